@@ -1,0 +1,125 @@
+"""An adapter drives one acquisition program or device.
+
+Write one by subclassing `Adapter` as a dataclass: its fields are its keys in the rig config, checked by type.
+Four small hooks, each safe to call twice; everything else has a default::
+
+    @dataclass(kw_only=True)
+    class Photometry(Adapter):
+        port: str
+        collection: str = "raw_photometry_data"
+
+        async def start(self) -> None:
+            self.device = await open_device(self.port, self.session.folder / "signal.csv")
+
+        async def stop(self) -> None:
+            await self.device.close()
+
+and name it in the entry point group ``multirig.adapters``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+
+from multirig.protocol.exp_ref import ExpRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What an adapter is told of the session that it records."""
+
+    exp_ref: ExpRef
+    """Date, sequence and subject."""
+    session_folder: Path
+    """``<data_folder>/<lab>/Subjects/<subject>/<date>/<NNN>`` on this PC."""
+    folder: Path
+    """``session_folder / collection``; it exists; write everything there."""
+    to_session_time: Callable[[int], int]
+    """From this PC's ``time.perf_counter_ns()`` to the conductor's, both in nanoseconds, as known now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Proof of recording, cheap enough to ask for many times a second."""
+
+    frames: int | None = None
+    """Frames, samples or rows written so far; None where the device cannot tell."""
+    bytes: int = 0
+    """Bytes on disk so far."""
+    dropped: int = 0
+    """Frames that were seen and could not be written."""
+    rate: float | None = None
+    """Frames per second over the last second or so; None where the device cannot tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFile:
+    """One file of a finished recording."""
+
+    path: str
+    """Relative to the session folder, with forward slashes."""
+    bytes: int
+    """Size on disk."""
+    frames: int | None = None
+    """What it holds: frames, samples or rows."""
+    first: float | None = None
+    """Time of the first frame: seconds on the conductor's clock."""
+    last: float | None = None
+    """Time of the last frame: seconds on the conductor's clock."""
+
+
+@dataclass(kw_only=True)
+class Adapter(ABC):
+    """Drives one acquisition program or device; see the module's text for how to write one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    collection: str = "raw_data"
+    """Folder inside the session folder for what this adapter writes."""
+    session: Session = field(init=False, repr=False, compare=False)
+    """Set by the rig before `initialise`."""
+
+    async def initialise(self) -> None:
+        """Open the program or device and check that it could record now; raise AdapterError if not."""
+
+    async def start(self) -> None:
+        """Begin to record; return when recording has really begun."""
+
+    async def stop(self) -> None:
+        """End the recording and close its files; also called after a failure or in the middle of a start."""
+
+    async def cleanup(self) -> None:
+        """Let go of the program or device; the rig is then ready for another session."""
+
+    async def watch(self) -> None:
+        """Raise AdapterError as soon as the recording fails by itself; cancelled when it is stopped."""
+        await asyncio.Event().wait()
+
+    def health(self) -> Health:
+        """Return the proof of recording, without waiting for anything."""
+        return Health(bytes=sum(entry.bytes for entry in list_files(self.session)))
+
+    def files(self) -> list[RecordedFile]:
+        """Return what was recorded; called after `stop`, in a thread of its own."""
+        return list_files(self.session)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what others may know of the device (model, labels); goes into EXPINFO."""
+        return {}
+
+
+def list_files(session: Session) -> list[RecordedFile]:
+    """Return every file below the session's collection folder, by name."""
+    found = []
+    for path in sorted(session.folder.rglob("*")):
+        if path.is_file():
+            relative = path.relative_to(session.session_folder).as_posix()
+            found.append(RecordedFile(path=relative, bytes=path.stat().st_size))
+    return found
