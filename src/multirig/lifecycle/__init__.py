@@ -1,0 +1,1 @@
+"""What a rig and a session may do next: tables, and machines that consult them."""

@@ -1,0 +1,83 @@
+"""One message to many rigs, and what became of it on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, Unconfirmed
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Refused,
+    Replied,
+    Send,
+    TimedOut,
+    Unreached,
+)
+from multirig.protocol.messages import Message
+
+Outcome: TypeAlias = Message | MultirigError
+"""A rig's reply, or why there is none."""
+
+
+@dataclass(slots=True)
+class Broadcast:
+    """A message on its way to several rigs; it ends when each has an outcome."""
+
+    number: int
+    message: Message
+    rigs: Mapping[str, Address]
+    limit: int
+    """Nanoseconds that each rig may take."""
+    overtakes: bool = False
+    lasting: bool = False
+    needs_reply: bool = True
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def sends(self) -> Iterable[Send]:
+        """Return one action for each rig, in their order; keys are ``(number, rig)``."""
+        return [
+            Send(
+                address=address,
+                message=self.message,
+                key=(self.number, name),
+                limit=self.limit,
+                overtakes=self.overtakes,
+                lasting=self.lasting,
+                needs_reply=self.needs_reply,
+            )
+            for name, address in self.rigs.items()
+        ]
+
+    def take(self, name: str, outcome: Outcome) -> bool:
+        """Note a rig's outcome, the first one counts; return whether all are in now."""
+        if name not in self.rigs or name in self.outcomes:
+            return False
+        self.outcomes[name] = outcome
+        return len(self.outcomes) == len(self.rigs)
+
+    def judge(self, name: str, event: Replied | Refused | TimedOut | Unreached) -> Outcome:
+        """Return what an event of a link means, in words that help."""
+        match event:
+            case Replied(message=message):
+                return message
+            case Refused(reason=reason):
+                return RemoteProtocolError(reason)
+            case Unreached(reason=reason):
+                return RigUnreachable(f"{reason} ({self.rigs[name]})")
+            case TimedOut(confirmed=True):
+                return Unconfirmed(
+                    f"has the {self.message} but did not answer within {self.limit / SECOND:g} s; "
+                    "what it did is unknown: look at its screen"
+                )
+            case TimedOut():
+                return Unconfirmed(
+                    f"does not hear {self.message}: is the PC on, on this network, "
+                    f"and 'multirig serve' running? ({self.rigs[name]})"
+                )
+
+    def errors(self) -> dict[str, MultirigError]:
+        """Return the rigs that failed, each with its error."""
+        return {name: one for name, one in self.outcomes.items() if isinstance(one, MultirigError)}

@@ -1,0 +1,555 @@
+"""The life of a rig: one table, and the machine that walks it.
+
+A command whose state is reached already is answered, not refused, since a conductor that missed the answer
+asks again. Stopping is possible from everywhere; it preempts what is going on.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.errors import IllegalTransition, ProtocolError
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Call,
+    Fail,
+    Received,
+    Reply,
+    Send,
+    Settle,
+    Token,
+)
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
+
+
+class RigState(enum.Enum):
+    """What a rig is doing."""
+
+    CONNECTED = "connected"
+    """Nothing; ready for a session."""
+    INITIALIZING = "initialising"
+    INITIALIZED = "initialised"
+    """Ready to record at once."""
+    STARTING = "starting"
+    RUNNING = "running"
+    """Recording."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """The recording is closed and counted."""
+    CLEANING = "cleaning up"
+    FAILING = "failing"
+    """Something failed; what was half-started is being stopped."""
+    BROKEN = "broken"
+    """Something failed and is remembered until a clean-up."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class RigTrigger(enum.Enum):
+    """What can happen to a rig."""
+
+    INIT = "EXPINIT"
+    INIT_AGAIN = "EXPINIT, again for the same reference"
+    START = "EXPSTART"
+    END = "EXPEND or EXPINTERRUPT"
+    CLEANUP = "EXPCLEANUP"
+    DONE = "the adapter has done it"
+    FAILED = "the adapter could not do it"
+    BROKE = "the adapter failed by itself"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class RigTransition:
+    """One cell of the table."""
+
+    to: RigState
+    hooks: tuple[str, ...] = ()
+    """Hooks of the adapter to run; none in a moving state means: wait for those that run."""
+    preempts: bool = False
+    """Cancel the hooks that run instead of waiting for them."""
+
+
+S, T, X = RigState, RigTrigger, RigTransition
+
+RIG_TABLE: Mapping[tuple[RigState, RigTrigger], RigTransition] = {
+    (S.CONNECTED, T.INIT): X(S.INITIALIZING, ("initialise",)),
+    (S.CONNECTED, T.START): X(S.STARTING, ("initialise", "start")),
+    (S.CONNECTED, T.END): X(S.CONNECTED),
+    (S.CONNECTED, T.CLEANUP): X(S.CONNECTED),
+    (S.INITIALIZING, T.INIT_AGAIN): X(S.INITIALIZING),
+    (S.INITIALIZING, T.END): X(S.STOPPING, ("stop",), preempts=True),
+    (S.INITIALIZING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup"), preempts=True),
+    (S.INITIALIZING, T.DONE): X(S.INITIALIZED),
+    (S.INITIALIZING, T.FAILED): X(S.FAILING, ("stop",)),
+    (S.INITIALIZED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
+    (S.INITIALIZED, T.INIT_AGAIN): X(S.INITIALIZED),
+    (S.INITIALIZED, T.START): X(S.STARTING, ("start",)),
+    (S.INITIALIZED, T.END): X(S.STOPPING, ("stop",)),
+    (S.INITIALIZED, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
+    (S.STARTING, T.START): X(S.STARTING),
+    (S.STARTING, T.END): X(S.STOPPING, ("stop",), preempts=True),
+    (S.STARTING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup"), preempts=True),
+    (S.STARTING, T.DONE): X(S.RUNNING),
+    (S.STARTING, T.FAILED): X(S.FAILING, ("stop",)),
+    (S.RUNNING, T.START): X(S.RUNNING),
+    (S.RUNNING, T.END): X(S.STOPPING, ("stop",)),
+    (S.RUNNING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
+    (S.RUNNING, T.BROKE): X(S.FAILING, ("stop",)),
+    (S.STOPPING, T.END): X(S.STOPPING),
+    (S.STOPPING, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
+    (S.STOPPING, T.DONE): X(S.STOPPED),
+    (S.STOPPING, T.FAILED): X(S.BROKEN),
+    (S.STOPPED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
+    (S.STOPPED, T.END): X(S.STOPPED),
+    (S.STOPPED, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
+    (S.CLEANING, T.END): X(S.CLEANING),
+    (S.CLEANING, T.CLEANUP): X(S.CLEANING),
+    (S.CLEANING, T.DONE): X(S.CONNECTED),
+    (S.CLEANING, T.FAILED): X(S.BROKEN),
+    (S.FAILING, T.END): X(S.STOPPING),
+    (S.FAILING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
+    (S.FAILING, T.DONE): X(S.BROKEN),
+    (S.FAILING, T.FAILED): X(S.BROKEN),
+    (S.BROKEN, T.END): X(S.STOPPING, ("stop",)),
+    (S.BROKEN, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
+}
+"""Every legal step; what is not here does not happen."""
+
+MOVING = frozenset({S.INITIALIZING, S.STARTING, S.STOPPING, S.CLEANING, S.FAILING})
+"""States in which hooks of the adapter run; answers wait for the end of it."""
+
+STATUS: Mapping[RigState, Status] = {
+    S.CONNECTED: Status.CONNECTED,
+    S.INITIALIZING: Status.CONNECTED,
+    S.INITIALIZED: Status.INITIALIZED,
+    S.STARTING: Status.INITIALIZED,
+    S.RUNNING: Status.RUNNING,
+    S.STOPPING: Status.RUNNING,
+    S.STOPPED: Status.STOPPED,
+    S.CLEANING: Status.STOPPED,
+    S.FAILING: Status.STOPPED,
+    S.BROKEN: Status.STOPPED,
+}
+"""What a state is called on the wire: a recording counts as running until it is closed."""
+
+SATISFIED: Mapping[Event, frozenset[RigState]] = {
+    Event.EXPINIT: frozenset({S.INITIALIZED}),
+    Event.EXPSTART: frozenset({S.RUNNING}),
+    Event.EXPEND: frozenset({S.STOPPED, S.CONNECTED}),
+    Event.EXPINTERRUPT: frozenset({S.STOPPED, S.CONNECTED}),
+    Event.EXPCLEANUP: frozenset({S.CONNECTED}),
+}
+"""In which state a command is done."""
+
+
+def next_transition(state: RigState, trigger: RigTrigger) -> RigTransition:
+    """Return what a trigger does in a state; IllegalTransition if the table does not say."""
+    try:
+        return RIG_TABLE[state, trigger]
+    except KeyError:
+        raise IllegalTransition(state, trigger, f"{trigger} is not possible while {state}") from None
+
+
+# -- events from the rig's own service -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The hooks of a `Call` have run."""
+
+    number: int
+    report: Mapping[str, Any]
+    """What they have to tell (files after a stop), for the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A hook of a `Call` raised."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broke:
+    """The recording failed by itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What the service gathered for an EXPINFO."""
+
+    token: Token
+    info: Mapping[str, Any]
+    """For others: name, date, device; ``exp_ref`` is the offered one where this rig is the main sync."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The adapter's proof of recording, as of now."""
+
+    health: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commanded:
+    """Somebody at the rig's own keyboard wants something."""
+
+    event: Event
+    exp_ref: ExpRef | None = None
+
+
+# -- effects for the rig's own service ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """Gather what an EXPINFO asks for and report `Described`."""
+
+    token: Token
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """The rig is in another state."""
+
+    state: RigState
+    exp_ref: ExpRef | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """A command was refused; for the log."""
+
+    event: Event
+    reason: str
+
+
+MAX_FINISHED = 256
+"""References that were recorded here and may not be started again; a lab needs weeks for so many."""
+MAX_LISTED_FILES = 100
+"""Files named in an answer; the totals always count all."""
+
+
+class RigMachine:
+    """The rules of one rig, pure.
+
+    Parameters
+    ----------
+    name : str
+        For answers and errors.
+    main_sync : bool
+        Whether this rig owns the experiment's number.
+    may_have_token : callable
+        Whether the peer at an IP address may be given the Alyx token.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        main_sync: bool = False,
+        may_have_token: Callable[[str], bool] = lambda host: False,
+    ) -> None:
+        self.name = name
+        self.main_sync = main_sync
+        self.may_have_token = may_have_token
+        self.state = RigState.CONNECTED
+        self.exp_ref: ExpRef | None = None
+        """The session that this rig is in."""
+        self.offered: ExpRef | None = None
+        """As main sync: the number that was last offered, until it is used."""
+        self.failure: str | None = None
+        """What is broken, until a clean-up."""
+        self.conductor: Token | None = None
+        """The last request that led this rig."""
+        self.health: Mapping[str, Any] = {}
+        self.report: Mapping[str, Any] = {}
+        """What the last finished hooks had to tell."""
+        self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
+        self._waiting: list[tuple[Event, Token]] = []
+        self._call = 0
+        self._started: deque[ExpRef] = deque(maxlen=MAX_FINISHED)
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Take what happened; return answers, calls and news."""
+        match event:
+            case Received(message=message, token=token):
+                return self._receive(message, token)
+            case Commanded(event=command, exp_ref=exp_ref):
+                return self._command(command, exp_ref, None)
+            case Done(number=number, report=report):
+                self.report = {**self.report, **report}
+                return self._step(RigTrigger.DONE) if number == self._call else []
+            case Failed(number=number, reason=reason):
+                return self._break(RigTrigger.FAILED, reason) if number == self._call else []
+            case Broke(reason=reason):
+                if (self.state, RigTrigger.BROKE) in RIG_TABLE:
+                    return [*self._break(RigTrigger.BROKE, reason), *self._tell_conductor()]
+            case Described():
+                return self._inform(event)
+            case Measured(health=health):
+                self.health = health
+        return []
+
+    # -- commands ---------------------------------------------------------------------------------------
+
+    def _receive(self, message: Message, token: Token) -> list[Any]:
+        args = message.args
+        match message.event:
+            case Event.EXPINFO:
+                data = args[1] if len(args) > 1 else None
+                subject = data.get("subject") if isinstance(data, dict) else None
+                return [Describe(token=token, subject=subject if isinstance(subject, str) else None)]
+            case Event.EXPSTATUS:
+                return [Reply(token=token, message=self._status_message(token))]
+            case Event.ALYX:
+                return self._share_token(args, token)
+            case Event.EXPINIT | Event.EXPSTART | Event.EXPEND | Event.EXPINTERRUPT | Event.EXPCLEANUP:
+                try:
+                    exp_ref = _named_reference(message)
+                except ProtocolError as error:
+                    return self._refuse(message.event, token, str(error))
+                return self._command(message.event, exp_ref, token)
+        return [Settle(token=token)]
+
+    def _command(self, event: Event, exp_ref: ExpRef | None, token: Token | None) -> list[Any]:
+        """Judge a command; a refusal changes nothing."""
+        reason = self._objection(event, exp_ref)
+        if reason is not None:
+            return self._refuse(event, token, reason)
+        wanted = exp_ref or self._default_reference(event)
+        trigger = _TRIGGERS[event]
+        if trigger is RigTrigger.INIT and self.exp_ref is not None and exp_ref in (None, self.exp_ref):
+            trigger = RigTrigger.INIT_AGAIN
+        try:
+            transition = next_transition(self.state, trigger)
+        except IllegalTransition as error:
+            return self._refuse(event, token, self._explain(error))
+        if event in (Event.EXPINIT, Event.EXPSTART) and transition.hooks:
+            self.exp_ref = wanted
+            self.report = {}
+            if event is Event.EXPSTART and wanted is not None:
+                self._started.append(wanted)
+        if token is not None:
+            if event in (Event.EXPINIT, Event.EXPSTART):
+                self.conductor = token
+            self._waiting.append((event, token))
+        return self._enter(transition)
+
+    def _objection(self, event: Event, exp_ref: ExpRef | None) -> str | None:
+        busy = self.state in (
+            RigState.INITIALIZING,
+            RigState.STARTING,
+            RigState.RUNNING,
+            RigState.STOPPING,
+        )
+        other = exp_ref is not None and self.exp_ref is not None and exp_ref != self.exp_ref
+        if busy and other:
+            return f"is {self.state} {self.exp_ref}; end that session first (asked for {exp_ref})"
+        if event is Event.EXPSTART:
+            if other:
+                return f"is {self.state} for {self.exp_ref}: initialise it for {exp_ref} first"
+            if exp_ref is None and self._default_reference(event) is None:
+                return "EXPSTART names no experiment reference and none was given before"
+        begins = event in (Event.EXPINIT, Event.EXPSTART) and self.state not in (
+            RigState.STARTING,
+            RigState.RUNNING,
+        )
+        if begins and exp_ref in self._started:
+            return f"{exp_ref} has been recorded here already; begin a new session to get a new number"
+        return None
+
+    def _default_reference(self, event: Event) -> ExpRef | None:
+        if self.state is RigState.CONNECTED or event is Event.EXPINIT:
+            return self.offered if self.main_sync else None
+        return self.exp_ref
+
+    def _explain(self, error: IllegalTransition) -> str:
+        if self.failure is not None:
+            return f"is {self.state}: {self.failure}; clean it up first"
+        about = f" {self.exp_ref}" if self.exp_ref else ""
+        return f"{error}{about}"
+
+    def _refuse(self, event: Event, token: Token | None, reason: str) -> list[Any]:
+        news = Denied(event=event, reason=reason)
+        return [news] if token is None else [self._fail(event, token, reason), news]
+
+    # -- walking the table ------------------------------------------------------------------------------
+
+    def _step(self, trigger: RigTrigger) -> list[Any]:
+        return self._enter(next_transition(self.state, trigger))
+
+    def _break(self, trigger: RigTrigger, reason: str) -> list[Any]:
+        transition = next_transition(self.state, trigger)
+        self.failure = reason if self.failure in (None, reason) else f"{self.failure}; then {reason}"
+        return self._enter(transition)
+
+    def _enter(self, transition: RigTransition) -> list[Any]:
+        before, self.state = self.state, transition.to
+        out: list[Any] = []
+        if transition.hooks:
+            self._call += 1
+            out.append(
+                Call(
+                    number=self._call,
+                    hooks=transition.hooks,
+                    preempts=transition.preempts,
+                    exp_ref=str(self.exp_ref) if self.exp_ref else None,
+                )
+            )
+        if self.state is RigState.CONNECTED and before is not RigState.CONNECTED:
+            self.exp_ref = self.failure = self.conductor = None
+            self.health = {}
+        if self.state in MOVING:
+            out += self._disappoint(transition)
+        else:
+            out += self._answer()
+        if self.state is not before:
+            out.append(Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure))
+        return out
+
+    def _disappoint(self, transition: RigTransition) -> list[Any]:
+        """Tell at once those whose command will not be done any more."""
+        goal = {
+            RigState.INITIALIZING: (Event.EXPINIT,),
+            RigState.STARTING: (Event.EXPSTART,),
+            RigState.STOPPING: (Event.EXPEND, Event.EXPINTERRUPT),
+            RigState.CLEANING: (Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP),
+            RigState.FAILING: (Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP),
+        }[transition.to]
+        reason = self.failure or f"was overtaken: the rig is {self.state}"
+        failed = [(event, token) for event, token in self._waiting if event not in goal]
+        self._waiting = [(event, token) for event, token in self._waiting if event in goal]
+        return [self._fail(event, token, reason) for event, token in failed]
+
+    def _answer(self) -> list[Any]:
+        """Tell everybody who waits what became of the command."""
+        out: list[Any] = []
+        for event, token in self._waiting:
+            if self.state in SATISFIED[event]:
+                out.append(Reply(token=token, message=self._success(event, token)))
+            else:
+                out.append(self._fail(event, token, self.failure or f"the rig is {self.state}"))
+        self._waiting.clear()
+        return out
+
+    # -- answers ----------------------------------------------------------------------------------------
+
+    def _success(self, event: Event, token: Token) -> Message:
+        status = int(STATUS[self.state])
+        exp_ref = str(self.exp_ref) if self.exp_ref else None
+        data: dict[str, Any] = {"exp_ref": exp_ref, "status": status}
+        match event:
+            case Event.EXPSTART:
+                data = {"status": status, **self.report}
+                return Message(event, (exp_ref, data if token.wire == 2 else {"status": status}))
+            case Event.EXPEND | Event.EXPINTERRUPT:
+                data |= self._account(listed=token.wire == 2)
+        return Message(event, (data,))
+
+    def _account(self, *, listed: bool) -> dict[str, Any]:
+        """What was recorded; a foreign peer gets the totals, since it may read a thousand bytes only."""
+        files = list(self.report.get("files", []))
+        account: dict[str, Any] = {
+            "files_total": len(files),
+            "bytes_total": sum(one.get("bytes", 0) for one in files),
+        }
+        if self.failure is not None:
+            account["failure"] = self.failure[:300]
+        if listed:
+            account |= {key: value for key, value in self.report.items() if key != "files"}
+            account["files"] = files[:MAX_LISTED_FILES]
+        return account
+
+    def _status_message(self, token: Token) -> Message:
+        status = int(STATUS[self.state])
+        if token.wire == 1:  # IBL's peers take the status as it is
+            return Message(Event.EXPSTATUS, (status,))
+        return Message(Event.EXPSTATUS, (status, self._news()))
+
+    def _news(self) -> dict[str, Any]:
+        return {
+            "state": self.state.value,
+            "exp_ref": str(self.exp_ref) if self.exp_ref else None,
+            "failure": self.failure,
+            "health": dict(self.health),
+        }
+
+    def _inform(self, event: Described) -> list[Any]:
+        info = dict(event.info)
+        offered = info.pop("exp_ref", None)
+        if self.exp_ref is not None:
+            exp_ref: ExpRef | None = self.exp_ref
+        else:
+            exp_ref = self.offered = ExpRef.parse(offered) if self.main_sync and offered else None
+        data = {
+            "main_sync": self.main_sync,
+            "exp_ref": str(exp_ref) if exp_ref else None,
+            "subject": exp_ref.subject if exp_ref else None,
+            "state": self.state.value,
+            **info,
+        }
+        if self.failure is not None:
+            data["failure"] = self.failure[:300]
+        return [Reply(token=event.token, message=Message(Event.EXPINFO, (int(STATUS[self.state]), data)))]
+
+    def _share_token(self, args: tuple[Any, ...], token: Token) -> list[Any]:
+        url = args[0] if args and isinstance(args[0], str) else None
+        credentials = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
+        if credentials:
+            self.alyx = (url, credentials)
+            return [Settle(token=token)]  # the sender of a token waits for the receipt only
+        if not self.may_have_token(token.address.host):
+            reason = (
+                "may not be given the Alyx token: name its address in 'alyx_token_to' of this rig's config"
+            )
+            return self._refuse(Event.ALYX, token, f"{token.address.host} {reason}")
+        return [Reply(token=token, message=Message(Event.ALYX, self.alyx))]
+
+    def _fail(self, event: Event, token: Token, reason: str) -> Fail:
+        return Fail(token=token, message=Message(Event.ERROR, (reason, int(event))))
+
+    def _tell_conductor(self) -> list[Any]:
+        """A failure is told at once; IBL's conductors take what they did not ask for badly."""
+        if self.conductor is None or self.conductor.wire == 1:
+            return []
+        message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), self._news()))
+        address: Address = self.conductor.address
+        return [Send(address=address, message=message, key=None, limit=5 * SECOND, needs_reply=False)]
+
+
+_TRIGGERS = {
+    Event.EXPINIT: RigTrigger.INIT,
+    Event.EXPSTART: RigTrigger.START,
+    Event.EXPEND: RigTrigger.END,
+    Event.EXPINTERRUPT: RigTrigger.END,
+    Event.EXPCLEANUP: RigTrigger.CLEANUP,
+}
+
+
+def _named_reference(message: Message) -> ExpRef | None:
+    """Return the experiment reference that a command names, if it names one.
+
+    EXPINIT carries it in a map or as it is, EXPSTART as its first argument, the others may carry it in a map.
+    """
+    data = message.args[0] if message.args else None
+    if isinstance(data, dict):
+        data = data.get("exp_ref") if {"date", "sequence", "subject"} - data.keys() else data
+    elif message.event not in (Event.EXPINIT, Event.EXPSTART):
+        return None
+    return ExpRef.parse(data) if data else None

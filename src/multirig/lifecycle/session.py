@@ -1,0 +1,522 @@
+"""The life of a session: one table, and the machine by which a conductor leads it.
+
+Everything goes to all rigs at once and ends when each has an outcome. A step of the beginning that fails on
+one rig is rolled back on all; the end of a session always completes on the healthy.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.errors import (
+    AgreementError,
+    IllegalTransition,
+    MultirigError,
+    RemoteProtocolError,
+    SessionFailed,
+    Unconfirmed,
+)
+from multirig.lifecycle.agreement import agree, information
+from multirig.lifecycle.broadcast import Broadcast, Outcome
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Fail,
+    Received,
+    Record,
+    Refused,
+    Replied,
+    Reply,
+    Send,
+    Settle,
+    TimedOut,
+    Unreached,
+)
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
+
+
+class SessionState(enum.Enum):
+    """Where a session is."""
+
+    IDLE = "idle"
+    AGREEING = "agreeing"
+    AGREED = "agreed"
+    INITIALIZING = "initialising"
+    INITIALIZED = "initialised"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    INTERRUPTING = "interrupting"
+    STOPPED = "stopped"
+    CLEANING = "cleaning up"
+    ABORTING = "aborting"
+    """A start failed: everybody is told to stop."""
+    ROLLING_BACK = "rolling back"
+    """A beginning failed: everybody is told to clean up."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class SessionTrigger(enum.Enum):
+    """What can happen to a session."""
+
+    AGREE = "agree"
+    INIT = "initialise"
+    START = "start"
+    STOP = "stop"
+    INTERRUPT = "interrupt"
+    CLEANUP = "clean up"
+    ALL_DONE = "every rig has done it"
+    SOME_FAILED = "a rig could not do it"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+S, T = SessionState, SessionTrigger
+
+SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
+    (S.IDLE, T.AGREE): S.AGREEING,
+    (S.AGREEING, T.ALL_DONE): S.AGREED,
+    (S.AGREEING, T.SOME_FAILED): S.IDLE,
+    (S.AGREED, T.INIT): S.INITIALIZING,
+    (S.AGREED, T.INTERRUPT): S.INTERRUPTING,
+    (S.AGREED, T.CLEANUP): S.CLEANING,
+    (S.INITIALIZING, T.ALL_DONE): S.INITIALIZED,
+    (S.INITIALIZING, T.SOME_FAILED): S.ROLLING_BACK,
+    (S.INITIALIZING, T.INTERRUPT): S.INTERRUPTING,
+    (S.INITIALIZED, T.START): S.STARTING,
+    (S.INITIALIZED, T.INTERRUPT): S.INTERRUPTING,
+    (S.INITIALIZED, T.CLEANUP): S.CLEANING,
+    (S.STARTING, T.ALL_DONE): S.RUNNING,
+    (S.STARTING, T.SOME_FAILED): S.ABORTING,
+    (S.STARTING, T.INTERRUPT): S.INTERRUPTING,
+    (S.RUNNING, T.STOP): S.STOPPING,
+    (S.RUNNING, T.INTERRUPT): S.INTERRUPTING,
+    (S.STOPPING, T.ALL_DONE): S.STOPPED,
+    (S.STOPPING, T.SOME_FAILED): S.STOPPED,
+    (S.STOPPING, T.INTERRUPT): S.INTERRUPTING,
+    (S.INTERRUPTING, T.ALL_DONE): S.STOPPED,
+    (S.INTERRUPTING, T.SOME_FAILED): S.STOPPED,
+    (S.STOPPED, T.INTERRUPT): S.INTERRUPTING,
+    (S.STOPPED, T.CLEANUP): S.CLEANING,
+    (S.CLEANING, T.ALL_DONE): S.IDLE,
+    (S.CLEANING, T.SOME_FAILED): S.IDLE,
+    (S.ABORTING, T.ALL_DONE): S.ROLLING_BACK,
+    (S.ABORTING, T.SOME_FAILED): S.ROLLING_BACK,
+    (S.ROLLING_BACK, T.ALL_DONE): S.IDLE,
+    (S.ROLLING_BACK, T.SOME_FAILED): S.IDLE,
+}
+"""Every legal step; what is not here does not happen."""
+
+EVENT_OF: Mapping[SessionState, Event] = {
+    S.AGREEING: Event.EXPINFO,
+    S.INITIALIZING: Event.EXPINIT,
+    S.STARTING: Event.EXPSTART,
+    S.STOPPING: Event.EXPEND,
+    S.INTERRUPTING: Event.EXPINTERRUPT,
+    S.CLEANING: Event.EXPCLEANUP,
+    S.ABORTING: Event.EXPINTERRUPT,
+    S.ROLLING_BACK: Event.EXPCLEANUP,
+}
+"""What is sent on entering a state."""
+
+_BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
+"""Who was started last is stopped first."""
+_REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
+"""The status that proves a command whose answer is missing."""
+STATUS_LIMIT = SECOND
+"""A rig whose answer is missing is asked for its status; it has this long."""
+
+
+def next_state(state: SessionState, trigger: SessionTrigger) -> SessionState:
+    """Return where a trigger leads; IllegalTransition if the table does not say."""
+    try:
+        return SESSION_TABLE[state, trigger]
+    except KeyError:
+        raise IllegalTransition(state, trigger, f"cannot {trigger} while the session is {state}") from None
+
+
+# -- events from the conductor ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigsChosen:
+    """The rigs of the session, in the order in which they are started."""
+
+    rigs: Mapping[str, Address]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreeRequested:
+    """Find the experiment reference."""
+
+    number: int
+    subject: str
+    date: datetime.date
+    info: Mapping[str, Any]
+    """What the rigs are told of the experiment."""
+    here: ExpRef | None = None
+    """The reference that this PC offers, where it is the main sync."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequested:
+    """Take the next step; `Finished` with this number tells how it went."""
+
+    number: int
+    trigger: SessionTrigger
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Goes along in the message (the error of an interrupt)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRequested:
+    """Ask rigs something outside of the steps; `Finished` with this number brings the answers."""
+
+    number: int
+    message: Message
+    rigs: tuple[str, ...] | None = None
+    """None: all."""
+    limit: int = 10 * SECOND
+    needs_reply: bool = True
+
+
+# -- effects for the conductor ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """A rig has its outcome; the others may still be at it."""
+
+    number: int
+    event: Event
+    rig: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A step or a question is at its end."""
+
+    number: int
+    outcomes: Mapping[str, Outcome]
+    error: MultirigError | None = None
+    """Why the step failed as a whole; everything has been rolled back by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The session is in another state."""
+
+    state: SessionState
+    exp_ref: ExpRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A peer said something by itself."""
+
+    rig: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Nanoseconds that each step may take on a rig."""
+
+    agree: int = 10 * SECOND
+    initialise: int = 30 * SECOND
+    start: int = 10 * SECOND
+    stop: int = 30 * SECOND
+    cleanup: int = 10 * SECOND
+
+
+class SessionMachine:
+    """The rules by which a conductor leads a session, pure.
+
+    Parameters
+    ----------
+    limits : Limits
+        How long each step may take on a rig.
+    may_have_token : set of str
+        Names of rigs that may be given the Alyx token when they ask.
+    """
+
+    def __init__(self, *, limits: Limits | None = None, may_have_token: frozenset[str] = frozenset()) -> None:
+        self.limits = limits or Limits()
+        self.may_have_token = may_have_token
+        self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
+        self.state = SessionState.IDLE
+        self.exp_ref: ExpRef | None = None
+        self.rigs: Mapping[str, Address] = {}
+        self._names: dict[Address, str] = {}
+        self._open: dict[int, Broadcast] = {}
+        self._step: Broadcast | None = None
+        self._requested: int | None = None
+        """Number of the step that somebody waits for."""
+        self._agreement: AgreeRequested | None = None
+        self._failed: tuple[str, dict[str, MultirigError]] | None = None
+        """Why a roll-back is going on."""
+        self._numbers = -1
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Take what happened; return what to send, to write down and to tell."""
+        match event:
+            case Replied() | Refused() | TimedOut() | Unreached():
+                return self._take(event, now)
+            case Received(message=message):
+                return [Record(event=event, at=now), *self._receive(event, message)]
+            case RigsChosen(rigs=rigs):
+                self.rigs = dict(rigs)
+                self._names = {address: name for name, address in rigs.items()}
+                return [Record(event=event, at=now)]
+            case AgreeRequested():
+                return [Record(event=event, at=now), *self._request(event, SessionTrigger.AGREE)]
+            case StepRequested(trigger=trigger):
+                return [Record(event=event, at=now), *self._request(event, trigger)]
+            case AskRequested():
+                return self._ask(event)
+        return []
+
+    # -- steps ------------------------------------------------------------------------------------------
+
+    def _request(self, event: AgreeRequested | StepRequested, trigger: SessionTrigger) -> list[Any]:
+        try:
+            state = next_state(self.state, trigger)
+        except IllegalTransition as error:
+            return [Finished(number=event.number, outcomes={}, error=error)]
+        out: list[Any] = []
+        if self._step is not None and self._requested is not None:  # only an interrupt comes in between
+            interrupted = SessionFailed(str(self.state), {}, "interrupted")
+            out.append(
+                Finished(number=self._requested, outcomes=dict(self._step.outcomes), error=interrupted)
+            )
+        if isinstance(event, AgreeRequested):
+            self._agreement = event
+            self.exp_ref = None
+        self._failed = None
+        self._requested = event.number
+        data = event.data if isinstance(event, StepRequested) else {}
+        return [*out, *self._enter(state, data)]
+
+    def _enter(self, state: SessionState, data: Mapping[str, Any]) -> list[Any]:
+        """Go to a state, and send what belongs to it."""
+        self.state = state
+        out: list[Any] = [Moved(state=state, exp_ref=self.exp_ref)]
+        event = EVENT_OF.get(state)
+        if event is None:
+            self._step = None
+            return out
+        names = list(self.rigs)
+        if event in _BACKWARDS:
+            names.reverse()
+        self._numbers -= 1  # steps count down, so that they never meet the conductor's numbers
+        self._step = Broadcast(
+            number=self._numbers,
+            message=self._message(event, data),
+            rigs={name: self.rigs[name] for name in names},
+            limit=self._limit(event),
+            overtakes=event is Event.EXPINTERRUPT,
+            lasting=event in (Event.EXPEND, Event.EXPINTERRUPT),
+        )
+        if not names:
+            return [*out, *self._conclude()]
+        return [*out, *self._step.sends()]
+
+    def _message(self, event: Event, data: Mapping[str, Any]) -> Message:
+        exp_ref = str(self.exp_ref) if self.exp_ref else None
+        match event:
+            case Event.EXPINFO:
+                info = dict(self._agreement.info) if self._agreement else {}
+                return Message(event, (int(Status.CONNECTED), info))
+            case Event.EXPSTART:
+                return Message(event, (exp_ref, dict(data) or None))
+        return Message(event, ({"exp_ref": exp_ref, **data},))
+
+    def _limit(self, event: Event) -> int:
+        limits = self.limits
+        return {
+            Event.EXPINFO: limits.agree,
+            Event.EXPINIT: limits.initialise,
+            Event.EXPSTART: limits.start,
+            Event.EXPEND: limits.stop,
+            Event.EXPINTERRUPT: limits.stop,
+            Event.EXPCLEANUP: limits.cleanup,
+        }[event]
+
+    def _conclude(self) -> list[Any]:
+        """Every rig has an outcome: judge the step and go on."""
+        step = self._step
+        if step is None:
+            return []
+        errors = step.errors()
+        error: MultirigError | None = None
+        if self.state is SessionState.AGREEING:
+            error = self._agree(step, errors)
+            failed = error is not None
+        else:
+            failed = bool(errors)
+            if failed and self.state in (SessionState.INITIALIZING, SessionState.STARTING):
+                self._failed = (_STEP_NAMES[step.message.event], errors)
+        trigger = SessionTrigger.SOME_FAILED if failed else SessionTrigger.ALL_DONE
+        was, state = self.state, next_state(self.state, trigger)
+        if state is SessionState.IDLE and was is not SessionState.AGREEING:
+            error = self._rolled_back(step)
+        out = self._enter(state, {})
+        if self._step is None and self._requested is not None:
+            out.append(Finished(number=self._requested, outcomes=dict(step.outcomes), error=error))
+            self._requested = None
+        return out
+
+    def _agree(self, step: Broadcast, errors: dict[str, MultirigError]) -> MultirigError | None:
+        request = self._agreement
+        if errors or request is None:
+            return SessionFailed("agreement", errors, "no rig has been touched")
+        try:
+            answers = {name: one for name, one in step.outcomes.items() if isinstance(one, Message)}
+            self.exp_ref = agree(answers, subject=request.subject, date=request.date, here=request.here)
+        except AgreementError as error:
+            return error
+        return None
+
+    def _rolled_back(self, step: Broadcast) -> SessionFailed | None:
+        if self._failed is None:
+            return None
+        name, causes = self._failed
+        self._failed = None
+        left = [rig for rig in step.errors() if rig not in causes]
+        if left:
+            consequence = f"everything was rolled back, but not confirmed by {', '.join(left)}: look there"
+        else:
+            consequence = "the other rigs were stopped and cleaned up"
+        return SessionFailed(name, causes, consequence)
+
+    # -- outcomes ---------------------------------------------------------------------------------------
+
+    def _take(self, event: Replied | Refused | TimedOut | Unreached, now: int) -> list[Any]:
+        key = event.key
+        if not isinstance(key, tuple) or len(key) < 2:
+            return []
+        number, name = key[:2]
+        asked = self._open.get(number)
+        if asked is not None:
+            return self._take_answer(asked, name, event)
+        step = self._step
+        record = Record(event=event, at=now)
+        if step is None or step.number != number:
+            return [record]  # late, or overtaken: written down, and of no further effect
+        if len(key) == 3:
+            outcome = self._judge_status(step, name, event)
+        else:
+            outcome = self._check(step, step.judge(name, event))
+            if isinstance(event, TimedOut) and step.message.event in _REACHED:
+                message = Message(Event.EXPSTATUS, (int(Status.CONNECTED),))
+                ask = Send(
+                    address=self.rigs[name], message=message, key=(number, name, "status"), limit=STATUS_LIMIT
+                )
+                return [record, ask]
+        return [record, *self._settle(step, name, outcome)]
+
+    def _settle(self, step: Broadcast, name: str, outcome: Outcome) -> list[Any]:
+        complete = step.take(name, outcome)
+        number = self._requested if self._requested is not None else step.number
+        news = Progressed(number=number, event=step.message.event, rig=name, outcome=outcome)
+        return [news, *(self._conclude() if complete else [])]
+
+    def _check(self, step: Broadcast, outcome: Outcome) -> Outcome:
+        """Refuse an answer that speaks of another session or another status."""
+        event = step.message.event
+        if not isinstance(outcome, Message) or event not in _REACHED:
+            return outcome
+        data = next((one for one in outcome.args if isinstance(one, dict)), {})
+        named = outcome.args[0] if event is Event.EXPSTART and outcome.args else data.get("exp_ref")
+        if isinstance(named, str | dict) and named:
+            try:
+                exp_ref = ExpRef.parse(named)
+            except MultirigError as error:
+                return RemoteProtocolError(f"answered {event.name} with a reference that is none: {error}")
+            if exp_ref != self.exp_ref:
+                return RemoteProtocolError(f"answered {event.name} for {exp_ref} instead of {self.exp_ref}")
+        status = data.get("status")
+        if status is not None and status not in (int(_REACHED[event]), _REACHED[event].name):
+            return RemoteProtocolError(f"answered {event.name} with status {status!r}")
+        return outcome
+
+    def _judge_status(
+        self, step: Broadcast, name: str, event: Replied | Refused | TimedOut | Unreached
+    ) -> Outcome:
+        """Unknown is an outcome: what a rig says of itself decides."""
+        message = step.message
+        if not isinstance(event, Replied):
+            return step.judge(name, TimedOut(address=event.address, key=event.key, confirmed=False))
+        status, data = information(event.message)
+        named = data.get("exp_ref")
+        if status is _REACHED[message.event] and named == str(self.exp_ref):
+            return Message(message.event, message.args)
+        state = data.get("state", status.name if status is not None else "?")
+        return Unconfirmed(
+            f"did not answer {message} within {step.limit / SECOND:g} s and says that it is {state}: "
+            "look at its screen"
+        )
+
+    # -- questions --------------------------------------------------------------------------------------
+
+    def _ask(self, event: AskRequested) -> list[Any]:
+        names = tuple(self.rigs) if event.rigs is None else event.rigs
+        rigs = {name: self.rigs[name] for name in names if name in self.rigs}
+        if not rigs:
+            return [Finished(number=event.number, outcomes={})]
+        broadcast = Broadcast(
+            number=event.number,
+            message=event.message,
+            rigs=rigs,
+            limit=event.limit,
+            overtakes=event.message.event is Event.EXPINTERRUPT,
+            needs_reply=event.needs_reply,
+        )
+        self._open[event.number] = broadcast
+        return list(broadcast.sends())
+
+    def _take_answer(
+        self, asked: Broadcast, name: str, event: Replied | Refused | TimedOut | Unreached
+    ) -> list[Any]:
+        if asked.take(name, asked.judge(name, event)):
+            del self._open[asked.number]
+            ordered = {rig: asked.outcomes[rig] for rig in asked.rigs}
+            return [Finished(number=asked.number, outcomes=ordered)]
+        return []
+
+    # -- what rigs say by themselves ------------------------------------------------------------------------
+
+    def _receive(self, event: Received, message: Message) -> list[Any]:
+        name = self._names.get(event.address, str(event.address))
+        if message.event is Event.ALYX:
+            return [*self._share_token(event, name), Heard(rig=name, message=message)]
+        if message.event is Event.EXPINFO:
+            exp_ref = str(self.exp_ref) if self.exp_ref else None
+            status = Status.RUNNING if self.state is SessionState.RUNNING else Status.CONNECTED
+            info = {"exp_ref": exp_ref, "main_sync": False}
+            answer: Any = Reply(token=event.token, message=Message(Event.EXPINFO, (int(status), info)))
+        else:
+            answer = Settle(token=event.token)
+        return [answer, Heard(rig=name, message=message)]
+
+    def _share_token(self, event: Received, name: str) -> list[Any]:
+        args = event.message.args
+        if len(args) > 1 and isinstance(args[1], dict) and args[1]:
+            self.alyx = (args[0] if isinstance(args[0], str) else None, args[1])
+            return [Settle(token=event.token)]
+        if name in self.may_have_token:
+            return [Reply(token=event.token, message=Message(Event.ALYX, self.alyx))]
+        reason = f"{name} may not be given the Alyx token: allow it by name on the conductor's PC"
+        return [Fail(token=event.token, message=Message(Event.ERROR, (reason, int(Event.ALYX))))]
+
+
+_STEP_NAMES = {Event.EXPINIT: "initialise", Event.EXPSTART: "start"}

@@ -1,0 +1,1 @@
+"""Both wires as pure values: no I/O, no clock, no random numbers."""

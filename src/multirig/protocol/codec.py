@@ -1,0 +1,175 @@
+"""JSON in and out of both wires, and the cutting of a TCP stream into messages."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from multirig.errors import LocalProtocolError, RemoteProtocolError
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Message
+
+MAX_DATAGRAM = 65_507
+"""Bytes that one UDP datagram over IPv4 can hold."""
+MAX_STREAM_MESSAGE = 16 * 1024 * 1024
+"""Bytes of one message over TCP; a description of a session with every stimulus fits many times."""
+TIMELINE_LIMIT = 1_000
+"""Bytes that MATLAB Timeline reads of a datagram; longer ones reach it cut."""
+
+
+def plain(value: Any, where: str = "message") -> Any:
+    """Return the value as JSON can carry it.
+
+    NaN and infinities become null, dates ISO text, paths text, sets and tuples arrays; anything else that
+    JSON does not know is refused with the name of its key.
+
+    Raises
+    ------
+    LocalProtocolError
+        A value cannot be carried; nothing was sent.
+    """
+    match value:
+        case None | bool() | str():
+            return value
+        case enum.Enum():
+            return plain(value.value, where)
+        case int():
+            return int(value)
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime.date():
+            return value.isoformat()
+        case PurePath() | ExpRef():
+            return str(value)
+        case Mapping():
+            return {_key(key, where): plain(item, f"{where}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        case set() | frozenset():
+            return [plain(item, where) for item in sorted(value, key=str)]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
+        return plain(value.item(), where)
+    raise LocalProtocolError(f"{where} holds a {type(value).__name__}, which a message cannot carry")
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, int | float | datetime.date):
+        return str(key)
+    raise LocalProtocolError(f"{where} has a key of type {type(key).__name__}; keys are text")
+
+
+def encode_array(message: Message) -> bytes:
+    """Return a message as wire 1.0 writes it: Python's default separators, as every peer compares bytes."""
+    array = message.to_array()
+    try:
+        return json.dumps(array, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return json.dumps(plain(array)).encode()
+
+
+def encode_frame(frame: Mapping[str, Any]) -> bytes:
+    """Return a frame of wire 2: one compact JSON object."""
+    try:
+        return _dump_compact(frame).encode()
+    except (TypeError, ValueError):
+        return _dump_compact(plain(frame)).encode()
+
+
+_dump_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def decode(data: bytes) -> Any:
+    """Return what the bytes hold; RemoteProtocolError if they are not JSON in UTF-8."""
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"not JSON in UTF-8 ({type(error).__name__})") from None
+
+
+def check_size(size: int, *, stream: bool, what: object = "message") -> None:
+    """Refuse what the transport cannot carry, before anything is sent."""
+    limit = MAX_STREAM_MESSAGE if stream else MAX_DATAGRAM
+    if size > limit:
+        hint = "" if stream else "; use a tcp:// address for messages of this size"
+        raise LocalProtocolError(f"{what} has {size:,} bytes, the limit is {limit:,}{hint}")
+
+
+class StreamCutter:
+    """Cuts a byte stream into whole JSON values, since TCP on wire 1.0 has no framing.
+
+    Bytes outside of a JSON array or object are skipped and counted.
+    """
+
+    _MARKS = re.compile(rb'["\[\]{}]')
+    _STRING_MARKS = re.compile(rb'["\\]')
+
+    def __init__(self, limit: int = MAX_STREAM_MESSAGE) -> None:
+        self.limit = limit
+        self.skipped = 0
+        """Bytes that belonged to no message."""
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._depth = 0
+        self._in_string = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what arrived and return the messages that are whole now.
+
+        Raises
+        ------
+        RemoteProtocolError
+            A message passes the limit; what was buffered is dropped and the stream can't be trusted further.
+        """
+        buffer = self._buffer
+        buffer += data
+        whole: list[bytes] = []
+        position = self._scanned
+        start = 0
+        while True:
+            marks = self._STRING_MARKS if self._in_string else self._MARKS
+            found = marks.search(buffer, position)
+            if found is None:
+                position = len(buffer)
+                break
+            position = found.end()
+            mark = buffer[found.start()]
+            if self._in_string:
+                if mark == 0x5C:  # a backslash: whatever follows it is part of the string
+                    if position == len(buffer):
+                        position = found.start()
+                        break
+                    position += 1
+                else:
+                    self._in_string = False
+            elif mark == 0x22:
+                self._in_string = self._depth > 0  # a quote outside of a message opens nothing
+            elif mark in b"[{":
+                if self._depth == 0:
+                    self.skipped += len(buffer[start : found.start()].strip())
+                    start = found.start()
+                self._depth += 1
+            elif self._depth:
+                self._depth -= 1
+                if self._depth == 0:
+                    whole.append(bytes(buffer[start:position]))
+                    start = position
+        if self._depth == 0:
+            self.skipped += len(buffer[start:].strip())
+            start = position = len(buffer)
+        del buffer[:start]
+        self._scanned = position - start
+        if len(buffer) > self.limit:
+            size = len(buffer)
+            self._buffer.clear()
+            self._scanned = self._depth = 0
+            self._in_string = False
+            raise RemoteProtocolError(f"a message passes {self.limit:,} bytes ({size:,} so far)")
+        return whole

@@ -1,0 +1,203 @@
+"""What goes in and out of the pure core.
+
+Events are past participles: something happened. Actions are imperatives: let it be done.
+A key is chosen by whoever sends a request and comes back with its outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from multirig.protocol.messages import Message
+
+
+class Address(NamedTuple):
+    """Where a peer is, as its transport writes it; the core only compares it."""
+
+    scheme: str
+    """``udp``, ``tcp`` or ``memory``."""
+    host: str
+    """IP address in text."""
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+SECOND = 1_000_000_000
+"""Nanoseconds; every time in the core is an integer number of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Stands for one request of a peer, so that it can be answered once."""
+
+    address: Address
+    """Who asked."""
+    wire: int
+    """1 or 2: the answer goes back on the wire that carried the request."""
+    number: int
+    """Which request, in its conversation."""
+    peer: str = ""
+    """Boot id of the peer on wire 2."""
+
+
+# -- events: from a link to the machine -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A peer asks or tells something; it is handed up once, whatever the network repeats."""
+
+    address: Address
+    message: Message
+    token: Token
+    """Answer with ``Reply(token, ...)`` or ``Fail(token, ...)``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The peer has our message; what it does with it is not known yet."""
+
+    address: Address
+    key: Hashable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replied:
+    """The peer has done what was asked."""
+
+    address: Address
+    key: Hashable
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The peer says that it could not do what was asked."""
+
+    address: Address
+    key: Hashable
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """No reply within the limit: unknown, not lost."""
+
+    address: Address
+    key: Hashable
+    confirmed: bool
+    """Whether the peer at least has the message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """The network says that nothing listens there, or the message can't be sent."""
+
+    address: Address
+    key: Hashable
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebooted:
+    """A peer is back with another boot id: it has forgotten everything."""
+
+    address: Address
+    boot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """The peer is a multirig too and is spoken to in wire 2 from now on."""
+
+    address: Address
+    boot: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Something came that is no message, or from somebody who may not speak here."""
+
+    address: Address
+    reason: str
+    first: bool
+    """Whether it is this peer's first: log that one, count the others."""
+
+
+# -- actions: from the machine to its links --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Ask a peer for something and report what became of it under ``key``."""
+
+    address: Address
+    message: Message
+    key: Hashable
+    limit: int = 10 * SECOND
+    """Nanoseconds until the outcome is `TimedOut`."""
+    overtakes: bool = False
+    """Withdraw what else is still unsent or unconfirmed to this peer: an interrupt."""
+    needs_reply: bool = True
+    """False: the receipt is the outcome (ALYX with a token gets no reply)."""
+    lasting: bool = False
+    """Keep trying after the limit until the peer has it: a stop that a deaf rig gets when it is back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Answer a request: the work is done."""
+
+    token: Token
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Answer a request: the work could not be done."""
+
+    token: Token
+    message: Message
+    """``[0, text, event]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Take a message that wants no answer: the receipt was all."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """End the conversation with a peer; its outstanding requests have no outcome."""
+
+    address: Address
+
+
+# -- effects: from the machine to whoever runs the node -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Run hooks of the adapter, one after the other, and report `Done` or `Failed` with this number."""
+
+    number: int
+    hooks: tuple[str, ...]
+    preempts: bool = False
+    """Cancel what is running now instead of waiting for it."""
+    exp_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Write an input of the machine into the journal, before anything that follows from it leaves."""
+
+    event: Any
+    at: int

@@ -1,0 +1,362 @@
+"""A whole computer as a pure value: its conversations and one life-cycle machine."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from multirig.protocol import codec, link
+from multirig.protocol.clock import Offset
+from multirig.protocol.echo import EchoLink
+from multirig.protocol.events import (
+    Address,
+    Fail,
+    Forget,
+    Ignored,
+    Rebooted,
+    Received,
+    Replied,
+    Reply,
+    Send,
+    Settle,
+    Token,
+    Unreached,
+    Upgraded,
+)
+from multirig.protocol.link import Link
+from multirig.protocol.messages import Event, Message
+
+MAX_PEERS = 4096
+"""Conversations at once; past it the one that was quiet longest is forgotten."""
+GREETING = "multirig"
+"""Key in an EXPINFO by which two multirigs know each other."""
+
+
+class Machine(Protocol):
+    """What a node does: the rules of a rig or of a conductor."""
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Take what happened and return actions for the links and effects for the runtime."""
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    """One other computer: wire 1.0 always, wire 2 once it has said that it is a multirig."""
+
+    address: Address
+    echo: EchoLink
+    link: Link | None = None
+    armed: int | None = None
+    ignored: int = 0
+    out: list[bytes] = field(default_factory=list)
+
+
+class Node:
+    """Links and one machine behind five verbs: no I/O, no clock.
+
+    Parameters
+    ----------
+    boot : str
+        A new random id at every start of the program.
+    name : str
+        The rig's, for others' screens.
+    machine : Machine
+        The rules.
+    permits : callable
+        Whether an IP address may speak to this node.
+    """
+
+    def __init__(
+        self,
+        *,
+        boot: str,
+        name: str,
+        machine: Machine,
+        permits: Callable[[str], bool] = lambda host: True,
+    ) -> None:
+        self.boot = boot
+        self.name = name
+        self.machine = machine
+        self.permits = permits
+        self._peers: dict[Address, _Peer] = {}
+        self._by_boot: dict[str, _Peer] = {}
+        self._strangers: dict[str, int] = {}
+        self._dirty: dict[_Peer, None] = {}
+        self._timers: list[tuple[int, int, _Peer]] = []
+        self._ticks = 0
+        self._effects: deque[Any] = deque()
+
+    # -- the five verbs, and what the runtime reports -----------------------------------------------------
+
+    def receive_datagram(self, data: bytes, address: Address, now: int) -> None:
+        """Take a whole message from the network."""
+        peer = self._peers.get(address)
+        if peer is None:
+            if not self.permits(address.host):
+                self._turn_away(address)
+                return
+            peer = self._open(address)
+        if data[:1] == b"{":
+            self._receive_frame(peer, data, now)
+        else:
+            peer.echo.receive_datagram(data, now)
+            self._settle(peer, now)
+
+    def datagrams_to_send(self, now: int) -> list[tuple[Address, bytes]]:
+        """Return what shall leave now, in order."""
+        out: list[tuple[Address, bytes]] = []
+        for peer in self._dirty:
+            if peer.out:
+                out += [(peer.address, data) for data in peer.out]
+                peer.out.clear()
+            out += [(peer.address, data) for data in peer.echo.datagrams_to_send(now)]
+            if peer.link is not None:
+                out += [(peer.address, data) for data in peer.link.datagrams_to_send(now)]
+            self._arm(peer)
+        self._dirty.clear()
+        return out
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        timers = self._timers
+        while timers and timers[0][0] != timers[0][2].armed:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else None
+
+    def handle_timer(self, now: int) -> None:
+        """Do what is due."""
+        while (at := self.get_timer()) is not None and at <= now:
+            peer = heapq.heappop(self._timers)[2]
+            peer.armed = None
+            peer.echo.handle_timer(now)
+            if peer.link is not None:
+                peer.link.handle_timer(now)
+            self._settle(peer, now)
+
+    def next_event(self) -> Any | None:
+        """Return the next effect for the runtime, or None."""
+        return self._effects.popleft() if self._effects else None
+
+    def handle(self, event: Any, now: int) -> None:
+        """Tell the machine something that happened on this PC; its actions go to the links."""
+        touched: dict[_Peer, None] = {}
+        self._act(self.machine.handle(event, now), now, touched)
+        for peer in touched:
+            self._settle(peer, now)
+
+    def peer_unreachable(self, address: Address, reason: str, now: int) -> None:
+        """Take the transport's word that nothing listens at an address."""
+        if (peer := self._peers.get(address)) is None:
+            return
+        peer.echo.unreachable(reason, now)
+        if peer.link is not None:
+            peer.link.unreachable(reason, now)
+        self._settle(peer, now)
+
+    # -- what others may ask --------------------------------------------------------------------------------
+
+    def clock_offset(self, address: Address) -> Offset | None:
+        """Return how far the peer's clock is ahead of ours, or None before it was measured."""
+        peer = self._peers.get(address)
+        return peer.link.clock.best if peer is not None and peer.link is not None else None
+
+    def speaks_wire_2(self, address: Address) -> bool:
+        """Whether the peer is known to be a multirig."""
+        peer = self._peers.get(address)
+        return peer is not None and peer.link is not None
+
+    # -- inside ---------------------------------------------------------------------------------------------
+
+    def _open(self, address: Address) -> _Peer:
+        if len(self._peers) >= MAX_PEERS:
+            idle = (one.address for one in self._peers.values() if one.armed is None)
+            self._forget(next(idle, next(iter(self._peers))))
+        peer = _Peer(address, EchoLink(address, reliable=address.scheme == "tcp"))
+        self._peers[address] = peer
+        return peer
+
+    def _forget(self, address: Address) -> None:
+        peer = self._peers.pop(address, None)
+        if peer is None:
+            return
+        peer.armed = None
+        self._dirty.pop(peer, None)
+        if peer.link is not None and self._by_boot.get(peer.link.peer) is peer:
+            del self._by_boot[peer.link.peer]
+
+    def _turn_away(self, address: Address) -> None:
+        seen = self._strangers.get(address.host, 0) + 1
+        if seen > 1 or len(self._strangers) < MAX_PEERS:
+            self._strangers[address.host] = seen
+        if seen == 1:
+            reason = "may not speak to this PC: add its address to 'allow' in the rig's config if it should"
+            self._effects.append(Ignored(address=address, reason=reason, first=True))
+
+    def _receive_frame(self, peer: _Peer, data: bytes, now: int) -> None:
+        try:
+            frame = codec.decode(data)
+            if not isinstance(frame, dict):
+                raise RemoteProtocolError("not a JSON object")
+            boot, to = link.boots(frame)
+        except ProtocolError as error:
+            peer.ignored += 1
+            self._effects.append(Ignored(address=peer.address, reason=str(error), first=peer.ignored == 1))
+            return
+        if boot == self.boot:
+            return  # our own frame, sent back by an echoing peer
+        known = self._by_boot.get(boot)
+        if known is not None and known is not peer:
+            self._move(known, peer)
+        elif peer.link is None or peer.link.peer != boot:
+            if peer.link is None and to == self.boot:
+                self._upgrade(peer, boot, "")
+            elif peer.link is not None:
+                self._reboot(peer, boot, now)
+        if to != self.boot:
+            if frame.get("n") is not None:  # it speaks to a program that has died here: say who we are
+                peer.out.append(link.boot_frame(self.boot, boot))
+                self._dirty[peer] = None
+            return
+        if peer.link is not None:
+            peer.link.receive_frame(frame, now)
+        self._settle(peer, now)
+
+    def _move(self, known: _Peer, peer: _Peer) -> None:
+        """The same program is heard from another address: the conversation goes on there."""
+        peer.link, known.link = known.link, None
+        if peer.link is not None:
+            peer.link.address = peer.address
+            peer.link.reliable = peer.address.scheme == "tcp"
+            self._by_boot[peer.link.peer] = peer
+
+    def _upgrade(self, peer: _Peer, boot: str, name: str) -> None:
+        peer.link = Link(peer.address, boot=self.boot, peer=boot, reliable=peer.address.scheme == "tcp")
+        self._by_boot[boot] = peer
+        self._effects.append(Upgraded(address=peer.address, boot=boot, name=name))
+
+    def _reboot(self, peer: _Peer, boot: str, now: int) -> None:
+        old = peer.link
+        if old is not None:
+            old.lost("the program on that PC was restarted and has forgotten the request")
+            self._settle(peer, now)
+            self._by_boot.pop(old.peer, None)
+        self._upgrade(peer, boot, "")
+        rebooted = Rebooted(address=peer.address, boot=boot)
+        self._effects.append(rebooted)
+        self.handle(rebooted, now)
+
+    def _settle(self, peer: _Peer, now: int) -> None:
+        """Hand up what a peer's links have to say until they are quiet."""
+        touched: dict[_Peer, None] = {peer: None}
+        while touched:
+            one = next(iter(touched))
+            del touched[one]
+            self._dirty[one] = None
+            while (event := self._next_link_event(one)) is not None:
+                match event:
+                    case Ignored():
+                        self._effects.append(event)
+                        continue
+                    case (
+                        Received(message=Message(event=Event.EXPINFO) as message)
+                        | Replied(message=Message(event=Event.EXPINFO) as message)
+                    ):
+                        self._note_greeting(one, message, now)
+                self._act(self.machine.handle(event, now), now, touched)
+
+    def _next_link_event(self, peer: _Peer) -> Any:
+        event = peer.echo.next_event()
+        if event is None and peer.link is not None:
+            event = peer.link.next_event()
+        return event
+
+    def _note_greeting(self, peer: _Peer, message: Message, now: int) -> None:
+        """See whether an EXPINFO says that the peer is a multirig."""
+        data = message.args[1] if len(message.args) > 1 else None
+        about = data.get(GREETING) if isinstance(data, dict) else None
+        if not isinstance(about, dict) or about.get("wire") != link.VERSION:
+            return
+        boot = about.get("boot")
+        if not isinstance(boot, str) or not boot or boot == self.boot:
+            return  # our own greeting, sent back by an echoing peer
+        if peer.link is None:
+            self._upgrade(peer, boot, str(about.get("name", "")))
+        elif peer.link.peer != boot:
+            self._reboot(peer, boot, now)
+
+    def _greet(self, message: Message) -> Message:
+        padded = [*message.args, *(0, None)[len(message.args) :]]
+        status, data, rest = padded[0], padded[1], padded[2:]
+        about = {"wire": link.VERSION, "boot": self.boot, "name": self.name}
+        if data is None or isinstance(data, dict):
+            data = {**(data or {}), GREETING: about}
+        return replace(message, args=(status, data, *rest))
+
+    def _act(self, actions: Iterable[Any], now: int, touched: dict[_Peer, None]) -> None:
+        for action in actions:
+            match action:
+                case Send():
+                    peer = self._peers.get(action.address) or self._open(action.address)
+                    self._send(peer, action, now, touched)
+                    touched[peer] = None
+                case Reply() | Fail() | Settle():
+                    asker = self._asker(action.token)
+                    if asker is not None:
+                        self._answer(asker, action, now)
+                        touched[asker] = None
+                case Forget(address=address):
+                    self._forget(address)
+                case _:
+                    self._effects.append(action)
+
+    def _send(self, peer: _Peer, action: Send, now: int, touched: dict[_Peer, None]) -> None:
+        try:
+            if peer.link is not None:
+                if action.overtakes:
+                    peer.echo.withdraw()
+                peer.link.send(action, now)
+            else:
+                if action.message.event is Event.EXPINFO:
+                    action = replace(action, message=self._greet(action.message))
+                peer.echo.send(action, now)
+        except LocalProtocolError as error:
+            unreached = Unreached(address=action.address, key=action.key, reason=f"not sent: {error}")
+            self._act(self.machine.handle(unreached, now), now, touched)
+
+    def _asker(self, token: Token) -> _Peer | None:
+        return self._by_boot.get(token.peer) if token.wire == 2 else self._peers.get(token.address)
+
+    def _answer(self, peer: _Peer, action: Reply | Fail | Settle, now: int) -> None:
+        token = action.token
+        if isinstance(action, Settle):
+            if token.wire == 1:
+                peer.echo.settle(token)
+            return
+        message = action.message
+        try:
+            if token.wire == 2:
+                if peer.link is not None:
+                    peer.link.reply(token, message, now)
+            elif isinstance(action, Fail):
+                peer.echo.fail(token, message)
+            else:
+                if message.event is Event.EXPINFO:
+                    message = self._greet(message)
+                peer.echo.reply(token, message, now)
+        except LocalProtocolError as error:
+            failure = Message(Event.ERROR, (f"{self.name} could not answer: {error}", int(message.event)))
+            self._answer(peer, Fail(token=token, message=failure), now)
+
+    def _arm(self, peer: _Peer) -> None:
+        at = peer.echo.get_timer()
+        if peer.link is not None and (other := peer.link.get_timer()) is not None:
+            at = other if at is None else min(at, other)
+        if at != peer.armed:
+            peer.armed = at
+            if at is not None:
+                self._ticks += 1
+                heapq.heappush(self._timers, (at, self._ticks, peer))

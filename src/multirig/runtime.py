@@ -1,0 +1,159 @@
+"""The only event loop: runs a node on a real network and hands its effects to whoever performs them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from multirig.errors import ConfigError
+from multirig.protocol.events import Address
+from multirig.protocol.node import Node
+from multirig.transports.base import Transport
+from multirig.transports.memory import MemoryNetwork, MemoryTransport
+from multirig.transports.tcp import TcpTransport
+from multirig.transports.udp import UdpTransport
+
+BURST = 32
+"""Datagrams sent before the loop may receive again: a thousand rigs must not answer into a full buffer."""
+
+
+class Runtime:
+    """Joins a node to the network.
+
+    Parameters
+    ----------
+    node : Node
+        The computer, as a pure value.
+    perform : callable
+        Takes each effect; called in the event loop, must not block.
+    clock : callable
+        Integer nanoseconds, never going back.
+    network : MemoryNetwork, optional
+        Carries addresses of the scheme ``memory``, for rehearsal and tests.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        perform: Callable[[Any], None],
+        *,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        network: MemoryNetwork | None = None,
+    ) -> None:
+        self.node = node
+        self.clock = clock
+        self._perform = perform
+        self._transports: dict[str, Transport] = {"udp": UdpTransport(self), "tcp": TcpTransport(self)}
+        if network is not None:
+            self._transports["memory"] = MemoryTransport(self, network)
+        self._outbox: list[tuple[Address, bytes]] = []
+        self._flushing = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: int | None = None
+        self._closed = False
+        self._pumping = False
+        self._stirred = False
+
+    async def listen(self, scheme: str, host: str, port: int) -> list[Address]:
+        """Take messages at a local address; return the addresses really used."""
+        return await self._transport(scheme).listen(host, port)
+
+    async def connect(self, scheme: str, host: str, port: int) -> Address:
+        """Return the address of a peer; RigUnreachable if its name is unknown."""
+        return await self._transport(scheme).connect(host, port)
+
+    def feed(self, event: Any) -> None:
+        """Tell the node's machine something that happened on this PC."""
+        self.node.handle(event, self.clock())
+        self.pump()
+
+    async def close(self) -> None:
+        """Send what waits, then end every conversation."""
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for address, data in self._outbox:
+            self._send(address, data)
+        self._outbox.clear()
+        for transport in self._transports.values():
+            await transport.close()
+
+    # -- what transports bring ----------------------------------------------------------------------------
+
+    def received(self, data: bytes, address: Address) -> None:
+        """Take one whole message from a transport."""
+        if not self._closed:
+            self.node.receive_datagram(data, address, self.clock())
+            self.pump()
+
+    def unreachable(self, address: Address, reason: str) -> None:
+        """Take a transport's word that nothing listens at an address."""
+        if not self._closed:
+            self.node.peer_unreachable(address, reason, self.clock())
+            self.pump()
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def pump(self) -> None:
+        """Perform effects, send what is due and arm the timer."""
+        self._stirred = True
+        if self._pumping:  # an effect or a send has stirred the node: the round that runs goes on with it
+            return
+        self._pumping = True
+        try:
+            while self._stirred:
+                self._stirred = False
+                while (effect := self.node.next_event()) is not None:
+                    self._perform(effect)
+                if self._closed:
+                    return
+                self._outbox += self.node.datagrams_to_send(self.clock())
+                if self._outbox and not self._flushing:
+                    self._flush()
+            self._arm()
+        finally:
+            self._pumping = False
+
+    def _flush(self) -> None:
+        outbox = self._outbox
+        if len(outbox) <= BURST:
+            self._outbox = []
+            self._flushing = False
+        else:
+            self._outbox = outbox[BURST:]
+            outbox = outbox[:BURST]
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+        for address, data in outbox:
+            self._send(address, data)
+
+    def _send(self, address: Address, data: bytes) -> None:
+        transport = self._transports.get(address.scheme)
+        if transport is not None:
+            transport.send(data, address)
+
+    def _arm(self) -> None:
+        at = self.node.get_timer()
+        if at == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_at = at
+        if at is not None:
+            delay = max(0, at - self.clock()) / 1e9
+            self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_at = None
+        self.node.handle_timer(self.clock())
+        self.pump()
+
+    def _transport(self, scheme: str) -> Transport:
+        try:
+            return self._transports[scheme]
+        except KeyError:
+            known = ", ".join(self._transports)
+            raise ConfigError(f"unknown scheme {scheme!r} in an address; known: {known}") from None

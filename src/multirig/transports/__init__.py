@@ -1,0 +1,1 @@
+"""Moves whole messages between addresses, and promises nothing."""
