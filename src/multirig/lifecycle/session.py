@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.errors import (
@@ -272,7 +272,7 @@ class SessionMachine:
             case Replied() | Refused() | TimedOut() | Unreached():
                 return self._take(event, now)
             case Received(message=message):
-                return [Record(event=event, at=now), *self._receive(event, message)]
+                return [Record(event=_without_secrets(event), at=now), *self._receive(event, message)]
             case RigsChosen(rigs=rigs):
                 self.rigs = dict(rigs)
                 self._names = {address: name for name, address in rigs.items()}
@@ -517,6 +517,13 @@ class SessionMachine:
             return [Reply(token=event.token, message=Message(Event.ALYX, self.alyx))]
         reason = f"{name} may not be given the Alyx token: allow it by name on the conductor's PC"
         return [Fail(token=event.token, message=Message(Event.ERROR, (reason, int(Event.ALYX))))]
+
+
+def _without_secrets(event: Received) -> Received:
+    """Return what may be written down: an Alyx token must not lie next to the data."""
+    if event.message.event is not Event.ALYX:
+        return event
+    return replace(event, message=Message(Event.ALYX, event.message.args[:1]))
 
 
 _STEP_NAMES = {Event.EXPINIT: "initialise", Event.EXPSTART: "start"}

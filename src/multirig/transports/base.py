@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -101,3 +102,15 @@ def make_address(scheme: str, host: str, port: int) -> Address:
     if host.startswith("::ffff:") and "." in host:
         host = str(ipaddress.IPv6Address(host).ipv4_mapped)
     return Address(scheme, host, port)
+
+
+def allow_open_sockets(count: int) -> None:
+    """Ask the system for that many open files; many systems give a program a thousand unless it asks."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

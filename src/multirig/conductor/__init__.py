@@ -1,0 +1,1 @@
+"""What leads a session, on one PC."""

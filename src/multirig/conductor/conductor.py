@@ -1,0 +1,470 @@
+"""Leads a session over several rigs; the CLI, the web page and IBL's NetworkSession are faces of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import itertools
+import logging
+import platform
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from multirig.conductor.journal import Journal
+from multirig.config import Uri
+from multirig.errors import ConfigError, IllegalTransition, MultirigError, RigUnreachable, SessionFailed
+from multirig.folders import next_exp_ref, session_folder
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.session import (
+    AgreeRequested,
+    AskRequested,
+    Finished,
+    Heard,
+    Limits,
+    Moved,
+    Progressed,
+    RigsChosen,
+    SessionMachine,
+    SessionState,
+    SessionTrigger,
+    StepRequested,
+)
+from multirig.protocol.allow import AllowList
+from multirig.protocol.events import SECOND, Address, Ignored, Record
+from multirig.protocol.exp_ref import ExpRef, check_subject
+from multirig.protocol.messages import Event, Message
+from multirig.protocol.node import Node
+from multirig.runtime import Runtime
+from multirig.transports.base import allow_open_sockets
+from multirig.transports.memory import MemoryNetwork
+
+CONNECT_LIMIT = 5.0
+"""Seconds for the names of all rigs to be resolved."""
+
+log = logging.getLogger("multirig.conductor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A rig has its outcome in a step, for whoever shows it."""
+
+    event: Event
+    rig: str
+    outcome: Outcome
+
+
+class Conductor:
+    """Leads one session after another over a set of rigs.
+
+    Use it as an asynchronous context manager::
+
+        async with Conductor({"cameras": "udp://192.168.1.20"}) as conductor:
+            await conductor.agree("SP_01")
+            await conductor.init()
+            await conductor.start()
+            ...
+            await conductor.stop()
+            await conductor.cleanup()
+
+    Parameters
+    ----------
+    rigs : mapping of str to str or Uri
+        Name of each rig and where it listens, in the order in which they are started.
+    data_folder : path, optional
+        Where the journal is written, in IBL's folder layout; without it the session has no journal.
+    lab : str
+        Name of the lab, for the folder.
+    main_sync : bool
+        Whether this PC owns the experiment's number; needs ``data_folder``.
+    limits : Limits, optional
+        How long each step may take on a rig.
+    may_have_token : iterable of str
+        Names of rigs that may be given the Alyx token when they ask for it.
+    network : MemoryNetwork, optional
+        For rehearsal and tests without a network; addresses then begin with ``memory://``.
+    """
+
+    def __init__(
+        self,
+        rigs: Mapping[str, str | Uri],
+        *,
+        data_folder: str | Path | None = None,
+        lab: str = "mylab",
+        main_sync: bool = False,
+        limits: Limits | None = None,
+        may_have_token: Iterable[str] = (),
+        network: MemoryNetwork | None = None,
+    ) -> None:
+        if main_sync and data_folder is None:
+            raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
+        self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
+        self.data_folder = Path(data_folder) if data_folder is not None else None
+        self.lab = lab
+        self.main_sync = main_sync
+        self.machine = SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
+        self.node = Node(
+            boot=secrets.token_hex(8),
+            name=platform.node() or "conductor",
+            machine=self.machine,
+            # whoever we have chosen as a rig may answer from wherever it is
+            permits=AllowList(anybody=True).permits,
+        )
+        self.runtime = Runtime(self.node, self._perform, network=network)
+        self.addresses: dict[str, Address] = {}
+        self.journal = Journal()
+        self._scheme = "memory" if network is not None else None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Finished]] = {}
+        self._on_progress: list[Callable[[Progress], None]] = []
+        self._on_message: list[Callable[[str, Message], None]] = []
+        self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Find every rig's address.
+
+        Raises
+        ------
+        SessionFailed
+            Names that are not known on this network, all at once.
+        """
+        allow_open_sockets(len(self.rigs) + 64)
+        names = list(self.rigs)
+        tries = [
+            self.runtime.connect(self._scheme or uri.scheme, uri.host, uri.port) for uri in self.rigs.values()
+        ]
+        results = await asyncio.gather(
+            *(asyncio.wait_for(one, CONNECT_LIMIT) for one in tries), return_exceptions=True
+        )
+        causes: dict[str, Exception] = {}
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, Address):
+                self.addresses[name] = result
+            elif isinstance(result, MultirigError):
+                causes[name] = result
+            elif isinstance(result, asyncio.TimeoutError):
+                causes[name] = RigUnreachable(
+                    f"the name {self.rigs[name].host!r} is not found: use the IP address"
+                )
+            elif isinstance(result, BaseException):
+                raise result
+        clashes = _twice(self.addresses)
+        if causes or clashes:
+            await self.runtime.close()
+        if clashes:
+            raise ConfigError(f"{' and '.join(clashes)} have the same address: correct the rigs file")
+        if causes:
+            raise SessionFailed("connect", causes)
+        self.runtime.feed(RigsChosen(rigs=self.addresses))
+
+    async def close(self) -> None:
+        """Leave the network; a session that is still open is interrupted first."""
+        try:
+            if self.is_busy:
+                with contextlib.suppress(MultirigError):
+                    await self.interrupt("the conductor was closed")
+                with contextlib.suppress(MultirigError):
+                    await self.cleanup()
+        finally:
+            for waiting in self._waiting.values():
+                waiting.cancel()
+            for _, awaited in self._awaited:
+                awaited.cancel()
+            await self.runtime.close()
+            await asyncio.to_thread(self.journal.close)
+
+    async def __aenter__(self) -> Conductor:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- what is --------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session is."""
+        return self.machine.state
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether rigs have been touched and not been cleaned up."""
+        return self.state not in (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED)
+
+    @property
+    def exp_ref(self) -> ExpRef | None:
+        """The reference of the session, once it is agreed."""
+        return self.machine.exp_ref
+
+    @property
+    def session_folder(self) -> Path | None:
+        """Where this PC's part of the session lies; None without a data folder or before the agreement."""
+        if self.data_folder is None or self.exp_ref is None:
+            return None
+        return session_folder(self.data_folder, self.lab, self.exp_ref)
+
+    # -- the steps of a session -------------------------------------------------------------------------
+
+    async def agree(
+        self,
+        subject: str,
+        *,
+        date: datetime.date | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> ExpRef:
+        """Ask all rigs who they are, and find the experiment reference; nobody is touched.
+
+        Parameters
+        ----------
+        subject : str
+            Nickname of the animal.
+        date : datetime.date, optional
+            Today, if not given.
+        info : mapping, optional
+            More for the rigs to know (``experiment_description``).
+
+        Raises
+        ------
+        AgreementError
+            No main sync, several, another subject or another date; names each rig concerned.
+        SessionFailed
+            Rigs that did not answer.
+        """
+        check_subject(subject)
+        today = date or datetime.date.today()
+        here = None
+        if self.main_sync and self.data_folder is not None:
+            here = await asyncio.to_thread(next_exp_ref, self.data_folder, self.lab, subject, today)
+        told = {
+            "exp_ref": str(here) if here else None,
+            "main_sync": self.main_sync,
+            "experiment_description": {},
+            "master": self.main_sync,
+            "spec_version": "1.0.0",
+            "subject": subject,
+            **(info or {}),
+        }
+        number = next(self._numbers)
+        finished = await self._do(
+            AgreeRequested(number=number, subject=subject, date=today, info=told, here=here)
+        )
+        self._raise(finished)
+        exp_ref = self.exp_ref
+        if exp_ref is None:
+            raise IllegalTransition(self.state, "agree", "the session was interrupted while the rigs agreed")
+        if (folder := self.session_folder) is not None:
+            await asyncio.to_thread(self.journal.open, folder)
+        return exp_ref
+
+    async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
+        """Get every rig ready; if one fails, all are cleaned up.
+
+        Raises
+        ------
+        SessionFailed
+            Names each rig that failed, with its cause.
+        """
+        return await self._begin(SessionTrigger.INIT, data)
+
+    async def start(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
+        """Let every rig record; if one fails, all are stopped and cleaned up.
+
+        Raises
+        ------
+        SessionFailed
+            Names each rig that failed, with its cause.
+        """
+        return await self._begin(SessionTrigger.START, data)
+
+    async def stop(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
+        """End the recording on every rig; a sick rig does not hold up the others.
+
+        Returns
+        -------
+        dict of str to Message or MultirigError
+            What each rig recorded, or why that is not known.
+        """
+        return await self._end(SessionTrigger.STOP, data)
+
+    async def interrupt(self, message: str, **data: Any) -> dict[str, Outcome]:
+        """Stop every rig now, overtaking whatever goes on, and say why.
+
+        Parameters
+        ----------
+        message : str
+            The reason, for the operator of each rig.
+        **data
+            More on it: error, traceback, file, line_no.
+        """
+        return await self._end(SessionTrigger.INTERRUPT, {"error": "interrupted", **data, "message": message})
+
+    async def cleanup(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
+        """Let every rig go; it is ready for another session then."""
+        outcomes = await self._end(SessionTrigger.CLEANUP, data)
+        await asyncio.to_thread(self.journal.close)
+        self.journal = Journal()
+        self.runtime.feed(RigsChosen(rigs=self.addresses))
+        return outcomes
+
+    async def request(
+        self,
+        event: Event,
+        *args: Any,
+        rigs: Iterable[str] | None = None,
+        limit: float = 10.0,
+        needs_reply: bool = True,
+    ) -> dict[str, Outcome]:
+        """Send a message to all rigs at once and wait for every outcome; the session is not moved by it.
+
+        Parameters
+        ----------
+        event : Event
+            What to ask.
+        *args
+            What goes with it; anything that JSON can carry.
+        rigs : iterable of str, optional
+            Some of the rigs only.
+        limit : float
+            Seconds that each rig may take.
+        needs_reply : bool
+            False where the receipt is all that can be expected (an Alyx token).
+
+        Returns
+        -------
+        dict of str to Message or MultirigError
+            Each rig's reply, or why there is none.
+        """
+        chosen = None if rigs is None else tuple(rigs)
+        unknown = [name for name in chosen or () if name not in self.addresses]
+        if unknown:
+            raise ConfigError(f"no rig is called {', '.join(unknown)}; known: {', '.join(self.addresses)}")
+        asked = AskRequested(
+            number=next(self._numbers),
+            message=Message(event, args),
+            rigs=chosen,
+            limit=round(limit * SECOND),
+            needs_reply=needs_reply,
+        )
+        return dict((await self._do(asked)).outcomes)
+
+    # -- who listens ----------------------------------------------------------------------------------------
+
+    def on_progress(self, callback: Callable[[Progress], None]) -> None:
+        """Call back whenever a rig has its outcome in a step."""
+        self._on_progress.append(callback)
+
+    def on_message(self, callback: Callable[[str, Message], None]) -> None:
+        """Call back with (rig, message) whenever a rig says something by itself."""
+        self._on_message.append(callback)
+
+    async def next_message(self, *events: Event) -> tuple[str, Message]:
+        """Wait for what a rig says by itself; without events, for anything.
+
+        Returns
+        -------
+        rig : str
+        message : Message
+        """
+        future: asyncio.Future[tuple[str, Message]] = asyncio.get_running_loop().create_future()
+        entry = (frozenset(events or Event), future)
+        self._awaited.append(entry)
+        try:
+            return await future
+        finally:
+            if entry in self._awaited:
+                self._awaited.remove(entry)
+
+    # -- inside ---------------------------------------------------------------------------------------------
+
+    async def _begin(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Message]:
+        # what led to this step survives even the death of the PC before a rig is touched
+        await asyncio.to_thread(self.journal.sync)
+        finished = await self._do(
+            StepRequested(number=next(self._numbers), trigger=trigger, data=dict(data or {}))
+        )
+        if finished.error is not None:
+            self._restart_journal()
+        self._raise(finished)
+        return {name: one for name, one in finished.outcomes.items() if isinstance(one, Message)}
+
+    async def _end(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Outcome]:
+        finished = await self._do(
+            StepRequested(number=next(self._numbers), trigger=trigger, data=dict(data or {}))
+        )
+        self._raise(finished)
+        await asyncio.to_thread(self.journal.sync)
+        return dict(finished.outcomes)
+
+    def _restart_journal(self) -> None:
+        """After a roll-back the next attempt is another session."""
+        if self.state is SessionState.IDLE:
+            self.journal.close()
+            self.journal = Journal()
+            self.runtime.feed(RigsChosen(rigs=self.addresses))
+
+    async def _do(self, event: AgreeRequested | StepRequested | AskRequested) -> Finished:
+        future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
+        self._waiting[event.number] = future
+        try:
+            self.runtime.feed(event)
+            return await future
+        finally:
+            self._waiting.pop(event.number, None)
+
+    @staticmethod
+    def _raise(finished: Finished) -> None:
+        if finished.error is not None:
+            raise finished.error
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case Record(event=event, at=at):
+                self.journal.append(event, at)
+            case Finished(number=number):
+                if (future := self._waiting.get(number)) and not future.done():
+                    future.set_result(effect)
+            case Progressed(event=event, rig=rig, outcome=outcome):
+                self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
+            case Moved(state=state, exp_ref=exp_ref):
+                log.info("the session %s is %s", exp_ref or "", state)
+            case Heard(rig=rig, message=message):
+                self._hear(rig, message)
+            case Ignored(address=address, reason=reason, first=first):
+                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case _:
+                log.debug("%s", effect)
+
+    def _hear(self, rig: str, message: Message) -> None:
+        log.info("%s says %s %s", rig, message, message.args)
+        self._call_all(self._on_message, rig, message)
+        for events, future in self._awaited[:]:
+            if message.event in events and not future.done():
+                future.set_result((rig, message))
+
+    @staticmethod
+    def _call_all(callbacks: Iterable[Callable[..., None]], *args: Any) -> None:
+        """Call everybody; one that raises does not keep the others from hearing."""
+        for callback in list(callbacks):
+            try:
+                callback(*args)
+            except Exception:
+                log.exception("a callback failed")
+
+
+def _twice(addresses: Mapping[str, Address]) -> list[str]:
+    """Return two names that mean the same rig, if there are such."""
+    seen: dict[Address, str] = {}
+    for name, address in addresses.items():
+        if address in seen:
+            return [seen[address], name]
+        seen[address] = name
+    return []

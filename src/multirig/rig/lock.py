@@ -1,0 +1,53 @@
+"""One rig of a name at a time on a PC."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from multirig.errors import ConfigError
+
+
+class InstanceLock:
+    """Held while a rig runs; the system lets go of it when the process dies, however it dies.
+
+    Parameters
+    ----------
+    name : str
+        The rig's.
+    folder : Path, optional
+        Where the lock file lies; by default in the user's state folder.
+    """
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        folder = folder or platformdirs.user_state_path("multirig")
+        self._name = name
+        self._path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"
+        self._lock = FileLock(self._path, timeout=0)
+
+    def acquire(self) -> None:
+        """Take the lock; ConfigError if another process has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        owner = self._path.with_suffix(".pid")
+        try:
+            self._lock.acquire()
+        except Timeout:
+            process = ""
+            with contextlib.suppress(OSError):
+                process = f" as process {owner.read_text().strip()}"
+            raise ConfigError(
+                f"the rig {self._name!r} runs on this PC already{process}: use that one, or end it first"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"cannot lock {self._path}: {error.strerror or error}") from None
+        with contextlib.suppress(OSError):  # the number is a comfort only
+            owner.write_text(str(os.getpid()))
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._lock.release()

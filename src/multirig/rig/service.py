@@ -1,0 +1,414 @@
+"""A rig at work: runs the rig's node, and the adapter's hooks when the node says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import multirig
+from multirig.config import RigConfig
+from multirig.errors import AdapterError, ConfigError, MultirigError
+from multirig.folders import next_exp_ref, session_folder
+from multirig.lifecycle.rig import (
+    Broke,
+    Commanded,
+    Denied,
+    Describe,
+    Described,
+    Done,
+    Entered,
+    Failed,
+    Measured,
+    RigMachine,
+    RigState,
+)
+from multirig.protocol.allow import AllowList
+from multirig.protocol.events import Address, Call, Ignored, Upgraded
+from multirig.protocol.exp_ref import ExpRef, check_subject
+from multirig.protocol.messages import Event
+from multirig.protocol.node import Node
+from multirig.rig.adapter import Adapter, Health, Session
+from multirig.rig.loading import build_adapter
+from multirig.runtime import Runtime
+from multirig.transports.memory import MemoryNetwork
+
+HEALTH_EVERY = 0.5
+"""Seconds between two looks at the adapter's proof of recording."""
+CANCEL_LIMIT = 5.0
+"""Seconds that a hook may take to notice that it was cancelled."""
+MAX_DEVICE_TEXT = 300
+"""Bytes of device description in an EXPINFO to a foreign peer, some of which read a thousand in all."""
+
+log = logging.getLogger("multirig.rig")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a rig is doing, for a status line."""
+
+    name: str
+    state: RigState
+    exp_ref: ExpRef | None
+    failure: str | None
+    health: Health
+    disk_free: int
+    """Bytes free where the data goes."""
+    conductor: str | None
+    """Address of whoever leads this rig now."""
+
+
+class RigService:
+    """One rig: a node on the network and the adapter that it drives.
+
+    Parameters
+    ----------
+    config : RigConfig
+        Name, addresses, folders, limits and the adapter with its options.
+    adapter : Adapter, optional
+        Instead of the one that the config names.
+    network : MemoryNetwork, optional
+        For rehearsal and tests without a network.
+    on_news : callable, optional
+        Called after each change of state.
+    """
+
+    def __init__(
+        self,
+        config: RigConfig,
+        *,
+        adapter: Adapter | None = None,
+        network: MemoryNetwork | None = None,
+        on_news: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.config = config
+        self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
+        self.machine = RigMachine(
+            name=config.name,
+            main_sync=config.main_sync,
+            may_have_token=frozenset(config.alyx_token_to).__contains__,
+        )
+        allowed = AllowList(config.allow, anybody=config.allow_any)
+        self.node = Node(
+            boot=secrets.token_hex(8),
+            name=config.name,
+            machine=self.machine,
+            permits=(lambda host: True) if network is not None else allowed.permits,
+        )
+        self.runtime = Runtime(self.node, self._perform, network=network)
+        self.addresses: list[Address] = []
+        """Where the rig listens, once it is open."""
+        self._on_news = on_news
+        self._session: Session | None = None
+        self._recorded = False
+        """Whether this session's adapter was told to start: then its number is used up."""
+        self._changed = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._health = Health()
+        self._disk_free = 0
+        self._offset = 0
+        """From this PC's clock to the conductor's, as last known; ns."""
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Listen at every address of the config; ConfigError if one cannot be had."""
+        try:
+            self.config.data_folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"rig {self.config.name}: cannot make data_folder {self.config.data_folder}: "
+                f"{error.strerror or error}; choose a folder that you may write"
+            ) from None
+        try:
+            for uri in self.config.uri:
+                self.addresses += await self.runtime.listen(uri.scheme, uri.host, uri.port)
+        except ConfigError as error:
+            await self.runtime.close()
+            raise ConfigError(f"rig {self.config.name}: {error}") from None
+        self._spawn(self._measure())
+        log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
+
+    async def close(self) -> None:
+        """Stop what is being recorded, let go of the device and leave the network."""
+        if self.machine.state is not RigState.CONNECTED:
+            self._command(Event.EXPINTERRUPT)
+            await self._settled()
+            self._command(Event.EXPCLEANUP)
+            await self._settled()
+        await self.runtime.close()
+        for task in [*self._tasks, *([self._work] if self._work else []), *self._watchers()]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        log.info("%s is closed", self.config.name)
+
+    def snapshot(self) -> Snapshot:
+        """Return what the rig is doing, without waiting."""
+        machine = self.machine
+        return Snapshot(
+            name=self.config.name,
+            state=machine.state,
+            exp_ref=machine.exp_ref,
+            failure=machine.failure,
+            health=self._health,
+            disk_free=self._disk_free,
+            conductor=str(machine.conductor.address) if machine.conductor else None,
+        )
+
+    # -- the rig's own keyboard -----------------------------------------------------------------------------
+
+    async def start_here(self, subject: str) -> ExpRef:
+        """Begin a recording without a conductor, under the next free number of the subject.
+
+        Raises
+        ------
+        MultirigError
+            The subject cannot name a folder, or the rig is in another session.
+        """
+        check_subject(subject)
+        if self.machine.state is not RigState.CONNECTED:
+            raise MultirigError(f"the rig is {self.machine.state}; 'stop' ends what it is doing")
+        exp_ref = await asyncio.to_thread(self._next_exp_ref, subject)
+        self.runtime.feed(Commanded(event=Event.EXPSTART, exp_ref=exp_ref))
+        await self._settled()
+        if self.machine.failure is not None:
+            raise MultirigError(self.machine.failure)
+        return exp_ref
+
+    async def stop_here(self) -> None:
+        """End whatever is being recorded, close its files and let go of the device."""
+        self._command(Event.EXPEND)
+        await self._settled()
+        self._command(Event.EXPCLEANUP)
+        await self._settled()
+
+    def _command(self, event: Event) -> None:
+        self.runtime.feed(Commanded(event=event))
+
+    async def _settled(self) -> None:
+        """Wait until no hook runs."""
+        while self._work is not None and not self._work.done():
+            await asyncio.wait([self._work])
+            await asyncio.sleep(0)  # let what was fed start the next call
+
+    # -- effects ----------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case Call():
+                self._work = asyncio.create_task(self._run(effect, self._work))
+            case Describe():
+                self._spawn(self._describe(effect))
+            case Entered(state=state, exp_ref=exp_ref, failure=failure):
+                level = logging.ERROR if failure else logging.INFO
+                log.log(
+                    level,
+                    "%s is %s %s%s",
+                    self.config.name,
+                    state,
+                    exp_ref or "",
+                    f": {failure}" if failure else "",
+                )
+                self._on_news()
+            case Denied(event=event, reason=reason):
+                log.warning("%s refuses %s: %s", self.config.name, event.name, reason)
+            case Ignored(address=address, reason=reason, first=first):
+                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case Upgraded(address=address, name=name):
+                log.info("%s at %s is a multirig: wire 2", name or "the peer", address)
+            case _:
+                log.debug("%s", effect)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _watchers(self) -> list[asyncio.Task[None]]:
+        return [self._watcher] if self._watcher is not None else []
+
+    # -- hooks ------------------------------------------------------------------------------------------
+
+    async def _run(self, call: Call, before: asyncio.Task[None] | None) -> None:
+        """Run the hooks of a call, after those of the call before it, or instead of them."""
+        if before is not None and not before.done():
+            if call.preempts:
+                before.cancel()
+            done, _ = await asyncio.wait([before], timeout=CANCEL_LIMIT if call.preempts else None)
+            if not done:
+                log.error("a hook of the adapter does not notice that it was cancelled; going on without it")
+        report: dict[str, Any] = {}
+        for hook in call.hooks:
+            try:
+                report |= await self._hook(hook, call.exp_ref)
+            except Exception as error:
+                reason = self._reason(hook, error)
+                log.error("%s", reason, exc_info=not isinstance(error, AdapterError | TimeoutError))
+                if hook == "stop":  # what was recorded is still accounted for
+                    with contextlib.suppress(Exception):
+                        report |= await self._account()
+                self.machine.report = {**self.machine.report, **report}
+                self.runtime.feed(Failed(number=call.number, reason=reason))
+                return
+        self.runtime.feed(Done(number=call.number, report=report))
+
+    def _reason(self, hook: str, error: Exception) -> str:
+        match error:
+            case AdapterError():
+                return str(AdapterError(error.message, step=hook))
+            case TimeoutError() | asyncio.TimeoutError():
+                limit = getattr(self.config.limits, hook)
+                return f"{hook}: the adapter did not finish within {limit:g} s; look at its program or device"
+        return f"{hook}: {type(error).__name__}: {error} (details are in this rig's log)"
+
+    async def _hook(self, hook: str, exp_ref: str | None) -> dict[str, Any]:
+        """Run one hook of the adapter within its limit, and return what it has to tell."""
+        limit = getattr(self.config.limits, hook)
+        match hook:
+            case "initialise":
+                if exp_ref is None:
+                    return {}  # without a reference there is no folder yet; EXPSTART brings it
+                await self._prepare(ExpRef.parse(exp_ref))
+                await asyncio.wait_for(self.adapter.initialise(), limit)
+            case "start":
+                if self._session is None and exp_ref is not None:
+                    await self._hook("initialise", exp_ref)
+                self._recorded = True
+                await asyncio.wait_for(self.adapter.start(), limit)
+                self._watcher = asyncio.create_task(self._watch())
+                return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
+            case "stop":
+                await self._end_watch()
+                if self._session is not None:
+                    await asyncio.wait_for(self.adapter.stop(), limit)
+                    return await self._account()
+            case "cleanup":
+                await self._end_watch()
+                if self._session is not None:
+                    await asyncio.wait_for(self.adapter.cleanup(), limit)
+                    await asyncio.to_thread(self._release_folder)
+                    self._session = None
+        return {}
+
+    async def _prepare(self, exp_ref: ExpRef) -> None:
+        folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
+        collection = folder / self.adapter.collection
+        try:
+            await asyncio.to_thread(collection.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise AdapterError(
+                f"cannot make {collection}: {error.strerror or error}; check data_folder and the disk"
+            ) from None
+        self._recorded = False
+        self._health = Health()
+        self._session = Session(
+            exp_ref=exp_ref,
+            session_folder=folder,
+            folder=collection,
+            to_session_time=self._to_session_time,
+        )
+        self.adapter.session = self._session
+
+    def _release_folder(self) -> None:
+        """Give the number back if nothing was recorded under it."""
+        if self._session is None or self._recorded:
+            return
+        with contextlib.suppress(OSError):  # a folder that holds something stays
+            self._session.folder.rmdir()
+            self._session.session_folder.rmdir()
+
+    async def _account(self) -> dict[str, Any]:
+        """Return what was recorded, file by file."""
+        files = await asyncio.to_thread(self.adapter.files)
+        health = self.adapter.health()
+        offset = self._clock_offset()
+        return {
+            "files": [asdict(one) for one in files],
+            "health": asdict(health),
+            "stopped_at": self._to_session_time(time.perf_counter_ns()) / 1e9,
+            "clock": {"offset": self._offset / 1e9, "bound": offset.bound / 1e9 if offset else None},
+        }
+
+    async def _watch(self) -> None:
+        try:
+            await self.adapter.watch()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            reason = self._reason("recording", error) if not isinstance(error, TimeoutError) else str(error)
+            log.error("%s", reason, exc_info=not isinstance(error, AdapterError))
+            self._watcher = None
+            self.runtime.feed(Broke(reason=reason))
+
+    async def _end_watch(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.wait([watcher], timeout=CANCEL_LIMIT)
+
+    # -- clock ------------------------------------------------------------------------------------------
+
+    def _clock_offset(self) -> Any:
+        conductor = self.machine.conductor
+        return self.node.clock_offset(conductor.address) if conductor is not None else None
+
+    def _to_session_time(self, local: int) -> int:
+        """Return a time of this PC on the conductor's clock; both in nanoseconds."""
+        offset = self._clock_offset()
+        if offset is not None:
+            self._offset = offset.offset
+        return local + self._offset
+
+    # -- what others may know ------------------------------------------------------------------------------
+
+    async def _measure(self) -> None:
+        """Look at the adapter and the disk now and then."""
+        while True:
+            with contextlib.suppress(OSError):
+                self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+            if self._session is not None:
+                try:
+                    self._health = self.adapter.health()
+                except Exception:
+                    log.exception("the adapter's health report failed")
+                self.runtime.feed(Measured(health=asdict(self._health)))
+            await asyncio.sleep(HEALTH_EVERY)
+
+    def _next_exp_ref(self, subject: str) -> ExpRef:
+        return next_exp_ref(self.config.data_folder, self.config.lab, subject, datetime.date.today())
+
+    async def _describe(self, effect: Describe) -> None:
+        info: dict[str, Any] = {
+            "name": self.config.name,
+            "date": datetime.date.today().isoformat(),
+            "adapter": self.config.adapter.type,
+            "collection": self.adapter.collection,
+            "disk_free": self._disk_free,
+            "version": multirig.__version__,
+        }
+        try:
+            device = dict(self.adapter.describe())
+            if effect.token.wire == 2 or len(json.dumps(device)) <= MAX_DEVICE_TEXT:
+                info["device"] = device
+            if self.config.main_sync and effect.subject and self.machine.exp_ref is None:
+                info["exp_ref"] = str(await asyncio.to_thread(self._next_exp_ref, effect.subject))
+        except Exception as error:
+            log.error("cannot describe this rig: %s", error, exc_info=not isinstance(error, MultirigError))
+            info["failure"] = str(error)
+        self.runtime.feed(Described(token=effect.token, info=info))
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
