@@ -131,6 +131,8 @@ _BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
 """The status that proves a command whose answer is missing."""
+MAX_ROUNDS = 4
+"""A step is one message to all, and two more if it is rolled back."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
 
@@ -261,10 +263,13 @@ class SessionMachine:
         self._step: Broadcast | None = None
         self._requested: int | None = None
         """Number of the step that somebody waits for."""
+        self._asked = 0
+        """Number of the last step that was asked for; a journal brings it back."""
         self._agreement: AgreeRequested | None = None
         self._failed: tuple[str, dict[str, MultirigError]] | None = None
         """Why a roll-back is going on."""
-        self._numbers = -1
+        self._rounds = 0
+        """Messages sent for the step that somebody waits for: a roll-back adds two."""
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened; return what to send, to write down and to tell."""
@@ -302,7 +307,8 @@ class SessionMachine:
             self._agreement = event
             self.exp_ref = None
         self._failed = None
-        self._requested = event.number
+        self._requested = self._asked = event.number
+        self._rounds = 0
         data = event.data if isinstance(event, StepRequested) else {}
         return [*out, *self._enter(state, data)]
 
@@ -317,9 +323,9 @@ class SessionMachine:
         names = list(self.rigs)
         if event in _BACKWARDS:
             names.reverse()
-        self._numbers -= 1  # steps count down, so that they never meet the conductor's numbers
+        self._rounds += 1
         self._step = Broadcast(
-            number=self._numbers,
+            number=-(MAX_ROUNDS * self._asked + self._rounds),  # below the conductor's own numbers
             message=self._message(event, data),
             rigs={name: self.rigs[name] for name in names},
             limit=self._limit(event),
