@@ -1,3 +1,67 @@
-"""One experiment over many lab computers."""
+"""One experiment over many lab computers.
+
+The names below are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multirig.conductor.conductor import Conductor
+    from multirig.conductor.roster import Roster
+    from multirig.config import RigConfig, Uri, load_rig_config
+    from multirig.errors import MultirigError
+    from multirig.protocol.exp_ref import ExpRef
+    from multirig.protocol.messages import Event, Message, Status
+    from multirig.rig.adapter import Adapter, Health, RecordedFile, Session
+    from multirig.rig.service import RigService
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Adapter": "multirig.rig.adapter",
+    "Conductor": "multirig.conductor.conductor",
+    "Event": "multirig.protocol.messages",
+    "ExpRef": "multirig.protocol.exp_ref",
+    "Health": "multirig.rig.adapter",
+    "Message": "multirig.protocol.messages",
+    "MultirigError": "multirig.errors",
+    "RecordedFile": "multirig.rig.adapter",
+    "RigConfig": "multirig.config",
+    "RigService": "multirig.rig.service",
+    "Roster": "multirig.conductor.roster",
+    "Session": "multirig.rig.adapter",
+    "Status": "multirig.protocol.messages",
+    "Uri": "multirig.config",
+    "load_rig_config": "multirig.config",
+}
+
+__all__ = [
+    "Adapter",
+    "Conductor",
+    "Event",
+    "ExpRef",
+    "Health",
+    "Message",
+    "MultirigError",
+    "RecordedFile",
+    "RigConfig",
+    "RigService",
+    "Roster",
+    "Session",
+    "Status",
+    "Uri",
+    "load_rig_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'multirig' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -37,7 +37,7 @@ from multirig.lifecycle.session import (
 from multirig.protocol.allow import AllowList
 from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
@@ -355,6 +355,20 @@ class Conductor:
             needs_reply=needs_reply,
         )
         return dict((await self._do(asked)).outcomes)
+
+    async def reports(self, limit: float = 1.0) -> dict[str, dict[str, Any]]:
+        """Ask what the rigs record now; IBL's peers are not asked, since many know no EXPSTATUS.
+
+        Returns
+        -------
+        dict of str to dict
+            ``state``, ``exp_ref``, ``failure`` and ``health`` (frames, bytes, dropped, rate) of each multirig
+            that answers in time.
+        """
+        asked = [name for name, address in self.addresses.items() if self.node.speaks_wire_2(address)]
+        outcomes = await self.request(Event.EXPSTATUS, int(Status.CONNECTED), rigs=asked, limit=limit)
+        answers = {name: one.args[1:] for name, one in outcomes.items() if isinstance(one, Message)}
+        return {name: args[0] for name, args in answers.items() if args and isinstance(args[0], dict)}
 
     # -- who listens ----------------------------------------------------------------------------------------
 

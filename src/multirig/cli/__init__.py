@@ -1,0 +1,1 @@
+"""The command line: a face; it asks, shows and holds no rule."""

@@ -1,0 +1,134 @@
+"""``multirig``: the commands, and what their exit codes mean.
+
+Exit codes: 0 all is well; 1 a rig or the session failed; 2 a wrong option, file or address; 3 the rigs do not
+agree on main sync, subject or date; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+import multirig
+from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
+
+FAILED, USAGE, DISAGREED, INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="multirig",
+    help="One experiment over many lab computers.",
+    epilog="Exit codes: 0 all is well, 1 a rig or the session failed, 2 a wrong option, file or address, "
+    "3 the rigs do not agree, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"multirig {multirig.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Carry the options that belong to no command."""
+
+
+def log_folder() -> Path:
+    """Return the user's own folder for multirig's logs."""
+    return platformdirs.user_log_path("multirig", appauthor=False)
+
+
+def keep_log(name: str, folder: Path | None = None) -> Path:
+    """Write what multirig does into a log file, and return where."""
+    folder = folder or log_folder()
+    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True
+        )
+    except OSError as error:
+        raise ConfigError(f"cannot write the log {path}: {error.strerror or error}; set log_folder") from None
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%F %T")
+    )
+    root = logging.getLogger("multirig")
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    root.propagate = False
+    return path
+
+
+def spread(arguments: list[str], option: str = "--remote") -> list[str]:
+    """Return ``--remote a b`` written as ``--remote a --remote b``: iblrig takes several names at once."""
+    spread_out: list[str] = []
+    names_follow = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            names_follow = argument == option
+            if not names_follow:
+                spread_out.append(argument)
+        elif names_follow:
+            spread_out += [option, argument]
+        else:
+            spread_out.append(argument)
+    if names_follow and spread_out[-2:-1] != [option]:
+        spread_out.append(option)  # no name at all: let the parser say so
+    return spread_out
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
+    from multirig.cli import demo, render, rigs, serve, session, show  # noqa: F401  they add their commands
+
+    try:
+        return int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
+    except typer.Exit as exit_:
+        return int(exit_.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        render.say("interrupted")
+        return INTERRUPTED
+    except MultirigError as error:
+        logging.getLogger("multirig").info("ended by an error", exc_info=True)
+        render.show_error(error)
+        return _code(error)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: click's own words
+            error.show()
+            return USAGE
+        logging.getLogger("multirig").exception("a fault of multirig itself")
+        render.show_error(
+            MultirigError(
+                f"a fault of multirig itself: {type(error).__name__}: {error}; "
+                f"please report it with the newest log in {platformdirs.user_log_path('multirig')}"
+            )
+        )
+        return FAILED
+
+
+def _code(error: MultirigError) -> int:
+    match error:
+        case AgreementError():
+            return DISAGREED
+        case ConfigError() | LocalProtocolError():
+            return USAGE
+    return FAILED
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""The one place that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from multirig.conductor.summary import Summary
+from multirig.errors import MultirigError
+from multirig.lifecycle.rig import RigState
+from multirig.protocol.messages import Message
+from multirig.rig.service import Snapshot
+
+out = Console(highlight=False, soft_wrap=False)
+"""What was asked for."""
+err = Console(highlight=False, stderr=True)
+"""What is going on, and what went wrong."""
+
+_COLOURS = {
+    RigState.CONNECTED: "green",
+    RigState.INITIALIZED: "cyan",
+    RigState.RUNNING: "bold red",
+    RigState.BROKEN: "bold yellow",
+    RigState.FAILING: "bold yellow",
+}
+
+
+def show_error(error: BaseException) -> None:
+    """Print an error for the person at the PC: its words, no stack."""
+    err.print(Text.assemble(("✗ ", "bold red"), str(error)))
+
+
+def show_json(data: Any) -> None:
+    """Print plain values for a machine, and nothing else, on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Print a line on what is going on."""
+    err.print(Text(text))
+
+
+def size(count: float) -> str:
+    """Return bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as people read it."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def status_line(snapshot: Snapshot) -> Text:
+    """Return a rig's one line: state, exp_ref, frames, MB, disk free, conductor."""
+    health = snapshot.health
+    parts: list[tuple[str, str]] = [
+        (snapshot.name, "bold"),
+        (str(snapshot.state), _COLOURS.get(snapshot.state, "cyan")),
+    ]
+    if snapshot.exp_ref is not None:
+        parts.append((str(snapshot.exp_ref), "bold"))
+        if health.frames is not None:
+            rate = f" at {health.rate:.1f}/s" if health.rate is not None else ""
+            parts.append((f"{health.frames} frames{rate}", ""))
+        parts.append((size(health.bytes), ""))
+        if health.dropped:
+            parts.append((f"{health.dropped} dropped", "bold yellow"))
+    parts.append((f"{size(snapshot.disk_free)} free", "dim"))
+    if snapshot.conductor is not None:
+        parts.append((f"led by {snapshot.conductor}", "dim"))
+    if snapshot.failure is not None:
+        parts.append((snapshot.failure, "bold yellow"))
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for number, (text, style) in enumerate(parts):
+        line.append("  " if number else "")
+        line.append(text, style)
+    return line
+
+
+def step_line(name: str, rigs: int, seconds: float) -> None:
+    """Print that a step is done on every rig."""
+    err.print(Text.assemble(("✓ ", "green"), f"{name:<11}", (f"{rigs} rigs in {duration(seconds)}", "dim")))
+
+
+def outcome_line(step: str, rig: str, outcome: Message | MultirigError) -> None:
+    """Print that a rig could not do a step."""
+    err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"))
+
+
+def alarm_line(rig: str, text: str) -> None:
+    """Print that something is wrong on a rig that records."""
+    err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"))
+
+
+def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Group:
+    """Return what every rig records now."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("rig", "state", "frames", "rate", "size", "dropped"):
+        table.add_column(heading, justify="left" if heading in ("rig", "state") else "right", style="")
+    for rig, report in reports.items():
+        health = report.get("health") or {}
+        rate, frames = health.get("rate"), health.get("frames")
+        table.add_row(
+            rig,
+            Text(str(report.get("state", "?")), "bold yellow" if report.get("failure") else "red"),
+            "" if frames is None else str(frames),
+            "" if rate is None else f"{rate:.1f}/s",
+            size(health.get("bytes", 0)),
+            str(health.get("dropped", "")),
+        )
+    return Group(Text.assemble(("● ", "bold red"), f"recording for {duration(elapsed)}"), table)
+
+
+def show_summary(summary: Summary, folder: object | None = None) -> None:
+    """Print what a session recorded: each rig, each file, each step."""
+    mark = ("✓ ", "green") if summary.is_whole else ("! ", "bold yellow")
+    title = Text.assemble(mark, "session ", (summary.exp_ref or "without a number", "bold"))
+    if summary.began:
+        title.append(f"  {summary.began[:19].replace('T', ' ')}", "dim")
+    out.print(title)
+    if folder is not None:
+        out.print(Text(f"  {folder}", "dim"), soft_wrap=True)
+    zero = min((rig.started_at for rig in summary.rigs.values() if rig.started_at is not None), default=0.0)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("rig", "file", "size", "frames", "first frame", "last frame"):
+        justify: Literal["left", "right"] = "left" if heading in ("rig", "file") else "right"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in ("rig", "file"))
+    for name, rig in summary.rigs.items():
+        shown = ""
+        for number, one in enumerate(rig.files):
+            folder_name, _, file_name = str(one["path"]).rpartition("/")
+            if folder_name != shown:
+                table.add_row(name if number == 0 else "", Text(f"{folder_name}/", "dim"))
+                shown = folder_name
+            times = ("" if one[key] is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
+            frames = "" if one["frames"] is None else str(one["frames"])
+            table.add_row("", file_name, size(one["bytes"]), frames, *times)
+        if not rig.files:
+            table.add_row(name, f"{rig.files_total} files", size(rig.bytes_total))
+        for problem in rig.problems:
+            table.add_row("", Text(f"! {problem}", "bold yellow"))
+    out.print(table)
+    bounds = [rig.clock_bound for rig in summary.rigs.values() if rig.clock_bound is not None]
+    if bounds:
+        out.print(Text(f"  times from the first start; clocks agree within ±{duration(max(bounds))}", "dim"))
+    steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in summary.steps)
+    out.print(Text(f"  {steps}", "dim"))
+
+
+def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a plain table."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)

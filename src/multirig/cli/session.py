@@ -1,0 +1,188 @@
+"""``multirig run``: a plain session from agreement to clean-up, with its progress on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from multirig.cli import render
+from multirig.cli.main import FAILED, app, keep_log
+from multirig.cli.rigs import RigsFile
+from multirig.conductor.conductor import Conductor, Progress
+from multirig.conductor.journal import read_journal
+from multirig.conductor.roster import Roster, find_rigs_file
+from multirig.conductor.summary import Summary, summarise
+from multirig.config import Uri
+from multirig.errors import ConfigError, MultirigError, SessionFailed
+from multirig.lifecycle.session import SessionState
+from multirig.protocol.messages import Event, Message
+
+WATCH_EVERY = 1.0
+"""Seconds between two looks at the rigs while they record."""
+DEFAULT_DATA = Path("data")
+"""Where a session's journal goes if nothing else is said."""
+
+
+@app.command("run")
+def run_session(
+    subject: Annotated[str, typer.Option("--subject", "-s", help="Nickname of the animal.")],
+    remote: Annotated[
+        list[str] | None,
+        typer.Option("--remote", "-r", help="Rigs, by name or address: --remote cameras ephys."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="How long to record; without it, until Ctrl-C.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Where this PC's part of the session goes.")] = DEFAULT_DATA,
+    lab: Annotated[str, typer.Option(help="Name of the lab's folder.")] = "mylab",
+    main_sync: Annotated[
+        bool, typer.Option("--main-sync", help="This PC gives the session its number.")
+    ] = False,
+    rigs_file: RigsFile = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="The result for machines, on standard output.")
+    ] = False,
+) -> None:
+    """Record a session on several rigs until Ctrl-C."""
+    keep_log("conductor")
+    rigs = choose_rigs(remote or [], rigs_file)
+    conductor = Conductor(rigs, data_folder=data, lab=lab, main_sync=main_sync)
+    summary, folder = asyncio.run(lead(conductor, subject, seconds))
+    if json:
+        render.show_json({**summary.to_json(), "session_folder": str(folder)})
+    else:
+        render.show_summary(summary, folder)
+    if not summary.is_whole:
+        raise typer.Exit(FAILED)
+
+
+def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
+    """Return the chosen rigs' addresses: names are looked up, addresses are taken as they are."""
+    names = [one for one in remote if "://" not in one]
+    chosen: Mapping[str, Uri] = {}
+    if names or not remote:
+        roster = Roster.load(find_rigs_file(rigs_file))
+        if not remote:
+            known = (
+                ", ".join(roster.entries) or "none yet; add one: multirig rigs add cameras udp://192.168.1.20"
+            )
+            raise ConfigError(f"say which rigs take part: --remote NAME...; known: {known}")
+        chosen = roster.select(names)
+    return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
+
+
+async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tuple[Summary, Path]:
+    """Lead a whole session and return what was recorded, and where the journal lies.
+
+    Ctrl-C ends the recording in good order; a second one interrupts the rigs.
+    """
+    ended = asyncio.Event()
+    conductor.on_progress(_show_progress)
+    conductor.on_message(_show_alarm)
+    with _ctrl_c(ended):
+        async with conductor:
+            await _take("agree", conductor, lambda: conductor.agree(subject))
+            folder = conductor.session_folder
+            if folder is None:
+                raise ConfigError("a session needs a folder for its journal")
+            await _take("initialise", conductor, conductor.init)
+            await _take("start", conductor, conductor.start)
+            try:
+                await _watch(conductor, ended, seconds)
+            finally:
+                ended.clear()
+                await _stop(conductor, ended)
+            await _take("clean up", conductor, conductor.cleanup)
+    return summarise(read_journal(folder)), folder
+
+
+async def _take(name: str, conductor: Conductor, step: Callable[[], Awaitable[Any]]) -> None:
+    began = time.perf_counter()
+    await step()
+    render.step_line(name, len(conductor.rigs), time.perf_counter() - began)
+
+
+async def _stop(conductor: Conductor, again: asyncio.Event) -> None:
+    """Stop every rig; a second Ctrl-C does not wait for the slow ones."""
+    stopping = asyncio.ensure_future(_take("stop", conductor, conductor.stop))
+    impatience = asyncio.ensure_future(again.wait())
+    await asyncio.wait({stopping, impatience}, return_when=asyncio.FIRST_COMPLETED)
+    impatience.cancel()
+    if not stopping.done():
+        render.say("interrupting the rigs that are still stopping")
+        with contextlib.suppress(MultirigError):
+            await conductor.interrupt("the operator pressed Ctrl-C twice")
+    try:
+        await stopping
+    except SessionFailed:
+        if conductor.state is not SessionState.STOPPED:
+            raise
+
+
+async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | None) -> None:
+    """Show what the rigs record until it is time."""
+    began = time.perf_counter()
+    render.say("recording; Ctrl-C ends the session" if seconds is None else f"recording for {seconds:g} s")
+    live = (
+        Live(render.watch_table(0, {}), console=render.err, auto_refresh=False, transient=True)
+        if render.err.is_terminal
+        else contextlib.nullcontext()
+    )
+    with live as screen:
+        while True:
+            elapsed = time.perf_counter() - began
+            if screen is not None:
+                screen.update(render.watch_table(elapsed, await conductor.reports()), refresh=True)
+                elapsed = time.perf_counter() - began
+            left = WATCH_EVERY if seconds is None else min(WATCH_EVERY, seconds - elapsed)
+            if left <= 0:
+                return
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(ended.wait(), left)
+                return
+
+
+def _show_progress(progress: Progress) -> None:
+    if isinstance(progress.outcome, MultirigError):
+        render.outcome_line(_STEPS.get(progress.event, progress.event.name), progress.rig, progress.outcome)
+
+
+def _show_alarm(rig: str, message: Message) -> None:
+    data = next((one for one in message.args if isinstance(one, dict)), {})
+    if data.get("failure"):
+        render.alarm_line(rig, str(data["failure"]))
+    elif message.event in (Event.EXPEND, Event.EXPINTERRUPT):
+        render.alarm_line(rig, f"says {message.event.name}: its operator has stopped it")
+
+
+_STEPS = {
+    Event.EXPINFO: "agree",
+    Event.EXPINIT: "initialise",
+    Event.EXPSTART: "start",
+    Event.EXPEND: "stop",
+    Event.EXPINTERRUPT: "interrupt",
+    Event.EXPCLEANUP: "clean up",
+}
+
+
+@contextlib.contextmanager
+def _ctrl_c(ended: asyncio.Event) -> Any:
+    """Turn Ctrl-C and SIGTERM into the wish to end the session, while there is one."""
+    loop = asyncio.get_running_loop()
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    before = {
+        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set)) for number in numbers
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

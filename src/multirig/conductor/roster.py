@@ -1,0 +1,388 @@
+"""The rigs file: which rigs this PC knows, and where they are.
+
+``{name: uri}`` or ``{name: {uri: …}}``, written by hand or by ``multirig rigs``; several programs may change
+it at once. What an operator wrote is never overwritten silently, and comments stay where they are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import yaml
+from filelock import FileLock, Timeout
+from platformdirs import user_config_path
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from multirig.config import Name, Uri, YamlLoader, check_name, explain, parse_yaml, read_text, suggestion
+from multirig.errors import ConfigError
+
+RIGS_FILES = ("remote_rigs.yaml", "remote_devices.yaml")
+"""Names of the rigs file, the first one preferred; iblrig uses both."""
+
+VARIABLE = "MULTIRIG_RIGS"
+"""Environment variable that names the rigs file or its folder."""
+
+LOCK_SECONDS = 10.0
+"""How long to wait for another program that is changing the file; one change takes milliseconds."""
+
+TRIES = 20
+PAUSE = 0.05
+"""Seconds between two tries: Windows refuses a file that another program (a virus scanner, say) has open."""
+
+Selection: TypeAlias = "str | Mapping[str, Uri | str | None] | Iterable[Selection]"
+"""Rigs as callers name them: names, nested at will, or a mapping to their addresses (None: see the file)."""
+
+_Result = TypeVar("_Result")
+
+
+def find_rigs_file(option: str | Path | None = None) -> Path:
+    """Return the path of the rigs file; it need not exist.
+
+    Parameters
+    ----------
+    option : str or pathlib.Path, optional
+        What ``--rigs-file`` says: the file, or the folder that it is in. Without it the environment variable
+        ``MULTIRIG_RIGS`` is asked, and then the user's configuration folder is used.
+
+    Returns
+    -------
+    pathlib.Path
+        In a folder ``remote_rigs.yaml``, or ``remote_devices.yaml`` when only that is there.
+    """
+    chosen = option or os.environ.get(VARIABLE)
+    if chosen:
+        path = Path(chosen).expanduser()
+        if not path.is_dir():
+            return path
+    else:
+        path = user_config_path("multirig", appauthor=False)
+    candidates = [path / name for name in RIGS_FILES]
+    return next((each for each in candidates if each.is_file()), candidates[0])
+
+
+class RosterEntry(BaseModel):
+    """What the rigs file says of one rig."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    uri: Uri
+    """Where the rig can be reached."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bare_uri(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | RosterEntry) else {"uri": value}
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The rigs that one rigs file names."""
+
+    path: Path
+    """The file that was read."""
+    entries: Mapping[str, RosterEntry]
+    """By name, in the order of the file."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Roster:
+        """Read a rigs file; one that is missing or empty is an empty roster.
+
+        Raises
+        ------
+        ConfigError
+            Something in it is wrong; one line with the file, the rig and what to do.
+        """
+        path = Path(path)
+        return cls(path, _check(_parse(_text(path), path), path))
+
+    def select(self, names: Selection) -> dict[str, Uri]:
+        """Return the chosen rigs and their addresses, in the order in which they are named.
+
+        Parameters
+        ----------
+        names : str, iterable or mapping
+            Names of rigs, nested at will, each counted once. A mapping brings its own addresses; a value of
+            None means the one in the file.
+
+        Returns
+        -------
+        dict of str to Uri
+
+        Raises
+        ------
+        ConfigError
+            A name that the file does not hold, an address that is none, two addresses for one name, or two
+            names for one address.
+        """
+        chosen: dict[str, Uri] = {}
+        unknown: list[str] = []
+        for name, given in _flatten(names):
+            if given is not None:
+                uri = Uri.parse(given)
+            elif name in self.entries:
+                uri = self.entries[name].uri
+            else:
+                unknown.append(name)
+                continue
+            if chosen.setdefault(check_name(name), uri) != uri:
+                raise ConfigError(f"rig {name} is named at both {chosen[name]} and {uri}: name it once")
+        if unknown:
+            raise self._unknown(unknown)
+        owner: dict[Uri, str] = {}
+        for name, uri in chosen.items():
+            if owner.setdefault(uri, name) != name:
+                raise ConfigError(
+                    f"{self.path}: {owner[uri]} and {name} are both at {uri}: "
+                    "name one of them, or correct its address"
+                )
+        return chosen
+
+    def _unknown(self, names: Iterable[str]) -> ConfigError:
+        names = list(dict.fromkeys(names))
+        text = f"{self.path}: there is no rig {' and no rig '.join(map(repr, names))}"
+        if not self.entries:
+            return ConfigError(f"{text}: the file names none: use multirig rigs add NAME URI")
+        return ConfigError(
+            f"{text}{suggestion(names[0], self.entries, 'rigs')}; or use multirig rigs add NAME URI"
+        )
+
+
+def add_rig(path: str | Path, name: str, uri: Uri | str, replace: bool = False) -> bool:
+    """Enter a rig in the rigs file; the file and its folder are made if they are missing.
+
+    Many programs may do so at once. An entry that is there already with another address stays, unless it is
+    to be replaced.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The rigs file.
+    name : str
+        The rig's name.
+    uri : Uri or str
+        Where it can be reached.
+    replace : bool
+        Give a rig that is there already this address.
+
+    Returns
+    -------
+    bool
+        Whether the file was changed.
+
+    Raises
+    ------
+    ConfigError
+        The name or address is no good, the rig has another address, or the file cannot be read or changed.
+    """
+    name, uri = check_name(name), Uri.parse(uri)
+    if _is_every_address(uri.host):
+        raise ConfigError(
+            f"{name}: {uri} is where a rig may listen, not where it is: give its own IP address or name"
+        )
+    with _locked(Path(path), make_folder=True) as file:
+        text = _text(file)
+        before = _parse(text, file)
+        entry = _check(before, file).get(name)
+        if entry is not None and entry.uri == uri:
+            return False
+        if entry is not None and not replace:
+            raise ConfigError(f"{file}: {name} is already at {entry.uri}: give --replace to put it at {uri}")
+        old = before.get(name)
+        after = {**before, name: {**old, "uri": str(uri)} if isinstance(old, Mapping) else str(uri)}
+        _change(
+            file, text, _appended(text, name, uri) if entry is None else _replaced(text, name, uri), after
+        )
+    return True
+
+
+def remove_rig(path: str | Path, name: str) -> None:
+    """Take a rig out of the rigs file.
+
+    Raises
+    ------
+    ConfigError
+        The rig is not in it, or the file cannot be read or changed.
+    """
+    path = Path(path)
+    if not path.exists():
+        # The folder may be missing too, and with it the place for the lock.
+        raise Roster.load(path)._unknown([name])
+    with _locked(path) as file:
+        text = _text(file)
+        before = _parse(text, file)
+        entries = _check(before, file)
+        if name not in entries:
+            raise Roster(file, entries)._unknown([name])
+        _change(
+            file, text, _removed(text, name), {key: value for key, value in before.items() if key != name}
+        )
+
+
+# -- reading -------------------------------------------------------------------------------------------------
+
+
+def _text(path: Path) -> str:
+    return _patiently(lambda: read_text(path)) if path.exists() else ""
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    content = parse_yaml(text, path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{path}: the file holds no rigs: write lines such as cameras: udp://192.168.1.20:11001"
+        )
+    return content
+
+
+def _check(content: Mapping[str, Any], path: Path) -> dict[str, RosterEntry]:
+    model = dict[Name, RosterEntry]
+    try:
+        return TypeAdapter(model).validate_python(content)
+    except ValidationError as error:
+        raise ConfigError(explain(error, path, model=model)) from error
+
+
+def _flatten(names: Selection) -> Iterator[tuple[str, Uri | str | None]]:
+    if isinstance(names, str):
+        yield names, None
+    elif isinstance(names, Mapping):
+        yield from names.items()
+    elif isinstance(names, Iterable):
+        for each in names:
+            yield from _flatten(each)
+    else:
+        raise ConfigError(
+            f"{names!r} is not the name of a rig: give names, or a mapping of names to addresses"
+        )
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+# -- changing ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(path: Path, make_folder: bool = False) -> Iterator[Path]:
+    """Hold the file's lock and yield the path of the file itself, where the given one is a link to it."""
+    file = Path(os.path.realpath(path))
+    lock = FileLock(f"{file}.lock", timeout=LOCK_SECONDS)
+    try:
+        if make_folder:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            f"{file}: another program has held {lock.lock_file} for {LOCK_SECONDS:.0f} s: "
+            "close it and try again"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise _cannot_change(file, error) from error
+    try:
+        yield file
+    finally:
+        lock.release()
+
+
+def _cannot_change(file: Path, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or error
+    return ConfigError(f"{file}: cannot be changed ({reason}): check the rights and the space of its folder")
+
+
+def _change(file: Path, old: str, edited: str, content: Mapping[str, Any]) -> None:
+    """Write the edited text if it holds the content, else (a file in some rare style) the content alone."""
+    try:
+        is_right = _parse(edited, file) == content
+    except ConfigError:
+        is_right = False
+    if not is_right:
+        edited = _dumped(content)
+    if "\r\n" in old:
+        edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
+    try:
+        _write(file, edited)
+    except OSError as error:
+        raise _cannot_change(file, error) from error
+
+
+def _write(file: Path, text: str) -> None:
+    """Put the text in place of the old: whoever looks finds one or the other, even after a power cut."""
+    # One fixed name is enough: the lock is held, so whatever lies there was left behind by a crash.
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        with beside.open("wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        if file.exists():
+            shutil.copymode(file, beside)
+        _patiently(lambda: os.replace(beside, file))
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _patiently(action: Callable[[], _Result]) -> _Result:
+    """Do it, and again for about a second if the file is in use."""
+    for _ in range(TRIES - 1):
+        try:
+            return action()
+        except (PermissionError, ConfigError) as error:
+            if not isinstance(error, PermissionError) and not isinstance(error.__cause__, PermissionError):
+                raise
+        time.sleep(PAUSE)
+    return action()
+
+
+# -- edits of the text; `_change` checks what comes of them --------------------------------------------------
+
+
+def _appended(text: str, name: str, uri: Uri) -> str:
+    entries = _nodes(text)
+    indent = " " * entries[0][0].start_mark.column if entries else ""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text + indent + _dumped({name: str(uri)})
+
+
+def _replaced(text: str, name: str, uri: Uri) -> str:
+    value = next((value for key, value in _nodes(text) if key.value == name), None)
+    if isinstance(value, yaml.MappingNode):
+        value = next((inner for key, inner in value.value if key.value == "uri"), None)
+    if value is None:
+        return text
+    return text[: value.start_mark.index] + str(uri) + text[value.end_mark.index :]
+
+
+def _removed(text: str, name: str) -> str:
+    for key, value in _nodes(text):
+        if key.value == name:
+            # A mapping in block style ends where the next key begins, after the comments above that key.
+            while isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
+                value = value.value[-1][1]
+            start = text.rfind("\n", 0, key.start_mark.index) + 1
+            return text[:start] + text[value.end_mark.index :].partition("\n")[2]
+    return text
+
+
+def _nodes(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    root = yaml.compose(text, YamlLoader)
+    return root.value if isinstance(root, yaml.MappingNode) else []
+
+
+def _dumped(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1000) if content else ""

@@ -1,0 +1,97 @@
+"""Where a session lies on a PC, and which number is free: IBL's ``<lab>/Subjects/<subject>/<date>/<NNN>``."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+
+from multirig.errors import ConfigError, LocalProtocolError, MultirigError
+from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef, check_subject
+
+_NUMBER = re.compile("[0-9]{1,3}")
+
+
+def session_folder(data_folder: Path, lab: str, exp_ref: ExpRef) -> Path:
+    """Return the folder of a session; nothing is created.
+
+    Parameters
+    ----------
+    data_folder : pathlib.Path
+        The PC's data folder.
+    lab : str
+        Name of the lab.
+    exp_ref : ExpRef
+        Date, sequence and subject.
+
+    Returns
+    -------
+    pathlib.Path
+        ``<data_folder>/<lab>/Subjects/<subject>/<date>/<NNN>``.
+
+    Raises
+    ------
+    ConfigError
+        The lab cannot name a folder.
+    """
+    return data_folder.joinpath(_lab_folder(lab), "Subjects", *exp_ref.folder_parts())
+
+
+def next_exp_ref(data_folder: Path, lab: str, subject: str, date: datetime.date) -> ExpRef:
+    """Return the next free reference of a subject on a day: one more than the highest folder on this PC.
+
+    A number below the highest is never given again, even when its folder was moved away: somewhere there may
+    be data under it.
+
+    Parameters
+    ----------
+    data_folder : pathlib.Path
+        The PC's data folder; it need not exist yet.
+    lab : str
+        Name of the lab.
+    subject : str
+        Nickname of the animal.
+    date : datetime.date
+        Local date.
+
+    Returns
+    -------
+    ExpRef
+
+    Raises
+    ------
+    LocalProtocolError
+        The subject cannot name a folder.
+    ConfigError
+        The lab cannot name a folder, or the day's folder cannot be read.
+    MultirigError
+        The day's numbers, 1 to 999, are used up.
+    """
+    first = ExpRef(date, 1, subject)
+    day = session_folder(data_folder, lab, first).parent
+    try:
+        taken = [int(each.name) for each in day.iterdir() if _NUMBER.fullmatch(each.name) and each.is_dir()]
+    except FileNotFoundError:
+        return first
+    except OSError as error:
+        raise ConfigError(
+            f"{day}: cannot be read ({error.strerror}): check data_folder and its rights"
+        ) from error
+    number = max(taken, default=0) + 1
+    if number > MAX_SEQUENCE:
+        raise MultirigError(
+            f"{day}: session {MAX_SEQUENCE} is there already and no number follows it: "
+            "rename that folder if it was made by mistake"
+        )
+    return ExpRef(date, number, subject)
+
+
+def _lab_folder(lab: str) -> str:
+    """Check the lab by the rule for subjects: both are folder names on every system."""
+    try:
+        return check_subject(lab)
+    except LocalProtocolError:
+        raise ConfigError(
+            f"lab {lab!r} cannot name a folder: use letters, digits, '_', '-' and '.', "
+            "beginning with a letter or digit, at most 64"
+        ) from None

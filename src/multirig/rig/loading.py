@@ -1,0 +1,94 @@
+"""From a rig's configuration to its adapter, by entry point."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+from pydantic import TypeAdapter, ValidationError
+
+from multirig.config import AdapterConfig, explain, suggestion
+from multirig.errors import ConfigError
+from multirig.rig.adapter import Adapter
+
+GROUP = "multirig.adapters"
+"""The entry point group in which a package offers its adapters."""
+
+
+def adapter_names() -> list[str]:
+    """Return the names of all installed adapters, sorted; none of them is imported."""
+    return sorted({each.name for each in entry_points(group=GROUP)})
+
+
+def build_adapter(config: AdapterConfig, rig: str) -> Adapter:
+    """Import the adapter that the configuration names, check its options and build it.
+
+    Parameters
+    ----------
+    config : AdapterConfig
+        Its type and options.
+    rig : str
+        Name of the rig, for messages.
+
+    Returns
+    -------
+    Adapter
+        Not initialised yet.
+
+    Raises
+    ------
+    ConfigError
+        No such adapter, one that cannot be imported (a missing extra), or a wrong option.
+    """
+    source = f"rig {rig}"
+    entry = _find(config.type, source)
+    adapter_class = _load(entry, source)
+    try:
+        return TypeAdapter(adapter_class).validate_python(config.options)
+    except ValidationError as error:
+        raise ConfigError(explain(error, source, prefix="adapter", model=adapter_class)) from error
+
+
+def _find(name: str, source: str) -> EntryPoint:
+    # A package that is installed twice, or once and again from a checkout, offers the same thing twice.
+    offers = {each.value: each for each in entry_points(group=GROUP, name=name)}
+    if not offers:
+        raise ConfigError(
+            f"{source}: adapter.type: there is no adapter {name!r}"
+            f"{suggestion(name, adapter_names(), 'adapters')}"
+        )
+    if len(offers) > 1:
+        raise ConfigError(
+            f"{source}: adapter.type: {name!r} is offered by {' and '.join(sorted(offers))}: "
+            "uninstall all but one of these packages"
+        )
+    return next(iter(offers.values()))
+
+
+def _load(entry: EntryPoint, source: str) -> type[Adapter]:
+    where = f"{source}: adapter.type: the adapter {entry.name!r}"
+    try:
+        loaded = entry.load()
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{where} needs {error.name}, which is not installed: {_remedy(entry, error)}"
+        ) from error
+    except Exception as error:
+        # Foreign code, or a driver that is missing, may raise anything here.
+        text = " ".join(str(error).split()) or "no reason given"
+        raise ConfigError(
+            f"{where} cannot be imported ({type(error).__name__}: {text}): "
+            "check its installation; the log holds the details"
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Adapter)):
+        raise ConfigError(
+            f"{where} ({entry.value}) is not a subclass of Adapter: correct the package's entry point"
+        )
+    return loaded
+
+
+def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
+    """Name the extra to install: by convention it is called like the adapter."""
+    package = entry.dist.metadata if entry.dist else None
+    if package and entry.name in (package.get_all("Provides-Extra") or ()):
+        return f"pip install '{package['Name']}[{entry.name}]'"
+    return f"pip install {(error.name or '').partition('.')[0]}, or reinstall the adapter's package"

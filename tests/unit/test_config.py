@@ -1,0 +1,292 @@
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
+
+from multirig.config import AdapterConfig, Limits, RigConfig, Uri, explain, load_rig_config, rig_config_schema
+from multirig.errors import ConfigError
+
+EXAMPLE = """\
+name: cameras
+uri: udp://0.0.0.0:11001        # or a list; tcp://…, [::]
+main_sync: false
+data_folder: ./data
+adapter: {type: camera, cameras: [{label: left, source: test, fps: 60, size: [640, 480]}]}
+"""
+SMALL = "name: cameras\ndata_folder: ./data\nadapter: {type: camera}\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content):
+        path = tmp_path / "rig.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load_rig_config(path)
+
+    return load
+
+
+def refusal(load, content, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(content)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    file = f"{tmp_path / 'rig.yaml'}: "
+    assert message.startswith(file)
+    return message.removeprefix(file)
+
+
+def test_the_example_reads_as_it_is_meant(load, tmp_path):
+    config = load(EXAMPLE)
+    assert config.name == "cameras"
+    assert config.uri == [Uri("udp", "0.0.0.0", 11001)]
+    assert config.main_sync is False
+    assert config.data_folder == tmp_path / "data"
+    assert config.adapter.type == "camera"
+    assert config.adapter.options == {
+        "cameras": [{"label": "left", "source": "test", "fps": 60, "size": [640, 480]}]
+    }
+
+
+def test_a_small_file_has_defaults_for_everything_else(load):
+    config = load(SMALL)
+    assert config.uri == [Uri("udp", "0.0.0.0", 11001)]
+    assert config.lab == "mylab"
+    assert (config.allow, config.allow_any, config.alyx_token_to) == ([], False, [])
+    assert config.log_folder is None
+    assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
+
+
+def test_every_key_can_be_given(load, tmp_path):
+    config = load(
+        SMALL
+        + "uri: [udp://0.0.0.0:0, 'tcp://[::]:11001']\nmain_sync: true\nlab: cortexlab\nallow_any: false\n"
+        "allow: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7]\n"
+        "log_folder: logs\nlimits: {stop: 5, start: 0.5}\n"
+    )
+    assert config.uri == [Uri("udp", "0.0.0.0", 0), Uri("tcp", "::", 11001)]
+    assert config.main_sync is True
+    assert config.lab == "cortexlab"
+    assert config.allow == ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"]
+    assert config.alyx_token_to == ["192.0.2.7"]
+    assert config.log_folder == tmp_path / "logs"
+    assert config.limits == Limits(start=0.5, stop=5)
+
+
+def test_paths_are_relative_to_the_file_and_know_the_home_folder(tmp_path, monkeypatch, load):
+    load(SMALL)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path.parent)
+    relative = Path(tmp_path.name) / "rig.yaml"
+    assert load_rig_config(relative).data_folder == tmp_path / "data"
+    assert load(SMALL.replace("./data", "~/data")).data_folder == tmp_path / "home" / "data"
+    (tmp_path / "rig.yaml").rename(tmp_path / "home.yaml")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load_rig_config("~/home.yaml").name == "cameras"
+    absolute = tmp_path / "elsewhere"
+    assert load(SMALL.replace("./data", f"'{absolute}'")).data_folder == absolute
+
+
+def test_the_byte_order_mark_and_line_ends_of_windows_are_fine(load):
+    assert load(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode()).name == "cameras"
+
+
+def test_the_adapter_keeps_its_own_keys():
+    config = AdapterConfig(type="camera", options=1, fps=60)
+    assert config.options == {"options": 1, "fps": 60}
+    assert config.model_dump() == {"type": "camera", "options": 1, "fps": 60}
+
+
+def test_a_configuration_is_frozen_and_survives_json(load):
+    config = load(EXAMPLE)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.name = "other"
+    assert RigConfig.model_validate_json(config.model_dump_json()) == config
+    assert copy.deepcopy(config) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("", ["is empty", "write at least name, data_folder and adapter"]),
+        ("# only a comment\n", ["is empty"]),
+        ("- cameras\n", ["the file holds a list", "write key: value lines"]),
+        ("cameras\n", ["the file holds 'cameras'"]),
+        ("name: a: b\n", ["line 1, column 8", "not YAML", "correct that line"]),
+        ("name: a\n\tlab: b\n", ["line 2, column 1", "not YAML"]),
+        ("name: [a\n", ["line 2, column 1", "not YAML"]),
+        ("a: 1\n---\nb: 2\n", ["line 2, column 1", "another document"]),
+        ("a: *nowhere\n", ["line 1, column 4", "undefined alias"]),
+        ("a: !!python/object:os.system {}\n", ["line 1, column 4", "not YAML"]),
+        ("name: a\nlab: b\nname: c\n", ["line 3, column 1", "the key 'name' is given twice", "keep one"]),
+        ("name: a\nlab: \x00\n", ["line 2, column 6", "0x0000", "delete it"]),
+        (b"name: \xff\xfe\n", ["not UTF-8", "save it as UTF-8"]),
+        ("name: 2024-13-45\n", ["not YAML", "put it in quotes"]),
+        ("[" * 5000, ["not YAML"]),
+        ('data_folder: "C:\\data"\n', ["line 1, column 18", "double quotes", "single quotes"]),
+        (SMALL.replace("./data", '"C:\\temp"'), ["data_folder", "tab", "single quotes"]),
+        (SMALL + "limits: {strat: 3}\n", ["limits.strat is not a key", "did you mean 'start'?", "cleanup"]),
+        (SMALL.replace("data_folder", "data_foldr"), ["data_foldr", "did you mean 'data_folder'?", "1 more"]),
+        (SMALL + "xyzzy: 1\n", ["xyzzy is not a key", "the keys are name, uri"]),
+        (SMALL + "true: 1\n", ["the key true", "put it in quotes"]),
+        (SMALL + "limits: {5: 1}\n", ["limits has the key 5", "put it in quotes"]),
+        (SMALL.replace("name: cameras\n", ""), ["name is missing", "add it", "cameras:left"]),
+        (SMALL.replace("type: camera", "tpye: camera"), ["adapter.type is missing", "add it"]),
+        (SMALL.replace("{type: camera}", "camera"), ["adapter is 'camera'", "give key: value pairs"]),
+        (SMALL.replace("cameras", ""), ["name is empty", "give text"]),
+        (SMALL.replace("cameras", "5"), ["name is 5", "give text, in quotes"]),
+        (SMALL.replace("cameras", "left/right"), ["name", "cannot name a rig", "without slashes"]),
+        (SMALL.replace("cameras", "left\\right"), ["name", "cannot name a rig"]),
+        (SMALL.replace("cameras", '"a\\nb"'), ["name", "cannot name a rig"]),
+        (SMALL.replace("cameras", "a" * 65), ["name", "1 to 64 characters"]),
+        (SMALL.replace("./data", "''"), ["data_folder", "the path is empty", "write a folder"]),
+        (SMALL.replace("./data", "3"), ["data_folder is 3", "give a folder"]),
+        (SMALL.replace("./data", "~no_such_user/x"), ["data_folder", "home folder", "write the whole path"]),
+        (SMALL + "lab: a/b\n", ["lab", "cannot name a folder", "use letters"]),
+        (SMALL + "lab: ..\n", ["lab", "cannot name a folder"]),
+        (SMALL + "uri: udp://x:99999\n", ["uri: ", "the port 99999", "write udp://host:11001"]),
+        (SMALL + "uri: [udp://a, http://b]\n", ["uri[1]: ", "the scheme 'http'"]),
+        (SMALL + "uri: []\n", ["uri is an empty list", "give at least 1"]),
+        (SMALL + "uri: [udp://a, A]\n", ["uri: udp://a:11001 stands there twice", "keep one"]),
+        (SMALL + "uri: {host: a}\n", ["uri: a mapping is not an address"]),
+        (SMALL + "main_sync: 'yes'\n", ["main_sync is 'yes'", "give true or false"]),
+        (SMALL + "allow: 10.0.0.0/8\n", ["allow is '10.0.0.0/8'", "give a list"]),
+        (SMALL + "allow: [rig.lab]\n", ["allow[0]", "not an IP address or network", "write 192.168.1.20"]),
+        (SMALL + "allow: [10.0.0.5/8]\n", ["allow[0]", "write 10.0.0.5 or 10.0.0.0/8"]),
+        (SMALL + "alyx_token_to: [10.0.0.0/8]\n", ["alyx_token_to[0]", "write 192.168.1.20"]),
+        (SMALL + "limits: {start: -3}\n", ["limits.start is -3", "give more than 0"]),
+        (SMALL + "limits: {start: 0}\n", ["limits.start is 0", "give more than 0"]),
+        (SMALL + "limits: {start: .inf}\n", ["limits.start is inf", "give a finite number"]),
+        (SMALL + "limits: {start: '30'}\n", ["limits.start is '30'", "give a number"]),
+        (SMALL + "limits: {start: true}\n", ["limits.start is true", "give a number"]),
+        (SMALL + "limits:\n", ["limits is empty", "give key: value pairs"]),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_with_file_key_and_next_action(load, tmp_path, content, parts):
+    message = refusal(load, content, tmp_path)
+    for part in parts:
+        assert part in message
+
+
+def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: there is no such file: check the path"):
+        load_rig_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_rig_config(tmp_path)
+
+
+def test_a_key_that_comes_in_by_a_merge_is_not_given_twice(load):
+    shared = "adapter: {type: fake, inner: &inner {x: 1}, outer: {<<: *inner, x: 2}}\n"
+    config = load(SMALL.replace("adapter: {type: camera}\n", shared))
+    assert config.adapter.options["outer"] == {"x": 2}
+
+
+def test_the_schema_describes_each_key():
+    schema = rig_config_schema()
+    json.dumps(schema)
+    assert set(schema["properties"]) == set(RigConfig.model_fields)
+    for part in (schema, *schema["$defs"].values()):
+        assert all(key["description"] for key in part["properties"].values())
+    assert schema["properties"]["uri"]["default"] == "udp://0.0.0.0:11001"
+    assert schema["required"] == ["name", "data_folder", "adapter"]
+
+
+@dataclass(kw_only=True)
+class Camera:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    label: str
+    """Which camera."""
+    fps: int | None = 30
+    size: tuple[int, int] | Literal["full"] = "full"
+
+
+@dataclass(kw_only=True)
+class ByUdp:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    udp: str
+    port: int
+    args: list[int | str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class ByText:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    text: list[int | str]
+
+
+StopBy = Annotated[
+    Annotated[ByUdp, Tag("udp")] | Annotated[ByText, Tag("text")],
+    Discriminator(lambda value: "udp" if "udp" in value else "text"),
+]
+
+
+@dataclass(kw_only=True)
+class Options:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    cameras: list[Camera] = field(default_factory=list)
+    delays: dict[Literal["start", "stop"], float] = field(default_factory=dict)
+    stop_by: StopBy | None = None
+
+    def __post_init__(self):
+        if self.delays.get("start") == 13:
+            raise ConfigError("delays: 13 brings bad luck: give another number")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"cameras": [{"label": "left"}, {"label": "right", "fsp": 3}]},
+            "adapter.cameras[1].fsp is not a key that exists: "
+            "did you mean 'fps'? The keys are label, fps, size",
+        ),
+        ({"cameras": [{}]}, "adapter.cameras[0].label is missing: add it"),
+        ({"cameras": [{"label": "a", "fps": "x"}]}, "adapter.cameras[0].fps is 'x': give a whole number"),
+        (
+            {"cameras": [{"label": "a", "size": "big"}]},
+            "adapter.cameras[0].size is 'big': give a list, such as [a, b] or 'full'",
+        ),
+        (
+            {"cameras": [{"label": "a", "size": [1, "x"]}]},
+            "adapter.cameras[0].size[1] is 'x': give a whole number; and 1 more problem",
+        ),
+        ({"cameras": ["left"]}, "adapter.cameras[0] is 'left': give key: value pairs"),
+        ({"delays": {"begin": 1}}, "adapter.delays.begin is not a key that fits: give 'start' or 'stop'"),
+        ({"delays": {"start": "x" * 99}}, f"adapter.delays.start is '{'x' * 38}…: give a number"),
+        ({"delays": {"start": 13}}, "adapter: delays: 13 brings bad luck: give another number"),
+        ({"stop_by": {"udp": "a", "port": "x"}}, "adapter.stop_by.port is 'x': give a whole number"),
+        ({"stop_by": {"udp": "a"}}, "adapter.stop_by.port is missing: add it"),
+        (
+            {"stop_by": {"udp": "a", "prt": 1, "port": 1}},
+            "adapter.stop_by.prt is not a key that exists: "
+            "did you mean 'port'? The keys are udp, port, args, text",
+        ),
+        (
+            {"stop_by": {"udp": "a", "port": 1, "args": [1, None]}},
+            "adapter.stop_by.args[1] is empty: give a whole number or text, "
+            "in quotes if it looks like a number, a date or yes/no",
+        ),
+        ({5: 1}, "adapter has the key 5, which is not text: put it in quotes"),
+        ([1], "adapter is a list: give key: value pairs"),
+    ],
+)
+def test_an_adapters_own_keys_are_explained_as_an_operator_writes_them(options, expected):
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Options).validate_python(options)
+    assert explain(caught.value, "rig.yaml", prefix="adapter", model=Options) == f"rig.yaml: {expected}"
+
+
+def test_without_the_model_the_explanation_has_no_suggestions():
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Options).validate_python({"camera": []})
+    assert explain(caught.value, "rig.yaml") == "rig.yaml: camera is not a key that exists"
