@@ -1,0 +1,43 @@
+"""Run every benchmark and print figures, ratios and whether each claim holds; exit code 1 if one does not."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+
+from benchmarks import broadcast, request
+
+
+def main() -> int:
+    """Measure and print."""
+    print(f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}")
+    held = []
+
+    def claim(text: str, ratio: float, limit: float) -> None:
+        held.append(ratio <= limit)
+        print(f"  {'holds ' if held[-1] else 'FAILS '} {text}: {ratio:.2f} x (at most {limit:g} x)")
+
+    print("\nOne request completed, one rig, loopback UDP, two processes (median)")
+    one = asyncio.run(request.measure())
+    for kind, seconds in one["seconds"].items():
+        print(f"  {kind:<10} {seconds * 1e6:8.0f} µs")
+    for kind, ratio in one["ratios"].items():
+        claim(f"{kind} against a bare asyncio echo", ratio, request.CLAIM)
+
+    print(f"\nEXPSTART to {broadcast.RIGS} rigs in another process until every reply is in (median)")
+    many = asyncio.run(broadcast.measure())
+    for kind, seconds in many["seconds"].items():
+        print(f"  {kind:<10} {seconds * 1e3:8.2f} ms, arrivals within {many['spread'][kind] * 1e3:.2f} ms")
+    print(f"  start() of a whole session, journal on disk: {many['session_start'] * 1e3:.2f} ms")
+    claim("time against iblutil's Services.start", many["ratio_time"], broadcast.CLAIM_TIME)
+    claim("spread of arrivals against iblutil's", many["ratio_spread"], broadcast.CLAIM_SPREAD)
+
+    print("\nThe same over the number of rigs (multirig, median)")
+    for count, seconds in many["growth"].items():
+        print(f"  {count:>5} rigs {seconds * 1e3:9.2f} ms  {seconds / count * 1e6:7.0f} µs a rig")
+    return 0 if all(held) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

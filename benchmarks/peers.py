@@ -1,0 +1,122 @@
+"""Peers in a process of their own: ``python -m benchmarks.peers KIND COUNT`` prints their ports and serves.
+
+It ends when its standard input does. Between two lines of input it keeps the arrival times of EXPSTART messages;
+on each line it prints them, in nanoseconds of this machine's monotonic clock, as one JSON array.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
+from multirig.protocol.events import Call, Received
+from multirig.protocol.messages import Event
+from multirig.protocol.node import Node
+from multirig.runtime import Runtime
+from multirig.transports.base import allow_open_sockets
+
+ARRIVALS: list[int] = []
+"""When EXPSTART messages came, since the last line of input."""
+
+
+class _TimedMachine(RigMachine):
+    """A rig's rules, noting when EXPSTART comes to them."""
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        if isinstance(event, Received) and event.message.event is Event.EXPSTART:
+            ARRIVALS.append(time.perf_counter_ns())
+        return super().handle(event, now)
+
+
+class CoreRig:
+    """A rig's real node, runtime and socket, with an adapter that has nothing to do."""
+
+    def __init__(self, number: int) -> None:
+        machine = _TimedMachine(name=f"rig{number}", main_sync=number == 0)
+        self.runtime = Runtime(
+            Node(boot=f"bench-{number}", name=machine.name, machine=machine), self._perform
+        )
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case Call(number=number):
+                self.runtime.feed(Done(number=number, report={}))
+            case Describe(token=token, subject=subject):
+                exp_ref = f"2026-01-01_1_{subject}" if subject else None
+                self.runtime.feed(Described(token=token, info={"exp_ref": exp_ref}))
+
+
+class _Echo(asyncio.DatagramProtocol):
+    """The least that an answer can cost in asyncio."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+async def _serve_echo(count: int) -> list[int]:
+    loop = asyncio.get_running_loop()
+    ports = []
+    for _ in range(count):
+        transport, _protocol = await loop.create_datagram_endpoint(_Echo, local_addr=("127.0.0.1", 0))
+        ports.append(transport.get_extra_info("sockname")[1])
+    return ports
+
+
+async def _serve_multirig(count: int) -> list[int]:
+    rigs = [CoreRig(number) for number in range(count)]
+    _KEPT.extend(rigs)
+    return [(await rig.runtime.listen("udp", "127.0.0.1", 0))[0].port for rig in rigs]
+
+
+async def _serve_iblutil(count: int) -> list[int]:
+    from iblutil.io.net.app import EchoProtocol
+    from iblutil.io.net.base import ExpMessage
+
+    from benchmarks.ports import free_ports
+
+    ports = free_ports(count)
+    for port in ports:
+        rig = await EchoProtocol.server(f"udp://127.0.0.1:{port}", name=f"rig{port}", log=quiet_log())
+
+        def answer(data: Any, addr: Any, rig: Any = rig) -> None:
+            ARRIVALS.append(time.perf_counter_ns())
+            _KEPT.append(asyncio.ensure_future(rig.start(data[0], addr=addr)))
+
+        rig.assign_callback(ExpMessage.EXPSTART, answer)
+        _KEPT.append(rig)
+    return ports
+
+
+def quiet_log() -> logging.Logger:
+    """Return a logger that writes nothing: iblutil's default one would cost it most of its time."""
+    log = logging.getLogger("benchmarks.quiet")
+    log.setLevel(logging.CRITICAL)
+    log.propagate = False
+    return log
+
+
+_KEPT: list[Any] = []
+_KINDS = {"echo": _serve_echo, "multirig": _serve_multirig, "iblutil": _serve_iblutil}
+
+
+async def main(kind: str, count: int) -> None:
+    """Serve peers until standard input ends."""
+    allow_open_sockets(count + 64)
+    print(json.dumps(await _KINDS[kind](count)), flush=True)
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        print(json.dumps(ARRIVALS), flush=True)
+        ARRIVALS.clear()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
