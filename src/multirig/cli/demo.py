@@ -18,6 +18,7 @@ from multirig.cli import render
 from multirig.cli.main import FAILED, app, keep_log
 from multirig.cli.session import lead
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.summary import Summary
 from multirig.errors import MultirigError
 
 READY_LIMIT = 30.0
@@ -39,7 +40,7 @@ def demo(
 ) -> None:
     """Record a session on three rigs that run on this PC: two cameras, and a monitor of this PC."""
     keep_log("conductor")
-    summary, folder = asyncio.run(_demo(seconds, data.absolute()))
+    summary, folder = asyncio.run(record(seconds, data.absolute()))
     if json:
         render.show_json({**summary.to_json(), "session_folder": str(folder)})
     else:
@@ -73,7 +74,8 @@ def configs(data: Path, logs: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-async def _demo(seconds: float, data: Path) -> Any:
+async def record(seconds: float, data: Path) -> tuple[Summary, Path]:
+    """Start three rigs, lead a session over them, and return what was recorded and where the journal lies."""
     with tempfile.TemporaryDirectory(prefix="multirig-demo-", ignore_cleanup_errors=True) as scratch:
         async with contextlib.AsyncExitStack() as stack:
             files = {}

@@ -64,7 +64,9 @@ def keep_log(name: str, folder: Path | None = None) -> Path:
     except OSError as error:
         raise ConfigError(f"cannot write the log {path}: {error.strerror or error}; set log_folder") from None
     handler.setFormatter(
-        logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%F %T")
+        logging.Formatter(
+            "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"
+        )
     )
     root = logging.getLogger("multirig")
     root.setLevel(logging.INFO)

@@ -33,7 +33,7 @@ _COLOURS = {
 
 def show_error(error: BaseException) -> None:
     """Print an error for the person at the PC: its words, no stack."""
-    err.print(Text.assemble(("✗ ", "bold red"), str(error)))
+    err.print(Text.assemble(("✗ ", "bold red"), str(error)), soft_wrap=True)
 
 
 def show_json(data: Any) -> None:
@@ -44,7 +44,7 @@ def show_json(data: Any) -> None:
 
 def say(text: str) -> None:
     """Print a line on what is going on."""
-    err.print(Text(text))
+    err.print(Text(text), soft_wrap=True)
 
 
 def size(count: float) -> str:
@@ -102,12 +102,12 @@ def step_line(name: str, rigs: int, seconds: float) -> None:
 
 def outcome_line(step: str, rig: str, outcome: Message | MultirigError) -> None:
     """Print that a rig could not do a step."""
-    err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"))
+    err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"), soft_wrap=True)
 
 
 def alarm_line(rig: str, text: str) -> None:
     """Print that something is wrong on a rig that records."""
-    err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"))
+    err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"), soft_wrap=True)
 
 
 def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Group:

@@ -17,7 +17,7 @@ from rich.live import Live
 
 from multirig.cli import render
 from multirig.cli.main import app, keep_log
-from multirig.config import load_rig_config
+from multirig.config import RigConfig, load_rig_config
 from multirig.errors import MultirigError
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
@@ -41,7 +41,7 @@ def serve(
     lock = InstanceLock(settings.name, settings.log_folder)
     lock.acquire()
     try:
-        rig = _Rig(RigService(settings), plain=plain or not render.out.is_terminal, keyboard=keyboard)
+        rig = _Rig(settings, plain=plain or not render.out.is_terminal, keyboard=keyboard)
         asyncio.run(rig.run())
     finally:
         lock.release()
@@ -50,13 +50,12 @@ def serve(
 class _Rig:
     """A rig service with a screen and a keyboard."""
 
-    def __init__(self, service: RigService, *, plain: bool, keyboard: bool) -> None:
-        self._service = service
+    def __init__(self, config: RigConfig, *, plain: bool, keyboard: bool) -> None:
+        self._service = RigService(config, on_news=self._show_change if plain else lambda: None)
         self._plain = plain
         self._keyboard = keyboard
         self._ended = asyncio.Event()
         self._lines: asyncio.Queue[str] = asyncio.Queue()
-        self._shown = ""
 
     async def run(self) -> None:
         await self._service.open()
@@ -78,9 +77,7 @@ class _Rig:
 
     async def _show(self) -> None:
         if self._plain:
-            while True:
-                self._show_change()
-                await asyncio.sleep(REFRESH / 5)
+            return
         if self._keyboard:
             render.out.print(HELP, style="dim")
         line = render.status_line(self._service.snapshot())
@@ -92,11 +89,9 @@ class _Rig:
     def _show_change(self) -> None:
         snapshot = self._service.snapshot()
         change = " ".join(str(part) for part in (snapshot.state, snapshot.exp_ref, snapshot.failure) if part)
-        if change != self._shown:
-            self._shown = change
-            time = datetime.datetime.now().strftime("%T")
-            render.out.print(f"{time} {snapshot.name} is {change}", soft_wrap=True, markup=False)
-            sys.stdout.flush()
+        time = datetime.datetime.now().strftime("%H:%M:%S")
+        render.out.print(f"{time} {snapshot.name} is {change}", soft_wrap=True, markup=False)
+        sys.stdout.flush()
 
     async def _obey(self) -> None:
         while True:

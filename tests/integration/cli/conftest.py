@@ -1,0 +1,120 @@
+"""Real rig processes, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+LIMIT = 30
+"""Seconds that a process may take on a busy machine."""
+
+
+class RigProcess:
+    """``multirig serve`` in a process of its own."""
+
+    def __init__(self, config: Path, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "multirig", "serve", str(config), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.seen: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self._lines.put(line)
+
+    def expect(self, pattern: str) -> re.Match[str]:
+        """Return the match of the next line that has the pattern."""
+        try:
+            while True:
+                line = self._lines.get(timeout=LIMIT)
+                self.seen.append(line)
+                if found := re.search(pattern, line):
+                    return found
+        except queue.Empty:
+            self.process.kill()
+            raise AssertionError(f"no {pattern!r} in {self.seen}; {self.process.communicate()[1]}") from None
+
+    @property
+    def uri(self) -> str:
+        return self.expect(r"ready at (\S+)")[1]
+
+    def type(self, line: str) -> None:
+        """Type a line at the rig's keyboard."""
+        if self.process.stdin is None:
+            raise RuntimeError("no keyboard")
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Quit by the keyboard and return the exit code."""
+        if self.process.poll() is None:
+            self.type("quit")
+        return self.process.wait(LIMIT)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Callable[..., RigProcess]]:
+    """Start rigs with a config, and end them when the test ends."""
+    started: list[RigProcess] = []
+
+    def start(name: str, *options: str, **config: Any) -> RigProcess:
+        path = tmp_path / f"{name}.yaml"
+        settings = {
+            "name": name,
+            "uri": "udp://127.0.0.1:0",
+            "data_folder": str(tmp_path / name),
+            "log_folder": str(tmp_path / "logs"),
+            "adapter": {"type": "fake"},
+            **config,
+        }
+        path.write_text(yaml.safe_dump(settings))
+        started.append(RigProcess(path, "--plain", *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()
+
+
+@pytest.fixture
+def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command line to its end, in a folder of its own."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "multirig", *map(str, arguments)],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "COLUMNS": "200",
+                "XDG_STATE_HOME": str(tmp_path / "state"),
+                "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=LIMIT * 2,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr + done.stdout, done.stderr
+        return done
+
+    return run

@@ -1,0 +1,146 @@
+"""``multirig run`` over real rig processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def test_a_session_over_two_rigs_is_recorded_and_shown(rig, multirig, tmp_path: Path):
+    rigs = tmp_path / "rigs.yaml"
+    for name, main_sync in (("ephys", True), ("cameras", False)):
+        multirig("rigs", "add", name, rig(name, main_sync=main_sync).uri, "--rigs-file", rigs)
+    done = multirig(
+        *("run", "--subject", "SP_01", "--remote", "ephys", "cameras", "--seconds", "0.5"),
+        *("--rigs-file", rigs, "--data", tmp_path / "conductor", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["subject"] == "SP_01"
+    assert summary["state"] == "idle"
+    assert [step["name"] for step in summary["steps"]] == ["agree", "initialise", "start", "stop", "clean up"]
+    for name in ("ephys", "cameras"):
+        (recorded,) = summary["rigs"][name]["files"]
+        folder = tmp_path / name / "mylab" / "Subjects" / "SP_01"
+        (path,) = folder.glob(f"*/001/{recorded['path']}")
+        assert path.stat().st_size == recorded["bytes"]
+        assert recorded["frames"] == len(path.read_text().splitlines()) - 1
+    shown = multirig("show", summary["session_folder"])
+    assert shown.returncode == 0
+    assert "fake.csv" in shown.stdout
+    assert json.loads(multirig("show", summary["session_folder"], "--json").stdout) == summary
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_ends_a_session_in_good_order(rig, tmp_path: Path):
+    uri = rig("ephys", main_sync=True).uri
+    process = subprocess.Popen(
+        [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri, "--data", str(tmp_path / "c")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "recording; Ctrl-C ends" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "stop" in err
+    assert "fake.csv" in out
+
+
+def test_a_rig_that_cannot_start_rolls_back_the_others_and_is_named(rig, multirig, tmp_path: Path):
+    good = rig("ephys", main_sync=True)
+    bad = rig("cameras", adapter={"type": "fake", "fail": {"start": "the shutter is stuck"}})
+    (tmp_path / "rigs.yaml").write_text(f"ephys: {good.uri}\ncameras: {bad.uri}\n")
+    done = multirig(*"run -s SP_01 --seconds 1 --rigs-file rigs.yaml --remote ephys cameras".split())
+    assert done.returncode == 1
+    assert "start failed on cameras" in done.stderr
+    assert "the shutter is stuck" in done.stderr
+    assert "ephys" not in done.stderr.partition("start failed on cameras")[2]
+    good.expect("ephys is stopped")
+    good.expect("ephys is connected")
+    bad.expect("cameras is connected")
+
+
+def test_a_dead_rig_is_named_and_nobody_is_touched(rig, multirig, tmp_path: Path):
+    good = rig("ephys", main_sync=True)
+    (tmp_path / "rigs.yaml").write_text(f"ephys: {good.uri}\ncameras: udp://127.0.0.1:9\n")
+    began = time.monotonic()
+    done = multirig(*"run -s SP_01 --rigs-file rigs.yaml --remote ephys cameras".split())
+    assert done.returncode == 1
+    assert "cameras: nothing listens there: start 'multirig serve' on that PC" in done.stderr
+    assert "no rig has been touched" in done.stderr
+    assert time.monotonic() - began < 20
+    assert not (tmp_path / "ephys" / "mylab").exists()
+
+
+@pytest.mark.parametrize(
+    ("main_syncs", "words"),
+    [((False, False), "no main sync among ephys, cameras"), ((True, True), "2 main syncs: ephys, cameras")],
+)
+def test_not_exactly_one_main_sync_is_exit_code_3(rig, multirig, tmp_path: Path, main_syncs, words: str):
+    names = ("ephys", "cameras")
+    uris = [rig(name, main_sync=one).uri for name, one in zip(names, main_syncs, strict=True)]
+    (tmp_path / "rigs.yaml").write_text("".join(f"{n}: {u}\n" for n, u in zip(names, uris, strict=True)))
+    done = multirig(*"run -s SP_01 --rigs-file rigs.yaml --remote ephys cameras".split())
+    assert done.returncode == 3
+    assert words in done.stderr
+
+
+def test_another_subject_at_the_main_sync_is_exit_code_3(rig, multirig, tmp_path: Path):
+    one = rig("ephys", main_sync=True)
+    uri = one.uri
+    one.type("start MOUSE_7")
+    one.expect("is running")
+    done = multirig("run", "-s", "SP_01", "-r", uri)
+    assert done.returncode == 3
+    assert "is at subject MOUSE_7" in done.stderr
+    assert "you asked for SP_01" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("run -s SP_01 --rigs-file rigs.yaml", ("--remote", "known: ephys")),
+        ("run -s SP_01 --rigs-file rigs.yaml --remote ehpys", ("ehpys", "ephys")),
+        ("run -s ../x --remote udp://127.0.0.1:9", ("../x", "letters, digits")),
+        ("run -s SP_01 --remote udp://127.0.0.1:99999", ("99999", "port")),
+        ("run --remote ephys", ("--subject",)),
+        ("run -s SP_01 --remote", ("--remote",)),
+        ("show .", ("no journal", "session folder")),
+        ("nonsense", ("nonsense",)),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_right(multirig, tmp_path, arguments, words):
+    (tmp_path / "rigs.yaml").write_text("ephys: udp://127.0.0.1:9\n")
+    done = multirig(*arguments.split())
+    assert done.returncode == 2
+    for word in words:
+        assert word in done.stderr
+
+
+def test_this_pc_can_be_the_main_sync(rig, multirig, tmp_path: Path):
+    uri = rig("cameras").uri
+    done = multirig("run", "-s", "SP_01", "-r", uri, "--main-sync", "--seconds", "0.2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["exp_ref"].endswith("_1_SP_01")
+
+
+def test_a_recording_that_fails_by_itself_is_told_while_the_others_go_on(rig, multirig, tmp_path: Path):
+    good = rig("ephys", main_sync=True)
+    bad = rig("cameras", adapter={"type": "fake", "fail_after": 0.3})
+    (tmp_path / "rigs.yaml").write_text(f"ephys: {good.uri}\ncameras: {bad.uri}\n")
+    done = multirig(*"run -s SP_01 --seconds 1.5 --rigs-file rigs.yaml --remote ephys cameras --json".split())
+    assert done.returncode == 1
+    assert "! cameras:" in done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["rigs"]["cameras"]["problems"]
+    assert summary["rigs"]["ephys"]["problems"] == []
+    assert summary["rigs"]["ephys"]["files"]

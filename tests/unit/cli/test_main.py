@@ -1,0 +1,44 @@
+"""The command line before anything runs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from multirig.cli.main import spread
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["run", "--remote", "a", "b"], ["run", "--remote", "a", "--remote", "b"]),
+        (["run", "--remote", "a", "--remote", "b"], ["run", "--remote", "a", "--remote", "b"]),
+        (
+            ["run", "--remote", "a", "b", "--seconds", "5"],
+            ["run", "--remote", "a", "--remote", "b", "--seconds", "5"],
+        ),
+        (["run", "-s", "x", "--remote"], ["run", "-s", "x", "--remote"]),
+        (["rigs", "ping", "a", "b"], ["rigs", "ping", "a", "b"]),
+    ],
+)
+def test_several_names_may_follow_one_remote(given: list[str], meant: list[str]):
+    assert spread(given) == meant
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, multirig; "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & "
+        "{'pydantic', 'yaml', 'typer', 'rich', 'psutil', 'asyncio', 'av', 'numpy'}))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import multirig
+
+    for name in multirig.__all__:
+        assert getattr(multirig, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        multirig.nonsense  # noqa: B018
