@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from statistics import median
 from typing import Any
 
-from benchmarks.peers import quiet_log
+from benchmarks.peers import SILENCED, log_of
 from benchmarks.ports import Peers, peers
 from multirig.conductor.conductor import Conductor
 from multirig.protocol.messages import Event, Message
@@ -46,19 +46,15 @@ async def _timed(action: Callable[[], Awaitable[Any]], rigs: Peers) -> tuple[flo
 
 
 async def _against_iblutil() -> dict[str, Any]:
-    from iblutil.io.net.app import EchoProtocol, Services
-
-    with peers("multirig", RIGS) as ours, peers("iblutil", RIGS) as theirs:
-        clients = [
-            await EchoProtocol.client(f"udp://127.0.0.1:{port}", name=f"rig{port}", log=quiet_log())
-            for port in theirs.ports
-        ]
-        services = Services(clients)
+    """Compare with iblutil as it comes (it logs each message), and silenced."""
+    with peers("multirig", RIGS) as ours, peers("iblutil", RIGS) as theirs, peers(SILENCED, RIGS) as silent:
+        as_it_comes, silenced = await _services(theirs, "iblutil"), await _services(silent, SILENCED)
         async with Conductor(_uris(ours)) as conductor:
             await conductor.request(Event.EXPINFO, 0, {"subject": "bench"})  # who speaks wire 2 is known then
-            kinds = {
+            kinds: dict[str, tuple[Callable[[], Awaitable[Any]], Peers]] = {
                 "multirig": (lambda: _start(conductor), ours),
-                "iblutil": (lambda: services.start(EXP_REF), theirs),
+                "iblutil": (lambda: as_it_comes.start(EXP_REF), theirs),
+                SILENCED: (lambda: silenced.start(EXP_REF), silent),
             }
             samples: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
             for number in range(ROUNDS + 3):
@@ -66,14 +62,33 @@ async def _against_iblutil() -> dict[str, Any]:
                     sample = await _timed(action, rigs)
                     if number >= 3:  # the first rounds warm up
                         samples[kind].append(sample)
-        services.close()
-    pairs = list(zip(samples["multirig"], samples["iblutil"], strict=True))
-    return {
+        as_it_comes.close()
+        silenced.close()
+    result: dict[str, Any] = {
         "seconds": {kind: median(one[0] for one in both) for kind, both in samples.items()},
         "spread": {kind: median(one[1] for one in both) for kind, both in samples.items()},
-        "ratio_time": median(mine[0] / their[0] for mine, their in pairs),
-        "ratio_spread": median(mine[1] / their[1] for mine, their in pairs),
     }
+    for what, index in (("time", 0), ("spread", 1)):
+        result[f"ratio_{what}"] = {
+            kind: median(
+                mine[index] / their[index]
+                for mine, their in zip(samples["multirig"], samples[kind], strict=True)
+            )
+            for kind in ("iblutil", SILENCED)
+        }
+    return result
+
+
+async def _services(rigs: Peers, kind: str) -> Any:
+    from iblutil.io.net.app import EchoProtocol, Services
+
+    log = log_of(kind)
+    return Services(
+        [
+            await EchoProtocol.client(f"udp://127.0.0.1:{port}", name=f"rig{port}", log=log)
+            for port in rigs.ports
+        ]
+    )
 
 
 async def _growth(count: int) -> float:

@@ -1,14 +1,16 @@
 """Peers in a process of their own: ``python -m benchmarks.peers KIND COUNT`` prints their ports and serves.
 
-It ends when its standard input does. Between two lines of input it keeps the arrival times of EXPSTART messages;
-on each line it prints them, in nanoseconds of this machine's monotonic clock, as one JSON array.
+It ends when its standard input does. Between two lines of input it keeps the arrival times of EXPSTART
+messages; on each line it prints them, in nanoseconds of this machine's monotonic clock, as one JSON array.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -21,6 +23,7 @@ from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 
+SILENCED = "iblutil, silenced"
 ARRIVALS: list[int] = []
 """When EXPSTART messages came, since the last line of input."""
 
@@ -30,7 +33,7 @@ class _TimedMachine(RigMachine):
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         if isinstance(event, Received) and event.message.event is Event.EXPSTART:
-            ARRIVALS.append(time.perf_counter_ns())
+            ARRIVALS.append(now)
         return super().handle(event, now)
 
 
@@ -77,15 +80,16 @@ async def _serve_multirig(count: int) -> list[int]:
     return [(await rig.runtime.listen("udp", "127.0.0.1", 0))[0].port for rig in rigs]
 
 
-async def _serve_iblutil(count: int) -> list[int]:
+async def _serve_iblutil(count: int, kind: str = "iblutil") -> list[int]:
     from iblutil.io.net.app import EchoProtocol
     from iblutil.io.net.base import ExpMessage
 
     from benchmarks.ports import free_ports
 
+    log = log_of(kind)
     ports = free_ports(count)
     for port in ports:
-        rig = await EchoProtocol.server(f"udp://127.0.0.1:{port}", name=f"rig{port}", log=quiet_log())
+        rig = await EchoProtocol.server(f"udp://127.0.0.1:{port}", name=f"rig{port}", log=log)
 
         def answer(data: Any, addr: Any, rig: Any = rig) -> None:
             ARRIVALS.append(time.perf_counter_ns())
@@ -96,16 +100,25 @@ async def _serve_iblutil(count: int) -> list[int]:
     return ports
 
 
-def quiet_log() -> logging.Logger:
-    """Return a logger that writes nothing: iblutil's default one would cost it most of its time."""
-    log = logging.getLogger("benchmarks.quiet")
-    log.setLevel(logging.CRITICAL)
-    log.propagate = False
+def log_of(kind: str) -> logging.Logger:
+    """Return iblutil's own logger, which pays for each line but for no screen, or one that is switched off."""
+    from iblutil.io.net.app import _setup_log
+
+    log: logging.Logger = _setup_log(kind)
+    for handler in log.handlers:
+        handler.setStream(io.TextIOWrapper(io.FileIO(os.devnull, "w")))  # type: ignore[attr-defined]
+    if kind == SILENCED:
+        log.setLevel(logging.CRITICAL)
     return log
 
 
 _KEPT: list[Any] = []
-_KINDS = {"echo": _serve_echo, "multirig": _serve_multirig, "iblutil": _serve_iblutil}
+_KINDS = {
+    "echo": _serve_echo,
+    "multirig": _serve_multirig,
+    "iblutil": _serve_iblutil,
+    SILENCED: lambda count: _serve_iblutil(count, SILENCED),
+}
 
 
 async def main(kind: str, count: int) -> None:
