@@ -6,7 +6,7 @@ import asyncio
 import platform
 import sys
 
-from benchmarks import broadcast, request
+from benchmarks import broadcast, imports, request
 
 
 def main() -> int:
@@ -17,6 +17,15 @@ def main() -> int:
     def claim(text: str, ratio: float, limit: float) -> None:
         held.append(ratio <= limit)
         print(f"  {'holds ' if held[-1] else 'FAILS '} {text}: {ratio:.2f} x (at most {limit:g} x)")
+
+    print("\nStarting Python (median)")
+    starts = imports.measure()
+    for name, seconds in starts.items():
+        print(f"  {name:<30} {seconds * 1e3:6.0f} ms")
+    cost = starts["import multirig"] - starts["bare Python"]
+    held.append(cost <= imports.CLAIM)
+    verdict = "holds " if held[-1] else "FAILS "
+    print(f"  {verdict} cost of import multirig: {cost:.3f} s (at most {imports.CLAIM:g} s)")
 
     print("\nOne request completed, one rig, loopback UDP, two processes (median)")
     one = asyncio.run(request.measure())

@@ -101,7 +101,7 @@ async def _serve_iblutil(count: int, kind: str = "iblutil") -> list[int]:
 
 
 def log_of(kind: str) -> logging.Logger:
-    """Return iblutil's own logger, which pays for each line but for no screen, or one that is switched off."""
+    """Return iblutil's own logger, which pays for its lines but for no screen, or one that is silent."""
     from iblutil.io.net.app import _setup_log
 
     log: logging.Logger = _setup_log(kind)

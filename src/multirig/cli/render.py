@@ -100,6 +100,11 @@ def step_line(name: str, rigs: int, seconds: float) -> None:
     err.print(Text.assemble(("✓ ", "green"), f"{name:<11}", (f"{rigs} rigs in {duration(seconds)}", "dim")))
 
 
+def waiting_text(name: str, rigs: Iterable[str]) -> Text:
+    """Return which rigs a step waits for."""
+    return Text.assemble(f"{name:<11}", (f"waits for {', '.join(rigs) or 'the end of it'}", "dim"))
+
+
 def outcome_line(step: str, rig: str, outcome: Message | MultirigError) -> None:
     """Print that a rig could not do a step."""
     err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"), soft_wrap=True)

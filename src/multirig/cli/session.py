@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,34 +85,56 @@ async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tup
     Ctrl-C ends the recording in good order; a second one interrupts the rigs.
     """
     ended = asyncio.Event()
-    conductor.on_progress(_show_progress)
+    steps = _Steps(conductor)
     conductor.on_message(_show_alarm)
     with _ctrl_c(ended):
         async with conductor:
-            await _take("agree", conductor, lambda: conductor.agree(subject))
+            await steps.take("agree", conductor.agree(subject))
             folder = conductor.session_folder
             if folder is None:
                 raise ConfigError("a session needs a folder for its journal")
-            await _take("initialise", conductor, conductor.init)
-            await _take("start", conductor, conductor.start)
+            await steps.take("initialise", conductor.init())
+            await steps.take("start", conductor.start())
             try:
                 await _watch(conductor, ended, seconds)
             finally:
                 ended.clear()
-                await _stop(conductor, ended)
-            await _take("clean up", conductor, conductor.cleanup)
+                await _stop(conductor, steps, ended)
+            await steps.take("clean up", conductor.cleanup())
     return summarise(read_journal(folder)), folder
 
 
-async def _take(name: str, conductor: Conductor, step: Callable[[], Awaitable[Any]]) -> None:
-    began = time.perf_counter()
-    await step()
-    render.step_line(name, len(conductor.rigs), time.perf_counter() - began)
+class _Steps:
+    """Shows a step while it goes on, and for which rigs it waits."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._rigs = list(conductor.rigs)
+        self._waiting: list[str] = []
+        self._name = ""
+        self._status = render.err.status("")
+        conductor.on_progress(self._show)
+
+    async def take(self, name: str, step: Awaitable[Any]) -> None:
+        """Wait for a step, and say how long it took."""
+        self._name, self._waiting = name, list(self._rigs)
+        self._status.update(render.waiting_text(name, self._waiting))
+        began = time.perf_counter()
+        with self._status if render.err.is_terminal else contextlib.nullcontext():
+            await step
+        render.step_line(name, len(self._rigs), time.perf_counter() - began)
+
+    def _show(self, progress: Progress) -> None:
+        if progress.rig in self._waiting:
+            self._waiting.remove(progress.rig)
+        self._status.update(render.waiting_text(self._name, self._waiting))
+        if isinstance(progress.outcome, MultirigError):
+            name = _STEPS.get(progress.event, progress.event.name)
+            render.outcome_line(name, progress.rig, progress.outcome)
 
 
-async def _stop(conductor: Conductor, again: asyncio.Event) -> None:
+async def _stop(conductor: Conductor, steps: _Steps, again: asyncio.Event) -> None:
     """Stop every rig; a second Ctrl-C does not wait for the slow ones."""
-    stopping = asyncio.ensure_future(_take("stop", conductor, conductor.stop))
+    stopping = asyncio.ensure_future(steps.take("stop", conductor.stop()))
     impatience = asyncio.ensure_future(again.wait())
     await asyncio.wait({stopping, impatience}, return_when=asyncio.FIRST_COMPLETED)
     impatience.cancel()
@@ -148,11 +170,6 @@ async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | No
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), left)
                 return
-
-
-def _show_progress(progress: Progress) -> None:
-    if isinstance(progress.outcome, MultirigError):
-        render.outcome_line(_STEPS.get(progress.event, progress.event.name), progress.rig, progress.outcome)
 
 
 def _show_alarm(rig: str, message: Message) -> None:
