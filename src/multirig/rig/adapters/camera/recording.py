@@ -1,0 +1,204 @@
+"""One recording of one camera: a queue, and the thread that encodes what comes out of it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from av.video.frame import VideoFrame
+
+from multirig.errors import AdapterError
+from multirig.rig.adapter import Session
+from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
+from multirig.rig.adapters.camera.promise import promise, resolve
+from multirig.rig.adapters.camera.times import FrameTimes
+from multirig.rig.adapters.camera.video import Video
+
+FLUSH_INTERVAL = NANOSECONDS
+"""How often the frame times are brought to disk."""
+RATE_WINDOW = NANOSECONDS
+"""Over how long the frame rate is counted."""
+TICK = 1_000
+"""Least distance of two frames in nanoseconds: two may come at once, and float64 seconds must differ."""
+
+log = logging.getLogger(__name__)
+
+
+class Recording:
+    """Writes the frames that it is offered into a video and a file of frame times.
+
+    The files are made when the first frame comes. Where the session already has files of this camera, from
+    before a restart, these are left as they are and the new ones are called ``part2`` and so on.
+    """
+
+    def __init__(self, options: CameraOptions, session: Session) -> None:
+        self.options = options
+        self.dropped = 0
+        """Frames that were seen and are not in the video."""
+        self.error: AdapterError | None = None
+        """Why the recording failed."""
+        self.began = promise()
+        """Done when the first frame is in the video, or will never be."""
+        self.finished = promise()
+        """Done when the files are closed."""
+        self.video: Video | None = None
+        self.times: FrameTimes | None = None
+        self.session = session
+        self._queue: SimpleQueue[tuple[int, VideoFrame] | None] = SimpleQueue()
+        self._rate = 0.0
+        self._opened_at = 0
+        self._ended = False
+        self._abandoned = False
+        self._busy_since: int | None = None
+        # a daemon: an encoder that hangs on a dead disk must not keep the rig from ending
+        self._thread = Thread(target=self._run, name=f"encode-{options.label}", daemon=True)
+
+    def open(self, rate: float) -> None:
+        """Start the thread; `rate` is the frames per second that are expected."""
+        self._rate = rate
+        self._opened_at = time.perf_counter_ns()
+        self._thread.start()
+
+    def offer(self, stamp: int, frame: VideoFrame) -> None:
+        """Take a frame without waiting; it is dropped, and counted, when too many wait already."""
+        # a frame that came just before the start may be offered just after it
+        if self._ended or stamp < self._opened_at:
+            return
+        if self._queue.qsize() >= self.options.queue:
+            self.dropped += 1
+            return
+        self._queue.put((stamp, frame))
+
+    def drop(self) -> None:
+        """Count a frame that came and could not be read."""
+        if not self._ended:
+            self.dropped += 1
+
+    def finish(self) -> None:
+        """Take no more frames; the files are closed when those that wait are encoded."""
+        if not self._ended:
+            self._ended = True
+            self._queue.put(None)
+
+    def abandon(self) -> None:
+        """Close the files without the frames that still wait; they count as dropped."""
+        self._abandoned = True
+        self.finish()
+
+    def find_failure(self, now: int) -> AdapterError | None:
+        """Return why the recording failed, or that one frame has kept encoder or disk busy for too long."""
+        busy_since = self._busy_since
+        if busy_since is not None and now - busy_since > self.options.patience:
+            return AdapterError(
+                f"camera {self.options.label}: {self.session.folder} takes no more data: check the disk"
+            )
+        return self.error
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no more frames."""
+        return self._ended
+
+    @property
+    def frames(self) -> int:
+        """Frames in the video."""
+        return self.video.frames if self.video else 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of video and frame times on disk."""
+        return (self.video.bytes if self.video else 0) + (self.times.bytes if self.times else 0)
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """First and last frame, seconds on the conductor's clock; known when it is finished."""
+        return self.times.span if self.times else None
+
+    def measure_rate(self, now: int) -> float:
+        """Return the frames per second of the last second; 0 when the recording has ended."""
+        if self.times is None or self.finished.done():
+            return 0.0
+        # a recording that has just begun is measured over its age, but not over next to nothing
+        window = min(RATE_WINDOW, max(now - self._opened_at, RATE_WINDOW // 4))
+        return self.times.count_since(now - window) * NANOSECONDS / window
+
+    def _run(self) -> None:
+        try:
+            self._encode()
+        except Exception as error:
+            log.exception("camera %s: the recording failed", self.options.label)
+            self.error = self._explain(error)
+        finally:
+            self._ended = True
+            self._busy_since = None
+            self.dropped += self._count_left()
+            resolve(self.began)
+            resolve(self.finished)
+
+    def _encode(self) -> None:
+        first = self._queue.get()
+        if first is None:
+            return
+        frame = first[1]
+        size = self.options.size or (frame.width // 2 * 2, frame.height // 2 * 2)
+        video_path, times_path = self._choose_paths()
+        self.video = Video(video_path, size, self._rate, self.options)
+        try:
+            self.times = FrameTimes(times_path, self.session.to_session_time)
+            self._write_all(self.video, self.times, first)
+        finally:
+            try:
+                self.video.close()
+            finally:
+                if self.times:
+                    self.times.close(self.video.frames)
+
+    def _write_all(self, video: Video, times: FrameTimes, item: tuple[int, VideoFrame] | None) -> None:
+        last = 0
+        flush_at = time.perf_counter_ns() + FLUSH_INTERVAL
+        while item is not None:
+            if self._abandoned:
+                self.dropped += 1
+            else:
+                self._busy_since = now = time.perf_counter_ns()
+                last = max(item[0], last + TICK)
+                video.write(last, item[1])
+                times.append(last)
+                resolve(self.began)
+                if now >= flush_at:
+                    times.flush()
+                    flush_at = now + FLUSH_INTERVAL
+                self._busy_since = None
+            item = self._queue.get()
+
+    def _count_left(self) -> int:
+        """Return how many frames wait for an encoder that has failed."""
+        left = 0
+        while not self._queue.empty():
+            left += self._queue.get() is not None
+        return left
+
+    def _choose_paths(self) -> tuple[Path, Path]:
+        folder, stem = self.session.folder, f"_iblrig_{self.options.label}Camera"
+        part, extra = 1, ""
+        while True:
+            video, times = folder / f"{stem}.raw{extra}.mp4", folder / f"{stem}.times{extra}.npy"
+            if not video.exists() and not times.exists():
+                return video, times
+            part += 1
+            extra = f".part{part}"
+
+    def _explain(self, error: Exception) -> AdapterError:
+        camera, folder = f"camera {self.options.label}", self.session.folder
+        match error:
+            case OSError(errno=errno.ENOSPC):
+                text = f"{camera}: the disk of {folder} is full: free space and begin a new session"
+            case OSError():
+                text = f"{camera}: cannot write to {folder} ({error.strerror or error}): check the disk"
+            case _:
+                text = f"{camera}: recording failed ({error!r}): the log tells where; begin a new session"
+        return AdapterError(f"{text}; what was written is kept")

@@ -1,0 +1,150 @@
+"""Opens a camera's source with FFmpeg and reads its frames."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from multirig.errors import AdapterError
+from multirig.rig.adapters.camera.options import CameraOptions, Kind
+
+DEFAULT_FPS = 30.0
+DEFAULT_SIZE = (640, 480)
+
+_DEVICE_FORMAT = {"linux": "v4l2", "win32": "dshow", "darwin": "avfoundation"}
+
+_ADVICE = {
+    Kind.PATTERN: "check source and format",
+    Kind.FILE: "check the path",
+    Kind.DEVICE: "check that it is plugged in, that its name is right and that no other program uses it",
+    Kind.URL: "check the address, the network and the camera's power",
+}
+
+
+def approximate_rate(fps: float) -> Fraction:
+    """Return the frame rate as FFmpeg writes it: 29.97 is 30000/1001."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+class Source:
+    """An open source; a context manager that is used by one thread only.
+
+    Raises
+    ------
+    AdapterError
+        It cannot be opened or holds no video.
+    """
+
+    def __init__(self, options: CameraOptions) -> None:
+        self.options = options
+        self._container = _open(options)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, as configured or else as the source says."""
+        told = self._container.streams.video[0].average_rate
+        return self.options.fps or float(told or DEFAULT_FPS)
+
+    def read(self) -> Iterator[tuple[int, VideoFrame | None]]:
+        """Give each frame with the time at which its data arrived.
+
+        Yields
+        ------
+        arrival : int
+            ``time.perf_counter_ns()`` before the picture is decoded.
+        frame : VideoFrame or None
+            None where the data could not be decoded.
+        """
+        for packet in self._container.demux(video=0):
+            arrival = time.perf_counter_ns()
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                yield arrival, None
+                continue
+            for frame in frames:
+                if isinstance(frame, VideoFrame):
+                    yield arrival, frame
+
+    def rewind(self) -> None:
+        """Begin again; the source is opened anew, since not every format can be wound back."""
+        self.close()
+        self._container = _open(self.options)
+
+    def close(self) -> None:
+        """Let go of the device or file."""
+        self._container.close()
+
+
+def complain(options: CameraOptions, what: str) -> AdapterError:
+    """Return the one line for the operator: which camera, what is wrong, what to do."""
+    return AdapterError(f"camera {options.label}: {options.name} {what}: {_ADVICE[options.kind]}")
+
+
+def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError:
+    """Complain with the reason that FFmpeg or the system gives."""
+    if isinstance(error, av.error.ExitError):
+        # what libav says when its interrupt callback ends a read that has waited too long
+        reason = "it does not answer"
+    else:
+        reason = getattr(error, "strerror", None) or str(error)
+    return complain(options, f"{what} ({reason})")
+
+
+def _open(options: CameraOptions) -> InputContainer:
+    try:
+        container = _open_input(options)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise explain(options, "cannot be opened", error) from error
+    if not container.streams.video:
+        container.close()
+        raise complain(options, "holds no video")
+    # libav's frame threads hold back a frame each: the picture must come out as it comes in
+    container.streams.video[0].thread_type = "SLICE"
+    return container
+
+
+def _open_input(options: CameraOptions) -> InputContainer:
+    source, form = options.source, options.format
+    asked: dict[str, str] = {}
+    match options.kind:
+        case Kind.PATTERN:
+            form = "lavfi"
+            if options.source == "test":
+                width, height = options.size or DEFAULT_SIZE
+                source = f"testsrc2=size={width}x{height}:rate={approximate_rate(options.fps or DEFAULT_FPS)}"
+        case Kind.DEVICE:
+            form = form or _DEVICE_FORMAT.get(sys.platform, "v4l2")
+            if source.isdecimal() and form == "v4l2":
+                source = f"/dev/video{source}"
+            elif source.isdecimal() and form == "dshow":
+                raise ValueError("on Windows a camera is chosen by its name, video=NAME")
+            if options.fps:
+                asked["framerate"] = str(approximate_rate(options.fps))
+            if options.size:
+                asked["video_size"] = "{}x{}".format(*options.size)
+            if options.pixel_format:
+                asked["pixel_format"] = options.pixel_format
+    return av.open(
+        source,
+        "r",
+        format=form,
+        options=asked | options.options,
+        timeout=(options.open_limit, options.stall_limit),
+    )
