@@ -58,11 +58,11 @@ class _Rig:
         self._lines: asyncio.Queue[str] = asyncio.Queue()
 
     async def run(self) -> None:
-        await self._service.open()
-        where = " ".join(map(str, self._service.addresses))
-        render.out.print(f"{self._service.config.name} ready at {where}", soft_wrap=True)
-        sys.stdout.flush()
+        """Serve until somebody wants an end."""
         with _signals(self._ended):
+            await self._service.open()
+            where = " ".join(map(str, self._service.addresses))
+            self._say(f"{self._service.config.name} ready at {where}")
             if self._keyboard and sys.stdin is not None:
                 _read_lines(self._lines)
             tasks = [asyncio.create_task(self._obey()), asyncio.create_task(self._show())]
@@ -73,7 +73,13 @@ class _Rig:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._service.close()
-        render.out.print(f"{self._service.config.name} ended", soft_wrap=True)
+            self._say(f"{self._service.config.name} ended")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        """Print a line at once: whoever started this process may be waiting for it."""
+        render.out.print(text, soft_wrap=True, markup=False)
+        sys.stdout.flush()
 
     async def _show(self) -> None:
         if self._plain:
@@ -90,8 +96,7 @@ class _Rig:
         snapshot = self._service.snapshot()
         change = " ".join(str(part) for part in (snapshot.state, snapshot.exp_ref, snapshot.failure) if part)
         time = datetime.datetime.now().strftime("%H:%M:%S")
-        render.out.print(f"{time} {snapshot.name} is {change}", soft_wrap=True, markup=False)
-        sys.stdout.flush()
+        self._say(f"{time} {snapshot.name} is {change}")
 
     async def _obey(self) -> None:
         while True:
@@ -104,14 +109,13 @@ class _Rig:
                         await self._service.stop_here()
                     case "start" if rest.strip():
                         exp_ref = await self._service.start_here(rest.strip())
-                        render.out.print(f"recording {exp_ref}", soft_wrap=True)
+                        self._say(f"recording {exp_ref}")
                     case "":
                         pass
                     case _:
-                        render.out.print(HELP)
+                        self._say(HELP)
             except MultirigError as error:
                 render.show_error(error)
-            sys.stdout.flush()
 
 
 def _read_lines(lines: asyncio.Queue[str]) -> None:
