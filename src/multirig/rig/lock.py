@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import zlib
 from pathlib import Path
 
 import platformdirs
@@ -25,16 +26,18 @@ class InstanceLock:
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        folder = folder or platformdirs.user_state_path("multirig")
+        folder = folder or platformdirs.user_state_path("multirig", appauthor=False)
         self._name = name
-        self._path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"
+        # readable, and still different for names that differ only in what a file name cannot hold
+        readable = re.sub("[^A-Za-z0-9_-]", "_", name)
+        self._path = folder / f"{readable}-{zlib.crc32(name.encode()):08x}.lock"
         self._lock = FileLock(self._path, timeout=0)
 
     def acquire(self) -> None:
         """Take the lock; ConfigError if another process has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         owner = self._path.with_suffix(".pid")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
             process = ""

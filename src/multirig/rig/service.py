@@ -10,10 +10,10 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import multirig
 from multirig.config import RigConfig
@@ -33,6 +33,7 @@ from multirig.lifecycle.rig import (
     RigState,
 )
 from multirig.protocol.allow import AllowList
+from multirig.protocol.codec import plain
 from multirig.protocol.events import Address, Call, Ignored, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
@@ -48,6 +49,8 @@ CANCEL_LIMIT = 5.0
 """Seconds that a hook may take to notice that it was cancelled."""
 MAX_DEVICE_TEXT = 300
 """Bytes of device description in an EXPINFO to a foreign peer, some of which read a thousand in all."""
+
+T = TypeVar("T")
 
 log = logging.getLogger("multirig.rig")
 
@@ -107,15 +110,20 @@ class RigService:
         self.runtime = Runtime(self.node, self._perform, network=network)
         self.addresses: list[Address] = []
         """Where the rig listens, once it is open."""
+        self._scheme = "memory" if network is not None else None
         self._on_news = on_news
         self._session: Session | None = None
         self._recorded = False
         """Whether this session's adapter was told to start: then its number is used up."""
-        self._changed = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        """The last call: the hooks that run now, or ran last."""
+        self._stuck: set[asyncio.Task[Any]] = set()
+        """Hooks that went on though they were cancelled."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._health = Health()
+        self._health_failed = False
+        """Whether this session's log says already that the adapter cannot tell it."""
         self._disk_free = 0
         self._offset = 0
         """From this PC's clock to the conductor's, as last known; ns."""
@@ -133,7 +141,7 @@ class RigService:
             ) from None
         try:
             for uri in self.config.uri:
-                self.addresses += await self.runtime.listen(uri.scheme, uri.host, uri.port)
+                self.addresses += await self.runtime.listen(self._scheme or uri.scheme, uri.host, uri.port)
         except ConfigError as error:
             await self.runtime.close()
             raise ConfigError(f"rig {self.config.name}: {error}") from None
@@ -148,10 +156,11 @@ class RigService:
             self._command(Event.EXPCLEANUP)
             await self._settled()
         await self.runtime.close()
-        for task in [*self._tasks, *([self._work] if self._work else []), *self._watchers()]:
+        tasks = {*self._tasks, *self._stuck, *(one for one in (self._work, self._watcher) if one is not None)}
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_LIMIT)
         log.info("%s is closed", self.config.name)
 
     def snapshot(self) -> Snapshot:
@@ -175,7 +184,7 @@ class RigService:
         Raises
         ------
         MultirigError
-            The subject cannot name a folder, or the rig is in another session.
+            The subject cannot name a folder, the rig is in another session, or it could not start.
         """
         check_subject(subject)
         if self.machine.state is not RigState.CONNECTED:
@@ -183,16 +192,28 @@ class RigService:
         exp_ref = await asyncio.to_thread(self._next_exp_ref, subject)
         self.runtime.feed(Commanded(event=Event.EXPSTART, exp_ref=exp_ref))
         await self._settled()
-        if self.machine.failure is not None:
-            raise MultirigError(self.machine.failure)
+        now = self.snapshot()
+        if now.state is not RigState.RUNNING or now.exp_ref != exp_ref:
+            raise MultirigError(now.failure or f"the rig is {now.state} instead")
         return exp_ref
 
     async def stop_here(self) -> None:
-        """End whatever is being recorded, close its files and let go of the device."""
+        """End whatever is being recorded, close its files and let go of the device.
+
+        Raises
+        ------
+        MultirigError
+            The adapter could not do it.
+        """
+        known = self.machine.failure
         self._command(Event.EXPEND)
         await self._settled()
+        failure = self.machine.failure
         self._command(Event.EXPCLEANUP)
         await self._settled()
+        failure = self.machine.failure or failure
+        if failure is not None and failure != known:
+            raise MultirigError(failure)
 
     def _command(self, event: Event) -> None:
         self.runtime.feed(Commanded(event=event))
@@ -221,7 +242,10 @@ class RigService:
                     exp_ref or "",
                     f": {failure}" if failure else "",
                 )
-                self._on_news()
+                try:
+                    self._on_news()
+                except Exception:  # whoever shows the news must not hold up the rig
+                    log.exception("showing the news failed")
             case Denied(event=event, reason=reason):
                 log.warning("%s refuses %s: %s", self.config.name, event.name, reason)
             case Ignored(address=address, reason=reason, first=first):
@@ -236,9 +260,6 @@ class RigService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _watchers(self) -> list[asyncio.Task[None]]:
-        return [self._watcher] if self._watcher is not None else []
-
     # -- hooks ------------------------------------------------------------------------------------------
 
     async def _run(self, call: Call, before: asyncio.Task[None] | None) -> None:
@@ -246,61 +267,94 @@ class RigService:
         if before is not None and not before.done():
             if call.preempts:
                 before.cancel()
-            done, _ = await asyncio.wait([before], timeout=CANCEL_LIMIT if call.preempts else None)
-            if not done:
-                log.error("a hook of the adapter does not notice that it was cancelled; going on without it")
+            await asyncio.wait([before])
         report: dict[str, Any] = {}
-        for hook in call.hooks:
+        failures: list[str] = []
+        for position, hook in enumerate(call.hooks):
             try:
                 report |= await self._hook(hook, call.exp_ref)
             except Exception as error:
-                reason = self._reason(hook, error)
-                log.error("%s", reason, exc_info=not isinstance(error, AdapterError | TimeoutError))
+                failures.append(self._reason(hook, error))
+                log.error("%s", failures[-1], exc_info=not isinstance(error, AdapterError))
                 if hook == "stop":  # what was recorded is still accounted for
                     with contextlib.suppress(Exception):
                         report |= await self._account()
-                self.machine.report = {**self.machine.report, **report}
-                self.runtime.feed(Failed(number=call.number, reason=reason))
+                    if "cleanup" in call.hooks[position:]:  # letting go of the device ends it for certain
+                        continue
+                self.runtime.feed(Failed(number=call.number, reason="; then ".join(failures), report=report))
                 return
-        self.runtime.feed(Done(number=call.number, report=report))
+        self.runtime.feed(Done(number=call.number, report=report, failure=failures[0] if failures else None))
 
     def _reason(self, hook: str, error: Exception) -> str:
-        match error:
-            case AdapterError():
-                return str(AdapterError(error.message, step=hook))
-            case TimeoutError() | asyncio.TimeoutError():
-                limit = getattr(self.config.limits, hook)
-                return f"{hook}: the adapter did not finish within {limit:g} s; look at its program or device"
-        return f"{hook}: {type(error).__name__}: {error} (details are in this rig's log)"
+        """Return in one line what a hook could not do."""
+        if isinstance(error, AdapterError):
+            text = error.message
+        else:
+            text = f"{type(error).__name__}: {error} (details are in this rig's log)"
+        return " ".join(f"{hook}: {text}".split())
 
     async def _hook(self, hook: str, exp_ref: str | None) -> dict[str, Any]:
         """Run one hook of the adapter within its limit, and return what it has to tell."""
-        limit = getattr(self.config.limits, hook)
         match hook:
             case "initialise":
-                if exp_ref is None:
-                    return {}  # without a reference there is no folder yet; EXPSTART brings it
-                await self._prepare(ExpRef.parse(exp_ref))
-                await asyncio.wait_for(self.adapter.initialise(), limit)
+                if exp_ref is not None:  # without a reference there is no folder yet; EXPSTART brings it
+                    await self._prepare(ExpRef.parse(exp_ref))
+                    await self._limit(hook, self.adapter.initialise())
             case "start":
-                if self._session is None and exp_ref is not None:
+                if self._session is None:
                     await self._hook("initialise", exp_ref)
                 self._recorded = True
-                await asyncio.wait_for(self.adapter.start(), limit)
+                await self._limit(hook, self.adapter.start())
                 self._watcher = asyncio.create_task(self._watch())
                 return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
             case "stop":
                 await self._end_watch()
                 if self._session is not None:
-                    await asyncio.wait_for(self.adapter.stop(), limit)
+                    await self._limit(hook, self.adapter.stop())
+                    self._check_stuck()
                     return await self._account()
             case "cleanup":
                 await self._end_watch()
                 if self._session is not None:
-                    await asyncio.wait_for(self.adapter.cleanup(), limit)
+                    await self._limit(hook, self.adapter.cleanup())
+                    self._check_stuck()
                     await asyncio.to_thread(self._release_folder)
                     self._session = None
+                    self._health = Health()
         return {}
+
+    async def _limit(self, hook: str, work: Coroutine[Any, Any, T]) -> T:
+        """Run a hook in a task of its own; whatever it does, this ends."""
+        limit = getattr(self.config.limits, hook)
+        task = asyncio.create_task(work, name=hook)
+        task.add_done_callback(self._retire)
+        try:
+            done, _ = await asyncio.wait([task], timeout=limit)
+        finally:  # also when a stop preempts it
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=CANCEL_LIMIT)
+            if not task.done():
+                log.error("%s of the adapter does not notice that it was cancelled", hook)
+                self._stuck.add(task)
+        if not done:
+            raise AdapterError(
+                f"the adapter did not finish within {limit:g} s; look at its program or device"
+            )
+        if task.cancelled():
+            raise AdapterError("the adapter gave up by itself (details are in this rig's log)")
+        return task.result()
+
+    def _retire(self, task: asyncio.Task[Any]) -> None:
+        self._stuck.discard(task)
+        if not task.cancelled():
+            task.exception()  # one that nobody waits for any more is no news
+
+    def _check_stuck(self) -> None:
+        """Refuse to call a rig idle while a hook that was cancelled may still begin to record."""
+        if self._stuck:
+            hooks = ", ".join(sorted({task.get_name() for task in self._stuck}))
+            raise AdapterError(f"{hooks} of the adapter still runs though it was cancelled: restart this rig")
 
     async def _prepare(self, exp_ref: ExpRef) -> None:
         folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
@@ -313,6 +367,7 @@ class RigService:
             ) from None
         self._recorded = False
         self._health = Health()
+        self._health_failed = False
         self._session = Session(
             exp_ref=exp_ref,
             session_folder=folder,
@@ -325,29 +380,50 @@ class RigService:
         """Give the number back if nothing was recorded under it."""
         if self._session is None or self._recorded:
             return
+        folder = self._session.folder
         with contextlib.suppress(OSError):  # a folder that holds something stays
-            self._session.folder.rmdir()
-            self._session.session_folder.rmdir()
+            folder.rmdir()
+            while folder != self._session.session_folder:
+                folder = folder.parent
+                folder.rmdir()
 
     async def _account(self) -> dict[str, Any]:
         """Return what was recorded, file by file."""
-        files = await asyncio.to_thread(self.adapter.files)
-        health = self.adapter.health()
+        try:
+            found = await self._limit("stop", asyncio.to_thread(self.adapter.files))
+            files = [asdict(one) for one in found]
+        except Exception as error:
+            log.exception("the adapter's list of files failed")
+            reason = f"{type(error).__name__}: {error}"
+            raise AdapterError(
+                f"stopped, but its files cannot be listed ({reason}): look into the session's folder"
+            ) from None
+        self._look_at_health()
         offset = self._clock_offset()
         return {
-            "files": [asdict(one) for one in files],
-            "health": asdict(health),
+            "files": files,
+            "health": asdict(self._health),
             "stopped_at": self._to_session_time(time.perf_counter_ns()) / 1e9,
             "clock": {"offset": self._offset / 1e9, "bound": offset.bound / 1e9 if offset else None},
         }
 
+    def _look_at_health(self) -> None:
+        """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
+        try:
+            health = self.adapter.health()
+            asdict(health)
+        except Exception:
+            if not self._health_failed:
+                log.exception("the adapter's health report failed")
+            self._health_failed = True
+        else:
+            self._health = health
+
     async def _watch(self) -> None:
         try:
             await self.adapter.watch()
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
-            reason = self._reason("recording", error) if not isinstance(error, TimeoutError) else str(error)
+            reason = self._reason("recording", error)
             log.error("%s", reason, exc_info=not isinstance(error, AdapterError))
             self._watcher = None
             self.runtime.feed(Broke(reason=reason))
@@ -379,15 +455,14 @@ class RigService:
             with contextlib.suppress(OSError):
                 self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
             if self._session is not None:
-                try:
-                    self._health = self.adapter.health()
-                except Exception:
-                    log.exception("the adapter's health report failed")
+                self._look_at_health()
                 self.runtime.feed(Measured(health=asdict(self._health)))
             await asyncio.sleep(HEALTH_EVERY)
 
     def _next_exp_ref(self, subject: str) -> ExpRef:
-        return next_exp_ref(self.config.data_folder, self.config.lab, subject, datetime.date.today())
+        today = datetime.date.today()
+        free = next_exp_ref(self.config.data_folder, self.config.lab, subject, today)
+        return self.machine.skip_used(free)
 
     async def _describe(self, effect: Describe) -> None:
         info: dict[str, Any] = {
@@ -399,14 +474,17 @@ class RigService:
             "version": multirig.__version__,
         }
         try:
-            device = dict(self.adapter.describe())
+            device = plain(self.adapter.describe(), "device")
             if effect.token.wire == 2 or len(json.dumps(device)) <= MAX_DEVICE_TEXT:
                 info["device"] = device
-            if self.config.main_sync and effect.subject and self.machine.exp_ref is None:
+        except Exception:
+            log.exception("the adapter's description of its device failed")
+        if effect.subject is not None:
+            try:
                 info["exp_ref"] = str(await asyncio.to_thread(self._next_exp_ref, effect.subject))
-        except Exception as error:
-            log.error("cannot describe this rig: %s", error, exc_info=not isinstance(error, MultirigError))
-            info["failure"] = str(error)
+            except (MultirigError, OSError) as error:
+                log.error("no number for subject %r: %s", effect.subject, error)
+                info["failure"] = str(error)
         self.runtime.feed(Described(token=effect.token, info=info))
 
 

@@ -1,0 +1,1 @@
+"""Small programs that a `process` rig can run."""

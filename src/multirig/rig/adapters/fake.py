@@ -1,0 +1,150 @@
+"""A rig without a device: takes as long as it is told, fails when it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from multirig.errors import AdapterError, ConfigError
+from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.inspection import CLOCK_COLUMN, list_recorded_files
+
+Hook: TypeAlias = Literal["initialise", "start", "stop", "cleanup"]
+
+FILE_NAME = "fake.csv"
+
+
+@dataclass(kw_only=True)
+class Fake(Adapter):
+    """Scripted delays and failures, for rehearsal and tests.
+
+    A hook first takes its delay, then hangs, then fails, then does its work: each only where it is named.
+
+    Raises
+    ------
+    ConfigError
+        A number is negative, or `fail_times` names a hook that `fail` does not.
+    """
+
+    delay: dict[Hook, float] = field(default_factory=dict)
+    """Seconds that a hook takes."""
+    fail: dict[Hook, str] = field(default_factory=dict)
+    """Message of the AdapterError that a hook raises."""
+    fail_times: dict[Hook, int] = field(default_factory=dict)
+    """Only so many first calls of a hook fail; without it each does."""
+    hang: list[Hook] = field(default_factory=list)
+    """Hooks that never return, until they are cancelled."""
+    fail_after: float | None = None
+    """Seconds of recording after which it fails by itself, and gives no more frames."""
+    rate: float = 100.0
+    """Frames per second."""
+    write_file: bool = True
+    """Whether `stop` writes ``fake.csv``, one row a frame with its time."""
+
+    def __post_init__(self) -> None:
+        numbers = {
+            **{f"delay: {hook}": seconds for hook, seconds in self.delay.items()},
+            **{f"fail_times: {hook}": count for hook, count in self.fail_times.items()},
+            "fail_after": self.fail_after or 0.0,
+            "rate": self.rate,
+        }
+        for key, number in numbers.items():
+            if not 0 <= number < float("inf"):
+                raise ConfigError(f"{key}: {number} is not possible: give 0 or more")
+        if unknown := self.fail_times.keys() - self.fail.keys():
+            raise ConfigError(f"fail_times: {', '.join(sorted(unknown))} has no message: name it in fail too")
+        self.calls: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._began: float | None = None
+        self._ended: float | None = None
+        self._bytes = 0
+
+    async def initialise(self) -> None:
+        """Forget the last session."""
+        await self._play("initialise")
+        if self._ended is not None:
+            self._forget()
+
+    async def start(self) -> None:
+        """Begin to count frames."""
+        await self._play("start")
+        if self._began is None or self._ended is not None:
+            self._forget()
+            self._began = time.perf_counter()
+
+    async def stop(self) -> None:
+        """End the counting; write the file."""
+        await self._play("stop")
+        if self._began is None or self._ended is not None:
+            return
+        ended = time.perf_counter()
+        if self.write_file:
+            frames = self._count_frames(self._began, ended)
+            path = self.session.folder / FILE_NAME
+            self._bytes = await asyncio.to_thread(_write_frames, path, self._began, self.rate, frames)
+        self._ended = ended
+
+    async def cleanup(self) -> None:
+        """Forget the session."""
+        await self._play("cleanup")
+        self._forget()
+
+    async def watch(self) -> None:
+        """Fail once `fail_after` seconds of recording are over."""
+        if self.fail_after is None:
+            await super().watch()
+        else:
+            now = time.perf_counter()
+            began = now if self._began is None else self._began
+            await asyncio.sleep(max(0.0, began + self.fail_after - now))
+            raise AdapterError(
+                f"the scripted failure after {self.fail_after:g} s: see fail_after in the rig config"
+            )
+
+    def health(self) -> Health:
+        """Return the frames that a device of that rate would have given since the start."""
+        if self._began is None:
+            return Health(frames=0, rate=0.0)
+        now = time.perf_counter()
+        failed = self.fail_after is not None and now >= self._began + self.fail_after
+        return Health(
+            frames=self._count_frames(self._began, now if self._ended is None else self._ended),
+            bytes=self._bytes,
+            rate=self.rate if self._ended is None and not failed else 0.0,
+        )
+
+    def files(self) -> list[RecordedFile]:
+        """Return what was written, with frames and times."""
+        return list_recorded_files(self.session)
+
+    def _forget(self) -> None:
+        self._began = self._ended = None
+        self._bytes = 0
+
+    async def _play(self, hook: Hook) -> None:
+        self.calls.append(hook)
+        await asyncio.sleep(self.delay.get(hook, 0.0))
+        if hook in self.hang:
+            await asyncio.Event().wait()
+        if hook in self.fail and self._counts[hook] < self.fail_times.get(hook, float("inf")):
+            self._counts[hook] += 1
+            raise AdapterError(self.fail[hook])
+
+    def _count_frames(self, began: float, now: float) -> int:
+        """Frame k (from 0) has come once (k + 1) / rate seconds are over."""
+        elapsed = now - began
+        if self.fail_after is not None:
+            elapsed = min(elapsed, self.fail_after)
+        return int(elapsed * self.rate)
+
+
+def _write_frames(path: Path, began: float, rate: float, frames: int) -> int:
+    """Return the size of what was written."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"{CLOCK_COLUMN},frame\n")
+        file.writelines(f"{began + (frame + 1) / rate:.9f},{frame}\n" for frame in range(frames))
+        return file.tell()
