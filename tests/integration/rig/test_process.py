@@ -669,7 +669,7 @@ def test_output_that_cannot_be_read_any_more_is_a_failure(
     async def body() -> None:
         await adapter.start()
         monkeypatch.setattr(process._Output, "read_lines", fail)
-        with pytest.raises(AdapterError, match="output of .* cannot be followed: the drive is gone"):
+        with pytest.raises(AdapterError, match=r"output of .* cannot be followed: the drive is gone"):
             await adapter.watch()
         await adapter.stop()
         assert list_children() == []
