@@ -1,0 +1,556 @@
+"""Write the parts of the documentation that the code knows best.
+
+``python docs/generate.py`` rewrites them; with ``--check`` it changes nothing and fails if one is stale.
+In a page, a generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import dataclasses
+import datetime
+import inspect
+import io
+import itertools
+import json
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+SCHEMA = Path("reference", "rig-config.schema.json")
+PRINTED_BY = "<!-- printed by .* -->"
+"""What the help looks like is up to the releases of typer and rich, which this line names."""
+WIDTH = 100
+"""Characters of a line of help: what fits beside a page's navigation."""
+PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+
+
+def main() -> int:
+    """Run the script; return its exit code."""
+    parser = argparse.ArgumentParser(description="Write the generated parts of the documentation.")
+    parser.add_argument("--check", action="store_true", help="change nothing, fail if a part is stale")
+    only_check = parser.parse_args().check
+    stale = []
+    for path, text in build_pages():
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        if only_check and say_the_same(path, before, text):
+            continue
+        if before != text:
+            stale.append(path.relative_to(DOCS).as_posix())
+            if not only_check:
+                path.write_text(text, encoding="utf-8", newline="\n")
+    for name in stale:
+        print(f"{name} is stale: run python docs/generate.py" if only_check else f"wrote {name}")
+    return 1 if only_check and stale else 0
+
+
+def build_pages() -> Iterator[tuple[Path, str]]:
+    """Yield each file that is generated, or holds a generated part, with the text that it should have."""
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if PART.search(text):
+            yield path, PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}", text)
+    yield DOCS / SCHEMA, json.dumps(rig_config_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def say_the_same(path: Path, one: str, other: str) -> bool:
+    """Whether two versions differ at most in how another release of typer, rich or pydantic writes."""
+    if path.name == "cli.md" and re.findall(PRINTED_BY, one) != re.findall(PRINTED_BY, other):
+        return get_help_words(one) == get_help_words(other)
+    if path.suffix == ".json":
+        return bool(one) and list(find_sayings(json.loads(one))) == list(find_sayings(json.loads(other)))
+    return one == other
+
+
+def get_help_words(text: str) -> set[str]:
+    """Return the commands and the options in a help page."""
+    return set(re.findall(r"(?<=## )multirig.*|--[\w-]+", text))
+
+
+def find_sayings(schema: Any) -> Iterator[str]:
+    """Yield the keys and the meanings in a JSON schema."""
+    if isinstance(schema, dict):
+        for key, value in sorted(schema.items()):
+            if key == "properties":
+                yield from sorted(value)
+            if key == "description":
+                yield str(value)
+            yield from find_sayings(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from find_sayings(each)
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table in Markdown."""
+    headings = list(headings)
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cell(each) for each in line) + " |" for line in lines)
+
+
+def cell(value: object) -> str:
+    """Return a value as it may stand in a table."""
+    return " ".join(str(value).replace("``", "`").split()).replace("|", "\\|")
+
+
+def code(value: object) -> str:
+    """Return a value as code, or nothing for nothing."""
+    text = str(value)
+    return f"`{text}`" if text else ""
+
+
+# -- the command line ----------------------------------------------------------------------------------------
+
+
+def show_commands() -> str:
+    """Return the help of every command, as it is printed."""
+    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
+        os.environ.pop(name, None)
+    os.environ.update(TERMINAL_WIDTH=str(WIDTH), COLUMNS=str(WIDTH), NO_COLOR="1", TERM="dumb")
+    from multirig.cli.main import run
+
+    parts = [PRINTED_BY.replace(".*", f"typer {version('typer')} and rich {version('rich')}")]
+    for words in [[], *walk_commands()]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            run([*words, "--help"])
+        lines = "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines()).strip("\n")
+        parts.append(f"## multirig {' '.join(words)}".rstrip() + f"\n\n```text\n{lines}\n```")
+    return "\n\n".join(parts)
+
+
+def walk_commands() -> Iterator[list[str]]:
+    """Yield the words of each command, a group before its members."""
+    import typer
+
+    from multirig.cli import demo, rigs, serve, session, show  # noqa: F401  they add their commands
+    from multirig.cli.main import app
+
+    def walk(command: Any, words: list[str]) -> Iterator[list[str]]:
+        for name, each in getattr(command, "commands", {}).items():
+            yield [*words, name]
+            yield from walk(each, [*words, name])
+
+    yield from walk(typer.main.get_command(app), [])
+
+
+# -- the rig's configuration ---------------------------------------------------------------------------------
+
+ADAPTERS = {"camera": "Camera", "process": "Process", "fake": "Fake"}
+
+
+def load_adapter(name: str) -> type:
+    """Return the class of a built-in adapter."""
+    from importlib import import_module
+
+    found: type = getattr(import_module(f"multirig.rig.adapters.{name}"), ADAPTERS[name])
+    return found
+
+
+def rig_config_schema() -> dict[str, Any]:
+    """Return the JSON schema of a rig's configuration with the keys of the built-in adapters."""
+    from multirig.config import rig_config_schema
+
+    schema = rig_config_schema()
+    choices = []
+    for name, title in ADAPTERS.items():
+        own = adapter_schema(name)
+        schema["$defs"].update(own.pop("$defs", {}))
+        own["properties"] = {"type": {"const": name}, **own["properties"]}
+        schema["$defs"][title] = own
+        is_chosen = {"properties": {"type": {"const": name}}, "required": ["type"]}
+        choices.append({"if": is_chosen, "then": {"$ref": f"#/$defs/{title}"}})
+    schema["$defs"]["AdapterConfig"]["allOf"] = choices
+    return schema
+
+
+def adapter_schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of an adapter's keys, with what the source says of each."""
+    from pydantic import TypeAdapter
+
+    adapter = load_adapter(name)
+    schema = TypeAdapter(adapter).json_schema()
+    schema["description"] = inspect.getdoc(adapter).splitlines()[0]
+    for field in dataclasses.fields(adapter):
+        if field.name in schema["properties"]:
+            described = schema["properties"][field.name]
+            described.setdefault("description", attribute_docs(adapter).get(field.name, ""))
+            if field.default_factory is not dataclasses.MISSING:
+                described.setdefault("default", field.default_factory())
+    for title, each in schema.get("$defs", {}).items():
+        for key, meaning in attribute_docs(find_class(adapter, title)).items():
+            if key in each.get("properties", {}):
+                each["properties"][key].setdefault("description", meaning)
+    return schema
+
+
+def find_class(adapter: type, name: str) -> type:
+    """Return a class that an adapter's module knows by name."""
+    found: type = getattr(inspect.getmodule(adapter), name)
+    return found
+
+
+def attribute_docs(cls: type) -> dict[str, str]:
+    """Return the text that stands under each field in the source of a class and of those it comes from."""
+    docs: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        if not each.__module__.startswith("multirig"):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
+        for field, text in itertools.pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+            ):
+                docs[field.target.id] = inspect.cleandoc(text.value.value)
+    return docs
+
+
+def show_rig_keys() -> str:
+    """Return the table of a rig's keys."""
+    from multirig.config import rig_config_schema
+
+    schema = rig_config_schema()
+    limits = schema["$defs"]["Limits"]
+    return "\n\n".join(
+        [key_table(schema), "Under `limits`, in seconds:", key_table({**limits, "$defs": schema["$defs"]})]
+    )
+
+
+def show_adapter_keys(name: str) -> str:
+    """Return the tables of an adapter's keys."""
+    schema = adapter_schema(name)
+    parts = [key_table(schema)]
+    for title, each in schema.get("$defs", {}).items():
+        parts += [f"<a id='{title.lower()}'></a>**{title}**: {cell(each['description'])}"]
+        parts += [key_table({**each, "$defs": schema["$defs"]})]
+    return "\n\n".join(parts)
+
+
+def key_table(schema: Mapping[str, Any]) -> str:
+    """Return the keys of an object: type, default, meaning."""
+    required = schema.get("required", [])
+    return table(
+        ("key", "type", "default", "meaning"),
+        (
+            (
+                code(key),
+                describe_type(each),
+                "**required**" if key in required else show_default(each),
+                each.get("description", ""),
+            )
+            for key, each in schema["properties"].items()
+        ),
+    )
+
+
+_WORDS = {"string": "text", "number": "number", "integer": "whole number", "boolean": "true or false"}
+
+
+def describe_type(schema: Mapping[str, Any]) -> str:
+    """Return what may stand there, in words."""
+    if len(schema.get("allOf", ())) == 1:  # how older releases of pydantic put a default beside a reference
+        schema = schema["allOf"][0]
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})" if name not in ("Limits", "AdapterConfig") else "mapping"
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return " or ".join(
+            dict.fromkeys(describe_type(each) for each in choices if each.get("type") != "null")
+        )
+    if "enum" in schema or "const" in schema:
+        return ", ".join(code(each) for each in schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type")
+    if kind == "array":
+        if "prefixItems" in schema:
+            return f"list of {len(schema['prefixItems'])}: {describe_type(schema['prefixItems'][0])}"
+        return f"list of {describe_type(schema['items'])}" if "items" in schema else "list"
+    if kind == "object":
+        return f"mapping to {describe_type(schema.get('additionalProperties', {'type': 'string'}))}"
+    if schema.get("format") == "path":
+        return "path"
+    if schema.get("format") == "regex":
+        return "regular expression"
+    return _WORDS.get(str(kind), "any") + describe_limits(schema)
+
+
+def describe_limits(schema: Mapping[str, Any]) -> str:
+    """Return the bounds of a number in brackets."""
+    least, above, most = schema.get("minimum"), schema.get("exclusiveMinimum"), schema.get("maximum")
+    bounds = [
+        f"{sign} {bound:g}" for sign, bound in (("≥", least), (">", above), ("≤", most)) if bound is not None
+    ]
+    return f" ({', '.join(bounds)})" if bounds else ""
+
+
+def show_default(schema: Mapping[str, Any]) -> str:
+    """Return a default as one would write it in YAML."""
+    default = schema.get("default", {} if schema.get("type") == "object" else None)
+    if default is None:
+        return "none"
+    if isinstance(default, dict) and default:
+        return "see below"
+    return code(json.dumps(default) if not isinstance(default, str) else default)
+
+
+# -- states --------------------------------------------------------------------------------------------------
+
+
+def show_rig_states() -> str:
+    """Return the rig's diagram and table."""
+    from multirig.lifecycle.rig import MOVING, RIG_TABLE, STATUS, RigState
+
+    diagram = draw(RigState, ((state, trigger, to.to) for (state, trigger), to in RIG_TABLE.items()))
+    states = table(
+        ("state", "status on the wire", "hooks running"),
+        (
+            (code(state), f"{STATUS[state].name} {int(STATUS[state])}", "yes" if state in MOVING else "")
+            for state in RigState
+        ),
+    )
+    steps = table(
+        ("in state", "when", "goes to", "hooks of the adapter"),
+        (
+            (
+                code(state),
+                trigger,
+                code(to.to),
+                ", ".join(map(code, to.hooks)) + (" at once" if to.preempts else ""),
+            )
+            for (state, trigger), to in RIG_TABLE.items()
+        ),
+    )
+    return f"{diagram}\n\n{states}\n\n{steps}"
+
+
+def show_session_states() -> str:
+    """Return the session's diagram and table."""
+    from multirig.lifecycle.session import EVENT_OF, SESSION_TABLE, SessionState
+
+    diagram = draw(SessionState, ((state, trigger, to) for (state, trigger), to in SESSION_TABLE.items()))
+    sent = table(
+        ("on entering", "every rig is sent"),
+        ((code(state), code(event.name)) for state, event in EVENT_OF.items()),
+    )
+    steps = table(
+        ("in state", "when", "goes to"),
+        ((code(state), trigger, code(to)) for (state, trigger), to in SESSION_TABLE.items()),
+    )
+    return f"{diagram}\n\n{sent}\n\n{steps}"
+
+
+def draw(states: Iterable[Any], steps: Iterable[tuple[Any, Any, Any]]) -> str:
+    """Return a Mermaid diagram: one arrow between two states, with all that leads that way."""
+    states = list(states)
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for state, trigger, to in steps:
+        if state is not to:
+            arrows.setdefault((state.name, to.name), []).append(str(trigger))
+    lines = ["stateDiagram-v2"]
+    lines += [f'    state "{state}" as {state.name}' for state in states]
+    lines += [f"    [*] --> {states[0].name}"]
+    lines += [f"    {source} --> {target}: {' / '.join(why)}" for (source, target), why in arrows.items()]
+    return "```mermaid\n" + "\n".join(lines) + "\n```"
+
+
+# -- wire 2 --------------------------------------------------------------------------------------------------
+
+
+def show_frame_keys() -> str:
+    """Return the table of a frame's keys."""
+    from multirig.protocol.link import schema
+
+    needs = schema.get("dependentRequired", {})
+    return table(
+        ("key", "type", "present", "meaning"),
+        (
+            (
+                code(key),
+                describe_type(each),
+                "always" if key in schema["required"] else describe_presence(key, needs),
+                each["description"],
+            )
+            for key, each in schema["properties"].items()
+        ),
+    )
+
+
+def describe_presence(key: str, needs: Mapping[str, list[str]]) -> str:
+    """Return when a key is there."""
+    wanted_by = [each for each, others in needs.items() if key in others]
+    return f"with {', '.join(map(code, wanted_by))}" if wanted_by else "as needed"
+
+
+def show_conversation() -> str:
+    """Return what a conductor and a rig say to each other, byte by byte, up to the first command."""
+    from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
+    from multirig.lifecycle.session import (
+        AgreeRequested,
+        RigsChosen,
+        SessionMachine,
+        SessionTrigger,
+        StepRequested,
+    )
+    from multirig.protocol.events import Address, Call
+    from multirig.protocol.node import Node
+
+    there, here = Address("udp", "192.168.1.20", 11001), Address("udp", "192.168.1.10", 50123)
+    conductor = Node(boot="c0ffee00c0ffee00", name="behaviour-pc", machine=SessionMachine())
+    rig = Node(boot="5eed00005eed0000", name="cameras", machine=RigMachine(name="cameras", main_sync=True))
+    exp_ref = "2026-01-31_1_SP_01"
+    said: list[tuple[str, str, bytes]] = []
+    clocks = {"conductor": 1_000_000_000, "rig": 8_000_000_000}
+    pending: list[Any] = []
+
+    def exchange(title: str) -> None:
+        """Let both talk until they are quiet; a datagram takes 200 µs."""
+        heading = title
+        for _ in range(20):
+            for name, node, other, sender in (
+                ("conductor", conductor, rig, here),
+                ("rig", rig, conductor, there),
+            ):
+                while (effect := node.next_event()) is not None:
+                    pending.append(effect)
+                for _, data in node.datagrams_to_send(clocks[name]):
+                    said.append((heading, name, data))
+                    heading = ""
+                    for clock in clocks:
+                        clocks[clock] += 200_000
+                    other.receive_datagram(
+                        data, sender, clocks["rig" if name == "conductor" else "conductor"]
+                    )
+
+    conductor.handle(RigsChosen(rigs={"cameras": there}), clocks["conductor"])
+    today = datetime.date(2026, 1, 31)
+    told = {"exp_ref": None, "main_sync": False, "subject": "SP_01"}
+    conductor.handle(AgreeRequested(number=1, subject="SP_01", date=today, info=told), clocks["conductor"])
+    exchange("**Who are you?** An EXPINFO of wire 1.0 that also holds `multirig`; the rig echoes it.")
+    asked = next(each for each in pending if isinstance(each, Describe))
+    described = Described(token=asked.token, info={"name": "cameras", "exp_ref": exp_ref})
+    rig.handle(described, clocks["rig"])
+    exchange(
+        "**The answer** holds `multirig` too, and the conductor echoes it. From here on both speak wire 2."
+    )
+    conductor.handle(StepRequested(number=2, trigger=SessionTrigger.INIT), clocks["conductor"])
+    exchange("**A request**, number 1 of the conductor, and its receipt: a frame without `n`.")
+    call = next(each for each in pending if isinstance(each, Call))
+    rig.handle(Done(number=call.number, report={}), clocks["rig"])
+    exchange("**The reply**, when the adapter has done it: `re` names the request.")
+    for clock in clocks:
+        clocks[clock] += 25_000_000
+    conductor.handle_timer(clocks["conductor"])
+    exchange("**Its receipt**, 25 ms later, because no message came along that could have carried it.")
+    parts = []
+    for heading, name, data in said:
+        if heading:
+            parts.append(heading)
+        parts.append(f"```text\n{name}: {data.decode()}\n```")
+    return "\n\n".join(parts)
+
+
+# -- the API -------------------------------------------------------------------------------------------------
+
+
+def show_methods(cls: type) -> str:
+    """Return signature and contract of each public method of a class."""
+    rows = []
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            rows.append((code(name), inspect.getdoc(member).splitlines()[0]))
+        elif inspect.isfunction(member):
+            before = "await " if inspect.iscoroutinefunction(member) else ""
+            doc = inspect.getdoc(member) or ""
+            raised = re.findall(r"Raises\n------\n(.*)", doc, re.DOTALL)
+            errors = re.findall(r"^([A-Z]\w+(?:, [A-Z]\w+)*)$", raised[0], re.MULTILINE) if raised else []
+            tail = f" Raises {', '.join(errors)}." if errors else ""
+            rows.append((code(f"{before}{name}{show_parameters(member)}"), doc.splitlines()[0] + tail))
+    return table(("call", "what it does"), rows)
+
+
+def show_parameters(function: Callable[..., Any]) -> str:
+    """Return a signature without types."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
+    return str(inspect.Signature(bare))
+
+
+def show_parameter_table(cls: type) -> str:
+    """Return the parameters of a class from its docstring."""
+    section = re.search(
+        r"Parameters\n-+\n(.*?)(?:\n\n[A-Z]\w+\n-+\n|\Z)", inspect.getdoc(cls) or "", re.DOTALL
+    )
+    entries = re.findall(r"^(\w+) : (.*)\n((?:    .*\n?)+)", section[1] if section else "", re.MULTILINE)
+    return table(
+        ("parameter", "type", "meaning"), ((code(name), kind, meaning) for name, kind, meaning in entries)
+    )
+
+
+def show_fields(cls: type) -> str:
+    """Return the fields of a dataclass with the text under each."""
+    docs = attribute_docs(cls)
+    return table(
+        ("field", "type", "meaning"),
+        ((code(each.name), code(each.type), docs.get(each.name, "")) for each in dataclasses.fields(cls)),
+    )
+
+
+def show_errors() -> str:
+    """Return the tree of errors."""
+    from multirig import errors
+
+    classes = [
+        each for each in vars(errors).values() if inspect.isclass(each) and each.__module__ == errors.__name__
+    ]
+    rows = []
+    for each in classes:
+        parents = ", ".join(code(base.__name__) for base in each.__bases__)
+        rows.append((code(each.__name__), parents, inspect.getdoc(each).splitlines()[0]))
+    return table(("error", "is also", "meaning"), rows)
+
+
+def show_api(name: str, show: Callable[[type], str]) -> str:
+    """Return a part of the description of a public class."""
+    import multirig
+
+    return show(getattr(multirig, name))
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": show_commands,
+    "rig-keys": show_rig_keys,
+    "camera-keys": lambda: show_adapter_keys("camera"),
+    "process-keys": lambda: show_adapter_keys("process"),
+    "fake-keys": lambda: show_adapter_keys("fake"),
+    "rig-states": show_rig_states,
+    "session-states": show_session_states,
+    "frame-keys": show_frame_keys,
+    "conversation": show_conversation,
+    "conductor-parameters": lambda: show_api("Conductor", show_parameter_table),
+    "conductor-methods": lambda: show_api("Conductor", show_methods),
+    "rig-service-parameters": lambda: show_api("RigService", show_parameter_table),
+    "rig-service-methods": lambda: show_api("RigService", show_methods),
+    "adapter-hooks": lambda: show_api("Adapter", show_methods),
+    "session-fields": lambda: show_api("Session", show_fields),
+    "health-fields": lambda: show_api("Health", show_fields),
+    "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
+    "errors": show_errors,
+}
+"""What stands in the parts, by name."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
