@@ -49,7 +49,7 @@ DEAF = """
 
 @pytest.fixture(autouse=True)
 def _deaf_programs_are_killed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "TERMINATE_LIMIT", 0.2)
+    monkeypatch.setattr(process.family, "TERMINATE_LIMIT", 0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -391,7 +391,7 @@ def test_a_datagram_goes_to_ipv4_where_a_name_has_both(monkeypatch: pytest.Monke
         listener.settimeout(2)
         found[1] = (*found[1][:4], listener.getsockname())
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
-        run(process._send_datagram(b"stop", "localhost", 9))
+        run(process.stopping.send_datagram(b"stop", "localhost", 9))
         assert listener.recv(100) == b"stop"
 
 
@@ -668,7 +668,7 @@ def test_output_that_cannot_be_read_any_more_is_a_failure(
 
     async def body() -> None:
         await adapter.start()
-        monkeypatch.setattr(process._Output, "read_lines", fail)
+        monkeypatch.setattr(process.output.Output, "read_lines", fail)
         with pytest.raises(AdapterError, match=r"output of .* cannot be followed: the drive is gone"):
             await adapter.watch()
         await adapter.stop()
@@ -771,7 +771,7 @@ def test_frames_rate_and_bytes_are_told_while_it_records(tmp_path: Path) -> None
 def test_the_rate_of_a_program_that_has_stalled_is_zero(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "RATE_WINDOW", 0.2)
+    monkeypatch.setattr(process.progress, "RATE_WINDOW", 0.2)
     text = """
         import time
         for frames in range(1, 11):

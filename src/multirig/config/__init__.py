@@ -1,0 +1,34 @@
+"""One configuration tree: where a rig listens, what it drives, where it writes; checked before anything runs.
+
+Whatever is wrong in a file becomes a `ConfigError` of one line: the file, the key, what is wrong, what to do.
+"""
+
+from multirig.config.explaining import explain, suggestion
+from multirig.config.reading import YamlLoader, parse_yaml, read_text
+from multirig.config.rig import (
+    AdapterConfig,
+    Limits,
+    Name,
+    RigConfig,
+    check_name,
+    load_rig_config,
+    rig_config_schema,
+)
+from multirig.config.uri import DEFAULT_PORT, Uri
+
+__all__ = [
+    "DEFAULT_PORT",
+    "AdapterConfig",
+    "Limits",
+    "Name",
+    "RigConfig",
+    "Uri",
+    "YamlLoader",
+    "check_name",
+    "explain",
+    "load_rig_config",
+    "parse_yaml",
+    "read_text",
+    "rig_config_schema",
+    "suggestion",
+]

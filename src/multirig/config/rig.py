@@ -1,0 +1,227 @@
+"""What a rig's file holds: its keys, what each may be, and how the file is loaded."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from multirig.config.explaining import explain, show_value
+from multirig.config.reading import parse_yaml, read_text
+from multirig.config.uri import DEFAULT_PORT, Uri
+from multirig.errors import ConfigError, LocalProtocolError
+from multirig.protocol.exp_ref import check_subject
+
+MAX_NAME = 64
+"""Characters of a rig's name: it stands in a table on the screen."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+# -- field types ---------------------------------------------------------------------------------------------
+
+
+def check_name(name: str) -> str:
+    """Return the name of a rig if it can label one, else raise ConfigError."""
+    if (
+        not name
+        or name != name.strip()
+        or len(name) > MAX_NAME
+        or not name.isprintable()
+        or set(name) & {*"/\\"}
+    ):
+        raise ConfigError(
+            f"{show_value(name)} cannot name a rig: use 1 to {MAX_NAME} characters, such as cameras:left, "
+            "without slashes and without spaces at its ends"
+        )
+    return name
+
+
+def _check_lab(lab: str) -> str:
+    try:
+        return check_subject(lab)
+    except LocalProtocolError:
+        raise ConfigError(
+            f"{show_value(lab)} cannot name a folder: use letters, digits, '_', '-' and '.', "
+            "beginning with a letter or digit, at most 64"
+        ) from None
+
+
+def _check_network(text: str) -> str:
+    text = text.strip()
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is not an IP address or network: write 192.168.1.20 or 192.168.1.0/24"
+        ) from None
+    host, slash, _ = text.partition("/")
+    if slash and ipaddress.ip_address(host) != network.network_address:
+        # Too much would be let in if only that one computer was meant.
+        raise ConfigError(f"{text!r} is an address and a network at once: write {host} or {network}")
+    return text
+
+
+def _check_ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ConfigError(f"{text!r} is not an IP address: write 192.168.1.20") from None
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [Uri.parse(value, listening=True)]
+
+
+def _check_uris(uris: list[Uri]) -> list[Uri]:
+    for number, uri in enumerate(uris):
+        # Several "any free port" are several ports.
+        if uri.port and uri in uris[:number]:
+            raise ConfigError(f"{uri} stands there twice: keep one")
+    return uris
+
+
+def _place(value: object, info: ValidationInfo) -> object:
+    """Expand ``~`` and put a relative path below the config file's folder; pydantic refuses other types."""
+    if not isinstance(value, str | Path):
+        return value
+    text = str(value)
+    if isinstance(value, str) and not text.strip():
+        raise ConfigError("the path is empty: write a folder")
+    if _CONTROL.search(text):
+        raise ConfigError(
+            f"{text!r} holds a character that no path holds: between double quotes YAML reads \\t as a tab, "
+            "so write single quotes or forward slashes"
+        )
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{text!r} names a home folder that is not known: write the whole path") from None
+    folder = (info.context or {}).get("folder")
+    # As text: when pydantic reads JSON it takes nothing else for a path.
+    return str(folder / path if folder is not None else path)
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+"""A rig's name, as a field of a pydantic model."""
+
+_ListeningUri = Annotated[Uri, BeforeValidator(lambda value: Uri.parse(value, listening=True))]
+_PlacedPath = Annotated[Path, BeforeValidator(_place)]
+_Seconds = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+_EVERYWHERE = Uri("udp", "0.0.0.0", DEFAULT_PORT)
+_TEXT_OR_LIST = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+
+# -- the tree ------------------------------------------------------------------------------------------------
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Limits(_Frozen):
+    """Seconds that each step may take on this rig before it counts as failed."""
+
+    initialise: _Seconds = 30.0
+    """Open the program or device and check that it could record."""
+    start: _Seconds = 30.0
+    """Begin to record."""
+    stop: _Seconds = 60.0
+    """End the recording and close its files."""
+    cleanup: _Seconds = 30.0
+    """Let go of the program or device."""
+
+
+class AdapterConfig(_Frozen):
+    """What the rig drives: the adapter's name, and beside it that adapter's own keys, which it checks."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """Name of the adapter in the entry point group multirig.adapters: camera, process, fake, or your own."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The adapter's own keys."""
+        return dict(self.model_extra or {})
+
+
+class RigConfig(_Frozen):
+    """The configuration of one rig: the file that ``multirig serve`` is given."""
+
+    name: Name
+    """What this rig is called in tables and messages, such as cameras or cameras:left."""
+    uri: Annotated[
+        list[_ListeningUri],
+        Field(min_length=1, json_schema_extra={"default": str(_EVERYWHERE)}),
+        BeforeValidator(_as_list),
+        AfterValidator(_check_uris),
+        WithJsonSchema(_TEXT_OR_LIST),
+    ] = [_EVERYWHERE]
+    """Where the rig listens: one address or a list; port 0 takes any free port."""
+    main_sync: Annotated[bool, Field(strict=True)] = False
+    """Whether this rig owns the experiment's number and timeline; in a session exactly one PC does."""
+    data_folder: _PlacedPath
+    """Folder on this PC below which the sessions are written; relative to this file, ~ is your home."""
+    lab: Annotated[str, AfterValidator(_check_lab)] = "mylab"
+    """Name of the lab: the folder between the data folder and Subjects."""
+    adapter: AdapterConfig
+    """What the rig drives, and how."""
+    allow: list[Annotated[str, AfterValidator(_check_network)]] = []
+    """IP addresses and networks that may command this rig, besides this PC and private networks."""
+    allow_any: Annotated[bool, Field(strict=True)] = False
+    """Whether every computer that can reach this rig may command it."""
+    alyx_token_to: list[Annotated[str, AfterValidator(_check_ip_address)]] = []
+    """IP addresses of computers that may be given the Alyx token, which travels unencrypted."""
+    log_folder: _PlacedPath | None = None
+    """Folder for this rig's log files; relative to this file; without it, the user's log folder."""
+    limits: Limits = Limits()
+    """Seconds that each step may take."""
+
+
+def load_rig_config(path: str | Path) -> RigConfig:
+    """Read and check the configuration of a rig.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A YAML file; paths inside it are relative to its folder.
+
+    Returns
+    -------
+    RigConfig
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or something in it is wrong; one line with the file, the key and what to do.
+    """
+    path = Path(path).expanduser()
+    content = parse_yaml(read_text(path), path)
+    if content is None:
+        raise ConfigError(f"{path}: the file is empty: write at least name, data_folder and adapter")
+    if not isinstance(content, Mapping):
+        raise ConfigError(
+            f"{path}: the file holds {show_value(content)}: write key: value lines, such as name: cameras"
+        )
+    try:
+        return RigConfig.model_validate(content, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        raise ConfigError(explain(error, path, model=RigConfig)) from error
+
+
+def rig_config_schema() -> dict[str, Any]:
+    """Return the JSON schema of a rig's configuration, for editors and the docs."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RigConfig.model_json_schema()}

@@ -1,0 +1,148 @@
+"""The adapter: the keys of the rig config, and the hooks of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from multirig.errors import AdapterError, ConfigError
+from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
+from multirig.rig.adapters.process.program import POLL, find_program, name_program
+from multirig.rig.adapters.process.run import Run
+from multirig.rig.adapters.process.stopping import (
+    StopBy,
+    StopByDatagram,
+    StopByOsc,
+    StopBySignal,
+    StopByText,
+)
+from multirig.rig.inspection import list_recorded_files
+
+# with the types of its keys: the reference is drawn from the module in which an adapter stands
+__all__ = ["Process", "StopByDatagram", "StopByOsc", "StopBySignal", "StopByText"]
+
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(kw_only=True)
+class Process(Adapter):
+    """Run any program for the time of a session.
+
+    `command`, `working_folder` and the values of `environment` may hold ``{exp_ref}``, ``{subject}``,
+    ``{date}``, ``{sequence}``, ``{session_folder}``, ``{folder}`` and ``{python}`` (the rig's interpreter)
+    with a format where one is wanted (``{sequence:03d}``, ``{date:%Y%m%d}``); a literal brace is doubled.
+
+    Raises
+    ------
+    ConfigError
+        The command is empty, a placeholder is unknown, or `progress` has no group ``frames``.
+    """
+
+    command: list[str]
+    """The program and its arguments, one an entry; no shell comes between."""
+    start_on: Literal["init", "start"] = "start"
+    """Whether the program is started when the rig gets ready or when recording starts."""
+    stop_by: StopBy | None = None
+    """How to ask it to stop; None closes its standard input and interrupts it half of `grace` later."""
+    grace: Seconds = 10.0
+    """Seconds that it, and what it started, gets to stop before it is killed."""
+    ready: re.Pattern[str] | None = None
+    """Found in a line of its output: the program is ready. The program must flush that line."""
+    ready_limit: Seconds = 30.0
+    """Seconds to wait for `ready`."""
+    settle: Seconds = 0.2
+    """Without `ready`: seconds that the program must stay alive to count as started."""
+    progress: re.Pattern[str] | None = None
+    """Found in a line of its output: the group ``frames`` is the number of frames so far."""
+    failure: re.Pattern[str] | None = None
+    """Found in a line on its stderr: it has failed, whatever its exit code (Bonsai's is always 0)."""
+    ok_exit_codes: list[int] = field(default_factory=lambda: [0])
+    """Exit codes that are no failure; on POSIX the code of a program ended by signal N is -N."""
+    may_end: bool = False
+    """Whether it may end by itself, with an exit code that is no failure, while recording goes on."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Added to the environment of the rig."""
+    working_folder: str | None = None
+    """Where the program runs; None where the rig runs."""
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise ConfigError("command is empty: give the program and its arguments as a list")
+        check_placeholders("command", self.command)
+        check_placeholders("environment", self.environment.values())
+        check_placeholders("working_folder", [self.working_folder or ""])
+        if self.progress is not None and "frames" not in self.progress.groupindex:
+            raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
+        self._run: Run | None = None
+
+    async def initialise(self) -> None:
+        """Find the program; start it if it starts on INIT."""
+        await asyncio.to_thread(find_program, self.fill(self.command[0]))
+        if self._run is not None and self._run.is_closed:
+            self._run = None
+        if self.start_on == "init":
+            await self._launch()
+
+    async def start(self) -> None:
+        """Start the program, or check that it still runs; return when it is ready."""
+        await self._launch()
+
+    async def stop(self) -> None:
+        """Ask the program to stop; kill it, and all that it started, when it does not."""
+        if self._run is not None and not self._run.is_closed:
+            await self._run.close()
+
+    async def cleanup(self) -> None:
+        """End the program if it still runs."""
+        try:
+            await self.stop()
+        finally:
+            if self._run is not None and self._run.is_closed:
+                self._run = None
+
+    async def watch(self) -> None:
+        """Raise as soon as the program fails or ends by itself."""
+        while True:
+            if self._run is not None and not self._run.is_asked:
+                self._run.check()
+            await asyncio.sleep(POLL)
+
+    def health(self) -> Health:
+        """Return what the program said of its progress, and the bytes in its folder."""
+        if self._run is None:
+            return Health()
+        return Health(
+            frames=self._run.progress.frames, rate=self._run.progress.measure_rate(), bytes=self._run.bytes
+        )
+
+    def files(self) -> list[RecordedFile]:
+        """Return what was written; tables on this PC's clock tell what they hold."""
+        return list_recorded_files(self.session)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the program's name."""
+        return {"program": name_program(self.command[0].replace("{python}", sys.executable))}
+
+    def fill(self, text: str) -> str:
+        """Return the text with the present session in place of its placeholders."""
+        return fill_placeholders(text, self.session)
+
+    async def _launch(self) -> None:
+        if self._run is not None and self._run.folder != self.session.folder:
+            await self._run.close()
+        if self._run is None or self._run.is_closed:
+            # made before anything is awaited: from here on stop() knows of it
+            self._run = Run(self)
+        run = self._run
+        try:
+            await run.wait_ready()
+        except AdapterError:
+            await run.close(by_force=True)
+            raise

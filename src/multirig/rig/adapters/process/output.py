@@ -1,0 +1,132 @@
+"""What the program writes: stdout and stderr, each kept in a log and followed, and bytes in its folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK = 1 << 18
+"""Bytes of output read at a time, few enough that other threads get their turn between two."""
+
+MAX_LINE = 1 << 16
+"""Bytes without a line end after which a line is taken as it is, so that a binary flood needs no memory."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What one look at the program's output brought."""
+
+    is_ready: bool = False
+    frames: int | None = None
+    failure: str | None = None
+    has_more: bool = False
+
+
+class Output:
+    """A log that the program writes, read behind it line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.last_line = ""
+        self.has_more = False
+        """Whether the last reading left something to read."""
+        self._file = path.open("rb", buffering=0)
+        self._file.seek(0, os.SEEK_END)
+        self._rest = b""
+
+    def read_lines(self, is_final: bool) -> list[str]:
+        """Return the lines that have come; waits for the disk."""
+        received = self._file.read(CHUNK)
+        self.has_more = len(received) == CHUNK
+        # ffmpeg ends its progress lines with a carriage return alone
+        *lines, self._rest = re.split(rb"[\r\n]+", self._rest + received)
+        if len(self._rest) > MAX_LINE or (is_final and not self.has_more):
+            lines.append(self._rest)
+            self._rest = b""
+        texts = [line.decode("utf-8", "replace") for line in lines if line]
+        if texts:
+            self.last_line = texts[-1]
+        return texts
+
+    def close(self) -> None:
+        """Let go of the file, which Windows could not move before."""
+        self._file.close()
+
+
+class Outputs:
+    """The program's stdout and stderr, and what is looked for in them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        ready: re.Pattern[str] | None,
+        progress: re.Pattern[str] | None,
+        failure: re.Pattern[str] | None,
+    ) -> None:
+        self._folder = folder
+        self._name = name
+        self._ready = ready
+        self._progress = progress
+        self._failure = failure
+        self._outputs: list[Output] = []
+
+    @property
+    def log(self) -> Path:
+        """The log to look into when something is wrong."""
+        return self._get_log("stderr")
+
+    @property
+    def last_error(self) -> str:
+        """The last line on stderr so far; open() has been called."""
+        return self._outputs[1].last_line
+
+    def open(self, logs: ExitStack) -> list[BinaryIO]:
+        """Open what the program writes its stdout and stderr to, and read behind it; waits for the disk."""
+        opened: list[BinaryIO] = []
+        for stream in ("stdout", "stderr"):
+            path = self._get_log(stream)
+            # appended to: a second start within a session must not lose what the first one said
+            opened.append(logs.enter_context(path.open("ab", buffering=0)))
+            self._outputs.append(Output(path))
+        return opened
+
+    def read(self, is_final: bool) -> Look:
+        """Return what the program said since the last look; waits for the disk."""
+        stdout, stderr = self._outputs
+        look = Look()
+        for output in (stdout, stderr):
+            for line in output.read_lines(is_final):
+                if self._ready is not None and self._ready.search(line):
+                    look.is_ready = True
+                if self._progress is not None and (match := self._progress.search(line)):
+                    with suppress(TypeError, ValueError):
+                        look.frames = int(match["frames"])
+                if output is stderr and self._failure is not None and self._failure.search(line):
+                    look.failure = look.failure or line
+            look.has_more |= output.has_more
+        return look
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for output in self._outputs:
+            output.close()
+
+    def _get_log(self, stream: str) -> Path:
+        return self._folder / f"_multirig_{self._name}.{stream}.log"
+
+
+def count_bytes(folder: Path) -> int:
+    """Return the bytes of all files in a folder; waits for the disk."""
+    total = 0
+    # a program may rename or delete its files and folders at any time; walk() takes no notice
+    for where, _, names in os.walk(folder):
+        for name in names:
+            # not from the folder's entry, which Windows brings up to date only when the file is closed
+            with suppress(OSError):
+                total += os.stat(os.path.join(where, name)).st_size
+    return total

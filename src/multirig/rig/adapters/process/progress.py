@@ -1,0 +1,40 @@
+"""How many frames the program has reported, and how fast they come."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+RATE_WINDOW = 2.0
+"""Seconds over which the rate is taken; programs report their progress about once a second."""
+
+
+class Progress:
+    """What the program said of its progress."""
+
+    def __init__(self) -> None:
+        self.frames: int | None = None
+        """Frames so far; None before the first report."""
+        self._reports: deque[tuple[float, int]] = deque()
+
+    def add(self, frames: int) -> None:
+        """Take in a report that has just come."""
+        now = time.perf_counter()
+        if self.frames is not None and frames < self.frames:
+            self._reports.clear()
+        self.frames = frames
+        self._reports.append((now, frames))
+        while len(self._reports) > 2 and self._reports[1][0] < now - RATE_WINDOW:
+            self._reports.popleft()
+
+    def measure_rate(self) -> float | None:
+        """Return frames per second over the last seconds; 0 once no more come, None before two reports."""
+        if len(self._reports) < 2:
+            return None
+        (first_time, first), (before_time, _) = self._reports[0], self._reports[-2]
+        last_time, last = self._reports[-1]
+        # a program may report less often than this looks back
+        patience = max(RATE_WINDOW, 2 * (last_time - before_time))
+        if time.perf_counter() > last_time + patience:
+            return 0.0
+        return (last - first) / (last_time - first_time)
