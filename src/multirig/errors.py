@@ -112,7 +112,9 @@ class SessionFailed(MultirigError, RuntimeError):
         super().__init__(step, self.causes, consequence)
 
     def __str__(self) -> str:
-        head = f"{self.step} failed on {', '.join(self.causes) or 'no rig'}"
+        head = f"{self.step} failed"
+        if self.causes:
+            head += f" on {', '.join(self.causes)}"
         if self.consequence:
             head += f" ({self.consequence})"
         lines = [head]

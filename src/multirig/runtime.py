@@ -48,6 +48,7 @@ class Runtime:
         self._transports: dict[str, Transport] = {"udp": UdpTransport(self), "tcp": TcpTransport(self)}
         if network is not None:
             self._transports["memory"] = MemoryTransport(self, network)
+        self._inbox: list[tuple[bytes, Address, int]] = []
         self._outbox: list[tuple[Address, bytes]] = []
         self._flushing = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -83,10 +84,10 @@ class Runtime:
     # -- what transports bring ----------------------------------------------------------------------------
 
     def received(self, data: bytes, address: Address) -> None:
-        """Take one whole message from a transport."""
-        if not self._closed:
-            self.node.receive_datagram(data, address, self.clock())
-            self.pump()
+        """Take one whole message from a transport: stamp it now, handle it when all that wait are stamped."""
+        self._inbox.append((data, address, self.clock()))
+        if len(self._inbox) == 1:
+            asyncio.get_running_loop().call_soon(self._handle_inbox)
 
     def unreachable(self, address: Address, reason: str) -> None:
         """Take a transport's word that nothing listens at an address."""
@@ -116,6 +117,13 @@ class Runtime:
         finally:
             self._pumping = False
 
+    def _handle_inbox(self) -> None:
+        inbox, self._inbox = self._inbox, []
+        if not self._closed:
+            for data, address, at in inbox:
+                self.node.receive_datagram(data, address, at)
+            self.pump()
+
     def _flush(self) -> None:
         outbox = self._outbox
         if len(outbox) <= BURST:
@@ -135,16 +143,15 @@ class Runtime:
             transport.send(data, address)
 
     def _arm(self) -> None:
+        """Make sure to wake in time; an alarm that rings too early is cheaper than a new one."""
         at = self.node.get_timer()
-        if at == self._alarm_at:
+        if at is None or (self._alarm_at is not None and self._alarm_at <= at):
             return
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
         self._alarm_at = at
-        if at is not None:
-            delay = max(0, at - self.clock()) / 1e9
-            self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
+        delay = max(0, at - self.clock()) / 1e9
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
         self._alarm = self._alarm_at = None

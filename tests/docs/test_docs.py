@@ -487,7 +487,9 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     conductor, rig, process = Limits(), RigLimits(), Process(command=["x"])
     wire = "docs/reference/wire-2.md"
     yield wire, f"after {link.FIRST_RETRY / SECOND:g} s, then after pauses that double up to"
-    yield wire, f"double up to {link.LAST_RETRY / SECOND:g} s"
+    yield wire, f"double up to {link.EARLY_RETRY / SECOND:g} s"
+    yield wire, f"acknowledged within {link.CONFIRM_LIMIT / SECOND:g} s is given up"
+    yield wire, f"repeated every {link.LAST_RETRY / SECOND:g} s"
     yield wire, f"at the latest {link.RECEIPT_DELAY * 1000 / SECOND:g} ms after a reply"
     program = "docs/how-to/drive-a-program.md"
     yield program, f"`grace` seconds ({process.grace:g} if nothing is said)"

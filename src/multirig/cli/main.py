@@ -75,21 +75,18 @@ def keep_log(name: str, folder: Path | None = None) -> Path:
     return path
 
 
-def spread(arguments: list[str], option: str = "--remote") -> list[str]:
+def spread(arguments: list[str]) -> list[str]:
     """Return ``--remote a b`` written as ``--remote a --remote b``: iblrig takes several names at once."""
     spread_out: list[str] = []
-    names_follow = False
+    option = None
     for argument in arguments:
         if argument.startswith("-"):
-            names_follow = argument == option
-            if not names_follow:
-                spread_out.append(argument)
-        elif names_follow:
+            option = argument if argument in ("--remote", "-r") else None
+            spread_out.append(argument)
+        elif option is not None and spread_out[-1] != option:
             spread_out += [option, argument]
         else:
             spread_out.append(argument)
-    if names_follow and spread_out[-2:-1] != [option]:
-        spread_out.append(option)  # no name at all: let the parser say so
     return spread_out
 
 

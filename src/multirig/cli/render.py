@@ -95,9 +95,11 @@ def status_line(snapshot: Snapshot) -> Text:
     return line
 
 
-def step_line(name: str, rigs: int, seconds: float) -> None:
-    """Print that a step is done on every rig."""
-    err.print(Text.assemble(("✓ ", "green"), f"{name:<11}", (f"{rigs} rigs in {duration(seconds)}", "dim")))
+def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
+    """Print on how many rigs a step is done."""
+    mark = ("! ", "bold yellow") if failed else ("✓ ", "green")
+    count = f"{rigs - failed} of {rigs} rigs" if failed else "1 rig" if rigs == 1 else f"{rigs} rigs"
+    err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {duration(seconds)}", "dim")))
 
 
 def waiting_text(name: str, rigs: Iterable[str]) -> Text:
@@ -124,7 +126,7 @@ def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Gro
         health = report.get("health") or {}
         rate, frames = health.get("rate"), health.get("frames")
         table.add_row(
-            rig,
+            Text(rig),
             Text(str(report.get("state", "?")), "bold yellow" if report.get("failure") else "red"),
             "" if frames is None else str(frames),
             "" if rate is None else f"{rate:.1f}/s",
@@ -143,7 +145,7 @@ def show_summary(summary: Summary, folder: object | None = None) -> None:
     out.print(title)
     if folder is not None:
         out.print(Text(f"  {folder}", "dim"), soft_wrap=True)
-    zero = min((rig.started_at for rig in summary.rigs.values() if rig.started_at is not None), default=0.0)
+    zero = summary.zero
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("rig", "file", "size", "frames", "first frame", "last frame"):
         justify: Literal["left", "right"] = "left" if heading in ("rig", "file") else "right"
@@ -153,19 +155,19 @@ def show_summary(summary: Summary, folder: object | None = None) -> None:
         for number, one in enumerate(rig.files):
             folder_name, _, file_name = str(one["path"]).rpartition("/")
             if folder_name != shown:
-                table.add_row(name if number == 0 else "", Text(f"{folder_name}/", "dim"))
+                table.add_row(Text(name if number == 0 else ""), Text(f"{folder_name}/", "dim"))
                 shown = folder_name
             times = ("" if one[key] is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
             frames = "" if one["frames"] is None else str(one["frames"])
-            table.add_row("", file_name, size(one["bytes"]), frames, *times)
+            table.add_row("", Text(file_name), size(one["bytes"]), frames, *times)
         if not rig.files:
-            table.add_row(name, f"{rig.files_total} files", size(rig.bytes_total))
+            table.add_row(Text(name), f"{rig.files_total} files", size(rig.bytes_total))
         for problem in rig.problems:
             table.add_row("", Text(f"! {problem}", "bold yellow"))
     out.print(table)
     bounds = [rig.clock_bound for rig in summary.rigs.values() if rig.clock_bound is not None]
     if bounds:
-        out.print(Text(f"  times from the first start; clocks agree within ±{duration(max(bounds))}", "dim"))
+        out.print(Text(f"  times from the beginning; clocks agree within ±{duration(max(bounds))}", "dim"))
     steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in summary.steps)
     out.print(Text(f"  {steps}", "dim"))
 
@@ -176,5 +178,5 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     out.print(table)

@@ -29,10 +29,10 @@ PING_LIMIT = 3.0
 
 
 @group.callback()
-def rigs(context: typer.Context) -> None:
+def rigs(context: typer.Context, rigs_file: RigsFile = None) -> None:
     """List the rigs when no command is given."""
     if context.invoked_subcommand is None:
-        list_rigs()
+        list_rigs(rigs_file)
 
 
 @group.command("list")
@@ -97,8 +97,10 @@ def _row(name: str, answer: Message | MultirigError, seconds: float) -> tuple[st
 
 @group.command()
 def add(
-    name: Annotated[str, typer.Argument(help="What you call the rig.")],
-    uri: Annotated[str, typer.Argument(help="Where it listens: udp://host:port or tcp://host:port.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call the rig.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="Where it listens: udp://host:port or tcp://host:port.")
+    ],
     replace: Annotated[bool, typer.Option("--replace", help="Change the address of a known rig.")] = False,
     rigs_file: RigsFile = None,
 ) -> None:
@@ -110,7 +112,7 @@ def add(
 
 @group.command()
 def remove(
-    name: Annotated[str, typer.Argument(help="Which rig.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which rig.")],
     rigs_file: RigsFile = None,
 ) -> None:
     """Take a rig off the list."""

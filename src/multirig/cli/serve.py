@@ -37,11 +37,11 @@ def serve(
 ) -> None:
     """Run a rig until Ctrl-C: it answers conductors and drives its adapter."""
     settings = load_rig_config(config)
-    keep_log(settings.name, settings.log_folder)
+    log = keep_log(settings.name, settings.log_folder)
     lock = InstanceLock(settings.name, settings.log_folder)
     lock.acquire()
     try:
-        rig = _Rig(settings, plain=plain or not render.out.is_terminal, keyboard=keyboard)
+        rig = _Rig(settings, log, plain=plain or not render.out.is_terminal, keyboard=keyboard)
         asyncio.run(rig.run())
     finally:
         lock.release()
@@ -50,8 +50,9 @@ def serve(
 class _Rig:
     """A rig service with a screen and a keyboard."""
 
-    def __init__(self, config: RigConfig, *, plain: bool, keyboard: bool) -> None:
+    def __init__(self, config: RigConfig, log: Path, *, plain: bool, keyboard: bool) -> None:
         self._service = RigService(config, on_news=self._show_change if plain else lambda: None)
+        self._log = log
         self._plain = plain
         self._keyboard = keyboard
         self._ended = asyncio.Event()
@@ -63,6 +64,7 @@ class _Rig:
             await self._service.open()
             where = " ".join(map(str, self._service.addresses))
             self._say(f"{self._service.config.name} ready at {where}")
+            self._say(f"log: {self._log}")
             if self._keyboard and sys.stdin is not None:
                 _read_lines(self._lines)
             tasks = [asyncio.create_task(self._obey()), asyncio.create_task(self._show())]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from multirig.cli.rigs import RigsFile
 from multirig.conductor.conductor import Conductor, Progress
 from multirig.conductor.journal import read_journal
 from multirig.conductor.roster import Roster, find_rigs_file
-from multirig.conductor.summary import Summary, summarise
+from multirig.conductor.summary import Summary, find_trouble, summarise
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.session import SessionState
@@ -27,6 +27,8 @@ from multirig.protocol.messages import Event, Message
 
 WATCH_EVERY = 1.0
 """Seconds between two looks at the rigs while they record."""
+SILENT_LOOKS = 3
+"""Looks in a row that a rig may miss before the operator is told."""
 DEFAULT_DATA = Path("data")
 """Where a session's journal goes if nothing else is said."""
 
@@ -82,11 +84,17 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
 async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tuple[Summary, Path]:
     """Lead a whole session and return what was recorded, and where the journal lies.
 
-    Ctrl-C ends the recording in good order; a second one interrupts the rigs.
+    Ctrl-C ends a recording in good order, and before it everything at once; a second one while the rigs stop
+    interrupts them.
+
+    Raises
+    ------
+    typer.Abort
+        It was ended before anything was recorded; every rig has been let go.
     """
     ended = asyncio.Event()
-    steps = _Steps(conductor)
-    conductor.on_message(_show_alarm)
+    steps = _Steps(conductor, ended)
+    conductor.on_message(lambda rig, message: _show_alarm(conductor, rig, message))
     with _ctrl_c(ended):
         async with conductor:
             await steps.take("agree", conductor.agree(subject))
@@ -100,41 +108,58 @@ async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tup
             finally:
                 ended.clear()
                 await _stop(conductor, steps, ended)
-            await steps.take("clean up", conductor.cleanup())
+            await steps.show("clean up", conductor.cleanup())
     return summarise(read_journal(folder)), folder
 
 
 class _Steps:
     """Shows a step while it goes on, and for which rigs it waits."""
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, ended: asyncio.Event) -> None:
         self._rigs = list(conductor.rigs)
+        self._ended = ended
         self._waiting: list[str] = []
+        self._failed = 0
         self._name = ""
         self._status = render.err.status("")
         conductor.on_progress(self._show)
 
-    async def take(self, name: str, step: Awaitable[Any]) -> None:
-        """Wait for a step, and say how long it took."""
-        self._name, self._waiting = name, list(self._rigs)
+    async def take(self, name: str, step: Coroutine[Any, Any, Any]) -> None:
+        """Show a step until it is done, or until the operator has enough."""
+        going = asyncio.ensure_future(self.show(name, step))
+        enough = asyncio.ensure_future(self._ended.wait())
+        await asyncio.wait({going, enough}, return_when=asyncio.FIRST_COMPLETED)
+        enough.cancel()
+        if not going.done():
+            going.cancel()
+            with contextlib.suppress(asyncio.CancelledError, MultirigError):
+                await going
+            raise typer.Abort
+        await going
+
+    async def show(self, name: str, step: Awaitable[Any]) -> None:
+        """Show a step until it is done, and say how long it took."""
+        self._name, self._waiting, self._failed = name, list(self._rigs), 0
         self._status.update(render.waiting_text(name, self._waiting))
         began = time.perf_counter()
         with self._status if render.err.is_terminal else contextlib.nullcontext():
             await step
-        render.step_line(name, len(self._rigs), time.perf_counter() - began)
+        render.step_line(name, len(self._rigs), self._failed, time.perf_counter() - began)
 
     def _show(self, progress: Progress) -> None:
         if progress.rig in self._waiting:
             self._waiting.remove(progress.rig)
         self._status.update(render.waiting_text(self._name, self._waiting))
         if isinstance(progress.outcome, MultirigError):
-            name = _STEPS.get(progress.event, progress.event.name)
-            render.outcome_line(name, progress.rig, progress.outcome)
+            self._failed += 1
+            if progress.event in _ENDINGS:  # a beginning that fails raises, with all of its causes
+                name = _STEPS.get(progress.event, progress.event.name)
+                render.outcome_line(name, progress.rig, progress.outcome)
 
 
 async def _stop(conductor: Conductor, steps: _Steps, again: asyncio.Event) -> None:
     """Stop every rig; a second Ctrl-C does not wait for the slow ones."""
-    stopping = asyncio.ensure_future(steps.take("stop", conductor.stop()))
+    stopping = asyncio.ensure_future(steps.show("stop", conductor.stop()))
     impatience = asyncio.ensure_future(again.wait())
     await asyncio.wait({stopping, impatience}, return_when=asyncio.FIRST_COMPLETED)
     impatience.cancel()
@@ -158,12 +183,14 @@ async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | No
         if render.err.is_terminal
         else contextlib.nullcontext()
     )
+    silent = dict.fromkeys(conductor.rigs, 0)
     with live as screen:
         while True:
+            reports = await conductor.reports()
+            _count_silence(conductor, silent, reports)
             elapsed = time.perf_counter() - began
             if screen is not None:
-                screen.update(render.watch_table(elapsed, await conductor.reports()), refresh=True)
-                elapsed = time.perf_counter() - began
+                screen.update(render.watch_table(elapsed, reports), refresh=True)
             left = WATCH_EVERY if seconds is None else min(WATCH_EVERY, seconds - elapsed)
             if left <= 0:
                 return
@@ -172,14 +199,25 @@ async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | No
                 return
 
 
-def _show_alarm(rig: str, message: Message) -> None:
+def _count_silence(conductor: Conductor, silent: dict[str, int], reports: Mapping[str, Any]) -> None:
+    """Tell once of each rig that can say how it is and does not."""
+    for name in silent:
+        if name in reports or not conductor.can_report(name):
+            silent[name] = 0
+        else:
+            silent[name] += 1
+            if silent[name] == SILENT_LOOKS:
+                render.alarm_line(name, "does not answer any more: look at its screen")
+
+
+def _show_alarm(conductor: Conductor, rig: str, message: Message) -> None:
     data = next((one for one in message.args if isinstance(one, dict)), {})
-    if data.get("failure"):
-        render.alarm_line(rig, str(data["failure"]))
-    elif message.event in (Event.EXPEND, Event.EXPINTERRUPT):
-        render.alarm_line(rig, f"says {message.event.name}: its operator has stopped it")
+    trouble = find_trouble(message, data, is_running=conductor.state is SessionState.RUNNING)
+    if trouble:
+        render.alarm_line(rig, trouble)
 
 
+_ENDINGS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 _STEPS = {
     Event.EXPINFO: "agree",
     Event.EXPINIT: "initialise",

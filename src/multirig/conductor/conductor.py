@@ -15,12 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from multirig.conductor.journal import Journal
+from multirig.conductor.journal import Journal, holds_start
 from multirig.config import Uri
-from multirig.errors import ConfigError, IllegalTransition, MultirigError, RigUnreachable, SessionFailed
+from multirig.errors import (
+    AgreementError,
+    ConfigError,
+    IllegalTransition,
+    MultirigError,
+    RigUnreachable,
+    SessionFailed,
+)
 from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import (
+    SESSION_TABLE,
     AgreeRequested,
     AskRequested,
     Finished,
@@ -33,8 +41,10 @@ from multirig.lifecycle.session import (
     SessionState,
     SessionTrigger,
     StepRequested,
+    next_state,
 )
 from multirig.protocol.allow import AllowList
+from multirig.protocol.codec import plain
 from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event, Message, Status
@@ -86,7 +96,7 @@ class Conductor:
     may_have_token : iterable of str
         Names of rigs that may be given the Alyx token when they ask for it.
     network : MemoryNetwork, optional
-        For rehearsal and tests without a network; addresses then begin with ``memory://``.
+        For rehearsal and tests without a network; the rigs' addresses are then those on it.
     """
 
     def __init__(
@@ -116,7 +126,11 @@ class Conductor:
         )
         self.runtime = Runtime(self.node, self._perform, network=network)
         self.addresses: dict[str, Address] = {}
-        self.journal = Journal()
+        self._journal: Journal | None = None
+        """Of the session that is agreed or led; None without a data folder and between sessions."""
+        self._journal_failed = False
+        self._moved = asyncio.Event()
+        self._is_closed = False
         self._scheme = "memory" if network is not None else None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
@@ -134,6 +148,14 @@ class Conductor:
         SessionFailed
             Names that are not known on this network, all at once.
         """
+        try:
+            await self._find_rigs()
+        except BaseException:
+            await self.runtime.close()
+            raise
+        self.runtime.feed(RigsChosen(rigs=self.addresses))
+
+    async def _find_rigs(self) -> None:
         allow_open_sockets(len(self.rigs) + 64)
         names = list(self.rigs)
         tries = [
@@ -154,30 +176,37 @@ class Conductor:
                 )
             elif isinstance(result, BaseException):
                 raise result
-        clashes = _twice(self.addresses)
-        if causes or clashes:
-            await self.runtime.close()
-        if clashes:
+        if clashes := _twice(self.addresses):
             raise ConfigError(f"{' and '.join(clashes)} have the same address: correct the rigs file")
         if causes:
             raise SessionFailed("connect", causes)
-        self.runtime.feed(RigsChosen(rigs=self.addresses))
 
     async def close(self) -> None:
         """Leave the network; a session that is still open is interrupted first."""
         try:
-            if self.is_busy:
-                with contextlib.suppress(MultirigError):
-                    await self.interrupt("the conductor was closed")
-                with contextlib.suppress(MultirigError):
-                    await self.cleanup()
+            while self.is_busy and not self._is_closed:
+                await self._leave_session()
         finally:
-            for waiting in self._waiting.values():
-                waiting.cancel()
-            for _, awaited in self._awaited:
-                awaited.cancel()
+            self._is_closed = True
+            waiting: list[asyncio.Future[Any]] = [*self._waiting.values()]
+            waiting += [future for _, future in self._awaited]
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(MultirigError("the conductor was closed"))
             await self.runtime.close()
-            await asyncio.to_thread(self.journal.close)
+            self._close_journal()
+
+    async def _leave_session(self) -> None:
+        """Take one step towards the end, or wait for the one that is being taken."""
+        state = self.state
+        with contextlib.suppress(MultirigError):
+            if state is SessionState.STOPPED:
+                await self.cleanup()
+            elif state is not SessionState.STOPPING and (state, SessionTrigger.INTERRUPT) in SESSION_TABLE:
+                await self.interrupt("the conductor was closed")
+            else:  # every step ends by its limit
+                self._moved.clear()
+                await self._moved.wait()
 
     async def __aenter__(self) -> Conductor:
         await self.open()
@@ -244,25 +273,37 @@ class Conductor:
         here = None
         if self.main_sync and self.data_folder is not None:
             here = await asyncio.to_thread(next_exp_ref, self.data_folder, self.lab, subject, today)
-        told = {
-            "exp_ref": str(here) if here else None,
-            "main_sync": self.main_sync,
-            "experiment_description": {},
-            "master": self.main_sync,
-            "spec_version": "1.0.0",
-            "subject": subject,
-            **(info or {}),
-        }
-        number = next(self._numbers)
-        finished = await self._do(
-            AgreeRequested(number=number, subject=subject, date=today, info=told, here=here)
+        told = plain(
+            {
+                "exp_ref": str(here) if here else None,
+                "main_sync": self.main_sync,
+                "experiment_description": {},
+                "master": self.main_sync,
+                "spec_version": "1.0.0",
+                "subject": subject,
+                **(info or {}),
+            },
+            "info",
         )
-        self._raise(finished)
+        next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
+        journal = self._begin_journal()
+        number = next(self._numbers)
+        await self._do(AgreeRequested(number=number, subject=subject, date=today, info=told, here=here))
         exp_ref = self.exp_ref
         if exp_ref is None:
-            raise IllegalTransition(self.state, "agree", "the session was interrupted while the rigs agreed")
-        if (folder := self.session_folder) is not None:
-            await asyncio.to_thread(self.journal.open, folder)
+            raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
+        try:
+            if journal is not None and (folder := self.session_folder) is not None:
+                if not self.machine.joins and await asyncio.to_thread(holds_start, folder):
+                    raise AgreementError(
+                        f"{exp_ref} has been recorded already, by the journal in {folder}: "
+                        "the main sync counts anew; move its older sessions back, or rename this folder"
+                    )
+                await asyncio.to_thread(journal.open, folder)
+        except (ConfigError, AgreementError):
+            with contextlib.suppress(IllegalTransition):
+                await self._do(self._step(SessionTrigger.ABANDON))
+            raise
         return exp_ref
 
     async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
@@ -309,11 +350,7 @@ class Conductor:
 
     async def cleanup(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         """Let every rig go; it is ready for another session then."""
-        outcomes = await self._end(SessionTrigger.CLEANUP, data)
-        await asyncio.to_thread(self.journal.close)
-        self.journal = Journal()
-        self.runtime.feed(RigsChosen(rigs=self.addresses))
-        return outcomes
+        return await self._end(SessionTrigger.CLEANUP, data)
 
     async def request(
         self,
@@ -347,14 +384,19 @@ class Conductor:
         unknown = [name for name in chosen or () if name not in self.addresses]
         if unknown:
             raise ConfigError(f"no rig is called {', '.join(unknown)}; known: {', '.join(self.addresses)}")
+        event = Event.parse(event)
         asked = AskRequested(
             number=next(self._numbers),
-            message=Message(event, args),
+            message=Message(event, tuple(plain(args, event.name))),
             rigs=chosen,
             limit=round(limit * SECOND),
             needs_reply=needs_reply,
         )
-        return dict((await self._do(asked)).outcomes)
+        return await self._do(asked)
+
+    def can_report(self, rig: str) -> bool:
+        """Whether a rig is a multirig, which can be asked how it is at any time."""
+        return self.node.speaks_wire_2(self.addresses[rig])
 
     async def reports(self, limit: float = 1.0) -> dict[str, dict[str, Any]]:
         """Ask what the rigs record now; IBL's peers are not asked, since many know no EXPSTATUS.
@@ -365,7 +407,7 @@ class Conductor:
             ``state``, ``exp_ref``, ``failure`` and ``health`` (frames, bytes, dropped, rate) of each multirig
             that answers in time.
         """
-        asked = [name for name, address in self.addresses.items() if self.node.speaks_wire_2(address)]
+        asked = [name for name in self.addresses if self.can_report(name)]
         outcomes = await self.request(Event.EXPSTATUS, int(Status.CONNECTED), rigs=asked, limit=limit)
         answers = {name: one.args[1:] for name, one in outcomes.items() if isinstance(one, Message)}
         return {name: args[0] for name, args in answers.items() if args and isinstance(args[0], dict)}
@@ -388,6 +430,7 @@ class Conductor:
         rig : str
         message : Message
         """
+        self._check_open()
         future: asyncio.Future[tuple[str, Message]] = asyncio.get_running_loop().create_future()
         entry = (frozenset(events or Event), future)
         self._awaited.append(entry)
@@ -400,49 +443,80 @@ class Conductor:
     # -- inside ---------------------------------------------------------------------------------------------
 
     async def _begin(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Message]:
-        # what led to this step survives even the death of the PC before a rig is touched
-        await asyncio.to_thread(self.journal.sync)
-        finished = await self._do(
-            StepRequested(number=next(self._numbers), trigger=trigger, data=dict(data or {}))
-        )
-        if finished.error is not None:
-            self._restart_journal()
-        self._raise(finished)
-        return {name: one for name, one in finished.outcomes.items() if isinstance(one, Message)}
+        step = self._step(trigger, data)
+        if self._journal is not None:
+            # what led to this step survives even the death of the PC before a rig is touched
+            await asyncio.to_thread(self._journal.sync)
+        outcomes = await self._do(step)
+        return {name: one for name, one in outcomes.items() if isinstance(one, Message)}
 
     async def _end(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Outcome]:
-        finished = await self._do(
-            StepRequested(number=next(self._numbers), trigger=trigger, data=dict(data or {}))
-        )
-        self._raise(finished)
-        await asyncio.to_thread(self.journal.sync)
-        return dict(finished.outcomes)
+        outcomes = await self._do(self._step(trigger, data))
+        if self._journal is not None:
+            try:
+                await asyncio.to_thread(self._journal.sync)
+            except ConfigError as error:  # what the rigs have done is done, and told
+                log.error("%s", error)
+        return outcomes
 
-    def _restart_journal(self) -> None:
-        """After a roll-back the next attempt is another session."""
-        if self.state is SessionState.IDLE:
-            self.journal.close()
-            self.journal = Journal()
-            self.runtime.feed(RigsChosen(rigs=self.addresses))
+    def _step(self, trigger: SessionTrigger, data: Mapping[str, Any] | None = None) -> StepRequested:
+        number = next(self._numbers)
+        return StepRequested(number=number, trigger=trigger, data=plain(data or {}, trigger.value))
 
-    async def _do(self, event: AgreeRequested | StepRequested | AskRequested) -> Finished:
+    async def _do(self, event: AgreeRequested | StepRequested | AskRequested) -> dict[str, Outcome]:
+        """Give the machine a request, wait for its end and return each rig's outcome."""
+        self._check_open()
         future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
         self._waiting[event.number] = future
         try:
             self.runtime.feed(event)
-            return await future
+            finished = await future
         finally:
             self._waiting.pop(event.number, None)
-
-    @staticmethod
-    def _raise(finished: Finished) -> None:
         if finished.error is not None:
             raise finished.error
+        return dict(finished.outcomes)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise MultirigError("the conductor is closed; make another one")
+
+    # -- the journal ----------------------------------------------------------------------------------------
+
+    def _begin_journal(self) -> Journal | None:
+        """Begin a new one, with the rigs; it gets a folder when they have agreed."""
+        self._close_journal()
+        if self.data_folder is not None:
+            self._journal = Journal()
+            self._journal_failed = False
+            self.runtime.feed(RigsChosen(rigs=self.addresses))
+        return self._journal
+
+    def _close_journal(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            try:
+                journal.close()
+            except ConfigError as error:
+                log.error("%s", error)
+
+    def _write_down(self, event: Any, at: int) -> None:
+        """Write an input into the journal; a full disk here does not end a recording there."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(event, at)
+        except (OSError, ValueError) as error:
+            if not self._journal_failed:
+                log.error("the journal misses lines: %s; the session goes on", error)
+            self._journal_failed = True
+
+    # -- effects ----------------------------------------------------------------------------------------
 
     def _perform(self, effect: Any) -> None:
         match effect:
             case Record(event=event, at=at):
-                self.journal.append(event, at)
+                self._write_down(event, at)
             case Finished(number=number):
                 if (future := self._waiting.get(number)) and not future.done():
                     future.set_result(effect)
@@ -450,6 +524,9 @@ class Conductor:
                 self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
             case Moved(state=state, exp_ref=exp_ref):
                 log.info("the session %s is %s", exp_ref or "", state)
+                self._moved.set()
+                if state is SessionState.IDLE:
+                    self._close_journal()
             case Heard(rig=rig, message=message):
                 self._hear(rig, message)
             case Ignored(address=address, reason=reason, first=first):
@@ -458,7 +535,8 @@ class Conductor:
                 log.debug("%s", effect)
 
     def _hear(self, rig: str, message: Message) -> None:
-        log.info("%s says %s %s", rig, message, message.args)
+        # an Alyx token is a secret, and a log is no place for one
+        log.info("%s says %s %s", rig, message, "" if message.event is Event.ALYX else message.args)
         self._call_all(self._on_message, rig, message)
         for events, future in self._awaited[:]:
             if message.event in events and not future.done():

@@ -9,22 +9,31 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import TypeAdapter
 
 import multirig
 from multirig.errors import ConfigError
-from multirig.lifecycle.session import AgreeRequested, RigsChosen, SessionMachine, StepRequested
-from multirig.protocol.codec import plain
+from multirig.lifecycle.session import (
+    AgreeRequested,
+    RigsChosen,
+    SessionMachine,
+    SessionTrigger,
+    StepRequested,
+)
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
+BEGINNING = "Opened"
+"""Kind of the line that begins an attempt at a session; a folder may see several."""
 _INPUTS = {
     one.__name__: one
     for one in (
@@ -70,13 +79,12 @@ class Journal:
     """
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._file: TextIO | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether lines go to a file."""
-        return self._file is not None
+        self._unwritten = bytearray()
+        self._lock = threading.Lock()
+        """Held while bytes move, and not while the disk turns: `sync` runs in another thread."""
+        self._file: FileIO | None = None
+        self._is_begun = False
+        self._is_closed = False
 
     def open(self, folder: Path) -> None:
         """Go on in a session folder, with all that was kept so far.
@@ -88,53 +96,98 @@ class Journal:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / FILE_NAME).open("a", encoding="utf-8", newline="\n")
+            _cut_torn_line(folder / FILE_NAME)
+            self._file = (folder / FILE_NAME).open("ab", buffering=0)
             self._write()
         except OSError as error:
-            self._file = None
-            raise ConfigError(
-                f"cannot write the journal in {folder}: {error.strerror or error}; "
-                "choose another --data folder or free some space"
-            ) from None
+            self._let_go()
+            raise _cannot_write(folder, error) from None
+        if self._is_closed:  # while the disk was slow
+            self._let_go()
 
     def append(self, event: Any, at: int) -> None:
-        """Write down an input of the machine."""
-        kind = type(event).__name__
-        self._add(kind, _adapter(kind).dump_python(event, mode="json"), at)
+        """Write down an input of the machine.
 
-    def note(self, kind: str, at: int, **data: Any) -> None:
-        """Write down something that is no input of the machine."""
-        self._add(kind, plain(data), at)
+        Raises
+        ------
+        OSError
+            It could not be written now; it is kept, and tried again with the next.
+        ValueError
+            It cannot be written at all: a peer's message that is nested without end.
+        """
+        kind = type(event).__name__
+        data = _adapter(kind).dump_python(event, mode="json")
+        lines = _line(kind, data, at)
+        if not self._is_begun:
+            self._is_begun = True
+            lines = _line(BEGINNING, {"version": multirig.__version__}, at) + lines
+        with self._lock:
+            self._unwritten += lines
+        self._write()
 
     def sync(self) -> None:
-        """Return when every line is on the disk; blocks, so call it in a thread."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
+        """Return when every line is on the disk; blocks, so call it in a thread.
+
+        Raises
+        ------
+        ConfigError
+            The disk does not take them.
+        """
+        if (file := self._file) is None:
+            return
+        try:
+            self._write()
+            os.fsync(file.fileno())
+        except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
+            raise _cannot_write(Path(file.name).parent, error) from None
 
     def close(self) -> None:
-        """Put everything on the disk; lines of a session that never had a folder are dropped."""
-        self._lines.clear()
-        if self._file is not None:
+        """Put everything on the disk; lines of a session that never had a folder are dropped.
+
+        Raises
+        ------
+        ConfigError
+            The disk does not take them; the journal is closed all the same.
+        """
+        self._is_closed = True
+        try:
             self.sync()
-            self._file.close()
-            self._file = None
-
-    def _add(self, kind: str, data: dict[str, Any], at: int) -> None:
-        if not self._lines and self._file is None:
-            self._lines.append(self._line("Opened", {"version": multirig.__version__}, at))
-        self._lines.append(self._line(kind, data, at))
-        if self._file is not None:
-            self._write()
-
-    def _line(self, kind: str, data: dict[str, Any], at: int) -> str:
-        wall = datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
-        return json.dumps({"at": at, "wall": wall, "kind": kind, "data": data}, separators=(",", ":")) + "\n"
+        finally:
+            self._let_go()
 
     def _write(self) -> None:
-        if self._file is not None:
-            self._file.write("".join(self._lines))
-            self._file.flush()
-            self._lines.clear()
+        with self._lock:
+            while self._unwritten and self._file is not None:  # a disk that is nearly full takes a part
+                del self._unwritten[: self._file.write(self._unwritten)]
+
+    def _let_go(self) -> None:
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def _cannot_write(folder: Path, error: Exception) -> ConfigError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ConfigError(
+        f"cannot write the journal in {folder}: {reason or error}; "
+        "choose another --data folder or free some space"
+    )
+
+
+def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
+    wall = datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
+    line = {"at": at, "wall": wall, "kind": kind, "data": data}
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Take away what a crash left unfinished, so that the next line does not stick to it."""
+    if path.is_file():
+        lines = path.read_bytes()
+        whole = lines.rfind(b"\n") + 1
+        if whole < len(lines):
+            os.truncate(path, whole)
 
 
 def read_journal(folder: Path) -> Iterator[Entry]:
@@ -158,22 +211,34 @@ def read_journal(folder: Path) -> Iterator[Entry]:
             f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
         ) from None
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
-    for number, line in enumerate(lines):
-        if number == torn or not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            yield Entry(at=entry["at"], wall=entry["wall"], kind=entry["kind"], data=entry["data"])
-        except (ValueError, KeyError, TypeError):
-            raise ConfigError(f"{path}, line {number + 1}: this is no line of a journal") from None
+    for number, line in enumerate(lines[:torn], 1):
+        if line.strip():
+            try:
+                entry = _entry().validate_python(json.loads(line))
+                entry.to_input()
+            except (ValueError, RecursionError):
+                raise ConfigError(
+                    f"{path}, line {number}: this is no line of a journal; "
+                    "restore the file, or delete that line and lose what it tells"
+                ) from None
+            yield entry
+
+
+def holds_start(folder: Path) -> bool:
+    """Whether a session was started under this folder's number, by its journal."""
+    if not (folder / FILE_NAME).exists():
+        return False
+    inputs = (entry.to_input() for entry in read_journal(folder))
+    return any(isinstance(one, StepRequested) and one.trigger is SessionTrigger.START for one in inputs)
 
 
 def replay(folder: Path) -> SessionMachine:
     """Return the session machine as it was when the journal ends."""
     machine = SessionMachine()
     for entry in read_journal(folder):
-        event = entry.to_input()
-        if event is not None:
+        if entry.kind == BEGINNING:  # whoever made the attempt before was another, or had given it up
+            machine = SessionMachine()
+        elif (event := entry.to_input()) is not None:
             list(machine.handle(event, entry.at))
     return machine
 
@@ -181,3 +246,8 @@ def replay(folder: Path) -> SessionMachine:
 @cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
     return TypeAdapter(_INPUTS[kind])
+
+
+@cache
+def _entry() -> TypeAdapter[Entry]:
+    return TypeAdapter(Entry)

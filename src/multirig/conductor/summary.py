@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class RigSummary:
     stopped_at: float | None = None
     dropped: int | None = None
     """Frames that could not be written."""
+    clock_offset: float | None = None
+    """Seconds that were added to the rig's own clock to get the conductor's."""
     clock_bound: float | None = None
     """Seconds by which the rig's times may be off the conductor's clock; None: not measured."""
     problems: list[str] = field(default_factory=list)
@@ -68,6 +70,15 @@ class Summary:
         return asdict(self)
 
     @property
+    def zero(self) -> float:
+        """When the first rig began, in seconds on the conductor's clock: its first frame, or its start."""
+        firsts = [
+            one["first"] for rig in self.rigs.values() for one in rig.files if one.get("first") is not None
+        ]
+        starts = [rig.started_at for rig in self.rigs.values() if rig.started_at is not None]
+        return float(min([*firsts, *starts], default=0.0))
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing is known to have gone wrong."""
         return not any(rig.problems for rig in self.rigs.values())
@@ -87,17 +98,20 @@ def summarise(entries: Iterable[Entry]) -> Summary:
             case RigsChosen(rigs=rigs):
                 summary.rigs = {name: RigSummary(address=str(address)) for name, address in rigs.items()}
             case AgreeRequested(subject=subject):
+                # a number that was given back is tried again: only the last attempt is the session
+                summary.rigs = {name: RigSummary(address=one.address) for name, one in summary.rigs.items()}
+                summary.steps, step = [], None
                 summary.subject, summary.began = subject, entry.wall
             case Replied(key=(_, str(rig)), message=message) if rig in summary.rigs:
                 _take_reply(summary.rigs[rig], message)
             case Refused(key=(_, str(rig)), reason=reason) if rig in summary.rigs:
-                summary.rigs[rig].problems.append(reason)
+                _note(summary.rigs[rig], reason)
             case TimedOut(key=(_, str(rig))) if rig in summary.rigs:
-                summary.rigs[rig].problems.append(f"no answer in the step '{step[0] if step else '?'}'")
+                _note(summary.rigs[rig], f"no answer in the step '{step[0] if step else '?'}'")
             case Unreached(key=(_, str(rig)), reason=reason) if rig in summary.rigs:
-                summary.rigs[rig].problems.append(reason)
+                _note(summary.rigs[rig], reason)
             case Received():
-                _take_news(summary, event)
+                _take_news(summary, event, is_running=machine.state is SessionState.RUNNING)
         match event:
             case AgreeRequested() | StepRequested():
                 _finish_step(summary, step)
@@ -132,15 +146,31 @@ def _take_reply(rig: RigSummary, message: Message) -> None:
     if isinstance(health, dict):
         rig.dropped = health.get("dropped")
     if isinstance(clock, dict):
-        rig.clock_bound = clock.get("bound")
-    failure = data.get("failure")
-    if failure and failure not in rig.problems:
-        rig.problems.append(str(failure))
+        rig.clock_offset, rig.clock_bound = clock.get("offset"), clock.get("bound")
+    if data.get("failure"):
+        _note(rig, str(data["failure"]))
 
 
-def _take_news(summary: Summary, event: Received) -> None:
-    for rig in summary.rigs.values():
-        data = next((one for one in event.message.args if isinstance(one, dict)), {})
-        failure = data.get("failure")
-        if rig.address == str(event.address) and failure and failure not in rig.problems:
-            rig.problems.append(str(failure))
+def _take_news(summary: Summary, event: Received, *, is_running: bool) -> None:
+    rig = next((one for one in summary.rigs.values() if one.address == str(event.address)), None)
+    data = next((one for one in event.message.args if isinstance(one, dict)), {})
+    if rig is not None and (trouble := find_trouble(event.message, data, is_running=is_running)):
+        _note(rig, trouble)
+
+
+def find_trouble(message: Message, data: Mapping[str, Any], *, is_running: bool) -> str | None:
+    """Return what is wrong with a rig by what it said unasked, if something is."""
+    if data.get("failure"):
+        return str(data["failure"])
+    if not is_running:
+        return None
+    if message.event in _ENDS:
+        return f"said {message}: it was stopped at its own screen"
+    if message.event is Event.EXPSTATUS and data.get("state", "running") != "running":
+        return f"is {data['state']}: it was stopped at its own keyboard"
+    return None
+
+
+def _note(rig: RigSummary, problem: str) -> None:
+    if problem not in rig.problems:
+        rig.problems.append(problem)

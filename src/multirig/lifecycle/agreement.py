@@ -92,9 +92,8 @@ def agree(
 
 def _reference(leader: str, data: Mapping[str, Any]) -> ExpRef:
     if not data.get("exp_ref"):
-        raise AgreementError(
-            f"{leader} is the main sync but gave no experiment reference: start its session first"
-        )
+        why = data.get("failure") or "start its session first"
+        raise AgreementError(f"{leader} is the main sync but gave no experiment reference: {why}")
     try:
         return ExpRef.parse(data["exp_ref"])
     except MultirigError as error:
@@ -102,11 +101,9 @@ def _reference(leader: str, data: Mapping[str, Any]) -> ExpRef:
 
 
 def _check_follower(name: str, status: Status | None, data: Mapping[str, Any], exp_ref: ExpRef) -> None:
-    today = data.get("date")
-    if isinstance(today, str) and today[:10] != exp_ref.date.isoformat():
-        raise DateMismatch(
-            f"{name} is at {today[:10]}, the session at {exp_ref.date}: set the clock of that PC"
-        )
+    today = _day(data.get("date"))
+    if today is not None and today != exp_ref.date:
+        raise DateMismatch(f"{name} is at {today}, the session at {exp_ref.date}: set the clock of that PC")
     if status is not Status.RUNNING:
         return
     try:
@@ -117,3 +114,11 @@ def _check_follower(name: str, status: Status | None, data: Mapping[str, Any], e
         raise SubjectMismatch(f"{name} is recording {theirs}: end that session first")
     if theirs != exp_ref:
         raise AgreementError(f"{name} is recording {theirs}, not {exp_ref}: end that session first")
+
+
+def _day(value: object) -> datetime.date | None:
+    """Return the day of an ISO date or time; what a foreign peer writes in another way says nothing."""
+    try:
+        return datetime.date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None

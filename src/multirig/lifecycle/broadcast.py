@@ -51,10 +51,12 @@ class Broadcast:
             for name, address in self.rigs.items()
         ]
 
+    def awaits(self, name: object) -> bool:
+        """Whether a rig's outcome is still to come: the first one counts."""
+        return name in self.rigs and name not in self.outcomes
+
     def take(self, name: str, outcome: Outcome) -> bool:
-        """Note a rig's outcome, the first one counts; return whether all are in now."""
-        if name not in self.rigs or name in self.outcomes:
-            return False
+        """Note a rig's outcome; return whether all are in now."""
         self.outcomes[name] = outcome
         return len(self.outcomes) == len(self.rigs)
 
@@ -64,7 +66,7 @@ class Broadcast:
             case Replied(message=message):
                 return message
             case Refused(reason=reason):
-                return RemoteProtocolError(reason)
+                return RemoteProtocolError(" ".join(reason.split()))  # one line, whatever the peer wrote
             case Unreached(reason=reason):
                 return RigUnreachable(f"{reason} ({self.rigs[name]})")
             case TimedOut(confirmed=True):
@@ -78,6 +80,6 @@ class Broadcast:
                     f"and 'multirig serve' running? ({self.rigs[name]})"
                 )
 
-    def errors(self) -> dict[str, MultirigError]:
-        """Return the rigs that failed, each with its error."""
-        return {name: one for name, one in self.outcomes.items() if isinstance(one, MultirigError)}
+    def ordered(self, names: Iterable[str]) -> dict[str, Outcome]:
+        """Return the outcomes that are in, in the order of the names and not as they came."""
+        return {name: self.outcomes[name] for name in names if name in self.outcomes}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.errors import IllegalTransition, ProtocolError
@@ -101,12 +101,13 @@ RIG_TABLE: Mapping[tuple[RigState, RigTrigger], RigTransition] = {
     (S.STARTING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup"), preempts=True),
     (S.STARTING, T.DONE): X(S.RUNNING),
     (S.STARTING, T.FAILED): X(S.FAILING, ("stop",)),
+    (S.RUNNING, T.INIT_AGAIN): X(S.RUNNING),
     (S.RUNNING, T.START): X(S.RUNNING),
     (S.RUNNING, T.END): X(S.STOPPING, ("stop",)),
     (S.RUNNING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
     (S.RUNNING, T.BROKE): X(S.FAILING, ("stop",)),
     (S.STOPPING, T.END): X(S.STOPPING),
-    (S.STOPPING, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
+    (S.STOPPING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
     (S.STOPPING, T.DONE): X(S.STOPPED),
     (S.STOPPING, T.FAILED): X(S.BROKEN),
     (S.STOPPED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
@@ -143,7 +144,7 @@ STATUS: Mapping[RigState, Status] = {
 """What a state is called on the wire: a recording counts as running until it is closed."""
 
 SATISFIED: Mapping[Event, frozenset[RigState]] = {
-    Event.EXPINIT: frozenset({S.INITIALIZED}),
+    Event.EXPINIT: frozenset({S.INITIALIZED, S.RUNNING}),
     Event.EXPSTART: frozenset({S.RUNNING}),
     Event.EXPEND: frozenset({S.STOPPED, S.CONNECTED}),
     Event.EXPINTERRUPT: frozenset({S.STOPPED, S.CONNECTED}),
@@ -170,6 +171,8 @@ class Done:
     number: int
     report: Mapping[str, Any]
     """What they have to tell (files after a stop), for the answer."""
+    failure: str | None = None
+    """What one of them could not do, and a later one made good: a clean-up ends what a stop could not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,8 @@ class Failed:
 
     number: int
     reason: str
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What the hooks have to tell all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +198,7 @@ class Described:
 
     token: Token
     info: Mapping[str, Any]
-    """For others: name, date, device; ``exp_ref`` is the offered one where this rig is the main sync."""
+    """For others: name, date, device; ``exp_ref`` is the next free one where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +225,7 @@ class Describe:
 
     token: Token
     subject: str | None
+    """Whose next free number shall be offered; None: no number is wanted of this rig."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +245,12 @@ class Denied:
     reason: str
 
 
-MAX_FINISHED = 256
-"""References that were recorded here and may not be started again; a lab needs weeks for so many."""
+MAX_REMEMBERED = 256
+"""References that are remembered as recorded or given up; a lab needs weeks for so many."""
 MAX_LISTED_FILES = 100
 """Files named in an answer; the totals always count all."""
+MAX_FAILURE_TEXT = 300
+"""Characters of a failure in an answer: some peers read a thousand bytes in all."""
 
 
 class RigMachine:
@@ -272,7 +280,7 @@ class RigMachine:
         self.exp_ref: ExpRef | None = None
         """The session that this rig is in."""
         self.offered: ExpRef | None = None
-        """As main sync: the number that was last offered, until it is used."""
+        """As main sync: the number that was last offered, until it is started."""
         self.failure: str | None = None
         """What is broken, until a clean-up."""
         self.conductor: Token | None = None
@@ -283,7 +291,10 @@ class RigMachine:
         self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
         self._waiting: list[tuple[Event, Token]] = []
         self._call = 0
-        self._started: deque[ExpRef] = deque(maxlen=MAX_FINISHED)
+        self._started: deque[ExpRef] = deque(maxlen=MAX_REMEMBERED)
+        """Never started again: there is data under them."""
+        self._stopped: deque[ExpRef] = deque(maxlen=MAX_REMEMBERED)
+        """Never offered again: other rigs may have data under them."""
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened; return answers, calls and news."""
@@ -291,15 +302,23 @@ class RigMachine:
             case Received(message=message, token=token):
                 return self._receive(message, token)
             case Commanded(event=command, exp_ref=exp_ref):
-                return self._command(command, exp_ref, None)
-            case Done(number=number, report=report):
+                before = self.state
+                out = self._command(command, exp_ref, None)
+                return out if self.state is before else [*out, *self._tell_conductor()]
+            case Done(number=number, report=report, failure=failure):
                 self.report = {**self.report, **report}
-                return self._step(RigTrigger.DONE) if number == self._call else []
-            case Failed(number=number, reason=reason):
-                return self._break(RigTrigger.FAILED, reason) if number == self._call else []
+                if self._awaits(number):
+                    self._note(failure)
+                    return self._step(RigTrigger.DONE)
+            case Failed(number=number, reason=reason, report=report):
+                self.report = {**self.report, **report}
+                if self._awaits(number):
+                    self._note(reason)
+                    return self._step(RigTrigger.FAILED)
             case Broke(reason=reason):
                 if (self.state, RigTrigger.BROKE) in RIG_TABLE:
-                    return [*self._break(RigTrigger.BROKE, reason), *self._tell_conductor()]
+                    self._note(reason)
+                    return [*self._step(RigTrigger.BROKE), *self._tell_conductor()]
             case Described():
                 return self._inform(event)
             case Measured(health=health):
@@ -314,7 +333,8 @@ class RigMachine:
             case Event.EXPINFO:
                 data = args[1] if len(args) > 1 else None
                 subject = data.get("subject") if isinstance(data, dict) else None
-                return [Describe(token=token, subject=subject if isinstance(subject, str) else None)]
+                wanted = isinstance(subject, str) and self.main_sync and self._is_free
+                return [Describe(token=token, subject=subject if wanted else None)]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -329,55 +349,84 @@ class RigMachine:
 
     def _command(self, event: Event, exp_ref: ExpRef | None, token: Token | None) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
-        reason = self._objection(event, exp_ref)
-        if reason is not None:
-            return self._refuse(event, token, reason)
-        wanted = exp_ref or self._default_reference(event)
         trigger = _TRIGGERS[event]
-        if trigger is RigTrigger.INIT and self.exp_ref is not None and exp_ref in (None, self.exp_ref):
+        if (
+            trigger is RigTrigger.INIT
+            and self.state in (RigState.INITIALIZING, RigState.INITIALIZED, RigState.RUNNING)
+            and exp_ref in (None, self.exp_ref)
+        ):
             trigger = RigTrigger.INIT_AGAIN
+        wanted = exp_ref or self._default_reference()
+        if (reason := self._objection(event, exp_ref)) is not None:
+            return self._refuse(event, token, reason)
         try:
             transition = next_transition(self.state, trigger)
         except IllegalTransition as error:
             return self._refuse(event, token, self._explain(error))
-        if event in (Event.EXPINIT, Event.EXPSTART) and transition.hooks:
-            self.exp_ref = wanted
-            self.report = {}
-            if event is Event.EXPSTART and wanted is not None:
-                self._started.append(wanted)
+        if transition.hooks:
+            if (reason := self._objection_to_beginning(event, wanted)) is not None:
+                return self._refuse(event, token, reason)
+            self._remember(event, wanted)
         if token is not None:
-            if event in (Event.EXPINIT, Event.EXPSTART):
+            if event in _BEGINNINGS:
                 self.conductor = token
             self._waiting.append((event, token))
         return self._enter(transition)
 
     def _objection(self, event: Event, exp_ref: ExpRef | None) -> str | None:
-        busy = self.state in (
-            RigState.INITIALIZING,
-            RigState.STARTING,
-            RigState.RUNNING,
-            RigState.STOPPING,
-        )
-        other = exp_ref is not None and self.exp_ref is not None and exp_ref != self.exp_ref
-        if busy and other:
+        """Return why a command that names another session is refused, if it is."""
+        if exp_ref is None or self.exp_ref is None or exp_ref == self.exp_ref:
+            return None
+        if self.state in _BUSY:
             return f"is {self.state} {self.exp_ref}; end that session first (asked for {exp_ref})"
-        if event is Event.EXPSTART:
-            if other:
-                return f"is {self.state} for {self.exp_ref}: initialise it for {exp_ref} first"
-            if exp_ref is None and self._default_reference(event) is None:
-                return "EXPSTART names no experiment reference and none was given before"
-        begins = event in (Event.EXPINIT, Event.EXPSTART) and self.state not in (
-            RigState.STARTING,
-            RigState.RUNNING,
-        )
-        if begins and exp_ref in self._started:
-            return f"{exp_ref} has been recorded here already; begin a new session to get a new number"
+        if self.state is RigState.INITIALIZED and event is not Event.EXPINIT:
+            # also the EXPEND of an earlier session, which a rig that was deaf gets when it is back
+            return f"is {self.state} for {self.exp_ref}, not for {exp_ref}"
         return None
 
-    def _default_reference(self, event: Event) -> ExpRef | None:
-        if self.state is RigState.CONNECTED or event is Event.EXPINIT:
+    def _objection_to_beginning(self, event: Event, wanted: ExpRef | None) -> str | None:
+        if event is Event.EXPSTART and wanted is None:
+            return "EXPSTART names no experiment reference and none was given before"
+        if event in _BEGINNINGS and wanted in self._started:
+            return f"{wanted} has been recorded here already; begin a new session to get a new number"
+        return None
+
+    def _remember(self, event: Event, wanted: ExpRef | None) -> None:
+        """Note what a command that is obeyed makes of the session."""
+        if event in _BEGINNINGS:
+            self.exp_ref = wanted
+            self.failure = None
+            self.report = {}
+            self.health = {}
+        if event is Event.EXPSTART and wanted is not None:
+            self._started.append(wanted)
+            self.offered = None if self.offered == wanted else self.offered
+        if event in _ENDINGS and self.exp_ref is not None and self.exp_ref not in self._stopped:
+            self._stopped.append(self.exp_ref)
+
+    def _default_reference(self) -> ExpRef | None:
+        if self._is_free:
             return self.offered if self.main_sync else None
         return self.exp_ref
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether no session goes on here: the last one is over, cleaned up or not."""
+        return self.exp_ref is None or STATUS[self.state] is Status.STOPPED
+
+    def skip_used(self, exp_ref: ExpRef) -> ExpRef:
+        """Return the reference, or the first after it that was neither started nor stopped here.
+
+        A folder may have been moved away, and what was stopped here may have been started on another rig.
+
+        Raises
+        ------
+        LocalProtocolError
+            The day's numbers are used up.
+        """
+        while exp_ref in self._started or exp_ref in self._stopped:
+            exp_ref = replace(exp_ref, sequence=exp_ref.sequence + 1)
+        return exp_ref
 
     def _explain(self, error: IllegalTransition) -> str:
         if self.failure is not None:
@@ -394,10 +443,14 @@ class RigMachine:
     def _step(self, trigger: RigTrigger) -> list[Any]:
         return self._enter(next_transition(self.state, trigger))
 
-    def _break(self, trigger: RigTrigger, reason: str) -> list[Any]:
-        transition = next_transition(self.state, trigger)
-        self.failure = reason if self.failure in (None, reason) else f"{self.failure}; then {reason}"
-        return self._enter(transition)
+    def _awaits(self, number: int) -> bool:
+        """Whether a report is that of the hooks that run now: others are late."""
+        return number == self._call and self.state in MOVING
+
+    def _note(self, failure: str | None) -> None:
+        """Add to what is broken."""
+        if failure is not None:
+            self.failure = failure if self.failure in (None, failure) else f"{self.failure}; then {failure}"
 
     def _enter(self, transition: RigTransition) -> list[Any]:
         before, self.state = self.state, transition.to
@@ -412,13 +465,13 @@ class RigMachine:
                     exp_ref=str(self.exp_ref) if self.exp_ref else None,
                 )
             )
-        if self.state is RigState.CONNECTED and before is not RigState.CONNECTED:
-            self.exp_ref = self.failure = self.conductor = None
-            self.health = {}
         if self.state in MOVING:
             out += self._disappoint(transition)
         else:
             out += self._answer()
+        if self.state is RigState.CONNECTED:  # the answers still spoke of the session
+            self.exp_ref = self.failure = self.conductor = None
+            self.health = {}
         if self.state is not before:
             out.append(Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure))
         return out
@@ -460,6 +513,8 @@ class RigMachine:
                 return Message(event, (exp_ref, data if token.wire == 2 else {"status": status}))
             case Event.EXPEND | Event.EXPINTERRUPT:
                 data |= self._account(listed=token.wire == 2)
+        if self.failure is not None:
+            data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         return Message(event, (data,))
 
     def _account(self, *, listed: bool) -> dict[str, Any]:
@@ -469,8 +524,6 @@ class RigMachine:
             "files_total": len(files),
             "bytes_total": sum(one.get("bytes", 0) for one in files),
         }
-        if self.failure is not None:
-            account["failure"] = self.failure[:300]
         if listed:
             account |= {key: value for key, value in self.report.items() if key != "files"}
             account["files"] = files[:MAX_LISTED_FILES]
@@ -493,10 +546,9 @@ class RigMachine:
     def _inform(self, event: Described) -> list[Any]:
         info = dict(event.info)
         offered = info.pop("exp_ref", None)
-        if self.exp_ref is not None:
-            exp_ref: ExpRef | None = self.exp_ref
-        else:
-            exp_ref = self.offered = ExpRef.parse(offered) if self.main_sync and offered else None
+        exp_ref = self.exp_ref
+        if offered and self._is_free:  # a session may have begun while the number was looked for
+            exp_ref = self.offered = ExpRef.parse(offered)
         data = {
             "main_sync": self.main_sync,
             "exp_ref": str(exp_ref) if exp_ref else None,
@@ -505,7 +557,7 @@ class RigMachine:
             **info,
         }
         if self.failure is not None:
-            data["failure"] = self.failure[:300]
+            data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         return [Reply(token=event.token, message=Message(Event.EXPINFO, (int(STATUS[self.state]), data)))]
 
     def _share_token(self, args: tuple[Any, ...], token: Token) -> list[Any]:
@@ -533,6 +585,10 @@ class RigMachine:
         return [Send(address=address, message=message, key=None, limit=5 * SECOND, needs_reply=False)]
 
 
+_BUSY = frozenset({S.INITIALIZING, S.STARTING, S.RUNNING, S.STOPPING})
+"""States in which a rig is deaf to whoever leads another session."""
+_BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
+_ENDINGS = frozenset({Event.EXPEND, Event.EXPINTERRUPT})
 _TRIGGERS = {
     Event.EXPINIT: RigTrigger.INIT,
     Event.EXPSTART: RigTrigger.START,

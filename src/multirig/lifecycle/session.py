@@ -16,6 +16,7 @@ from multirig.errors import (
     AgreementError,
     IllegalTransition,
     MultirigError,
+    ProtocolError,
     RemoteProtocolError,
     SessionFailed,
     Unconfirmed,
@@ -72,6 +73,7 @@ class SessionTrigger(enum.Enum):
     STOP = "stop"
     INTERRUPT = "interrupt"
     CLEANUP = "clean up"
+    ABANDON = "abandon"
     ALL_DONE = "every rig has done it"
     SOME_FAILED = "a rig could not do it"
 
@@ -85,6 +87,8 @@ SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
     (S.IDLE, T.AGREE): S.AGREEING,
     (S.AGREEING, T.ALL_DONE): S.AGREED,
     (S.AGREEING, T.SOME_FAILED): S.IDLE,
+    (S.AGREED, T.AGREE): S.AGREEING,
+    (S.AGREED, T.ABANDON): S.IDLE,
     (S.AGREED, T.INIT): S.INITIALIZING,
     (S.AGREED, T.INTERRUPT): S.INTERRUPTING,
     (S.AGREED, T.CLEANUP): S.CLEANING,
@@ -131,6 +135,8 @@ _BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
 """The status that proves a command whose answer is missing."""
+_FITTING = {Event.EXPINIT: {Status.INITIALIZED, Status.RUNNING}, Event.EXPSTART: {Status.RUNNING}}
+"""What an answer may say; a main sync that records already is as ready as can be."""
 MAX_ROUNDS = 4
 """A step is one message to all, and two more if it is rolled back."""
 STATUS_LIMIT = SECOND
@@ -231,13 +237,13 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Nanoseconds that each step may take on a rig."""
+    """Nanoseconds that each step may take on a rig: a little more than a rig gives its adapter."""
 
     agree: int = 10 * SECOND
-    initialise: int = 30 * SECOND
-    start: int = 10 * SECOND
-    stop: int = 30 * SECOND
-    cleanup: int = 10 * SECOND
+    initialise: int = 35 * SECOND
+    start: int = 35 * SECOND
+    stop: int = 65 * SECOND
+    cleanup: int = 35 * SECOND
 
 
 class SessionMachine:
@@ -268,8 +274,15 @@ class SessionMachine:
         self._agreement: AgreeRequested | None = None
         self._failed: tuple[str, dict[str, MultirigError]] | None = None
         """Why a roll-back is going on."""
+        self._spared: frozenset[str] = frozenset()
+        """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
         self._rounds = 0
         """Messages sent for the step that somebody waits for: a roll-back adds two."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether some rig records under the agreed reference already."""
+        return bool(self._spared)
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened; return what to send, to write down and to tell."""
@@ -299,22 +312,28 @@ class SessionMachine:
             return [Finished(number=event.number, outcomes={}, error=error)]
         out: list[Any] = []
         if self._step is not None and self._requested is not None:  # only an interrupt comes in between
-            interrupted = SessionFailed(str(self.state), {}, "interrupted")
+            interrupted = SessionFailed(str(self.state), {}, "it was interrupted")
             out.append(
-                Finished(number=self._requested, outcomes=dict(self._step.outcomes), error=interrupted)
+                Finished(number=self._requested, outcomes=self._outcomes(self._step), error=interrupted)
             )
         if isinstance(event, AgreeRequested):
             self._agreement = event
             self.exp_ref = None
-        self._failed = None
+            self._spared = frozenset()
         self._requested = self._asked = event.number
         self._rounds = 0
         data = event.data if isinstance(event, StepRequested) else {}
-        return [*out, *self._enter(state, data)]
+        out += self._enter(state, data)
+        if self._step is None and self._requested is not None:  # nothing to wait for
+            out.append(Finished(number=event.number, outcomes={}))
+            self._requested = None
+        return out
 
     def _enter(self, state: SessionState, data: Mapping[str, Any]) -> list[Any]:
         """Go to a state, and send what belongs to it."""
         self.state = state
+        if state is SessionState.RUNNING:
+            self._spared = frozenset()
         out: list[Any] = [Moved(state=state, exp_ref=self.exp_ref)]
         event = EVENT_OF.get(state)
         if event is None:
@@ -322,7 +341,7 @@ class SessionMachine:
             return out
         names = list(self.rigs)
         if event in _BACKWARDS:
-            names.reverse()
+            names = [name for name in reversed(names) if name not in self._spared]
         self._rounds += 1
         self._step = Broadcast(
             number=-(MAX_ROUNDS * self._asked + self._rounds),  # below the conductor's own numbers
@@ -344,7 +363,7 @@ class SessionMachine:
                 return Message(event, (int(Status.CONNECTED), info))
             case Event.EXPSTART:
                 return Message(event, (exp_ref, dict(data) or None))
-        return Message(event, ({"exp_ref": exp_ref, **data},))
+        return Message(event, ({"exp_ref": exp_ref, **data} | {"exp_ref": exp_ref},))
 
     def _limit(self, event: Event) -> int:
         limits = self.limits
@@ -362,7 +381,7 @@ class SessionMachine:
         step = self._step
         if step is None:
             return []
-        errors = step.errors()
+        errors = self._errors(step)
         error: MultirigError | None = None
         if self.state is SessionState.AGREEING:
             error = self._agree(step, errors)
@@ -377,7 +396,7 @@ class SessionMachine:
             error = self._rolled_back(step)
         out = self._enter(state, {})
         if self._step is None and self._requested is not None:
-            out.append(Finished(number=self._requested, outcomes=dict(step.outcomes), error=error))
+            out.append(Finished(number=self._requested, outcomes=self._outcomes(step), error=error))
             self._requested = None
         return out
 
@@ -386,10 +405,13 @@ class SessionMachine:
         if errors or request is None:
             return SessionFailed("agreement", errors, "no rig has been touched")
         try:
-            answers = {name: one for name, one in step.outcomes.items() if isinstance(one, Message)}
+            answers = {name: one for name, one in self._outcomes(step).items() if isinstance(one, Message)}
             self.exp_ref = agree(answers, subject=request.subject, date=request.date, here=request.here)
         except AgreementError as error:
             return error
+        self._spared = frozenset(
+            name for name, answer in answers.items() if information(answer)[0] is Status.RUNNING
+        )
         return None
 
     def _rolled_back(self, step: Broadcast) -> SessionFailed | None:
@@ -397,12 +419,20 @@ class SessionMachine:
             return None
         name, causes = self._failed
         self._failed = None
-        left = [rig for rig in step.errors() if rig not in causes]
+        left = [rig for rig in self._errors(step) if rig not in causes]
         if left:
             consequence = f"everything was rolled back, but not confirmed by {', '.join(left)}: look there"
         else:
             consequence = "the other rigs were stopped and cleaned up"
+        if self._spared:
+            consequence += f"; {', '.join(sorted(self._spared))} was recording before and goes on"
         return SessionFailed(name, causes, consequence)
+
+    def _outcomes(self, step: Broadcast) -> dict[str, Outcome]:
+        return step.ordered(self.rigs)
+
+    def _errors(self, step: Broadcast) -> dict[str, MultirigError]:
+        return {name: one for name, one in self._outcomes(step).items() if isinstance(one, MultirigError)}
 
     # -- outcomes ---------------------------------------------------------------------------------------
 
@@ -411,24 +441,29 @@ class SessionMachine:
         if not isinstance(key, tuple) or len(key) < 2:
             return []
         number, name = key[:2]
-        asked = self._open.get(number)
-        if asked is not None:
-            return self._take_answer(asked, name, event)
+        if (asked := self._open.get(number)) is not None:
+            return self._take_answer(asked, name, event) if asked.awaits(name) else []
+        if not isinstance(number, int) or number > 0:
+            return []  # a late answer to a question, which may hold a secret
         step = self._step
         record = Record(event=event, at=now)
-        if step is None or step.number != number:
+        if step is None or step.number != number or not step.awaits(name):
             return [record]  # late, or overtaken: written down, and of no further effect
         if len(key) == 3:
-            outcome = self._judge_status(step, name, event)
+            outcome = self._judge_status(step, name, event, had=key[2])
+        elif isinstance(event, TimedOut) and step.message.event in _REACHED:
+            return [record, self._ask_status(step, name, event)]
         else:
             outcome = self._check(step, step.judge(name, event))
-            if isinstance(event, TimedOut) and step.message.event in _REACHED:
-                message = Message(Event.EXPSTATUS, (int(Status.CONNECTED),))
-                ask = Send(
-                    address=self.rigs[name], message=message, key=(number, name, "status"), limit=STATUS_LIMIT
-                )
-                return [record, ask]
         return [record, *self._settle(step, name, outcome)]
+
+    def _ask_status(self, step: Broadcast, name: str, event: TimedOut) -> Send:
+        return Send(
+            address=self.rigs[name],
+            message=Message(Event.EXPSTATUS, (int(Status.CONNECTED),)),
+            key=(step.number, name, event.confirmed),
+            limit=STATUS_LIMIT,
+        )
 
     def _settle(self, step: Broadcast, name: str, outcome: Outcome) -> list[Any]:
         complete = step.take(name, outcome)
@@ -441,30 +476,33 @@ class SessionMachine:
         event = step.message.event
         if not isinstance(outcome, Message) or event not in _REACHED:
             return outcome
-        data = next((one for one in outcome.args if isinstance(one, dict)), {})
-        named = outcome.args[0] if event is Event.EXPSTART and outcome.args else data.get("exp_ref")
-        if isinstance(named, str | dict) and named:
-            try:
-                exp_ref = ExpRef.parse(named)
-            except MultirigError as error:
-                return RemoteProtocolError(f"answered {event.name} with a reference that is none: {error}")
-            if exp_ref != self.exp_ref:
-                return RemoteProtocolError(f"answered {event.name} for {exp_ref} instead of {self.exp_ref}")
-        status = data.get("status")
-        if status is not None and status not in (int(_REACHED[event]), _REACHED[event].name):
-            return RemoteProtocolError(f"answered {event.name} with status {status!r}")
+        first, second = [*outcome.args, None, None][:2]
+        named, data = (first, second) if event is Event.EXPSTART else (None, first)
+        if isinstance(data, dict):
+            named = named or data.get("exp_ref")
+            status = data.get("status")
+            if status is not None and information(Message(event, (status,)))[0] not in _FITTING[event]:
+                return RemoteProtocolError(f"answered {event.name} with status {status!r}")
+        if isinstance(named, str | dict) and named and not self._is_ours(named):
+            return RemoteProtocolError(f"answered {event.name} for {named} instead of {self.exp_ref}")
         return outcome
 
+    def _is_ours(self, named: object) -> bool:
+        """Whether a peer speaks of our session; it may write the reference in any form."""
+        try:
+            return ExpRef.parse(named) == self.exp_ref
+        except ProtocolError:
+            return False
+
     def _judge_status(
-        self, step: Broadcast, name: str, event: Replied | Refused | TimedOut | Unreached
+        self, step: Broadcast, name: str, event: Replied | Refused | TimedOut | Unreached, *, had: bool
     ) -> Outcome:
         """Unknown is an outcome: what a rig says of itself decides."""
         message = step.message
-        if not isinstance(event, Replied):
-            return step.judge(name, TimedOut(address=event.address, key=event.key, confirmed=False))
+        if not isinstance(event, Replied):  # then what is known of the command itself: had the rig got it?
+            return step.judge(name, TimedOut(address=event.address, key=event.key, confirmed=had))
         status, data = information(event.message)
-        named = data.get("exp_ref")
-        if status is _REACHED[message.event] and named == str(self.exp_ref):
+        if status is _REACHED[message.event] and self._is_ours(data.get("exp_ref")):
             return Message(message.event, message.args)
         state = data.get("state", status.name if status is not None else "?")
         return Unconfirmed(
@@ -495,8 +533,7 @@ class SessionMachine:
     ) -> list[Any]:
         if asked.take(name, asked.judge(name, event)):
             del self._open[asked.number]
-            ordered = {rig: asked.outcomes[rig] for rig in asked.rigs}
-            return [Finished(number=asked.number, outcomes=ordered)]
+            return [Finished(number=asked.number, outcomes=asked.ordered(asked.rigs))]
         return []
 
     # -- what rigs say by themselves ------------------------------------------------------------------------
@@ -506,7 +543,7 @@ class SessionMachine:
         if message.event is Event.ALYX:
             return [*self._share_token(event, name), Heard(rig=name, message=message)]
         if message.event is Event.EXPINFO:
-            exp_ref = str(self.exp_ref) if self.exp_ref else None
+            exp_ref = str(self.exp_ref) if self.exp_ref and self.state is not SessionState.IDLE else None
             status = Status.RUNNING if self.state is SessionState.RUNNING else Status.CONNECTED
             info = {"exp_ref": exp_ref, "main_sync": False}
             answer: Any = Reply(token=event.token, message=Message(Event.EXPINFO, (int(status), info)))

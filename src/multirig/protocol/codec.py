@@ -7,7 +7,7 @@ import enum
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -66,30 +66,44 @@ def _key(key: Any, where: str) -> str:
     raise LocalProtocolError(f"{where} has a key of type {type(key).__name__}; keys are text")
 
 
-def encode_array(message: Message) -> bytes:
-    """Return a message as wire 1.0 writes it: Python's default separators, as every peer compares bytes."""
+def encode_array(message: Message, *, compact: bool = False) -> bytes:
+    """Return a message as wire 1.0 writes it: Python's default separators, or none as MATLAB's peers."""
+    return _write(message, _dump_compact if compact else _dump).encode()
+
+
+_load = json.JSONDecoder().decode
+_dump = json.JSONEncoder(allow_nan=False).encode
+_dump_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def encode_frame(frame: Mapping[str, Any], message: str | None = None) -> bytes:
+    """Return a frame of wire 2, one compact JSON object; ``message`` is the text of its last key, ``m``."""
+    text = _dump_compact(frame)
+    if message is not None:
+        text = f'{text[:-1]},"m":{message}}}'
+    return text.encode()
+
+
+def encode_text(message: Message) -> str:
+    """Return a message as wire 2 carries it inside a frame."""
+    return _write(message, _dump_compact)
+
+
+def _write(message: Message, dump: Callable[[Any], str]) -> str:
     array = message.to_array()
     try:
-        return json.dumps(array, allow_nan=False).encode()
-    except (TypeError, ValueError):
-        return json.dumps(plain(array)).encode()
-
-
-def encode_frame(frame: Mapping[str, Any]) -> bytes:
-    """Return a frame of wire 2: one compact JSON object."""
-    try:
-        return _dump_compact(frame).encode()
-    except (TypeError, ValueError):
-        return _dump_compact(plain(frame)).encode()
-
-
-_dump_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+        try:
+            return dump(array)
+        except (TypeError, ValueError):
+            return dump(plain(array))
+    except RecursionError:
+        raise LocalProtocolError(f"{message} is nested too deeply, or holds itself") from None
 
 
 def decode(data: bytes) -> Any:
     """Return what the bytes hold; RemoteProtocolError if they are not JSON in UTF-8."""
     try:
-        return json.loads(data.decode())
+        return _load(data.decode())
     except (ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"not JSON in UTF-8 ({type(error).__name__})") from None
 
@@ -166,8 +180,8 @@ class StreamCutter:
             start = position = len(buffer)
         del buffer[:start]
         self._scanned = position - start
-        if len(buffer) > self.limit:
-            size = len(buffer)
+        size = max(map(len, (buffer, *whole)))
+        if size > self.limit:
             self._buffer.clear()
             self._scanned = self._depth = 0
             self._in_string = False

@@ -6,11 +6,14 @@ network it is patient: it retransmits, it keeps apart what crosses, and it never
 Wire 1.0 has no numbers, so three questions are answered by rules; each is a row of the table of faults:
 
 * *Echo or message?* We remember how many copies of a message we sent. That many may come back as echoes; one
-  more is the peer's own message if we wait for such a reply, else a copy of an echo, and dropped.
+  more is the peer's own message if we wait for such a reply, else a copy of an echo, and dropped. As soon as
+  we know whether the peer writes a space after a comma, we write the other way: its words then never look
+  like ours. What still does look like ours is a copy if another reply comes soon, else the reply.
 * *Copy or new request?* A copy that arrives before the conversation about the first has ended is echoed and
-  not handled. Afterwards the same bytes are a new request; commands are idempotent.
-* *Whose reply?* A reply belongs to the oldest request of its event, even one whose time is up, unless the
-  experiment references in them say otherwise.
+  not handled. Once the peer has echoed our reply the same bytes are a new request; where there was no reply
+  to echo, they are one as soon as something else came in between. Commands are idempotent.
+* *Whose reply?* A reply belongs to the oldest request of its event that the peer has echoed, even one whose
+  time is up, unless the experiment references in them say otherwise.
 """
 
 from __future__ import annotations
@@ -42,35 +45,60 @@ RETRY_AFTER = (SECOND * 4 // 10, SECOND * 8 // 10, SECOND * 16 // 10, SECOND * 1
 LASTING_EVERY = 2 * SECOND
 """Between the copies of a stop that a deaf peer shall get when it is back."""
 ECHO_WINDOW = SECOND
-"""An echo is immediate; what comes later than this after the last copy is the peer's own message."""
+"""Echoes of several copies come together; what comes later than this after one is the peer's own message."""
+PROMPT = SECOND // 20
+"""An echo this soon after a copy is that copy's, and the last: what was sent before it must be lost."""
 DUPLICATE_WINDOW = 5 * SECOND
 """A copy of a request that is still unanswered after this long is somebody asking again."""
 EXPIRED_KEPT = 60 * SECOND
 """How long a request whose time is up still claims its late reply."""
 ECHO_AGAIN_AFTER = SECOND // 10
-"""A second echo at once, further ones only this far apart: an echo of our echo must die out."""
+"""A copy sooner than this is the network's, or an echo of our echo: it gets none. Later it is sent by a peer
+that has missed our echo."""
 MAX_ECHOES = 8
 """Echoes of one message, at most."""
+STREAM_PAUSE = SECOND // 20
+"""Between two messages on a stream: iblutil takes whatever one read brings for a single message."""
+REPLY_PAUSE = SECOND // 20
+"""The next message waits so long for a quick reply to the last one: iblutil closes for good if anything but
+the echo of its reply comes first."""
+MIRROR_PAUSE = SECOND * 3 // 10
+"""How soon another reply must come; a peer that only sends the request back waits a second for our echo."""
 MAX_REMEMBERED = 64
 """Conversations that are remembered for one peer; a flood must not fill the memory."""
-_MIRRORED = frozenset(
-    {Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPCLEANUP, Event.EXPINTERRUPT},
-)
-"""Commands that a peer may answer with the very bytes of the request."""
+_ALIKE = frozenset({Event.EXPSTATUS, Event.ALYX})
+"""Events whose question and answer may be the same bytes. Our answer has spaces where the peer's question has
+none, as MATLAB writes, and none where it has: nobody can then take one for the echo of the other."""
+
+_EVENTS = tuple(event for event in Event if event is not Event.ERROR)
 
 
 @dataclass(slots=True)
 class _Incoming:
-    """A message of the peer, until the conversation about it has ended."""
+    """A message of the peer, for as long as its copies may come."""
 
-    message: Message
     number: int
-    at: int
+    """Of the request; 0 when the conversation about it is over, and for a reply."""
+    until: int
+    """Before this the same bytes are a copy."""
+    failure: bytes | None = None
+    """What the peer was told instead of a reply: it may have been lost with the echo."""
     echoes: int = 0
     echoed_at: int = 0
 
 
 @dataclass(slots=True)
+class _Sent:
+    """The copies of one message of ours: so many echoes may come back."""
+
+    event: Event
+    due: int = 0
+    last_at: int = 0
+    until: int = 0
+    """After this the same bytes are no echo."""
+
+
+@dataclass(slots=True, eq=False)
 class _Outgoing:
     """A message of ours, until its outcome is known."""
 
@@ -84,8 +112,6 @@ class _Outgoing:
     answers: bytes | None = None
     """The request that this one answers."""
     copies: int = 0
-    heard: int = 0
-    last_at: int = 0
     retry_at: int | None = None
     confirmed: bool = False
     expired: bool = False
@@ -101,7 +127,8 @@ class EchoLink:
     address : Address
         The peer's; only passed on.
     reliable : bool
-        Whether the transport delivers by itself (TCP): then nothing is sent twice.
+        Whether the transport delivers by itself (TCP): then nothing is sent twice, and messages keep a
+        distance.
     """
 
     def __init__(self, address: Address, *, reliable: bool = False) -> None:
@@ -114,11 +141,18 @@ class EchoLink:
         self._queue: deque[_Outgoing] = deque()
         self._current: _Outgoing | None = None
         self._waiting: list[_Outgoing] = []
-        self._echoed: deque[_Outgoing] = deque(maxlen=MAX_REMEMBERED)
+        self._sent: dict[bytes, _Sent] = {}
         self._incoming: dict[bytes, _Incoming] = {}
-        self._replies_seen: dict[bytes, _Incoming] = {}
+        self._peer_writes_spaces: bool | None = None
+        """As iblutil does, and MATLAB does not."""
+        self._mirrored: set[Event] = set()
+        """What the peer has answered by sending the request back."""
+        self._unclear: dict[Event, tuple[int, bytes]] = {}
+        """A copy of the echo or a reply, and when it counts as the reply."""
         self._numbers = 0
         self._out: list[bytes] = []
+        self._pause_until: int | None = None
+        self._reply_until: int | None = None
         self._events: deque[object] = deque()
 
     # -- what we say ------------------------------------------------------------------------------------
@@ -131,7 +165,7 @@ class EchoLink:
         LocalProtocolError
             The message cannot be encoded or is too long for the transport; nothing was sent.
         """
-        data = codec.encode_array(action.message)
+        data = codec.encode_array(action.message, compact=bool(self._peer_writes_spaces))
         codec.check_size(len(data), stream=self.reliable, what=action.message)
         outgoing = _Outgoing(
             data,
@@ -144,12 +178,18 @@ class EchoLink:
         )
         if action.overtakes:
             self.withdraw()
-        self._queue.append(outgoing)
+            self._queue.appendleft(outgoing)
+        else:
+            self._queue.append(outgoing)
+        if self._current is not None and self._current.expired:
+            # what was given up but lasts holds up the new: does the peer hear it now?
+            self._current.retry_at = now
 
     def reply(self, token: Token, message: Message, now: int) -> None:
         """Answer a request, once; the answer is repeated until the peer has echoed it."""
         request = self._request(token)
-        data = codec.encode_array(message)
+        spaced = request is None or b", " in request
+        data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
         limit_at = now + sum(RETRY_AFTER)
         self._queue.append(
@@ -158,19 +198,19 @@ class EchoLink:
 
     def fail(self, token: Token, message: Message) -> None:
         """Answer that the request could not be done; such a message is never echoed."""
-        request = self._request(token)
-        if request is not None:
-            del self._incoming[request]
-        self._out.append(codec.encode_array(message))
+        failure = _encode_error(message)
+        self._end(self._request(token), failure)
+        self._out.append(failure)
 
     def settle(self, token: Token) -> None:
         """End the conversation about a message that wants no answer."""
-        request = self._request(token)
-        if request is not None:
-            del self._incoming[request]
+        self._end(self._request(token))
 
     def unreachable(self, reason: str, now: int) -> None:
         """Take the network's word that nothing listens there: everything outstanding ends now."""
+        self._out.clear()
+        self._sent.clear()  # and nothing can come back
+        self._unclear.clear()
         unsent = [*([self._current] if self._current else []), *self._queue]
         for outgoing in [*unsent, *self._waiting]:
             if not outgoing.expired:
@@ -195,10 +235,12 @@ class EchoLink:
         except RemoteProtocolError as error:
             self._ignore(str(error))
             return
+        if b"," in data:
+            self._peer_writes_spaces = _has_spaces(data)
         try:
             message = Message.parse(array)
         except RemoteProtocolError as error:
-            self._out.append(codec.encode_array(Message(Event.ERROR, (str(error), 0))))
+            self._out.append(_encode_error(Message(Event.ERROR, (str(error), 0))))
             self._ignore(str(error))
             return
         if message.event is Event.ERROR:
@@ -208,14 +250,26 @@ class EchoLink:
 
     def datagrams_to_send(self, now: int) -> list[bytes]:
         """Return what shall leave now, in order."""
-        if self._current is None and self._queue:
+        while self._current is None and self._queue and self._reply_until is None:
             self._transmit(self._queue.popleft(), now)
+        if self.reliable and self._out:
+            if self._pause_until is not None and now < self._pause_until:
+                return []
+            self._pause_until = now + STREAM_PAUSE
+            return [self._out.pop(0)]
         out, self._out = self._out, []
         return out
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
+        if self._current is None and not (self._queue or self._waiting or self._out):
+            return None
         times = [one.limit_at for one in self._queue if not one.expired]
+        if self._queue and self._reply_until is not None:
+            times.append(self._reply_until)
+        if self._out and self._pause_until is not None:
+            times.append(self._pause_until)
+        times += [at for at, _ in self._unclear.values()]
         times += [one.limit_at + EXPIRED_KEPT if one.expired else one.limit_at for one in self._waiting]
         if (current := self._current) is not None:
             if not current.expired:
@@ -226,6 +280,11 @@ class EchoLink:
 
     def handle_timer(self, now: int) -> None:
         """Retransmit what is due and give up what is late."""
+        if self._pause_until is not None and self._pause_until <= now:
+            self._pause_until = None
+        self._clear_up(now)
+        if self._reply_until is not None and self._reply_until <= now:
+            self._reply_until = None
         for outgoing in [one for one in self._queue if not one.expired and one.limit_at <= now]:
             self._expire(outgoing)
             if not outgoing.lasting:
@@ -250,116 +309,151 @@ class EchoLink:
     # -- echo or message? -------------------------------------------------------------------------------
 
     def _is_echo(self, data: bytes, now: int) -> bool:
-        current = self._current
-        if current is not None and _same(data, current.data):
-            current.heard += 1
-            self._confirm(current)
-            self._current = None
+        sent = self._find_sent(data)
+        if sent is None or now > sent.until:
+            return False
+        if sent.due == 0:
+            return not self._is_mirrored(data, sent.event, now)
+        sent.due = 0 if now - sent.last_at < PROMPT else sent.due - 1
+        sent.until = now + ECHO_WINDOW
+        unheard = [one for one in (self._current, *self._waiting) if one is not None and not one.confirmed]
+        outgoing = next((one for one in unheard if _same(data, one.data)), None)
+        if outgoing is None:
+            self.dropped_copies += 1
+        else:
+            self._confirm(outgoing)
+            self._reply_until = now + REPLY_PAUSE if outgoing.needs_reply else None
+        return True
+
+    def _is_mirrored(self, data: bytes, event: Event, now: int) -> bool:
+        """Whether bytes of ours that came once too often are the reply; False also while it is unclear."""
+        # An EXPINFO holds our own greeting: whoever sends it back has only echoed it.
+        awaited = event is not Event.EXPINFO and any(one.event is event for one in self._waiting)
+        looks_ours = self._peer_writes_spaces not in (None, _has_spaces(data))
+        if awaited and (not looks_ours or event in self._mirrored):
             return True
-        for outgoing in reversed(self._echoed):
-            if data != outgoing.data:
-                continue
-            outgoing.heard += 1
-            if now - outgoing.last_at > ECHO_WINDOW:
-                return False
-            answers = (
-                outgoing.heard > outgoing.copies
-                and outgoing.event in _MIRRORED
-                and any(one is outgoing for one in self._waiting)
-            )
-            if not answers:
-                self.dropped_copies += 1
-            return not answers
+        if awaited and event not in self._unclear and data in self._sent:
+            self._unclear[event] = (now + MIRROR_PAUSE, data)
+            self._reply_until = now + MIRROR_PAUSE
+        else:
+            self.dropped_copies += 1
         return False
 
+    def _clear_up(self, now: int) -> None:
+        """Take for the reply what has not turned out to be a copy of the echo."""
+        for event, (at, data) in list(self._unclear.items()):
+            if at <= now:
+                del self._unclear[event]
+                self._mirrored.add(event)
+                self._is_reply(data, Message.parse(codec.decode(data)), now)
+
+    def _find_sent(self, data: bytes) -> _Sent | None:
+        sent = self._sent.get(data)
+        if sent is None and len(data) >= codec.TIMELINE_LIMIT:
+            sent = next((one for ours, one in self._sent.items() if _same(data, ours)), None)
+        return sent
+
     def _confirm(self, outgoing: _Outgoing) -> None:
-        """Note that the peer has it; the caller takes it off the line."""
+        """Note that the peer has it."""
         outgoing.confirmed = True
-        outgoing.retry_at = None
-        self._echoed.append(outgoing)
-        if outgoing.answers is not None:
-            self._incoming.pop(outgoing.answers, None)
-        elif outgoing.needs_reply:
-            self._waiting.append(outgoing)
-            if not outgoing.expired:
-                self._events.append(Confirmed(address=self.address, key=outgoing.key))
-        elif not outgoing.expired:
-            self._report(
-                outgoing,
-                Replied(address=self.address, key=outgoing.key, message=Message(outgoing.event)),
-            )
+        if outgoing is self._current:
+            self._lay_by(outgoing)
+        if outgoing.expired:
+            return
+        if outgoing.needs_reply:
+            self._report(outgoing, Confirmed(address=self.address, key=outgoing.key))
+        else:
+            message = Message(outgoing.event)
+            self._report(outgoing, Replied(address=self.address, key=outgoing.key, message=message))
 
     # -- whose reply? -----------------------------------------------------------------------------------
 
     def _is_reply(self, data: bytes, message: Message, now: int) -> bool:
-        current = self._current
-        if (
-            current is not None
-            and current.needs_reply
-            and current.event is message.event
-            and not any(one.event is message.event for one in self._waiting)
-        ):  # the reply overtook its echo: it says as much
-            self._confirm(current)
-            self._current = None
-        candidates = [one for one in self._waiting if one.event is message.event]
+        candidates = [one for one in self._asked() if one.event is message.event]
         if not candidates:
             return message.event is Event.EXPINTERRUPT and self._is_refused_start(data, message, now)
-        self._echo_reply(data, message, now)
-        live = next((one for one in candidates if not one.expired), None)
-        chosen = candidates[0]
+        if (reference := _reference(message)) is not None:
+            candidates = [one for one in candidates if one.exp_ref == reference] or candidates
+        chosen = _oldest_heard(candidates)
+        live = next((one for one in candidates if one.confirmed and not one.expired), None)
         if chosen.expired and live is not None:
-            reference = _reference(message)
-            if reference is not None and reference == live.exp_ref != chosen.exp_ref:
-                chosen = live
-            elif live.confirmed:
-                live.spare_reply = message
-        self._waiting.remove(chosen)
+            live.spare_reply = message
+        self._echo_reply(data, now)
+        if not chosen.confirmed:
+            self._confirm(chosen)
+        self._take_off(chosen)
         self._report(chosen, Replied(address=self.address, key=chosen.key, message=message))
         return True
 
     def _is_refused_start(self, data: bytes, message: Message, now: int) -> bool:
         """ScanImage answers an EXPSTART that failed by EXPINTERRUPT."""
-        start = next((one for one in self._waiting if one.event is Event.EXPSTART and not one.expired), None)
-        if start is None:
+        starts = [one for one in self._asked() if one.event is Event.EXPSTART and not one.expired]
+        if not starts:
             return False
-        self._echo_reply(data, message, now)
-        self._waiting.remove(start)
+        self._echo_reply(data, now)
+        self._take_off(starts[0])
         reason = f"answered EXPSTART by EXPINTERRUPT {list(message.args) or ''}".rstrip()
-        self._report(start, Refused(address=self.address, key=start.key, reason=reason))
+        self._report(starts[0], Refused(address=self.address, key=starts[0].key, reason=reason))
         return True
 
-    def _echo_reply(self, data: bytes, message: Message, now: int) -> None:
-        while len(self._replies_seen) >= MAX_REMEMBERED:
-            del self._replies_seen[next(iter(self._replies_seen))]
-        self._replies_seen.pop(data, None)
-        self._replies_seen[data] = seen = _Incoming(message, 0, now)
-        self._echo(data, seen, now)
+    def _asked(self) -> list[_Outgoing]:
+        """Return what a reply may be to, the oldest first; a reply may overtake its echo."""
+        current = self._current
+        return [*self._waiting, current] if current is not None and current.needs_reply else self._waiting
+
+    def _take_off(self, outgoing: _Outgoing) -> None:
+        """Forget a message whose outcome is known."""
+        self._reply_until = None
+        if self._unclear.pop(outgoing.event, None) is not None:
+            self.dropped_copies += 1
+        if outgoing is self._current:
+            self._lay_by(outgoing)
+        if outgoing in self._waiting:
+            self._waiting.remove(outgoing)
+
+    def _echo_reply(self, data: bytes, now: int) -> None:
+        self._echo(data, self._remember(data, _Incoming(0, now + ECHO_WINDOW)), now)
 
     # -- copy or new request? ---------------------------------------------------------------------------
 
     def _receive_request(self, data: bytes, message: Message, now: int) -> None:
-        seen = self._incoming.get(data)
-        if seen is None and (reply := self._replies_seen.get(data)) and now - reply.at <= ECHO_WINDOW:
-            seen = reply
-        if seen is not None and now - seen.at <= DUPLICATE_WINDOW:
+        before = self._incoming.get(data)
+        if before is not None and now < before.until:
             self.dropped_copies += 1
-            self._echo(data, seen, now)
+            if self._echo(data, before, now) and before.failure is not None:
+                self._out.append(before.failure)
             return
+        for other in self._incoming.values():
+            if not other.number:  # over; and after something else it is no copy
+                other.until = now
+        token = self._hand_up(message)
+        seen = self._remember(data, _Incoming(token.number, now + DUPLICATE_WINDOW))
+        if before is not None and now - before.echoed_at < ECHO_AGAIN_AFTER:  # an echo of our echo, maybe
+            seen.echoes, seen.echoed_at = before.echoes, before.echoed_at
+        self._echo(data, seen, now)
+
+    def _hand_up(self, message: Message) -> Token:
+        self._numbers += 1
+        token = Token(self.address, 1, self._numbers)
+        self._events.append(Received(address=self.address, message=message, token=token))
+        return token
+
+    def _echo(self, data: bytes, seen: _Incoming, now: int) -> bool:
+        """Echo a message unless that was done too often; return whether it is done."""
+        soon = seen.echoes > 0 and now - seen.echoed_at < ECHO_AGAIN_AFTER
+        if soon or seen.echoes >= MAX_ECHOES:
+            return False
+        seen.echoes += 1
+        seen.echoed_at = now
+        self._out.append(data)
+        return True
+
+    def _remember(self, data: bytes, seen: _Incoming) -> _Incoming:
+        self._incoming.pop(data, None)
         while len(self._incoming) >= MAX_REMEMBERED:
             del self._incoming[next(iter(self._incoming))]
-        self._numbers += 1
-        self._incoming[data] = seen = _Incoming(message, self._numbers, now)
-        self._echo(data, seen, now)
-        self._events.append(
-            Received(address=self.address, message=message, token=Token(self.address, 1, self._numbers))
-        )
-
-    def _echo(self, data: bytes, seen: _Incoming, now: int) -> None:
-        soon = now - seen.echoed_at < ECHO_AGAIN_AFTER
-        if seen.echoes < (2 if soon else MAX_ECHOES):
-            seen.echoes += 1
-            seen.echoed_at = now
-            self._out.append(data)
+        self._incoming[data] = seen
+        return seen
 
     def _request(self, token: Token) -> bytes | None:
         for data, seen in self._incoming.items():
@@ -367,27 +461,27 @@ class EchoLink:
                 return data
         return None
 
+    def _end(self, request: bytes | None, failure: bytes | None = None) -> None:
+        """End the conversation about a request of the peer; its copies are known a while longer."""
+        if request is not None and (seen := self._incoming.get(request)) is not None:
+            seen.number = 0
+            seen.until = seen.echoed_at + ECHO_WINDOW
+            seen.failure = failure
+
     # -- errors -----------------------------------------------------------------------------------------
 
     def _receive_error(self, message: Message) -> None:
         text = str(message.args[0]) if message.args else "an error without a text"
         about = message.args[1] if len(message.args) > 1 else None
-        pending = [
-            *([self._current] if self._current else []),
-            *(one for one in self._waiting if not one.expired),
-        ]
+        pending = [*self._waiting, *([self._current] if self._current else [])]
         named = [one for one in pending if one.event == about or one.data.decode() == about]
-        # An event or text that we never sent is still about something: the peer has only this to talk of.
-        outgoing = next(iter(named or pending), None)
-        if outgoing is None:
-            self._ignore(f"reports an error in nothing that we asked: {text}")
+        if not named and about not in _EVENTS:  # about nothing that we know, so about what it heard last
+            named = [one for one in pending if not one.expired][-1:]
+        if not named:  # it tells of a failure by itself
+            self._hand_up(message)
             return
-        if outgoing is self._current:
-            outgoing.confirmed = True
-            self._echoed.append(outgoing)  # its echo may still come
-            self._current = None
-        else:
-            self._waiting.remove(outgoing)
+        outgoing = _oldest_heard(named)
+        self._take_off(outgoing)
         self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=text))
 
     def _ignore(self, reason: str) -> None:
@@ -409,29 +503,43 @@ class EchoLink:
                 self._lay_by(outgoing)
                 return
         outgoing.copies += 1
-        outgoing.last_at = now
+        self._note_sent(outgoing, now)
         self._out.append(outgoing.data)
 
     def _lay_by(self, outgoing: _Outgoing) -> None:
-        """Take a message off the line that was never echoed; a late echo or reply still finds it."""
+        """Take a message off the line; a late echo or its reply still finds it."""
         self._current = None
-        self._echoed.append(outgoing)
+        if outgoing.needs_reply:
+            self._waiting.append(outgoing)
         if outgoing.answers is not None:
             self._incoming.pop(outgoing.answers, None)
-        elif outgoing.needs_reply:
-            self._waiting.append(outgoing)
+
+    def _note_sent(self, outgoing: _Outgoing, now: int) -> None:
+        sent = self._sent.pop(outgoing.data, None)
+        if sent is None or now > sent.until:
+            sent = _Sent(outgoing.event)
+        while len(self._sent) >= MAX_REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+        self._sent[outgoing.data] = sent
+        sent.due += 1
+        sent.last_at = now
+        sent.until = now + EXPIRED_KEPT
 
     def withdraw(self) -> None:
         """Give up requests that are not confirmed: something overtakes them."""
-        for outgoing in self._queue:
-            if outgoing.answers is None:
-                reason = "withdrawn for an interrupt"
-                self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
-        self._queue = deque(one for one in self._queue if one.answers is not None)
-        if (current := self._current) is not None:
+        current = self._current
+        if current is not None and current.answers is None:
             current.lasting = False
             self._expire(current)
             self._lay_by(current)
+        for outgoing in self._queue:
+            if outgoing.answers is None and not outgoing.expired:
+                reason = "withdrawn for an interrupt"
+                self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
+        self._queue = deque(one for one in self._queue if one.answers is not None)
+        if self._current is not None:  # an answer, which can wait
+            self._queue.appendleft(self._current)
+            self._current = None
 
     def _expire(self, outgoing: _Outgoing) -> None:
         if outgoing.expired:
@@ -448,9 +556,27 @@ class EchoLink:
             self._events.append(event)
 
 
+def _has_spaces(data: bytes) -> bool:
+    """Whether a space follows the first comma."""
+    return data.partition(b",")[2][:1] == b" "
+
+
 def _same(data: bytes, sent: bytes) -> bool:
     """Whether the bytes are an echo of what was sent; Timeline returns only the first thousand bytes."""
     return data == sent or (codec.TIMELINE_LIMIT <= len(data) < len(sent) and sent.startswith(data))
+
+
+def _oldest_heard(candidates: list[_Outgoing]) -> _Outgoing:
+    """Return what a peer speaks of that works in order: what it has not echoed it has not heard."""
+    return next((one for one in candidates if one.confirmed), candidates[-1])
+
+
+def _encode_error(message: Message) -> bytes:
+    """Return an error with as much of its text as every foreign peer can read."""
+    text, *about = message.args
+    while len(data := codec.encode_array(Message(Event.ERROR, (text, *about)))) >= codec.TIMELINE_LIMIT:
+        text = text[: len(text) * 3 // 4]
+    return data
 
 
 def _reference(message: Message) -> ExpRef | None:

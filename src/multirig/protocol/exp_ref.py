@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from multirig.errors import LocalProtocolError
 
@@ -15,6 +16,8 @@ MAX_SEQUENCE = 999
 _REFERENCE = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{1,3})_(.+)", re.DOTALL)
 _SUBJECT = re.compile(r"[^\W_][\w.\-]*")
 """Letters, digits, underscores, dots and hyphens: what every file system and Alyx accept in a folder name."""
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that mean a device on Windows, with any extension."""
 
 
 def check_subject(subject: object) -> str:
@@ -23,9 +26,11 @@ def check_subject(subject: object) -> str:
         raise LocalProtocolError("the subject is missing: give the nickname of the animal")
     if not _SUBJECT.fullmatch(subject) or subject.endswith(".") or len(subject) > 64:
         raise LocalProtocolError(
-            f"subject {subject!r} cannot name a folder: use letters, digits, '_', '-' and '.', "
+            f"subject {subject!r:.80} cannot name a folder: use letters, digits, '_', '-' and '.', "
             "beginning with a letter or digit, at most 64"
         )
+    if _WINDOWS_DEVICE.fullmatch(subject):
+        raise LocalProtocolError(f"subject {subject!r} cannot name a folder: it is a device on Windows")
     return subject
 
 
@@ -63,18 +68,19 @@ class ExpRef:
         if isinstance(value, ExpRef):
             return value
         try:
-            if isinstance(value, str) and (match := _REFERENCE.fullmatch(value.strip())):
-                return cls(datetime.date.fromisoformat(match[1]), int(match[2]), match[3])
+            if isinstance(value, str):
+                return _parse_text(value)
             if isinstance(value, Mapping):
                 day = value["date"]
                 if isinstance(day, datetime.datetime):
                     day = day.date()
                 if not isinstance(day, datetime.date):
                     day = datetime.date.fromisoformat(str(day)[:10])
-                return cls(day, int(value["sequence"]), str(value["subject"]))
+                # by its text, since True and 2.5 are no sequences
+                return cls(day, int(str(value["sequence"])), value["subject"])
         except (KeyError, TypeError, ValueError) as error:
-            raise LocalProtocolError(f"{value!r} is not an experiment reference: {error}") from None
-        raise LocalProtocolError(f"{value!r} is not an experiment reference (yyyy-mm-dd_n_subject)")
+            raise LocalProtocolError(f"{value!r:.80} is not an experiment reference: {error}") from None
+        raise LocalProtocolError(f"{value!r:.80} is not an experiment reference (yyyy-mm-dd_n_subject)")
 
     def __str__(self) -> str:
         return f"{self.date.isoformat()}_{self.sequence}_{self.subject}"
@@ -82,3 +88,12 @@ class ExpRef:
     def folder_parts(self) -> tuple[str, str, str]:
         """Subject, date and zero-padded sequence, as IBL's folders are named."""
         return self.subject, self.date.isoformat(), f"{self.sequence:03d}"
+
+
+@lru_cache(maxsize=64)
+def _parse_text(text: str) -> ExpRef:
+    """Read the text form; every message of a session names the same few references."""
+    match = _REFERENCE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("it is not yyyy-mm-dd_n_subject")
+    return ExpRef(datetime.date.fromisoformat(match[1]), int(match[2]), match[3])

@@ -8,7 +8,7 @@ A frame is one JSON object::
 
     {"multirig": 2,            the version of the wire
      "boot": "9f…", "to": "41…",   who speaks, and to which incarnation of the other side
-     "n": 7, "low": 6,         number of this message; the lowest that is still open on this side
+     "n": 7, "low": 6,         number of this message; requests below the other one will not come any more
      "re": 12,                 the request of the other side that this message answers
      "m": [2, "2024-05-06_2_x"],   the message, as on wire 1.0
      "ack": [12, 13],          what has arrived here
@@ -46,8 +46,12 @@ VERSION = 2
 """Of the wire; a peer with another one is told so."""
 FIRST_RETRY = SECOND * 15 // 100
 """A lab's network answers in a millisecond; a PC that stalls this long merely gets a copy."""
+EARLY_RETRY = SECOND // 2
+"""The pauses double up to this: with a third of all datagrams lost, hardly a request goes unheard."""
+CONFIRM_LIMIT = 8 * SECOND
+"""A peer that has not even confirmed a request by then does not hear us."""
 LAST_RETRY = 2 * SECOND
-"""The pauses double up to this."""
+"""Between the copies of a stop that a deaf peer shall get when it is back."""
 RECEIPT_DELAY = SECOND // 40
 """A reply's receipt waits this long for a message to travel with; well below FIRST_RETRY."""
 EXPIRED_KEPT = 60 * SECOND
@@ -62,9 +66,13 @@ class _Outgoing:
 
     number: int
     message: Message
+    text: str
+    """The message as it goes on the wire."""
     key: Hashable | None
     answers: int | None
     limit_at: int
+    """When its time is up: soon while the peer has not confirmed it, then as late as the reply may come."""
+    reply_by: int
     needs_reply: bool
     lasting: bool
     retry_at: int = 0
@@ -95,6 +103,8 @@ class Link:
         """The peer's clock, as seen from ours."""
         self.dropped_copies = 0
         """Messages that had been handled already."""
+        self.ignored = 0
+        """Frames that were none."""
         self._next = 1
         self._open: dict[int, _Outgoing] = {}
         self._unsent: list[_Outgoing] = []
@@ -102,6 +112,7 @@ class Link:
         self._low = 1
         self._receipts: list[int] = []
         self._receipt_at: int | None = None
+        self._receipt_due = False
         self._heard: tuple[int, int] | None = None
         self._events: deque[object] = deque()
 
@@ -109,27 +120,31 @@ class Link:
 
     def send(self, action: Send, now: int) -> None:
         """Queue a request; its outcome comes as an event under its key."""
-        self._check(action.message)
+        text = self._encode(action.message)
         if action.overtakes:
             self._withdraw()
         self._queue(
             action.message,
+            text,
             action.key,
             None,
             now + action.limit,
+            now,
             needs_reply=action.needs_reply,
             lasting=action.lasting,
         )
 
     def reply(self, token: Token, message: Message, now: int) -> None:
         """Answer a request; an error ``[0, text, event]`` is an answer too."""
-        self._check(message)
+        text = self._encode(message)
         if token.peer == self.peer:
-            self._queue(message, None, token.number, now + EXPIRED_KEPT, needs_reply=False, lasting=False)
+            self._queue(
+                message, text, None, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
+            )
 
     def unreachable(self, reason: str, now: int) -> None:
-        """Take the network's word that nothing listens there: everything outstanding ends now."""
-        for outgoing in list(self._open.values()):
+        """Take the network's word that nothing listens there: every request ends now; answers wait."""
+        for outgoing in [one for one in self._open.values() if one.answers is None]:
             if not outgoing.expired:
                 outgoing.expired = True
                 self._report(outgoing, Unreached(address=self.address, key=outgoing.key, reason=reason))
@@ -137,7 +152,7 @@ class Link:
                 outgoing.retry_at = now + LAST_RETRY
             else:
                 del self._open[outgoing.number]
-        self._unsent.clear()
+        self._unsent = [one for one in self._unsent if one.answers is not None]
 
     def lost(self, reason: str) -> None:
         """End the conversation: the peer has forgotten it."""
@@ -148,6 +163,7 @@ class Link:
         self._unsent.clear()
         self._receipts.clear()
         self._receipt_at = None
+        self._receipt_due = False
 
     # -- the five verbs ---------------------------------------------------------------------------------
 
@@ -156,7 +172,7 @@ class Link:
         try:
             number, low, answers, array, acks, stamps = _read(frame)
         except RemoteProtocolError as error:
-            self._events.append(Ignored(address=self.address, reason=str(error), first=True))
+            self._ignore(str(error))
             return
         if stamps:
             if len(stamps) == 3:
@@ -169,46 +185,23 @@ class Link:
         if low > self._low:
             self._low = low
             self._handled = {one for one in self._handled if one >= low}
+        if answers is None and number >= self._low + MAX_OPEN:
+            self._ignore("too many open messages")
+            return
         self._receipts.append(number)
         if answers is None:
-            self._receipt_at = now
-        elif self._receipt_at is None:
-            self._receipt_at = now + RECEIPT_DELAY
-        if number < self._low or number in self._handled:
-            self.dropped_copies += 1
-            self._receipt_at = now
-            return
-        if number >= self._low + MAX_OPEN:
-            self._receipts.pop()
-            self._events.append(Ignored(address=self.address, reason="too many open messages", first=True))
-            return
-        self._handled.add(number)
-        try:
-            message = Message.parse(array)
-        except RemoteProtocolError as error:
-            self._queue(
-                Message(Event.ERROR, (str(error), 0)),
-                None,
-                number,
-                now + EXPIRED_KEPT,
-                needs_reply=False,
-                lasting=False,
-            )
-            return
-        if answers is None:
-            token = Token(self.address, 2, number, self.peer)
-            self._events.append(Received(address=self.address, message=message, token=token))
+            self._receive_request(number, array, now)
         else:
-            self._receive_answer(answers, message)
+            self._receive_answer(answers, array, now)
 
     def datagrams_to_send(self, now: int) -> list[bytes]:
         """Return what shall leave now, in order."""
         out = []
         for outgoing in self._unsent:
-            if outgoing.number in self._open:
+            if outgoing.number in self._open and not outgoing.confirmed:
                 out.append(self._transmit(outgoing, now))
         self._unsent.clear()
-        if self._receipt_at is not None and self._receipt_at <= now:
+        if self._receipt_due:
             out.append(self._frame(None, now))
         return out
 
@@ -225,6 +218,9 @@ class Link:
 
     def handle_timer(self, now: int) -> None:
         """Retransmit what is due and give up what is late."""
+        if self._receipt_at is not None and self._receipt_at <= now:
+            self._receipt_at = None
+            self._receipt_due = True
         for outgoing in list(self._open.values()):
             if not outgoing.expired and outgoing.limit_at <= now:
                 outgoing.expired = True
@@ -241,6 +237,7 @@ class Link:
                     continue
                 outgoing.limit_at = now  # a lasting message lasts as long as the node
             if not outgoing.confirmed and outgoing.retry_at and outgoing.retry_at <= now:
+                outgoing.retry_at = 0
                 self._unsent.append(outgoing)
 
     def next_event(self) -> object | None:
@@ -249,52 +246,57 @@ class Link:
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    def _check(self, message: Message) -> None:
-        size = len(codec.encode_array(message)) + _FRAME_ROOM
-        codec.check_size(size, stream=self.reliable, what=message)
+    def _encode(self, message: Message) -> str:
+        """Return a message as it goes on the wire; LocalProtocolError if it can't go."""
+        text = codec.encode_text(message)
+        codec.check_size(len(text) + _FRAME_ROOM, stream=self.reliable, what=message)
+        return text
 
     def _queue(
         self,
         message: Message,
+        text: str,
         key: Hashable | None,
         answers: int | None,
-        limit_at: int,
+        reply_by: int,
+        now: int,
         *,
         needs_reply: bool,
         lasting: bool,
     ) -> None:
-        outgoing = _Outgoing(self._next, message, key, answers, limit_at, needs_reply, lasting)
+        heard_by = reply_by if answers is not None else min(reply_by, now + CONFIRM_LIMIT)
+        outgoing = _Outgoing(
+            self._next, message, text, key, answers, heard_by, reply_by, needs_reply, lasting
+        )
         self._next += 1
         self._open[outgoing.number] = outgoing
         self._unsent.append(outgoing)
 
     def _transmit(self, outgoing: _Outgoing, now: int) -> bytes:
         outgoing.retry_at = now + (LAST_RETRY if self.reliable else outgoing.pause)
-        outgoing.pause = min(outgoing.pause * 2, LAST_RETRY)
+        outgoing.pause = min(outgoing.pause * 2, LAST_RETRY if outgoing.expired else EARLY_RETRY)
         return self._frame(outgoing, now)
 
     def _frame(self, outgoing: _Outgoing | None, now: int) -> bytes:
         frame: dict[str, Any] = {"multirig": VERSION, "boot": self.boot, "to": self.peer}
         if outgoing is not None:
             frame["n"] = outgoing.number
-            frame["low"] = next(iter(self._open))
+            frame["low"] = self._lowest_request()
             if outgoing.answers is not None:
                 frame["re"] = outgoing.answers
-            frame["m"] = outgoing.message.to_array()
         if self._receipts:
-            frame["ack"] = self._receipts
-        frame["t"] = [now] if self._heard is None else [now, *self._heard]
-        data = codec.encode_frame(frame)
-        if self._receipts:
-            self._receipts = []
+            frame["ack"], self._receipts = self._receipts, []
         self._receipt_at = None
-        return data
+        self._receipt_due = False
+        frame["t"] = [now] if self._heard is None else [now, *self._heard]
+        return codec.encode_frame(frame, outgoing.text if outgoing is not None else None)
 
     def _confirm(self, number: int) -> None:
         outgoing = self._open.get(number)
         if outgoing is None or outgoing.confirmed:
             return
         outgoing.confirmed = True
+        outgoing.limit_at = outgoing.reply_by
         if not outgoing.needs_reply:
             del self._open[number]
             if not outgoing.expired:
@@ -305,11 +307,38 @@ class Link:
         elif not outgoing.expired:
             self._report(outgoing, Confirmed(address=self.address, key=outgoing.key))
 
-    def _receive_answer(self, number: int, message: Message) -> None:
-        outgoing = self._open.pop(number, None)
-        if outgoing is None:
+    def _lowest_request(self) -> int:
+        """Return the lowest number that may still be sent; answers are known by their requests."""
+        unconfirmed = (one.number for one in self._open.values() if one.answers is None and not one.confirmed)
+        return next(unconfirmed, self._next)
+
+    def _receive_request(self, number: int, array: Any, now: int) -> None:
+        self._receipt_due = True
+        if number < self._low or number in self._handled:
             self.dropped_copies += 1
-        elif message.event is Event.ERROR:
+            return
+        self._handled.add(number)
+        token = Token(self.address, 2, number, self.peer)
+        try:
+            message = Message.parse(array)
+        except RemoteProtocolError as error:
+            self.reply(token, Message(Event.ERROR, (str(error), 0)), now)
+        else:
+            self._events.append(Received(address=self.address, message=message, token=token))
+
+    def _receive_answer(self, number: int, array: Any, now: int) -> None:
+        outgoing = self._open.pop(number, None)
+        if outgoing is None:  # a copy: its sender has missed the receipt
+            self.dropped_copies += 1
+            self._receipt_due = True
+            return
+        if self._receipt_at is None:
+            self._receipt_at = now + RECEIPT_DELAY
+        try:
+            message = Message.parse(array)
+        except RemoteProtocolError as error:
+            message = Message(Event.ERROR, (f"its answer is no message: {error}", 0))
+        if message.event is Event.ERROR:
             text = str(message.args[0]) if message.args else "an error without a text"
             self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=text))
         else:
@@ -323,6 +352,10 @@ class Link:
                 if not outgoing.expired:
                     reason = "withdrawn for an interrupt"
                     self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
+
+    def _ignore(self, reason: str) -> None:
+        self.ignored += 1
+        self._events.append(Ignored(address=self.address, reason=reason, first=self.ignored == 1))
 
     def _report(self, outgoing: _Outgoing, event: object) -> None:
         if outgoing.key is not None:
@@ -360,17 +393,30 @@ def boots(frame: dict[str, Any]) -> tuple[str, str]:
 def _read(frame: dict[str, Any]) -> tuple[int | None, int, int | None, Any, list[int], list[int]]:
     number, answers = frame.get("n"), frame.get("re")
     low = frame.get("low", number or 1)
-    acks, stamps = frame.get("ack", []), frame.get("t", [])
-    for what in (number, answers):
-        if what is not None and (type(what) is not int or what < 1):
-            raise RemoteProtocolError("a frame with a number that is none")
-    if type(low) is not int or (number is not None and not 1 <= low <= number):
-        raise RemoteProtocolError("a frame whose lowest open number is above its own")
-    if not isinstance(acks, list) or not all(type(one) is int for one in acks):
+    acks, stamps = frame.get("ack", _NONE), frame.get("t", _NONE)
+    if not (_is_number(number) and _is_number(answers)):
+        raise RemoteProtocolError("a frame with a number that is none")
+    if type(low) is not int or low < 1 or (number is not None and answers is None and low > number):
+        raise RemoteProtocolError("a frame whose lowest request is above its own number")
+    if not _are_integers(acks):
         raise RemoteProtocolError("a frame with receipts that are no numbers")
-    if not isinstance(stamps, list) or len(stamps) > 3 or not all(type(one) is int for one in stamps):
+    if not _are_integers(stamps) or len(stamps) > 3:
         raise RemoteProtocolError("a frame with time stamps that are no numbers")
     return number, low, answers, frame.get("m"), acks, stamps
+
+
+_NONE: list[int] = []
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (type(value) is int and value >= 1)
+
+
+def _are_integers(values: object) -> bool:
+    return isinstance(values, list) and {*map(type, values)} <= _INT
+
+
+_INT = {int}
 
 
 schema: dict[str, Any] = {
@@ -382,7 +428,7 @@ schema: dict[str, Any] = {
         "boot": {"type": "string", "minLength": 1, "description": "boot id of the sender"},
         "to": {"type": "string", "description": "boot id of the receiver"},
         "n": {"type": "integer", "minimum": 1, "description": "number of this message"},
-        "low": {"type": "integer", "minimum": 1, "description": "lowest number still open at the sender"},
+        "low": {"type": "integer", "minimum": 1, "description": "lower requests will not come"},
         "re": {"type": "integer", "minimum": 1, "description": "number of the request that this answers"},
         "m": {"type": "array", "minItems": 1, "description": "the message: [event, ...]"},
         "ack": {"type": "array", "items": {"type": "integer"}, "description": "numbers that have arrived"},

@@ -46,7 +46,7 @@ class Event(enum.IntEnum):
         else:
             event = None
         if event is None:
-            raise RemoteProtocolError(f"unknown event {value!r}; known: {', '.join(cls.__members__)}")
+            raise RemoteProtocolError(f"unknown event {value!r:.80}; known: {', '.join(cls.__members__)}")
         return event
 
 
@@ -68,7 +68,7 @@ class Status(enum.IntEnum):
             return cls[value.strip().upper()]
         if isinstance(value, int) and not isinstance(value, bool) and value in cls._value2member_map_:
             return cls(value)
-        raise RemoteProtocolError(f"unknown status {value!r}; known: {', '.join(cls.__members__)}")
+        raise RemoteProtocolError(f"unknown status {value!r:.80}; known: {', '.join(cls.__members__)}")
 
 
 @dataclass(frozen=True, slots=True)

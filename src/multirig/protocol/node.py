@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, link
 from multirig.protocol.clock import Offset
 from multirig.protocol.echo import EchoLink
@@ -31,7 +31,7 @@ from multirig.protocol.link import Link
 from multirig.protocol.messages import Event, Message
 
 MAX_PEERS = 4096
-"""Conversations at once; past it the one that was quiet longest is forgotten."""
+"""Conversations at once; past it the oldest idle one is forgotten, a foreign peer's before a multirig's."""
 GREETING = "multirig"
 """Key in an EXPINFO by which two multirigs know each other."""
 
@@ -50,6 +50,9 @@ class _Peer:
     address: Address
     echo: EchoLink
     link: Link | None = None
+    """Shared with the address where the same program was heard before."""
+    is_doubtful: bool = False
+    """The network says that nothing listens there: the next program may be another one."""
     armed: int | None = None
     ignored: int = 0
     out: list[bytes] = field(default_factory=list)
@@ -84,6 +87,7 @@ class Node:
         self.permits = permits
         self._peers: dict[Address, _Peer] = {}
         self._by_boot: dict[str, _Peer] = {}
+        self._dead: dict[str, None] = {}
         self._strangers: dict[str, int] = {}
         self._dirty: dict[_Peer, None] = {}
         self._timers: list[tuple[int, int, _Peer]] = []
@@ -115,7 +119,7 @@ class Node:
                 peer.out.clear()
             out += [(peer.address, data) for data in peer.echo.datagrams_to_send(now)]
             if peer.link is not None:
-                out += [(peer.address, data) for data in peer.link.datagrams_to_send(now)]
+                out += [(peer.link.address, data) for data in peer.link.datagrams_to_send(now)]
             self._arm(peer)
         self._dirty.clear()
         return out
@@ -153,8 +157,9 @@ class Node:
         if (peer := self._peers.get(address)) is None:
             return
         peer.echo.unreachable(reason, now)
-        if peer.link is not None:
+        if peer.link is not None and peer.link.address == address:
             peer.link.unreachable(reason, now)
+            peer.is_doubtful = True
         self._settle(peer, now)
 
     # -- what others may ask --------------------------------------------------------------------------------
@@ -173,11 +178,13 @@ class Node:
 
     def _open(self, address: Address) -> _Peer:
         if len(self._peers) >= MAX_PEERS:
-            idle = (one.address for one in self._peers.values() if one.armed is None)
-            self._forget(next(idle, next(iter(self._peers))))
+            self._forget(min(self._peers, key=lambda one: self._worth(self._peers[one])))
         peer = _Peer(address, EchoLink(address, reliable=address.scheme == "tcp"))
         self._peers[address] = peer
         return peer
+
+    def _worth(self, peer: _Peer) -> tuple[bool, bool]:
+        return peer.armed is not None or peer in self._dirty, peer.link is not None
 
     def _forget(self, address: Address) -> None:
         peer = self._peers.pop(address, None)
@@ -203,76 +210,81 @@ class Node:
                 raise RemoteProtocolError("not a JSON object")
             boot, to = link.boots(frame)
         except ProtocolError as error:
+            if isinstance(error, VersionMismatch):
+                self._introduce(peer, frame)
             peer.ignored += 1
             self._effects.append(Ignored(address=peer.address, reason=str(error), first=peer.ignored == 1))
             return
         if boot == self.boot:
             return  # our own frame, sent back by an echoing peer
-        known = self._by_boot.get(boot)
-        if known is not None and known is not peer:
-            self._move(known, peer)
-        elif peer.link is None or peer.link.peer != boot:
-            if peer.link is None and to == self.boot:
-                self._upgrade(peer, boot, "")
-            elif peer.link is not None:
-                self._reboot(peer, boot, now)
+        if to == self.boot or peer.link is not None:
+            self._meet(peer, boot, "", now)
         if to != self.boot:
-            if frame.get("n") is not None:  # it speaks to a program that has died here: say who we are
-                peer.out.append(link.boot_frame(self.boot, boot))
-                self._dirty[peer] = None
-            return
-        if peer.link is not None:
+            self._introduce(peer, frame)
+        elif peer.link is not None and peer.link.peer == boot:
             peer.link.receive_frame(frame, now)
-        self._settle(peer, now)
-
-    def _move(self, known: _Peer, peer: _Peer) -> None:
-        """The same program is heard from another address: the conversation goes on there."""
-        peer.link, known.link = known.link, None
-        if peer.link is not None:
-            peer.link.address = peer.address
-            peer.link.reliable = peer.address.scheme == "tcp"
-            self._by_boot[peer.link.peer] = peer
-
-    def _upgrade(self, peer: _Peer, boot: str, name: str) -> None:
-        peer.link = Link(peer.address, boot=self.boot, peer=boot, reliable=peer.address.scheme == "tcp")
-        self._by_boot[boot] = peer
-        self._effects.append(Upgraded(address=peer.address, boot=boot, name=name))
-
-    def _reboot(self, peer: _Peer, boot: str, now: int) -> None:
-        old = peer.link
-        if old is not None:
-            old.lost("the program on that PC was restarted and has forgotten the request")
             self._settle(peer, now)
-            self._by_boot.pop(old.peer, None)
-        self._upgrade(peer, boot, "")
-        rebooted = Rebooted(address=peer.address, boot=boot)
-        self._effects.append(rebooted)
-        self.handle(rebooted, now)
+
+    def _introduce(self, peer: _Peer, frame: dict[str, Any]) -> None:
+        """Say who we are to a peer that speaks to a program that has died here, or in another version."""
+        if frame.get("n") is not None:
+            peer.out.append(link.boot_frame(self.boot, str(frame.get("boot"))))
+            self._dirty[peer] = None
+
+    def _meet(self, peer: _Peer, boot: str, name: str, now: int) -> None:
+        """Note which program speaks at an address: the same as before, one that has moved, or a new one."""
+        if boot in self._dead:
+            return
+        peer.is_doubtful = False
+        known, old = self._by_boot.get(boot), peer.link
+        if known is peer:
+            return
+        if known is not None and known.link is not None:
+            self._adopt(peer, known.link, now)
+            return
+        reliable = peer.address.scheme == "tcp"
+        self._adopt(peer, Link(peer.address, boot=self.boot, peer=boot, reliable=reliable), now)
+        self._effects.append(Upgraded(address=peer.address, boot=boot, name=name))
+        if old is not None:
+            rebooted = Rebooted(address=peer.address, boot=boot)
+            self._effects.append(rebooted)
+            self.handle(rebooted, now)
+
+    def _adopt(self, peer: _Peer, new: Link, now: int) -> None:
+        """Speak to another program at an address; the one that was there is dead, unless it has moved."""
+        old, peer.link = peer.link, new
+        new.address = peer.address
+        new.reliable = peer.address.scheme == "tcp"
+        self._by_boot[new.peer] = peer
+        if old is None or old is new or self._by_boot.get(old.peer) is not peer:
+            return
+        del self._by_boot[old.peer]
+        while len(self._dead) >= MAX_PEERS:
+            del self._dead[next(iter(self._dead))]
+        self._dead[old.peer] = None
+        old.lost("the program on that PC was restarted and has forgotten the request")
+        while (event := old.next_event()) is not None:
+            self.handle(event, now)
 
     def _settle(self, peer: _Peer, now: int) -> None:
         """Hand up what a peer's links have to say until they are quiet."""
         touched: dict[_Peer, None] = {peer: None}
         while touched:
-            one = next(iter(touched))
-            del touched[one]
-            self._dirty[one] = None
-            while (event := self._next_link_event(one)) is not None:
-                match event:
-                    case Ignored():
+            batch, touched = touched, {}
+            for one in batch:  # in the order of the actions: who is told first is told first
+                self._dirty[one] = None
+                while (event := self._next_link_event(one)) is not None:
+                    if isinstance(event, Ignored):
                         self._effects.append(event)
                         continue
-                    case (
-                        Received(message=Message(event=Event.EXPINFO) as message)
-                        | Replied(message=Message(event=Event.EXPINFO) as message)
-                    ):
-                        self._note_greeting(one, message, now)
-                self._act(self.machine.handle(event, now), now, touched)
+                    if isinstance(event, Received | Replied) and event.message.event is Event.EXPINFO:
+                        self._note_greeting(one, event.message, now)
+                    self._act(self.machine.handle(event, now), now, touched)
 
     def _next_link_event(self, peer: _Peer) -> Any:
-        event = peer.echo.next_event()
-        if event is None and peer.link is not None:
-            event = peer.link.next_event()
-        return event
+        if peer.link is not None and (event := peer.link.next_event()) is not None:
+            return event
+        return peer.echo.next_event()
 
     def _note_greeting(self, peer: _Peer, message: Message, now: int) -> None:
         """See whether an EXPINFO says that the peer is a multirig."""
@@ -281,12 +293,8 @@ class Node:
         if not isinstance(about, dict) or about.get("wire") != link.VERSION:
             return
         boot = about.get("boot")
-        if not isinstance(boot, str) or not boot or boot == self.boot:
-            return  # our own greeting, sent back by an echoing peer
-        if peer.link is None:
-            self._upgrade(peer, boot, str(about.get("name", "")))
-        elif peer.link.peer != boot:
-            self._reboot(peer, boot, now)
+        if isinstance(boot, str) and boot and boot != self.boot:  # else an echoing peer sent our own back
+            self._meet(peer, boot, str(about.get("name", "")), now)
 
     def _greet(self, message: Message) -> Message:
         padded = [*message.args, *(0, None)[len(message.args) :]]
@@ -314,13 +322,14 @@ class Node:
                     self._effects.append(action)
 
     def _send(self, peer: _Peer, action: Send, now: int, touched: dict[_Peer, None]) -> None:
+        greets = action.message.event is Event.EXPINFO and (peer.link is None or peer.is_doubtful)
         try:
-            if peer.link is not None:
+            if peer.link is not None and not greets:
                 if action.overtakes:
                     peer.echo.withdraw()
                 peer.link.send(action, now)
             else:
-                if action.message.event is Event.EXPINFO:
+                if greets:
                     action = replace(action, message=self._greet(action.message))
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
@@ -352,11 +361,11 @@ class Node:
             self._answer(peer, Fail(token=token, message=failure), now)
 
     def _arm(self, peer: _Peer) -> None:
+        """Make sure that the peer is looked at in time; too early does no harm."""
         at = peer.echo.get_timer()
         if peer.link is not None and (other := peer.link.get_timer()) is not None:
             at = other if at is None else min(at, other)
-        if at != peer.armed:
+        if at is not None and (peer.armed is None or at < peer.armed):
             peer.armed = at
-            if at is not None:
-                self._ticks += 1
-                heapq.heappush(self._timers, (at, self._ticks, peer))
+            self._ticks += 1
+            heapq.heappush(self._timers, (at, self._ticks, peer))

@@ -20,7 +20,7 @@ and name it in the entry point group ``multirig.adapters``.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,16 +86,18 @@ class Adapter(ABC):
     session: Session = field(init=False, repr=False, compare=False)
     """Set by the rig before `initialise`."""
 
-    async def initialise(self) -> None:
+    async def initialise(self) -> None:  # noqa: B027  many devices have nothing to open
         """Open the program or device and check that it could record now; raise AdapterError if not."""
 
+    @abstractmethod
     async def start(self) -> None:
         """Begin to record; return when recording has really begun."""
 
+    @abstractmethod
     async def stop(self) -> None:
         """End the recording and close its files; also called after a failure or in the middle of a start."""
 
-    async def cleanup(self) -> None:
+    async def cleanup(self) -> None:  # noqa: B027  many devices have nothing to let go of
         """Let go of the program or device; the rig is then ready for another session."""
 
     async def watch(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import TypeAdapter, ValidationError
@@ -72,6 +73,8 @@ def _load(entry: EntryPoint, source: str) -> type[Adapter]:
         raise ConfigError(
             f"{where} needs {error.name}, which is not installed: {_remedy(entry, error)}"
         ) from error
+    except ConfigError as error:  # the adapter says itself what it lacks
+        raise ConfigError(f"{where}: {error}") from error
     except Exception as error:
         # Foreign code, or a driver that is missing, may raise anything here.
         text = " ".join(str(error).split()) or "no reason given"
@@ -83,6 +86,9 @@ def _load(entry: EntryPoint, source: str) -> type[Adapter]:
         raise ConfigError(
             f"{where} ({entry.value}) is not a subclass of Adapter: correct the package's entry point"
         )
+    if inspect.isabstract(loaded):
+        lacks = " and ".join(sorted(loaded.__abstractmethods__))
+        raise ConfigError(f"{where} ({entry.value}) lacks {lacks}: write these hooks")
     return loaded
 
 

@@ -145,6 +145,8 @@ class RigService:
         except ConfigError as error:
             await self.runtime.close()
             raise ConfigError(f"rig {self.config.name}: {error}") from None
+        with contextlib.suppress(OSError):
+            self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
         self._spawn(self._measure())
         log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
 
@@ -359,13 +361,8 @@ class RigService:
     async def _prepare(self, exp_ref: ExpRef) -> None:
         folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
         collection = folder / self.adapter.collection
-        try:
-            await asyncio.to_thread(collection.mkdir, parents=True, exist_ok=True)
-        except OSError as error:
-            raise AdapterError(
-                f"cannot make {collection}: {error.strerror or error}; check data_folder and the disk"
-            ) from None
         self._recorded = False
+        self._offset = 0  # another conductor's clock
         self._health = Health()
         self._health_failed = False
         self._session = Session(
@@ -375,6 +372,17 @@ class RigService:
             to_session_time=self._to_session_time,
         )
         self.adapter.session = self._session
+        making = asyncio.ensure_future(asyncio.to_thread(collection.mkdir, parents=True, exist_ok=True))
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:  # a folder that comes late would keep its number used
+            await asyncio.wait([making], timeout=CANCEL_LIMIT)
+            raise
+        except OSError as error:
+            self._session = None  # the device has not been touched
+            raise AdapterError(
+                f"cannot make {collection}: {error.strerror or error}; check data_folder and the disk"
+            ) from None
 
     def _release_folder(self) -> None:
         """Give the number back if nothing was recorded under it."""

@@ -8,7 +8,7 @@ import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from multirig.errors import ConfigError, RigUnreachable
 from multirig.protocol.events import Address
@@ -50,8 +50,19 @@ class Transport(ABC):
         """Stop listening and end all conversations."""
 
 
-async def resolve(host: str, port: int, kind: socket.SocketKind) -> list[tuple[str, int, int]]:
-    """Return (IP address, port, address family) of a name, without blocking the event loop.
+class Place(NamedTuple):
+    """Where a name leads, in the words of the socket module."""
+
+    family: socket.AddressFamily
+    sockaddr: tuple[Any, ...]
+    """Begins with IP address and port; IPv6 goes on with the network interface."""
+
+
+async def resolve(host: str, port: int, kind: socket.SocketKind) -> list[Place]:
+    """Return where a name leads, IPv4 first, without blocking the event loop.
+
+    IPv4 comes first since many systems know an IPv6 address for each of their neighbours, and no peer of
+    wire 1.0 listens there.
 
     Raises
     ------
@@ -66,26 +77,42 @@ async def resolve(host: str, port: int, kind: socket.SocketKind) -> list[tuple[s
             f"the name {host!r} is not known on this network ({error}): "
             "check the spelling or use the IP address"
         ) from None
-    unique = {(str(info[4][0]), int(info[4][1]), int(info[0])): None for info in found}
-    return list(unique)
+    places = dict.fromkeys(Place(socket.AddressFamily(info[0]), tuple(info[4])) for info in found)
+    return sorted(places, key=lambda place: place.family != socket.AF_INET)
 
 
 async def listen_everywhere(
-    host: str, port: int, kind: socket.SocketKind, bind: Callable[[str, int, int], Awaitable[Address]]
+    host: str, port: int, kind: socket.SocketKind, bind: Callable[[Place], Awaitable[Address]]
 ) -> list[Address]:
     """Bind at each address of a local name and put errors in words that help."""
     addresses = []
     try:
-        found = await resolve(host, port, kind)
+        places = await resolve(host, port, kind)
     except RigUnreachable as error:
         raise ConfigError(str(error)) from None
-    for ip, at, family in found:
+    for place in places:
         try:
-            addresses.append(await bind(ip, at, family))
+            addresses.append(await bind(place))
         except OSError as error:
             scheme = "udp" if kind is socket.SOCK_DGRAM else "tcp"
-            raise ConfigError(f"cannot listen on {scheme}://{host}:{port}: {_explain(error)}") from None
+            raise ConfigError(f"cannot listen on {Address(scheme, host, port)}: {_explain(error)}") from None
     return addresses
+
+
+def open_socket(kind: socket.SocketKind, place: Place, *, reuse: bool = False) -> socket.socket:
+    """Return a socket bound to a place; IPv6 is IPv6 only, so that both can have one port number."""
+    opened = socket.socket(place.family, kind)
+    try:
+        opened.setblocking(False)
+        if place.family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if reuse:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(place.sockaddr)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def _explain(error: OSError) -> str:

@@ -5,16 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 
 from multirig.errors import RemoteProtocolError
 from multirig.protocol.codec import StreamCutter
 from multirig.protocol.events import Address
-from multirig.transports.base import Receiver, Transport, listen_everywhere, make_address, resolve
+from multirig.transports.base import (
+    Place,
+    Receiver,
+    Transport,
+    listen_everywhere,
+    make_address,
+    open_socket,
+    resolve,
+)
 
 MAX_UNSENT = 32 * 1024 * 1024
 """Bytes that may wait for a peer that does not read; then the connection is given up."""
+DIAL_LIMIT = 5.0
+"""Seconds that a PC has to take a connection; what waits for it meanwhile is too old then."""
 CLOSE_LIMIT = 1.0
 """Seconds that a peer has to take the last bytes."""
+DRAIN_LIMIT = 5.0
+"""Seconds for which whoever sends too much may go on before it is cut off: it must get to read why."""
 
 
 class TcpTransport(Transport):
@@ -29,11 +42,14 @@ class TcpTransport(Transport):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._servers: list[asyncio.AbstractServer] = []
+        self._open: set[_Connection] = set()
         self._connections: dict[Address, _Connection] = {}
-        self._dialled: dict[Address, int] = {}
-        """Peers that we connect to, and their address families."""
+        """Those that messages can go to."""
+        self._dialled: dict[Address, Place] = {}
+        """Peers that we connect to."""
         self._dialling: dict[Address, asyncio.Task[None]] = {}
         self._unsent: dict[Address, list[bytes]] = {}
+        self._closed = False
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a message on the peer's connection; a broken one is dialled again."""
@@ -48,77 +64,93 @@ class TcpTransport(Transport):
     async def listen(self, host: str, port: int) -> list[Address]:
         """Take connections at each address of a local name."""
 
-        async def bind(ip: str, at: int, family: int) -> Address:
+        async def bind(place: Place) -> Address:
+            # Windows gives a port that is in use to whoever asks for its reuse
+            opened = open_socket(socket.SOCK_STREAM, place, reuse=sys.platform != "win32")
             loop = asyncio.get_running_loop()
-            server = await loop.create_server(
-                lambda: _Connection(self, self._receiver, None), ip, at, family=socket.AddressFamily(family)
-            )
+            server = await loop.create_server(lambda: _Connection(self, self._receiver, None), sock=opened)
             self._servers.append(server)
-            return make_address("tcp", *server.sockets[0].getsockname()[:2])
+            return make_address("tcp", *opened.getsockname()[:2])
 
         return await listen_everywhere(host, port, socket.SOCK_STREAM, bind)
 
     async def connect(self, host: str, port: int) -> Address:
         """Note the peer; the connection is made when there is something to say."""
-        ip, at, family = (await resolve(host, port, socket.SOCK_STREAM))[0]
-        address = make_address("tcp", ip, at)
-        self._dialled[address] = family
+        place = (await resolve(host, port, socket.SOCK_STREAM))[0]
+        address = make_address("tcp", *place.sockaddr[:2])
+        self._dialled[address] = place
         return address
 
     async def close(self) -> None:
         """Stop listening, and end every connection."""
+        self._closed = True
         for task in self._dialling.values():
             task.cancel()
         await asyncio.gather(*self._dialling.values(), return_exceptions=True)
-        self._dialling.clear()
         self._dialled.clear()
         for server in self._servers:
             server.close()
-        connections = list(self._connections.values())
-        for connection in connections:
-            connection.close()
-        for connection in connections:
-            try:
-                await asyncio.wait_for(connection.closed.wait(), CLOSE_LIMIT)
-            except asyncio.TimeoutError:
+        if self._open:
+            for connection in self._open:
+                connection.transport.close()  # what is on its way still leaves
+            closing = [asyncio.ensure_future(connection.closed.wait()) for connection in self._open]
+            await asyncio.wait(closing, timeout=CLOSE_LIMIT)
+            for connection in self._open:
                 connection.transport.abort()
-                await connection.closed.wait()
+            await asyncio.wait(closing)
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
 
     async def _dial(self, address: Address) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(
-                lambda: _Connection(self, self._receiver, address),
-                address.host,
-                address.port,
-                family=socket.AddressFamily(self._dialled[address]),
+            await asyncio.wait_for(self._connect(address), DIAL_LIMIT)
+            return
+        except ConnectionRefusedError:
+            reason = "nothing listens there: start 'multirig serve' on that PC, or check the port"
+        except asyncio.TimeoutError:
+            reason = (
+                "that PC does not take the connection: is it on, and does its firewall let the port through?"
             )
         except OSError as error:
-            self._unsent.pop(address, None)
-            refused = isinstance(error, ConnectionRefusedError)
-            reason = (
-                "nothing listens there: start 'multirig serve' on that PC, or check the port"
-                if refused
-                else f"no way there ({error.strerror or error}): check the network and the address"
-            )
-            self._receiver.unreachable(address, reason)
+            reason = f"no way there ({error.strerror or error}): check the network and the address"
         finally:
             self._dialling.pop(address, None)
+        self._unsent.pop(address, None)
+        self._receiver.unreachable(address, reason)
+
+    async def _connect(self, address: Address) -> None:
+        loop = asyncio.get_running_loop()
+        place = self._dialled[address]
+        opened = socket.socket(place.family, socket.SOCK_STREAM)
+        try:
+            opened.setblocking(False)
+            await loop.sock_connect(opened, place.sockaddr)
+        except BaseException:
+            opened.close()
+            raise
+        await loop.create_connection(lambda: _Connection(self, self._receiver, address), sock=opened)
 
     def opened(self, address: Address, connection: _Connection) -> None:
         """Note a new connection, and send what waits for it."""
+        self._open.add(connection)
+        if self._closed:  # it was accepted before we could say no
+            connection.transport.abort()
+            return
         self._connections[address] = connection
+        self._dialling.pop(address, None)
         for data in self._unsent.pop(address, []):
             connection.send(data)
 
-    def lost(self, address: Address, connection: _Connection, reason: str) -> None:
-        """Note the end of a connection."""
+    def ended(self, address: Address, connection: _Connection, reason: str) -> None:
+        """Note that no more messages go by a connection."""
         if self._connections.get(address) is connection:
             del self._connections[address]
             self._receiver.unreachable(address, reason)
+
+    def lost(self, connection: _Connection) -> None:
+        """Note that a connection is no more."""
+        self._open.discard(connection)
 
 
 class _Connection(asyncio.Protocol):
@@ -132,7 +164,7 @@ class _Connection(asyncio.Protocol):
         self._address = address or Address("tcp", "", 0)
         self._cutter = StreamCutter()
         self._noise = 0
-        self._reason = "the connection was closed by that PC: is the program there still running?"
+        self._is_given_up = False
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,13 +179,12 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into messages and hand them on; called by the event loop."""
+        if self._is_given_up:
+            return
         try:
             messages = self._cutter.feed(data)
         except RemoteProtocolError as error:
-            self._reason = f"the connection was given up: {error}"
-            # the same words on the wire: the sender must learn why
-            self.transport.write(b'[0, "%s", 0]' % str(error).encode())
-            self.transport.close()
+            self._give_up(str(error))
             return
         if self._cutter.skipped > self._noise:
             self._noise = self._cutter.skipped
@@ -161,21 +192,27 @@ class _Connection(asyncio.Protocol):
         for message in messages:
             self._receiver.received(message, self._address)
 
+    def _give_up(self, why: str) -> None:
+        """Tell the sender why, and read on for a while: with unread bytes a connection ends in a reset."""
+        self._is_given_up = True
+        self.transport.write(b'[0, "%s", 0]' % why.encode())
+        self.transport.write_eof()
+        asyncio.get_running_loop().call_later(DRAIN_LIMIT, self.transport.abort)
+        self._owner.ended(self._address, self, f"the connection was given up: {why}")
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end; called by the event loop."""
         self.closed.set()
-        self._owner.lost(self._address, self, self._reason)
+        self._owner.lost(self)
+        self._owner.ended(
+            self._address, self, "the connection was closed by that PC: is the program there still running?"
+        )
 
     def send(self, data: bytes) -> None:
         """Send to the peer."""
-        if self.transport.is_closing():
-            return
         if self.transport.get_write_buffer_size() > MAX_UNSENT:
-            self._reason = f"that PC does not read what it is sent ({MAX_UNSENT:,} bytes wait)"
             self.transport.abort()
-            return
-        self.transport.write(data)
-
-    def close(self) -> None:
-        """End the connection; what is on its way still leaves."""
-        self.transport.close()
+            reason = f"that PC does not read what it is sent ({MAX_UNSENT:,} bytes wait)"
+            self._owner.ended(self._address, self, reason)
+        elif not self.transport.is_closing():
+            self.transport.write(data)

@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import sys
 from typing import Any
 
+import psutil
+
 from multirig.errors import RigUnreachable
 from multirig.protocol.events import Address
-from multirig.transports.base import Receiver, Transport, listen_everywhere, make_address, resolve
+from multirig.transports.base import (
+    Place,
+    Receiver,
+    Transport,
+    listen_everywhere,
+    make_address,
+    open_socket,
+    resolve,
+)
 
 BUFFER = 4 * 1024 * 1024
 """Bytes asked for the buffer of a listening socket; the system may give less."""
+MAX_READ = 65_536
+"""Bytes read at once: no datagram is longer."""
+
+
+MAX_KNOWN = 65_536
+"""Senders that are remembered; a flood of them must not fill the memory."""
 
 
 class UdpTransport(Transport):
@@ -32,43 +49,59 @@ class UdpTransport(Transport):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._listening: list[_Listening] = []
+        self._heard: dict[Address, tuple[_Listening, tuple[Any, ...]]] = {}
+        """Where each sender was heard last: it takes answers from there only."""
         self._connected: dict[Address, _Connected] = {}
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram, from the socket that the peer knows."""
         connected = self._connected.get(address)
         if connected is not None:
-            connected.send(data)
-            return
-        for listening in self._listening:
-            if listening.has_heard(address):
-                listening.send(data, address)
-                return
+            connected.transport.sendto(data)
+        elif (heard := self._heard.get(address)) is not None:
+            endpoint, sockaddr = heard
+            endpoint.transport.sendto(data, sockaddr)
 
     async def listen(self, host: str, port: int) -> list[Address]:
         """Open a socket at each address of a local name."""
+        return await listen_everywhere(host, port, socket.SOCK_DGRAM, self._bind)
 
-        async def bind(ip: str, at: int, family: int) -> Address:
-            endpoint = _Listening(self._receiver)
-            loop = asyncio.get_running_loop()
-            await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(ip, at), family=family)
-            self._listening.append(endpoint)
-            return make_address("udp", *endpoint.transport.get_extra_info("sockname")[:2])
+    async def _bind(self, place: Place) -> Address:
+        opened = open_socket(socket.SOCK_DGRAM, place)
+        address = make_address("udp", *opened.getsockname()[:2])
+        if not ipaddress.ip_address(address.host).is_unspecified:
+            await self._serve(opened)
+            return address
+        # Nobody else has the port. From the socket for all addresses an answer leaves by the address that the
+        # system likes best, and a peer that has asked at another one does not take it.
+        opened.close()
+        everywhere = Place(place.family, (*place.sockaddr[:1], address.port, *place.sockaddr[2:]))
+        await self._serve(open_socket(socket.SOCK_DGRAM, everywhere, reuse=True))
+        for own in own_places(place.family, address.port):
+            with contextlib.suppress(OSError):  # not ready yet: the socket for all addresses hears it
+                await self._serve(open_socket(socket.SOCK_DGRAM, own, reuse=True))
+        return address
 
-        return await listen_everywhere(host, port, socket.SOCK_DGRAM, bind)
+    async def _serve(self, opened: socket.socket) -> None:
+        endpoint = _Listening(self._receiver, self._heard)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: endpoint, sock=opened)
+        self._listening.append(endpoint)
 
     async def connect(self, host: str, port: int) -> Address:
         """Open a socket for one peer."""
-        ip, at, family = (await resolve(host, port, socket.SOCK_DGRAM))[0]
-        address = make_address("udp", ip, at)
+        place = (await resolve(host, port, socket.SOCK_DGRAM))[0]
+        address = make_address("udp", *place.sockaddr[:2])
         if address in self._connected:
             return address
         endpoint = _Connected(self._receiver, address)
-        loop = asyncio.get_running_loop()
+        opened = socket.socket(place.family, socket.SOCK_DGRAM)
         try:
-            await loop.create_datagram_endpoint(lambda: endpoint, remote_addr=(ip, at), family=family)
+            opened.setblocking(False)
+            opened.connect(place.sockaddr)
         except OSError as error:
+            opened.close()
             raise RigUnreachable(f"no way to {address}: {error.strerror or error}") from None
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: endpoint, sock=opened)
         self._connected[address] = endpoint
         return address
 
@@ -76,11 +109,24 @@ class UdpTransport(Transport):
         """Close every socket."""
         endpoints: list[_Endpoint] = [*self._listening, *self._connected.values()]
         self._listening.clear()
+        self._heard.clear()
         self._connected.clear()
         for endpoint in endpoints:
             endpoint.close()
         for endpoint in endpoints:
             await endpoint.closed.wait()
+
+
+def own_places(family: socket.AddressFamily, port: int) -> list[Place]:
+    """Return a port at each address that this PC has now."""
+    places = []
+    for addresses in psutil.net_if_addrs().values():
+        for one in addresses:
+            if one.family == family:
+                with contextlib.suppress(OSError):
+                    info = socket.getaddrinfo(one.address, port, flags=socket.AI_NUMERICHOST)[0]
+                    places.append(Place(family, tuple(info[4])))
+    return places
 
 
 class _Endpoint(asyncio.DatagramProtocol):
@@ -95,6 +141,8 @@ class _Endpoint(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; called by the event loop."""
         self.transport = transport  # type: ignore[assignment]
+        # asyncio reads into a fresh 256 KiB each time, which costs more than all the rest of a reception
+        transport.max_size = MAX_READ  # type: ignore[attr-defined]
         opened = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):  # the system's limit is as good as it gets
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
@@ -112,25 +160,16 @@ class _Endpoint(asyncio.DatagramProtocol):
 class _Listening(_Endpoint):
     """A socket that anybody may write to."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, heard: dict[Address, tuple[_Listening, tuple[Any, ...]]]) -> None:
         super().__init__(receiver)
-        self._names: dict[Address, tuple[Any, ...]] = {}
-
-    def has_heard(self, address: Address) -> bool:
-        """Whether the peer has written to this socket."""
-        return address in self._names
-
-    def send(self, data: bytes, address: Address) -> None:
-        """Answer from the very ip:port that was addressed."""
-        self.transport.sendto(data, self._names[address])
+        self._heard = heard
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Hand a datagram on; called by the event loop."""
         address = make_address("udp", addr[0], addr[1])
-        if address not in self._names:
-            if len(self._names) >= 65_536:  # a flood of senders must not fill the memory
-                self._names.clear()
-            self._names[address] = addr
+        if len(self._heard) >= MAX_KNOWN and address not in self._heard:
+            self._heard.clear()
+        self._heard[address] = (self, addr)
         self._receiver.received(data, address)
 
     def error_received(self, exc: Exception) -> None:
@@ -143,10 +182,6 @@ class _Connected(_Endpoint):
     def __init__(self, receiver: Receiver, address: Address) -> None:
         super().__init__(receiver)
         self._address = address
-
-    def send(self, data: bytes) -> None:
-        """Send to the peer."""
-        self.transport.sendto(data)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Hand a datagram on; called by the event loop."""

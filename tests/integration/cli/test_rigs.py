@@ -17,6 +17,11 @@ def test_without_a_command_the_rigs_are_listed(multirig, tmp_path: Path):
     assert "ephys" in multirig("rigs", MULTIRIG_RIGS=str(tmp_path / "rigs.yaml")).stdout
 
 
+def test_an_ipv6_address_is_shown_whole(multirig, tmp_path: Path):
+    (tmp_path / "rigs.yaml").write_text("ephys: udp://[fe80::1]:11001\n")
+    assert "udp://[fe80::1]:11001" in multirig("rigs", "--rigs-file", "rigs.yaml").stdout
+
+
 def test_an_entry_is_never_overwritten_silently(multirig, tmp_path: Path):
     (tmp_path / "rigs.yaml").write_text("ephys: udp://10.0.0.7\n")
     refused = multirig("rigs", "add", "ephys", "10.0.0.8", "--rigs-file", "rigs.yaml")

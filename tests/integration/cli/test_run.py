@@ -144,3 +144,76 @@ def test_a_recording_that_fails_by_itself_is_told_while_the_others_go_on(rig, mu
     assert summary["rigs"]["cameras"]["problems"]
     assert summary["rigs"]["ephys"]["problems"] == []
     assert summary["rigs"]["ephys"]["files"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_while_a_rig_initialises_lets_every_rig_go_and_records_nothing(rig, tmp_path: Path):
+    slow = rig("ephys", main_sync=True, adapter={"type": "fake", "delay": {"initialise": 20}})
+    command = [
+        sys.executable,
+        "-m",
+        "multirig",
+        "run",
+        "-s",
+        "SP_01",
+        "-r",
+        slow.uri,
+        "--data",
+        str(tmp_path / "c"),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    slow.expect("ephys is initialising")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=15)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    slow.expect("ephys is connected")
+    assert not list((tmp_path / "ephys").glob("mylab/Subjects/SP_01/*/001"))
+
+
+def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_and_remembered(rig, tmp_path: Path):
+    one = rig("ephys", main_sync=True)
+    command = [
+        sys.executable,
+        "-m",
+        "multirig",
+        "run",
+        "-s",
+        "SP_01",
+        "-r",
+        one.uri,
+        "--seconds",
+        "2",
+        "--json",
+    ]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    one.expect("is running")
+    one.type("stop")
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, err
+    assert "stopped at its own keyboard" in err
+    (summary,) = json.loads(out)["rigs"].values()
+    assert "stopped at its own keyboard" in summary["problems"][0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be stopped on Windows")
+def test_a_rig_that_falls_silent_is_told_while_the_session_runs(rig, tmp_path: Path):
+    one = rig("ephys", main_sync=True)
+    command = [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", one.uri, "--seconds", "8"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    one.expect("is running")
+    one.process.send_signal(signal.SIGSTOP)
+    try:
+        for line in process.stderr:
+            if "does not answer any more" in line:
+                break
+        else:
+            raise AssertionError("the silence was not told")
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+    assert process.wait(30) == 0
+    process.communicate()

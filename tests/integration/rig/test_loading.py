@@ -16,6 +16,12 @@ class Photometry(Adapter):
     port: str
     rate: float = 100.0
     collection: str = "raw_photometry_data"
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
 """
 
 
@@ -83,6 +89,12 @@ def test_an_unknown_adapter_is_refused_with_those_that_exist(install):
 def test_a_wrong_option_is_refused_with_its_key(install, options, expected):
     install("photometry", "photo_c:Photometry", PHOTOMETRY)
     assert expected in refusal({"type": "photometry", **options})
+
+
+def test_an_adapter_without_its_hooks_is_refused_with_their_names(install):
+    install("photometry", "photo_h:Photometry", PHOTOMETRY.partition("    async def start")[0])
+    message = refusal({"type": "photometry", "port": "COM3"})
+    assert "lacks start and stop" in message
 
 
 def test_a_missing_extra_is_named(install):

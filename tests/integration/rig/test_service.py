@@ -168,10 +168,14 @@ async def test_an_init_without_a_reference_gets_its_folder_with_the_start(lab: A
     assert isinstance(await caller.ask(Event.EXPINIT, None), Message)
     assert rig.adapter.calls == []
     assert isinstance(await caller.ask(Event.EXPCLEANUP, None), Message)
-    await caller.ask(Event.EXPINIT, None)
-    assert isinstance(await caller.start(), Message)
-    assert rig.adapter.calls == ["initialise", "start"]
-    assert folder_of(rig).is_dir()
+    for number in (1, 2):
+        rig.adapter.calls.clear()
+        await caller.ask(Event.EXPINIT, None)
+        assert isinstance(await caller.start(ref(number)), Message)
+        assert rig.adapter.calls == ["initialise", "start"]
+        assert folder_of(rig, number).is_dir()
+        await caller.end()
+        await caller.cleanup()
 
 
 async def test_a_start_without_any_reference_is_refused(lab: Any) -> None:
@@ -225,6 +229,17 @@ async def test_a_cleanup_in_the_middle_of_a_slow_stop_waits_for_its_end(
     assert isinstance(await caller.cleanup(), Message)
     assert (await stopping).args[0]["files_total"] == 1
     assert rig.machine.state is RigState.CONNECTED
+
+
+async def test_what_becomes_of_a_recording_while_it_is_stopped_is_no_failure_of_it(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await lab.rig(fake={"fail_after": 0.05, "delay": {"stop": 0.1}})
+    caller = await call(lab)
+    await caller.start()
+    ended = await caller.end()
+    assert "failure" not in ended.args[0]
+    assert "scripted failure" not in caplog.text
 
 
 async def test_to_stop_twice_is_no_error(lab: Any) -> None:
@@ -294,16 +309,32 @@ async def test_a_stop_that_always_fails_does_not_keep_the_rig_from_being_cleaned
     assert rig.machine.state is RigState.CONNECTED
 
 
+async def test_what_a_stop_that_failed_has_recorded_is_accounted_for(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    rig = await lab.rig(fake={"fail": {"stop": "the program does not listen"}, "delay": {"cleanup": 0.1}})
+    caller = await call(lab)
+    await caller.start()
+    (folder_of(rig) / "raw_data" / "part.bin").write_bytes(b"12345")
+    cleaning = asyncio.create_task(caller.cleanup())
+    await until(lambda: "cleanup" in rig.adapter.calls)
+    ended = await caller.end()
+    await cleaning
+    assert ended.args[0]["bytes_total"] == 5
+    assert ended.args[0]["failure"] == "stop: the program does not listen"
+
+
 async def test_an_error_of_any_kind_is_told_in_one_line(lab: Any) -> None:
     @dataclass(kw_only=True)
     class Rude(Fake):
         async def start(self) -> None:
             raise ValueError("first line\nsecond line")
 
-    await lab.rig(adapter=Rude())
+    rig = await lab.rig(adapter=Rude())
     caller = await call(lab)
-    text = str(await caller.start())
-    assert text == "start: ValueError: first line second line (details are in this rig's log)"
+    text = "start: ValueError: first line second line (details are in this rig's log)"
+    assert str(await caller.start()) == text
+    assert rig.snapshot().failure == text
 
 
 async def test_an_adapter_that_cancels_itself_has_failed(lab: Any) -> None:
@@ -415,26 +446,31 @@ async def test_a_hook_that_does_not_notice_its_end_keeps_the_rig_broken_until_it
     lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multirig.rig.service, "CANCEL_LIMIT", 0.05)
-    freed = asyncio.Event()
 
     @dataclass(kw_only=True)
     class Deaf(Fake):
+        is_deaf: bool = True
+
         async def start(self) -> None:
             self.calls.append("start")
-            while not freed.is_set():
+            while self.is_deaf:
                 with contextlib.suppress(asyncio.CancelledError):
-                    await freed.wait()
+                    await asyncio.sleep(0.01)
 
-    rig = await lab.rig(adapter=Deaf())
+    adapter = Deaf()
+    rig = await lab.rig(adapter=adapter)
     caller = await call(lab)
-    starting = asyncio.create_task(caller.start())
-    await until(lambda: "start" in rig.adapter.calls)
-    outcome = str(await caller.interrupt())
-    await starting
-    assert "stop: start of the adapter still runs though it was cancelled: restart this rig" in outcome
-    await caller.cleanup()
-    assert rig.machine.state is RigState.BROKEN
-    freed.set()
+    try:
+        starting = asyncio.create_task(caller.start())
+        await until(lambda: "start" in adapter.calls)
+        outcome = str(await caller.interrupt())
+        await starting
+        assert "stop: start of the adapter still runs though it was cancelled: restart this rig" in outcome
+        await caller.cleanup()
+        assert rig.machine.state is RigState.BROKEN
+    finally:
+        adapter.is_deaf = False
+    await until(lambda: not rig._stuck)
     await caller.cleanup()
     assert rig.machine.state is RigState.CONNECTED
 

@@ -18,6 +18,7 @@ from multirig.cli.main import spread
             ["run", "--remote", "a", "--remote", "b", "--seconds", "5"],
         ),
         (["run", "-s", "x", "--remote"], ["run", "-s", "x", "--remote"]),
+        (["run", "-r", "a", "b", "-s", "x"], ["run", "-r", "a", "-r", "b", "-s", "x"]),
         (["rigs", "ping", "a", "b"], ["rigs", "ping", "a", "b"]),
     ],
 )

@@ -1,0 +1,93 @@
+"""A laboratory in one process: rigs and conductors on a memory network or on real loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Lab(contextlib.AbstractAsyncContextManager["Lab"]):
+    """Whatever is opened here is closed at the end of the test, conductors first."""
+
+    def __init__(self, folder: Path) -> None:
+        from multirig.transports.memory import MemoryNetwork
+
+        self.folder = folder
+        self.network = MemoryNetwork()
+        self.rigs: dict[str, Any] = {}
+        self.conductors: list[Any] = []
+
+    async def rig(
+        self, name: str = "cam", *, over: str = "memory", adapter: Any = None, fake: Any = None, **keys: Any
+    ) -> Any:
+        """Open a rig; ``fake`` is what its fake adapter is told, ``adapter`` one to use instead."""
+        from multirig.config import RigConfig
+        from multirig.rig.service import RigService
+
+        config = RigConfig.model_validate(
+            {
+                "name": name,
+                "uri": f"udp://{name}:11001" if over == "memory" else f"{over}://127.0.0.1:0",
+                "data_folder": str(self.folder / name),
+                "adapter": {"type": "fake", **(fake or {})},
+                **keys,
+            }
+        )
+        rig = RigService(config, adapter=adapter, network=self.network if over == "memory" else None)
+        await rig.open()
+        self.rigs[name] = rig
+        return rig
+
+    async def rigs_of_a_session(self, *others: str, **keys: Any) -> list[Any]:
+        """Open a main sync and other rigs."""
+        return [
+            await self.rig("main", main_sync=True, **keys),
+            *[await self.rig(name, **keys) for name in others],
+        ]
+
+    def make_conductor(self, *, over: str = "memory", rigs: Any = None, **options: Any) -> Any:
+        """Make a conductor of all rigs, which is not open yet; its data goes to ``lab.folder / "pc"``."""
+        from multirig.conductor.conductor import Conductor
+
+        if rigs is None:
+            rigs = {name: str(rig.addresses[0]) for name, rig in self.rigs.items()}
+        rigs = {name: uri.replace("memory://", "udp://") for name, uri in rigs.items()}
+        options.setdefault("data_folder", self.folder / "pc")
+        conductor = Conductor(rigs, network=self.network if over == "memory" else None, **options)
+        self.conductors.append(conductor)
+        return conductor
+
+    async def conductor(self, **options: Any) -> Any:
+        """Open a conductor of all rigs."""
+        conductor = self.make_conductor(**options)
+        await conductor.open()
+        return conductor
+
+    async def __aexit__(self, *_: object) -> None:
+        for conductor in self.conductors:
+            await conductor.close()
+        await asyncio.gather(*(rig.close() for rig in self.rigs.values()))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+async def _until(claim: Callable[[], Any], limit: float = 5.0) -> None:
+    end = time.perf_counter() + limit
+    while not claim():
+        assert time.perf_counter() < end, "it did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait until a claim is true."""
+    return _until

@@ -1,0 +1,53 @@
+"""Asynchronous tests: each runs in an event loop of its own, within a limit, and leaves no task behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+import multirig
+
+LIMIT = 20.0
+"""Seconds for one test; a hang shows as a failure and not as a silent machine."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function; enter fixtures that are asynchronous context managers."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(_run(pyfuncitem.obj, arguments))
+    return True
+
+
+async def _run(test: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    escaped: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
+    await asyncio.wait_for(_enter_and_run(test, arguments), LIMIT)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, "the test has left tasks behind"
+    ours = [one for one in escaped if _concerns_multirig(one.get("exception"))]
+    assert not ours, f"an exception of multirig reached the event loop: {ours}"
+
+
+async def _enter_and_run(test: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for fixture in arguments.values():
+            if isinstance(fixture, contextlib.AbstractAsyncContextManager):
+                await stack.enter_async_context(fixture)
+        await test(**arguments)
+
+
+def _concerns_multirig(error: BaseException | None) -> bool:
+    trace = error.__traceback__ if error is not None else None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith(multirig.__path__[0]):
+            return True
+        trace = trace.tb_next
+    return False

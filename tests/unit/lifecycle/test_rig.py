@@ -1,0 +1,884 @@
+from __future__ import annotations
+
+import copy
+import datetime
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from multirig.errors import IllegalTransition, LocalProtocolError
+from multirig.lifecycle.rig import (
+    MAX_LISTED_FILES,
+    MOVING,
+    RIG_TABLE,
+    SATISFIED,
+    STATUS,
+    Broke,
+    Commanded,
+    Denied,
+    Describe,
+    Described,
+    Done,
+    Entered,
+    Failed,
+    Measured,
+    RigMachine,
+    RigState,
+    RigTrigger,
+    next_transition,
+)
+from multirig.protocol.events import Address, Call, Fail, Received, Reply, Send, Settle, Token
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
+
+DATE = datetime.date(2024, 5, 6)
+ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
+PEER = Address("udp", "10.0.0.1", 50_000)
+S, T = RigState, RigTrigger
+
+
+class Rig:
+    """A rig machine, and whoever speaks to it."""
+
+    def __init__(self, *, wire: int = 2, **options: Any) -> None:
+        self.machine = RigMachine(name="cam", **options)
+        self.wire = wire
+        self.out: list[Any] = []
+        self._tokens = itertools.count(1)
+
+    @property
+    def state(self) -> RigState:
+        return self.machine.state
+
+    @property
+    def call(self) -> Call:
+        """The last call of the adapter."""
+        return [one for one in self.out if isinstance(one, Call)][-1]
+
+    def feed(self, event: Any) -> list[Any]:
+        actions = list(self.machine.handle(event, 0))
+        self.out += actions
+        return actions
+
+    def ask(self, event: Event, *args: Any) -> list[Any]:
+        token = Token(PEER, self.wire, next(self._tokens), "boot")
+        return self.feed(Received(address=PEER, message=Message(event, args), token=token))
+
+    def init(self, exp_ref: object = ONE) -> list[Any]:
+        return self.ask(Event.EXPINIT, {"exp_ref": str(exp_ref)} if exp_ref else None)
+
+    def start(self, exp_ref: object = ONE) -> list[Any]:
+        return self.ask(Event.EXPSTART, str(exp_ref) if exp_ref else None, None)
+
+    def end(self, exp_ref: object = None) -> list[Any]:
+        return self.ask(Event.EXPEND, {"exp_ref": str(exp_ref)} if exp_ref else [])
+
+    def cleanup(self, exp_ref: object = None) -> list[Any]:
+        return self.ask(Event.EXPCLEANUP, {"exp_ref": str(exp_ref)} if exp_ref else None)
+
+    def done(self, failure: str | None = None, **report: Any) -> list[Any]:
+        return self.feed(Done(number=self.call.number, report=report, failure=failure))
+
+    def fail(self, reason: str = "no light") -> list[Any]:
+        return self.feed(Failed(number=self.call.number, reason=reason))
+
+
+WAYS: dict[RigState, tuple[str, ...]] = {
+    S.CONNECTED: (),
+    S.INITIALIZING: ("init",),
+    S.INITIALIZED: ("init", "done"),
+    S.STARTING: ("init", "done", "start"),
+    S.RUNNING: ("init", "done", "start", "done"),
+    S.STOPPING: ("init", "done", "start", "done", "end"),
+    S.STOPPED: ("init", "done", "start", "done", "end", "done"),
+    S.CLEANING: ("init", "done", "start", "done", "end", "done", "cleanup"),
+    S.FAILING: ("init", "done", "start", "fail"),
+    S.BROKEN: ("init", "done", "start", "fail", "done"),
+}
+
+
+def rig_in(state: RigState, **options: Any) -> Rig:
+    rig = Rig(**options)
+    for step in WAYS[state]:
+        getattr(rig, step)()
+    assert rig.state is state
+    rig.out = [one for one in rig.out if isinstance(one, Call)]
+    return rig
+
+
+def reply(actions: list[Any]) -> Message:
+    [answer] = [one for one in actions if isinstance(one, Reply)]
+    return answer.message
+
+
+def refusal(actions: list[Any]) -> str:
+    [answer] = [one for one in actions if isinstance(one, Fail)]
+    assert answer.message.event is Event.ERROR
+    assert answer.message.args[1] in list(Event)
+    text: str = answer.message.args[0]
+    return text
+
+
+# -- the table ---------------------------------------------------------------------------------------------
+
+
+def test_every_row_of_the_table_is_walked() -> None:
+    for (state, trigger), transition in RIG_TABLE.items():
+        rig = rig_in(state)
+        match trigger:
+            case T.INIT:
+                out = rig.init(TWO)
+            case T.INIT_AGAIN:
+                out = rig.init(ONE)
+            case T.START:
+                out = rig.start(ONE)
+            case T.END:
+                out = rig.end(ONE)
+            case T.CLEANUP:
+                out = rig.cleanup(ONE)
+            case T.DONE:
+                out = rig.done()
+            case T.FAILED:
+                out = rig.fail()
+            case T.BROKE:
+                out = rig.feed(Broke(reason="the camera is gone"))
+        assert rig.state is transition.to, (state, trigger)
+        calls = [one for one in out if isinstance(one, Call)]
+        assert [(one.hooks, one.preempts) for one in calls] == (
+            [(transition.hooks, transition.preempts)] if transition.hooks else []
+        ), (state, trigger)
+        assert any(isinstance(one, Entered) for one in out) is (transition.to is not state)
+
+
+@pytest.mark.parametrize("state", list(S))
+@pytest.mark.parametrize("trigger", list(T))
+def test_what_is_not_in_the_table_raises_and_names_state_and_trigger(state: S, trigger: T) -> None:
+    if (state, trigger) in RIG_TABLE:
+        assert next_transition(state, trigger) is RIG_TABLE[state, trigger]
+    else:
+        with pytest.raises(IllegalTransition, match=rf"^{trigger} is not possible while {state}$"):
+            next_transition(state, trigger)
+
+
+def test_it_can_be_stopped_and_cleaned_up_from_everywhere() -> None:
+    for state in S:
+        assert (state, T.END) in RIG_TABLE
+        assert (state, T.CLEANUP) in RIG_TABLE
+
+
+def test_hooks_that_run_always_come_to_an_end_that_the_table_knows() -> None:
+    for state in MOVING:
+        assert (state, T.DONE) in RIG_TABLE
+        assert (state, T.FAILED) in RIG_TABLE
+
+
+def test_a_moving_state_is_entered_with_hooks_or_waits_for_those_that_run() -> None:
+    for (state, _), transition in RIG_TABLE.items():
+        if transition.to in MOVING and not transition.hooks:
+            assert state in MOVING
+
+
+def test_every_way_back_from_a_start_goes_through_a_stop() -> None:
+    reached = {(S.CONNECTED, False)}
+    while True:
+        further = {
+            (cell.to, (started or "start" in cell.hooks) and "stop" not in cell.hooks)
+            for at, started in reached
+            for (state, _), cell in RIG_TABLE.items()
+            if state is at
+        }
+        if further <= reached:
+            break
+        reached |= further
+    assert {state for state, _ in reached} == set(S)
+    assert (S.CONNECTED, True) not in reached
+
+
+def test_a_rig_that_is_still_stopping_counts_as_running() -> None:
+    assert STATUS[S.STOPPING] is Status.RUNNING
+    assert set(STATUS) == set(S)
+
+
+# -- a session ---------------------------------------------------------------------------------------------
+
+
+def test_a_session_runs_each_hook_once_and_answers_when_it_is_done() -> None:
+    rig = Rig()
+    assert [type(one) for one in rig.init()] == [Call, Entered]
+    assert reply(rig.done()) == Message(Event.EXPINIT, ({"exp_ref": str(ONE), "status": 10},))
+    rig.start()
+    assert reply(rig.done(started_at=1.5)) == Message(
+        Event.EXPSTART, (str(ONE), {"status": 20, "started_at": 1.5})
+    )
+    rig.end(ONE)
+    files = [{"path": "a.mp4", "bytes": 3}]
+    account = reply(rig.done(files=files, stopped_at=2.5)).args[0]
+    assert account == {
+        "exp_ref": str(ONE),
+        "status": 30,
+        "files": files,
+        "files_total": 1,
+        "bytes_total": 3,
+        "started_at": 1.5,
+        "stopped_at": 2.5,
+    }
+    rig.cleanup(ONE)
+    assert reply(rig.done()) == Message(Event.EXPCLEANUP, ({"exp_ref": str(ONE), "status": 0},))
+    assert [one.hooks for one in rig.out if isinstance(one, Call)] == [
+        ("initialise",),
+        ("start",),
+        ("stop",),
+        ("cleanup",),
+    ]
+    assert (rig.machine.exp_ref, rig.machine.failure, rig.machine.conductor) == (None, None, None)
+
+
+def test_a_foreign_conductor_is_told_totals_only_and_the_bare_status() -> None:
+    rig = Rig(wire=1)
+    rig.init()
+    rig.done()
+    rig.start()
+    assert reply(rig.done(started_at=1.5)).args == (str(ONE), {"status": 20})
+    rig.end()
+    files = [{"path": f"{number}.mp4", "bytes": 2} for number in range(50)]
+    assert reply(rig.done(files=files)).args == (
+        {"exp_ref": str(ONE), "status": 30, "files_total": 50, "bytes_total": 100},
+    )
+    assert reply(rig.ask(Event.EXPSTATUS, 0)) == Message(Event.EXPSTATUS, (30,))
+
+
+def test_files_are_listed_up_to_a_limit_and_all_counted() -> None:
+    rig = rig_in(S.STOPPING)
+    rig.end()
+    files = [{"path": f"{number}", "bytes": 1} for number in range(MAX_LISTED_FILES + 7)]
+    out = [one for one in rig.done(files=files) if isinstance(one, Reply)]
+    for one in out:
+        account = one.message.args[0]
+        assert len(account["files"]) == MAX_LISTED_FILES
+        assert account["files_total"] == account["bytes_total"] == MAX_LISTED_FILES + 7
+
+
+def test_a_start_without_an_init_does_both() -> None:
+    rig = Rig()
+    rig.start()
+    assert rig.call.hooks == ("initialise", "start")
+    assert rig.call.exp_ref == str(ONE)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        str(ONE),
+        "2024-05-06_001_SP_01",
+        {"exp_ref": str(ONE)},
+        {"date": "2024-05-06", "sequence": 1, "subject": "SP_01"},
+    ],
+)
+def test_a_reference_may_come_in_any_form(named: object) -> None:
+    for event in (Event.EXPINIT, Event.EXPSTART):
+        rig = Rig()
+        rig.ask(event, named)
+        assert rig.machine.exp_ref == ONE
+
+
+@pytest.mark.parametrize("args", [(17,), ("calibration",), ({"exp_ref": "junk"},), ([1],), (True,)])
+def test_a_reference_that_is_none_is_refused_and_changes_nothing(args: tuple[Any, ...]) -> None:
+    rig = Rig()
+    assert "is not an experiment reference" in refusal(rig.ask(Event.EXPINIT, *args))
+    assert "is not an experiment reference" in refusal(rig.ask(Event.EXPSTART, *args))
+    assert rig.state is S.CONNECTED
+
+
+def test_a_start_that_names_nothing_after_nothing_is_refused() -> None:
+    assert "names no experiment reference" in refusal(Rig().start(None))
+
+
+def test_a_start_that_names_nothing_after_an_init_that_named_nothing_is_refused() -> None:
+    rig = Rig()
+    rig.init(None)
+    rig.done()
+    assert rig.state is S.INITIALIZED
+    assert "names no experiment reference" in refusal(rig.start(None))
+    assert rig.start(ONE)
+    assert rig.call.exp_ref == str(ONE)
+
+
+def test_a_start_that_names_nothing_means_the_reference_of_the_init() -> None:
+    rig = rig_in(S.INITIALIZED)
+    rig.start(None)
+    assert rig.call.exp_ref == str(ONE)
+
+
+# -- asking again ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        (S.INITIALIZED, "init"),
+        (S.RUNNING, "start"),
+        (S.STOPPED, "end"),
+        (S.CONNECTED, "end"),
+        (S.CONNECTED, "cleanup"),
+    ],
+)
+def test_to_ask_for_the_state_that_it_is_in_is_answered_at_once(state: S, command: str) -> None:
+    rig = rig_in(state)
+    out = getattr(rig, command)(ONE)
+    assert reply(out).args
+    assert not [one for one in out if isinstance(one, Call)]
+    assert rig.state is state
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [(S.INITIALIZING, "init"), (S.STARTING, "start"), (S.STOPPING, "end"), (S.CLEANING, "cleanup")],
+)
+def test_to_ask_again_while_it_is_being_done_waits_for_the_same_end(state: S, command: str) -> None:
+    rig = rig_in(state)
+    assert getattr(rig, command)(ONE) == []
+    out = rig.done()
+    assert len([one for one in out if isinstance(one, Reply)]) == 2
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.INITIALIZED])
+def test_an_init_without_a_reference_may_be_asked_again(state: S) -> None:
+    rig = Rig()
+    rig.init(None)
+    if state is S.INITIALIZED:
+        rig.done()
+    out = rig.init(None) + (rig.done() if state is S.INITIALIZING else [])
+    assert [one for one in out if isinstance(one, Reply)]
+    assert not [one for one in out if isinstance(one, Fail)]
+
+
+# -- other sessions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING, S.RUNNING, S.STOPPING])
+@pytest.mark.parametrize("command", ["init", "start", "end", "cleanup"])
+def test_a_busy_rig_refuses_another_session_and_says_what_it_is_at(state: S, command: str) -> None:
+    rig = rig_in(state)
+    text = refusal(getattr(rig, command)(TWO))
+    assert text == f"is {state} {ONE}; end that session first (asked for {TWO})"
+    assert rig.state is state
+    assert rig.machine.exp_ref == ONE
+
+
+@pytest.mark.parametrize("command", ["start", "end", "cleanup"])
+def test_a_late_command_of_an_earlier_session_leaves_a_rig_that_is_ready_alone(command: str) -> None:
+    rig = rig_in(S.INITIALIZED)
+    assert refusal(getattr(rig, command)(TWO)) == f"is initialised for {ONE}, not for {TWO}"
+    assert rig.state is S.INITIALIZED
+
+
+def test_a_rig_that_is_ready_takes_the_init_of_another_session() -> None:
+    rig = rig_in(S.INITIALIZED)
+    rig.init(TWO)
+    assert rig.call.hooks == ("cleanup", "initialise")
+    assert rig.machine.exp_ref == TWO
+
+
+def test_what_was_recorded_is_never_started_again() -> None:
+    rig = rig_in(S.STOPPED)
+    assert "has been recorded here already" in refusal(rig.init(ONE))
+    rig.cleanup()
+    rig.done()
+    assert "has been recorded here already" in refusal(rig.start(ONE))
+    assert "has been recorded here already" in refusal(rig.init(ONE))
+    rig.init(TWO)
+    assert rig.state is S.INITIALIZING
+
+
+def test_what_was_cleaned_up_before_it_started_may_be_begun_again() -> None:
+    rig = rig_in(S.INITIALIZED)
+    rig.cleanup()
+    rig.done()
+    rig.init(ONE)
+    assert rig.state is S.INITIALIZING
+
+
+def test_a_new_session_after_a_stop_needs_no_cleanup_since_ibls_conductors_send_none() -> None:
+    rig = rig_in(S.STOPPED)
+    rig.init(None)
+    assert rig.call.hooks == ("cleanup", "initialise")
+    rig = rig_in(S.STOPPED)
+    rig.init(TWO)
+    assert rig.call.exp_ref == str(TWO)
+
+
+def test_a_failure_is_forgotten_by_the_session_that_follows() -> None:
+    rig = rig_in(S.BROKEN)
+    rig.end()
+    rig.done()
+    assert rig.state is S.STOPPED
+    assert rig.machine.failure == "no light"
+    rig.init(TWO)
+    assert rig.machine.failure is None
+    assert "failure" not in reply(rig.done()).args[0]
+
+
+# -- stopping ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
+@pytest.mark.parametrize("event", [Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP])
+def test_to_stop_preempts_what_goes_on_and_tells_whoever_waits_for_it(state: S, event: Event) -> None:
+    rig = rig_in(state)
+    out = rig.ask(event, None)
+    assert rig.call.preempts
+    assert rig.call.hooks[0] == "stop"
+    assert refusal(out) == f"was overtaken: the rig is {rig.state}"
+    assert len([one for one in rig.done() if isinstance(one, Reply)]) == 1
+
+
+def test_what_the_preempted_hooks_report_late_is_of_no_effect() -> None:
+    rig = rig_in(S.STARTING)
+    late = rig.call.number
+    rig.end()
+    assert rig.feed(Done(number=late, report={})) == []
+    assert rig.feed(Failed(number=late, reason="was cancelled")) == []
+    assert rig.state is S.STOPPING
+    assert rig.machine.failure is None
+
+
+def test_a_cleanup_in_the_middle_of_a_stop_stops_again_so_that_no_failure_is_passed_over() -> None:
+    rig = rig_in(S.STOPPING)
+    late = rig.call.number
+    rig.cleanup()
+    assert rig.call.hooks == ("stop", "cleanup")
+    assert not rig.call.preempts
+    rig.feed(Failed(number=late, reason="stop: stuck", report={"files": [{"path": "a", "bytes": 5}]}))
+    assert rig.state is S.CLEANING
+    answers = [one.message for one in rig.done() if isinstance(one, Reply)]
+    assert [one.event for one in answers] == [Event.EXPEND, Event.EXPCLEANUP]
+    assert answers[0].args[0]["bytes_total"] == 5
+    assert rig.state is S.CONNECTED
+
+
+def test_what_a_cleanup_made_good_is_told_and_the_rig_is_free() -> None:
+    rig = rig_in(S.RUNNING)
+    rig.cleanup()
+    answer = reply(rig.done(failure="stop: the program hangs"))
+    assert answer.args[0]["failure"] == "stop: the program hangs"
+    assert rig.state is S.CONNECTED
+    assert rig.machine.failure is None
+
+
+# -- failing -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "event"), [(S.INITIALIZING, Event.EXPINIT), (S.STARTING, Event.EXPSTART)])
+def test_a_failure_is_told_at_once_with_its_reason_and_what_was_begun_is_stopped(
+    state: S, event: Event
+) -> None:
+    rig = rig_in(state)
+    out = rig.fail("no light")
+    [answer] = [one for one in out if isinstance(one, Fail)]
+    assert answer.message == Message(Event.ERROR, ("no light", int(event)))
+    assert rig.call.hooks == ("stop",)
+    rig.done()
+    assert rig.state is S.BROKEN
+
+
+def test_a_broken_rig_says_why_until_it_is_cleaned_up() -> None:
+    rig = rig_in(S.BROKEN)
+    assert refusal(rig.start()) == "is broken: no light; clean it up first"
+    assert "no light" in refusal(rig.init(TWO))
+    assert reply(rig.ask(Event.EXPSTATUS, 0)).args[1]["failure"] == "no light"
+    rig.cleanup()
+    assert rig.call.hooks == ("stop", "cleanup")
+    rig.done()
+    assert rig.state is S.CONNECTED
+    rig.init(TWO)
+    assert rig.state is S.INITIALIZING
+
+
+def test_a_second_failure_is_added_to_the_first() -> None:
+    rig = rig_in(S.FAILING)
+    rig.fail("stop: stuck")
+    assert rig.machine.failure == "no light; then stop: stuck"
+
+
+def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> None:
+    rig = rig_in(S.RUNNING)
+    rig.feed(Measured(health={"frames": 17}))
+    out = rig.feed(Broke(reason="the cable is out"))
+    [news] = [one for one in out if isinstance(one, Send)]
+    assert news.address == PEER
+    assert not news.needs_reply
+    assert news.message == Message(
+        Event.EXPSTATUS,
+        (
+            30,
+            {
+                "state": "failing",
+                "exp_ref": str(ONE),
+                "failure": "the cable is out",
+                "health": {"frames": 17},
+            },
+        ),
+    )
+
+
+def test_ibls_conductors_are_not_told_what_they_did_not_ask_for() -> None:
+    rig = rig_in(S.RUNNING, wire=1)
+    assert not [one for one in rig.feed(Broke(reason="out")) if isinstance(one, Send)]
+
+
+@pytest.mark.parametrize("state", [one for one in S if one is not S.RUNNING])
+def test_a_recording_can_only_fail_while_it_runs(state: S) -> None:
+    rig = rig_in(state)
+    assert rig.feed(Broke(reason="out")) == []
+    assert rig.state is state
+
+
+# -- the rig's own keyboard --------------------------------------------------------------------------------
+
+
+def test_the_keyboard_starts_and_stops_without_an_answer_to_anybody() -> None:
+    rig = Rig()
+    rig.feed(Commanded(event=Event.EXPSTART, exp_ref=ONE))
+    rig.done()
+    assert rig.state is S.RUNNING
+    rig.feed(Commanded(event=Event.EXPEND))
+    rig.done()
+    rig.feed(Commanded(event=Event.EXPCLEANUP))
+    rig.done()
+    assert rig.state is S.CONNECTED
+    assert {type(one) for one in rig.out} == {Call, Entered}
+
+
+def test_a_stop_at_the_keyboard_is_told_to_the_conductor_whose_session_it_ends() -> None:
+    rig = rig_in(S.RUNNING)
+    out = rig.feed(Commanded(event=Event.EXPEND))
+    [news] = [one for one in out if isinstance(one, Send)]
+    assert news.message.args[1]["state"] == "stopping"
+
+
+def test_a_command_at_the_keyboard_that_is_refused_is_only_logged() -> None:
+    rig = rig_in(S.RUNNING)
+    [denied] = rig.feed(Commanded(event=Event.EXPSTART, exp_ref=TWO))
+    assert isinstance(denied, Denied)
+    assert rig.machine.exp_ref == ONE
+
+
+# -- the number of the session -----------------------------------------------------------------------------
+
+
+def info(rig: Rig, subject: object = "SP_01", free: ExpRef | None = ONE) -> dict[str, Any]:
+    """Ask who it is; its service finds the next free number where one is wanted."""
+    [wanted] = rig.ask(Event.EXPINFO, 0, {"subject": subject})
+    assert isinstance(wanted, Describe)
+    found = {"exp_ref": str(rig.machine.skip_used(free))} if wanted.subject and free else {}
+    answer = reply(rig.feed(Described(token=wanted.token, info={"name": "cam", **found})))
+    assert answer.event is Event.EXPINFO
+    data: dict[str, Any] = answer.args[1]
+    return data
+
+
+def test_a_rig_that_is_not_the_main_sync_gives_no_number() -> None:
+    assert info(Rig())["exp_ref"] is None
+
+
+def test_the_main_sync_offers_the_next_free_number() -> None:
+    data = info(Rig(main_sync=True))
+    assert (data["exp_ref"], data["subject"], data["main_sync"]) == (str(ONE), "SP_01", True)
+
+
+@pytest.mark.parametrize("args", [(), (0,), (0, None), (0, {}), (0, {"subject": 17}), (0, [1])])
+def test_without_a_subject_there_is_nothing_to_offer(args: tuple[Any, ...]) -> None:
+    rig = Rig(main_sync=True)
+    [wanted] = rig.ask(Event.EXPINFO, *args)
+    assert wanted.subject is None
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.INITIALIZED, S.STARTING, S.RUNNING, S.STOPPING])
+def test_the_main_sync_in_a_session_gives_that_ones_number(state: S) -> None:
+    rig = rig_in(state, main_sync=True)
+    assert info(rig, "SP_99")["exp_ref"] == str(ONE)
+
+
+@pytest.mark.parametrize("state", [S.STOPPED, S.CLEANING, S.FAILING, S.BROKEN])
+def test_the_main_sync_whose_session_is_over_offers_a_new_number(state: S) -> None:
+    rig = rig_in(state, main_sync=True)
+    assert info(rig)["exp_ref"] == str(TWO)
+
+
+def test_an_offer_is_held_until_it_is_started_whoever_asks_for_what() -> None:
+    rig = Rig(main_sync=True)
+    info(rig)
+    info(rig, None)
+    rig.init(None)
+    assert rig.machine.exp_ref == ONE
+    rig.done()
+    assert rig.machine.offered == ONE
+    rig.start(None)
+    assert rig.machine.offered is None
+
+
+def test_a_late_start_after_the_session_finds_no_offer_to_record_again() -> None:
+    rig = Rig(main_sync=True)
+    info(rig)
+    for step in WAYS[S.CLEANING]:
+        getattr(rig, step)()
+    rig.done()
+    assert rig.state is S.CONNECTED
+    assert "names no experiment reference" in refusal(rig.start(None))
+
+
+def test_a_session_that_began_while_the_number_was_looked_for_is_told_instead() -> None:
+    rig = Rig(main_sync=True)
+    [wanted] = rig.ask(Event.EXPINFO, 0, {"subject": "SP_01"})
+    rig.start(TWO)
+    answer = reply(rig.feed(Described(token=wanted.token, info={"exp_ref": str(ONE)})))
+    assert answer.args[1]["exp_ref"] == str(TWO)
+    assert rig.machine.offered is None
+
+
+def test_a_number_that_was_started_or_stopped_here_is_not_offered_again() -> None:
+    rig = rig_in(S.INITIALIZED, main_sync=True)
+    rig.end()
+    rig.done()
+    rig.cleanup()
+    rig.done()
+    assert info(rig)["exp_ref"] == str(TWO)
+    assert rig.machine.skip_used(TWO) == TWO
+
+
+def test_a_number_whose_session_was_only_initialised_is_offered_again() -> None:
+    rig = rig_in(S.INITIALIZED, main_sync=True)
+    rig.cleanup()
+    rig.done()
+    assert info(rig)["exp_ref"] == str(ONE)
+
+
+def test_past_the_last_number_of_a_day_there_is_an_error() -> None:
+    rig = Rig(main_sync=True)
+    last = ExpRef(DATE, 999, "SP_01")
+    rig.start(last)
+    with pytest.raises(LocalProtocolError):
+        rig.machine.skip_used(last)
+
+
+# -- other questions ---------------------------------------------------------------------------------------
+
+
+def test_the_token_is_given_to_those_who_may_have_it_only() -> None:
+    rig = Rig(may_have_token=lambda host: host == PEER.host)
+    assert isinstance(rig.ask(Event.ALYX, "https://alyx", {"user": {"token": "abc"}})[0], Settle)
+    assert reply(rig.ask(Event.ALYX, None, {})).args == ("https://alyx", {"user": {"token": "abc"}})
+    rig.machine.may_have_token = lambda host: False
+    assert "may not be given the Alyx token" in refusal(rig.ask(Event.ALYX, None, {}))
+
+
+def test_an_error_that_nobody_asked_about_is_taken_without_an_answer() -> None:
+    [action] = Rig().ask(Event.ERROR, "ValueError: boom", 2)
+    assert isinstance(action, Settle)
+
+
+# -- any sequence of events --------------------------------------------------------------------------------
+
+TRIGGERS = {
+    Event.EXPINIT: {T.INIT, T.INIT_AGAIN},
+    Event.EXPSTART: {T.START},
+    Event.EXPEND: {T.END},
+    Event.EXPINTERRUPT: {T.END},
+    Event.EXPCLEANUP: {T.CLEANUP},
+}
+commands = st.sampled_from(list(TRIGGERS))
+references = st.sampled_from([ONE, TWO, None])
+garbage = st.sampled_from([(), (17,), ("junk",), ({"exp_ref": "junk"},), ([],), (None, None, None), (True,)])
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Whatever is asked, done, failed and repeated: the rules of the rig hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = itertools.count(1)
+        self.answers: dict[Token, int] = {}
+        self.asked: list[Describe] = []
+        self.calls: list[Call] = []
+        self.needs_stop = False
+
+    @initialize(main_sync=st.booleans(), state=st.sampled_from(list(S)))
+    def a_rig(self, main_sync: bool, state: RigState) -> None:
+        self.machine = RigMachine(name="cam", main_sync=main_sync, may_have_token=lambda host: True)
+        for step in WAYS[state]:
+            match step:
+                case "done":
+                    self.done(None)
+                case "fail":
+                    self.failed("no light")
+                case _:
+                    event = {"init": Event.EXPINIT, "start": Event.EXPSTART, "end": Event.EXPEND}
+                    self.command(event.get(step, Event.EXPCLEANUP), ONE, 2)
+
+    # what it does is checked, whatever led to it
+
+    def feed(self, event: Any, triggers: set[RigTrigger]) -> list[Any]:
+        machine = self.machine
+        before = self.facts()
+        out = list(machine.handle(event, 0))
+        if machine.state is not before[0] or any(isinstance(one, Call) for one in out):
+            cells = [RIG_TABLE[before[0], one] for one in triggers if (before[0], one) in RIG_TABLE]
+            made = {one.hooks for one in out if isinstance(one, Call)}
+            assert any(cell.to is machine.state and made <= {cell.hooks} for cell in cells)
+        if any(isinstance(one, Denied) for one in out):
+            assert self.facts() == before
+            assert not any(isinstance(one, Call | Entered) for one in out)
+        for one in out:
+            self.take(one)
+        return out
+
+    def facts(self) -> tuple[Any, ...]:
+        machine = self.machine
+        return machine.state, machine.exp_ref, machine.failure, machine.offered, copy.copy(machine.report)
+
+    def take(self, action: Any) -> None:
+        match action:
+            case Reply(token=token, message=message):
+                self.answers[token] += 1
+                if message.event in SATISFIED:
+                    assert self.machine.state in SATISFIED[message.event]
+            case Fail(token=token) | Settle(token=token):
+                self.answers[token] += 1
+            case Describe():
+                self.asked.append(action)
+            case Call(number=number, hooks=hooks, exp_ref=exp_ref):
+                assert not self.calls or number > self.calls[-1].number
+                if "start" in hooks:
+                    assert exp_ref is not None
+                    assert not any("start" in one.hooks and one.exp_ref == exp_ref for one in self.calls)
+                    self.needs_stop = True
+                if "stop" in hooks:
+                    self.needs_stop = False
+                self.calls.append(action)
+
+    def token(self, wire: int) -> Token:
+        token = Token(PEER, wire, next(self.numbers), "boot")
+        self.answers[token] = 0
+        return token
+
+    def receive(self, message: Message, wire: int, triggers: set[RigTrigger]) -> list[Any]:
+        return self.feed(Received(address=PEER, message=message, token=self.token(wire)), triggers)
+
+    # what happens to it
+
+    @rule(event=commands, exp_ref=references, wire=st.sampled_from([1, 2]))
+    def command(self, event: Event, exp_ref: ExpRef | None, wire: int) -> None:
+        before = self.facts()
+        named = str(exp_ref) if exp_ref else None
+        args = (named, None) if event is Event.EXPSTART else ({"exp_ref": named},)
+        out = self.receive(Message(event, args), wire, TRIGGERS[event])
+        other = exp_ref is not None and before[1] is not None and exp_ref != before[1]
+        if other and before[0] in (S.INITIALIZING, S.STARTING, S.RUNNING, S.STOPPING):
+            assert self.facts() == before
+            assert str(before[1]) in refusal(out)
+
+    @rule(event=commands, args=garbage)
+    def garbled_command(self, event: Event, args: tuple[Any, ...]) -> None:
+        self.receive(Message(event, args), 1, TRIGGERS[event])
+
+    @rule(event=commands, exp_ref=references)
+    def keyboard(self, event: Event, exp_ref: ExpRef | None) -> None:
+        self.feed(Commanded(event=event, exp_ref=exp_ref), TRIGGERS[event])
+
+    @precondition(lambda self: self.calls)
+    @rule(failure=st.sampled_from([None, None, None, "stop: stuck"]))
+    def done(self, failure: str | None) -> None:
+        self.feed(Done(number=self.calls[-1].number, report={"files": []}, failure=failure), {T.DONE})
+
+    @precondition(lambda self: self.calls)
+    @rule(reason=st.sampled_from(["no light", "stuck"]))
+    def failed(self, reason: str) -> None:
+        self.feed(Failed(number=self.calls[-1].number, reason=reason), {T.FAILED})
+
+    @precondition(lambda self: self.calls and self.machine.state not in MOVING)
+    @rule(fails=st.booleans())
+    def reported_twice(self, fails: bool) -> None:
+        number = self.calls[-1].number
+        self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number, report={}))
+
+    @rule(number=st.integers(-1, 40), fails=st.booleans())
+    def reported_late(self, number: int, fails: bool) -> None:
+        if not self.calls or number != self.calls[-1].number:
+            self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number, report={}))
+
+    @rule()
+    def broke(self) -> None:
+        if self.machine.state is S.RUNNING:
+            self.feed(Broke(reason="the cable is out"), {T.BROKE})
+        else:
+            self.of_no_effect(Broke(reason="the cable is out"))
+
+    @rule(event=st.sampled_from([object(), None, Measured(health={"frames": 1})]))
+    def something_else(self, event: Any) -> None:
+        self.of_no_effect(event)
+
+    def of_no_effect(self, event: Any) -> None:
+        before = self.facts()
+        assert self.feed(event, set()) == []
+        assert self.facts() == before
+
+    @rule(subject=st.sampled_from(["SP_01", None]), wire=st.sampled_from([1, 2]))
+    def info(self, subject: str | None, wire: int) -> None:
+        self.receive(Message(Event.EXPINFO, (0, {"subject": subject})), wire, set())
+
+    @precondition(lambda self: self.asked)
+    @rule(free=st.sampled_from([ONE, TWO, None]))
+    def described(self, free: ExpRef | None) -> None:
+        wanted = self.asked.pop(0)
+        found = {"exp_ref": str(self.machine.skip_used(free))} if wanted.subject and free else {}
+        self.feed(Described(token=wanted.token, info=found), set())
+
+    @rule(wire=st.sampled_from([1, 2]), event=st.sampled_from([Event.EXPSTATUS, Event.ALYX, Event.ERROR]))
+    def question(self, wire: int, event: Event) -> None:
+        self.receive(Message(event, (None, {})), wire, set())
+
+    # what always holds
+
+    @invariant()
+    def nobody_is_answered_twice(self) -> None:
+        assert max(self.answers.values(), default=0) <= 1
+
+    @invariant()
+    def who_is_free_has_forgotten_the_session(self) -> None:
+        if self.calls and self.machine.state is S.CONNECTED:
+            assert (self.machine.exp_ref, self.machine.failure) == (None, None)
+            assert not self.needs_stop
+
+    @invariant()
+    def who_is_broken_knows_why(self) -> None:
+        if self.calls and self.machine.state in (S.FAILING, S.BROKEN):
+            assert self.machine.failure
+
+    @invariant()
+    def who_is_running_knows_what(self) -> None:
+        if self.calls and self.machine.state in (S.STARTING, S.RUNNING):
+            assert self.machine.exp_ref is not None
+
+    def teardown(self) -> None:
+        if not hasattr(self, "machine"):
+            return
+        while self.asked:
+            self.described(None)
+        while self.machine.state in MOVING:
+            self.done(None)
+        assert set(self.answers.values()) <= {1}
+        self.nobody_is_answered_twice()
+
+
+AnySequence.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
+TestAnySequence = AnySequence.TestCase

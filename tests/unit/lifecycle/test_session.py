@@ -1,0 +1,959 @@
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from multirig.errors import (
+    IllegalTransition,
+    RemoteProtocolError,
+    RigUnreachable,
+    SessionFailed,
+    SeveralMainSyncs,
+    Unconfirmed,
+)
+from multirig.lifecycle.agreement import information
+from multirig.lifecycle.session import (
+    EVENT_OF,
+    SESSION_TABLE,
+    AgreeRequested,
+    AskRequested,
+    Finished,
+    Heard,
+    Limits,
+    Moved,
+    Progressed,
+    RigsChosen,
+    SessionMachine,
+    SessionState,
+    SessionTrigger,
+    StepRequested,
+    next_state,
+)
+from multirig.protocol.events import (
+    Address,
+    Fail,
+    Received,
+    Record,
+    Refused,
+    Replied,
+    Reply,
+    Send,
+    Settle,
+    TimedOut,
+    Token,
+    Unreached,
+)
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
+
+DATE = datetime.date(2024, 5, 6)
+REF, OTHER = ExpRef(DATE, 2, "SP_01"), ExpRef(DATE, 3, "SP_01")
+NAMES = ("main", "cam", "ephys")
+S, T = SessionState, SessionTrigger
+
+
+def address(name: str) -> Address:
+    return Address("udp", name, 11001)
+
+
+def well(send: Send, name: str, exp_ref: ExpRef = REF, leaders: tuple[str, ...] = ("main",)) -> Message:
+    """Return what a healthy rig answers."""
+    match send.message.event:
+        case Event.EXPINFO:
+            leads = name in leaders
+            return Message(
+                Event.EXPINFO, (0, {"main_sync": leads, "exp_ref": str(exp_ref) if leads else None})
+            )
+        case Event.EXPINIT:
+            return Message(Event.EXPINIT, ({"exp_ref": str(exp_ref), "status": 10},))
+        case Event.EXPSTART:
+            return Message(Event.EXPSTART, (str(exp_ref), {"status": 20}))
+        case Event.EXPSTATUS:
+            return Message(Event.EXPSTATUS, (10, {"state": "starting", "exp_ref": str(exp_ref)}))
+    return Message(send.message.event, ({},))
+
+
+class Session:
+    """A session machine, and the rigs that it speaks to."""
+
+    def __init__(self, *names: str, limits: Limits | None = None, token_to: str = "") -> None:
+        self.machine = SessionMachine(limits=limits, may_have_token=frozenset([token_to]))
+        self.out: list[Any] = []
+        self.open: dict[Any, Send] = {}
+        self._numbers = itertools.count(1)
+        self.feed(RigsChosen(rigs={name: address(name) for name in names}))
+
+    @property
+    def state(self) -> SessionState:
+        return self.machine.state
+
+    def feed(self, event: Any) -> list[Any]:
+        actions = list(self.machine.handle(event, 0))
+        self.out += actions
+        self.open |= {one.key: one for one in actions if isinstance(one, Send)}
+        return actions
+
+    def agree(self, here: ExpRef | None = None) -> int:
+        number = next(self._numbers)
+        self.feed(
+            AgreeRequested(number=number, subject="SP_01", date=DATE, info={"subject": "SP_01"}, here=here)
+        )
+        return number
+
+    def request(self, trigger: SessionTrigger, **data: Any) -> int:
+        number = next(self._numbers)
+        self.feed(StepRequested(number=number, trigger=trigger, data=data))
+        return number
+
+    def ask(self, message: Message, rigs: tuple[str, ...] | None = None) -> int:
+        number = next(self._numbers)
+        self.feed(AskRequested(number=number, message=message, rigs=rigs))
+        return number
+
+    def finished(self, number: int) -> Finished:
+        [one] = [one for one in self.out if isinstance(one, Finished) and one.number == number]
+        return one
+
+    def sends(self, name: str) -> list[Event]:
+        return [
+            one.message.event for one in self.out if isinstance(one, Send) and one.address == address(name)
+        ]
+
+    def now(self, name: str) -> Send:
+        """Return what the rig has not answered yet."""
+        return next(one for key, one in self.open.items() if key[1] == name)
+
+    def reply(self, name: str, message: Message | None = None) -> list[Any]:
+        send = self.now(name)
+        del self.open[send.key]
+        return self.feed(Replied(address=send.address, key=send.key, message=message or well(send, name)))
+
+    def refuse(self, name: str, reason: str = "no light") -> list[Any]:
+        send = self.now(name)
+        del self.open[send.key]
+        return self.feed(Refused(address=send.address, key=send.key, reason=reason))
+
+    def unreach(self, name: str) -> list[Any]:
+        send = self.now(name)
+        del self.open[send.key]
+        return self.feed(Unreached(address=send.address, key=send.key, reason="nothing listens there"))
+
+    def time_out(self, name: str, *, confirmed: bool = True) -> list[Any]:
+        send = self.now(name)
+        del self.open[send.key]
+        return self.feed(TimedOut(address=send.address, key=send.key, confirmed=confirmed))
+
+    def reply_all(self) -> None:
+        for key in list(self.open):
+            self.reply(key[1])
+
+
+WAYS: dict[SessionState, tuple[SessionTrigger, ...]] = {
+    S.IDLE: (),
+    S.AGREEING: (T.AGREE,),
+    S.AGREED: (T.AGREE, T.ALL_DONE),
+    S.INITIALIZING: (T.AGREE, T.ALL_DONE, T.INIT),
+    S.INITIALIZED: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE),
+    S.STARTING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START),
+    S.RUNNING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.ALL_DONE),
+    S.STOPPING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.ALL_DONE, T.STOP),
+    S.STOPPED: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.ALL_DONE, T.STOP, T.ALL_DONE),
+    S.INTERRUPTING: (T.AGREE, T.ALL_DONE, T.INTERRUPT),
+    S.CLEANING: (T.AGREE, T.ALL_DONE, T.CLEANUP),
+    S.ABORTING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.SOME_FAILED),
+    S.ROLLING_BACK: (T.AGREE, T.ALL_DONE, T.INIT, T.SOME_FAILED),
+}
+
+
+def walk(session: Session, trigger: SessionTrigger) -> int | None:
+    match trigger:
+        case T.AGREE:
+            return session.agree()
+        case T.ALL_DONE:
+            session.reply_all()
+        case T.SOME_FAILED:
+            session.refuse("cam")
+            session.reply_all()
+        case _:
+            return session.request(trigger)
+    return None
+
+
+def session_in(state: SessionState, *names: str, **options: Any) -> Session:
+    session = Session(*(names or NAMES), **options)
+    for trigger in WAYS[state]:
+        walk(session, trigger)
+    assert session.state is state
+    return session
+
+
+# -- the table ---------------------------------------------------------------------------------------------
+
+
+def test_every_row_of_the_table_is_walked() -> None:
+    for (state, trigger), to in SESSION_TABLE.items():
+        session = session_in(state)
+        before = len(session.out)
+        walk(session, trigger)
+        moves = [one.state for one in session.out[before:] if isinstance(one, Moved)]
+        assert moves[0] is to, (state, trigger)
+        if to in EVENT_OF:
+            sent = [one for one in session.out[before:] if isinstance(one, Send)]
+            assert [one.message.event for one in sent[: len(NAMES)]] == [EVENT_OF[to]] * len(NAMES)
+
+
+@pytest.mark.parametrize("state", list(S))
+@pytest.mark.parametrize("trigger", [T.AGREE, T.ABANDON, T.INIT, T.START, T.STOP, T.INTERRUPT, T.CLEANUP])
+def test_a_request_that_the_table_does_not_know_is_refused_and_changes_nothing(state: S, trigger: T) -> None:
+    if (state, trigger) in SESSION_TABLE:
+        return
+    session = session_in(state)
+    facts = session.machine.state, session.machine.exp_ref, dict(session.open)
+    number = walk(session, trigger)
+    assert number is not None
+    assert isinstance(session.finished(number).error, IllegalTransition)
+    assert str(session.finished(number).error) == f"cannot {trigger} while the session is {state}"
+    assert (session.machine.state, session.machine.exp_ref, session.open) == facts
+
+
+def test_every_state_in_which_rigs_are_at_work_ends_in_any_case() -> None:
+    for state in EVENT_OF:
+        assert (state, T.ALL_DONE) in SESSION_TABLE
+        assert (state, T.SOME_FAILED) in SESSION_TABLE
+    with pytest.raises(IllegalTransition):
+        next_state(S.IDLE, T.ALL_DONE)
+
+
+# -- a session ---------------------------------------------------------------------------------------------
+
+
+def test_a_session_goes_through_its_steps_and_reports_every_rig() -> None:
+    session = Session(*NAMES)
+    steps = [session.agree()]
+    session.reply_all()
+    for trigger in (T.INIT, T.START, T.STOP, T.CLEANUP):
+        steps.append(session.request(trigger))
+        session.reply_all()
+    assert [one.state for one in session.out if isinstance(one, Moved)] == [
+        S.AGREEING,
+        S.AGREED,
+        S.INITIALIZING,
+        S.INITIALIZED,
+        S.STARTING,
+        S.RUNNING,
+        S.STOPPING,
+        S.STOPPED,
+        S.CLEANING,
+        S.IDLE,
+    ]
+    for number in steps:
+        assert session.finished(number).error is None
+        assert tuple(session.finished(number).outcomes) == NAMES
+    assert len([one for one in session.out if isinstance(one, Progressed)]) == 5 * len(NAMES)
+
+
+def test_all_rigs_are_sent_a_step_at_once_and_stops_backwards() -> None:
+    session = session_in(S.STARTING)
+    assert [one.address.host for one in session.open.values()] == ["main", "cam", "ephys"]
+    session.reply_all()
+    session.request(T.STOP)
+    assert [one.address.host for one in session.open.values()] == ["ephys", "cam", "main"]
+
+
+def test_every_message_names_the_session_and_the_data_given_cannot_change_that() -> None:
+    session = session_in(S.AGREED)
+    session.request(T.INIT, exp_ref="2024-05-06_99_SP_99", more=1)
+    assert session.now("cam").message == Message(Event.EXPINIT, ({"exp_ref": str(REF), "more": 1},))
+    session.reply_all()
+    session.request(T.START, k=1)
+    assert session.now("cam").message == Message(Event.EXPSTART, (str(REF), {"k": 1}))
+    session.reply_all()
+    session.request(T.INTERRUPT, message="smoke")
+    assert session.now("cam").message.args == ({"exp_ref": str(REF), "message": "smoke"},)
+    assert session.machine.exp_ref == REF
+
+
+def test_without_data_the_start_is_as_ibl_writes_it() -> None:
+    assert session_in(S.STARTING).now("cam").message == Message(Event.EXPSTART, (str(REF), None))
+
+
+def test_each_step_has_its_own_limit() -> None:
+    limits = Limits(agree=1, initialise=2, start=3, stop=4, cleanup=5)
+    found = {
+        state: session_in(state, limits=limits).now("main").limit
+        for state in (S.AGREEING, S.INITIALIZING, S.STARTING, S.STOPPING, S.INTERRUPTING, S.CLEANING)
+    }
+    assert list(found.values()) == [1, 2, 3, 4, 4, 5]
+
+
+def test_a_session_of_this_pc_alone_needs_no_rig() -> None:
+    session = Session()
+    session.agree(here=REF)
+    for trigger in (T.INIT, T.START, T.STOP, T.CLEANUP):
+        assert session.finished(session.request(trigger)).error is None
+    assert session.state is S.IDLE
+
+
+# -- agreeing ----------------------------------------------------------------------------------------------
+
+
+def test_a_rig_that_does_not_answer_keeps_the_others_untouched() -> None:
+    session = Session(*NAMES)
+    number = session.agree()
+    session.unreach("cam")
+    session.reply_all()
+    error = session.finished(number).error
+    assert isinstance(error, SessionFailed)
+    assert str(error) == (
+        "agreement failed on cam (no rig has been touched)\n└─ cam: nothing listens there (udp://cam:11001)"
+    )
+    assert session.state is S.IDLE
+    assert session.sends("main") == [Event.EXPINFO]
+
+
+def test_rigs_that_do_not_agree_are_named_in_their_order_and_not_touched() -> None:
+    session = Session(*NAMES)
+    number = session.agree()
+    for name in ("ephys", "cam", "main"):
+        session.reply(name, well(session.now(name), name, leaders=("main", "ephys")))
+    error = session.finished(number).error
+    assert isinstance(error, SeveralMainSyncs)
+    assert "main, ephys" in str(error)
+    assert session.state is S.IDLE
+
+
+def test_an_agreement_may_be_asked_for_again_since_nobody_has_been_touched() -> None:
+    session = session_in(S.AGREED)
+    number = session.agree()
+    assert session.machine.exp_ref is None
+    session.reply_all()
+    assert session.finished(number).error is None
+    assert session.machine.exp_ref == REF
+
+
+def test_an_agreement_that_is_abandoned_sends_nothing() -> None:
+    session = session_in(S.AGREED)
+    number = session.request(T.ABANDON)
+    assert session.finished(number).error is None
+    assert session.state is S.IDLE
+    assert not session.open
+
+
+# -- failing -----------------------------------------------------------------------------------------------
+
+
+def test_a_failed_initialisation_is_rolled_back_on_every_rig() -> None:
+    session = session_in(S.AGREED)
+    number = session.request(T.INIT)
+    session.refuse("cam", "initialise: no camera")
+    assert session.state is S.INITIALIZING
+    session.reply_all()
+    assert session.state is S.ROLLING_BACK
+    session.reply_all()
+    assert session.state is S.IDLE
+    for name in NAMES:
+        assert session.sends(name)[-2:] == [Event.EXPINIT, Event.EXPCLEANUP]
+    assert str(session.finished(number).error) == (
+        "initialise failed on cam (the other rigs were stopped and cleaned up)\n└─ cam: initialise: no camera"
+    )
+
+
+def test_a_failed_start_is_interrupted_and_rolled_back_on_every_rig() -> None:
+    session = session_in(S.INITIALIZED)
+    number = session.request(T.START)
+    session.refuse("ephys")
+    session.unreach("cam")
+    session.reply_all()
+    assert session.state is S.ABORTING
+    session.reply_all()
+    session.reply_all()
+    assert session.state is S.IDLE
+    for name in NAMES:
+        assert session.sends(name)[-3:] == [Event.EXPSTART, Event.EXPINTERRUPT, Event.EXPCLEANUP]
+    error = session.finished(number).error
+    assert isinstance(error, SessionFailed)
+    assert list(error.causes) == ["cam", "ephys"]
+    assert isinstance(error.causes["cam"], RigUnreachable)
+
+
+def test_a_roll_back_that_a_rig_does_not_confirm_is_said_so() -> None:
+    session = session_in(S.ROLLING_BACK)
+    session.time_out("ephys", confirmed=False)
+    session.reply_all()
+    error = str([one for one in session.out if isinstance(one, Finished)][-1].error)
+    assert "not confirmed by ephys: look there" in error
+
+
+def test_a_stop_completes_on_the_healthy_whatever_the_sick_do() -> None:
+    session = session_in(S.RUNNING)
+    number = session.request(T.STOP)
+    session.time_out("cam", confirmed=False)
+    session.unreach("ephys")
+    session.reply_all()
+    finished = session.finished(number)
+    assert finished.error is None
+    assert session.state is S.STOPPED
+    assert isinstance(finished.outcomes["main"], Message)
+    assert isinstance(finished.outcomes["cam"], Unconfirmed)
+    assert isinstance(finished.outcomes["ephys"], RigUnreachable)
+
+
+def test_a_deaf_rig_gets_the_stop_when_it_is_back() -> None:
+    for state in (S.STOPPING, S.INTERRUPTING, S.ABORTING):
+        assert all(one.lasting for one in session_in(state).open.values())
+    for state in (S.AGREEING, S.INITIALIZING, S.STARTING, S.CLEANING):
+        assert not any(one.lasting for one in session_in(state).open.values())
+
+
+@pytest.mark.parametrize(
+    ("state", "args", "words"),
+    [
+        (S.INITIALIZING, ({"exp_ref": str(OTHER), "status": 10},), f"for {OTHER} instead of {REF}"),
+        (S.INITIALIZING, ({"exp_ref": "junk"},), "for junk instead of"),
+        (S.INITIALIZING, ({"status": 30},), "with status 30"),
+        (S.INITIALIZING, ({"status": "STOPPED"},), "with status 'STOPPED'"),
+        (S.INITIALIZING, ({"status": [1]},), "with status"),
+        (S.STARTING, (str(OTHER), {"status": 20}), f"for {OTHER} instead of {REF}"),
+        (S.STARTING, ({"date": "2024-05-06", "sequence": 9, "subject": "SP_01"},), "instead of"),
+        (S.STARTING, (str(REF), {"status": 10}), "with status 10"),
+        (S.STARTING, (None, {"exp_ref": str(OTHER)}), f"for {OTHER} instead of"),
+    ],
+)
+def test_an_answer_of_another_session_or_status_is_an_error_of_that_rig(
+    state: S, args: tuple[Any, ...], words: str
+) -> None:
+    session = session_in(state)
+    session.reply("cam", Message(EVENT_OF[state], args))
+    session.reply_all()
+    assert session.state in (S.ABORTING, S.ROLLING_BACK)
+    session.reply_all()
+    session.reply_all()
+    error = [one for one in session.out if isinstance(one, Finished)][-1].error
+    assert isinstance(error, SessionFailed)
+    assert list(error.causes) == ["cam"]
+    assert isinstance(error.causes["cam"], RemoteProtocolError)
+    assert words in str(error.causes["cam"])
+
+
+@pytest.mark.parametrize(
+    ("state", "args"),
+    [
+        (S.INITIALIZING, ()),
+        (S.INITIALIZING, (None,)),
+        (S.INITIALIZING, ({"status": "initialized"},)),
+        (S.INITIALIZING, ({"exp_ref": "2024-05-06_002_SP_01"},)),
+        (S.INITIALIZING, ({"exp_ref": {"date": "2024-05-06", "sequence": 2, "subject": "SP_01"}},)),
+        (S.STARTING, ()),
+        (S.STARTING, ("2024-05-06_002_SP_01", None)),
+        (S.STARTING, ({"date": "2024-05-06", "sequence": 2, "subject": "SP_01"}, {"status": "RUNNING"})),
+        (S.STARTING, (17, [1])),
+    ],
+)
+def test_an_answer_in_a_peers_own_words_is_taken(state: S, args: tuple[Any, ...]) -> None:
+    session = session_in(state)
+    session.reply("cam", Message(EVENT_OF[state], args))
+    session.reply_all()
+    assert session.state in (S.INITIALIZED, S.RUNNING)
+
+
+# -- unknown is an outcome ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [str(REF), "2024-05-06_002_SP_01"])
+def test_a_rig_whose_answer_is_missing_is_asked_and_believed(named: str) -> None:
+    session = session_in(S.STARTING)
+    session.time_out("cam")
+    assert session.now("cam").message.event is Event.EXPSTATUS
+    session.reply("cam", Message(Event.EXPSTATUS, (20, {"state": "running", "exp_ref": named})))
+    session.reply_all()
+    assert session.state is S.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((10, {"state": "starting", "exp_ref": str(REF)}), "says that it is starting"),
+        ((20, {"state": "running", "exp_ref": str(OTHER)}), "says that it is running"),
+        ((20,), "says that it is RUNNING"),
+        ((), "says that it is ?"),
+    ],
+)
+def test_a_rig_that_is_not_where_it_should_be_has_failed(args: tuple[Any, ...], words: str) -> None:
+    session = session_in(S.STARTING)
+    session.time_out("cam")
+    out = session.reply("cam", Message(Event.EXPSTATUS, args))
+    [news] = [one for one in out if isinstance(one, Progressed)]
+    assert isinstance(news.outcome, Unconfirmed)
+    assert words in str(news.outcome)
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "words"), [(True, "did not answer within 35 s"), (False, "does not hear EXPSTART")]
+)
+def test_a_rig_that_does_not_say_either_is_judged_by_what_is_known(confirmed: bool, words: str) -> None:
+    session = session_in(S.STARTING)
+    session.time_out("cam", confirmed=confirmed)
+    [news] = [one for one in session.time_out("cam", confirmed=False) if isinstance(one, Progressed)]
+    assert isinstance(news.outcome, Unconfirmed)
+    assert words in str(news.outcome)
+
+
+def test_the_answer_that_comes_late_but_before_the_status_counts_and_is_told_once() -> None:
+    session = session_in(S.STARTING)
+    late = session.now("cam")
+    session.time_out("cam")
+    session.feed(Replied(address=late.address, key=late.key, message=well(late, "cam")))
+    session.reply("cam", Message(Event.EXPSTATUS, (10, {"state": "starting"})))
+    session.reply_all()
+    assert session.state is S.RUNNING
+    told = [one for one in session.out if isinstance(one, Progressed) and one.event is Event.EXPSTART]
+    assert sorted(one.rig for one in told) == sorted(NAMES)
+
+
+def test_a_rig_that_was_restarted_has_its_outcome_at_once() -> None:
+    session = session_in(S.STARTING)
+    session.refuse("cam", "the program on that PC was restarted and has forgotten the request")
+    session.reply_all()
+    assert session.state is S.ABORTING
+
+
+# -- interrupting ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING, S.STOPPING])
+def test_an_interrupt_overtakes_the_step_that_goes_on_and_ends_it_for_whoever_waits(state: S) -> None:
+    session = session_in(state)
+    session.reply("main")
+    overtaken = list(session.open.values())
+    session.request(T.INTERRUPT, message="smoke")
+    cut_short = [one for one in session.out if isinstance(one, Finished)][-1]
+    assert isinstance(cut_short.error, SessionFailed)
+    assert str(cut_short.error) == f"{state} failed (it was interrupted)"
+    assert list(cut_short.outcomes) == ["main"]
+    interrupts = [one for one in session.open.values() if one.message.event is Event.EXPINTERRUPT]
+    assert all(one.overtakes for one in interrupts)
+    for one in overtaken:
+        session.feed(Replied(address=one.address, key=one.key, message=well(one, one.address.host)))
+        del session.open[one.key]
+    assert session.state is S.INTERRUPTING
+    session.reply_all()
+    assert session.state is S.STOPPED
+
+
+def test_only_an_interrupt_overtakes() -> None:
+    for state in (S.INITIALIZING, S.STARTING, S.STOPPING, S.CLEANING):
+        assert not any(one.overtakes for one in session_in(state).open.values())
+
+
+# -- questions ---------------------------------------------------------------------------------------------
+
+
+def test_a_question_brings_every_rigs_answer_and_does_not_move_the_session() -> None:
+    session = session_in(S.RUNNING)
+    number = session.ask(Message(Event.EXPSTATUS, (0,)))
+    session.unreach("cam")
+    session.reply_all()
+    assert list(session.finished(number).outcomes) == list(NAMES)
+    assert isinstance(session.finished(number).outcomes["cam"], RigUnreachable)
+    assert session.state is S.RUNNING
+
+
+def test_a_question_may_go_to_some_and_to_nobody() -> None:
+    session = session_in(S.IDLE)
+    number = session.ask(Message(Event.EXPSTATUS, (0,)), ("cam", "cam"))
+    assert list(session.open) == [(number, "cam")]
+    assert session.finished(session.ask(Message(Event.EXPSTATUS), ())).outcomes == {}
+
+
+def test_questions_are_not_written_down_nor_are_their_late_answers_since_they_may_hold_a_token() -> None:
+    session = session_in(S.RUNNING)
+    session.ask(Message(Event.ALYX, (None, {})), ("cam",))
+    send = session.now("cam")
+    out = session.time_out("cam")
+    token = Message(Event.ALYX, ("https://alyx", {"token": "abc"}))
+    out += session.feed(Replied(address=send.address, key=send.key, message=token))
+    assert not [one for one in out if isinstance(one, Record)]
+
+
+def test_an_interrupting_question_overtakes() -> None:
+    session = session_in(S.IDLE)
+    session.ask(Message(Event.EXPINTERRUPT, ({},)))
+    assert all(one.overtakes for one in session.open.values())
+
+
+# -- what rigs say by themselves ---------------------------------------------------------------------------
+
+
+def say(session: Session, name: str, event: Event, *args: Any) -> list[Any]:
+    token = Token(address(name), 2, 1, "boot")
+    return session.feed(Received(address=address(name), message=Message(event, args), token=token))
+
+
+def test_what_a_rig_says_is_told_with_its_name_and_written_down() -> None:
+    out = say(session_in(S.RUNNING), "cam", Event.EXPSTATUS, 30, {"failure": "the cable is out"})
+    assert [type(one) for one in out] == [Record, Settle, Heard]
+    assert out[-1].rig == "cam"
+
+
+def test_a_stranger_is_told_by_its_address() -> None:
+    assert say(session_in(S.RUNNING), "x", Event.EXPSTATUS, 0)[-1].rig == "udp://x:11001"
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "exp_ref"),
+    [(S.RUNNING, 20, str(REF)), (S.INITIALIZED, 0, str(REF)), (S.IDLE, 0, None)],
+)
+def test_whoever_asks_is_told_of_the_session(state: S, status: int, exp_ref: str | None) -> None:
+    session = session_in(S.CLEANING) if state is S.IDLE else session_in(state)
+    if state is S.IDLE:
+        session.reply_all()
+    out = say(session, "cam", Event.EXPINFO, 0, {})
+    [answer] = [one.message for one in out if isinstance(one, Reply)]
+    assert answer == Message(Event.EXPINFO, (status, {"exp_ref": exp_ref, "main_sync": False}))
+
+
+def test_the_token_is_shared_with_those_who_may_have_it_and_never_written_down() -> None:
+    session = session_in(S.RUNNING, token_to="cam")
+    out = say(session, "main", Event.ALYX, "https://alyx", {"user": {"token": "abc"}})
+    [given] = [one for one in say(session, "cam", Event.ALYX, None, {}) if isinstance(one, Reply)]
+    assert given.message.args == ("https://alyx", {"user": {"token": "abc"}})
+    refused = say(session, "ephys", Event.ALYX, None, {})
+    [denied] = [one.message.args[0] for one in refused if isinstance(one, Fail)]
+    assert "ephys may not be given the Alyx token" in denied
+    assert "abc" not in str([one for one in out + refused if isinstance(one, Record)])
+
+
+# -- any sequence of events --------------------------------------------------------------------------------
+
+NEXT: Mapping[SessionState, set[SessionState]] = {
+    state: {to for (one, _), to in SESSION_TABLE.items() if one is state} for state in S
+}
+requests = st.sampled_from([T.ABANDON, T.INIT, T.START, T.STOP, T.INTERRUPT, T.CLEANUP])
+kinds = st.sampled_from(
+    ["well"] * 6
+    + ["led", "misled", "other", "status", "garbage", "running", "refused", "silent", "deaf", "gone"]
+)
+
+
+def answered(send: Send, name: str, kind: str) -> Any:
+    """Return what becomes of a message, well or badly."""
+    where: dict[str, Any] = {"address": send.address, "key": send.key}
+    event = send.message.event
+    match kind:
+        case "refused":
+            return Refused(reason="no light", **where)
+        case "silent" | "deaf":
+            return TimedOut(confirmed=kind == "silent", **where)
+        case "gone":
+            return Unreached(reason="nothing listens there", **where)
+        case "led" | "misled":
+            message = well(send, name, leaders=(name,) if kind == "led" else ())
+        case "other":
+            message = well(send, name, OTHER)
+        case "status":
+            message = Message(event, ({"status": 30},))
+        case "garbage":
+            message = Message(event, ([1], None, "x"))
+        case "running":
+            leads = {"main_sync": name == "main", "exp_ref": str(REF)}
+            message = Message(event, (20, {"state": "running", **leads}))
+        case _:
+            message = well(send, name)
+    return Replied(message=message, **where)
+
+
+class AnySequence(RuleBasedStateMachine):
+    """Whatever is asked, answered, refused, lost and repeated: the rules of the session hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machine = SessionMachine(may_have_token=frozenset(["cam"]))
+        self.shadow = SessionMachine()
+        self.state = S.IDLE
+        self.numbers = itertools.count(1)
+        self.requested: list[int] = []
+        self.finished: dict[int, Finished] = {}
+        self.open: dict[Any, Send] = {}
+        self.sent: list[Send] = []
+        self.answers: dict[str, Message] = {}
+        self.here: ExpRef | None = None
+        self.spared: set[str] = set()
+        self.told: dict[str, list[Event]] = {}
+        self.proven: set[str] = set()
+        self.settled: dict[Token, int] = {}
+
+    @initialize(count=st.integers(0, 4), steps=st.integers(0, 10))
+    def rigs(self, count: int, steps: int) -> None:
+        self.names = ["main", "cam", "ephys", "photometry"][:count]
+        self.feed(RigsChosen(rigs={name: address(name) for name in self.names}))
+        for _ in range(steps):
+            self.forward()
+
+    def feed(self, event: Any) -> list[Any]:
+        out = list(self.machine.handle(event, 0))
+        for one in out:
+            self.take(one)
+        for one in out:  # what was written down is all that matters
+            if isinstance(one, Record):
+                list(self.shadow.handle(one.event, one.at))
+        return out
+
+    def take(self, action: Any) -> None:
+        match action:
+            case Moved(state=state):
+                assert state in NEXT[self.state]
+                self.move(state)
+            case Send(message=message, key=key):
+                if message.event is Event.EXPSTART:
+                    claims = [information(one)[1].get("main_sync") is True for one in self.answers.values()]
+                    assert sum(claims) + (self.here is not None) == 1
+                if message.event is Event.EXPINTERRUPT:
+                    assert action.overtakes
+                if key[0] < 0 and len(key) == 2:  # a step, and no question
+                    self.told.setdefault(key[1], []).append(message.event)
+                    assert action.lasting is (message.event in (Event.EXPEND, Event.EXPINTERRUPT))
+                    assert key[1] not in self.spared or message.event in (Event.EXPINIT, Event.EXPSTART)
+                assert key not in {one.key for one in self.sent}
+                self.open[key] = action
+                self.sent.append(action)
+            case Finished(number=number, error=error):
+                assert number in self.requested
+                assert number not in self.finished
+                self.finished[number] = action
+                if isinstance(error, SessionFailed):
+                    assert set(error.causes) <= set(self.names)
+                    rolled_back = {
+                        "start": [Event.EXPSTART, Event.EXPINTERRUPT, Event.EXPCLEANUP],
+                        "initialise": [Event.EXPINIT, Event.EXPCLEANUP],
+                    }
+                    for name in self.names if error.step in rolled_back else ():
+                        events = rolled_back[error.step]
+                        assert self.told[name] == (events[:1] if name in self.spared else events)
+            case Reply(token=token) | Fail(token=token) | Settle(token=token):
+                self.settled[token] += 1
+
+    def move(self, state: SessionState) -> None:
+        before, self.state = self.state, state
+        if state in (S.INITIALIZING, S.STARTING):
+            self.told, self.proven = {}, set()
+        if state is S.AGREEING:
+            self.answers, self.spared = {}, set()
+        if state is S.AGREED:
+            self.spared = {
+                name for name, one in self.answers.items() if information(one)[0] is Status.RUNNING
+            }
+        if state is S.RUNNING:
+            self.spared = set()
+        if before is S.STARTING and state is S.RUNNING:
+            assert self.proven == set(self.names)
+
+    # what is asked of it
+
+    @rule(here=st.sampled_from([None, None, REF]))
+    def agree(self, here: ExpRef | None) -> None:
+        number = self.new_number()
+        if (self.state, T.AGREE) in SESSION_TABLE:
+            self.here = here
+        request = AgreeRequested(number=number, subject="SP_01", date=DATE, info={}, here=here)
+        self.judged(number, T.AGREE, lambda: self.feed(request))
+
+    @rule(trigger=requests)
+    def request(self, trigger: SessionTrigger) -> None:
+        number = self.new_number()
+        self.judged(number, trigger, lambda: self.feed(StepRequested(number=number, trigger=trigger)))
+
+    @rule()
+    def forward(self) -> None:
+        """What a session does that goes well."""
+        if self.state in EVENT_OF:
+            for send in list(self.open.values()):
+                self.outcome(send, "well")
+        elif self.state is S.IDLE:
+            self.agree(here=None if "main" in self.names else REF)
+        else:
+            self.request(
+                {S.AGREED: T.INIT, S.INITIALIZED: T.START, S.RUNNING: T.STOP, S.STOPPED: T.CLEANUP}[
+                    self.state
+                ]
+            )
+
+    def judged(self, number: int, trigger: SessionTrigger, feed: Any) -> None:
+        before, exp_ref, legal = self.state, self.machine.exp_ref, (self.state, trigger) in SESSION_TABLE
+        out = feed()
+        if not legal:
+            assert isinstance(self.finished[number].error, IllegalTransition)
+            assert {type(one) for one in out} == {Record, Finished}
+            assert (self.machine.state, self.machine.exp_ref) == (before, exp_ref)
+
+    def new_number(self) -> int:
+        self.requested.append(next(self.numbers))
+        return self.requested[-1]
+
+    @rule(event=st.sampled_from([Event.EXPSTATUS, Event.EXPINTERRUPT, Event.ALYX]))
+    def ask(self, event: Event) -> None:
+        before = self.machine.state
+        self.feed(AskRequested(number=self.new_number(), message=Message(event, (0,))))
+        assert self.machine.state is before
+
+    # what becomes of what it sent
+
+    def outcome(self, send: Send, kind: str) -> None:
+        name = send.address.host
+        event = answered(send, name, kind)
+        of_step = self.open.pop(send.key, None) is not None and self.is_current(send)
+        if of_step and isinstance(event, Replied):
+            if send.message.event is Event.EXPINFO:
+                self.answers[name] = event.message
+            if kind in ("well", "led", "misled", "garbage") and send.message.event is Event.EXPSTART:
+                self.proven.add(name)
+            if kind == "running" and send.message.event is Event.EXPSTATUS:
+                self.proven.add(name)
+            if kind == "running" and send.message.event is Event.EXPSTART:
+                self.proven.add(name)
+        self.feed(event)
+
+    def is_current(self, send: Send) -> bool:
+        expected = EVENT_OF.get(self.state)
+        return len(send.key) == 3 or send.message.event is expected
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0, 11), kind=kinds)
+    def one_outcome(self, which: int, kind: str) -> None:
+        waiting = list(self.open.values())
+        self.outcome(waiting[which % len(waiting)], kind)
+
+    @precondition(lambda self: self.sent)
+    @rule(which=st.integers(0, 200), kind=kinds)
+    def once_more(self, which: int, kind: str) -> None:
+        """The outcome of something that has had its outcome: of no effect."""
+        send = self.sent[-1 - which % len(self.sent)]
+        if send.key in self.open or self.may_still_answer(send):
+            return
+        before = self.machine.state, self.machine.exp_ref, len(self.finished)
+        out = self.feed(answered(send, send.address.host, kind))
+        assert {type(one) for one in out} <= {Record}
+        assert (self.machine.state, self.machine.exp_ref, len(self.finished)) == before
+
+    def may_still_answer(self, send: Send) -> bool:
+        """Whether a command has timed out, and its rig is being asked for its status now."""
+        return any(len(key) == 3 and key[:2] == send.key[:2] for key in self.open)
+
+    @rule(
+        key=st.sampled_from(
+            [None, 3, "x", (), (1,), ("x", "y"), (-1, "cam"), (-5, "stranger"), (2**40, "cam")]
+        )
+    )
+    def unknown_key(self, key: Any) -> None:
+        before = self.machine.state, len(self.finished)
+        self.feed(Refused(address=address("cam"), key=key, reason="what?"))
+        assert (self.machine.state, len(self.finished)) == before
+
+    @rule(number=st.integers(1, 80))
+    def unknown_rig(self, number: int) -> None:
+        """A key of a step with a name that is none of its rigs."""
+        before = self.machine.state, len(self.finished)
+        self.feed(Refused(address=address("cam"), key=(-number, "stranger"), reason="what?"))
+        assert (self.machine.state, len(self.finished)) == before
+
+    # what rigs say by themselves
+
+    @rule(
+        name=st.sampled_from(["main", "cam", "stranger"]),
+        event=st.sampled_from([Event.EXPINFO, Event.EXPSTATUS, Event.ALYX, Event.EXPSTART, Event.ERROR]),
+        args=st.sampled_from([(), (0,), (0, {}), (None, {"token": "secret"}), ([1], None)]),
+    )
+    def said(self, name: str, event: Event, args: tuple[Any, ...]) -> None:
+        token = Token(address(name), 2, next(self.numbers), "boot")
+        self.settled[token] = 0
+        before = self.machine.state
+        out = self.feed(Received(address=address(name), message=Message(event, args), token=token))
+        assert self.settled[token] == 1
+        assert self.machine.state is before
+        if event is Event.ALYX:
+            assert "secret" not in str([one for one in out if isinstance(one, Record)])
+
+    # what always holds
+
+    @invariant()
+    def what_was_written_down_gives_the_same_session(self) -> None:
+        assert self.shadow.state is self.machine.state is self.state
+        assert self.shadow.exp_ref == self.machine.exp_ref
+
+    @invariant()
+    def who_leads_a_session_knows_which(self) -> None:
+        if self.state not in (S.IDLE, S.AGREEING):
+            assert self.machine.exp_ref is not None
+
+    @invariant()
+    def a_step_that_goes_on_waits_for_somebody(self) -> None:
+        if self.state in EVENT_OF:
+            assert self.open
+
+    def teardown(self) -> None:
+        for _ in range(10):
+            for send in list(self.open.values()):
+                self.outcome(send, "well")
+        assert not self.open
+        assert self.state not in EVENT_OF
+        assert sorted(self.finished) == self.requested
+
+
+AnySequence.TestCase.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
+TestAnySequence = AnySequence.TestCase
+
+
+def joined(state: SessionState) -> Session:
+    """Return a session whose main sync was recording before, in a state."""
+    session = Session(*NAMES)
+    session.agree()
+    session.reply("main", Message(Event.EXPINFO, (20, {"main_sync": True, "exp_ref": str(REF)})))
+    session.reply_all()
+    assert session.machine.joins
+    for trigger in WAYS[state][2:]:
+        if trigger is T.ALL_DONE and session.state is S.INITIALIZING:
+            session.reply("main", Message(Event.EXPINIT, ({"exp_ref": str(REF), "status": 20},)))
+        walk(session, trigger)
+    return session
+
+
+def test_a_main_sync_that_records_already_is_joined() -> None:
+    assert joined(S.RUNNING).state is S.RUNNING
+
+
+@pytest.mark.parametrize("state", [S.AGREED, S.INITIALIZING, S.INITIALIZED, S.STARTING])
+def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginning(state) -> None:
+    session = joined(state)
+    session.request(T.INTERRUPT)
+    session.reply_all()
+    session.request(T.CLEANUP)
+    session.reply_all()
+    assert session.state is S.IDLE
+    assert not {Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP} & set(session.sends("main"))
+    assert Event.EXPCLEANUP in session.sends("cam")
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
+def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state) -> None:
+    session = joined(state)
+    number = session.machine._requested
+    session.refuse("cam")
+    session.reply("main", Message(Event.EXPINIT, ({"status": 20},)) if state is S.INITIALIZING else None)
+    session.reply_all()
+    session.reply_all()
+    session.reply_all()
+    assert session.state is S.IDLE
+    assert not {Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP} & set(session.sends("main"))
+    assert "main was recording before and goes on" in str(session.finished(number).error)
+
+
+def test_once_the_session_runs_what_was_joined_is_stopped_with_the_others() -> None:
+    session = joined(S.RUNNING)
+    session.request(T.STOP)
+    assert Event.EXPEND in session.sends("main")
