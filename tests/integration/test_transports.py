@@ -70,6 +70,8 @@ class Machine:
         match event:
             case Send():
                 return [event]
+            case list():
+                return event
             case Received(token=token, message=message):
                 self.asked.append(message)
                 return [Reply(token=token, message=Message(message.event, (0, {"name": self.name})))]
@@ -337,7 +339,7 @@ async def test_what_was_sent_before_closing_still_arrives(net: Net) -> None:
     _, client, address = await net.client("tcp", port)
     client.send(b"[1]", address)
     await until(lambda: theirs.messages)
-    client.send(json.dumps([2, "x" * 1_000_000]).encode(), address)
+    client.send(json.dumps([2, "x" * 15_000_000]).encode(), address)
     await client.close()
     await until(lambda: len(theirs.messages) == 2)
 
@@ -403,8 +405,7 @@ async def test_who_sends_a_message_over_the_limit_is_told_so_even_while_sending(
     code, text, event = json.loads(said)
     assert (code, event) == (0, 0)
     assert f"{MAX_STREAM_MESSAGE:,} bytes" in text
-    with contextlib.suppress(ConnectionError):
-        await pouring
+    await pouring  # it is not reset: with a reset what it has not read yet would be lost
     assert inbox.messages == []
     assert len(inbox.missing) == 1
     assert "given up" in inbox.missing[0][1]
@@ -568,11 +569,13 @@ async def test_a_burst_of_many_answers_is_heard_by_one_conductor(net: Net) -> No
 
 async def test_closing_a_runtime_sends_what_waits(net: Net) -> None:
     peer = net.peer("peer")
-    inboxes = []
+    inboxes, sends = [], []
     for key in range(100):
         inbox, _, port = await net.server("udp")
         inboxes.append(inbox)
-        peer.ask(await peer.runtime.connect("udp", "127.0.0.1", port), key, Event.EXPINTERRUPT)
+        address = await peer.runtime.connect("udp", "127.0.0.1", port)
+        sends.append(Send(address=address, message=Message(Event.EXPINTERRUPT), key=key))
+    peer.runtime.feed(sends)  # more than leave in one round of the loop
     await peer.runtime.close()
     await until(lambda: all(inbox.messages for inbox in inboxes))
 

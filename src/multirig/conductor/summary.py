@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import Entry
+from multirig.conductor.journal import BEGINNING, Entry
 from multirig.lifecycle.session import (
     AgreeRequested,
     RigsChosen,
@@ -90,6 +90,8 @@ def summarise(entries: Iterable[Entry]) -> Summary:
     machine = SessionMachine()
     step: tuple[str, int, int] | None = None
     for entry in entries:
+        if entry.kind == BEGINNING:
+            machine = SessionMachine()
         event = entry.to_input()
         if event is None:
             continue

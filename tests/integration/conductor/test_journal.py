@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from multirig.conductor.journal import BEGINNING, FILE_NAME, Journal, read_journal, replay
+from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
 from multirig.lifecycle.rig import RigState
 from multirig.lifecycle.session import RigsChosen, SessionState
@@ -384,6 +385,7 @@ async def test_a_conductor_after_a_crash_goes_on_in_the_same_file(lab: Any) -> N
     await second.agree("SP_01")
     assert second.session_folder == first.session_folder
     assert replay(second.session_folder).state is SessionState.AGREED
+    assert summarise(read_journal(second.session_folder)).state == "agreed"
 
 
 async def test_without_a_data_folder_there_is_no_journal(lab: Any) -> None:
