@@ -186,14 +186,17 @@ async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | No
     silent = dict.fromkeys(conductor.rigs, 0)
     with live as screen:
         while True:
-            reports = await conductor.reports()
+            looked = time.perf_counter()
+            reports = await conductor.reports(WATCH_EVERY)
             _count_silence(conductor, silent, reports)
-            elapsed = time.perf_counter() - began
+            now = time.perf_counter()
             if screen is not None:
-                screen.update(render.watch_table(elapsed, reports), refresh=True)
-            left = WATCH_EVERY if seconds is None else min(WATCH_EVERY, seconds - elapsed)
-            if left <= 0:
+                screen.update(render.watch_table(now - began, reports), refresh=True)
+            if seconds is not None and now - began >= seconds:
                 return
+            left = max(0.0, looked + WATCH_EVERY - now)
+            if seconds is not None:
+                left = min(left, began + seconds - now)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), left)
                 return

@@ -118,3 +118,22 @@ def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start ``multirig run`` beside the test, and end it when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(uri: str, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri, *options]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.poll() is None:
+            one.kill()
+        if one.stdout is not None and not one.stdout.closed:
+            one.communicate()

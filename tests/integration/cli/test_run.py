@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -37,14 +35,8 @@ def test_a_session_over_two_rigs_is_recorded_and_shown(rig, multirig, tmp_path: 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
-def test_ctrl_c_ends_a_session_in_good_order(rig, tmp_path: Path):
-    uri = rig("ephys", main_sync=True).uri
-    process = subprocess.Popen(
-        [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri, "--data", str(tmp_path / "c")],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def test_ctrl_c_ends_a_session_in_good_order(rig, session):
+    process = session(rig("ephys", main_sync=True).uri)
     for line in process.stderr:
         if "recording; Ctrl-C ends" in line:
             break
@@ -147,21 +139,9 @@ def test_a_recording_that_fails_by_itself_is_told_while_the_others_go_on(rig, mu
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
-def test_ctrl_c_while_a_rig_initialises_lets_every_rig_go_and_records_nothing(rig, tmp_path: Path):
+def test_ctrl_c_while_a_rig_initialises_lets_every_rig_go_and_records_nothing(rig, session, tmp_path: Path):
     slow = rig("ephys", main_sync=True, adapter={"type": "fake", "delay": {"initialise": 20}})
-    command = [
-        sys.executable,
-        "-m",
-        "multirig",
-        "run",
-        "-s",
-        "SP_01",
-        "-r",
-        slow.uri,
-        "--data",
-        str(tmp_path / "c"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = session(slow.uri)
     slow.expect("ephys is initialising")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=15)
@@ -171,24 +151,9 @@ def test_ctrl_c_while_a_rig_initialises_lets_every_rig_go_and_records_nothing(ri
     assert not list((tmp_path / "ephys").glob("mylab/Subjects/SP_01/*/001"))
 
 
-def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_and_remembered(rig, tmp_path: Path):
+def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_and_remembered(rig, session):
     one = rig("ephys", main_sync=True)
-    command = [
-        sys.executable,
-        "-m",
-        "multirig",
-        "run",
-        "-s",
-        "SP_01",
-        "-r",
-        one.uri,
-        "--seconds",
-        "2",
-        "--json",
-    ]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
+    process = session(one.uri, "--seconds", "3", "--json")
     one.expect("is running")
     one.type("stop")
     out, err = process.communicate(timeout=30)
@@ -198,22 +163,19 @@ def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_and_remembered(rig, t
     assert "stopped at its own keyboard" in summary["problems"][0]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a process cannot be stopped on Windows")
-def test_a_rig_that_falls_silent_is_told_while_the_session_runs(rig, tmp_path: Path):
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot be held on Windows")
+def test_a_rig_that_falls_silent_is_told_while_the_session_runs(rig, session):
     one = rig("ephys", main_sync=True)
-    command = [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", one.uri, "--seconds", "8"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    one.expect("is running")
+    process = session(one.uri)
+    for line in process.stderr:
+        if "recording; Ctrl-C ends" in line:
+            break
     one.process.send_signal(signal.SIGSTOP)
     try:
-        for line in process.stderr:
-            if "does not answer any more" in line:
-                break
-        else:
-            raise AssertionError("the silence was not told")
+        assert any("does not answer any more" in line for line in process.stderr)
     finally:
         one.process.send_signal(signal.SIGCONT)
-    assert process.wait(30) == 0
-    process.communicate()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "fake.csv" in out

@@ -396,9 +396,7 @@ async def test_a_deaf_rig_is_stopped_when_it_is_back(lab: Any, until: Callable[.
     assert all(isinstance(one, Message) for one in ended.values())
 
 
-async def test_the_stop_of_an_earlier_session_leaves_the_next_one_alone(
-    lab: Any, until: Callable[..., Any]
-) -> None:
+async def test_the_stop_of_an_earlier_session_leaves_the_next_one_alone(lab: Any) -> None:
     """A deaf rig is restarted by hand; what it missed comes when it is ready for the next session."""
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(limits=QUICK)
@@ -451,9 +449,7 @@ async def test_two_names_of_one_rig_are_an_error_before_anything_is_sent(lab: An
         await conductor.open()
 
 
-async def test_names_that_are_not_known_are_told_all_at_once(
-    lab: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_names_that_are_not_known_are_told_all_at_once(lab: Any) -> None:
     rigs = {"a": "udp://127.0.0.1:1", "b": "udp://no-such-pc.invalid:1", "c": "tcp://nor-this.invalid:1"}
     conductor = lab.make_conductor(over="udp", rigs=rigs)
     with pytest.raises(SessionFailed) as caught:
@@ -517,9 +513,7 @@ async def test_whoever_shows_progress_is_told_of_each_rig_and_step_even_if_anoth
     assert "a callback failed" in caplog.text
 
 
-async def test_whoever_waits_for_a_message_gets_what_it_waits_for(
-    lab: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_whoever_waits_for_a_message_gets_what_it_waits_for(lab: Any) -> None:
     await lab.rig("main", main_sync=True)
     await lab.rig("cam", fake={"fail_after": 0.05})
     conductor = await lab.conductor()
