@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NoReturn
 
 from multirig.errors import LocalProtocolError, RemoteProtocolError
 from multirig.protocol.exp_ref import ExpRef
@@ -19,6 +19,8 @@ MAX_DATAGRAM = 65_507
 """Bytes that one UDP datagram over IPv4 can hold."""
 MAX_STREAM_MESSAGE = 16 * 1024 * 1024
 """Bytes of one message over TCP; a description of a session with every stimulus fits many times."""
+MAX_DEPTH = 100
+"""Arrays and objects inside each other on a stream: no message of the field comes near it."""
 TIMELINE_LIMIT = 1_000
 """Bytes that MATLAB Timeline reads of a datagram; longer ones reach it cut."""
 
@@ -140,7 +142,7 @@ class StreamCutter:
         Raises
         ------
         RemoteProtocolError
-            A message passes the limit; what was buffered is dropped and the stream can't be trusted further.
+            A message passes a limit; what was buffered is dropped and the stream can't be trusted further.
         """
         buffer = self._buffer
         buffer += data
@@ -170,6 +172,8 @@ class StreamCutter:
                     self.skipped += len(buffer[start : found.start()].strip())
                     start = found.start()
                 self._depth += 1
+                if self._depth > MAX_DEPTH:
+                    self._give_up(f"a message is nested deeper than {MAX_DEPTH}")
             elif self._depth:
                 self._depth -= 1
                 if self._depth == 0:
@@ -182,8 +186,11 @@ class StreamCutter:
         self._scanned = position - start
         size = max(map(len, (buffer, *whole)))
         if size > self.limit:
-            self._buffer.clear()
-            self._scanned = self._depth = 0
-            self._in_string = False
-            raise RemoteProtocolError(f"a message passes {self.limit:,} bytes ({size:,} so far)")
+            self._give_up(f"a message passes {self.limit:,} bytes ({size:,} so far)")
         return whole
+
+    def _give_up(self, reason: str) -> NoReturn:
+        self._buffer.clear()
+        self._scanned = self._depth = 0
+        self._in_string = False
+        raise RemoteProtocolError(reason)

@@ -94,14 +94,17 @@ class UdpTransport(Transport):
         if address in self._connected:
             return address
         endpoint = _Connected(self._receiver, address)
-        opened = socket.socket(place.family, socket.SOCK_DGRAM)
+        host, port, *more = place.sockaddr
+        if len(more) == 2 and more[1] and "%" not in host:
+            host = f"{host}%{more[1]}"  # the interface of a link-local address
+        loop = asyncio.get_running_loop()
         try:
-            opened.setblocking(False)
-            opened.connect(place.sockaddr)
+            # asyncio must make this socket itself: on Windows it cannot send on one that was connected before
+            await loop.create_datagram_endpoint(
+                lambda: endpoint, remote_addr=(host, port), family=place.family
+            )
         except OSError as error:
-            opened.close()
             raise RigUnreachable(f"no way to {address}: {error.strerror or error}") from None
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: endpoint, sock=opened)
         self._connected[address] = endpoint
         return address
 

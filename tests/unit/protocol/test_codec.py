@@ -301,3 +301,10 @@ def test_w14_a_long_message_in_many_pieces_is_read_once():
     assert out == [message]
     assert sum(scanned[:-1]) <= len(message)
     assert all(one >= 65_535 for one in scanned[1:-1])
+
+
+def test_a_flood_of_brackets_is_given_up_at_once_and_the_next_message_is_taken():
+    cutter = StreamCutter()
+    with pytest.raises(RemoteProtocolError, match="nested deeper than 100"):
+        cutter.feed(b"[" * 1_000_000)
+    assert cutter.feed(b"[32]") == [b"[32]"]
