@@ -12,6 +12,17 @@ from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef, check_subject
 _NUMBER = re.compile("[0-9]{1,3}")
 
 
+def subjects_folder(data_folder: Path, lab: str) -> Path:
+    """Return the folder of a lab's subjects, ``<data_folder>/<lab>/Subjects``; nothing is created.
+
+    Raises
+    ------
+    ConfigError
+        The lab cannot name a folder.
+    """
+    return data_folder / _lab_folder(lab) / "Subjects"
+
+
 def session_folder(data_folder: Path, lab: str, exp_ref: ExpRef) -> Path:
     """Return the folder of a session; nothing is created.
 
@@ -34,10 +45,15 @@ def session_folder(data_folder: Path, lab: str, exp_ref: ExpRef) -> Path:
     ConfigError
         The lab cannot name a folder.
     """
-    return data_folder.joinpath(_lab_folder(lab), "Subjects", *exp_ref.folder_parts())
+    return subjects_folder(data_folder, lab).joinpath(*exp_ref.folder_parts())
 
 
 def next_exp_ref(data_folder: Path, lab: str, subject: str, date: datetime.date) -> ExpRef:
+    """Return the next free reference in a PC's data folder; see `next_exp_ref_in`."""
+    return next_exp_ref_in(subjects_folder(data_folder, lab), subject, date)
+
+
+def next_exp_ref_in(subjects: Path, subject: str, date: datetime.date) -> ExpRef:
     """Return the next free reference of a subject on a day: one more than the highest folder on this PC.
 
     A number below the highest is never given again, even when its folder was moved away: somewhere there may
@@ -45,10 +61,8 @@ def next_exp_ref(data_folder: Path, lab: str, subject: str, date: datetime.date)
 
     Parameters
     ----------
-    data_folder : pathlib.Path
-        The PC's data folder; it need not exist yet.
-    lab : str
-        Name of the lab.
+    subjects : pathlib.Path
+        The folder of the lab's subjects; it need not exist yet.
     subject : str
         Nickname of the animal.
     date : datetime.date
@@ -63,12 +77,12 @@ def next_exp_ref(data_folder: Path, lab: str, subject: str, date: datetime.date)
     LocalProtocolError
         The subject cannot name a folder.
     ConfigError
-        The lab cannot name a folder, or the day's folder cannot be read.
+        The day's folder cannot be read.
     MultirigError
         The day's numbers, 1 to 999, are used up.
     """
     first = ExpRef(date, 1, subject)
-    day = session_folder(data_folder, lab, first).parent
+    day = subjects.joinpath(*first.folder_parts()).parent
     try:
         taken = [int(each.name) for each in day.iterdir() if _NUMBER.fullmatch(each.name) and each.is_dir()]
     except FileNotFoundError:

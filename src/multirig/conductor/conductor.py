@@ -24,13 +24,18 @@ from multirig.errors import (
     MultirigError,
     RigUnreachable,
     SessionFailed,
+    Unconfirmed,
 )
-from multirig.folders import next_exp_ref, session_folder
+from multirig.folders import next_exp_ref_in, subjects_folder
+from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import (
+    EVENT_OF,
+    REQUESTS,
     SESSION_TABLE,
     AgreeRequested,
     AskRequested,
+    Complained,
     Finished,
     Heard,
     Limits,
@@ -110,12 +115,16 @@ class Conductor:
         may_have_token: Iterable[str] = (),
         network: MemoryNetwork | None = None,
     ) -> None:
-        if main_sync and data_folder is None:
-            raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
         self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
-        self.data_folder = Path(data_folder) if data_folder is not None else None
-        self.lab = lab
-        self.main_sync = main_sync
+        self.main_sync = False
+        """Whether this PC owns the experiment's number."""
+        self.subjects_folder: Path | None = None
+        """Where this PC's part of a session goes; None: it keeps no journal."""
+        self.record_in(
+            None if data_folder is None else subjects_folder(Path(data_folder), lab), main_sync=main_sync
+        )
+        self.information: dict[str, Mapping[str, Any]] = {}
+        """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
         self.machine = SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
         self.node = Node(
             boot=secrets.token_hex(8),
@@ -137,6 +146,7 @@ class Conductor:
         self._on_progress: list[Callable[[Progress], None]] = []
         self._on_message: list[Callable[[str, Message], None]] = []
         self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
+        self._unreached: set[str] = set()
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -237,11 +247,41 @@ class Conductor:
     @property
     def session_folder(self) -> Path | None:
         """Where this PC's part of the session lies; None without a data folder or before the agreement."""
-        if self.data_folder is None or self.exp_ref is None:
+        if self.subjects_folder is None or self.exp_ref is None:
             return None
-        return session_folder(self.data_folder, self.lab, self.exp_ref)
+        return self.subjects_folder.joinpath(*self.exp_ref.folder_parts())
+
+    def expects(self, event: Event) -> bool:
+        """Whether an event is a step that the session can take now."""
+        return any(
+            state is self.state and EVENT_OF.get(after) is event and trigger in REQUESTS
+            for (state, trigger), after in SESSION_TABLE.items()
+        )
+
+    def is_reached(self, rig: str) -> bool:
+        """Whether nothing is known that keeps a rig from hearing us: its last outcome was not silence."""
+        return rig in self.addresses and rig not in self._unreached
 
     # -- the steps of a session -------------------------------------------------------------------------
+
+    def record_in(self, subjects: Path | None, *, main_sync: bool = False) -> None:
+        """Say where this PC's part of the next session goes, for whoever learns it after connecting.
+
+        Parameters
+        ----------
+        subjects : pathlib.Path or None
+            The folder ``…/Subjects``; without it the session has no journal.
+        main_sync : bool
+            Whether this PC owns the experiment's number; needs the folder, to count in.
+
+        Raises
+        ------
+        ConfigError
+            A main sync without a folder.
+        """
+        if main_sync and subjects is None:
+            raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
+        self.subjects_folder, self.main_sync = subjects, main_sync
 
     async def agree(
         self,
@@ -271,8 +311,8 @@ class Conductor:
         check_subject(subject)
         today = date or datetime.date.today()
         here = None
-        if self.main_sync and self.data_folder is not None:
-            here = await asyncio.to_thread(next_exp_ref, self.data_folder, self.lab, subject, today)
+        if self.main_sync and self.subjects_folder is not None:
+            here = await asyncio.to_thread(next_exp_ref_in, self.subjects_folder, subject, today)
         told = plain(
             {
                 "exp_ref": str(here) if here else None,
@@ -288,7 +328,10 @@ class Conductor:
         next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
         journal = self._begin_journal()
         number = next(self._numbers)
-        await self._do(AgreeRequested(number=number, subject=subject, date=today, info=told, here=here))
+        agreed = await self._do(AgreeRequested(number=number, subject=subject, date=today, info=told, here=here))
+        self.information = {
+            name: information(one)[1] for name, one in agreed.items() if isinstance(one, Message)
+        }
         exp_ref = self.exp_ref
         if exp_ref is None:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
@@ -394,6 +437,26 @@ class Conductor:
         )
         return await self._do(asked)
 
+    def complain(self, rig: str, event: Event, reason: str) -> None:
+        """Tell a rig that what it said could not be handled here; nothing is waited for.
+
+        Parameters
+        ----------
+        rig : str
+            Who said it.
+        event : Event
+            What it said.
+        reason : str
+            One line, for the rig's screen and log.
+        """
+        self._check_open()
+        self.runtime.feed(Complained(rig=rig, event=event, reason=reason))
+
+    def share_token(self, url: str | None, token: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Have an Alyx token ready for the rigs that may be given it in clear, for when they ask."""
+        self.machine.alyx = (url, dict(token))
+        self.machine.may_have_token = frozenset(names)
+
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""
         return self.node.speaks_wire_2(self.addresses[rig])
@@ -486,7 +549,7 @@ class Conductor:
     def _begin_journal(self) -> Journal | None:
         """Begin a new one, with the rigs; it gets a folder when they have agreed."""
         self._close_journal()
-        if self.data_folder is not None:
+        if self.subjects_folder is not None:
             self._journal = Journal()
             self._journal_failed = False
             self.runtime.feed(RigsChosen(rigs=self.addresses))
@@ -521,6 +584,10 @@ class Conductor:
                 if (future := self._waiting.get(number)) and not future.done():
                     future.set_result(effect)
             case Progressed(event=event, rig=rig, outcome=outcome):
+                if isinstance(outcome, Message):
+                    self._unreached.discard(rig)
+                elif isinstance(outcome, RigUnreachable | Unconfirmed):
+                    self._unreached.add(rig)
                 self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
             case Moved(state=state, exp_ref=exp_ref):
                 log.info("the session %s is %s", exp_ref or "", state)
@@ -535,6 +602,7 @@ class Conductor:
                 log.debug("%s", effect)
 
     def _hear(self, rig: str, message: Message) -> None:
+        self._unreached.discard(rig)
         # an Alyx token is a secret, and a log is no place for one
         log.info("%s says %s %s", rig, message, "" if message.event is Event.ALYX else message.args)
         self._call_all(self._on_message, rig, message)

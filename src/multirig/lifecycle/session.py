@@ -119,6 +119,9 @@ SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
 }
 """Every legal step; what is not here does not happen."""
 
+REQUESTS = frozenset({T.AGREE, T.INIT, T.START, T.STOP, T.INTERRUPT, T.CLEANUP})
+"""What somebody may ask for; the other triggers happen by themselves."""
+
 EVENT_OF: Mapping[SessionState, Event] = {
     S.AGREEING: Event.EXPINFO,
     S.INITIALIZING: Event.EXPINIT,
@@ -141,6 +144,8 @@ MAX_ROUNDS = 4
 """A step is one message to all, and two more if it is rolled back."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
+COMPLAINT_LIMIT = 5 * SECOND
+"""How long a rig is told that what it said could not be handled."""
 
 
 def next_state(state: SessionState, trigger: SessionTrigger) -> SessionState:
@@ -194,6 +199,15 @@ class AskRequested:
     """None: all."""
     limit: int = 10 * SECOND
     needs_reply: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complained:
+    """What a rig said by itself could not be handled on this PC."""
+
+    rig: str
+    event: Event
+    reason: str
 
 
 # -- effects for the conductor ----------------------------------------------------------------------------
@@ -301,6 +315,8 @@ class SessionMachine:
                 return [Record(event=event, at=now), *self._request(event, trigger)]
             case AskRequested():
                 return self._ask(event)
+            case Complained(rig=rig) if rig in self.rigs:
+                return [self._complain(event)]
         return []
 
     # -- steps ------------------------------------------------------------------------------------------
@@ -531,10 +547,20 @@ class SessionMachine:
     def _take_answer(
         self, asked: Broadcast, name: str, event: Replied | Refused | TimedOut | Unreached
     ) -> list[Any]:
-        if asked.take(name, asked.judge(name, event)):
+        outcome = asked.judge(name, event)
+        out: list[Any] = [
+            Progressed(number=asked.number, event=asked.message.event, rig=name, outcome=outcome)
+        ]
+        if asked.take(name, outcome):
             del self._open[asked.number]
-            return [Finished(number=asked.number, outcomes=asked.ordered(asked.rigs))]
-        return []
+            out.append(Finished(number=asked.number, outcomes=asked.ordered(asked.rigs)))
+        return out
+
+    def _complain(self, event: Complained) -> Send:
+        message = Message(Event.ERROR, (event.reason, int(event.event)))
+        return Send(
+            address=self.rigs[event.rig], message=message, key=None, limit=COMPLAINT_LIMIT, needs_reply=False
+        )
 
     # -- what rigs say by themselves ------------------------------------------------------------------------
 

@@ -237,12 +237,62 @@ async def test_a_subject_that_cannot_name_a_folder_is_refused_before_anybody_is_
         await (await lab.conductor()).agree("../x")
 
 
-async def test_a_lab_that_cannot_name_a_folder_leaves_nobody_half_way(lab: Any) -> None:
-    await lab.rigs_of_a_session()
-    conductor = await lab.conductor(lab="a/b")
+def test_a_lab_that_cannot_name_a_folder_is_refused_before_anything_is_opened(lab: Any) -> None:
     with pytest.raises(ConfigError, match="cannot name a folder"):
-        await conductor.agree("SP_01")
-    assert conductor.state is SessionState.IDLE
+        lab.make_conductor(lab="a/b")
+
+
+async def test_a_conductor_may_learn_late_where_it_records_and_then_be_the_main_sync(lab: Any) -> None:
+    await lab.rig("left")
+    conductor = await lab.conductor(data_folder=None)
+    with pytest.raises(ConfigError, match="data folder"):
+        conductor.record_in(None, main_sync=True)
+    conductor.record_in(lab.folder / "elsewhere" / "Subjects", main_sync=True)
+    exp_ref = await conductor.agree("SP_01")
+    assert exp_ref.sequence == 1
+    assert conductor.session_folder == lab.folder.joinpath("elsewhere", "Subjects", *exp_ref.folder_parts())
+    assert (conductor.session_folder / "_multirig_journal.jsonl").is_file()
+
+
+async def test_what_each_rig_said_in_the_agreement_is_kept(lab: Any) -> None:
+    await lab.rigs_of_a_session("left")
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    assert {name: said["main_sync"] for name, said in conductor.information.items()} == {
+        "main": True,
+        "left": False,
+    }
+
+
+async def test_the_session_expects_only_its_next_steps(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    expected = []
+    for step in (conductor.init, conductor.start, conductor.stop, conductor.cleanup):
+        if step == conductor.init:
+            await conductor.agree("SP_01")
+        expected.append({event for event in Event if conductor.expects(event)})
+        await step()
+    assert expected == [
+        {Event.EXPINFO, Event.EXPINIT, Event.EXPINTERRUPT, Event.EXPCLEANUP},
+        {Event.EXPSTART, Event.EXPINTERRUPT, Event.EXPCLEANUP},
+        {Event.EXPEND, Event.EXPINTERRUPT},
+        {Event.EXPINTERRUPT, Event.EXPCLEANUP},
+    ]
+
+
+async def test_a_rig_that_is_silent_counts_as_not_reached_until_it_answers(lab: Any) -> None:
+    await lab.rigs_of_a_session("left")
+    conductor = await lab.conductor()
+    assert conductor.is_reached("left")
+    is_cut = True
+    lab.network.postman = lambda data, source, target: () if is_cut and target.host == "left" else (0.0,)
+    await conductor.request(Event.EXPINFO, 0, {}, limit=0.2)
+    assert not conductor.is_reached("left")
+    assert conductor.is_reached("main")
+    is_cut = False
+    await conductor.request(Event.EXPINFO, 0, {})
+    assert conductor.is_reached("left")
 
 
 # -- one rig is sick ---------------------------------------------------------------------------------------
