@@ -1,1 +1,38 @@
-"""IBL's face: ``iblrig.base_tasks``, ``iblrig.net`` and ``iblutil.io.net`` by their names, on multirig's core."""
+"""IBL's face: ``iblrig.base_tasks``, ``iblrig.net`` and ``iblutil.io.net`` by their names, on multirig's core.
+
+A task changes its imports and works. The names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multirig.ibl import net
+    from multirig.ibl.auxiliaries import Auxiliaries
+    from multirig.ibl.base_session import BaseSession
+    from multirig.ibl.network_session import NetworkMixin, NetworkSession
+    from multirig.ibl.task_arguments import get_task_arguments
+
+_HOMES = {
+    "Auxiliaries": "multirig.ibl.auxiliaries",
+    "BaseSession": "multirig.ibl.base_session",
+    "NetworkMixin": "multirig.ibl.network_session",
+    "NetworkSession": "multirig.ibl.network_session",
+    "get_task_arguments": "multirig.ibl.task_arguments",
+}
+
+__all__ = ["Auxiliaries", "BaseSession", "NetworkMixin", "NetworkSession", "get_task_arguments", "net"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "net":
+        return import_module("multirig.ibl.net")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'multirig.ibl' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,506 @@
+"""A task that takes rigs along: iblrig's ``NetworkSession``, as a cooperative mixin over a base session.
+
+The mixin holds no rule of the session: each of its steps is a method of the `Conductor`. What it adds is the
+order in which a task meets them: the rigs agree before the task has a folder, they start when its hardware is
+ready, they stop before anybody is asked anything, and they hear of whatever goes wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import functools
+import logging
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multirig.conductor.roster import Roster
+from multirig.config import Uri
+from multirig.errors import AgreementError, MultirigError
+from multirig.ibl import alyx as alyx_tokens
+from multirig.ibl import description
+from multirig.ibl.auxiliaries import Auxiliaries
+from multirig.ibl.base_session import BaseSession
+from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event
+
+MAX_TRACEBACK = 8_000
+"""Characters of a stack that the rigs are told."""
+MAX_FOREIGN_TRACEBACK = 500
+"""The same where IBL's peers listen, some of which read a thousand bytes in all."""
+
+_MIXIN_STEPS = ("start_hardware", "create_session")
+"""What `run` of a base session does before the task itself."""
+
+log = logging.getLogger("multirig.ibl")
+
+
+class NetworkMixin:
+    """Rigs for any base session: iblrig's own, or ours.
+
+    Put it before the class that it extends::
+
+        class Session(NetworkMixin, ChoiceWorldSession): ...
+
+    Parameters
+    ----------
+    *_
+        Handed on to the base session.
+    remote_rigs : list of str or mapping of str to str, optional
+        Names of rigs, looked up in the rigs file and nested at will, or a map of name to URI; in the order
+        in which they are started.
+    **kwargs
+        Handed on to the base session.
+
+    Raises
+    ------
+    ConfigError
+        A name that the rigs file does not hold; it lists those that it does.
+    SessionFailed
+        A rig that does not answer, or that cannot get ready. All are let go before.
+    AgreementError
+        No main sync, several, another subject, another date.
+
+    Notes
+    -----
+    The order of a session: the constructor connects, and its ``init_mixin_network`` agrees and initialises;
+    ``run`` starts the rigs when ``start_hardware`` and ``create_session`` have returned, directly before
+    ``_run``, and stops them directly after it.
+    """
+
+    remote_rigs: Auxiliaries = Auxiliaries(None)
+    """Talks to the rigs; to none before `connect`."""
+    exp_ref: dict[str, Any]
+    """``{'subject': str, 'date': datetime.date, 'sequence': int}``, as the main sync says; empty before."""
+    if TYPE_CHECKING:
+        hardware_settings: Mapping[str, Any]
+        iblrig_settings: Mapping[str, Any]
+        session_info: Any
+        experiment_description: dict[str, Any]
+        _run: Callable[[], Any]
+        _one: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the rigs hear of it when the constructor of a task fails after theirs has succeeded."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _telling(cls.__init__)  # type: ignore[method-assign]
+
+    def __init__(self, *_: Any, remote_rigs: Any = None, **kwargs: Any) -> None:
+        self.exp_ref = {}
+        self.rig_information: dict[str, Mapping[str, Any]] = {}
+        """What each rig said of itself, by name."""
+        self._token: tuple[str, dict[str, Any]] | None = None
+        self._failure: MultirigError | None = None
+        self._is_told = False
+        """Whether the rigs know of the error that ends the session."""
+        self._handlers: dict[int, Any] = {}
+        try:
+            self.connect(choose_rigs(remote_rigs, kwargs.get("iblrig_settings")))
+            super().__init__(*_, **kwargs)
+            self._describe_rigs()
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    # -- IBL's members ------------------------------------------------------------------------------------
+
+    @classmethod
+    def extra_parser(cls) -> argparse.ArgumentParser:
+        """Return the base session's parser with ``--remote``, which may be repeated and take several names."""
+        parser: argparse.ArgumentParser = super().extra_parser()  # type: ignore[misc]  # the base session's
+        parser.add_argument(
+            "--remote",
+            dest="remote_rigs",
+            action="append",
+            nargs="+",
+            metavar="NAME",
+            help="rigs that take part, by their names in the rigs file",
+        )
+        return parser
+
+    def connect(self, remote_rigs: Mapping[str, str | Uri] | None) -> None:
+        """Find the rigs' addresses and open the conversation; `remote_rigs` is it from then on.
+
+        Parameters
+        ----------
+        remote_rigs : mapping of str to str
+            Name of each rig and its URI.
+        """
+        self.remote_rigs = Auxiliaries(remote_rigs)
+        if remote_rigs:
+            self._heed_signals()
+            self.remote_rigs.services.assign_callback("ALYX", self._take_token)
+
+    def communicate(self, message: Any, *args: Any, raise_on_exception: bool = True) -> Any:
+        """Send a message to all rigs and wait for their responses.
+
+        Parameters
+        ----------
+        message : ExpMessage, str or int
+            Ours or iblutil's.
+        *args
+            What goes with it.
+        raise_on_exception : bool
+            Clean up the rigs and raise when not all of them respond in time, or one cannot do it; otherwise
+            the exception is returned.
+
+        Returns
+        -------
+        dict of str to list, or Exception
+            Each rig's response: what its message holds besides the event.
+
+        Raises
+        ------
+        SessionFailed
+            Names each rig and what kept it; also a TimeoutError where one did not respond in time.
+        """
+        try:
+            return self.remote_rigs.push(message, *args, wait=True)
+        except MultirigError as error:
+            self._log.error("%s", error)
+            if not raise_on_exception:
+                return error
+            self.cleanup_mixin_network()
+            raise
+
+    def get_exp_info(self) -> dict[str, Any]:
+        """Return what the rigs are told of the experiment.
+
+        Returns
+        -------
+        dict
+            ``exp_ref``, ``main_sync``, ``experiment_description``, ``master``, ``rig_version``,
+            ``spec_version``.
+        """
+        is_main_sync = self._is_main_sync
+        return ExpInfo(
+            exp_ref=str(ExpRef.parse(self.exp_ref)) if self.exp_ref else None,
+            main_sync=is_main_sync,
+            experiment_description=dict(getattr(self, "experiment_description", None) or {}),
+            master=is_main_sync,
+        ).to_dict()
+
+    @property
+    def one(self) -> Any:
+        """An instance of ONE: the base session's, or one in local mode; it takes the token that a rig sends.
+
+        Raises
+        ------
+        ConfigError
+            ONE is not installed; the message names the extra.
+        """
+        one = super().one if hasattr(super(), "one") else None
+        if one is None:
+            if getattr(self, "_one", None) is None:
+                self._one = alyx_tokens.local_one()
+            one = self._one
+        if self._token is not None:
+            token, self._token = self._token, None
+            alyx_tokens.update_alyx_token(token, None, one=one)
+        return one
+
+    # -- the steps, as a base session calls them ------------------------------------------------------------
+
+    def init_mixin_network(self) -> None:
+        """Agree with all rigs on subject and number, and let them get ready.
+
+        Raises
+        ------
+        AgreementError, SessionFailed
+            Nobody has been touched, or all have been let go.
+        """
+        if not self.remote_rigs.is_running:
+            return
+        self.remote_rigs.allow_cleartext_token = frozenset(
+            self.iblrig_settings.get("allow_cleartext_token") or ()
+        )
+        paths = super()._init_paths(append=False)  # type: ignore[misc]  # only looked at: nothing is made
+        subject = self.session_info["SUBJECT_NAME"]
+        date = datetime.date.fromisoformat(self.session_info["SESSION_START_TIME"][:10])
+        exp_ref, self.rig_information = self.remote_rigs.agree(
+            subject,
+            date=date,
+            info=self.get_exp_info() | {"subject": subject},
+            subjects=Path(paths["LOCAL_SUBJECT_FOLDER"]),
+            main_sync=self._is_main_sync,
+        )
+        self.exp_ref = {"subject": exp_ref.subject, "date": exp_ref.date, "sequence": exp_ref.sequence}
+        self.session_info["SESSION_NUMBER"] = exp_ref.sequence
+        self._log.info("the session is %s on %s", exp_ref, ", ".join(self.remote_rigs.services))
+        self.communicate("EXPINIT", {"exp_ref": str(exp_ref)})
+
+    def start_mixin_network(self) -> None:
+        """Let every rig record; nothing happens where that is done already, or there are none.
+
+        Raises
+        ------
+        SessionFailed
+            A rig could not; all have been stopped and let go.
+        """
+        if self._expects(Event.EXPSTART):
+            self.communicate("EXPSTART", str(ExpRef.parse(self.exp_ref)))
+
+    def stop_mixin_network(self) -> None:
+        """End the recording on every rig; one that is sick does not hold up the others.
+
+        Raises
+        ------
+        SessionFailed
+            Names the rigs of which it is not known what they recorded.
+        """
+        if self._expects(Event.EXPEND):
+            self.remote_rigs.push("EXPEND", wait=True)
+
+    def cleanup_mixin_network(self) -> None:
+        """Let all rigs go and end the conversation; safe to call at any time and twice."""
+        if self.remote_rigs.is_running:
+            try:
+                if self._expects(Event.EXPCLEANUP):
+                    self.remote_rigs.push("EXPCLEANUP", wait=True)
+            except MultirigError as error:
+                self._log.error("%s", error)
+            finally:
+                self.remote_rigs.close()
+        self._ignore_signals()
+
+    # -- a session ----------------------------------------------------------------------------------------
+
+    def run(self) -> Any:
+        """Run the session, and tell the rigs of whatever ends it.
+
+        Raises
+        ------
+        SessionFailed
+            The task is done, but a rig could not stop in good order; what the task saved is on the disk.
+        """
+        for name in _MIXIN_STEPS:
+            setattr(self, name, functools.partial(self._watched, getattr(self, name)))
+        self._run = functools.partial(self._record, self._run)  # type: ignore[method-assign]
+        try:
+            result = super().run()  # type: ignore[misc]  # the base session's
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        finally:
+            for name in (*_MIXIN_STEPS, "_run"):
+                delattr(self, name)
+            self.cleanup_mixin_network()
+        if self._failure is not None:
+            raise self._failure
+        return result
+
+    def _record(self, task: Callable[[], Any]) -> None:
+        """Do the task while the rigs record: after the hardware is ready, before anybody is asked anything."""
+        self._watched(self.start_mixin_network)
+        self._watched(task)
+        try:
+            self.stop_mixin_network()
+        except MultirigError as error:  # the task is done and its data are to be saved first
+            self._log.error("%s", error)
+            self._failure = error
+
+    def _watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Do something and tell the rigs at once if it fails: before whatever the base session does then."""
+        try:
+            return step(*args, **kwargs)
+        except BaseException as error:
+            self._tell(error)
+            raise
+
+    def _tell(self, error: BaseException) -> None:
+        """Interrupt the rigs, once, and say why."""
+        if getattr(self, "_is_told", False) or not self.remote_rigs.is_running:
+            return
+        self._is_told = True
+        try:
+            self.remote_rigs.push("EXPINTERRUPT", self._details(error), wait=True)
+        except MultirigError as failure:
+            self._log.error("the rigs could not all be told of the error: %s", failure)
+
+    def _details(self, error: BaseException) -> dict[str, Any]:
+        """Return an error as IBL's peers know it."""
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        conductor = self.remote_rigs.conductor
+        is_among_us = all(conductor.can_report(name) for name in conductor.addresses)
+        return {
+            "error": type(error).__name__,
+            "message": str(error) or type(error).__name__,
+            "traceback": "".join(traceback.format_exception(type(error), error, error.__traceback__))[
+                -(MAX_TRACEBACK if is_among_us else MAX_FOREIGN_TRACEBACK) :
+            ],
+            "file": last[0].filename if last else None,
+            "line_no": last[0].lineno if last else None,
+        }
+
+    def _abandon(self, error: BaseException) -> None:
+        """Tell the rigs what went wrong and let them go."""
+        self._tell(error)
+        self.cleanup_mixin_network()
+
+    # -- where it lies, and what is written down ---------------------------------------------------------------
+
+    def _init_paths(self, append: bool = False) -> Any:
+        """Return the base session's paths, under the number that the main sync gave."""
+        paths = super()._init_paths(append)  # type: ignore[misc]  # the base session's
+        if not self.exp_ref:
+            return paths
+        exp_ref = ExpRef.parse(self.exp_ref)
+        old = Path(paths["SESSION_FOLDER"])
+        new = Path(paths["LOCAL_SUBJECT_FOLDER"]).joinpath(*exp_ref.folder_parts())
+        if append and new != old:
+            raise AgreementError(
+                f"the main sync is at {exp_ref}, but the session to append to is {old}: "
+                "go on with that one there, or begin a new session here"
+            )
+        if not append:
+            collection = "raw_task_data_00"
+            while (new / collection).exists():
+                collection = f"raw_task_data_{int(collection[-2:]) + 1:02d}"
+            moved = {
+                str(paths["SESSION_RAW_DATA_FOLDER"]): new / collection,
+                str(old): new,
+            }
+            for key, value in paths.items():
+                paths[key] = _moved(value, moved)
+            paths["TASK_COLLECTION"] = collection
+        self.session_info["SESSION_NUMBER"] = exp_ref.sequence
+        return paths
+
+    def _describe_rigs(self) -> None:
+        """Put the rigs, and each one's own part, into the experiment description.
+
+        Raises
+        ------
+        ConfigError
+            Two of them claim the sync.
+        """
+        if not self.remote_rigs.clients:
+            return
+        parts = {
+            name: part
+            for name, said in self.rig_information.items()
+            if isinstance(part := said.get("experiment_description"), Mapping)
+        }
+        self.experiment_description = description.merge_all(
+            {"this PC": self.experiment_description, **parts}
+        )
+        self.experiment_description["remote_rigs"] = self.remote_rigs.clients
+
+    def _make_task_parameters_dict(self) -> dict[str, Any]:
+        """Return what the settings file holds: the base session's, the rigs and the reference."""
+        settings: dict[str, Any] = super()._make_task_parameters_dict()  # type: ignore[misc]
+        settings["REMOTE_RIGS"] = self.remote_rigs.clients
+        settings["EXP_REF"] = str(ExpRef.parse(self.exp_ref)) if self.exp_ref else None
+        return settings
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    @property
+    def _log(self) -> logging.Logger:
+        return getattr(self, "logger", None) or log
+
+    @property
+    def _is_main_sync(self) -> bool:
+        return bool(self.hardware_settings.get("MAIN_SYNC", False))
+
+    def _expects(self, event: Event) -> bool:
+        return self.remote_rigs.is_running and self.remote_rigs.conductor.expects(event)
+
+    def _take_token(self, data: list[Any], _: Any) -> None:
+        """Take the Alyx token that a rig sends; it is used when `one` is."""
+        url, token = [*data, None, None][:2]
+        if not (isinstance(url, str) and isinstance(token, dict) and token):
+            return
+        user = self.iblrig_settings.get("ALYX_USER") if hasattr(self, "iblrig_settings") else None
+        if (objection := alyx_tokens.object_to_token(token, user)) is not None:
+            self._log.warning("%s", objection)
+            return
+        self._token = (url, token)
+
+    def _heed_signals(self) -> None:
+        """Let SIGTERM, and the closing of a Windows console, end the task as an exception does."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for name in ("SIGTERM", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            if number is not None and number not in self._handlers:
+                self._handlers[number] = signal.signal(number, _end_program)
+
+    def _ignore_signals(self) -> None:
+        """Give the signals back to whoever had them."""
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            if signal.getsignal(number) is _end_program:
+                signal.signal(number, handler)
+
+
+def _telling(constructor: Callable[..., None]) -> Callable[..., None]:
+    """Return a constructor that lets the rigs go when it fails."""
+
+    @functools.wraps(constructor)
+    def construct(self: NetworkMixin, *args: Any, **kwargs: Any) -> None:
+        try:
+            constructor(self, *args, **kwargs)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    return construct
+
+
+class NetworkSession(NetworkMixin, BaseSession):
+    """A task with rigs, over our own `BaseSession`; see `NetworkMixin` for the parameters."""
+
+
+def _end_program(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> dict[str, Uri]:
+    """Return the chosen rigs and their addresses, in the order in which they are named.
+
+    Parameters
+    ----------
+    remote_rigs : list of str, nested at will, or mapping of str to str, or None
+        Names are looked up in the rigs file; addresses are taken as they are.
+    iblrig_settings : mapping, optional
+        Where the rigs file is, if they say so.
+
+    Raises
+    ------
+    ConfigError
+        An unknown name, or an address that is none.
+    """
+    if not remote_rigs:
+        return {}
+    if isinstance(remote_rigs, Mapping):
+        return {name: Uri.parse(uri) for name, uri in remote_rigs.items()}
+    names = list(dict.fromkeys(_flat(remote_rigs)))
+    known = [name for name in names if "://" not in name]
+    found = Roster.load(get_remote_devices_file(iblrig_settings)).select(known) if known else {}
+    return {name: found[name] if name in found else Uri.parse(name) for name in names}
+
+
+def _flat(names: Any) -> Iterator[str]:
+    if isinstance(names, str):
+        yield names
+    elif isinstance(names, Iterable):
+        for one in names:
+            yield from _flat(one)
+
+
+def _moved(value: Any, moved: Mapping[str, Path]) -> Any:
+    """Return a path below one of the old folders as it is below the new one; anything else as it is."""
+    if not isinstance(value, Path):
+        return value
+    for old, new in moved.items():
+        with contextlib.suppress(ValueError):
+            return new / value.relative_to(old)
+    return value
