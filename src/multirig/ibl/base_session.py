@@ -1,0 +1,440 @@
+"""A task's session on the behaviour PC: iblrig's ``BaseSession``, without its hardware.
+
+A task derives from it, names its ``protocol_name`` and writes ``start_hardware`` and ``_run``. Where its data
+lie, its settings, its description, its registration and an end in good order come from here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import inspect
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import multirig
+from multirig.errors import ConfigError, MultirigError
+from multirig.folders import next_exp_ref_in
+from multirig.ibl import description, task_logging
+from multirig.ibl.bunch import Bunch
+from multirig.ibl.questions import ask_number
+from multirig.ibl.session_paths import latest_session, next_collection
+from multirig.ibl.settings import load_hardware_settings, load_iblrig_settings, subjects_folders
+from multirig.ibl.task_description import describe_task
+from multirig.ibl.task_parameters import read_task_parameters, task_file
+from multirig.ibl.writing import write_whole
+from multirig.protocol.exp_ref import check_subject
+
+IBLRIG_LAYOUT = "8.24.7"
+"""The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
+STOP_FILE = ".stop"
+"""Whoever makes it in the session's folder asks the task to end in good order."""
+
+
+class ChainingError(MultirigError, RuntimeError):
+    """A task cannot go on in a session of which this PC keeps the time."""
+
+
+class BaseSession(ABC):
+    """One run of a task.
+
+    Parameters
+    ----------
+    subject : str
+        Nickname of the animal.
+    task_parameter_file : str or pathlib.Path, optional
+        The task's parameters; without it ``task_parameters.yaml`` beside the task, if it is there.
+    file_hardware_settings, file_iblrig_settings : str or pathlib.Path, optional
+        A full path, or a name in the settings folder.
+    hardware_settings, iblrig_settings : mapping, optional
+        Keys that win over those in the files.
+    one : ONE, optional
+        A ready instance of ONE.
+    interactive : bool
+        Whether somebody is there to be asked for weights and counts.
+    projects, procedures : sequence of str, optional
+        Names as Alyx knows them.
+    stub : str or pathlib.Path, optional
+        An experiment description to begin with.
+    subject_weight_grams : float, optional
+        Weight of the animal in grams.
+    append : bool
+        Go on in the day's latest session, in a further ``raw_task_data_NN``.
+    wizard : bool
+        Whether a program with windows starts the task; kept for it to look at.
+    log_level : str or int
+        How much the task says.
+
+    Raises
+    ------
+    ConfigError
+        A file, setting or argument is not as it must be; nothing has been written.
+    LocalProtocolError
+        The subject cannot name a folder.
+    ChainingError
+        ``append`` on a PC that is the main sync.
+    """
+
+    version: str | None = None
+    protocol_name: str | None = None
+    """What the task is called in the settings, the description and Alyx."""
+    base_parameters_file: Path | None = None
+    """Parameters that a family of tasks shares; each class of the hierarchy may name one."""
+    is_mock = False
+    extractor_tasks: list[str] | None = None
+    """Names of the extractors for this task's data."""
+
+    def __init__(
+        self,
+        subject: str | None = None,
+        task_parameter_file: str | Path | None = None,
+        file_hardware_settings: str | Path | None = None,
+        hardware_settings: Mapping[str, Any] | None = None,
+        file_iblrig_settings: str | Path | None = None,
+        iblrig_settings: Mapping[str, Any] | None = None,
+        one: Any = None,
+        interactive: bool = True,
+        projects: Sequence[str] | None = None,
+        procedures: Sequence[str] | None = None,
+        stub: str | Path | None = None,
+        subject_weight_grams: float | None = None,
+        append: bool = False,
+        wizard: bool = False,
+        log_level: str | int = "INFO",
+    ) -> None:
+        if self.protocol_name is None:
+            raise ConfigError(f"{type(self).__name__} has no protocol_name: write one below its class line")
+        self.logger = task_logging.task_logger(log_level)
+        check_subject(subject)
+        self.interactive = interactive and not append
+        self.wizard = wizard
+        self.append = append
+        self.init_datetime = datetime.datetime.now()
+        self.hardware_settings = load_hardware_settings(file_hardware_settings, hardware_settings)
+        self.iblrig_settings = load_iblrig_settings(file_iblrig_settings, iblrig_settings)
+        self._one = one
+        self._check_one()
+        self.task_params = self.read_task_parameter_files(task_parameter_file)
+        self.session_info = Bunch(
+            NTRIALS=0,
+            NTRIALS_CORRECT=0,
+            PROCEDURES=procedures,
+            PROJECTS=projects,
+            SESSION_START_TIME=self.init_datetime.isoformat(),
+            SESSION_END_TIME=None,
+            SESSION_NUMBER=0,
+            SUBJECT_NAME=subject,
+            SUBJECT_WEIGHT=subject_weight_grams,
+            TOTAL_WATER_DELIVERED=0,
+        )
+        self._is_created = False
+        self._log_file: logging.Handler | None = None
+        self._execute_mixins_shared_function("init_mixin")
+        self.paths = self._init_paths(append=append)
+        self.experiment_description = self.make_experiment_description_dict(
+            self.protocol_name,
+            self.paths.TASK_COLLECTION,
+            procedures,
+            projects,
+            self.hardware_settings,
+            stub,
+            extractors=self.extractor_tasks,
+        )
+
+    # -- what a task writes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def start_hardware(self) -> None:
+        """Connect and start all of the task's own hardware; nothing has been written yet."""
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Do the task: return when it is over or when `stop_requested` is true."""
+
+    @staticmethod
+    def extra_parser() -> argparse.ArgumentParser:
+        """Return a parser with the task's own options; their values become arguments of the constructor."""
+        return argparse.ArgumentParser(add_help=False)
+
+    # -- what a task uses ---------------------------------------------------------------------------------
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked for an end in good order: a file ``.stop`` lies in the session's folder."""
+        return self._stop_file.exists()
+
+    @property
+    def time_elapsed(self) -> datetime.timedelta:
+        """Time since the session was made."""
+        return datetime.datetime.now() - self.init_datetime
+
+    @property
+    def one(self) -> Any:
+        """An instance of ONE, or None: no ``ALYX_URL`` is set, or that Alyx cannot be reached now."""
+        url = self.iblrig_settings["ALYX_URL"]
+        if self._one is None and url is not None:
+            from one.api import ONE  # type: ignore[import-untyped]
+
+            try:
+                self._one = ONE(
+                    base_url=url, username=self.iblrig_settings["ALYX_USER"], mode="remote", silent=True
+                )
+            except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
+                self.logger.error(
+                    "cannot log in to Alyx at %s as %s (%s): look at the network, or log in once: ONE.setup",
+                    *(url, self.iblrig_settings["ALYX_USER"], error),
+                )
+        return self._one
+
+    @classmethod
+    def get_task_file(cls) -> Path | None:
+        """Return the file that the task is written in."""
+        return task_file(cls)
+
+    @classmethod
+    def get_task_directory(cls) -> Path | None:
+        """Return the folder that the task is written in."""
+        file = task_file(cls)
+        return None if file is None else file.parent
+
+    @classmethod
+    def read_task_parameter_files(cls, task_parameter_file: str | Path | None = None) -> Bunch:
+        """Return the parameters of the task and of the classes that it derives from."""
+        return read_task_parameters(cls, task_parameter_file)
+
+    def mock(self) -> None:
+        """Say that there is no hardware; a task that can do without looks at ``is_mock``."""
+        self.is_mock = True
+
+    # -- a session ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run the task from its hardware to its clean-up.
+
+        Whatever ends it, its settings and end time are saved and each mixin is stopped and cleaned up; the
+        first error is raised then.
+
+        Notes
+        -----
+        The order: ``start_hardware``, `create_session`, the weight is asked, ``_run``, end time and settings
+        are saved, every ``stop_mixin_*``, the droppings are asked, Alyx is told, every ``cleanup_mixin_*``.
+        The hardware never waits for a person or a server.
+        """
+        first = self._attempt(self._begin_and_run)
+        is_ended = isinstance(first, KeyboardInterrupt | SystemExit)
+        endings: list[Callable[[], Any]] = [self._save_end, *self._hooks("stop_mixin")]
+        if first is None and self.interactive:
+            endings.append(self._ask_droppings)
+        if not is_ended:
+            endings.append(self._register_end)
+        endings += [*self._hooks("cleanup_mixin"), self._end_log]
+        for ending in endings:
+            error = self._attempt(ending)
+            if first is None:
+                first = error
+            elif error is not None:
+                self.logger.error("while the session was ended: %s: %s", type(error).__name__, error)
+        if first is not None:
+            raise first
+
+    @property
+    def _stop_file(self) -> Path:
+        return Path(self.paths.SESSION_FOLDER) / STOP_FILE
+
+    def _begin_and_run(self) -> None:
+        self.start_hardware()
+        self.create_session()
+        if self.session_info.SUBJECT_WEIGHT is None and self.interactive:
+            self._ask_weight()
+        # a wish from before is none for this run
+        self._stop_file.unlink(missing_ok=True)
+        self._run()
+
+    def _attempt(self, step: Callable[[], Any]) -> BaseException | None:
+        """Do something, and return what it raised."""
+        try:
+            step()
+        except BaseException as error:  # raised at the end of `run`, when all else is done
+            if isinstance(error, Exception):
+                self.logger.info("%s failed", getattr(step, "__name__", step), exc_info=True)
+            return error
+        return None
+
+    def create_session(self) -> None:
+        """Write the session's folder, its settings and its description, and tell Alyx.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written, or another task has taken it meanwhile.
+        """
+        folder = self.paths.SESSION_RAW_DATA_FOLDER
+        if not self._is_created:
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                raise ConfigError(f"{folder} was taken by another task meanwhile: start again") from None
+            except OSError as error:
+                raise ConfigError(
+                    f"{folder}: cannot be made ({error.strerror}): look at iblrig_local_data_path"
+                ) from error
+            self._is_created = True
+            self._log_file = task_logging.begin_file(folder)
+        self.logger.info("data go to %s", folder)
+        self.save_task_parameters_to_json_file()
+        self._write_description()
+        self.register_to_alyx()
+
+    def save_task_parameters_to_json_file(self, destination_folder: str | Path | None = None) -> Path:
+        """Write ``_iblrig_taskSettings.raw.json`` and return its path.
+
+        Parameters
+        ----------
+        destination_folder : str or pathlib.Path, optional
+            Where to; the task's own folder if it is not said.
+        """
+        path = (
+            Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / "_iblrig_taskSettings.raw.json"
+        )
+        settings = sorted(self._make_task_parameters_dict().items(), key=lambda each: str(each[0]))
+        write_whole(path, json.dumps(dict(settings), indent=4, default=str))
+        return path
+
+    def register_to_alyx(self) -> None:
+        """Tell Alyx of the session, where there is one; one that is out of reach is a line in the log."""
+        if self.iblrig_settings["ALYX_URL"] is None and self._one is None:
+            return
+        from multirig.ibl import alyx
+
+        try:
+            alyx.register_session(self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one)
+        except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
+            self.logger.error(
+                "the session is not registered in Alyx (%s: %s): register it later, its data are safe in %s",
+                *(type(error).__name__, error, self.paths.SESSION_FOLDER),
+            )
+
+    @staticmethod
+    def make_experiment_description_dict(
+        task_protocol: str,
+        task_collection: str,
+        procedures: Sequence[str] | None = None,
+        projects: Sequence[str] | None = None,
+        hardware_settings: Mapping[str, Any] | None = None,
+        stub: str | Path | None = None,
+        extractors: Sequence[str] | None = None,
+        camera_config: str | None = None,
+    ) -> dict[str, Any]:
+        """Return a description with the task and its devices; see `task_description.describe_task`."""
+        return describe_task(
+            *(task_protocol, task_collection, procedures, projects, hardware_settings),
+            *(stub, extractors, camera_config),
+        )
+
+    # -- inside; mixins extend these ----------------------------------------------------------------------
+
+    def _init_paths(self, append: bool = False) -> Bunch:
+        """Return where everything goes, and set the session's number; nothing is written.
+
+        Parameters
+        ----------
+        append : bool
+            Go on in the day's latest session.
+        """
+        local, remote = subjects_folders(self.iblrig_settings)
+        date = self.session_info.SESSION_START_TIME[:10]
+        subject = self.session_info.SUBJECT_NAME
+        if append:
+            session = latest_session(local / subject / date)
+        else:
+            number = next_exp_ref_in(local, subject, datetime.date.fromisoformat(date)).sequence
+            session = local / subject / date / f"{number:03d}"
+        collection = next_collection(session)
+        if append and self.hardware_settings.get("MAIN_SYNC") and not collection.endswith("_00"):
+            raise ChainingError(
+                f"cannot append to {session}: this PC is the main sync and kept no time between the tasks; "
+                "set MAIN_SYNC: false in hardware_settings.yaml if another device records all through"
+            )
+        self.session_info.SESSION_NUMBER = int(session.name)
+        raw = session / collection
+        return Bunch(
+            LOCAL_SUBJECT_FOLDER=local,
+            REMOTE_SUBJECT_FOLDER=remote,
+            SESSION_FOLDER=session,
+            TASK_COLLECTION=collection,
+            SESSION_RAW_DATA_FOLDER=raw,
+            DATA_FILE_PATH=raw / "_iblrig_taskData.raw.jsonable",
+        )
+
+    def _make_task_parameters_dict(self) -> dict[str, Any]:
+        """Return what the settings file holds: parameters, hardware, session and lab, later ones winning."""
+        return {
+            **self.task_params,
+            **self.hardware_settings,
+            **self.session_info,
+            "IBLRIG_VERSION": IBLRIG_LAYOUT,
+            "MULTIRIG_VERSION": multirig.__version__,
+            "PYBPOD_PROTOCOL": self.protocol_name,
+            "ALYX_USER": self.iblrig_settings["ALYX_USER"],
+            "ALYX_LAB": self.iblrig_settings["ALYX_LAB"],
+        }
+
+    def _hooks(self, pattern: str) -> list[Callable[[], Any]]:
+        """Return the methods whose names begin with the pattern, by name."""
+        names = [name for name in dir(self) if name.startswith(pattern)]
+        return [method for name in names if inspect.ismethod(method := getattr(self, name))]
+
+    def _execute_mixins_shared_function(self, pattern: str) -> None:
+        """Call every method whose name begins with the pattern, by name; the first that fails raises.
+
+        Parameters
+        ----------
+        pattern : str
+            ``init_mixin``, ``start_mixin``, ``stop_mixin`` or ``cleanup_mixin``.
+        """
+        for hook in self._hooks(pattern):
+            hook()
+
+    def _check_one(self) -> None:
+        """Refuse an Alyx that could not be told: at the start, when nothing is lost by it."""
+        wanted = self.iblrig_settings["ALYX_URL"] is not None and self._one is None
+        if wanted and importlib.util.find_spec("one") is None:
+            raise ConfigError(
+                'ALYX_URL is set but ONE is not installed: pip install "multirig[ibl]", or remove ALYX_URL'
+            )
+
+    def _write_description(self) -> None:
+        """Write the description, with what an earlier task of the session wrote."""
+        path = self.paths.SESSION_FOLDER / description.FILE_NAME
+        there = description.read(path) if path.exists() else {}
+        description.write(path, description.merge(there, self.experiment_description, description.HERE))
+
+    def _ask_weight(self) -> None:
+        weight = ask_number(f"{self.session_info.SUBJECT_NAME} weight (g)")
+        if weight is None:
+            self.logger.warning("nobody gave the weight: say --weight, or --no-interactive")
+        self.session_info.SUBJECT_WEIGHT = weight
+
+    def _ask_droppings(self) -> None:
+        question = f"{self.session_info.SUBJECT_NAME} droppings count"
+        self.session_info.POOP_COUNT = ask_number(question, whole=True, may_skip=True)
+        self.save_task_parameters_to_json_file()
+
+    def _save_end(self) -> None:
+        if self._is_created:
+            self.session_info.SESSION_END_TIME = datetime.datetime.now().isoformat()
+            self.save_task_parameters_to_json_file()
+
+    def _register_end(self) -> None:
+        if self._is_created:
+            self.register_to_alyx()
+
+    def _end_log(self) -> None:
+        if self._log_file is not None:
+            task_logging.end_file(self._log_file)
+            self._log_file = None

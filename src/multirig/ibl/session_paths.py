@@ -1,0 +1,62 @@
+"""Which session of the day, and which collection in it: ``<NNN>/raw_task_data_NN``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from multirig.errors import ConfigError
+
+_NUMBER = re.compile("[0-9]{1,3}")
+MAX_COLLECTIONS = 100
+"""Two digits number the collections of a session."""
+
+
+def latest_session(day: Path) -> Path:
+    """Return the session of the day with the highest number.
+
+    Parameters
+    ----------
+    day : pathlib.Path
+        ``…/Subjects/<subject>/<date>``.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    try:
+        sessions = [each for each in day.iterdir() if _NUMBER.fullmatch(each.name) and each.is_dir()]
+    except OSError:
+        sessions = []
+    if not sessions:
+        raise ConfigError(f"there is no session to append to in {day}: run the first task without --append")
+    return max(sessions, key=lambda each: int(each.name))
+
+
+def next_collection(session: Path, name: str = "raw_task_data") -> str:
+    """Return the next numbered collection of a session: one more than the highest there.
+
+    Parameters
+    ----------
+    session : pathlib.Path
+        The session's folder; it need not exist yet.
+    name : str
+        The collection without its number.
+
+    Raises
+    ------
+    ConfigError
+        The numbers, 00 to 99, are used up.
+    """
+    pattern = re.compile(re.escape(name) + "_([0-9]{2})")
+    try:
+        found = [pattern.fullmatch(each.name) for each in session.iterdir() if each.is_dir()]
+    except FileNotFoundError:
+        found = []
+    number = max((int(each[1]) for each in found if each), default=-1) + 1
+    if number >= MAX_COLLECTIONS:
+        raise ConfigError(
+            f"{session}: {name}_99 is there already and no number follows it: begin a new session"
+        )
+    return f"{name}_{number:02d}"
