@@ -6,7 +6,7 @@ import asyncio
 import platform
 import sys
 
-from benchmarks import broadcast, imports, request
+from benchmarks import broadcast, communicate, imports, request
 
 
 def main() -> int:
@@ -33,6 +33,17 @@ def main() -> int:
         print(f"  {kind:<18} {seconds * 1e6:8.0f} µs")
     for kind, ratio in one["ratios"].items():
         claim(f"{kind} against a bare asyncio echo", ratio, request.CLAIM)
+
+    print(f"\ncommunicate() from the main thread to {communicate.RIGS} rigs in another process")
+    calls = communicate.measure()
+    for what, seconds in calls.items():
+        print(f"  {what:<30} {seconds * 1e3:8.2f} ms")
+    slowest = max(seconds for what, seconds in calls.items() if "median" in what)
+    held.append(slowest <= communicate.CLAIM)
+    print(
+        f"  {'holds ' if held[-1] else 'FAILS '} median: {slowest * 1e3:.2f} ms (at most "
+        f"{communicate.CLAIM * 1e3:g} ms; iblrig polls every {communicate.IBLRIG_POLLS * 1e3:g} ms)"
+    )
 
     print(f"\nEXPSTART to {broadcast.RIGS} rigs in another process until every reply is in (median)")
     many = asyncio.run(broadcast.measure())

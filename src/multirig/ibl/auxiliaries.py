@@ -235,6 +235,8 @@ class Auxiliaries:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._caller: threading.Thread | None = None
         self._turn: asyncio.Lock | None = None
+        self._is_led_by_hand = False
+        """Whether rigs were told to begin by plain messages, of which the session knows nothing."""
         self.services = RemoteServices({})
         """The rigs by name: ``assign_callback`` and ``clear_callbacks`` are here."""
         self.allow_cleartext_token = frozenset(allow_cleartext_token)
@@ -278,7 +280,17 @@ class Auxiliaries:
         conductor.on_progress(functools.partial(self._dispatch_outcome, conductor))
         ready.set_result(conductor)
         await self._ended.wait()
-        await conductor.close()
+        try:
+            await self._let_go(conductor)
+        finally:
+            await conductor.close()
+
+    async def _let_go(self, conductor: Conductor) -> None:
+        """End by plain messages what was begun by plain messages; what is a session, the conductor ends."""
+        if self._is_led_by_hand:
+            reason = {"error": "interrupted", "message": "the connection was closed"}
+            await conductor.request(Event.EXPINTERRUPT, reason, limit=self.limit)
+            await conductor.request(Event.EXPCLEANUP, None, limit=self.limit)
 
     # -- what is ------------------------------------------------------------------------------------------
 
@@ -304,6 +316,11 @@ class Auxiliaries:
     def is_running(self) -> bool:
         """Whether the thread that talks to the rigs is alive."""
         return self._thread is not None and self._thread.is_alive() and self._conductor is not None
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether rigs have been told to get ready or to record, and have not been let go."""
+        return self.is_running and (self.conductor.is_busy or self._is_led_by_hand)
 
     @property
     def clients(self) -> dict[str, str]:
@@ -466,7 +483,12 @@ class Auxiliaries:
                 if any(isinstance(one, Unconfirmed) for one in error.causes.values()):
                     raise NotAllAnswered(error.step, error.causes, error.consequence) from None
                 raise
-        return await conductor.request(event, *args, limit=self.limit)
+        if event in _BEGINNINGS:
+            self._is_led_by_hand = True
+        outcomes = await conductor.request(event, *args, limit=self.limit)
+        if event is Event.EXPCLEANUP:
+            self._is_led_by_hand = False
+        return outcomes
 
     async def _say_token(self, conductor: Conductor, alyx: Any) -> dict[str, Outcome]:
         """Share a token with the rigs that may have it in clear, or ask all for theirs."""
@@ -526,6 +548,9 @@ class Auxiliaries:
             await asyncio.wait_for(done.wait(), CALLBACK_LIMIT)
         except asyncio.TimeoutError:
             log.warning("a callback takes longer than %g s; it is not waited for", CALLBACK_LIMIT)
+
+
+_BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 
 
 # -- steps of the session ------------------------------------------------------------------------------------

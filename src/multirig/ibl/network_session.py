@@ -316,8 +316,8 @@ class NetworkMixin:
 
     def _tell(self, error: BaseException) -> None:
         """Interrupt the rigs, once, and say why."""
-        if getattr(self, "_is_told", False) or not self.remote_rigs.is_running:
-            return
+        if getattr(self, "_is_told", False) or not self.remote_rigs.is_leading:
+            return  # nobody was touched, and whoever records does so for somebody else
         self._is_told = True
         try:
             self.remote_rigs.push("EXPINTERRUPT", self._details(error), wait=True)

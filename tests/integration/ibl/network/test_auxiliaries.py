@@ -311,6 +311,27 @@ def test_whoever_closes_leaves_no_rig_half_way(rigs: Any, connect: Any, how: str
     assert rigs.states() == {"connected"}
 
 
+def test_what_was_begun_by_plain_messages_is_ended_too(rigs: Any, connect: Any, today: Any) -> None:
+    auxiliaries = connect({"left": rigs.add("left")})
+    auxiliaries.push("EXPINIT", {"exp_ref": f"{today}_3_SP_01"}, wait=True)
+    auxiliaries.push("EXPSTART", f"{today}_3_SP_01", None, wait=True)
+    assert auxiliaries.is_leading
+    assert rigs.states() == {"running"}
+    auxiliaries.close()
+    assert rigs.states() == {"connected"}
+
+
+def test_closing_does_not_touch_a_rig_that_records_for_somebody_else(rigs: Any, connect: Any) -> None:
+    uri = rigs.add("main", main_sync=True)
+    leader, other = connect({"main": uri}), connect({"main": uri})
+    leader.agree("SP_01")
+    leader.push("EXPINIT", wait=True)
+    leader.push("EXPSTART", wait=True)
+    other.push("EXPINFO", 0, {}, wait=True)
+    other.close()
+    assert rigs.states() == {"running"}
+
+
 def test_a_program_that_ends_without_a_word_leaves_no_rig_half_way_and_no_process(rigs: Any) -> None:
     uri = rigs.add("main", main_sync=True)
     program = f"""

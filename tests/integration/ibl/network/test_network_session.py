@@ -9,9 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,6 @@ from multirig.errors import (
 )
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
-
-from_rigs = pytest.mark.usefixtures("rigs")
-
 
 class Task(NetworkSession):
     """A task that notes what it meets, and in which state it finds the rigs."""
@@ -205,6 +200,18 @@ def test_another_subject_at_the_main_sync_is_an_error_that_names_the_rig(
     with pytest.raises(SubjectMismatch, match=r"ephys.*XX_99.*SP_01"):
         Task(subject="SP_01", remote_rigs={"ephys": uri}, **settings)
     assert not any(one[0] in (1, 2) for one in rigs.heard["ephys"])
+
+
+def test_a_refused_session_does_not_touch_a_rig_that_records_for_somebody_else(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
+    task = Task(subject="XX_99", remote_rigs=lab, **settings)
+    task.start_mixin_network()
+    with pytest.raises(AgreementError, match="XX_99"):
+        Task(subject="SP_01", remote_rigs=lab, **settings)
+    assert rigs.states() == {"running"}
+    task.cleanup_mixin_network()
+    assert rigs.states() == {"connected"}
 
 
 def test_another_date_at_the_main_sync_is_an_error_that_names_the_rig(
@@ -474,4 +481,3 @@ def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
     one = task.one
     assert one.alyx.user == "sara"
     task.run()
-    assert time and textwrap
