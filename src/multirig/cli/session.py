@@ -1,4 +1,4 @@
-"""``multirig run``: a plain session from agreement to clean-up, with its progress on the screen."""
+"""``multirig run``: a session from agreement to clean-up, plain or a task's, with its progress shown."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from typer.core import TyperCommand
 
 from multirig.cli import render
 from multirig.cli.main import FAILED, app, keep_log
@@ -31,9 +32,31 @@ SILENT_LOOKS = 3
 """Looks in a row that a rig may miss before the operator is told."""
 DEFAULT_DATA = Path("data")
 """Where a session's journal goes if nothing else is said."""
+_TASK = "multirig.task"
 
 
-@app.command("run")
+class _Run(TyperCommand):
+    """``run`` with a task as its first argument hands everything to it: a task has options of its own."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[TASK]", *super().collect_usage_pieces(ctx)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-"):
+            ctx.meta[_TASK] = args
+            return []
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        if _TASK not in ctx.meta:
+            return super().invoke(ctx)
+        from multirig.cli.task import run_task
+
+        task, *arguments = ctx.meta[_TASK]
+        return run_task(task, arguments)
+
+
+@app.command("run", cls=_Run)
 def run_session(
     subject: Annotated[str, typer.Option("--subject", "-s", help="Nickname of the animal.")],
     remote: Annotated[
@@ -53,7 +76,10 @@ def run_session(
         bool, typer.Option("--json", help="The result for machines, on standard output.")
     ] = False,
 ) -> None:
-    """Record a session on several rigs until Ctrl-C."""
+    """Record a session on several rigs until Ctrl-C, or run a TASK with them.
+
+    TASK is file.py, file.py:Class or module:Class, and comes first; its options: multirig run TASK --help.
+    """
     keep_log("conductor")
     rigs = choose_rigs(remote or [], rigs_file)
     conductor = Conductor(rigs, data_folder=data, lab=lab, main_sync=main_sync)

@@ -235,10 +235,7 @@ class BaseSession(ABC):
         endings += [*self._hooks("cleanup_mixin"), self._end_log]
         for ending in endings:
             error = self._attempt(ending)
-            if first is None:
-                first = error
-            elif error is not None:
-                self.logger.error("while the session was ended: %s: %s", type(error).__name__, error)
+            first = first if first is not None else error
         if first is not None:
             raise first
 
@@ -260,8 +257,7 @@ class BaseSession(ABC):
         try:
             step()
         except BaseException as error:  # raised at the end of `run`, when all else is done
-            if isinstance(error, Exception):
-                self.logger.info("%s failed", getattr(step, "__name__", step), exc_info=True)
+            self.logger.error("%s: %s", type(error).__name__, error, exc_info=isinstance(error, Exception))
             return error
         return None
 
@@ -302,7 +298,7 @@ class BaseSession(ABC):
             Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / "_iblrig_taskSettings.raw.json"
         )
         settings = sorted(self._make_task_parameters_dict().items(), key=lambda each: str(each[0]))
-        write_whole(path, json.dumps(dict(settings), indent=4, default=str))
+        write_whole(path, json.dumps(dict(settings), indent=4, default=str) + "\n")
         return path
 
     def register_to_alyx(self) -> None:

@@ -1,6 +1,7 @@
 """What this PC is and where its data go: ``hardware_settings.yaml`` and ``iblrig_settings.yaml``.
 
-Names and keys are iblrig's. A missing file of these names gives the defaults; a file that was named must be there.
+Names and keys are iblrig's. Where a file of these names is missing the defaults hold; a file that somebody
+names must be there.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import sys
 from pathlib import Path
@@ -14,12 +15,13 @@ _FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
 
 class Screen(logging.Handler):
-    """Prints what a task says on the standard error of the moment."""
+    """Prints what a task says on the standard error of the moment; stacks are for the log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line."""
         try:
-            sys.stderr.write(self.format(record) + "\n")
+            time = datetime.datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+            sys.stderr.write(f"{time} {record.getMessage()}\n")
             sys.stderr.flush()
         except Exception:  # noqa: BLE001  as in every handler of logging: a lost screen ends no session
             self.handleError(record)
@@ -41,9 +43,7 @@ def task_logger(level: str | int) -> logging.Logger:
             f"log_level is {level!r:.40}: give DEBUG, INFO, WARNING, ERROR or CRITICAL"
         ) from None
     if not any(isinstance(each, Screen) for each in logger.handlers):
-        screen = Screen()
-        screen.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(screen)
+        logger.addHandler(Screen())
     return logger
 
 

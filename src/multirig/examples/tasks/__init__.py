@@ -1,0 +1,1 @@
+"""Tasks to run and to copy: ``multirig run multirig.examples.tasks.spontaneous --subject SP_01``."""
