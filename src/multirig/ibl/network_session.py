@@ -389,7 +389,7 @@ class NetworkMixin:
             if isinstance(part := said.get("experiment_description"), Mapping)
         }
         self.experiment_description = description.merge_all(
-            {"this PC": self.experiment_description, **parts}
+            {description.HERE: self.experiment_description, **parts}
         )
         self.experiment_description["remote_rigs"] = self.remote_rigs.clients
 

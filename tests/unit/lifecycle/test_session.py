@@ -24,6 +24,7 @@ from multirig.lifecycle.session import (
     SESSION_TABLE,
     AgreeRequested,
     AskRequested,
+    Complained,
     Finished,
     Heard,
     Limits,
@@ -957,3 +958,31 @@ def test_once_the_session_runs_what_was_joined_is_stopped_with_the_others() -> N
     session = joined(S.RUNNING)
     session.request(T.STOP)
     assert Event.EXPEND in session.sends("main")
+
+
+# -- what could not be handled here ------------------------------------------------------------------------
+
+
+def test_a_complaint_goes_to_the_rig_that_is_concerned_and_nobody_waits_for_an_answer() -> None:
+    session = Session("main", "cam")
+    (sent,) = session.feed(Complained(rig="cam", event=Event.EXPSTATUS, reason="ValueError: boom"))
+    assert sent.address == address("cam")
+    assert sent.message == Message(Event.ERROR, ("ValueError: boom", 32))
+    assert not sent.needs_reply
+    assert sent.key is None
+
+
+def test_a_complaint_about_nobody_is_dropped() -> None:
+    assert Session("main").feed(Complained(rig="ephys", event=Event.EXPINFO, reason="boom")) == []
+
+
+def test_each_answer_to_a_question_is_told_as_it_comes() -> None:
+    session = Session("main", "cam")
+    session.feed(AskRequested(number=1, message=Message(Event.EXPSTATUS, (0,))))
+    sends = list(session.open.values())
+    told = []
+    for send in sends:
+        answer = Message(Event.EXPSTATUS, (0, {}))
+        told.append(session.feed(Replied(address=send.address, key=send.key, message=answer)))
+    assert [[type(one) for one in some] for some in told] == [[Progressed], [Progressed, Finished]]
+    assert [some[0].rig for some in told] == ["main", "cam"]
