@@ -60,11 +60,13 @@ def find_rigs_file(option: str | Path | None = None) -> Path:
     chosen = option or os.environ.get(VARIABLE)
     if chosen:
         path = Path(chosen).expanduser()
-        if not path.is_dir():
-            return path
-    else:
-        path = user_config_path("multirig", appauthor=False)
-    candidates = [path / name for name in RIGS_FILES]
+        return rigs_file_in(path) if path.is_dir() else path
+    return rigs_file_in(user_config_path("multirig", appauthor=False))
+
+
+def rigs_file_in(folder: Path) -> Path:
+    """Return the rigs file of a folder: under either of its names, the first one if there is none yet."""
+    candidates = [folder / name for name in RIGS_FILES]
     return next((each for each in candidates if each.is_file()), candidates[0])
 
 
@@ -182,25 +184,34 @@ def add_rig(path: str | Path, name: str, uri: Uri | str, replace: bool = False) 
     ConfigError
         The name or address is no good, the rig has another address, or the file cannot be read or changed.
     """
-    name, uri = check_name(name), Uri.parse(uri)
-    if _is_every_address(uri.host):
-        raise ConfigError(
-            f"{name}: {uri} is where a rig may listen, not where it is: give its own IP address or name"
-        )
-    with _locked(Path(path), make_folder=True) as file:
-        text = _text(file)
-        before = _parse(text, file)
-        entry = _check(before, file).get(name)
-        if entry is not None and entry.uri == uri:
-            return False
-        if entry is not None and not replace:
-            raise ConfigError(f"{file}: {name} is already at {entry.uri}: give --replace to put it at {uri}")
-        old = before.get(name)
-        after = {**before, name: {**old, "uri": str(uri)} if isinstance(old, Mapping) else str(uri)}
-        _change(
-            file, text, _appended(text, name, uri) if entry is None else _replaced(text, name, uri), after
-        )
-    return True
+    entry = _enter(Path(path), name, uri, replace=replace)
+    return entry is None or entry.uri != Uri.parse(uri)
+
+
+def register_rig(path: str | Path, name: str, uri: Uri | str) -> Uri | None:
+    """Enter a rig as it says of itself, whatever the file said of it; made for many rigs at once.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The rigs file; it and its folder are made if they are missing.
+    name : str
+        The rig's name.
+    uri : Uri or str
+        Where it can be reached.
+
+    Returns
+    -------
+    Uri or None
+        Where the file had it before; None if it did not.
+
+    Raises
+    ------
+    ConfigError
+        The name or address is no good, or the file cannot be read or changed.
+    """
+    entry = _enter(Path(path), name, uri, replace=True)
+    return None if entry is None else entry.uri
 
 
 def remove_rig(path: str | Path, name: str) -> None:
@@ -224,6 +235,29 @@ def remove_rig(path: str | Path, name: str) -> None:
         _change(
             file, text, _removed(text, name), {key: value for key, value in before.items() if key != name}
         )
+
+
+def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEntry | None:
+    """Enter a rig and return what the file said of it before."""
+    name, uri = check_name(name), Uri.parse(uri)
+    if is_every_address(uri.host):
+        raise ConfigError(
+            f"{name}: {uri} is where a rig may listen, not where it is: give its own IP address or name"
+        )
+    with _locked(path, make_folder=True) as file:
+        text = _text(file)
+        before = _parse(text, file)
+        entry = _check(before, file).get(name)
+        if entry is not None and entry.uri == uri:
+            return entry
+        if entry is not None and not replace:
+            raise ConfigError(f"{file}: {name} is already at {entry.uri}: give --replace to put it at {uri}")
+        old = before.get(name)
+        after = {**before, name: {**old, "uri": str(uri)} if isinstance(old, Mapping) else str(uri)}
+        _change(
+            file, text, _appended(text, name, uri) if entry is None else _replaced(text, name, uri), after
+        )
+    return entry
 
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -266,7 +300,8 @@ def _flatten(names: Selection) -> Iterator[tuple[str, Uri | str | None]]:
         )
 
 
-def _is_every_address(host: str) -> bool:
+def is_every_address(host: str) -> bool:
+    """Whether a host means all addresses of the PC that listens there."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
