@@ -226,6 +226,7 @@ class BaseSession(ABC):
         The hardware never waits for a person or a server.
         """
         first = self._attempt(self._begin_and_run)
+        self._log_error(first)
         is_ended = isinstance(first, KeyboardInterrupt | SystemExit)
         endings: list[Callable[[], Any]] = [self._save_end, *self._hooks("stop_mixin")]
         if first is None and self.interactive:
@@ -235,7 +236,11 @@ class BaseSession(ABC):
         endings += [*self._hooks("cleanup_mixin"), self._end_log]
         for ending in endings:
             error = self._attempt(ending)
-            first = first if first is not None else error
+            if first is None:
+                first = error
+                self._log_error(first)
+            elif error is not None:
+                self._log_error(error, is_shown=True)
         if first is not None:
             raise first
 
@@ -256,10 +261,19 @@ class BaseSession(ABC):
         """Do something, and return what it raised."""
         try:
             step()
-        except BaseException as error:  # raised at the end of `run`, when all else is done
-            self.logger.error("%s: %s", type(error).__name__, error, exc_info=isinstance(error, Exception))
+        except BaseException as error:  # noqa: BLE001  raised at the end of `run`, when all else is done
             return error
         return None
+
+    def _log_error(self, error: BaseException | None, *, is_shown: bool = False) -> None:
+        """Write an error down; the first one is raised, and so shown, at the end of `run`."""
+        if error is not None:
+            self.logger.error(
+                "%s: %s",
+                *(type(error).__name__, error),
+                exc_info=error if isinstance(error, Exception) else None,
+                extra={task_logging.FILE_ONLY: not is_shown},
+            )
 
     def create_session(self) -> None:
         """Write the session's folder, its settings and its description, and tell Alyx.

@@ -11,6 +11,8 @@ from multirig.errors import ConfigError
 
 LOGGER = "multirig.task"
 FILE_NAME = "_ibl_log.info-acquisition.log"
+FILE_ONLY = "file_only"
+"""Attribute of a record that the screen shows in another way already."""
 _FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -19,6 +21,8 @@ class Screen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line."""
+        if getattr(record, FILE_ONLY, False):
+            return
         try:
             time = datetime.datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
             sys.stderr.write(f"{time} {record.getMessage()}\n")
