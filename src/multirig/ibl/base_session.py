@@ -187,7 +187,7 @@ class BaseSession(ABC):
             except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
                 self.logger.error(
                     "cannot log in to Alyx at %s as %s (%s): look at the network, or log in once: ONE.setup",
-                    *(url, self.iblrig_settings["ALYX_USER"], error),
+                    *(url, self.iblrig_settings["ALYX_USER"], " ".join(str(error).split())),
                 )
         return self._one
 

@@ -449,6 +449,40 @@ def test_alyx_without_one_is_refused_at_the_start_and_names_the_extra(monkeypatc
         make(iblrig_settings={"ALYX_URL": "http://127.0.0.1:9"})
 
 
+@pytest.mark.filterwarnings("ignore:No password")  # ONE's own words, before it finds nobody at the address
+def test_an_alyx_out_of_reach_is_a_line_on_the_screen_and_the_session_goes_on(
+    monkeypatch, capsys, tmp_path: Path
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("APPDATA", str(tmp_path))
+    task = make(iblrig_settings={"ALYX_URL": "http://127.0.0.1:9", "ALYX_USER": "anna"})
+    task.run()
+    shown = capsys.readouterr().err
+    assert "http://127.0.0.1:9 as anna" in shown
+    assert "log in once" in shown
+    assert saved(task)["SESSION_END_TIME"] is not None
+
+
+class NoAlyx:
+    """An instance of ONE whose Alyx fails in every way."""
+
+    offline = False
+
+    @property
+    def alyx(self) -> Any:
+        raise OSError("the network is down")
+
+
+def test_an_alyx_that_fails_is_a_line_that_says_where_the_data_are(capsys):
+    task = make(one=NoAlyx())
+    task.run()
+    shown = capsys.readouterr().err
+    assert "not registered in Alyx" in shown
+    assert str(task.paths.SESSION_FOLDER) in shown
+    assert task.notes[-1] == "cleanup sound"
+
+
 def test_a_given_one_is_the_one():
     one = object()
     assert make(one=one).one is one
