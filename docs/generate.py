@@ -11,6 +11,7 @@ import ast
 import contextlib
 import dataclasses
 import datetime
+import importlib
 import inspect
 import io
 import itertools
@@ -469,21 +470,41 @@ def show_methods(cls: type) -> str:
     for name, member in vars(cls).items():
         if name.startswith("_"):
             continue
+        is_bound = isinstance(member, classmethod | staticmethod)
+        if is_bound:
+            member = member.__func__
         if isinstance(member, property):
             rows.append((code(name), inspect.getdoc(member).splitlines()[0]))
         elif inspect.isfunction(member):
             before = "await " if inspect.iscoroutinefunction(member) else ""
+            if is_bound:
+                before = f"{before}{cls.__name__}."
             doc = inspect.getdoc(member) or ""
             raised = re.findall(r"Raises\n------\n(.*)", doc, re.DOTALL)
             errors = re.findall(r"^([A-Z]\w+(?:, [A-Z]\w+)*)$", raised[0], re.MULTILINE) if raised else []
             tail = f" Raises {', '.join(errors)}." if errors else ""
-            rows.append((code(f"{before}{name}{show_parameters(member)}"), doc.splitlines()[0] + tail))
+            skipped = 0 if isinstance(vars(cls)[name], staticmethod) else 1
+            call = code(f"{before}{name}{show_parameters(member, skipped)}")
+            rows.append((call, (doc.splitlines() or [""])[0] + tail))
     return table(("call", "what it does"), rows)
 
 
-def show_parameters(function: Callable[..., Any]) -> str:
+def show_functions(module: str) -> str:
+    """Return signature and contract of each public function of a module."""
+    home = importlib.import_module(module)
+    rows = []
+    for name, member in vars(home).items():
+        if name.startswith("_") or not inspect.isfunction(member) or member.__module__ != module:
+            continue
+        before = "await " if inspect.iscoroutinefunction(member) else ""
+        doc = inspect.getdoc(member) or ""
+        rows.append((code(f"{before}{name}{show_parameters(member, 0)}"), doc.splitlines()[0]))
+    return table(("call", "what it does"), rows)
+
+
+def show_parameters(function: Callable[..., Any], skipped: int = 1) -> str:
     """Return a signature without types."""
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    parameters = list(inspect.signature(function).parameters.values())[skipped:]
     bare = [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
     return str(inspect.Signature(bare))
 
@@ -522,6 +543,12 @@ def show_errors() -> str:
     return table(("error", "is also", "meaning"), rows)
 
 
+def show_ibl(path: str, show: Callable[[type], str]) -> str:
+    """Return a part of the description of a class of IBL's face, given as ``module.Class``."""
+    module, _, name = path.rpartition(".")
+    return show(getattr(importlib.import_module(f"multirig.ibl.{module}"), name))
+
+
 def show_api(name: str, show: Callable[[type], str]) -> str:
     """Return a part of the description of a public class."""
     import multirig
@@ -548,6 +575,21 @@ PARTS: dict[str, Callable[[], str]] = {
     "health-fields": lambda: show_api("Health", show_fields),
     "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
     "errors": show_errors,
+    "network-session": lambda: show_ibl("network_session.NetworkMixin", show_methods),
+    "auxiliaries-parameters": lambda: show_ibl("auxiliaries.Auxiliaries", show_parameter_table),
+    "auxiliaries": lambda: show_ibl("auxiliaries.Auxiliaries", show_methods),
+    "remote-services": lambda: show_ibl("auxiliaries.RemoteServices", show_methods),
+    "base-session-parameters": lambda: show_ibl("base_session.BaseSession", show_parameter_table),
+    "base-session": lambda: show_ibl("base_session.BaseSession", show_methods),
+    "exp-message": lambda: show_ibl("net.base.ExpMessage", show_methods),
+    "communicator": lambda: show_ibl("net.base.Communicator", show_methods),
+    "echo-protocol": lambda: show_ibl("net.app.EchoProtocol", show_methods),
+    "services": lambda: show_ibl("net.app.Services", show_methods),
+    "net-functions": lambda: show_functions("multirig.ibl.net.base"),
+    "rig-functions": lambda: show_functions("multirig.ibl.net.rigs"),
+    "alyx-functions": lambda: show_functions("multirig.ibl.alyx"),
+    "task-functions": lambda: show_functions("multirig.ibl.task_arguments"),
+    "description-functions": lambda: show_functions("multirig.ibl.description"),
 }
 """What stands in the parts, by name."""
 
