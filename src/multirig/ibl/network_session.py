@@ -24,7 +24,7 @@ from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
-from multirig.ibl.auxiliaries import Auxiliaries
+from multirig.ibl.auxiliaries import Auxiliaries, RemoteService
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
 from multirig.protocol.exp_ref import ExpRef
@@ -136,7 +136,7 @@ class NetworkMixin:
         self.remote_rigs = Auxiliaries(remote_rigs)
         if remote_rigs:
             self._heed_signals()
-            self.remote_rigs.services.assign_callback("ALYX", self._take_token)
+            self.remote_rigs.services.assign_callback("ALYX", self._take_token, return_service=True)
 
     def communicate(self, message: Any, *args: Any, raise_on_exception: bool = True) -> Any:
         """Send a message to all rigs and wait for their responses.
@@ -413,16 +413,22 @@ class NetworkMixin:
     def _expects(self, event: Event) -> bool:
         return self.remote_rigs.is_running and self.remote_rigs.conductor.expects(event)
 
-    def _take_token(self, data: list[Any], _: Any) -> None:
+    def _take_token(self, data: list[Any], _: Any, service: RemoteService) -> None:
         """Take the Alyx token that a rig sends; it is used when `one` is."""
         url, token = [*data, None, None][:2]
         if not (isinstance(url, str) and isinstance(token, dict) and token):
             return
-        user = self.iblrig_settings.get("ALYX_USER") if hasattr(self, "iblrig_settings") else None
-        if (objection := alyx_tokens.object_to_token(token, user)) is not None:
+        settings = getattr(self, "iblrig_settings", {})
+        objection = alyx_tokens.object_to_token(
+            token,
+            settings.get("ALYX_USER"),
+            url=(url, settings.get("ALYX_URL")),
+            sender=service.name,
+        )
+        if objection is not None:
             self._log.warning("%s", objection)
-            return
-        self._token = (url, token)
+        else:
+            self._token = (url, token)
 
     def _heed_signals(self) -> None:
         """Let SIGTERM, and the closing of a Windows console, end the task as an exception does."""

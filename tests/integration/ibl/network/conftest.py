@@ -36,6 +36,8 @@ class Rigs:
         self.foreign: dict[str, Any] = {}
         self.heard: dict[str, list[list[Any]]] = {}
         """What reached each iblutil rig."""
+        self.where: dict[str, tuple[str, int]] = {}
+        """From where each iblutil rig was spoken to."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -86,6 +88,7 @@ class Rigs:
 
             def hear(event: int, data: list[Any], addr: tuple[str, int]) -> None:
                 heard.append([event, *data])
+                self.where[name] = addr
                 if answers:
                     task = asyncio.ensure_future(answer(event, data, addr))
                     tasks.add(task)

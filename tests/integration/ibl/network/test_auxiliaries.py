@@ -382,5 +382,4 @@ def test_a_token_reaches_the_rig_that_is_named(
         rigs.until(lambda: heard)
     assert heard == [["https://alyx.example.org", {"sara": {"token": "s3cret"}}]]
     ours = [one.getMessage() for one in caplog.records if one.name.startswith("multirig")]
-    assert ours
     assert not any("s3cret" in one for one in ours)

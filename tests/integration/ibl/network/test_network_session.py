@@ -469,16 +469,46 @@ def test_every_member_of_ibls_session_is_there(settings: Any) -> None:
 
 
 def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
-    rigs: Any, lab: Any, settings: Any, caplog: pytest.LogCaptureFixture
+    rigs: Any, settings: Any, today: Any, needs_iblutil: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings["iblrig_settings"]["ALYX_USER"] = "sara"
-    task = Task(subject="SP_01", remote_rigs=lab, **settings)
+    uri = rigs.add_iblutil("ephys", exp_ref=f"{today}_1_SP_01")
+    task = Task(subject="SP_01", remote_rigs={"ephys": uri}, **settings)
+    server, where = rigs.foreign["ephys"], rigs.where["ephys"]
+    url = "http://127.0.0.1:1"
+    assert task.one.offline
+
+    def send(user: str) -> None:
+        rigs.do(server.confirmed_send([128, url, {user: {"token": "s3cret"}}], addr=where))
+
     with caplog.at_level(logging.DEBUG):
-        task._take_token(["https://alyx.example.org", {"peter": {"token": "s3cret"}}], None)
-    assert "peter" in caplog.text
-    assert "s3cret" not in caplog.text
-    assert task._token is None
-    task._take_token(["https://alyx.example.org", {"sara": {"token": "s3cret"}}], None)
-    one = task.one
-    assert one.alyx.user == "sara"
+        send("peter")
+        rigs.until(lambda: "ephys sent an Alyx token of user peter" in caplog.text)
+        assert task.one.offline
+        send("sara")
+        rigs.until(lambda: task._token is not None)
+        assert task.one.alyx.user == "sara"
+        assert task.one.alyx.is_logged_in
+    ours = [one.getMessage() for one in caplog.records if not one.name.startswith("iblutil")]
+    assert not any("s3cret" in one for one in ours)
     task.run()
+    assert "s3cret" not in (task.paths.SESSION_FOLDER / "_multirig_journal.jsonl").read_text()
+
+
+def test_the_reference_is_written_as_one_writes_it(settings: Any, today: Any) -> None:
+    task = Task(subject="SP_01", **settings)
+    task.exp_ref = {"subject": "SP_01", "date": today, "sequence": 7}
+    assert task.get_exp_info()["exp_ref"] == task.one.dict2ref(task.exp_ref)
+
+
+def test_without_one_looking_at_it_names_the_extra_and_a_session_works(
+    rigs: Any, lab: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name == "one" or name.startswith("one.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "one", None)
+    task = Task(subject="SP_01", remote_rigs=lab, **settings)
+    with pytest.raises(ConfigError, match=r'pip install "multirig\[ibl\]"'):
+        task.one  # noqa: B018  looking is what fails
+    task.run()
+    assert rigs.states() == {"connected"}
