@@ -25,6 +25,7 @@ from multirig.conductor.conductor import Conductor, Progress
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
+from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import Limits
@@ -44,14 +45,6 @@ CLOSE_LIMIT = 150.0
 _Result = TypeVar("_Result")
 
 log = logging.getLogger("multirig.ibl")
-
-
-class NotAllAnswered(SessionFailed, Unconfirmed, asyncio.TimeoutError):
-    """Some rigs did not answer in time; prints as a tree, rig by rig."""
-
-
-class AlyxTokenNotAllowed(ConfigError, PermissionError):
-    """A rig may not be sent the Alyx token in clear."""
 
 
 @dataclass(frozen=True, slots=True)

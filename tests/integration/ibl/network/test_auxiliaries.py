@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from multirig.errors import ConfigError, MultirigError, SessionFailed
-from multirig.ibl.auxiliaries import AlyxTokenNotAllowed, Auxiliaries, NotAllAnswered
+from multirig.ibl.auxiliaries import Auxiliaries
+from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
