@@ -325,6 +325,60 @@ def test_spontaneous_activity_with_two_rigs_is_recorded_by_all(rig, multirig, ru
     assert list(settings["REMOTE_RIGS"]) == ["ephys", "cameras"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process on Windows")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_rigs_record_interrupts_them_and_lets_them_go(
+    rig, started, tmp_path, number, code
+):
+    ephys = rig("ephys", main_sync=True)
+    process = started(example("spontaneous"), "--duration", "3600", "--remote", ephys.uri)
+    ephys.expect("ephys is running")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    ephys.expect("ephys is connected")
+    assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
+    assert list((tmp_path / "ephys").glob("mylab/Subjects/SP_01/*/001/*/fake.csv"))
+
+
+def test_a_task_that_fails_while_the_rigs_record_lets_them_go_and_is_one_line(rig, run, tmp_path: Path):
+    ephys = rig("ephys", main_sync=True)
+    own = TASK.replace("multirig.ibl.base_session", "multirig.ibl").replace("BaseSession", "NetworkSession")
+    (tmp_path / "mine.py").write_text(own)
+    done = run("mine.py", "--action", "fail", "--remote", ephys.uri)
+    assert done.returncode == 1
+    assert "task failed: ZeroDivisionError" in done.stderr
+    ephys.expect("ephys is running")
+    ephys.expect("ephys is connected")
+
+
+@pytest.mark.parametrize(
+    ("main_syncs", "code", "words"),
+    [((False, False), 3, "no main sync"), ((True, True), 3, "2 main syncs")],
+)
+def test_rigs_that_do_not_agree_are_exit_code_3_and_nothing_is_written(
+    rig, run, tmp_path, main_syncs, code, words
+):
+    names = ("ephys", "cameras")
+    uris = [rig(name, main_sync=one).uri for name, one in zip(names, main_syncs, strict=True)]
+    done = run(example("spontaneous"), "--remote", *uris)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert not list((tmp_path / "data").glob("**/raw_task_data_00"))
+
+
+@pytest.mark.parametrize(
+    ("remote", "code", "words"), [("ehpys", 2, "ephys"), ("udp://127.0.0.1:9", 1, "nothing listens there")]
+)
+def test_an_unknown_rig_is_exit_code_2_and_one_that_is_off_is_1(run, tmp_path: Path, remote, code, words):
+    (tmp_path / "rigs.yaml").write_text("ephys: udp://127.0.0.1:9\n")
+    done = run(example("spontaneous"), "--rigs-file", tmp_path / "rigs.yaml", "--remote", remote)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert not list((tmp_path / "data").glob("**/raw_task_data_00"))
+
+
 def test_a_stop_file_ends_spontaneous_activity_early(started, tmp_path: Path):
     process = started(example("spontaneous"), "--duration", "3600")
     for line in process.stderr:
