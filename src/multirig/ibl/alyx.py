@@ -1,0 +1,488 @@
+"""Alyx through ONE: tokens that rigs share, an instance of ONE that asks nobody anything, and registration.
+
+ONE is loaded when a function needs it. All that is used of ONE beyond its public interface stands in
+`_log_in`, `wire_token` and `local_one`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from multirig.errors import ConfigError, MultirigError
+from multirig.ibl import description
+
+ANSWER_LIMIT = 60.0
+"""Seconds for a registration: ONE itself waits without end for a server that has stopped answering."""
+
+_PRINTABLE = re.compile(r"[!-~]+")
+"""What may stand in a header of HTTP without being taken for something else."""
+_ADDRESS = re.compile(r"https?://(\[[\da-fA-F:.]+\]|[\w.\-]+)(:\d{1,5})?(/[\w.~/\-]*)?", re.ASCII)
+"""Scheme, host, port and path; no place for a user's password, which would be saved with it."""
+_NAME = re.compile(r"[^\W_][\w.@+\-]*")
+"""What Django, below Alyx, takes for the name of a user."""
+_HEADER = re.compile(r"""(['"]Authorization['"]: *['"])[^'"]*""")
+_MAX_REASON = 200
+"""Characters of a server's answer in a line for the operator; a server in trouble sends whole pages."""
+
+log = logging.getLogger("multirig.ibl")
+_stand_in = threading.Lock()
+
+
+class AlyxError(MultirigError, RuntimeError):
+    """Alyx did not do what was asked; what was recorded is not touched."""
+
+
+# -- tokens --------------------------------------------------------------------------------------------
+
+
+def wire_token(alyx: Any) -> tuple[str | None, dict[str, Any]]:
+    """Return what an ``ALYX`` message says of a client.
+
+    Parameters
+    ----------
+    alyx : one.webclient.AlyxClient or None
+        The client; it is asked nothing and need not be connected.
+
+    Returns
+    -------
+    str or None
+        Address of the database.
+    dict
+        ``{user: {"token": ...}}``; empty, which is a request for a token, if nobody is logged in.
+
+    Raises
+    ------
+    ConfigError
+        That is no client.
+    """
+    if alyx is None:
+        return None, {}
+    if not (hasattr(alyx, "is_logged_in") and hasattr(alyx, "base_url")):
+        raise ConfigError(
+            f"a token is taken from an AlyxClient, not from a {type(alyx).__name__}: give one.alyx"
+        )
+    url = alyx.base_url or None
+    if not alyx.is_logged_in:
+        return url, {}
+    return url, {alyx.user: dict(alyx._token)}
+
+
+def object_to_token(
+    token: Mapping[str, Any],
+    user: str | None,
+    *,
+    url: tuple[str | None, str | None] = (None, None),
+    sender: str = "a rig",
+) -> str | None:
+    """Say why a token that a rig sent is not for this PC.
+
+    Parameters
+    ----------
+    token : mapping
+        ``{user: {"token": ...}}``.
+    user : str or None
+        Who this PC works as; None or empty takes anybody's.
+    url : tuple of str or None
+        The database of the token, and the one that this PC works with; where either is not known, they agree.
+    sender : str
+        Who sent it, in the operator's words.
+
+    Returns
+    -------
+    str or None
+        One line for the operator, without the token; None if it is fine.
+    """
+    sent = next(iter(token), None)
+    if user and sent is not None and sent != user:
+        # of what another PC sent, only a name is repeated
+        name = sent if isinstance(sent, str) and _NAME.fullmatch(sent) else "without a proper name"
+        return f"{sender} sent an Alyx token of user {name:.80}; this PC works as {user}: it is not used"
+    theirs, ours = url
+    if theirs and ours and _plain(theirs) != _plain(ours):
+        return f"{sender} sent a token for another Alyx; this PC works with the one at {ours}: it is not used"
+    return None
+
+
+def install_alyx_token(base_url: str, token: Mapping[str, Mapping[str, str]]) -> bool:
+    """Save a token that another PC sent among ONE's parameters of that database.
+
+    Parameters
+    ----------
+    base_url : str
+        Address of the database.
+    token : mapping
+        ``{user: {"token": ...}}``.
+
+    Returns
+    -------
+    bool
+        Whether no token of this user was there yet.
+
+    Raises
+    ------
+    ConfigError
+        It is not one token of one user, ONE is not installed, or its parameters cannot be read or written.
+        Nothing has been changed.
+    """
+    url, user, text = _read_token((base_url, token))
+    params = _load_one().params
+    try:
+        there = params.get(url, silent=True).as_dict()
+        known = there.get("TOKEN") or {}
+        there["TOKEN"] = {**known, user: {"token": text}}
+        # a token is looked up by the login, and a new database has none
+        there["ALYX_LOGIN"] = there.get("ALYX_LOGIN") or user
+        params.save(there, url)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"ONE's parameters in {params.get_params_dir()} cannot be read or written ({error}): "
+            "correct or remove the file, then ask for the token again"
+        ) from error
+    return user not in known
+
+
+def update_alyx_token(data: Sequence[Any], _: Any, alyx: Any = None, one: Any = None) -> bool:
+    """Log a client or an instance of ONE in with a token that came over the wire; made to be a callback.
+
+    Nobody is asked anything, nothing is sent and nothing is written: that the database refuses a token shows
+    when it is used.
+
+    Parameters
+    ----------
+    data : sequence
+        Address of the database and ``{user: {"token": ...}}``.
+    _ : tuple
+        Address of the sender.
+    alyx : one.webclient.AlyxClient, optional
+        The client to log in.
+    one : one.api.OneAlyx, optional
+        The instance to log in; with ``alyx`` it uses that client from then on. A plain ``One`` has no client.
+
+    Returns
+    -------
+    bool
+        Whether somebody is logged in now. False changes nothing: no or a malformed token, or nothing that can
+        be logged in.
+
+    Raises
+    ------
+    ConfigError
+        ONE is not installed.
+    """
+    if alyx is None and one is None:
+        return False
+    if isinstance(data, Sequence) and len(data) == 2 and not data[1]:
+        return False  # a request for a token
+    try:
+        read = _read_token(data)
+    except ConfigError as error:
+        log.warning("an Alyx token is not used: %s", error)
+        return False
+    loaded = _load_one()
+    if one is not None and not isinstance(one, loaded.OneAlyx):
+        log.warning("an Alyx token is not used: %s has no Alyx, a OneAlyx is needed", type(one).__name__)
+        return False
+    client = alyx if one is None or alyx is not None else one.alyx
+    if not isinstance(client, loaded.AlyxClient):
+        return False
+    _log_in(loaded.params, client, one, *read)
+    return bool(client.is_logged_in)
+
+
+def _log_in(params: Any, client: Any, one: Any, url: str, user: str, text: str) -> None:
+    """Log in as ONE does with a token among its parameters, which neither sends nor writes."""
+    is_other = _plain(client.base_url or "") != url
+    parameters = client._par.as_dict()
+    if is_other or parameters.get("ALYX_LOGIN") != user:
+        # ONE would offer that password, which is another user's or another database's
+        parameters.pop("ALYX_PWD", None)
+    # what logs in to one database must not be sent to another
+    known = {} if is_other else parameters.get("TOKEN") or {}
+    fresh = {"ALYX_URL": url, "ALYX_LOGIN": user, "TOKEN": {**known, user: {"token": text}}}
+    client._par = _parameters(params, {**parameters, **fresh})
+    client.silent = True
+    if is_other:
+        client.base_url = url
+        client.cache_mode = None  # ONE keeps answers by their path alone: they are the other database's
+        client._rest_schemes = None
+    client.authenticate(user)
+    if one is not None:
+        if one.alyx is not client:
+            one._web_client = client
+        one.mode = "remote"
+
+
+def _read_token(data: Any) -> tuple[str, str, str]:
+    """Return address, user and token, or raise ConfigError; what it says never holds the token."""
+    if isinstance(data, str) or not isinstance(data, Sequence) or len(data) != 2:
+        raise ConfigError("an address and a token are needed, and nothing else")
+    url, token = data
+    if not isinstance(url, str) or not _ADDRESS.fullmatch(url):
+        raise ConfigError("the address of the Alyx database must be https:// and a host, without a password")
+    if not isinstance(token, Mapping) or len(token) != 1:
+        raise ConfigError("one token of one user is needed, as {user: {'token': ...}}")
+    [(user, inside)] = token.items()
+    if not isinstance(user, str) or not _NAME.fullmatch(user):
+        raise ConfigError(
+            "the user of the Alyx token has no name of letters, digits, '_', '-', '.', '@' and '+'"
+        )
+    if not isinstance(inside, Mapping) or set(inside) != {"token"}:
+        raise ConfigError(f"the Alyx token of {user} must be given as {{'token': ...}}")
+    text = inside["token"]
+    if not isinstance(text, str) or not _PRINTABLE.fullmatch(text):
+        raise ConfigError(f"the Alyx token of {user} is empty or holds spaces")
+    return _plain(url), user, text
+
+
+def _plain(url: str) -> str:
+    return url.rstrip("/")
+
+
+# -- ONE -----------------------------------------------------------------------------------------------
+
+
+class _Loaded:
+    """What is used of ONE's modules."""
+
+    def __init__(self) -> None:
+        api = import_module("one.api")
+        webclient = import_module("one.webclient")
+        self.params: Any = import_module("one.params")
+        self.OneAlyx: Any = api.OneAlyx
+        self.AlyxClient: Any = webclient.AlyxClient
+        # at DEBUG, ONE logs the headers of every request
+        logging.getLogger(webclient.__name__).addFilter(_hide_token)
+
+
+def _load_one() -> _Loaded:
+    try:
+        return _Loaded()
+    except ImportError as error:
+        raise ConfigError(f'ONE cannot be loaded ({error}): pip install "multirig[ibl]"') from error
+
+
+def _hide_token(record: logging.LogRecord) -> bool:
+    """Take the token out of what ONE logs."""
+    text = record.getMessage()
+    if "Authorization" in text:
+        record.msg, record.args = _HEADER.sub(r"\1(not logged)", text), ()
+    return True
+
+
+def _parameters(params: Any, values: Mapping[str, Any]) -> Any:
+    """Return values as ONE keeps its parameters."""
+    made = params.default()
+    for key, value in values.items():
+        made = made.set(key, value)
+    return made
+
+
+def local_one(cache_dir: str | Path | None = None) -> Any:
+    """Return an instance of ONE that needs no set-up and no network, and asks nobody anything.
+
+    It is a ``OneAlyx`` in local mode with nobody logged in, so that `update_alyx_token` can log it in later.
+    The parameters in the user's home folder are neither read nor written.
+
+    Parameters
+    ----------
+    cache_dir : str or pathlib.Path, optional
+        Folder of data and of ONE's tables; it need not exist. Without it a temporary one, which is removed
+        together with the instance.
+
+    Returns
+    -------
+    one.api.OneAlyx
+        ``one.mode`` is ``local``.
+
+    Raises
+    ------
+    ConfigError
+        ONE is not installed.
+    """
+    loaded = _load_one()
+    folder = Path(tempfile.mkdtemp(prefix="multirig-one-") if cache_dir is None else cache_dir)
+    has_tables = any(folder.glob("*.pqt"))
+    with _in_place_of_files(
+        loaded.params, _parameters(loaded.params, {"ALYX_URL": "", "CACHE_DIR": str(folder)})
+    ):
+        # in local mode ONE looks for tables at once, and warns that there are none
+        mode = "local" if has_tables else "remote"
+        one = loaded.OneAlyx(mode=mode, cache_dir=folder, silent=True, cache_rest=None)
+    one.mode = "local"
+    if cache_dir is None:
+        weakref.finalize(one, shutil.rmtree, folder, ignore_errors=True)
+    return one
+
+
+@contextlib.contextmanager
+def _in_place_of_files(params: Any, given: Any) -> Iterator[None]:
+    """Give these parameters to an AlyxClient that this thread makes.
+
+    The client has no argument for them: it reads the files in the home folder, and writes them, folders for
+    downloads included, where there are none.
+    """
+    with _stand_in:
+        from_files, here = params.get, threading.get_ident()
+
+        def get(*args: Any, **kwargs: Any) -> Any:
+            return given if threading.get_ident() == here else from_files(*args, **kwargs)
+
+        params.get = get
+        try:
+            yield
+        finally:
+            params.get = from_files
+
+
+# -- registration --------------------------------------------------------------------------------------
+
+
+def register_session(
+    session_path: str | Path, settings: Mapping[str, Any], one: Any, *, limit: float = ANSWER_LIMIT
+) -> dict[str, Any] | None:
+    """Enter a session in Alyx, or bring its entry up to date.
+
+    Parameters
+    ----------
+    session_path : str or pathlib.Path
+        The session's folder; projects, procedures and tasks are taken from its description if there is one.
+    settings : mapping
+        The task's settings: ``SUBJECT_NAME``, ``SESSION_NUMBER``, ``SESSION_START_TIME`` (ISO 8601); where it
+        is known also ``SESSION_END_TIME``, ``ALYX_USER``, ``ALYX_LAB``, ``RIG_NAME``, ``PYBPOD_PROTOCOL``,
+        ``IBLRIG_VERSION``, ``PROJECTS``, ``PROCEDURES``, ``NTRIALS``, ``NTRIALS_CORRECT``, ``POOP_COUNT``.
+    one : one.api.OneAlyx or None
+        Somebody must be logged in.
+    limit : float
+        Seconds to wait for Alyx.
+
+    Returns
+    -------
+    dict or None
+        Alyx's record of the session; None if ONE is offline, where nothing is asked for.
+
+    Raises
+    ------
+    AlyxError
+        Alyx is out of reach or refuses; one line says why. What was recorded is not touched.
+    ConfigError
+        The settings do not name the session.
+    """
+    if one is None or one.offline:
+        return None
+    _load_one()
+    fields = _session_fields(Path(session_path), settings, one.alyx.user)
+    what = f"session {fields['number']} of {fields['subject']}"
+    token = "".join(entry["token"] for entry in wire_token(one.alyx)[1].values())
+    try:
+        record: dict[str, Any] = _within(limit, lambda: _enter(one.alyx, fields))
+    except Exception as error:
+        raise AlyxError(_explain(error, what, one.alyx, token, limit)) from error
+    return record
+
+
+def _session_fields(session_path: Path, settings: Mapping[str, Any], user: str | None) -> dict[str, Any]:
+    """Return the fields of Alyx's sessions that are known."""
+    for key in ("SUBJECT_NAME", "SESSION_NUMBER", "SESSION_START_TIME"):
+        if not settings.get(key):
+            raise ConfigError(
+                f"the settings of {session_path} have no {key}: the session cannot be registered"
+            )
+    path = session_path / description.FILE_NAME
+    described = description.read(path) if path.exists() else {}
+    version = settings.get("IBLRIG_VERSION") or ""
+    protocols = [name for task in described.get("tasks", []) for name in task]
+    users = settings.get("ALYX_USER") or user
+    fields = {
+        "subject": settings["SUBJECT_NAME"],
+        "number": int(settings["SESSION_NUMBER"]),
+        "start_time": settings["SESSION_START_TIME"],
+        "end_time": settings.get("SESSION_END_TIME"),
+        "users": [users] if users else None,
+        "lab": settings.get("ALYX_LAB"),
+        "location": settings.get("RIG_NAME"),
+        "type": "Experiment",
+        # IBL's form: each task's name with the version that ran it, of chained tasks all
+        "task_protocol": "/".join(
+            f"{name}{version}" for name in protocols or [settings.get("PYBPOD_PROTOCOL")] if name
+        ),
+        "projects": list(described.get("projects") or settings.get("PROJECTS") or []),
+        "procedures": list(described.get("procedures") or settings.get("PROCEDURES") or []),
+        "n_trials": settings.get("NTRIALS"),
+        "n_correct_trials": settings.get("NTRIALS_CORRECT"),
+        "json": {
+            key: settings[key]
+            for key in ("IBLRIG_VERSION", "IS_MOCK", "POOP_COUNT")
+            if settings.get(key) is not None
+        },
+    }
+    return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
+
+
+def _enter(alyx: Any, fields: Mapping[str, Any]) -> Any:
+    date = fields["start_time"][:10]
+    key = {"subject": fields["subject"], "number": fields["number"]}
+    for there in alyx.rest("sessions", "list", **key, date_range=[date, date], no_cache=True):
+        is_it = all(there[name] == value for name, value in key.items()) and there["start_time"][:10] == date
+        if is_it:
+            news = {name: value for name, value in fields.items() if name not in key}
+            return alyx.rest(
+                "sessions", "partial_update", id=there["url"].rstrip("/").split("/")[-1], data=news
+            )
+    return alyx.rest("sessions", "create", data=dict(fields))
+
+
+def _within(limit: float, work: Callable[[], Any]) -> Any:
+    """Do work in a thread that is left alone when it takes too long."""
+    answer: Future[Any] = Future()
+
+    def do() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001  it is raised where the answer is waited for
+            answer.set_exception(error)
+
+    threading.Thread(target=do, name="multirig-alyx", daemon=True).start()
+    return answer.result(limit)
+
+
+def _explain(error: Exception, what: str, alyx: Any, token: str, limit: float) -> str:
+    """Return one line: what was not registered, why, and what to do next."""
+    where, undone = f"Alyx at {alyx.base_url}", f"{what} is not registered"
+    later = "the data are safe, register it later"
+    response = getattr(error, "response", None)
+    if isinstance(error, TooLate):
+        return f"{where} did not answer within {limit:g} s: {undone}; {later}"
+    if not alyx.is_logged_in:
+        return f"{where} does not accept the token any more: {undone}; log in again, then register it"
+    reason = str(error) if response is None else _say(response)
+    reason = " ".join((reason.replace(token, "(token)") if token else reason).split())[:_MAX_REASON]
+    if response is None:
+        return f"{where} cannot be asked ({reason}): {undone}; {later}"
+    return f"{where} refuses {what} ({response.status_code}, {reason}): correct that, then register it"
+
+
+def _say(response: Any) -> str:
+    """Return what an answer says, in words."""
+    try:
+        body = response.json()
+    except ValueError:
+        return str(response.reason)
+    if not isinstance(body, dict):
+        return str(body)
+    said = {key: value for key, value in body.items() if key != "status_code"}
+    return "; ".join(
+        f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in said.items()
+    )
