@@ -67,6 +67,7 @@ def test_every_key_can_be_given(load, tmp_path):
         + "uri: [udp://0.0.0.0:0, 'tcp://[::]:11001']\nmain_sync: true\nlab: cortexlab\nallow_any: false\n"
         "allow: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7]\n"
         "log_folder: logs\nlimits: {stop: 5, start: 0.5}\n"
+        "experiment_description: {sync: {nidq: {collection: raw_ephys_data}}}\n"
     )
     assert config.uri == [Uri("udp", "0.0.0.0", 0), Uri("tcp", "::", 11001)]
     assert config.main_sync is True
@@ -75,6 +76,8 @@ def test_every_key_can_be_given(load, tmp_path):
     assert config.alyx_token_to == ["192.0.2.7"]
     assert config.log_folder == tmp_path / "logs"
     assert config.limits == Limits(start=0.5, stop=5)
+    assert config.experiment_description.sync == {"nidq": {"collection": "raw_ephys_data"}}
+    assert config.experiment_description.devices == {}
 
 
 def test_paths_are_relative_to_the_file_and_know_the_home_folder(tmp_path, monkeypatch, load):
@@ -166,6 +169,25 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "limits: {start: '30'}\n", ["limits.start is '30'", "give a number"]),
         (SMALL + "limits: {start: true}\n", ["limits.start is true", "give a number"]),
         (SMALL + "limits:\n", ["limits is empty", "give key: value pairs"]),
+        (
+            SMALL + "main_sync: true\nexperiment_description: {sync: {bpod: {}, nidq: {}}}\n",
+            ["experiment_description.sync: bpod and nidq cannot both be the sync", "keep one"],
+        ),
+        (
+            SMALL + "experiment_description: {sync: {nidq: {}}}\n",
+            [
+                "experiment_description.sync is for the main sync only",
+                "write main_sync: true, or take it out",
+            ],
+        ),
+        (
+            SMALL + "experiment_description: {devices: {cameras: [left]}}\n",
+            ["experiment_description.devices.cameras is a list", "give key: value pairs"],
+        ),
+        (
+            SMALL + "experiment_description: {device: {}}\n",
+            ["experiment_description.device is not a key", "did you mean 'devices'?"],
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_with_file_key_and_next_action(load, tmp_path, content, parts):

@@ -17,6 +17,8 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
+    field_validator,
+    model_validator,
 )
 
 from multirig.config.explaining import explain, show_value
@@ -158,6 +160,22 @@ class AdapterConfig(_Frozen):
         return dict(self.model_extra or {})
 
 
+class Description(_Frozen):
+    """This rig's part of the experiment description, as IBL's files write it."""
+
+    devices: dict[str, dict[str, dict[str, Any]]] = {}
+    """By kind and label, what is known of a device (collection, sync_label); instead of the adapter's."""
+    sync: dict[str, dict[str, Any]] = {}
+    """On the main sync: what all else is aligned to, with collection, extension and acquisition_software."""
+
+    @field_validator("sync")
+    @classmethod
+    def _check_sync(cls, sync: dict[str, Any]) -> dict[str, Any]:
+        if len(sync) > 1:
+            raise ConfigError(f"{' and '.join(sync)} cannot both be the sync: keep one")
+        return sync
+
+
 class RigConfig(_Frozen):
     """The configuration of one rig: the file that ``multirig serve`` is given."""
 
@@ -189,6 +207,16 @@ class RigConfig(_Frozen):
     """Folder for this rig's log files; relative to this file; without it, the user's log folder."""
     limits: Limits = Limits()
     """Seconds that each step may take."""
+    experiment_description: Description = Description()
+    """This rig's part of the experiment description, where the adapter does not know it."""
+
+    @model_validator(mode="after")
+    def _check_description(self) -> RigConfig:
+        if self.experiment_description.sync and not self.main_sync:
+            raise ConfigError(
+                "experiment_description.sync is for the main sync only: write main_sync: true, or take it out"
+            )
+        return self
 
 
 def load_rig_config(path: str | Path) -> RigConfig:

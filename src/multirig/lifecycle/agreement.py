@@ -22,6 +22,18 @@ THIS_PC = "this PC"
 """How the conductor's own PC is called among the rigs."""
 
 
+SET_UP_FOR = "set_up_for"
+"""Key in an EXPINFO: the subject that an operator has chosen at a rig; it takes part in no other session."""
+
+
+def set_up_otherwise(theirs: str, asked: str) -> str:
+    """Return in which words a rig that is set up for a subject refuses another one."""
+    return (
+        f"is set up for subject {theirs}, you asked for {asked}: correct the subject, "
+        f"or type 'subject {asked}' at that PC"
+    )
+
+
 def information(message: Message) -> tuple[Status | None, Mapping[str, Any]]:
     """Return status and data of an EXPINFO; foreign peers leave out either."""
     status, data = [*message.args, None, None][:2]
@@ -58,6 +70,10 @@ def agree(
         One line that names each rig concerned and what it said; no rig has been touched.
     """
     said = {name: information(message) for name, message in answers.items()}
+    for name, (_, data) in said.items():  # first, since a main sync that is set up otherwise gives no number
+        chosen = data.get(SET_UP_FOR)
+        if isinstance(chosen, str) and chosen and chosen != subject:
+            raise SubjectMismatch(f"{name} {set_up_otherwise(chosen, subject)}")
     leaders = [name for name, (_, data) in said.items() if data.get("main_sync") is True]
     if here is not None:
         leaders.append(THIS_PC)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.errors import IllegalTransition, ProtocolError
+from multirig.lifecycle.agreement import SET_UP_FOR, set_up_otherwise
+from multirig.protocol import codec
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -26,6 +28,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.node import GREETING
 
 
 class RigState(enum.Enum):
@@ -199,6 +202,8 @@ class Described:
     token: Token
     info: Mapping[str, Any]
     """For others: name, date, device; ``exp_ref`` is the next free one where it was asked for."""
+    room: int | None = None
+    """As the `Describe` said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +221,13 @@ class Commanded:
     exp_ref: ExpRef | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectChosen:
+    """The operator says who is recorded here; None: whoever a conductor asks for."""
+
+    subject: str | None
+
+
 # -- effects for the rig's own service ----------------------------------------------------------------------
 
 
@@ -226,6 +238,8 @@ class Describe:
     token: Token
     subject: str | None
     """Whose next free number shall be offered; None: no number is wanted of this rig."""
+    room: int | None = None
+    """Bytes of answer that the asker reads; None: as many as there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,12 +259,23 @@ class Denied:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotHandled:
+    """A peer says that it could not handle what this rig had told it; for the log."""
+
+    about: str
+    """Name of the message."""
+    reason: str
+
+
 MAX_REMEMBERED = 256
 """References that are remembered as recorded or given up; a lab needs weeks for so many."""
 MAX_LISTED_FILES = 100
 """Files named in an answer; the totals always count all."""
 MAX_FAILURE_TEXT = 300
 """Characters of a failure in an answer: some peers read a thousand bytes in all."""
+SPARED = ("experiment_description", "device")
+"""What is left out of an answer that would be too long for its reader, the first one first."""
 
 
 class RigMachine:
@@ -264,6 +289,8 @@ class RigMachine:
         Whether this rig owns the experiment's number.
     may_have_token : callable
         Whether the peer at an IP address may be given the Alyx token.
+    subject : str, optional
+        Who is recorded here, as the operator says; conductors with another subject are refused.
     """
 
     def __init__(
@@ -272,10 +299,12 @@ class RigMachine:
         name: str,
         main_sync: bool = False,
         may_have_token: Callable[[str], bool] = lambda host: False,
+        subject: str | None = None,
     ) -> None:
         self.name = name
         self.main_sync = main_sync
         self.may_have_token = may_have_token
+        self.subject = subject
         self.state = RigState.CONNECTED
         self.exp_ref: ExpRef | None = None
         """The session that this rig is in."""
@@ -297,7 +326,13 @@ class RigMachine:
         """Never offered again: other rigs may have data under them."""
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
-        """Take what happened; return answers, calls and news."""
+        """Take what happened; return answers, calls and news.
+
+        Raises
+        ------
+        IllegalTransition
+            `SubjectChosen` in the middle of another subject's session; nothing has changed.
+        """
         match event:
             case Received(message=message, token=token):
                 return self._receive(message, token)
@@ -323,7 +358,19 @@ class RigMachine:
                 return self._inform(event)
             case Measured(health=health):
                 self.health = health
+            case SubjectChosen(subject=subject):
+                self._choose(subject)
         return []
+
+    def _choose(self, subject: str | None) -> None:
+        """Note who is recorded here from now on."""
+        theirs = self.exp_ref
+        if theirs is not None and not self._is_free and subject not in (None, theirs.subject):
+            why = f"the rig is {self.state} {theirs}; 'stop' ends that session"
+            raise IllegalTransition(self.state, f"subject {subject}", why)
+        self.subject = subject
+        if self.offered is not None and subject not in (None, self.offered.subject):
+            self.offered = None
 
     # -- commands ---------------------------------------------------------------------------------------
 
@@ -332,9 +379,13 @@ class RigMachine:
         match message.event:
             case Event.EXPINFO:
                 data = args[1] if len(args) > 1 else None
-                subject = data.get("subject") if isinstance(data, dict) else None
+                data = data if isinstance(data, dict) else {}
+                subject = data.get("subject")
                 wanted = isinstance(subject, str) and self.main_sync and self._is_free
-                return [Describe(token=token, subject=subject if wanted else None)]
+                wanted = wanted and self.subject in (None, subject)
+                is_foreign = token.wire == 1 and GREETING not in data
+                room = codec.TIMELINE_LIMIT - 1 if is_foreign else None
+                return [Describe(token=token, subject=subject if wanted else None, room=room)]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -345,7 +396,7 @@ class RigMachine:
                 except ProtocolError as error:
                     return self._refuse(message.event, token, str(error))
                 return self._command(message.event, exp_ref, token)
-        return [Settle(token=token)]
+        return [Settle(token=token), _complaint(args)]  # an error that answers nothing
 
     def _command(self, event: Event, exp_ref: ExpRef | None, token: Token | None) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
@@ -389,6 +440,8 @@ class RigMachine:
             return "EXPSTART names no experiment reference and none was given before"
         if event in _BEGINNINGS and wanted in self._started:
             return f"{wanted} has been recorded here already; begin a new session to get a new number"
+        if event in _BEGINNINGS and wanted is not None and self.subject not in (None, wanted.subject):
+            return set_up_otherwise(str(self.subject), wanted.subject)
         return None
 
     def _remember(self, event: Event, wanted: ExpRef | None) -> None:
@@ -552,13 +605,25 @@ class RigMachine:
         data = {
             "main_sync": self.main_sync,
             "exp_ref": str(exp_ref) if exp_ref else None,
-            "subject": exp_ref.subject if exp_ref else None,
+            "subject": exp_ref.subject if exp_ref else self.subject,
             "state": self.state.value,
             **info,
         }
         if self.failure is not None:
             data["failure"] = self.failure[:MAX_FAILURE_TEXT]
+        if self.subject is not None:
+            data[SET_UP_FOR] = self.subject
+        if event.room is not None:
+            self._shorten(data, event.room)
         return [Reply(token=event.token, message=Message(Event.EXPINFO, (int(STATUS[self.state]), data)))]
+
+    def _shorten(self, data: dict[str, Any], room: int) -> None:
+        """Leave out what is good to know, until the message fits with the greeting that is still to come."""
+        greeting = {GREETING: {"wire": 2, "boot": "0" * 16, "name": self.name}}
+        for key in SPARED:
+            message = Message(Event.EXPINFO, (int(STATUS[self.state]), data | greeting))
+            if len(codec.encode_array(message)) > room:
+                data.pop(key, None)
 
     def _share_token(self, args: tuple[Any, ...], token: Token) -> list[Any]:
         url = args[0] if args and isinstance(args[0], str) else None
@@ -596,6 +661,16 @@ _TRIGGERS = {
     Event.EXPINTERRUPT: RigTrigger.END,
     Event.EXPCLEANUP: RigTrigger.CLEANUP,
 }
+
+
+def _complaint(args: tuple[Any, ...]) -> NotHandled:
+    """Read ``[0, text, event]``, of which peers write all sorts."""
+    reason = " ".join(str(args[0]).split()) if args else ""
+    try:
+        about = Event.parse(args[1]).name if len(args) > 1 else "a message"
+    except ProtocolError:
+        about = "a message"
+    return NotHandled(about=about, reason=reason[:MAX_FAILURE_TEXT] or "no reason given")
 
 
 def _named_reference(message: Message) -> ExpRef | None:

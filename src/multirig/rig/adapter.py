@@ -116,6 +116,18 @@ class Adapter(ABC):
         """Return what others may know of the device (model, labels); goes into EXPINFO."""
         return {}
 
+    def experiment_description(self) -> Mapping[str, Any]:
+        """Return this rig's part of the experiment description; goes into EXPINFO.
+
+        Returns
+        -------
+        mapping
+            ``{"devices": {kind: {label: {"collection": …, …}}}}``, and on a main sync perhaps
+            ``"sync": {name: {"collection": …, "acquisition_software": …}}``. Without devices the rig's name
+            is taken: ``cameras:left`` is the device ``left`` of the kind ``cameras``.
+        """
+        return {}
+
 
 def list_files(session: Session) -> list[RecordedFile]:
     """Return every file below the session's collection folder, by name."""

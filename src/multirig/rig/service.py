@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import json
 import logging
 import secrets
 import shutil
@@ -29,8 +28,10 @@ from multirig.lifecycle.rig import (
     Entered,
     Failed,
     Measured,
+    NotHandled,
     RigMachine,
     RigState,
+    SubjectChosen,
 )
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
@@ -47,9 +48,6 @@ HEALTH_EVERY = 0.5
 """Seconds between two looks at the adapter's proof of recording."""
 CANCEL_LIMIT = 5.0
 """Seconds that a hook may take to notice that it was cancelled."""
-MAX_DEVICE_TEXT = 300
-"""Bytes of device description in an EXPINFO to a foreign peer, some of which read a thousand in all."""
-
 T = TypeVar("T")
 
 log = logging.getLogger("multirig.rig")
@@ -68,6 +66,8 @@ class Snapshot:
     """Bytes free where the data goes."""
     conductor: str | None
     """Address of whoever leads this rig now."""
+    subject: str | None = None
+    """Whom the rig is set up for; None: whoever a conductor asks for."""
 
 
 class RigService:
@@ -83,6 +83,8 @@ class RigService:
         For rehearsal and tests without a network.
     on_news : callable, optional
         Called after each change of state.
+    subject : str, optional
+        Who is recorded here; a conductor with another subject is refused.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class RigService:
         adapter: Adapter | None = None,
         network: MemoryNetwork | None = None,
         on_news: Callable[[], None] = lambda: None,
+        subject: str | None = None,
     ) -> None:
         self.config = config
         self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
@@ -99,6 +102,7 @@ class RigService:
             name=config.name,
             main_sync=config.main_sync,
             may_have_token=frozenset(config.alyx_token_to).__contains__,
+            subject=None if subject is None else check_subject(subject),
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
@@ -176,6 +180,7 @@ class RigService:
             health=self._health,
             disk_free=self._disk_free,
             conductor=str(machine.conductor.address) if machine.conductor else None,
+            subject=machine.subject,
         )
 
     # -- the rig's own keyboard -----------------------------------------------------------------------------
@@ -186,11 +191,16 @@ class RigService:
         Raises
         ------
         MultirigError
-            The subject cannot name a folder, the rig is in another session, or it could not start.
+            The subject cannot name a folder or is not the one that the rig is set up for, the rig is in
+            another session, or it could not start.
         """
         check_subject(subject)
         if self.machine.state is not RigState.CONNECTED:
             raise MultirigError(f"the rig is {self.machine.state}; 'stop' ends what it is doing")
+        if self.machine.subject not in (None, subject):
+            raise MultirigError(
+                f"the rig is set up for subject {self.machine.subject}; type 'subject {subject}' first"
+            )
         exp_ref = await asyncio.to_thread(self._next_exp_ref, subject)
         self.runtime.feed(Commanded(event=Event.EXPSTART, exp_ref=exp_ref))
         await self._settled()
@@ -216,6 +226,17 @@ class RigService:
         failure = self.machine.failure or failure
         if failure is not None and failure != known:
             raise MultirigError(failure)
+
+    def choose_subject(self, subject: str | None) -> None:
+        """Say who is recorded here; None: whoever a conductor asks for.
+
+        Raises
+        ------
+        MultirigError
+            The subject cannot name a folder, or another one's session goes on.
+        """
+        self.runtime.feed(SubjectChosen(subject=None if subject is None else check_subject(subject)))
+        log.info("%s is set up for %s", self.config.name, subject or "any subject")
 
     def _command(self, event: Event) -> None:
         self.runtime.feed(Commanded(event=event))
@@ -250,6 +271,8 @@ class RigService:
                     log.exception("showing the news failed")
             case Denied(event=event, reason=reason):
                 log.warning("%s refuses %s: %s", self.config.name, event.name, reason)
+            case NotHandled(about=about, reason=reason):
+                log.warning("the conductor could not handle %s: %s", about, reason)
             case Ignored(address=address, reason=reason, first=first):
                 log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
             case Upgraded(address=address, name=name):
@@ -482,18 +505,29 @@ class RigService:
             "version": multirig.__version__,
         }
         try:
-            device = plain(self.adapter.describe(), "device")
-            if effect.token.wire == 2 or len(json.dumps(device)) <= MAX_DEVICE_TEXT:
-                info["device"] = device
+            info["device"] = plain(self.adapter.describe(), "device")
         except Exception:
             log.exception("the adapter's description of its device failed")
+        try:
+            info["experiment_description"] = plain(self._experiment_description(), "experiment_description")
+        except Exception:
+            log.exception("the adapter's part of the experiment description failed")
         if effect.subject is not None:
             try:
                 info["exp_ref"] = str(await asyncio.to_thread(self._next_exp_ref, effect.subject))
             except (MultirigError, OSError) as error:
                 log.error("no number for subject %r: %s", effect.subject, error)
                 info["failure"] = str(error)
-        self.runtime.feed(Described(token=effect.token, info=info))
+        self.runtime.feed(Described(token=effect.token, info=info, room=effect.room))
+
+    def _experiment_description(self) -> dict[str, Any]:
+        """Return this rig's part of the description: what its config says, else what the adapter does."""
+        said, config = self.adapter.experiment_description(), self.config.experiment_description
+        kind, _, label = self.config.name.partition(":")
+        devices = config.devices or said.get("devices")
+        part = {"devices": devices or {kind: {label or kind: {"collection": self.adapter.collection}}}}
+        sync = config.sync or said.get("sync")
+        return {**part, "sync": sync} if sync and self.config.main_sync else part
 
 
 def _free(folder: Path) -> int:

@@ -204,6 +204,7 @@ async def test_a_communicator_listens_where_it_is_told_and_is_entered(file: Any,
         assert await check_uri_match(com, False) == (com, True)
     finally:
         com.close()
+        await com.wait_closed()
 
 
 @pytest.mark.parametrize("wanted", [None, True, ""])

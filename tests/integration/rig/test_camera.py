@@ -426,6 +426,18 @@ def test_a_file_is_played_at_its_own_speed_and_its_end_is_no_failure(tmp_path: P
     assert stamps[-1] - stamps[0] == pytest.approx(19 / 25, abs=0.1)
 
 
+def test_each_camera_is_described_with_its_folder_and_its_line_of_the_main_sync() -> None:
+    camera = build({}, {"label": "right", "sync_label": "right_camera"})
+    assert camera.experiment_description() == {
+        "devices": {
+            "cameras": {
+                "left": {"collection": "raw_video_data", "sync_label": "left"},
+                "right": {"collection": "raw_video_data", "sync_label": "right_camera"},
+            }
+        }
+    }
+
+
 def test_a_file_may_begin_again_at_its_end(tmp_path: Path) -> None:
     path = encode_pictures(tmp_path / "film.mp4", 5, 25)
     camera, session = build({"source": str(path), "fps": None, "loop": True}), make_session(tmp_path)

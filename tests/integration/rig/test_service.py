@@ -16,7 +16,13 @@ import pytest
 
 import multirig.rig.service
 from multirig.config import RigConfig
-from multirig.errors import ConfigError, LocalProtocolError, MultirigError, RemoteProtocolError
+from multirig.errors import (
+    ConfigError,
+    LocalProtocolError,
+    MultirigError,
+    RemoteProtocolError,
+    SubjectMismatch,
+)
 from multirig.lifecycle.rig import RigState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
@@ -427,6 +433,164 @@ async def test_a_description_that_fails_does_not_keep_the_main_sync_from_its_num
     await lab.rig(adapter=Nameless(), main_sync=True)
     caller = await call(lab)
     assert (await caller.info("SP_01"))["exp_ref"] == ref()
+
+
+# -- the rig's part of the experiment description ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "devices"),
+    [
+        ("cameras:left", {"cameras": {"left": {"collection": "raw_data"}}}),
+        ("ephys", {"ephys": {"ephys": {"collection": "raw_data"}}}),
+    ],
+)
+async def test_an_adapter_that_knows_of_no_device_is_described_by_the_rigs_name(
+    lab: Any, name: str, devices: Any
+) -> None:
+    await lab.rig(name, main_sync=True, uri="udp://cam:11001")
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    assert conductor.information[name]["experiment_description"] == {"devices": devices}
+
+
+@dataclass(kw_only=True)
+class Ephys(Fake):
+    sync_name: str = "nidq"
+
+    def experiment_description(self) -> Any:
+        return {
+            "devices": {"neuropixel": {"probe00": {"collection": "raw_ephys_data/probe00"}}},
+            "sync": {self.sync_name: {"collection": "raw_ephys_data", "acquisition_software": "spikeglx"}},
+        }
+
+
+async def test_the_adapter_describes_its_devices_and_the_main_sync_its_sync(lab: Any) -> None:
+    rig = await lab.rig("ephys", adapter=Ephys(), main_sync=True)
+    other = await lab.rig("other", adapter=Ephys())
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    said = conductor.information["ephys"]["experiment_description"]
+    assert said == rig.adapter.experiment_description()
+    assert conductor.information["other"]["experiment_description"] == {
+        "devices": other.adapter.experiment_description()["devices"]
+    }
+
+
+async def test_what_the_config_says_of_devices_or_sync_goes_before_the_adapter(lab: Any) -> None:
+    said = {"devices": {"mesoscope": {"m": {"collection": "raw_imaging_data"}}}}
+    await lab.rig("ephys", adapter=Ephys(), main_sync=True, experiment_description=said)
+    caller = await call(lab)
+    assert (await caller.info())["experiment_description"] == {
+        **said,
+        "sync": {"nidq": {"collection": "raw_ephys_data", "acquisition_software": "spikeglx"}},
+    }
+
+
+async def test_a_long_description_is_kept_from_a_peer_that_reads_a_thousand_bytes(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    devices = {"neuropixel": {f"probe{number:02d}": {"collection": "c" * 40} for number in range(20)}}
+    rig = await lab.rig(over="udp", experiment_description={"devices": devices})
+    async with speak_to(rig) as (transport, peer):
+        transport.sendto(b'[64, 0, {"subject": "SP_01"}]')
+        await until(lambda: len(peer.heard) >= 2)
+        data = json.loads(peer.heard[1])[2]
+        assert len(peer.heard[1]) < 1000
+        assert "experiment_description" not in data
+        assert data["name"] == "cam"
+    caller = await lab.conductor(over="udp")
+    answer = (await caller.request(Event.EXPINFO, 0, {}))["cam"]
+    assert answer.args[1]["experiment_description"] == {"devices": devices}
+
+
+async def test_a_description_that_cannot_be_told_is_logged_and_harms_nothing(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @dataclass(kw_only=True)
+    class Odd(Fake):
+        def experiment_description(self) -> Any:
+            raise ValueError("what?")
+
+    await lab.rig(adapter=Odd(), main_sync=True)
+    caller = await call(lab)
+    assert (await caller.info("SP_01"))["exp_ref"] == ref()
+    assert "the adapter's part of the experiment description failed" in caplog.messages
+
+
+# -- an operator's subject ---------------------------------------------------------------------------------
+
+OTHERWISE = (
+    "is set up for subject SP_02, you asked for SP_01: correct the subject, "
+    "or type 'subject SP_01' at that PC"
+)
+
+
+async def test_a_conductor_with_another_subject_is_told_which_rig_and_what_to_type(lab: Any) -> None:
+    main, cam = await lab.rigs_of_a_session("cam")
+    cam.choose_subject("SP_02")
+    conductor = await lab.conductor()
+    with pytest.raises(SubjectMismatch, match=f"^cam {OTHERWISE}$"):
+        await conductor.agree("SP_01")
+    assert main.adapter.calls == cam.adapter.calls == []
+    assert str(await conductor.agree("SP_02")) == ref(subject="SP_02")
+    await conductor.init()
+    await conductor.start()
+    assert cam.snapshot().subject == "SP_02"
+
+
+async def test_commands_for_another_subject_are_refused_in_the_same_words(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    rig = await lab.rig(over="udp")
+    rig.choose_subject("SP_02")
+    async with speak_to(rig) as (transport, peer):
+        for number, message in ((1, [1, {"exp_ref": ref()}]), (2, [2, ref(), None])):
+            peer.heard.clear()
+            transport.sendto(json.dumps(message).encode())
+            await until(lambda: len(peer.heard) >= 2)
+            assert json.loads(peer.heard[1]) == [0, OTHERWISE, number]
+    assert rig.adapter.calls == []
+
+
+async def test_the_keyboard_keeps_to_the_subject_that_was_chosen_there(lab: Any) -> None:
+    rig = await lab.rig()
+    rig.choose_subject("SP_02")
+    with pytest.raises(MultirigError, match="set up for subject SP_02; type 'subject SP_01' first"):
+        await rig.start_here("SP_01")
+    await rig.start_here("SP_02")
+    with pytest.raises(MultirigError, match=r"the rig is running .*_SP_02; 'stop' ends that session"):
+        rig.choose_subject("SP_01")
+    rig.choose_subject(None)
+    assert rig.snapshot().subject is None
+    assert rig.snapshot().state is RigState.RUNNING
+
+
+@pytest.mark.parametrize("subject", ["", "../x", "a b"])
+async def test_a_subject_that_cannot_name_a_folder_cannot_be_chosen(lab: Any, subject: str) -> None:
+    rig = await lab.rig()
+    with pytest.raises(LocalProtocolError):
+        rig.choose_subject(subject)
+    with pytest.raises(LocalProtocolError):
+        RigService(rig.config, subject=subject)
+
+
+# -- what the conductor says of us -------------------------------------------------------------------------
+
+
+async def test_what_the_conductor_could_not_handle_is_one_warning_in_the_rigs_log(
+    lab: Any, until: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = await lab.rig(over="udp")
+    async with speak_to(rig) as (transport, peer):
+        transport.sendto(b'[0, "ValueError: boom", 32]')
+        warning = "the conductor could not handle EXPSTATUS: ValueError: boom"
+        await until(lambda: warning in caplog.messages)
+    assert caplog.messages.count(warning) == 1
+    assert peer.heard == []
+
+
+# -- odds and ends -----------------------------------------------------------------------------------------
 
 
 async def test_news_that_nobody_can_show_harm_nothing(lab: Any, tmp_path: Path) -> None:

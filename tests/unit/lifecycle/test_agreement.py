@@ -146,6 +146,29 @@ def test_a_rig_that_records_something_unreadable_is_left_to_refuse_by_itself() -
     assert agreed(main=LEADER, cam=said(20, main_sync=False, exp_ref="calibration")) == REF
 
 
+OTHERWISE = (
+    "is set up for subject SP_02, you asked for SP_01: correct the subject, "
+    "or type 'subject SP_01' at that PC"
+)
+
+
+@pytest.mark.parametrize("status", [0, 10, 30, None])
+def test_a_rig_that_is_set_up_for_another_subject_is_named_with_what_to_type_there(status: object) -> None:
+    cameras = said(status, main_sync=False, exp_ref=None, set_up_for="SP_02")
+    assert refused(SubjectMismatch, main=LEADER, cameras=cameras) == f"cameras {OTHERWISE}"
+    assert refused(SubjectMismatch, REF, cameras=cameras) == f"cameras {OTHERWISE}"
+
+
+def test_a_main_sync_that_is_set_up_for_another_subject_says_so_and_not_that_it_has_no_number() -> None:
+    main = said(main_sync=True, exp_ref=None, set_up_for="SP_02")
+    assert refused(SubjectMismatch, main=main, cam=FOLLOWER) == f"main {OTHERWISE}"
+
+
+@pytest.mark.parametrize("chosen", ["SP_01", "", None, 17, ["SP_02"]])
+def test_a_rig_that_is_set_up_for_this_subject_or_for_none_agrees(chosen: object) -> None:
+    assert agreed(main=LEADER, cam=said(main_sync=False, set_up_for=chosen)) == REF
+
+
 def test_a_main_sync_without_a_reference_is_told_to_start() -> None:
     message = refused(AgreementError, main=said(main_sync=True, exp_ref=None))
     assert "main is the main sync but gave no experiment reference" in message
@@ -208,6 +231,7 @@ infos = st.builds(
             "exp_ref": json | st.just(str(REF)),
             "date": json,
             "failure": json,
+            "set_up_for": json | st.just("SP_01"),
         },
     ),
 )

@@ -3,10 +3,12 @@ from __future__ import annotations
 import copy
 import datetime
 import itertools
+import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -18,6 +20,7 @@ from hypothesis.stateful import (
 
 from multirig.errors import IllegalTransition, LocalProtocolError
 from multirig.lifecycle.rig import (
+    MAX_FAILURE_TEXT,
     MAX_LISTED_FILES,
     MOVING,
     RIG_TABLE,
@@ -32,14 +35,18 @@ from multirig.lifecycle.rig import (
     Entered,
     Failed,
     Measured,
+    NotHandled,
     RigMachine,
     RigState,
     RigTrigger,
+    SubjectChosen,
     next_transition,
 )
+from multirig.protocol.codec import TIMELINE_LIMIT, encode_array
 from multirig.protocol.events import Address, Call, Fail, Received, Reply, Send, Settle, Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.node import GREETING
 
 DATE = datetime.date(2024, 5, 6)
 ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
@@ -682,9 +689,164 @@ def test_the_token_is_given_to_those_who_may_have_it_only() -> None:
     assert "may not be given the Alyx token" in refusal(rig.ask(Event.ALYX, None, {}))
 
 
-def test_an_error_that_nobody_asked_about_is_taken_without_an_answer() -> None:
-    [action] = Rig().ask(Event.ERROR, "ValueError: boom", 2)
-    assert isinstance(action, Settle)
+@pytest.mark.parametrize(
+    ("args", "about", "reason"),
+    [
+        (("ValueError: boom", 32), "EXPSTATUS", "ValueError: boom"),
+        (("ValueError:\n  boom", "expstart"), "EXPSTART", "ValueError: boom"),
+        (("no parser", '[2, "x'), "a message", "no parser"),
+        (("odd", None), "a message", "odd"),
+        (("lonely",), "a message", "lonely"),
+        ((17, [1]), "a message", "17"),
+        (("",), "a message", "no reason given"),
+        ((), "a message", "no reason given"),
+    ],
+)
+def test_what_the_conductor_could_not_handle_is_told_to_the_log_in_one_line(
+    args: tuple[Any, ...], about: str, reason: str
+) -> None:
+    for state in S:
+        rig = rig_in(state)
+        settled, news = rig.ask(Event.ERROR, *args)
+        assert isinstance(settled, Settle)
+        assert news == NotHandled(about=about, reason=reason)
+        assert rig.state is state
+
+
+def test_an_endless_complaint_is_cut() -> None:
+    assert len(Rig().ask(Event.ERROR, "x" * 10_000, 32)[1].reason) == MAX_FAILURE_TEXT
+
+
+# -- an answer that fits its reader ------------------------------------------------------------------------
+
+
+def told(rig: Rig, asked: dict[str, Any] | None = None, **info: Any) -> dict[str, Any]:
+    [wanted] = rig.ask(Event.EXPINFO, 0, asked)
+    message = reply(rig.feed(Described(token=wanted.token, info=info, room=wanted.room)))
+    data: dict[str, Any] = message.args[1]
+    if wanted.room is not None:
+        greeted = data | {GREETING: {"wire": 2, "boot": secrets.token_hex(8), "name": rig.machine.name}}
+        assert len(encode_array(replace(message, args=(0, greeted)))) < TIMELINE_LIMIT
+    return data
+
+
+SMALL, LARGE = {"a": "x" * 100}, {"a": "x" * 950}
+
+
+def test_a_multirig_is_told_everything_before_and_after_the_upgrade() -> None:
+    for rig, asked in (
+        (Rig(wire=2), None),
+        (Rig(wire=1), {GREETING: {"wire": 2, "boot": "b", "name": "pc"}}),
+    ):
+        data = told(rig, asked, device=LARGE, experiment_description=LARGE)
+        assert data["device"] == data["experiment_description"] == LARGE
+
+
+def test_a_foreign_peer_is_told_what_fits_and_the_description_goes_first() -> None:
+    assert {"device", "experiment_description"} <= told(
+        Rig(wire=1), device=SMALL, experiment_description=SMALL
+    ).keys()
+    data = told(Rig(wire=1), device=SMALL, experiment_description=LARGE)
+    assert "experiment_description" not in data
+    assert data["device"] == SMALL
+    assert "device" not in told(Rig(wire=1), device=LARGE, experiment_description=SMALL)
+
+
+@given(st.integers(0, 900), st.integers(0, 900))
+def test_whatever_there_is_to_tell_it_fits(device: int, description: int) -> None:
+    told(Rig(wire=1), device="x" * device, experiment_description="y" * description)
+
+
+# -- an operator's subject ---------------------------------------------------------------------------------
+
+OTHER = ExpRef(DATE, 1, "SP_02")
+OTHERWISE = (
+    "is set up for subject SP_02, you asked for SP_01: correct the subject, "
+    "or type 'subject SP_01' at that PC"
+)
+
+
+def test_a_rig_that_is_set_up_for_a_subject_says_so() -> None:
+    data = info(Rig(subject="SP_02"))
+    assert data["set_up_for"] == data["subject"] == "SP_02"
+    assert "set_up_for" not in info(Rig())
+
+
+@pytest.mark.parametrize("command", ["init", "start"])
+def test_it_refuses_to_begin_a_session_of_another_subject(command: str) -> None:
+    rig = Rig(subject="SP_02")
+    out = getattr(rig, command)(ONE)
+    assert refusal(out) == OTHERWISE
+    assert not any(isinstance(one, Call) for one in out)
+    assert rig.state is S.CONNECTED
+    assert getattr(rig, command)(OTHER)
+    assert rig.machine.exp_ref == OTHER
+
+
+def test_a_main_sync_that_is_set_up_for_a_subject_gives_no_number_for_another() -> None:
+    rig = Rig(main_sync=True, subject="SP_02")
+    assert info(rig, "SP_01")["exp_ref"] is None
+    assert info(rig, "SP_02", OTHER)["exp_ref"] == str(OTHER)
+
+
+def test_an_offer_is_forgotten_when_another_subject_is_chosen() -> None:
+    rig = Rig(main_sync=True)
+    info(rig)
+    rig.feed(SubjectChosen(subject="SP_02"))
+    assert "names no experiment reference" in refusal(rig.start(None))
+
+
+def test_an_offer_for_the_subject_that_is_chosen_is_kept() -> None:
+    rig = Rig(main_sync=True)
+    info(rig)
+    rig.feed(SubjectChosen(subject="SP_01"))
+    rig.start(None)
+    assert rig.machine.exp_ref == ONE
+
+
+def test_a_start_that_names_nothing_is_judged_by_the_reference_that_it_means() -> None:
+    rig = Rig(subject="SP_02")
+    rig.init(None)
+    rig.done()
+    assert refusal(rig.start(ONE)) == OTHERWISE
+    rig.start(OTHER)
+    assert rig.state is S.STARTING
+
+
+def test_the_subject_can_be_cleared() -> None:
+    rig = Rig(subject="SP_02")
+    assert rig.feed(SubjectChosen(subject=None)) == []
+    rig.init(ONE)
+    assert rig.machine.exp_ref == ONE
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.INITIALIZED, S.STARTING, S.RUNNING, S.STOPPING])
+def test_another_subject_cannot_be_chosen_in_the_middle_of_a_session(state: S) -> None:
+    rig = rig_in(state)
+    with pytest.raises(IllegalTransition, match=rf"the rig is {state} {ONE}; 'stop' ends that session"):
+        rig.feed(SubjectChosen(subject="SP_02"))
+    assert (rig.state, rig.machine.subject) == (state, None)
+    rig.feed(SubjectChosen(subject="SP_01"))
+    assert rig.machine.subject == "SP_01"
+    rig.feed(SubjectChosen(subject=None))
+    assert rig.machine.subject is None
+
+
+@pytest.mark.parametrize("state", [S.CONNECTED, S.STOPPED, S.CLEANING, S.FAILING, S.BROKEN])
+def test_between_sessions_any_subject_can_be_chosen(state: S) -> None:
+    rig = rig_in(state)
+    rig.feed(SubjectChosen(subject="SP_02"))
+    assert rig.machine.subject == "SP_02"
+
+
+def test_a_session_is_stopped_and_cleaned_up_whoever_the_rig_is_set_up_for_by_then() -> None:
+    rig = rig_in(S.STOPPED)
+    rig.feed(SubjectChosen(subject="SP_02"))
+    assert reply(rig.end(ONE))
+    rig.cleanup(ONE)
+    assert reply(rig.done())
+    assert rig.state is S.CONNECTED
+    assert rig.machine.subject == "SP_02"
 
 
 # -- any sequence of events --------------------------------------------------------------------------------

@@ -210,6 +210,14 @@ class Camera(Adapter):
             cameras.append({"label": options.label, "size": list(size) if size else None, "fps": fps})
         return {"cameras": cameras}
 
+    def experiment_description(self) -> Mapping[str, Any]:
+        """Return where the videos lie, and which line of the main sync shows the frames of each camera."""
+        cameras = {
+            one.label: {"collection": self.collection, "sync_label": one.sync_label or one.label}
+            for one in self.cameras
+        }
+        return {"devices": {"cameras": cameras}}
+
     def _begin(self) -> None:
         missing = [one.label for one in self.cameras if one.label not in self._captures]
         if missing:

@@ -58,6 +58,8 @@ class CameraOptions(BaseModel):
     """FFmpeg's own options for the source, such as ``input_format: mjpeg`` or ``rtsp_transport: tcp``."""
     loop: bool = False
     """Whether a file begins again at its end; otherwise this camera's recording ends with it."""
+    sync_label: Annotated[str, Field(min_length=1)] | None = None
+    """Name of the main sync's line that shows this camera's frames, for the description; None: its label."""
     crf: Annotated[int, Field(ge=0, le=51)] = 23
     """Quality of the video: 0 is lossless, 18 looks lossless, larger is smaller."""
     preset: Preset = "ultrafast"
