@@ -1,4 +1,4 @@
-"""IBL's face: ``iblrig.base_tasks``, ``iblrig.net`` and ``iblutil.io.net`` by their names, on multirig's core.
+"""IBL's interface by its names: ``iblrig.base_tasks``, ``iblrig.net``, ``iblutil.io.net``.
 
 A task changes its imports and works. The names below are loaded when they are first used.
 """

@@ -91,8 +91,8 @@ class _Registration:
 class RemoteServices(Mapping[str, RemoteService]):
     """The rigs by name, and who wants to hear what they say.
 
-    A callback is called with ``(data, addr)``: the message without its event, and ``(host, port)`` of the rig;
-    then the event, if it was registered for several, and the service, if it was asked for.
+    A callback is called with ``(data, addr)``: the message without its event, and ``(host, port)`` of the
+    rig; then the event, if it was registered for several, and the service, if it was asked for.
     """
 
     def __init__(self, rigs: Mapping[str, RemoteService]) -> None:
@@ -114,7 +114,7 @@ class RemoteServices(Mapping[str, RemoteService]):
         """Whether there are rigs, and every one is connected."""
         return bool(self._rigs) and all(rig.is_connected for rig in self._rigs.values())
 
-    def assign_callback(self, event: Any, callback: _Callback, return_service: bool = False) -> None:
+    def assign_callback(self, event: Any, callback: Any, return_service: bool = False) -> None:
         """Call back whenever a rig says something: by itself, or in answer.
 
         Parameters
@@ -266,7 +266,7 @@ class Auxiliaries:
         try:
             conductor = Conductor(self._clients, limits=limits, network=network)
             await conductor.open()
-        except BaseException as error:  # whoever waits for us must not wait for ever
+        except BaseException as error:  # noqa: BLE001  whoever waits for us must not wait for ever
             ready.set_exception(error)
             return
         conductor.on_message(functools.partial(self._dispatch, conductor))
@@ -285,7 +285,7 @@ class Auxiliaries:
             await conductor.request(Event.EXPINTERRUPT, reason, limit=self.limit)
             await conductor.request(Event.EXPCLEANUP, None, limit=self.limit)
 
-    # -- what is ------------------------------------------------------------------------------------------
+    # -- what is ----------------------------------------------------------------------------------------
 
     @property
     def conductor(self) -> Conductor:
@@ -320,7 +320,7 @@ class Auxiliaries:
         """Name and URI of each rig."""
         return {name: service.server_uri for name, service in self.services.items()}
 
-    # -- talking ------------------------------------------------------------------------------------------
+    # -- talking ----------------------------------------------------------------------------------------
 
     def push(self, message: Any, *args: Any, wait: bool = False) -> Any:
         """Send a message to all rigs.
@@ -340,7 +340,8 @@ class Auxiliaries:
         Returns
         -------
         dict of str to list, or int
-            Each rig's response: what its message holds besides the event. Without waiting: a key for `result`.
+            Each rig's response: what its message holds besides the event. Without waiting, a key for
+            `result`.
 
         Raises
         ------
@@ -362,7 +363,9 @@ class Auxiliaries:
         try:
             future = self._pushed.pop(key)
         except KeyError:
-            raise ConfigError(f"nothing was pushed under the key {key!r}, or it was fetched already") from None
+            raise ConfigError(
+                f"nothing was pushed under the key {key!r}, or it was fetched already"
+            ) from None
         return dict(_wait(future))
 
     def clear_message_queue(self) -> int:
@@ -406,7 +409,7 @@ class Auxiliaries:
 
         return self.lead(find)
 
-    # -- the end ------------------------------------------------------------------------------------------
+    # -- the end ----------------------------------------------------------------------------------------
 
     def cleanup(self, notify_services: bool = False) -> None:
         """End the conversation with the rigs.
@@ -444,7 +447,7 @@ class Auxiliaries:
                 log.error("the rigs could not be let go of within %g s: look at their screens", CLOSE_LIMIT)
         self._thread = None
 
-    # -- inside: in the thread of the event loop ------------------------------------------------------------
+    # -- inside: in the thread of the event loop --------------------------------------------------------
 
     def _post(self, make: Callable[[], Coroutine[Any, Any, _Result]]) -> concurrent.futures.Future[_Result]:
         if self._loop is None or not self.is_running:
@@ -464,9 +467,7 @@ class Auxiliaries:
             raise _failure(event.name, causes)
         return {name: list(one.args) for name, one in outcomes.items() if isinstance(one, Message)}
 
-    async def _say(
-        self, conductor: Conductor, event: Event, args: tuple[Any, ...]
-    ) -> Mapping[str, Outcome]:
+    async def _say(self, conductor: Conductor, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
         if event is Event.ALYX and len(args) < 2:
             return await self._say_token(conductor, args[0] if args else None)
         if event is not Event.EXPINFO and conductor.expects(event):
@@ -492,12 +493,12 @@ class Auxiliaries:
         others = [name for name in conductor.rigs if name not in self.allow_cleartext_token]
         if others:
             raise AlyxTokenNotAllowed(
-                f"{', '.join(others)}: the Alyx token would travel unencrypted; if that is fine on your network, "
-                "name the rig in 'allow_cleartext_token'"
+                f"{', '.join(others)}: the Alyx token would travel unencrypted; if that is fine on your "
+                "network, name the rig in 'allow_cleartext_token' of iblrig_settings"
             )
         return await conductor.request(Event.ALYX, url, token, limit=self.limit, needs_reply=False)
 
-    # -- inside: callbacks --------------------------------------------------------------------------------
+    # -- inside: callbacks ------------------------------------------------------------------------------
 
     def _dispatch_outcome(self, conductor: Conductor, progress: Progress) -> None:
         if isinstance(progress.outcome, Message) and progress.outcome.args:
@@ -515,9 +516,13 @@ class Auxiliaries:
             if _is_future(one.callback):
                 _in_loop_of(one.callback, functools.partial(_resolve, one.callback, tuple(args)))
             else:
-                self._calls.put(functools.partial(self._call, conductor, one.callback, args, rig, message.event))
+                self._calls.put(
+                    functools.partial(self._call, conductor, one.callback, args, rig, message.event)
+                )
 
-    def _call(self, conductor: Conductor, callback: _Callback, args: list[Any], rig: str, event: Event) -> None:
+    def _call(
+        self, conductor: Conductor, callback: _Callback, args: list[Any], rig: str, event: Event
+    ) -> None:
         """Call one callback; one that raises is told here and on the rig."""
         try:
             callback(*args)
@@ -534,9 +539,9 @@ class Auxiliaries:
             call()
 
     async def _called(self) -> None:
-        """Return when the callbacks that wait have been called: whoever has the responses has seen them act."""
+        """Return when the callbacks that wait have been called, so that whoever asked sees what they did."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
-        self._calls.put(functools.partial(loop.call_soon_threadsafe, done.set))
+        self._calls.put(lambda: _wake(loop, done))
         try:
             await asyncio.wait_for(done.wait(), CALLBACK_LIMIT)
         except asyncio.TimeoutError:
@@ -546,7 +551,7 @@ class Auxiliaries:
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 
 
-# -- steps of the session ------------------------------------------------------------------------------------
+# -- steps of the session ------------------------------------------------------------------------------
 
 
 async def _take_step(conductor: Conductor, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
@@ -569,7 +574,9 @@ async def _take_step(conductor: Conductor, event: Event, args: tuple[Any, ...]) 
 def _data(args: tuple[Any, ...]) -> dict[str, Any]:
     """Return what goes along with a step, without the reference, which the conductor knows better."""
     found = next((one for one in args if isinstance(one, Mapping)), {})
-    return {key: value for key, value in found.items() if key not in ("exp_ref", "date", "sequence", "subject")}
+    return {
+        key: value for key, value in found.items() if key not in ("exp_ref", "date", "sequence", "subject")
+    }
 
 
 def _failure(step: str, causes: Mapping[str, MultirigError]) -> SessionFailed:
@@ -583,7 +590,7 @@ def _complain(conductor: Conductor, rig: str, event: Event, reason: str) -> None
         conductor.complain(rig, event, reason)
 
 
-# -- small words ---------------------------------------------------------------------------------------------
+# -- small words ---------------------------------------------------------------------------------------
 
 
 def _wait(future: concurrent.futures.Future[_Result]) -> _Result:
@@ -616,6 +623,11 @@ def _events(event: Any) -> list[Event]:
         event = int(event)
     bits = int(ExpMessage.validate(event))
     return [one for one in Event if int(one) & bits] or [Event.ERROR]
+
+
+def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        loop.call_soon_threadsafe(done.set)
 
 
 def _is_future(callback: Any) -> bool:

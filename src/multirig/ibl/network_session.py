@@ -78,9 +78,9 @@ class NetworkMixin:
     """Talks to the rigs; to none before `connect`."""
     exp_ref: dict[str, Any]
     """``{'subject': str, 'date': datetime.date, 'sequence': int}``, as the main sync says; empty before."""
-    if TYPE_CHECKING:
-        hardware_settings: Mapping[str, Any]
-        iblrig_settings: Mapping[str, Any]
+    if TYPE_CHECKING:  # what the base session has
+        hardware_settings: Any
+        iblrig_settings: Any
         session_info: Any
         experiment_description: dict[str, Any]
         _run: Callable[[], Any]
@@ -109,11 +109,11 @@ class NetworkMixin:
             self._abandon(error)
             raise
 
-    # -- IBL's members ------------------------------------------------------------------------------------
+    # -- IBL's members ----------------------------------------------------------------------------------
 
     @classmethod
     def extra_parser(cls) -> argparse.ArgumentParser:
-        """Return the base session's parser with ``--remote``, which may be repeated and take several names."""
+        """Return the base session's parser with ``--remote``, repeatable, several names each."""
         parser: argparse.ArgumentParser = super().extra_parser()  # type: ignore[misc]  # the base session's
         parser.add_argument(
             "--remote",
@@ -196,7 +196,7 @@ class NetworkMixin:
         ConfigError
             ONE is not installed; the message names the extra.
         """
-        one = super().one if hasattr(super(), "one") else None
+        one = getattr(super(), "one", None)
         if one is None:
             if getattr(self, "_one", None) is None:
                 self._one = alyx_tokens.local_one()
@@ -206,7 +206,7 @@ class NetworkMixin:
             alyx_tokens.update_alyx_token(token, None, one=one)
         return one
 
-    # -- the steps, as a base session calls them ------------------------------------------------------------
+    # -- the steps, as a base session calls them --------------------------------------------------------
 
     def init_mixin_network(self) -> None:
         """Agree with all rigs on subject and number, and let them get ready.
@@ -270,7 +270,7 @@ class NetworkMixin:
                 self.remote_rigs.close()
         self._ignore_signals()
 
-    # -- a session ----------------------------------------------------------------------------------------
+    # -- a session --------------------------------------------------------------------------------------
 
     def run(self) -> Any:
         """Run the session, and tell the rigs of whatever ends it.
@@ -282,7 +282,7 @@ class NetworkMixin:
         """
         for name in _MIXIN_STEPS:
             setattr(self, name, functools.partial(self._watched, getattr(self, name)))
-        self._run = functools.partial(self._record, self._run)  # type: ignore[method-assign]
+        self._run = functools.partial(self._record, self._run)
         try:
             result = super().run()  # type: ignore[misc]  # the base session's
         except BaseException as error:
@@ -297,7 +297,7 @@ class NetworkMixin:
         return result
 
     def _record(self, task: Callable[[], Any]) -> None:
-        """Do the task while the rigs record: after the hardware is ready, before anybody is asked anything."""
+        """Do the task while the rigs record: once the hardware is ready, before anybody is asked anything."""
         self._watched(self.start_mixin_network)
         self._watched(task)
         try:
@@ -344,7 +344,7 @@ class NetworkMixin:
         self._tell(error)
         self.cleanup_mixin_network()
 
-    # -- where it lies, and what is written down ---------------------------------------------------------------
+    # -- where it lies, and what is written down --------------------------------------------------------
 
     def _init_paths(self, append: bool = False) -> Any:
         """Return the base session's paths, under the number that the main sync gave."""
@@ -400,7 +400,7 @@ class NetworkMixin:
         settings["EXP_REF"] = str(ExpRef.parse(self.exp_ref)) if self.exp_ref else None
         return settings
 
-    # -- inside -------------------------------------------------------------------------------------------
+    # -- inside -----------------------------------------------------------------------------------------
 
     @property
     def _log(self) -> logging.Logger:

@@ -26,6 +26,7 @@ from multirig.errors import LocalProtocolError, RemoteProtocolError
 from multirig.protocol import codec
 from multirig.protocol.events import (
     SECOND,
+    WITHDRAWN,
     Address,
     Confirmed,
     Ignored,
@@ -165,6 +166,12 @@ class EchoLink:
         LocalProtocolError
             The message cannot be encoded or is too long for the transport; nothing was sent.
         """
+        if action.message.event is Event.ERROR:  # never echoed, so sent once and not waited for
+            self._out.append(_encode_error(action.message))
+            if action.key is not None:
+                told = Replied(address=self.address, key=action.key, message=Message(Event.ERROR))
+                self._events.append(told)
+            return
         data = codec.encode_array(action.message, compact=bool(self._peer_writes_spaces))
         codec.check_size(len(data), stream=self.reliable, what=action.message)
         outgoing = _Outgoing(
@@ -185,16 +192,14 @@ class EchoLink:
             # what was given up but lasts holds up the new: does the peer hear it now?
             self._current.retry_at = now
 
-    def reply(self, token: Token, message: Message, now: int) -> None:
+    def reply(self, token: Token, message: Message, now: int, key: Hashable | None = None) -> None:
         """Answer a request, once; the answer is repeated until the peer has echoed it."""
         request = self._request(token)
         spaced = request is None or b", " in request
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
         limit_at = now + sum(RETRY_AFTER)
-        self._queue.append(
-            _Outgoing(data, message.event, None, None, limit_at, False, False, answers=request)
-        )
+        self._queue.append(_Outgoing(data, message.event, None, key, limit_at, False, False, answers=request))
 
     def fail(self, token: Token, message: Message) -> None:
         """Answer that the request could not be done; such a message is never echoed."""
@@ -534,8 +539,7 @@ class EchoLink:
             self._lay_by(current)
         for outgoing in self._queue:
             if outgoing.answers is None and not outgoing.expired:
-                reason = "withdrawn for an interrupt"
-                self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
+                self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=WITHDRAWN))
         self._queue = deque(one for one in self._queue if one.answers is not None)
         if self._current is not None:  # an answer, which can wait
             self._queue.appendleft(self._current)

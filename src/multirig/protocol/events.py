@@ -27,6 +27,8 @@ class Address(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
 
+WITHDRAWN = "withdrawn for an interrupt"
+"""Reason of a `Refused` that comes from our own side."""
 SECOND = 1_000_000_000
 """Nanoseconds; every time in the core is an integer number of them."""
 
@@ -156,6 +158,8 @@ class Reply:
 
     token: Token
     message: Message
+    key: Hashable | None = None
+    """If given, the receipt of the answer is reported under it, as `Replied`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

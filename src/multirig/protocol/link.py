@@ -29,6 +29,7 @@ from multirig.protocol import codec
 from multirig.protocol.clock import ClockEstimate
 from multirig.protocol.events import (
     SECOND,
+    WITHDRAWN,
     Address,
     Confirmed,
     Ignored,
@@ -134,12 +135,12 @@ class Link:
             lasting=action.lasting,
         )
 
-    def reply(self, token: Token, message: Message, now: int) -> None:
+    def reply(self, token: Token, message: Message, now: int, key: Hashable | None = None) -> None:
         """Answer a request; an error ``[0, text, event]`` is an answer too."""
         text = self._encode(message)
         if token.peer == self.peer:
             self._queue(
-                message, text, None, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
+                message, text, key, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
             )
 
     def unreachable(self, reason: str, now: int) -> None:
@@ -350,8 +351,7 @@ class Link:
             if outgoing.answers is None and not outgoing.confirmed:
                 del self._open[outgoing.number]
                 if not outgoing.expired:
-                    reason = "withdrawn for an interrupt"
-                    self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
+                    self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=WITHDRAWN))
 
     def _ignore(self, reason: str) -> None:
         self.ignored += 1

@@ -71,6 +71,8 @@ class Node:
         The rules.
     permits : callable
         Whether an IP address may speak to this node.
+    greets : bool
+        Whether it says that it is a multirig, and speaks wire 2 with others; without it, only wire 1.0.
     """
 
     def __init__(
@@ -80,11 +82,13 @@ class Node:
         name: str,
         machine: Machine,
         permits: Callable[[str], bool] = lambda host: True,
+        greets: bool = True,
     ) -> None:
         self.boot = boot
         self.name = name
         self.machine = machine
         self.permits = permits
+        self.greets = greets
         self._peers: dict[Address, _Peer] = {}
         self._by_boot: dict[str, _Peer] = {}
         self._dead: dict[str, None] = {}
@@ -104,7 +108,7 @@ class Node:
                 self._turn_away(address)
                 return
             peer = self._open(address)
-        if data[:1] == b"{":
+        if data[:1] == b"{" and self.greets:
             self._receive_frame(peer, data, now)
         else:
             peer.echo.receive_datagram(data, now)
@@ -288,6 +292,8 @@ class Node:
 
     def _note_greeting(self, peer: _Peer, message: Message, now: int) -> None:
         """See whether an EXPINFO says that the peer is a multirig."""
+        if not self.greets:
+            return
         data = message.args[1] if len(message.args) > 1 else None
         about = data.get(GREETING) if isinstance(data, dict) else None
         if not isinstance(about, dict) or about.get("wire") != link.VERSION:
@@ -297,6 +303,8 @@ class Node:
             self._meet(peer, boot, str(about.get("name", "")), now)
 
     def _greet(self, message: Message) -> Message:
+        if not self.greets:
+            return message
         padded = [*message.args, *(0, None)[len(message.args) :]]
         status, data, rest = padded[0], padded[1], padded[2:]
         about = {"wire": link.VERSION, "boot": self.boot, "name": self.name}
@@ -349,13 +357,13 @@ class Node:
         try:
             if token.wire == 2:
                 if peer.link is not None:
-                    peer.link.reply(token, message, now)
+                    peer.link.reply(token, message, now, action.key if isinstance(action, Reply) else None)
             elif isinstance(action, Fail):
                 peer.echo.fail(token, message)
             else:
                 if message.event is Event.EXPINFO:
                     message = self._greet(message)
-                peer.echo.reply(token, message, now)
+                peer.echo.reply(token, message, now, action.key)
         except LocalProtocolError as error:
             failure = Message(Event.ERROR, (f"{self.name} could not answer: {error}", int(message.event)))
             self._answer(peer, Fail(token=token, message=failure), now)

@@ -200,7 +200,9 @@ class ExpMessage(IntFlag):
         if not 0 <= number <= int(ExpMessage.any()):
             raise LocalProtocolError(f"unknown event {number}; known: {', '.join(known)}")
         if not allow_bitwise and number not in [int(one) for one in known.values()]:
-            raise LocalProtocolError(f"one event is wanted, and {number} is not one; known: {', '.join(known)}")
+            raise LocalProtocolError(
+                f"one event is wanted, and {number} is not one; known: {', '.join(known)}"
+            )
         return ExpMessage(number)
 
     def __iter__(self) -> Iterator[ExpMessage]:
@@ -286,7 +288,9 @@ class Communicator(Service):
 
     __slots__ = ("_callbacks", "logger", "name", "server_uri")
 
-    def __init__(self, server_uri: Any, name: str | None = None, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self, server_uri: Any, name: str | None = None, logger: logging.Logger | None = None
+    ) -> None:
         self.server_uri = validate_uri(server_uri)
         self.name = name or str(server_uri)
         self.logger = logger or logging.getLogger("multirig.ibl.net")

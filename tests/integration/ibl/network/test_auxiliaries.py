@@ -144,7 +144,7 @@ def test_who_does_not_answer_in_time_is_named_in_a_timeout(connect: Any) -> None
     assert isinstance(caught.value, RuntimeError)
 
 
-# -- callbacks -----------------------------------------------------------------------------------------------
+# -- callbacks -----------------------------------------------------------------------------------------
 
 
 def test_a_callback_hears_responses_with_their_data_and_address(rigs: Any, connect: Any) -> None:
@@ -256,7 +256,7 @@ def test_what_a_rig_says_by_itself_is_heard(rigs: Any, connect: Any, needs_iblut
     assert heard == [[{"why": "the disk is full"}]]
 
 
-# -- the session and its end -------------------------------------------------------------------------------
+# -- the session and its end ---------------------------------------------------------------------------
 
 
 def test_steps_are_taken_by_pushing_their_events(rigs: Any, connect: Any, today: Any) -> None:
@@ -268,7 +268,12 @@ def test_steps_are_taken_by_pushing_their_events(rigs: Any, connect: Any, today:
     for event in ("EXPINIT", "EXPSTART", "EXPEND", "EXPCLEANUP"):
         auxiliaries.push(event, wait=True)
         seen.append(rigs.states())
-    assert seen == [{"initialised"}, {"recording"} if "recording" in seen[1] else {"running"}, {"stopped"}, {"connected"}]
+    assert seen == [
+        {"initialised"},
+        {"recording"} if "recording" in seen[1] else {"running"},
+        {"stopped"},
+        {"connected"},
+    ]
 
 
 def test_a_step_that_fails_is_rolled_back_on_all(rigs: Any, connect: Any) -> None:
@@ -349,7 +354,7 @@ print("recording")
     assert list(rigs.folder.rglob("*.csv")) or list((rigs.folder / "main").rglob("*"))
 
 
-# -- Alyx --------------------------------------------------------------------------------------------------
+# -- Alyx ----------------------------------------------------------------------------------------------
 
 
 class LoggedIn:

@@ -29,12 +29,15 @@ from multirig.errors import (
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
 
+
 class Task(NetworkSession):
     """A task that notes what it meets, and in which state it finds the rigs."""
 
     protocol_name = "_test_task"
 
-    def __init__(self, *args: Any, watch: Any = None, fails: str = "", error: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, watch: Any = None, fails: str = "", error: Any = None, **kwargs: Any
+    ) -> None:
         self.watch = watch or (lambda: None)
         self.fails = fails
         self.error = error or ZeroDivisionError("division by zero")
@@ -69,7 +72,7 @@ def interrupts(folder: Path) -> list[dict[str, Any]]:
     return [one["data"] for one in steps if one["trigger"] == "interrupt"]
 
 
-# -- a whole session -----------------------------------------------------------------------------------------
+# -- a whole session -----------------------------------------------------------------------------------
 
 
 def test_rigs_are_ready_before_the_folder_and_record_exactly_while_the_task_runs(
@@ -152,7 +155,7 @@ def test_a_chained_task_goes_on_in_the_session_of_a_main_sync_that_still_records
     assert rigs.states() == {"connected"}
 
 
-# -- which rigs ------------------------------------------------------------------------------------------------
+# -- which rigs ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -190,7 +193,7 @@ def test_the_parser_takes_several_names_each_time() -> None:
     assert found == [["a", "b"], ["c"]]
 
 
-# -- who does not agree --------------------------------------------------------------------------------------
+# -- who does not agree --------------------------------------------------------------------------------
 
 
 def test_another_subject_at_the_main_sync_is_an_error_that_names_the_rig(
@@ -243,14 +246,18 @@ def test_a_rig_that_is_off_is_named_and_nobody_is_touched(rigs: Any, lab: Any, s
     assert rigs.states() == {"connected"}
 
 
-def test_a_rig_that_cannot_get_ready_is_named_and_the_others_are_let_go(rigs: Any, lab: Any, settings: Any) -> None:
+def test_a_rig_that_cannot_get_ready_is_named_and_the_others_are_let_go(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
     lab["dark"] = rigs.add("dark", fake={"fail": {"initialise": "no light: open the shutter"}})
     with pytest.raises(SessionFailed, match=r"dark.*open the shutter"):
         Task(subject="SP_01", remote_rigs=lab, **settings)
     rigs.until(lambda: rigs.states() == {"connected"})
 
 
-def test_a_rig_that_cannot_start_is_named_and_the_data_folder_stays(rigs: Any, lab: Any, settings: Any) -> None:
+def test_a_rig_that_cannot_start_is_named_and_the_data_folder_stays(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
     lab["dark"] = rigs.add("dark", fake={"fail": {"start": "no light: open the shutter"}})
     task = Task(subject="SP_01", remote_rigs=lab, **settings)
     with pytest.raises(SessionFailed, match=r"dark.*open the shutter"):
@@ -272,10 +279,12 @@ def test_a_rig_that_cannot_stop_is_an_error_after_the_task_has_saved_everything(
     assert rigs.state("main") == rigs.state("left") == "connected"
 
 
-# -- what goes wrong in the task -------------------------------------------------------------------------------
+# -- what goes wrong in the task -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), KeyboardInterrupt(), SystemExit(143)])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("division by zero"), KeyboardInterrupt(), SystemExit(143)]
+)
 @pytest.mark.parametrize("where", ["constructed", "hardware", "task"])
 def test_whatever_ends_the_task_reaches_the_rigs_and_lets_them_go(
     rigs: Any, lab: Any, settings: Any, where: str, error: BaseException
@@ -292,7 +301,9 @@ def test_whatever_ends_the_task_reaches_the_rigs_and_lets_them_go(
     assert type(error).__name__ in told["traceback"]
 
 
-def test_an_error_after_the_task_finds_the_rigs_stopped_and_lets_them_go(rigs: Any, lab: Any, settings: Any) -> None:
+def test_an_error_after_the_task_finds_the_rigs_stopped_and_lets_them_go(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
     task = Task(subject="SP_01", remote_rigs=lab, fails="hardware stopped", **settings)
     with pytest.raises(ZeroDivisionError):
         task.run()
@@ -345,7 +356,9 @@ def test_a_signal_lets_the_rigs_go_and_ends_the_process_with_the_right_code(
 ) -> None:
     script = tmp_path / "task.py"
     script.write_text(SCRIPT.format(where=where, rigs=lab, settings=settings["iblrig_settings"]))
-    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         while (line := process.stdout.readline().strip()) != where:
@@ -367,7 +380,9 @@ def test_signal_handlers_are_given_back(rigs: Any, lab: Any, settings: Any) -> N
     assert {one: signal.getsignal(one) for one in before} == before
 
 
-def test_a_session_outside_of_the_main_thread_leaves_the_signals_alone(rigs: Any, lab: Any, settings: Any) -> None:
+def test_a_session_outside_of_the_main_thread_leaves_the_signals_alone(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
     before = signal.getsignal(signal.SIGTERM)
     errors: list[BaseException] = []
 
@@ -384,7 +399,7 @@ def test_a_session_outside_of_the_main_thread_leaves_the_signals_alone(rigs: Any
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-# -- communicate ---------------------------------------------------------------------------------------------
+# -- communicate ---------------------------------------------------------------------------------------
 
 
 def test_a_failed_message_cleans_up_and_raises_or_is_returned(rigs: Any, lab: Any, settings: Any) -> None:
@@ -424,7 +439,7 @@ def test_a_response_for_another_session_is_an_error_that_names_the_rig(
         task.run()
 
 
-# -- what is written down ----------------------------------------------------------------------------------------
+# -- what is written down ------------------------------------------------------------------------------
 
 
 def test_rigs_their_addresses_and_their_parts_are_in_the_description_and_the_settings(
@@ -451,13 +466,15 @@ def test_two_syncs_are_an_error_that_names_both(
         hardware_settings={"MAIN_SYNC": True},
         **settings,
     )
-    task.rig_information = {"left": {"experiment_description": {"sync": {"nidq": {"collection": "raw_ephys_data"}}}}}
+    task.rig_information = {
+        "left": {"experiment_description": {"sync": {"nidq": {"collection": "raw_ephys_data"}}}}
+    }
     with pytest.raises(ValueError, match=r"this PC.*nidq on left"):
         task._describe_rigs()
     task.cleanup_mixin_network()
 
 
-# -- over another base session -----------------------------------------------------------------------------------
+# -- over another base session -------------------------------------------------------------------------
 
 
 def test_every_member_of_ibls_session_is_there(settings: Any) -> None:

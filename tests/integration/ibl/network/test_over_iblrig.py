@@ -122,7 +122,7 @@ def test_rigs_record_neither_the_dialogs_nor_the_hardware_that_is_not_ready(
     task = Task("SP_01", tmp_path / "pc", remote_rigs=addresses, watch=rigs.states)
     assert task.paths.SESSION_FOLDER.name == "005"
     assert task.paths.DATA_FILE_PATH.parent.parent == task.paths.SESSION_FOLDER
-    assert task.paths.IBLRIG_FOLDER == Path("iblrig")
+    assert task.paths.IBLRIG_FOLDER.name == "iblrig"
     task.run()
     assert task.said == [
         ("hardware", {"initialised"}),

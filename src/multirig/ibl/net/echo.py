@@ -1,0 +1,584 @@
+"""One end of the echo protocol, by iblutil's names and manners.
+
+The wire itself is `multirig.protocol.echo`: what is lost is sent again, what crosses is kept apart, and an
+echo is never echoed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.config import Uri
+from multirig.errors import (
+    LocalProtocolError,
+    MultirigError,
+    ProtocolError,
+    RemoteProtocolError,
+    RigUnreachable,
+)
+from multirig.ibl.errors import AlyxTokenNotAllowed, NotConfirmed
+from multirig.ibl.net import base
+from multirig.protocol import codec
+from multirig.protocol.allow import AllowList
+from multirig.protocol.events import (
+    SECOND,
+    WITHDRAWN,
+    Address,
+    Confirmed,
+    Fail,
+    Ignored,
+    Received,
+    Refused,
+    Replied,
+    Reply,
+    Send,
+    Settle,
+    TimedOut,
+    Token,
+    Unreached,
+)
+from multirig.protocol.messages import Event, Message
+from multirig.protocol.node import Node
+from multirig.runtime import Runtime
+
+SETTLE_AFTER = 2.0
+"""Seconds for which a message of the peer waits for our answer before the same bytes count as a new one."""
+REPLY_KEPT = 60.0
+"""Seconds for which a reply that nobody waits for is still known as one."""
+REPLY_AWAITED = 3600.0
+"""The same where somebody waits for it; how long is up to whoever waits."""
+TOKEN_LIMIT = 10.0
+"""Seconds that a peer may take to send the Alyx token that it was asked for."""
+
+reply_to_this: contextvars.ContextVar[asyncio.Future[list[Any]] | None] = contextvars.ContextVar(
+    "reply_to_this", default=None
+)
+"""Is resolved by the reply to the next message that is sent in this context; a late reply reaches nobody."""
+
+
+class _PassThrough:
+    """A machine without rules: what the face wants goes to the links, what they tell goes to the face."""
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Hand it on."""
+        return (event,)
+
+
+class _WatchedRuntime(Runtime):
+    """A runtime that also tells the face of a peer that is gone."""
+
+    def __init__(
+        self, node: Node, perform: Callable[[Any], None], on_unreachable: Callable[[Address, str], None]
+    ) -> None:
+        super().__init__(node, perform)
+        self._on_unreachable = on_unreachable
+
+    def unreachable(self, address: Address, reason: str) -> None:
+        """Tell node and face."""
+        super().unreachable(address, reason)
+        self._on_unreachable(address, reason)
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A message of ours whose outcome is still open."""
+
+    message: Message
+    address: Address
+    confirmed: asyncio.Future[None]
+    reply: asyncio.Future[list[Any]] | None = None
+    is_answer: bool = False
+    """Whether it answers the peer: then its receipt is all that comes."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A message of the peer that may still be answered."""
+
+    token: Token
+    alarm: asyncio.TimerHandle = field(repr=False)
+
+
+class EchoProtocol(base.Communicator):
+    """One end of the echo protocol; made by `server` or by `client`.
+
+    Parameters
+    ----------
+    server_uri : str
+        Where the rig listens: in the server role our own address, in the client role the other's.
+    role : {'server', 'client'}
+        A server speaks with whoever has spoken to it, a client with one server.
+    name : str, optional
+        What it is called.
+    logger : logging.Logger, optional
+        Where it says what goes on.
+    allow : iterable of str
+        As a server: IP addresses and networks that may speak to it, besides this PC and private networks.
+    allow_cleartext_token : iterable of str
+        Names and IP addresses of peers that may be sent the Alyx token, which travels unencrypted.
+    """
+
+    Server: Any = None
+    """As a server: itself, once it listens."""
+    default_echo_timeout = 5.0
+    """Seconds to wait for an echo: time for five copies of a message; iblutil, which sends one, waits 1."""
+    max_message_size = codec.MAX_DATAGRAM
+    """Bytes of one message over UDP; over TCP there may be more."""
+
+    def __init__(
+        self,
+        server_uri: Any,
+        role: str,
+        name: str | None = None,
+        logger: logging.Logger | None = None,
+        *,
+        allow: Iterable[str] = (),
+        allow_cleartext_token: Iterable[str] = (),
+    ) -> None:
+        super().__init__(server_uri, name=name, logger=logger)
+        self._role: str | None = None
+        self.role = role
+        self.allow_cleartext_token = frozenset(allow_cleartext_token)
+        loop = asyncio.get_running_loop()
+        self.on_connection_lost: asyncio.Future[Any] = loop.create_future()
+        self.on_error_received: asyncio.Future[Any] = loop.create_future()
+        self.on_eof_received: asyncio.Future[Any] = loop.create_future()
+        permits = AllowList(tuple(allow), anybody=self.role == "client").permits
+        self._node = Node(
+            boot=secrets.token_hex(8), name=self.name, machine=_PassThrough(), permits=permits, greets=False
+        )
+        self._runtime = _WatchedRuntime(self._node, self._perform, self._lose)
+        self._peer: Address | None = None
+        """As a client: the server."""
+        self._pending: dict[int, _Pending] = {}
+        self._keys = itertools.count(1)
+        self._asked: dict[tuple[Address, Event], _Asked] = {}
+        self._is_open = False
+        self._is_unreached = False
+        self._closing: asyncio.Task[None] | None = None
+
+    # -- made by ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    async def server(
+        server_uri: Any, name: str | None = None, log: logging.Logger | None = None, **kwargs: Any
+    ) -> EchoProtocol:
+        """Listen at an address.
+
+        Parameters
+        ----------
+        server_uri : str or IP address
+            This PC's; scheme and port may be left out (``udp``, 11001).
+        name : str, optional
+            What it is called.
+        log : logging.Logger, optional
+            Where it says what goes on.
+        **kwargs
+            ``allow``, ``allow_cleartext_token``: see `EchoProtocol`.
+
+        Raises
+        ------
+        ConfigError
+            The address cannot be had.
+        """
+        uri = await asyncio.to_thread(base.validate_uri, server_uri)
+        com = EchoProtocol(uri, "server", name=name, logger=log, **kwargs)
+        await com._open()
+        return com
+
+    @staticmethod
+    async def client(
+        server_uri: Any, name: str | None = None, log: logging.Logger | None = None, **kwargs: Any
+    ) -> EchoProtocol:
+        """Speak to a server; the parameters are those of `server`.
+
+        Raises
+        ------
+        RigUnreachable
+            There is no way to its address.
+        """
+        uri = await asyncio.to_thread(base.validate_uri, server_uri)
+        com = EchoProtocol(uri, "client", name=name or str(server_uri), logger=log, **kwargs)
+        await com._open()
+        return com
+
+    async def _open(self) -> None:
+        scheme = Uri.parse(self.server_uri).scheme
+        try:
+            if self.role == "server":
+                await self._runtime.listen(scheme, self.hostname, self.port)
+                self.Server = self
+            else:
+                self._peer = await self._runtime.connect(scheme, self.hostname, self.port)
+        except BaseException:
+            await self._runtime.close()
+            raise
+        self._is_open = True
+        self.logger.info("%s speaks at %s", self.name, self.server_uri)
+
+    # -- what is ----------------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> str:
+        """Which end this is, ``server`` or ``client``; set once."""
+        return self._role or ""
+
+    @role.setter
+    def role(self, value: str) -> None:
+        if self._role is not None:
+            raise AttributeError("the role of a communicator is set once")
+        role = (value or "").strip().lower()
+        if role not in ("server", "client"):
+            raise LocalProtocolError(f"the role is 'server' or 'client', not {value!r}")
+        self._role = role
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open, and nothing is known that keeps the other end from hearing us."""
+        return self._is_open and not self._is_unreached
+
+    def awaiting_response(self, addr: tuple[str, int] | None = None) -> bool:
+        """Whether an echo is still to come, from an address or from any."""
+        address = None if addr is None else self._address(addr)
+        return any(
+            address in (None, one.address) for one in self._pending.values() if not one.confirmed.done()
+        )
+
+    # -- what can be said -------------------------------------------------------------------------------
+
+    async def init(self, data: Any = None, addr: Any = None) -> None:
+        """Say EXPINIT; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().init(data), addr=addr)
+
+    async def start(self, exp_ref: Any, data: Any = None, addr: Any = None) -> None:
+        """Say EXPSTART for a reference, given as text or as a dict; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().start(exp_ref, data), addr=addr)
+
+    async def stop(self, data: Any = None, immediately: bool = False, addr: Any = None) -> None:
+        """Say EXPEND, or EXPINTERRUPT; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().stop(data, immediately=immediately), addr=addr)
+
+    async def cleanup(self, data: Any = None, addr: Any = None) -> None:
+        """Say EXPCLEANUP; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().cleanup(data), addr=addr)
+
+    async def status(self, status: Any, addr: Any = None) -> None:
+        """Say EXPSTATUS; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().status(status), addr=addr)
+
+    async def info(self, status: Any, data: Any = None, addr: Any = None) -> None:
+        """Say EXPINFO; see `confirmed_send` for the errors."""
+        await self.confirmed_send(super().info(status, data), addr=addr)
+
+    async def alyx(self, alyx: Any = None, addr: Any = None) -> Any:
+        """Send the token of an AlyxClient, or ask for one.
+
+        Returns
+        -------
+        list or None
+            Asked for: ``[url, {user: token}]`` as the peer sends it.
+
+        Raises
+        ------
+        AlyxTokenNotAllowed
+            The peer is not named in ``allow_cleartext_token``; it is a PermissionError too.
+        Unconfirmed
+            No echo, or no token came in time; it is a TimeoutError too.
+        """
+        message = super().alyx(alyx)
+        if message[-1]:
+            self.check_token_may_go(addr)
+            await self.confirmed_send(message, addr=addr)
+            return None
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        mark = reply_to_this.set(answer)
+        try:
+            await self.confirmed_send(message, addr=addr)
+        finally:
+            reply_to_this.reset(mark)
+        await asyncio.wait([answer], timeout=TOKEN_LIMIT)
+        if not answer.done():
+            answer.cancel()
+            raise NotConfirmed(
+                f"{self.name} has sent no Alyx token within {TOKEN_LIMIT:g} s: log in there first"
+            )
+        return answer.result()
+
+    def send(self, data: Any, addr: Any = None) -> None:
+        """Say something and do not wait; it is repeated until the peer has echoed it all the same.
+
+        Parameters
+        ----------
+        data : sequence, str or bytes
+            A message ``[event, ...]``.
+        addr : tuple of (str, int)
+            To whom; as a server it must be said.
+
+        Raises
+        ------
+        ValueError
+            It is no message, or the address is another one than the server's.
+        TypeError
+            A server was given no address.
+        """
+        self._say(_read(data), self._target(addr), key=None)
+
+    async def confirmed_send(self, data: Any, addr: Any = None, timeout: float | None = None) -> None:
+        """Say something and wait until the peer has it.
+
+        Parameters
+        ----------
+        data : sequence, str or bytes
+            A message ``[event, ...]``.
+        addr : tuple of (str, int)
+            To whom; as a server it must be said.
+        timeout : float, optional
+            Seconds to wait for the echo; `default_echo_timeout` if it is not said.
+
+        Raises
+        ------
+        Unconfirmed
+            No echo in time; it is a TimeoutError too. The conversation goes on.
+        RigUnreachable
+            Nothing listens there.
+        RemoteProtocolError
+            The peer says that it failed; it is a RuntimeError too.
+        ValueError
+            It is no message, the timeout is not above zero, or the address is not the server's.
+        TypeError
+            A server was given no address.
+        """
+        address = self._target(addr)
+        timeout = self.default_echo_timeout if timeout is None else timeout
+        if not timeout > 0:
+            raise LocalProtocolError(f"the timeout is {timeout!r}: give seconds above zero")
+        message = _read(data)
+        key = next(self._keys)
+        loop = asyncio.get_running_loop()
+        pending = _Pending(message, address, loop.create_future(), reply_to_this.get())
+        pending.confirmed.add_done_callback(_look)
+        self._pending[key] = pending
+        if pending.reply is not None:
+            pending.reply.add_done_callback(lambda _: self._pending.pop(key, None))
+        self._say(message, address, key=key)
+        try:
+            await asyncio.wait([pending.confirmed], timeout=timeout)
+            if not pending.confirmed.done():
+                raise NotConfirmed(
+                    f"{self.name} does not hear {message} within {timeout:g} s: is the PC on, and its "
+                    f"program running? ({address})"
+                )
+            pending.confirmed.result()
+        finally:
+            if pending.reply is None:
+                self._pending.pop(key, None)
+
+    def close(self) -> None:
+        """End the conversation: forget callbacks, cancel what waits, and let go of the socket."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        super().close()
+        for asked in self._asked.values():
+            asked.alarm.cancel()
+        self._asked.clear()
+        for pending in self._pending.values():
+            for future in (pending.confirmed, pending.reply):
+                if future is not None and not future.done():
+                    future.cancel()
+        self._pending.clear()
+        for waiting in (self.on_error_received, self.on_eof_received):
+            waiting.cancel()
+        if not self.on_connection_lost.done():
+            self.on_connection_lost.set_result("closed")
+        self._closing = asyncio.get_running_loop().create_task(self._runtime.close())
+
+    async def wait_closed(self) -> None:
+        """Return when the socket is free, after `close`."""
+        if self._closing is not None:
+            await self._closing
+
+    # -- inside: what goes out --------------------------------------------------------------------------
+
+    def _say(self, message: Message, address: Address, *, key: int | None) -> None:
+        """Answer the peer if it has asked with this event; else say it by ourselves."""
+        if not self._is_open:
+            self._pending.pop(key or 0, None)
+            raise RigUnreachable(f"{self.name} is closed: make another communicator")
+        pending = self._pending.get(key or 0)
+        asked = self._asked.pop((address, message.event), None)
+        if asked is not None:
+            asked.alarm.cancel()
+            if pending is not None:
+                pending.is_answer = True
+            self._runtime.feed(Reply(token=asked.token, message=message, key=key))
+            return
+        is_awaited = pending is not None and pending.reply is not None
+        said = Send(
+            address=address,
+            message=message,
+            key=key if key is not None else -next(self._keys),  # its reply goes to the callbacks
+            limit=round((REPLY_AWAITED if is_awaited else REPLY_KEPT) * SECOND),
+            overtakes=message.event is Event.EXPINTERRUPT,
+        )
+        self._runtime.feed(said)
+
+    def _target(self, addr: Any) -> Address:
+        if self.role == "server":
+            if not addr:
+                raise TypeError("a server speaks to many: say to whom, addr=(host, port)")
+            return self._address(addr)
+        if self._peer is None:
+            raise RigUnreachable(f"{self.name} is not open: make it by EchoProtocol.client")
+        if addr and self._address(addr) != self._peer:
+            raise LocalProtocolError(f"a client speaks to {self._peer} only, not to {addr!r}")
+        return self._peer
+
+    def _address(self, addr: Any) -> Address:
+        host, port = addr[:2]
+        return Address(Uri.parse(self.server_uri).scheme, str(host), int(port))
+
+    def check_token_may_go(self, addr: Any = None) -> None:
+        """Raise AlyxTokenNotAllowed unless a peer may be sent the Alyx token in clear."""
+        peer = self._target(addr).host
+        if not self.allow_cleartext_token & {self.name, peer}:
+            raise AlyxTokenNotAllowed(
+                f"{self.name}: the Alyx token would travel unencrypted to {peer}; if that is fine on your "
+                "network, name it in allow_cleartext_token"
+            )
+
+    # -- inside: what comes in --------------------------------------------------------------------------
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case Received(address=address, message=message, token=token):
+                self._is_unreached = False
+                self._hear(address, message, token)
+            case Confirmed(key=key):
+                self._is_unreached = False
+                self._confirm(key)
+            case Replied(key=key, address=address, message=message):
+                self._is_unreached = False
+                self._take_reply(key, address, message)
+            case Refused(key=key, address=address, reason=reason):
+                self._take_refusal(key, address, reason)
+            case TimedOut(key=key, confirmed=is_confirmed):
+                if not is_confirmed:
+                    self._fail(key, NotConfirmed(f"{self.name} does not hear us: look at that PC"))
+            case Unreached(key=key, reason=reason):
+                self._fail(key, RigUnreachable(f"{self.name}: {reason}"))
+            case Ignored(address=address, reason=reason, first=first):
+                level = logging.WARNING if first else logging.DEBUG
+                self.logger.log(level, "ignored from %s: %s", address, reason)
+
+    def _lose(self, address: Address, reason: str) -> None:
+        """Note that a peer is gone."""
+        if not self._is_open:
+            return
+        if self.role == "client":
+            self._is_unreached = True
+        waiting = self.on_eof_received if address.scheme == "tcp" else self.on_error_received
+        if not waiting.done():
+            waiting.set_result(reason)
+
+    def _hear(self, address: Address, message: Message, token: Token) -> None:
+        """Hand up what a peer says; whoever answers it with the same event answers this."""
+        event = message.event
+        if event is not Event.ERROR and self._callbacks.get(int(event)):
+            before = self._asked.pop((address, event), None)
+            if before is not None:
+                before.alarm.cancel()
+            loop = asyncio.get_running_loop()
+            alarm = loop.call_later(SETTLE_AFTER, functools.partial(self._settle, address, event))
+            self._asked[address, event] = _Asked(token, alarm)
+        else:
+            self._runtime.feed(Settle(token=token))
+        self._tell(address, message)
+
+    def _settle(self, address: Address, event: Event) -> None:
+        asked = self._asked.pop((address, event), None)
+        if asked is not None:
+            self._runtime.feed(Settle(token=asked.token))
+
+    def _tell(self, address: Address, message: Message) -> None:
+        """Call whoever listens; the peer is told of the first callback that fails."""
+        self.logger.debug("%s says %s", address, message)  # without its data: an Alyx token is a secret
+        errors = self._receive(int(message.event), list(message.args), (address.host, address.port))
+        if not errors or message.event is Event.ERROR or not self._is_open:
+            return
+        reason = f"{type(errors[0]).__name__}: {errors[0]}"
+        complaint = Message(Event.ERROR, (reason, int(message.event)))
+        asked = self._asked.pop((address, message.event), None)
+        if asked is not None:
+            asked.alarm.cancel()
+            self._runtime.feed(Fail(token=asked.token, message=complaint))
+        else:
+            self._runtime.feed(Send(address=address, message=complaint, key=None))
+
+    def _confirm(self, key: Any) -> None:
+        pending = self._pending.get(key)
+        if pending is not None and not pending.confirmed.done():
+            pending.confirmed.set_result(None)
+
+    def _take_reply(self, key: Any, address: Address, message: Message) -> None:
+        """Take the reply to a message of ours, or the receipt of our own reply, which says nothing more."""
+        self._confirm(key)
+        pending = self._pending.pop(key, None)
+        if pending is not None and pending.is_answer:
+            return
+        if pending is not None and pending.reply is not None and not pending.reply.done():
+            pending.reply.set_result(list(message.args))
+        if message.event is not Event.ERROR:  # the receipt of a complaint of ours
+            self._tell(address, message)
+
+    def _take_refusal(self, key: Any, address: Address, reason: str) -> None:
+        pending = self._pending.get(key)
+        event = int(pending.message.event) if pending is not None else 0
+        self._fail(key, RemoteProtocolError(f"{self.name}: {' '.join(reason.split())}"))
+        if reason != WITHDRAWN:
+            self.logger.error("%s could not handle %s: %s", self.name, Event(event).name, reason)
+            self._tell(address, Message(Event.ERROR, (reason, event)))
+
+    def _fail(self, key: Any, error: MultirigError) -> None:
+        pending = self._pending.pop(key, None)
+        if pending is None:
+            return
+        for future in (pending.confirmed, pending.reply):
+            if future is not None and not future.done():
+                future.set_exception(error)
+                future.exception()  # somebody may have given up waiting for it
+
+
+def _look(future: asyncio.Future[Any]) -> None:
+    """Look at an outcome, so that nobody warns of one that came when its caller had gone."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _read(data: Any) -> Message:
+    """Return what a caller wants to say as a message.
+
+    Raises
+    ------
+    LocalProtocolError
+        It is none.
+    """
+    if isinstance(data, bytes | bytearray | str):
+        data = base.Communicator.decode(base.Communicator.encode(data))
+    if not isinstance(data, list | tuple) or not data:
+        raise LocalProtocolError(f"{data!r:.80} is no message: give a list [event, ...]")
+    first = data[0]
+    if isinstance(first, int) and not isinstance(first, bool):
+        first = int(first)
+    try:
+        return Message.parse([first, *codec.plain(data[1:], "message")])
+    except ProtocolError as error:
+        raise LocalProtocolError(str(error)) from None
