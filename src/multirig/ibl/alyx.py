@@ -142,8 +142,9 @@ def install_alyx_token(base_url: str, token: Mapping[str, Mapping[str, str]]) ->
         there = params.get(url, silent=True).as_dict()
         known = there.get("TOKEN") or {}
         there["TOKEN"] = {**known, user: {"token": text}}
-        # a token is looked up by the login, and a new database has none
-        there["ALYX_LOGIN"] = there.get("ALYX_LOGIN") or user
+        # a token is looked up by the login, which for a new database is blank or a shared account's
+        if there.get("ALYX_LOGIN") in (None, "", params.default().ALYX_LOGIN):
+            there["ALYX_LOGIN"] = user
         params.save(there, url)
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -314,9 +315,8 @@ def local_one(cache_dir: str | Path | None = None) -> Any:
     loaded = _load_one()
     folder = Path(tempfile.mkdtemp(prefix="multirig-one-") if cache_dir is None else cache_dir)
     has_tables = any(folder.glob("*.pqt"))
-    with _in_place_of_files(
-        loaded.params, _parameters(loaded.params, {"ALYX_URL": "", "CACHE_DIR": str(folder)})
-    ):
+    nobody = {"ALYX_URL": "", "ALYX_LOGIN": "", "CACHE_DIR": str(folder)}
+    with _in_place_of_files(loaded.params, _parameters(loaded.params, nobody)):
         # in local mode ONE looks for tables at once, and warns that there are none
         mode = "local" if has_tables else "remote"
         one = loaded.OneAlyx(mode=mode, cache_dir=folder, silent=True, cache_rest=None)

@@ -27,7 +27,7 @@ class FakeAlyx:
     Parameters
     ----------
     is_old : bool
-        Describe the interface as Alyx did before 2025, in Core API instead of OpenAPI.
+        Describe the interface in Core API alone, as Alyx did before it had OpenAPI.
     """
 
     def __init__(self, *, is_old: bool = False) -> None:
@@ -103,13 +103,18 @@ class FakeAlyx:
         self.sessions.append(record)
         return 201, record
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, *, in_core_api: bool) -> dict[str, Any]:
         """Return the description of the interface, which ONE asks for before its first query."""
-        if self.is_old:
+        if in_core_api:
+            verbs = {"create": "post", "partial_update": "patch"}
             fields = {"list": _FILTERS, "read": (), "create": _WRITABLE, "partial_update": _WRITABLE}
             return {
                 "sessions": {
-                    action: {"url": "/sessions", "fields": [{"name": name} for name in names]}
+                    action: {
+                        "action": verbs.get(action, "get"),
+                        "url": "/sessions",
+                        "fields": [{"name": name} for name in names],
+                    }
                     for action, names in fields.items()
                 }
             }
@@ -178,10 +183,10 @@ class _Handler(BaseHTTPRequestHandler):
         match (self.command, path.strip("/").split("/")):
             case ("GET", ["me"]):
                 return 200, {"username": user}
-            case ("GET", ["docs"]) if alyx.is_old:
-                return 200, alyx.describe()
+            case ("GET", ["docs"]):
+                return 200, alyx.describe(in_core_api=True)
             case ("GET", ["api", "schema"]) if not alyx.is_old:
-                return 200, alyx.describe()
+                return 200, alyx.describe(in_core_api=False)
             case ("GET", ["sessions"]):
                 found = alyx.find_sessions(query)
                 return 200, {"count": len(found), "next": None, "previous": None, "results": found}
