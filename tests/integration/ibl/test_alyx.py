@@ -459,6 +459,32 @@ def test_an_alyx_that_never_answers_is_not_waited_for(one: Any, database: Any, s
             assert not thread.is_alive()
 
 
+def test_a_task_is_registered_when_it_begins_and_when_it_has_ended(
+    one: Any, database: Any, tmp_path: Path
+) -> None:
+    from multirig.ibl.base_session import BaseSession
+
+    seen: list[Any] = []
+
+    class Task(BaseSession):
+        protocol_name = "spontaneous"
+
+        def start_hardware(self) -> None:
+            assert database.sessions == []
+
+        def _run(self) -> None:
+            seen.extend(session["end_time"] for session in database.sessions)
+
+    settings = {"iblrig_local_data_path": str(tmp_path / "pc"), "ALYX_LAB": "mylab"}
+    Task(subject="SP_01", iblrig_settings=settings, one=logged_in(one, database), interactive=False).run()
+    assert seen == [None]
+    [there] = database.sessions
+    assert there["subject"] == "SP_01"
+    assert there["users"] == ["sara"]
+    assert there["end_time"] > there["start_time"]
+    assert there["task_protocol"].startswith("spontaneous")
+
+
 # -- secrets -----------------------------------------------------------------------------------------------
 
 
