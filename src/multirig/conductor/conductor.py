@@ -289,6 +289,7 @@ class Conductor:
         *,
         date: datetime.date | None = None,
         info: Mapping[str, Any] | None = None,
+        appends: bool = False,
     ) -> ExpRef:
         """Ask all rigs who they are, and find the experiment reference; nobody is touched.
 
@@ -300,11 +301,14 @@ class Conductor:
             Today, if not given.
         info : mapping, optional
             More for the rigs to know (``experiment_description``).
+        appends : bool
+            Go on in a session that this PC has data of already.
 
         Raises
         ------
         AgreementError
-            No main sync, several, another subject or another date; names each rig concerned.
+            No main sync, several, another subject or another date; names each rig concerned. Or this PC has
+            data under that number already, or, where it appends, has none.
         SessionFailed
             Rigs that did not answer.
         """
@@ -328,7 +332,8 @@ class Conductor:
         next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
         journal = self._begin_journal()
         number = next(self._numbers)
-        agreed = await self._do(AgreeRequested(number=number, subject=subject, date=today, info=told, here=here))
+        request = AgreeRequested(number=number, subject=subject, date=today, info=told, here=here)
+        agreed = await self._do(request)
         self.information = {
             name: information(one)[1] for name, one in agreed.items() if isinstance(one, Message)
         }
@@ -337,11 +342,9 @@ class Conductor:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
         try:
             if journal is not None and (folder := self.session_folder) is not None:
-                if not self.machine.joins and await asyncio.to_thread(holds_start, folder):
-                    raise AgreementError(
-                        f"{exp_ref} has been recorded already, by the journal in {folder}: "
-                        "the main sync counts anew; move its older sessions back, or rename this folder"
-                    )
+                joins = self.machine.joins
+                if objection := await asyncio.to_thread(_object_to, exp_ref, folder, joins, appends):
+                    raise AgreementError(objection)
                 await asyncio.to_thread(journal.open, folder)
         except (ConfigError, AgreementError):
             with contextlib.suppress(IllegalTransition):
@@ -618,6 +621,33 @@ class Conductor:
                 callback(*args)
             except Exception:
                 log.exception("a callback failed")
+
+
+def _object_to(exp_ref: ExpRef, folder: Path, joins: bool, appends: bool) -> str | None:
+    """Say why a session may not go into a folder, if it may not."""
+    has_data = folder.is_dir() and any(
+        not one.name.startswith((".", "_multirig")) for one in folder.iterdir()
+    )
+    if appends:
+        if has_data:
+            return None
+        return (
+            f"the main sync is at {exp_ref}, and this PC has no data of that session to append to: "
+            "let the main sync go on recording until the last task, or begin a new session"
+        )
+    if joins:
+        return None
+    if holds_start(folder):
+        return (
+            f"{exp_ref} has been recorded already, by the journal in {folder}: "
+            "the main sync counts anew; move its older sessions back, or rename this folder"
+        )
+    if has_data:
+        return (
+            f"{exp_ref} is taken on this PC: {folder} holds data of another session, which the main sync does "
+            "not know of; move that folder away, or append to it"
+        )
+    return None
 
 
 def _twice(addresses: Mapping[str, Address]) -> list[str]:

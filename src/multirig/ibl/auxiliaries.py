@@ -393,6 +393,7 @@ class Auxiliaries:
         info: Mapping[str, Any] | None = None,
         subjects: Path | None = None,
         main_sync: bool = False,
+        appends: bool = False,
     ) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
         """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
 
@@ -405,7 +406,7 @@ class Auxiliaries:
 
         async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
             conductor.record_in(subjects, main_sync=main_sync)
-            return await conductor.agree(subject, date=date, info=info), conductor.information
+            return await conductor.agree(subject, date=date, info=info, appends=appends), conductor.information
 
         return self.lead(find)
 

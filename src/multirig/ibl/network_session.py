@@ -101,6 +101,7 @@ class NetworkMixin:
         self._is_told = False
         """Whether the rigs know of the error that ends the session."""
         self._handlers: dict[int, Any] = {}
+        self._appends = bool(kwargs.get("append"))
         try:
             self.connect(choose_rigs(remote_rigs, kwargs.get("iblrig_settings")))
             super().__init__(*_, **kwargs)
@@ -221,7 +222,7 @@ class NetworkMixin:
         self.remote_rigs.allow_cleartext_token = frozenset(
             self.iblrig_settings.get("allow_cleartext_token") or ()
         )
-        paths = super()._init_paths(append=False)  # type: ignore[misc]  # only looked at: nothing is made
+        paths = super()._init_paths(self._appends)  # type: ignore[misc]  # only looked at: nothing is made
         subject = self.session_info["SUBJECT_NAME"]
         date = datetime.date.fromisoformat(self.session_info["SESSION_START_TIME"][:10])
         exp_ref, self.rig_information = self.remote_rigs.agree(
@@ -230,6 +231,7 @@ class NetworkMixin:
             info=self.get_exp_info() | {"subject": subject},
             subjects=Path(paths["LOCAL_SUBJECT_FOLDER"]),
             main_sync=self._is_main_sync,
+            appends=self._appends,
         )
         self.exp_ref = {"subject": exp_ref.subject, "date": exp_ref.date, "sequence": exp_ref.sequence}
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence

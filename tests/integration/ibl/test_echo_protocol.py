@@ -1,4 +1,4 @@
-"""Ends of the echo protocol over real sockets: ours with ours, and ours with the real iblutil in both roles."""
+"""Ends of the echo protocol over real sockets: ours with ours and with the real iblutil, in both roles."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ async def test_w5_a_lost_datagram_is_sent_again_and_a_timeout_closes_nothing(end
         sent, addr = await receive(other)
         other.sendto(sent, addr)
         await task
-        with pytest.raises(Unconfirmed, match="rig does not hear EXPSTART within 0.05 s") as caught:
+        with pytest.raises(Unconfirmed, match=r"rig does not hear EXPSTART within 0\.05 s") as caught:
             await client.confirmed_send([2, "r", None], timeout=0.05)
         assert isinstance(caught.value, TimeoutError)
         assert isinstance(caught.value, asyncio.TimeoutError)
@@ -331,7 +331,7 @@ async def test_w11_w12_clients_of_one_server_have_a_conversation_each(ends: Ends
         for one in clients:
             one.assign_callback("EXPINIT", lambda data, addr, name=one.name: replies.update({name: data}))
         await asyncio.gather(*(one.init(one.name) for one in clients))
-        await until(lambda: len(replies) == 3)  # noqa: B023  it is waited for at once
+        await until(lambda replies=replies: len(replies) == 3)
         assert replies == {"c0": ["c0"], "c1": ["c1"], "c2": ["c2"]}
         assert len(heard) == 3
 
@@ -623,7 +623,7 @@ async def test_w28_one_dead_rig_is_named_and_the_others_are_told(ends: Ends) -> 
 async def test_who_does_not_reply_in_time_is_named(ends: Ends) -> None:
     server = await ends.server()
     services = Services([await ends.client(server.server_uri, name="mute")], timeout=0.1)
-    with pytest.raises(NotAllAnswered, match="mute: did not answer EXPINIT within 0.1 s") as caught:
+    with pytest.raises(NotAllAnswered, match=r"mute: did not answer EXPINIT within 0\.1 s") as caught:
         await services.init()
     assert isinstance(caught.value, TimeoutError)
 

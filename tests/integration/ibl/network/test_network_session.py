@@ -155,6 +155,27 @@ def test_a_chained_task_goes_on_in_the_session_of_a_main_sync_that_still_records
     assert rigs.states() == {"connected"}
 
 
+def test_a_task_does_not_append_to_a_session_that_is_over(
+    rigs: Any, lab: Any, settings: Any, today: Any
+) -> None:
+    Task(subject="SP_01", remote_rigs=lab, **settings).run()
+    with pytest.raises(AgreementError, match=f"{today}_2_SP_01.*append"):
+        Task(subject="SP_01", remote_rigs=lab, append=True, **settings)
+    day = rigs.folder / "pc" / "mylab" / "Subjects" / "SP_01" / today.isoformat()
+    assert [one.name for one in day.iterdir()] == ["001"]
+    assert rigs.states() == {"connected"}
+
+
+def test_a_number_that_this_pc_has_data_of_is_not_given_again(
+    rigs: Any, settings: Any, today: Any, needs_iblutil: None
+) -> None:
+    Task(subject="SP_01", **settings).run()
+    uri = rigs.add_iblutil("ephys", exp_ref=f"{today}_1_SP_01")
+    with pytest.raises(AgreementError, match=r"_1_SP_01 is taken on this PC"):
+        Task(subject="SP_01", remote_rigs={"ephys": uri}, **settings)
+    assert [one[0] for one in rigs.heard["ephys"]] == [64]
+
+
 # -- which rigs ----------------------------------------------------------------------------------------
 
 
