@@ -206,6 +206,7 @@ def test_a_token_is_only_kept_in_memory(one: Any, database: Any, home: Path) -> 
 
 def test_a_client_is_logged_in_without_a_one(database: Any, one: Any) -> None:
     client = one.alyx
+    client.silent = False
     assert update_alyx_token(over_the_wire(rig_client(database)), None, alyx=client) is True
     assert (client.is_logged_in, client.user, client.silent) == (True, "sara", True)
     assert one.mode == "local"
