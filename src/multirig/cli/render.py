@@ -42,6 +42,11 @@ def show_json(data: Any) -> None:
     sys.stdout.flush()
 
 
+def warn(text: str) -> None:
+    """Print what the person at the PC should look after; the program goes on."""
+    err.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)
+
+
 def say(text: str) -> None:
     """Print a line on what is going on."""
     err.print(Text(text), soft_wrap=True)
@@ -75,6 +80,8 @@ def status_line(snapshot: Snapshot) -> Text:
         (snapshot.name, "bold"),
         (str(snapshot.state), _COLOURS.get(snapshot.state, "cyan")),
     ]
+    if snapshot.subject is not None:
+        parts.append((f"for {snapshot.subject}", "bold"))
     if snapshot.exp_ref is not None:
         parts.append((str(snapshot.exp_ref), "bold"))
         if health.frames is not None:

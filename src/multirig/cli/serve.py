@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import logging
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -17,14 +17,19 @@ from rich.live import Live
 
 from multirig.cli import render
 from multirig.cli.main import app, keep_log
-from multirig.config import RigConfig, load_rig_config
-from multirig.errors import MultirigError
+from multirig.conductor.registration import check_address, register
+from multirig.conductor.roster import find_rigs_file
+from multirig.config import RigConfig, Uri, load_rig_config
+from multirig.errors import ConfigError, MultirigError
+from multirig.ibl.net.rigs import read_stdin
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 
 REFRESH = 0.5
 """Seconds between two looks at the status line."""
-HELP = "type: start SUBJECT, stop, quit"
+HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
+
+log = logging.getLogger("multirig.rig")
 
 
 @app.command()
@@ -33,15 +38,43 @@ def serve(
     plain: Annotated[
         bool, typer.Option(help="A line for each change instead of a live line; so it is without a screen.")
     ] = False,
-    keyboard: Annotated[bool, typer.Option(help="Read commands: start SUBJECT, stop, quit.")] = True,
+    keyboard: Annotated[
+        bool, typer.Option(help="Read commands: start SUBJECT, stop, subject SUBJECT, quit.")
+    ] = True,
+    subject: Annotated[
+        str | None, typer.Option(help="Who is recorded here; sessions of other subjects are refused.")
+    ] = None,
+    registers: Annotated[
+        bool,
+        typer.Option("--register", help="Enter this rig in the list of rigs, for those who lead sessions."),
+    ] = False,
+    rigs_file: Annotated[
+        Path | None,
+        typer.Option("--rigs-file", help="That list; otherwise MULTIRIG_RIGS, or the user's own."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="At which address others reach it, if this PC has several."),
+    ] = None,
 ) -> None:
     """Run a rig until Ctrl-C: it answers conductors and drives its adapter."""
     settings = load_rig_config(config)
-    log = keep_log(settings.name, settings.log_folder)
+    if not registers and (address is not None or rigs_file is not None):
+        raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
+    host = None if address is None else check_address(address)
+    log_file = keep_log(settings.name, settings.log_folder)
     lock = InstanceLock(settings.name, settings.log_folder)
     lock.acquire()
     try:
-        rig = _Rig(settings, log, plain=plain or not render.out.is_terminal, keyboard=keyboard)
+        rig = _Rig(
+            settings,
+            log_file,
+            plain=plain or not render.out.is_terminal,
+            keyboard=keyboard,
+            subject=subject,
+            rigs_file=find_rigs_file(rigs_file) if registers else None,
+            address=host,
+        )
         asyncio.run(rig.run())
     finally:
         lock.release()
@@ -50,13 +83,27 @@ def serve(
 class _Rig:
     """A rig service with a screen and a keyboard."""
 
-    def __init__(self, config: RigConfig, log: Path, *, plain: bool, keyboard: bool) -> None:
-        self._service = RigService(config, on_news=self._show_change if plain else lambda: None)
-        self._log = log
+    def __init__(
+        self,
+        config: RigConfig,
+        log_file: Path,
+        *,
+        plain: bool,
+        keyboard: bool,
+        subject: str | None,
+        rigs_file: Path | None,
+        address: str | None,
+    ) -> None:
+        self._service = RigService(
+            config, on_news=self._show_change if plain else lambda: None, subject=subject
+        )
+        self._log_file = log_file
         self._plain = plain
         self._keyboard = keyboard
+        self._rigs_file = rigs_file
+        """Where the rig enters itself, if it does."""
+        self._address = address
         self._ended = asyncio.Event()
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
 
     async def run(self) -> None:
         """Serve until somebody wants an end."""
@@ -64,16 +111,18 @@ class _Rig:
             await self._service.open()
             where = " ".join(map(str, self._service.addresses))
             self._say(f"{self._service.config.name} ready at {where}")
-            self._say(f"log: {self._log}")
-            if self._keyboard and sys.stdin is not None:
-                _read_lines(self._lines)
-            tasks = [asyncio.create_task(self._obey()), asyncio.create_task(self._show())]
+            self._say(f"log: {self._log_file}")
+            if self._service.machine.subject is not None:
+                self._say_subject()
+            tasks = [asyncio.create_task(one) for one in (self._obey(), self._show(), self._register())]
             try:
                 await self._ended.wait()
             finally:
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                    if isinstance(outcome, Exception):
+                        log.error("a part of the screen or the keyboard failed", exc_info=outcome)
                 await self._service.close()
             self._say(f"{self._service.config.name} ended")
 
@@ -82,6 +131,20 @@ class _Rig:
         """Print a line at once: whoever started this process may be waiting for it."""
         render.out.print(text, soft_wrap=True, markup=False)
         sys.stdout.flush()
+
+    async def _register(self) -> None:
+        """Enter the rig in the rigs file; it serves meanwhile, and also where that cannot be done."""
+        if self._rigs_file is None:
+            return
+        listening = [Uri(one.scheme, one.host, one.port) for one in self._service.addresses]
+        name = self._service.config.name
+        done = await asyncio.to_thread(register, self._rigs_file, name, listening, self._address)
+        if done.is_doubtful:
+            log.warning("%s", done.text)
+            render.warn(done.text)
+        else:
+            log.info("%s", done.text)
+            self._say(done.text)
 
     async def _show(self) -> None:
         if self._plain:
@@ -100,36 +163,37 @@ class _Rig:
         time = datetime.datetime.now().strftime("%H:%M:%S")
         self._say(f"{time} {snapshot.name} is {change}")
 
+    def _say_subject(self) -> None:
+        subject = self._service.machine.subject
+        whom = f"subject {subject}" if subject is not None else "any subject"
+        self._say(f"{self._service.config.name} is set up for {whom}")
+
     async def _obey(self) -> None:
-        while True:
-            word, _, rest = (await self._lines.get()).strip().partition(" ")
+        """Do what is typed; a closed keyboard is no command."""
+        if not self._keyboard:
+            return
+        async for line in read_stdin():
+            word, _, rest = line.strip().partition(" ")
             try:
-                match word.lower():
-                    case "quit":
-                        self._ended.set()
-                    case "stop":
-                        await self._service.stop_here()
-                    case "start" if rest.strip():
-                        exp_ref = await self._service.start_here(rest.strip())
-                        self._say(f"recording {exp_ref}")
-                    case "":
-                        pass
-                    case _:
-                        self._say(HELP)
+                await self._do(word.lower(), rest.strip())
             except MultirigError as error:
                 render.show_error(error)
 
-
-def _read_lines(lines: asyncio.Queue[str]) -> None:
-    """Read the keyboard in a thread that ends with the process; a closed keyboard is no command."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        with contextlib.suppress(ValueError, OSError, RuntimeError):  # stdin closed, or the loop has ended
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-
-    threading.Thread(target=read, name="keyboard", daemon=True).start()
+    async def _do(self, word: str, rest: str) -> None:
+        match word:
+            case "quit":
+                self._ended.set()
+            case "stop":
+                await self._service.stop_here()
+            case "subject":
+                self._service.choose_subject(rest or None)
+                self._say_subject()
+            case "start" if subject := rest or self._service.machine.subject:
+                self._say(f"recording {await self._service.start_here(subject)}")
+            case "":
+                pass
+            case _:
+                self._say(HELP)
 
 
 @contextlib.contextmanager
