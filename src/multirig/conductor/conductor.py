@@ -10,7 +10,7 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,7 @@ from multirig.errors import (
 from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.rig import MIN_SEQUENCE
 from multirig.lifecycle.session import (
     EVENT_OF,
     REQUESTS,
@@ -315,8 +316,11 @@ class Conductor:
         check_subject(subject)
         today = date or datetime.date.today()
         here = None
-        if self.main_sync and self.subjects_folder is not None:
+        least = 1
+        if self.subjects_folder is not None and self.main_sync:
             here = await asyncio.to_thread(next_exp_ref_in, self.subjects_folder, subject, today)
+        elif self.subjects_folder is not None and not appends:
+            least = await asyncio.to_thread(_first_free, self.subjects_folder, subject, today)
         told = plain(
             {
                 "exp_ref": str(here) if here else None,
@@ -325,6 +329,7 @@ class Conductor:
                 "master": self.main_sync,
                 "spec_version": "1.0.0",
                 "subject": subject,
+                **({MIN_SEQUENCE: least} if least > 1 else {}),
                 **(info or {}),
             },
             "info",
@@ -623,13 +628,35 @@ class Conductor:
                 log.exception("a callback failed")
 
 
+def _first_free(subjects: Path, subject: str, date: datetime.date) -> int:
+    """Return the number behind the last one that this PC has data of; one that was given back is free."""
+    try:
+        free = next_exp_ref_in(subjects, subject, date)
+        number = free.sequence
+        while number > 1 and not _is_taken(_numbered(subjects, free, number - 1)):
+            number -= 1
+    except (MultirigError, OSError):  # whoever opens the journal there says what is wrong
+        return 1
+    return number
+
+
+def _numbered(subjects: Path, exp_ref: ExpRef, number: int) -> Path:
+    return subjects.joinpath(*replace(exp_ref, sequence=number).folder_parts())
+
+
+def _is_taken(folder: Path) -> bool:
+    return _has_data(folder) or holds_start(folder)
+
+
+def _has_data(folder: Path) -> bool:
+    """Whether there is more than what we ourselves write before a start."""
+    return folder.is_dir() and any(not one.name.startswith((".", "_multirig")) for one in folder.iterdir())
+
+
 def _object_to(exp_ref: ExpRef, folder: Path, joins: bool, appends: bool) -> str | None:
     """Say why a session may not go into a folder, if it may not."""
-    has_data = folder.is_dir() and any(
-        not one.name.startswith((".", "_multirig")) for one in folder.iterdir()
-    )
     if appends:
-        if has_data:
+        if _has_data(folder):
             return None
         return (
             f"the main sync is at {exp_ref}, and this PC has no data of that session to append to: "
@@ -642,10 +669,10 @@ def _object_to(exp_ref: ExpRef, folder: Path, joins: bool, appends: bool) -> str
             f"{exp_ref} has been recorded already, by the journal in {folder}: "
             "the main sync counts anew; move its older sessions back, or rename this folder"
         )
-    if has_data:
+    if _has_data(folder):
         return (
-            f"{exp_ref} is taken on this PC: {folder} holds data of another session, which the main sync does "
-            "not know of; move that folder away, or append to it"
+            f"{exp_ref} is taken on this PC: {folder} holds data of another session, which the main sync "
+            "does not know of; move that folder away, or append to it"
         )
     return None
 

@@ -26,7 +26,7 @@ from multirig.protocol.events import (
     Settle,
     Token,
 )
-from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import GREETING
 
@@ -238,6 +238,8 @@ class Describe:
     token: Token
     subject: str | None
     """Whose next free number shall be offered; None: no number is wanted of this rig."""
+    at_least: int = 1
+    """The lowest number that is free on the asker's PC too."""
     room: int | None = None
     """Bytes of answer that the asker reads; None: as many as there are."""
 
@@ -268,6 +270,8 @@ class NotHandled:
     reason: str
 
 
+MIN_SEQUENCE = "min_sequence"
+"""Key in an EXPINFO: the first number that is free on the conductor's PC."""
 MAX_REMEMBERED = 256
 """References that are remembered as recorded or given up; a lab needs weeks for so many."""
 MAX_LISTED_FILES = 100
@@ -385,7 +389,14 @@ class RigMachine:
                 wanted = wanted and self.subject in (None, subject)
                 is_foreign = token.wire == 1 and GREETING not in data
                 room = codec.TIMELINE_LIMIT - 1 if is_foreign else None
-                return [Describe(token=token, subject=subject if wanted else None, room=room)]
+                return [
+                    Describe(
+                        token=token,
+                        subject=subject if wanted else None,
+                        at_least=_sequence(data.get(MIN_SEQUENCE)),
+                        room=room,
+                    )
+                ]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -671,6 +682,11 @@ def _complaint(args: tuple[Any, ...]) -> NotHandled:
     except ProtocolError:
         about = "a message"
     return NotHandled(about=about, reason=reason[:MAX_FAILURE_TEXT] or "no reason given")
+
+
+def _sequence(value: object) -> int:
+    """Return the lowest number that a conductor wants, if it names a sensible one."""
+    return value if type(value) is int and 1 <= value <= MAX_SEQUENCE else 1
 
 
 def _named_reference(message: Message) -> ExpRef | None:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -490,10 +490,10 @@ class RigService:
                 self.runtime.feed(Measured(health=asdict(self._health)))
             await asyncio.sleep(HEALTH_EVERY)
 
-    def _next_exp_ref(self, subject: str) -> ExpRef:
+    def _next_exp_ref(self, subject: str, at_least: int = 1) -> ExpRef:
         today = datetime.date.today()
         free = next_exp_ref(self.config.data_folder, self.config.lab, subject, today)
-        return self.machine.skip_used(free)
+        return self.machine.skip_used(replace(free, sequence=max(free.sequence, at_least)))
 
     async def _describe(self, effect: Describe) -> None:
         info: dict[str, Any] = {
@@ -514,7 +514,8 @@ class RigService:
             log.exception("the adapter's part of the experiment description failed")
         if effect.subject is not None:
             try:
-                info["exp_ref"] = str(await asyncio.to_thread(self._next_exp_ref, effect.subject))
+                free = await asyncio.to_thread(self._next_exp_ref, effect.subject, effect.at_least)
+                info["exp_ref"] = str(free)
             except (MultirigError, OSError) as error:
                 log.error("no number for subject %r: %s", effect.subject, error)
                 info["failure"] = str(error)

@@ -72,7 +72,7 @@ async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) 
     first = await lab.rig("main", main_sync=True)
     conductor = await lab.conductor()
     await conductor.agree("SP_01")
-    folder = conductor.session_folder
+    folder, conductor_ref = conductor.session_folder, conductor.exp_ref
     await conductor.init()
     await conductor.start()
     await conductor.stop()
@@ -81,6 +81,9 @@ async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) 
 
     other = await lab.rig("ephys", main_sync=True)  # another PC counts from 1 again
     again = await lab.conductor(rigs={"ephys": str(other.addresses[0])})
+    assert (await again.agree("SP_01")).sequence == 2  # a multirig is told from where it may count
+
+    other._next_exp_ref = lambda subject, at_least: conductor_ref  # a foreign main sync is not
     with pytest.raises(AgreementError, match="has been recorded already"):
         await again.agree("SP_01")
     assert again.state is SessionState.IDLE

@@ -166,6 +166,15 @@ def test_a_task_does_not_append_to_a_session_that_is_over(
     assert rigs.states() == {"connected"}
 
 
+def test_a_multirig_main_sync_gives_a_number_that_is_free_on_this_pc_too(
+    rigs: Any, lab: Any, settings: Any
+) -> None:
+    Task(subject="SP_01", **settings).run()
+    task = Task(subject="SP_01", remote_rigs=lab, **settings)
+    assert task.exp_ref["sequence"] == 2
+    task.run()
+
+
 def test_a_number_that_this_pc_has_data_of_is_not_given_again(
     rigs: Any, settings: Any, today: Any, needs_iblutil: None
 ) -> None:
