@@ -222,9 +222,15 @@ def show_rig_keys() -> str:
     from multirig.config import rig_config_schema
 
     schema = rig_config_schema()
-    limits = schema["$defs"]["Limits"]
+    defs = schema["$defs"]
     return "\n\n".join(
-        [key_table(schema), "Under `limits`, in seconds:", key_table({**limits, "$defs": schema["$defs"]})]
+        [
+            key_table(schema),
+            "Under `limits`, in seconds:",
+            key_table({**defs["Limits"], "$defs": defs}),
+            "Under `experiment_description`:",
+            key_table({**defs["Description"], "$defs": defs}),
+        ]
     )
 
 
@@ -264,7 +270,7 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         schema = schema["allOf"][0]
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})" if name not in ("Limits", "AdapterConfig") else "mapping"
+        return f"[{name}](#{name.lower()})" if name not in _SHOWN_BELOW else "mapping"
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         return " or ".join(
@@ -278,12 +284,17 @@ def describe_type(schema: Mapping[str, Any]) -> str:
             return f"list of {len(schema['prefixItems'])}: {describe_type(schema['prefixItems'][0])}"
         return f"list of {describe_type(schema['items'])}" if "items" in schema else "list"
     if kind == "object":
-        return f"mapping to {describe_type(schema.get('additionalProperties', {'type': 'string'}))}"
+        values = schema.get("additionalProperties", {"type": "string"})
+        return "mapping" if values is True else f"mapping to {describe_type(values)}"
     if schema.get("format") == "path":
         return "path"
     if schema.get("format") == "regex":
         return "regular expression"
     return _WORDS.get(str(kind), "any") + describe_limits(schema)
+
+
+_SHOWN_BELOW = ("Limits", "Description", "AdapterConfig")
+"""What a table of its own shows; the others have one with an anchor."""
 
 
 def describe_limits(schema: Mapping[str, Any]) -> str:
