@@ -61,6 +61,12 @@ class UdpTransport(Transport):
         elif (heard := self._heard.get(address)) is not None:
             endpoint, sockaddr = heard
             endpoint.transport.sendto(data, sockaddr)
+        else:  # a server may speak first; what listens everywhere was opened first
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+            for endpoint in self._listening:
+                if endpoint.transport.get_extra_info("socket").family == family:
+                    endpoint.transport.sendto(data, (address.host, address.port))
+                    return
 
     async def listen(self, host: str, port: int) -> list[Address]:
         """Open a socket at each address of a local name."""
