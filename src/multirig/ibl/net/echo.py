@@ -12,12 +12,13 @@ import functools
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.config import Uri
 from multirig.errors import (
+    ConfigError,
     LocalProtocolError,
     MultirigError,
     ProtocolError,
@@ -55,6 +56,9 @@ REPLY_KEPT = 60.0
 """Seconds for which a reply that nobody waits for is still known as one."""
 REPLY_AWAITED = 3600.0
 """The same where somebody waits for it; how long is up to whoever waits."""
+UNHEARD_KEPT = 10.0
+"""Seconds for which a reply that came before anybody listened is kept for whoever listens next: a quick peer
+replies together with its echo, before a caller has come from one ``await`` to the other."""
 TOKEN_LIMIT = 10.0
 """Seconds that a peer may take to send the Alyx token that it was asked for."""
 
@@ -99,6 +103,14 @@ class _Pending:
     """Whether it answers the peer: then its receipt is all that comes."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unheard:
+    """A reply that nobody has listened for yet."""
+
+    data: list[Any]
+    until: float
+
+
 @dataclass(slots=True)
 class _Asked:
     """A message of the peer that may still be answered."""
@@ -123,11 +135,16 @@ class EchoProtocol(base.Communicator):
     allow : iterable of str
         As a server: IP addresses and networks that may speak to it, besides this PC and private networks.
     allow_cleartext_token : iterable of str
-        Names and IP addresses of peers that may be sent the Alyx token, which travels unencrypted.
+        Who may be sent the Alyx token, which travels unencrypted: IP addresses, as a client also our name.
+
+    Raises
+    ------
+    ConfigError
+        ``allow`` holds what is no address or network.
     """
 
     Server: Any = None
-    """As a server: itself, once it listens."""
+    """As a server: what `asyncio.Server` is to a server of streams, once it listens."""
     default_echo_timeout = 5.0
     """Seconds to wait for an echo: time for five copies of a message; iblutil, which sends one, waits 1."""
     max_message_size = codec.MAX_DATAGRAM
@@ -146,14 +163,21 @@ class EchoProtocol(base.Communicator):
         super().__init__(server_uri, name=name, logger=logger)
         self._role: str | None = None
         self.role = role
-        self.allow_cleartext_token = frozenset(allow_cleartext_token)
-        loop = asyncio.get_running_loop()
+        self.allow_cleartext_token = frozenset(_several(allow_cleartext_token))
+        self._loop = loop = asyncio.get_running_loop()
         self.on_connection_lost: asyncio.Future[Any] = loop.create_future()
         self.on_error_received: asyncio.Future[Any] = loop.create_future()
         self.on_eof_received: asyncio.Future[Any] = loop.create_future()
-        permits = AllowList(tuple(allow), anybody=self.role == "client").permits
+        try:
+            allowed = AllowList(_several(allow), anybody=self.role == "client")
+        except ValueError as error:
+            raise ConfigError(f"{self.name}: allow holds IP addresses and networks: {error}") from None
         self._node = Node(
-            boot=secrets.token_hex(8), name=self.name, machine=_PassThrough(), permits=permits, greets=False
+            boot=secrets.token_hex(8),
+            name=self.name,
+            machine=_PassThrough(),
+            permits=allowed.permits,
+            greets=False,
         )
         self._runtime = _WatchedRuntime(self._node, self._perform, self._lose)
         self._peer: Address | None = None
@@ -161,9 +185,11 @@ class EchoProtocol(base.Communicator):
         self._pending: dict[int, _Pending] = {}
         self._keys = itertools.count(1)
         self._asked: dict[tuple[Address, Event], _Asked] = {}
+        self._unheard: dict[tuple[Address, Event], _Unheard] = {}
         self._is_open = False
         self._is_unreached = False
-        self._closing: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
 
     # -- made by ----------------------------------------------------------------------------------------
 
@@ -206,7 +232,7 @@ class EchoProtocol(base.Communicator):
             There is no way to its address.
         """
         uri = await asyncio.to_thread(base.validate_uri, server_uri)
-        com = EchoProtocol(uri, "client", name=name or str(server_uri), logger=log, **kwargs)
+        com = EchoProtocol(uri, "client", name=name, logger=log, **kwargs)
         await com._open()
         return com
 
@@ -215,14 +241,23 @@ class EchoProtocol(base.Communicator):
         try:
             if self.role == "server":
                 await self._runtime.listen(scheme, self.hostname, self.port)
-                self.Server = self
+                self.Server = Serving(self)
             else:
                 self._peer = await self._runtime.connect(scheme, self.hostname, self.port)
         except BaseException:
             await self._runtime.close()
             raise
         self._is_open = True
+        self._keeper = self._loop.create_task(self._keep())
         self.logger.info("%s speaks at %s", self.name, self.server_uri)
+
+    async def _keep(self) -> None:
+        """Let go of the sockets at the end, also where the event loop ends before, or just after `close`."""
+        try:
+            await self._ending.wait()
+        finally:
+            self.close()
+            await self._runtime.close()
 
     # -- what is ----------------------------------------------------------------------------------------
 
@@ -362,14 +397,13 @@ class EchoProtocol(base.Communicator):
             raise LocalProtocolError(f"the timeout is {timeout!r}: give seconds above zero")
         message = _read(data)
         key = next(self._keys)
-        loop = asyncio.get_running_loop()
-        pending = _Pending(message, address, loop.create_future(), reply_to_this.get())
+        pending = _Pending(message, address, self._loop.create_future(), reply_to_this.get())
         pending.confirmed.add_done_callback(_look)
         self._pending[key] = pending
         if pending.reply is not None:
             pending.reply.add_done_callback(lambda _: self._pending.pop(key, None))
-        self._say(message, address, key=key)
         try:
+            self._say(message, address, key=key)
             await asyncio.wait([pending.confirmed], timeout=timeout)
             if not pending.confirmed.done():
                 raise NotConfirmed(
@@ -381,11 +415,28 @@ class EchoProtocol(base.Communicator):
             if pending.reply is None:
                 self._pending.pop(key, None)
 
+    async def on_event(self, event: Any) -> Any:
+        """Wait for an event; a reply that has come since we asked and that nobody has heard is it.
+
+        Parameters and result are those of `Communicator.on_event`.
+        """
+        parts = [int(one) for one in base.ExpMessage.validate(event)]
+        now = self._loop.time()
+        for (address, said), unheard in list(self._unheard.items()):
+            if said in parts or unheard.until <= now:
+                del self._unheard[address, said]
+            if said in parts and unheard.until > now:
+                found = (unheard.data, (address.host, address.port), base.ExpMessage(said))
+                return found if len(parts) > 1 else found[:2]
+        return await super().on_event(event)
+
     def close(self) -> None:
         """End the conversation: forget callbacks, cancel what waits, and let go of the socket."""
         if not self._is_open:
             return
         self._is_open = False
+        if self._loop.is_closed():  # with it, everything that waited
+            return
         super().close()
         for asked in self._asked.values():
             asked.alarm.cancel()
@@ -399,29 +450,34 @@ class EchoProtocol(base.Communicator):
             waiting.cancel()
         if not self.on_connection_lost.done():
             self.on_connection_lost.set_result("closed")
-        self._closing = asyncio.get_running_loop().create_task(self._runtime.close())
+        self._ending.set()
 
     async def wait_closed(self) -> None:
         """Return when the socket is free, after `close`."""
-        if self._closing is not None:
-            await self._closing
+        if self._keeper is not None:
+            await asyncio.wait([self._keeper])
 
     # -- inside: what goes out --------------------------------------------------------------------------
 
     def _say(self, message: Message, address: Address, *, key: int | None) -> None:
-        """Answer the peer if it has asked with this event; else say it by ourselves."""
+        """Answer the peer if it has asked with this event; else, or if we await a reply, ask by ourselves."""
         if not self._is_open:
-            self._pending.pop(key or 0, None)
             raise RigUnreachable(f"{self.name} is closed: make another communicator")
+        if message.event is Event.ALYX and _holds_token(message):
+            self._check_token_may_go(address)
+        self._unheard.pop((address, message.event), None)
         pending = self._pending.get(key or 0)
+        is_awaited = pending is not None and pending.reply is not None
         asked = self._asked.pop((address, message.event), None)
         if asked is not None:
             asked.alarm.cancel()
-            if pending is not None:
-                pending.is_answer = True
-            self._runtime.feed(Reply(token=asked.token, message=message, key=key))
-            return
-        is_awaited = pending is not None and pending.reply is not None
+            if is_awaited:
+                self._runtime.feed(Settle(token=asked.token))
+            else:
+                if pending is not None:
+                    pending.is_answer = True
+                self._runtime.feed(Reply(token=asked.token, message=message, key=key))
+                return
         said = Send(
             address=address,
             message=message,
@@ -448,11 +504,15 @@ class EchoProtocol(base.Communicator):
 
     def check_token_may_go(self, addr: Any = None) -> None:
         """Raise AlyxTokenNotAllowed unless a peer may be sent the Alyx token in clear."""
-        peer = self._target(addr).host
-        if not self.allow_cleartext_token & {self.name, peer}:
+        self._check_token_may_go(self._target(addr))
+
+    def _check_token_may_go(self, address: Address) -> None:
+        # a server's name is its own: it says nothing of who has connected
+        names = {address.host, self.name} if self.role == "client" else {address.host}
+        if not self.allow_cleartext_token & names:
             raise AlyxTokenNotAllowed(
-                f"{self.name}: the Alyx token would travel unencrypted to {peer}; if that is fine on your "
-                "network, name it in allow_cleartext_token"
+                f"{self.name}: the Alyx token would travel unencrypted to {address.host}; if that is fine on "
+                f"your network, put {address.host!r} into allow_cleartext_token"
             )
 
     # -- inside: what comes in --------------------------------------------------------------------------
@@ -483,11 +543,15 @@ class EchoProtocol(base.Communicator):
         """Note that a peer is gone."""
         if not self._is_open:
             return
+        error = RigUnreachable(f"{self.name}: {reason}")
+        waiting = [self.on_eof_received] if address.scheme == "tcp" else [self.on_error_received]
         if self.role == "client":
             self._is_unreached = True
-        waiting = self.on_eof_received if address.scheme == "tcp" else self.on_error_received
-        if not waiting.done():
-            waiting.set_result(reason)
+            if address.scheme == "tcp":
+                waiting.append(self.on_connection_lost)
+        for one in waiting:
+            if not one.done():
+                one.set_result(error)
 
     def _hear(self, address: Address, message: Message, token: Token) -> None:
         """Hand up what a peer says; whoever answers it with the same event answers this."""
@@ -496,8 +560,7 @@ class EchoProtocol(base.Communicator):
             before = self._asked.pop((address, event), None)
             if before is not None:
                 before.alarm.cancel()
-            loop = asyncio.get_running_loop()
-            alarm = loop.call_later(SETTLE_AFTER, functools.partial(self._settle, address, event))
+            alarm = self._loop.call_later(SETTLE_AFTER, functools.partial(self._settle, address, event))
             self._asked[address, event] = _Asked(token, alarm)
         else:
             self._runtime.feed(Settle(token=token))
@@ -536,6 +599,9 @@ class EchoProtocol(base.Communicator):
             return
         if pending is not None and pending.reply is not None and not pending.reply.done():
             pending.reply.set_result(list(message.args))
+        elif not self._callbacks.get(int(message.event)):
+            until = self._loop.time() + UNHEARD_KEPT
+            self._unheard[address, message.event] = _Unheard(list(message.args), until)
         if message.event is not Event.ERROR:  # the receipt of a complaint of ours
             self._tell(address, message)
 
@@ -555,6 +621,43 @@ class EchoProtocol(base.Communicator):
             if future is not None and not future.done():
                 future.set_exception(error)
                 future.exception()  # somebody may have given up waiting for it
+
+
+class Serving:
+    """What programs ask of iblutil's ``Server``: to serve until they are ended, and to end."""
+
+    def __init__(self, com: EchoProtocol) -> None:
+        self._com = com
+
+    def is_serving(self) -> bool:
+        """Whether it listens."""
+        return self._com.is_connected
+
+    async def serve_forever(self) -> None:
+        """Serve until it is closed; a cancellation closes it, as with asyncio's."""
+        try:
+            await asyncio.shield(self._com.on_connection_lost)
+        finally:
+            self._com.close()
+            await self._com.wait_closed()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._com.close()
+
+    async def wait_closed(self) -> None:
+        """Return when the port is free."""
+        await self._com.wait_closed()
+
+
+def _several(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names as a tuple: one alone is often given without its brackets."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _holds_token(message: Message) -> bool:
+    """Whether an ALYX message holds more than the address of a database."""
+    return any(message.args[1:]) or any(isinstance(one, Mapping | list) and one for one in message.args)
 
 
 def _look(future: asyncio.Future[Any]) -> None:
