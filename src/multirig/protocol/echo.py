@@ -577,8 +577,11 @@ def _oldest_heard(candidates: list[_Outgoing]) -> _Outgoing:
 
 def _encode_error(message: Message) -> bytes:
     """Return an error with as much of its text as every foreign peer can read."""
-    text, *about = message.args
+    text, *about = message.args or ("an error without a text",)
     while len(data := codec.encode_array(Message(Event.ERROR, (text, *about)))) >= codec.TIMELINE_LIMIT:
+        if not text:  # what it is about is too long by itself
+            break
+        text = str(text)
         text = text[: len(text) * 3 // 4]
     return data
 

@@ -159,7 +159,7 @@ class Reply:
     token: Token
     message: Message
     key: Hashable | None = None
-    """If given, the receipt of the answer is reported under it, as `Replied`."""
+    """If given, what becomes of the answer is reported under it: `Replied` is the receipt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

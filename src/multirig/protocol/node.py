@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -321,9 +321,12 @@ class Node:
                     touched[peer] = None
                 case Reply() | Fail() | Settle():
                     asker = self._asker(action.token)
+                    why = "nothing is known of the request any more"
                     if asker is not None:
-                        self._answer(asker, action, now)
+                        why = self._answer(asker, action, now)
                         touched[asker] = None
+                    if why and isinstance(action, Reply) and action.key is not None:
+                        self._give_up(action.token.address, action.key, why, now, touched)
                 case Forget(address=address):
                     self._forget(address)
                 case _:
@@ -341,18 +344,24 @@ class Node:
                     action = replace(action, message=self._greet(action.message))
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
-            unreached = Unreached(address=action.address, key=action.key, reason=f"not sent: {error}")
-            self._act(self.machine.handle(unreached, now), now, touched)
+            self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
+
+    def _give_up(
+        self, address: Address, key: Hashable, reason: str, now: int, touched: dict[_Peer, None]
+    ) -> None:
+        unreached = Unreached(address=address, key=key, reason=reason)
+        self._act(self.machine.handle(unreached, now), now, touched)
 
     def _asker(self, token: Token) -> _Peer | None:
         return self._by_boot.get(token.peer) if token.wire == 2 else self._peers.get(token.address)
 
-    def _answer(self, peer: _Peer, action: Reply | Fail | Settle, now: int) -> None:
+    def _answer(self, peer: _Peer, action: Reply | Fail | Settle, now: int) -> str:
+        """Answer a request; return why that was not possible, which the peer is then told."""
         token = action.token
         if isinstance(action, Settle):
             if token.wire == 1:
                 peer.echo.settle(token)
-            return
+            return ""
         message = action.message
         try:
             if token.wire == 2:
@@ -367,6 +376,8 @@ class Node:
         except LocalProtocolError as error:
             failure = Message(Event.ERROR, (f"{self.name} could not answer: {error}", int(message.event)))
             self._answer(peer, Fail(token=token, message=failure), now)
+            return f"not sent: {error}"
+        return ""
 
     def _arm(self, peer: _Peer) -> None:
         """Make sure that the peer is looked at in time; too early does no harm."""

@@ -853,6 +853,65 @@ def test_w30_after_that_a_message_goes_out_as_if_nothing_had_happened():
     ]
 
 
+# -- answers with a key, and complaints -------------------------------------------------------------------
+
+
+def answered(key="a", data=START_REPLY):
+    """Return a link whose peer has asked, and has been sent the answer."""
+    link = EchoLink(PEER)
+    hear(link, START)
+    events(link)
+    link.reply(Token(PEER, 1, 1), message(data), 0, key)
+    assert link.datagrams_to_send(0) == [data]
+    return link
+
+
+def test_the_receipt_of_an_answer_is_told_to_whoever_gave_it_a_key():
+    link = answered()
+    assert hear(link, START_REPLY, now=MS) == []
+    assert events(link) == [replied(b"[2]", "a")]
+    assert tick(link, 100 * SECOND) == []
+    assert events(link) == []
+
+
+def test_an_answer_without_a_key_leaves_no_event():
+    link = answered(key=None)
+    assert hear(link, START_REPLY, now=MS) == []
+    assert events(link) == []
+
+
+def test_an_answer_that_nobody_echoes_times_out_after_its_copies():
+    link = answered()
+    assert [data for _, data in tick(link, 100 * SECOND)] == [START_REPLY] * (len(RETRY_AFTER) - 1)
+    assert events(link) == [outcome("a", TimedOut, confirmed=False)]
+
+
+def test_an_answer_to_where_nobody_listens_any_more_is_unreached():
+    link = answered()
+    link.unreachable("gone", MS)
+    assert events(link) == [outcome("a", Unreached, reason="gone")]
+
+
+def test_a_complaint_of_our_own_leaves_once_and_waits_for_no_echo():
+    link = EchoLink(PEER)
+    complaint = b'[0, "ValueError: boom", 2]'
+    assert ask(link, START) == [START]
+    assert ask(link, complaint, now=MS, key="c") == [complaint]  # though an echo is awaited
+    assert events(link) == [replied(b"[0]", "c")]
+    assert hear(link, START, now=2 * MS) == []
+    assert events(link) == [outcome("k", Confirmed)]
+    assert tick(link, 2 * SECOND) == []
+
+
+@pytest.mark.parametrize("args", [(), (5,), ("x" * 5000, 2), (["x"] * 500, 2), ("text", "y" * 5000)])
+def test_a_complaint_of_any_shape_can_leave(args):
+    link = EchoLink(PEER)
+    link.send(Send(address=PEER, message=Message(Event.ERROR, args), key=None), 0)
+    [data] = link.datagrams_to_send(0)
+    assert json.loads(data)[0] == 0
+    assert events(link) == []
+
+
 # -- MATLAB's peers --------------------------------------------------------------------------------------
 
 

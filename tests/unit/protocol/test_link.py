@@ -236,6 +236,17 @@ def test_what_is_told_without_a_key_leaves_no_event():
     assert events(one) == []
 
 
+def test_the_receipt_of_an_answer_is_told_to_whoever_gave_it_a_key():
+    one, other = pair()
+    other.receive_frame(ask(one)[0], 0)
+    [request] = events(other)
+    other.reply(request.token, Message(Event.EXPSTATUS, (20,)), 0, "a")
+    hear(one, *frames(other, 0))
+    [(_, receipt)] = tick(one, RECEIPT_DELAY)
+    hear(other, receipt, now=RECEIPT_DELAY)
+    assert [(type(event), event.key) for event in events(other)] == [(Replied, "a")]
+
+
 # -- time ------------------------------------------------------------------------------------------------
 
 

@@ -298,6 +298,32 @@ def test_what_a_foreign_peer_gets_is_short_enough_for_timeline():
     assert all(len(data) < TIMELINE_LIMIT for _, data in sent)
 
 
+# -- wire 1 only -----------------------------------------------------------------------------------------
+
+
+def test_who_does_not_greet_sends_no_greeting_and_answers_without_one():
+    assert send(node("C", greets=False), INFO) == [(RIG, b'[64, 0, {"subject": "x"}]')]
+    rig = node("R", answer_at_once, greets=False)
+    rig.receive_datagram(b'[64, 0, {"subject": "x"}]', CONDUCTOR, 0)
+    echo, answer = rig.datagrams_to_send(0)
+    assert "multirig" not in answer[1].decode()
+    assert echo == (CONDUCTOR, b'[64, 0, {"subject": "x"}]')
+
+
+def test_who_does_not_greet_heeds_no_greeting_and_no_frame():
+    conductor, rig = node("C"), node("R", answer_at_once, greets=False)
+    nodes = {CONDUCTOR: conductor, RIG: rig}
+    conductor.handle(Send(address=RIG, message=INFO, key="info"), 0)
+    carry(nodes)
+    assert conductor.machine.told("info")[-1] is Replied
+    assert not rig.speaks_wire_2(CONDUCTOR)
+    assert not conductor.speaks_wire_2(RIG)
+    rig.receive_datagram(b'{"multirig": 2, "boot": "C", "to": "R", "n": 1, "m": [2, "r"]}', OTHER, 0)
+    assert rig.datagrams_to_send(0) == []
+    assert [event.message.event for event in rig.machine.asked()] == [Event.EXPINFO]
+    assert [type(effect) for effect in effects(rig)] == [Ignored]
+
+
 # -- answers ---------------------------------------------------------------------------------------------
 
 
@@ -351,6 +377,41 @@ def test_an_answer_that_cannot_be_sent_becomes_a_failure(wire, data):
     refused = conductor.machine.heard[-1]
     assert isinstance(refused, Refused)
     assert "PC of R could not answer" in refused.reason
+
+
+@pytest.mark.parametrize("wire", [1, 2])
+def test_an_answer_that_is_too_long_is_told_to_both_ends(wire):
+    conductor, rig, nodes = greeted(answer_later)
+    if wire == 1:
+        rig, nodes = node("R", answer_later), {}
+        rig.receive_datagram(b"[32, 0]", CONDUCTOR, 0)
+        rig.datagrams_to_send(0)
+    else:
+        conductor.handle(Send(address=RIG, message=STATUS, key="k"), 0)
+        carry(nodes)
+    [later] = effects(rig)
+    long = Message(Event.EXPSTATUS, ("x" * 70_000,))
+    rig.handle(Reply(token=later.event.token, message=long, key="a"), 0)
+    assert rig.machine.told("a") == [Unreached]
+    assert "limit" in rig.machine.heard[-1].reason
+    if wire == 1:
+        [(_, told)] = rig.datagrams_to_send(0)
+        assert told[:3] == b"[0,"
+    else:
+        carry(nodes)
+        assert conductor.machine.told("k")[-1] is Refused
+
+
+def test_an_answer_to_a_forgotten_peer_is_told_to_whoever_gave_it_a_key():
+    rig = node("R", answer_later)
+    rig.receive_datagram(b"[32, 0]", CONDUCTOR, 0)
+    [later] = effects(rig)
+    rig.handle(Forget(address=CONDUCTOR), 0)
+    rig.handle(Reply(token=later.event.token, message=STATUS, key="a"), 0)
+    assert rig.machine.told("a") == [Unreached]
+    heard = list(rig.machine.heard)
+    rig.handle(Reply(token=later.event.token, message=STATUS), 0)
+    assert rig.machine.heard == heard
 
 
 # -- the rows of the table of faults that need more than one conversation --------------------------------
