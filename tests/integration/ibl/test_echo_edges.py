@@ -257,3 +257,31 @@ def test_it_may_be_closed_between_two_runs_of_the_event_loop() -> None:
     loop.close()
     server.close()
     assert not server.is_connected
+
+
+# -- too much ------------------------------------------------------------------------------------------
+
+
+async def test_too_much_for_a_datagram_is_a_value_error_at_once_whoever_says_it(ends: Ends) -> None:
+    server = await ends.server()
+    client = await ends.client(server.server_uri)
+    answers: list[Any] = []
+
+    def answer(data: Any, addr: Any) -> None:
+        answers.append(asyncio.ensure_future(server.init("x" * 70_000, addr=addr)))
+
+    server.assign_callback("EXPINIT", answer)
+    await client.init()
+    with pytest.raises(ValueError, match="70,007 bytes, the limit is 65,507"):
+        await answers[0]
+    with pytest.raises(ValueError, match="65,507"):
+        client.send([1, "x" * 70_000])
+    assert not client.awaiting_response()
+
+
+async def test_data_that_holds_itself_is_a_value_error(ends: Ends) -> None:
+    client = await ends.client(f"udp://127.0.0.1:{free_port()}")
+    data: list[Any] = []
+    data.append(data)
+    with pytest.raises(ValueError, match="holds itself"):
+        await client.init(data)

@@ -463,6 +463,7 @@ class EchoProtocol(base.Communicator):
         """Answer the peer if it has asked with this event; else, or if we await a reply, ask by ourselves."""
         if not self._is_open:
             raise RigUnreachable(f"{self.name} is closed: make another communicator")
+        codec.check_size(len(codec.encode_array(message)), stream=address.scheme == "tcp", what=message)
         if message.event is Event.ALYX and _holds_token(message):
             self._check_token_may_go(address)
         self._unheard.pop((address, message.event), None)
@@ -683,5 +684,7 @@ def _read(data: Any) -> Message:
         first = int(first)
     try:
         return Message.parse([first, *codec.plain(data[1:], "message")])
+    except RecursionError:
+        raise LocalProtocolError("the message is nested too deeply, or holds itself") from None
     except ProtocolError as error:
         raise LocalProtocolError(str(error)) from None
