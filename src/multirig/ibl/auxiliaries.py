@@ -406,7 +406,9 @@ class Auxiliaries:
 
         async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
             conductor.record_in(subjects, main_sync=main_sync)
-            return await conductor.agree(subject, date=date, info=info, appends=appends), conductor.information
+            return await conductor.agree(
+                subject, date=date, info=info, appends=appends
+            ), conductor.information
 
         return self.lead(find)
 
@@ -429,8 +431,8 @@ class Auxiliaries:
 
     def close(self) -> None:
         """Interrupt a session that is still open, clean up, and end the threads; safe to call twice."""
-        atexit.unregister(self.close)
         self._end_thread()
+        atexit.unregister(self.close)  # not before: Ctrl-C may break off the waiting
         if self._caller is not None and threading.current_thread() is not self._caller:
             self._calls.put(None)
             self._caller.join(CALLBACK_LIMIT)
@@ -595,10 +597,13 @@ def _complain(conductor: Conductor, rig: str, event: Event, reason: str) -> None
 
 
 def _wait(future: concurrent.futures.Future[_Result]) -> _Result:
-    """Wait for a result so that Ctrl-C is noticed on every system."""
+    """Wait for a result so that Ctrl-C is noticed on every system, and finds no lock held."""
+    done: queue.SimpleQueue[object] = queue.SimpleQueue()
+    future.add_done_callback(done.put)
     try:
         while not future.done():
-            concurrent.futures.wait([future], timeout=SLICE)
+            with contextlib.suppress(queue.Empty):
+                done.get(timeout=SLICE)
         return future.result()
     except BaseException:
         future.cancel()

@@ -66,13 +66,18 @@ class Rigs:
         self.services[name] = self.do(open_it())
         return str(self.services[name].addresses[0])
 
+    @staticmethod
+    def free_port() -> int:
+        """Return a UDP port that was free a moment ago."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.bind(("127.0.0.1", 0))
+            return int(one.getsockname()[1])
+
     def add_iblutil(self, name: str, *, exp_ref: str | None = None, answers: bool = True) -> str:
         """Open a rig of the real iblutil; with a reference it is the main sync."""
         from iblutil.io.net.app import EchoProtocol
 
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
+        port = self.free_port()
         heard = self.heard.setdefault(name, [])
         tasks: set[asyncio.Task[None]] = set()
 

@@ -397,9 +397,48 @@ def test_a_signal_lets_the_rigs_go_and_ends_the_process_with_the_right_code(
         _, errors = process.communicate(timeout=20)
     finally:
         process.kill()
+        process.communicate()
     expected = {signal.SIGINT: (-signal.SIGINT, 130), signal.SIGTERM: (143,)}[signal.Signals(number)]
     assert process.returncode in expected, errors
     assert rigs.states() == {"connected"}
+
+
+SLOW = """
+from multirig.ibl import NetworkSession
+
+class Task(NetworkSession):
+    protocol_name = "_test_task"
+    def start_hardware(self):
+        pass
+    def _run(self):
+        pass
+
+Task(subject="SP_01", remote_rigs={rigs!r}, interactive=False, iblrig_settings={settings!r}).run()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals to another process are POSIX")
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("step", "state"),
+    [("initialise", "initialising"), ("start", "starting"), ("stop", "stopping"), ("cleanup", "cleaning up")],
+)
+def test_ctrl_c_while_rigs_take_a_step_lets_them_go(
+    rigs: Any, lab: Any, settings: Any, tmp_path: Path, step: str, state: str, times: int
+) -> None:
+    lab["slow"] = rigs.add("slow", fake={"delay": {step: 1.0}})
+    script = tmp_path / "task.py"
+    script.write_text(SLOW.format(rigs=lab, settings=settings["iblrig_settings"]))
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        rigs.until(lambda: rigs.state("slow") == state)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode in (-signal.SIGINT, 130)
+    rigs.until(lambda: rigs.states() == {"connected"})
 
 
 def test_signal_handlers_are_given_back(rigs: Any, lab: Any, settings: Any) -> None:
