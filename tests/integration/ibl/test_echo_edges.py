@@ -285,3 +285,48 @@ async def test_data_that_holds_itself_is_a_value_error(ends: Ends) -> None:
     data.append(data)
     with pytest.raises(ValueError, match="holds itself"):
         await client.init(data)
+
+
+# -- messages that get no reply ------------------------------------------------------------------------
+
+
+class LoggedIn:
+    base_url, user, is_logged_in = "https://alyx.example.org", "sara", True
+    _token = {"token": "s3cret"}  # noqa: RUF012
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+async def test_a_message_that_got_no_reply_takes_none_from_a_call_that_waits_for_one(
+    ends: Ends, scheme: str
+) -> None:
+    server = await ends.server(scheme)
+    client = await ends.client(server.server_uri)
+    tasks: list[Any] = []
+    await client.status(20)  # nobody there replies
+    client.send([32, 30])
+    await client.status(0)
+
+    def answer(data: Any, addr: Any) -> None:
+        tasks.append(asyncio.ensure_future(server.status(10, addr=addr)))
+
+    server.assign_callback("EXPSTATUS", answer)
+    services = Services([client], timeout=3)
+    assert await services.status("INITIALIZED") == {"rig": [10]}
+    assert await services.status("INITIALIZED") == {"rig": [10]}
+    await asyncio.wait(tasks)
+
+
+async def test_a_token_may_be_asked_for_after_one_was_sent(ends: Ends) -> None:
+    server = await ends.server(allow_cleartext_token="127.0.0.1")
+    client = await ends.client(server.server_uri, allow_cleartext_token="rig")
+    heard: list[Any] = []
+    client.assign_callback("ALYX", lambda data, addr: heard.append(data))
+    assert await client.alyx(LoggedIn()) is None
+    assert heard == []  # a receipt is no message
+    tasks: list[Any] = []
+    server.assign_callback(
+        "ALYX", lambda data, addr: tasks.append(asyncio.ensure_future(server.alyx(LoggedIn(), addr=addr)))
+    )
+    assert await client.alyx(None) == ["https://alyx.example.org", {"sara": {"token": "s3cret"}}]
+    await asyncio.wait(tasks)
+    assert heard == [["https://alyx.example.org", {"sara": {"token": "s3cret"}}]]

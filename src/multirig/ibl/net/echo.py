@@ -99,8 +99,8 @@ class _Pending:
     address: Address
     confirmed: asyncio.Future[None]
     reply: asyncio.Future[list[Any]] | None = None
-    is_answer: bool = False
-    """Whether it answers the peer: then its receipt is all that comes."""
+    is_final: bool = False
+    """Whether its receipt is all that comes: an answer of ours, a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,8 @@ class EchoProtocol(base.Communicator):
         """As a client: the server."""
         self._pending: dict[int, _Pending] = {}
         self._keys = itertools.count(1)
+        self._plain: set[int] = set()
+        """Keys of messages that may be replied to, but nobody waits for it in particular."""
         self._asked: dict[tuple[Address, Event], _Asked] = {}
         self._unheard: dict[tuple[Address, Event], _Unheard] = {}
         self._is_open = False
@@ -446,6 +448,7 @@ class EchoProtocol(base.Communicator):
                 if future is not None and not future.done():
                     future.cancel()
         self._pending.clear()
+        self._plain.clear()
         for waiting in (self.on_error_received, self.on_eof_received):
             waiting.cancel()
         if not self.on_connection_lost.done():
@@ -464,7 +467,8 @@ class EchoProtocol(base.Communicator):
         if not self._is_open:
             raise RigUnreachable(f"{self.name} is closed: make another communicator")
         codec.check_size(len(codec.encode_array(message)), stream=address.scheme == "tcp", what=message)
-        if message.event is Event.ALYX and _holds_token(message):
+        brings_token = message.event is Event.ALYX and _holds_token(message)
+        if brings_token:
             self._check_token_may_go(address)
         self._unheard.pop((address, message.event), None)
         pending = self._pending.get(key or 0)
@@ -476,13 +480,22 @@ class EchoProtocol(base.Communicator):
                 self._runtime.feed(Settle(token=asked.token))
             else:
                 if pending is not None:
-                    pending.is_answer = True
+                    pending.is_final = True
                 self._runtime.feed(Reply(token=asked.token, message=message, key=key))
                 return
+        if brings_token:
+            if pending is not None:
+                pending.is_final = True
+            self._runtime.feed(Send(address=address, message=message, key=key, needs_reply=False))
+            return
+        if key is None:
+            key = next(self._keys)
+        if not is_awaited:
+            self._plain.add(key)
         said = Send(
             address=address,
             message=message,
-            key=key if key is not None else -next(self._keys),  # its reply goes to the callbacks
+            key=key,
             limit=round((REPLY_AWAITED if is_awaited else REPLY_KEPT) * SECOND),
             overtakes=message.event is Event.EXPINTERRUPT,
         )
@@ -532,6 +545,7 @@ class EchoProtocol(base.Communicator):
             case Refused(key=key, address=address, reason=reason):
                 self._take_refusal(key, address, reason)
             case TimedOut(key=key, confirmed=is_confirmed):
+                self._plain.discard(key)
                 if not is_confirmed:
                     self._fail(key, NotConfirmed(f"{self.name} does not hear us: look at that PC"))
             case Unreached(key=key, reason=reason):
@@ -596,8 +610,11 @@ class EchoProtocol(base.Communicator):
         """Take the reply to a message of ours, or the receipt of our own reply, which says nothing more."""
         self._confirm(key)
         pending = self._pending.pop(key, None)
-        if pending is not None and pending.is_answer:
+        if pending is not None and pending.is_final:
             return
+        if key in self._plain:  # it may never get a reply; whoever waits for one of that event has precedence
+            self._plain.discard(key)
+            pending = self._awaiting(address, message.event)
         if pending is not None and pending.reply is not None and not pending.reply.done():
             pending.reply.set_result(list(message.args))
         elif not self._callbacks.get(int(message.event)):
@@ -605,6 +622,14 @@ class EchoProtocol(base.Communicator):
             self._unheard[address, message.event] = _Unheard(list(message.args), until)
         if message.event is not Event.ERROR:  # the receipt of a complaint of ours
             self._tell(address, message)
+
+    def _awaiting(self, address: Address, event: Event) -> _Pending | None:
+        """Return what has been waiting longest for a reply of that event, if the peer has it."""
+        for one in self._pending.values():
+            is_that = (one.address, one.message.event) == (address, event)
+            if is_that and one.reply is not None and one.confirmed.done() and not one.reply.done():
+                return one
+        return None
 
     def _take_refusal(self, key: Any, address: Address, reason: str) -> None:
         pending = self._pending.get(key)
@@ -615,6 +640,7 @@ class EchoProtocol(base.Communicator):
             self._tell(address, Message(Event.ERROR, (reason, event)))
 
     def _fail(self, key: Any, error: MultirigError) -> None:
+        self._plain.discard(key)
         pending = self._pending.pop(key, None)
         if pending is None:
             return
