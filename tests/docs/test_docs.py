@@ -574,3 +574,51 @@ def test_a_stale_part_is_noticed(tmp_path: Path) -> None:
     assert "rig-config.schema.json is stale" in check.stdout
     assert subprocess.run([sys.executable, str(script)], capture_output=True).returncode == 0
     assert page.read_bytes() == (DOCS / "reference" / "states.md").read_bytes()
+
+
+def members_of_ibls_interface() -> Iterator[tuple[str, str]]:
+    """Yield (home, name) of everything public in IBL's interface."""
+    import inspect
+
+    from multirig.ibl import alyx, auxiliaries, base_session, description, network_session, task_arguments
+    from multirig.ibl.net import app, base, rigs
+
+    for cls in (
+        network_session.NetworkMixin,
+        auxiliaries.Auxiliaries,
+        auxiliaries.RemoteServices,
+        base_session.BaseSession,
+        base.Communicator,
+        app.EchoProtocol,
+        app.Services,
+    ):
+        yield from ((cls.__name__, name) for name in vars(cls) if not name.startswith("_"))
+    for module in (base, rigs, alyx, description, task_arguments):
+        for name, member in vars(module).items():
+            if not name.startswith("_") and getattr(member, "__module__", None) == module.__name__:
+                if inspect.isfunction(member) or name in (
+                    "ExpMessage",
+                    "ExpStatus",
+                    "Service",
+                    "Communicator",
+                    "ExpInfo",
+                ):
+                    yield module.__name__, name
+
+
+def test_every_member_of_ibls_interface_is_in_the_reference() -> None:
+    page = PAGES["docs/reference/ibl.md"].read_text(encoding="utf-8")
+    missing = [
+        (home, name) for home, name in members_of_ibls_interface() if not re.search(rf"\b{name}\b", page)
+    ]
+    assert missing == []
+
+
+def test_every_member_of_ibls_interface_has_an_example_or_a_sentence() -> None:
+    """A table alone is no example; what an example cannot call (the internet, a keyboard) has its sentence."""
+    page = PAGES["docs/reference/ibl.md"].read_text(encoding="utf-8")
+    text = re.sub(r"<!-- generated: .*?<!-- end of .*? -->", "", page, flags=re.DOTALL)
+    missing = [
+        (home, name) for home, name in members_of_ibls_interface() if not re.search(rf"\b{name}\b", text)
+    ]
+    assert missing == []

@@ -146,7 +146,7 @@ class BaseSession(ABC):
             extractors=self.extractor_tasks,
         )
 
-    # -- what a task writes -------------------------------------------------------------------------------
+    # -- what a task writes -----------------------------------------------------------------------------
 
     @abstractmethod
     def start_hardware(self) -> None:
@@ -161,7 +161,7 @@ class BaseSession(ABC):
         """Return a parser with the task's own options; their values become arguments of the constructor."""
         return argparse.ArgumentParser(add_help=False)
 
-    # -- what a task uses ---------------------------------------------------------------------------------
+    # -- what a task uses -------------------------------------------------------------------------------
 
     @property
     def stop_requested(self) -> bool:
@@ -211,7 +211,7 @@ class BaseSession(ABC):
         """Say that there is no hardware; a task that can do without looks at ``is_mock``."""
         self.is_mock = True
 
-    # -- a session ----------------------------------------------------------------------------------------
+    # -- a session --------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run the task from its hardware to its clean-up.
@@ -323,6 +323,8 @@ class BaseSession(ABC):
 
         try:
             alyx.register_session(self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one)
+        except MultirigError as error:  # it says all that there is to say
+            self.logger.error("%s", error)
         except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
             self.logger.error(
                 "the session is not registered in Alyx (%s: %s): register it later, its data are safe in %s",
@@ -346,7 +348,7 @@ class BaseSession(ABC):
             *(stub, extractors, camera_config),
         )
 
-    # -- inside; mixins extend these ----------------------------------------------------------------------
+    # -- inside; mixins extend these --------------------------------------------------------------------
 
     def _init_paths(self, append: bool = False) -> Bunch:
         """Return where everything goes, and set the session's number; nothing is written.

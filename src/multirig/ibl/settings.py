@@ -69,6 +69,8 @@ class IblrigSettings(BaseModel):
     """Who registers them."""
     ALYX_LAB: str = "mylab"
     """The lab's name; also the name of its folder."""
+    allow_cleartext_token: list[str] = []
+    """Names of rigs that may be sent the Alyx token, which travels unencrypted."""
 
 
 def settings_folder() -> Path:

@@ -118,7 +118,7 @@ def test_what_a_service_says_is_ibls_message() -> None:
 
 @pytest.mark.parametrize("status", ["NONSENSE", 5])
 def test_an_unknown_status_is_a_value_error(status: Any) -> None:
-    with pytest.raises(ValueError, match="5|NONSENSE"):
+    with pytest.raises(ValueError, match=r"5|NONSENSE"):
         Said().status(status)
 
 
