@@ -63,6 +63,9 @@ STREAM_PAUSE = SECOND // 20
 REPLY_PAUSE = SECOND // 20
 """The next message waits so long for a quick reply to the last one: iblutil closes for good if anything but
 the echo of its reply comes first."""
+ANSWER_PAUSE = SECOND // 100
+"""A reply leaves at least so long after the echo of its request: iblutil's caller hears of the echo only in a
+later round of its event loop, and what has come before that caller listens is lost."""
 MIRROR_PAUSE = SECOND * 3 // 10
 """How soon another reply must come; a peer that only sends the request back waits a second for our echo."""
 MAX_REMEMBERED = 64
@@ -112,6 +115,7 @@ class _Outgoing:
     lasting: bool
     answers: bytes | None = None
     """The request that this one answers."""
+    not_before: int = 0
     copies: int = 0
     retry_at: int | None = None
     confirmed: bool = False
@@ -192,14 +196,28 @@ class EchoLink:
             # what was given up but lasts holds up the new: does the peer hear it now?
             self._current.retry_at = now
 
-    def reply(self, token: Token, message: Message, now: int, key: Hashable | None = None) -> None:
-        """Answer a request, once; the answer is repeated until the peer has echoed it."""
+    def reply(
+        self,
+        token: Token,
+        message: Message,
+        now: int,
+        key: Hashable | None = None,
+        *,
+        listens: bool = False,
+    ) -> None:
+        """Answer a request, once; the answer is repeated until the peer has echoed it.
+
+        A peer that is known to listen, since it is a multirig, gets the answer together with the echo.
+        """
         request = self._request(token)
         spaced = request is None or b", " in request
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
         limit_at = now + sum(RETRY_AFTER)
-        self._queue.append(_Outgoing(data, message.event, None, key, limit_at, False, False, answers=request))
+        answer = _Outgoing(data, message.event, None, key, limit_at, False, False, answers=request)
+        if request is not None and not (listens or self.reliable):  # a stream has its pauses anyhow
+            answer.not_before = self._incoming[request].echoed_at + ANSWER_PAUSE
+        self._queue.append(answer)
 
     def fail(self, token: Token, message: Message) -> None:
         """Answer that the request could not be done; such a message is never echoed."""
@@ -256,6 +274,8 @@ class EchoLink:
     def datagrams_to_send(self, now: int) -> list[bytes]:
         """Return what shall leave now, in order."""
         while self._current is None and self._queue and self._reply_until is None:
+            if self._queue[0].not_before > now:
+                break
             self._transmit(self._queue.popleft(), now)
         if self.reliable and self._out:
             if self._pause_until is not None and now < self._pause_until:
@@ -272,6 +292,8 @@ class EchoLink:
         times = [one.limit_at for one in self._queue if not one.expired]
         if self._queue and self._reply_until is not None:
             times.append(self._reply_until)
+        elif self._queue and self._current is None and self._queue[0].not_before:
+            times.append(self._queue[0].not_before)
         if self._out and self._pause_until is not None:
             times.append(self._pause_until)
         times += [at for at, _ in self._unclear.values()]
@@ -290,6 +312,8 @@ class EchoLink:
         self._clear_up(now)
         if self._reply_until is not None and self._reply_until <= now:
             self._reply_until = None
+        if self._queue and self._queue[0].not_before <= now:
+            self._queue[0].not_before = 0
         for outgoing in [one for one in self._queue if not one.expired and one.limit_at <= now]:
             self._expire(outgoing)
             if not outgoing.lasting:

@@ -372,7 +372,7 @@ class Node:
             else:
                 if message.event is Event.EXPINFO:
                     message = self._greet(message)
-                peer.echo.reply(token, message, now, action.key)
+                peer.echo.reply(token, message, now, action.key, listens=peer.link is not None)
         except LocalProtocolError as error:
             failure = Message(Event.ERROR, (f"{self.name} could not answer: {error}", int(message.event)))
             self._answer(peer, Fail(token=token, message=failure), now)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from multirig.errors import LocalProtocolError
 from multirig.protocol import codec
 from multirig.protocol.echo import (
+    ANSWER_PAUSE,
     DUPLICATE_WINDOW,
     ECHO_AGAIN_AFTER,
     ECHO_WINDOW,
@@ -136,11 +137,34 @@ def test_a_request_of_the_peer_is_echoed_at_once_and_the_reply_waits_for_its_ech
     link = EchoLink(PEER)
     assert hear(link, START) == [START]
     assert events(link) == [received(START, 1)]
-    link.reply(Token(PEER, 1, 1), message(START_REPLY), 5 * MS)
-    assert link.datagrams_to_send(5 * MS) == [START_REPLY]
-    assert hear(link, START_REPLY, now=6 * MS) == []
+    link.reply(Token(PEER, 1, 1), message(START_REPLY), 15 * MS)
+    assert link.datagrams_to_send(15 * MS) == [START_REPLY]
+    assert hear(link, START_REPLY, now=16 * MS) == []
     assert tick(link, 100 * SECOND) == []
     assert events(link) == []
+
+
+def test_a_quick_reply_leaves_a_moment_after_the_echo_since_iblutil_listens_only_then():
+    link = EchoLink(PEER)
+    hear(link, START)
+    link.reply(Token(PEER, 1, 1), message(START_REPLY), MS)
+    assert link.datagrams_to_send(MS) == []
+    assert tick(link, ANSWER_PAUSE) == [(ANSWER_PAUSE, START_REPLY)]
+
+
+def test_a_quick_reply_does_not_wait_where_the_peer_listens():
+    link = EchoLink(PEER)
+    hear(link, START)
+    link.reply(Token(PEER, 1, 1), message(START_REPLY), MS, listens=True)
+    assert link.datagrams_to_send(MS) == [START_REPLY]
+
+
+def test_an_interrupt_does_not_wait_for_the_moment_of_a_quick_reply():
+    link = EchoLink(PEER)
+    hear(link, START)
+    link.reply(Token(PEER, 1, 1), message(START_REPLY), MS)
+    interrupt = b'[16,{"error":"X"}]'
+    assert ask(link, interrupt, overtakes=True, now=MS) == [interrupt]
 
 
 def test_a_failure_is_told_as_an_error_that_wants_no_echo():
@@ -242,7 +266,8 @@ def test_w02_the_same_command_after_another_one_is_a_new_one():
     hear(link, b"[8, null]", now=1 * MS)
     link.reply(Token(PEER, 1, 2), message(b"[8, {}]"), 1 * MS)
     link.datagrams_to_send(1 * MS)
-    hear(link, b"[8, {}]", now=2 * MS)
+    assert tick(link, 11 * MS) == [(11 * MS, b"[8, {}]")]
+    hear(link, b"[8, {}]", now=12 * MS)
     assert hear(link, b"[1, null]", now=150 * MS) == [b"[1, null]"]
     assert events(link) == [received(b"[1, null]", 1), received(b"[8, null]", 2), received(b"[1, null]", 3)]
 
@@ -256,25 +281,27 @@ def test_w02_statuses_told_in_quick_turns_are_all_heard():
 
 
 def test_w02_the_same_question_again_and_again_is_answered_each_time():
-    """A conductor that polls as fast as it can: no time at all lies between its questions."""
-    link = EchoLink(PEER)
+    """A conductor that polls as fast as it can: no time lies between an answer and its next question."""
+    link, now = EchoLink(PEER), 0
     for number in range(1, 101):
-        assert hear(link, STOP) == [STOP]
+        assert hear(link, STOP, now=now) == [STOP]
         assert events(link) == [received(STOP, number)]
-        link.reply(Token(PEER, 1, number), message(b'[4, {"status": 30}]'), 0)
-        assert link.datagrams_to_send(0) == [b'[4, {"status": 30}]']
-        assert hear(link, b'[4, {"status": 30}]') == []
+        now += ANSWER_PAUSE
+        link.reply(Token(PEER, 1, number), message(b'[4, {"status": 30}]'), now)
+        assert link.datagrams_to_send(now) == [b'[4, {"status": 30}]']
+        assert hear(link, b'[4, {"status": 30}]', now=now) == []
 
 
 @pytest.mark.parametrize(("question", "answer"), [(b"[32, 0]", b"[32,0]"), (b"[32,0]", b"[32, 0]")])
 def test_w02_a_status_question_is_answered_in_other_bytes_than_its_own(question, answer):
     """``[32, 0]`` is answered by ``[32,0]``, else nobody could tell the answer from an echo."""
-    link = EchoLink(PEER)
+    link, now = EchoLink(PEER), 0
     for number in range(1, 7):
-        assert hear(link, question) == [question]
-        link.reply(Token(PEER, 1, number), Message(Event.EXPSTATUS, (0,)), 0)
-        assert link.datagrams_to_send(0) == [answer]
-        assert hear(link, answer) == []
+        assert hear(link, question, now=now) == [question]
+        now += ANSWER_PAUSE
+        link.reply(Token(PEER, 1, number), Message(Event.EXPSTATUS, (0,)), now)
+        assert link.datagrams_to_send(now) == [answer]
+        assert hear(link, answer, now=now) == []
     assert len(events(link)) == 6
 
 
@@ -410,9 +437,9 @@ def test_w05_a_reply_is_repeated_until_the_peer_has_echoed_it():
     link = EchoLink(PEER)
     hear(link, STOP)
     events(link)
-    link.reply(Token(PEER, 1, 1), message(b"[4, {}]"), 0)
-    assert link.datagrams_to_send(0) == [b"[4, {}]"]
-    assert tick(link, 500 * MS) == [(400 * MS, b"[4, {}]")]
+    link.reply(Token(PEER, 1, 1), message(b"[4, {}]"), ANSWER_PAUSE)
+    assert link.datagrams_to_send(ANSWER_PAUSE) == [b"[4, {}]"]
+    assert tick(link, 500 * MS) == [(400 * MS + ANSWER_PAUSE, b"[4, {}]")]
     assert hear(link, b"[4, {}]", now=501 * MS) == []
     assert tick(link, 60 * SECOND) == []
 
@@ -861,7 +888,7 @@ def answered(key="a", data=START_REPLY):
     link = EchoLink(PEER)
     hear(link, START)
     events(link)
-    link.reply(Token(PEER, 1, 1), message(data), 0, key)
+    link.reply(Token(PEER, 1, 1), message(data), 0, key, listens=True)
     assert link.datagrams_to_send(0) == [data]
     return link
 
@@ -1042,8 +1069,8 @@ def test_an_interrupt_goes_before_our_own_answers_which_follow_it():
     link = EchoLink(PEER)
     hear(link, b"[128, null, {}]", b"[32]")
     events(link)
-    link.reply(Token(PEER, 1, 1), Message(Event.ALYX, (None, {"a": 1})), 0)
-    link.reply(Token(PEER, 1, 2), message(b"[32, 20]"), 0)
+    link.reply(Token(PEER, 1, 1), Message(Event.ALYX, (None, {"a": 1})), 0, listens=True)
+    link.reply(Token(PEER, 1, 2), message(b"[32, 20]"), 0, listens=True)
     link.datagrams_to_send(0)
     interrupt = b'[16,{"error":"X"}]'
     assert ask(link, interrupt, overtakes=True, now=MS) == [interrupt]

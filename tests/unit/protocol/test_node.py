@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import TIMELINE_LIMIT, StreamCutter
+from multirig.protocol.echo import ANSWER_PAUSE
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -288,7 +289,7 @@ def test_what_a_foreign_peer_gets_is_short_enough_for_timeline():
     sent += send(conductor, Message(Event.EXPINFO, (0, IBLRIG)))
     rig = Node(boot=boot, name=name, machine=Desk(answer_at_once))
     rig.receive_datagram(json.dumps([64, 0, IBLRIG]).encode(), OTHER, 0)
-    sent += rig.datagrams_to_send(0)
+    sent += rig.datagrams_to_send(0) + tick(rig, ANSWER_PAUSE)
     rig.receive_datagram(b"[" + b"1" * 4000 + b"]", OTHER, 0)
     sent += rig.datagrams_to_send(0)
     rig = node("R", lambda event: [Fail(token=event.token, message=Message(Event.ERROR, ("x" * 5000, 2)))])
@@ -305,7 +306,8 @@ def test_who_does_not_greet_sends_no_greeting_and_answers_without_one():
     assert send(node("C", greets=False), INFO) == [(RIG, b'[64, 0, {"subject": "x"}]')]
     rig = node("R", answer_at_once, greets=False)
     rig.receive_datagram(b'[64, 0, {"subject": "x"}]', CONDUCTOR, 0)
-    echo, answer = rig.datagrams_to_send(0)
+    [echo] = rig.datagrams_to_send(0)
+    [answer] = tick(rig, ANSWER_PAUSE)
     assert "multirig" not in answer[1].decode()
     assert echo == (CONDUCTOR, b'[64, 0, {"subject": "x"}]')
 
@@ -315,6 +317,7 @@ def test_who_does_not_greet_heeds_no_greeting_and_no_frame():
     nodes = {CONDUCTOR: conductor, RIG: rig}
     conductor.handle(Send(address=RIG, message=INFO, key="info"), 0)
     carry(nodes)
+    carry(nodes, ANSWER_PAUSE, *((RIG, to, data) for to, data in tick(rig, ANSWER_PAUSE)))
     assert conductor.machine.told("info")[-1] is Replied
     assert not rig.speaks_wire_2(CONDUCTOR)
     assert not conductor.speaks_wire_2(RIG)
@@ -349,6 +352,8 @@ def test_an_answer_a_failure_and_nothing_go_back_on_the_wire_of_the_question(wir
         more = {"needs_reply": False} if key == "alyx" else {}
         conductor.handle(Send(address=RIG, message=message, key=key, **more), now * SECOND)
         carry(nodes, now * SECOND)
+        later = now * SECOND + ANSWER_PAUSE
+        carry(nodes, later, *((RIG, to, data) for to, data in tick(rig, later)))
     ends = [event for event in conductor.machine.heard if not isinstance(event, Confirmed)]
     assert [(event.key, type(event)) for event in ends] == [
         ("stop", Replied),
@@ -425,9 +430,10 @@ def test_w11_one_silent_client_of_a_server_disturbs_nobody_else():
         now = number * SECOND
         tick(rig, now)
         rig.receive_datagram(b"[32, 0]", CONDUCTOR, now)
-        answers = [data for to, data in rig.datagrams_to_send(now) if to == CONDUCTOR]
+        out = rig.datagrams_to_send(now) + tick(rig, now + ANSWER_PAUSE)
+        answers = [data for to, data in out if to == CONDUCTOR]
         assert len(answers) == 2
-        rig.receive_datagram(answers[1], CONDUCTOR, now)
+        rig.receive_datagram(answers[1], CONDUCTOR, now + ANSWER_PAUSE)
     assert len(rig.machine.asked()) == 31
     tick(rig, 200 * SECOND)
     assert rig.get_timer() is None
