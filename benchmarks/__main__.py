@@ -37,11 +37,11 @@ def main() -> int:
     print(f"\ncommunicate() from the main thread to {communicate.RIGS} rigs in another process")
     calls = communicate.measure()
     for what, seconds in calls.items():
-        print(f"  {what:<30} {seconds * 1e3:8.2f} ms")
-    slowest = max(seconds for what, seconds in calls.items() if "median" in what)
-    held.append(slowest <= communicate.CLAIM)
+        print(f"  {what:<36} {seconds * 1e3:8.2f} ms")
+    ours = calls["multirig rigs, median"]
+    held.append(ours <= communicate.CLAIM)
     print(
-        f"  {'holds ' if held[-1] else 'FAILS '} median: {slowest * 1e3:.2f} ms (at most "
+        f"  {'holds ' if held[-1] else 'FAILS '} multirig rigs, median: {ours * 1e3:.2f} ms (at most "
         f"{communicate.CLAIM * 1e3:g} ms; iblrig polls every {communicate.IBLRIG_POLLS * 1e3:g} ms)"
     )
 

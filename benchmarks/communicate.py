@@ -33,26 +33,26 @@ class _Talker(NetworkMixin, _Task):
 
 
 def measure() -> dict[str, float]:
-    """Return the median and the slowest hundredth of blocking calls, in seconds, on wire 1.0 and wire 2."""
+    """Return the median and the slowest hundredth of blocking calls in seconds, to our rigs and to iblutil's."""
     found = {}
-    with peers("multirig", RIGS) as rigs:
-        uris = {f"rig{number}": f"udp://127.0.0.1:{port}" for number, port in enumerate(rigs.ports)}
-        for wire in ("wire 1.0", "wire 2"):
+    for kind, call in (("multirig", ("EXPSTATUS", 0)), ("iblutil", ("EXPSTART", "2026-01-01_1_bench"))):
+        with peers(kind, RIGS) as rigs:
+            uris = {f"rig{number}": f"udp://127.0.0.1:{port}" for number, port in enumerate(rigs.ports)}
             talker = _Talker(remote_rigs=uris)
             try:
-                if wire == "wire 2":  # who speaks it is known after the first EXPINFO
+                if kind == "multirig":  # who speaks wire 2 is known after the first EXPINFO
                     talker.communicate("EXPINFO", "CONNECTED", {"subject": None})
-                samples = sorted(_seconds(talker) for _ in range(WARM_UP + ROUNDS))
+                samples = sorted(_seconds(talker, call) for _ in range(WARM_UP + ROUNDS))
             finally:
                 talker.cleanup_mixin_network()
-            found[f"{wire}, median"] = median(samples)
-            found[f"{wire}, slowest of a hundred"] = samples[len(samples) * 99 // 100]
+        found[f"{kind} rigs, median"] = median(samples)
+        found[f"{kind} rigs, slowest of a hundred"] = samples[len(samples) * 99 // 100]
     return found
 
 
-def _seconds(talker: _Talker) -> float:
+def _seconds(talker: _Talker, call: tuple[Any, ...]) -> float:
     began = time.perf_counter()
-    talker.communicate("EXPSTATUS", 0)
+    talker.communicate(*call)
     return time.perf_counter() - began
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
 from multirig.protocol.events import Call, Received
+from multirig.protocol import echo
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
@@ -75,6 +76,7 @@ async def _serve_echo(count: int) -> list[int]:
 
 
 async def _serve_multirig(count: int) -> list[int]:
+    echo.ANSWER_PAUSE = 0  # what is measured is the work, not the moment that iblutil is left to listen
     rigs = [CoreRig(number) for number in range(count)]
     _KEPT.extend(rigs)
     return [(await rig.runtime.listen("udp", "127.0.0.1", 0))[0].port for rig in rigs]

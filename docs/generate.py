@@ -540,6 +540,21 @@ def show_fields(cls: type) -> str:
     )
 
 
+def show_settings(name: str) -> str:
+    """Return the keys of a task's settings."""
+    from multirig.ibl import settings
+
+    cls = getattr(settings, name)
+    docs = attribute_docs(cls)
+    rows = []
+    for key, one in cls.model_fields.items():
+        default = {"RIG_NAME": "this PC's host name", "iblrig_local_data_path": "`~/multirig_data`"}.get(
+            key, code(json.dumps(one.default)) if one.default_factory is None else ""
+        )
+        rows.append((code(key), default, docs[key]))
+    return table(("key", "default", "meaning"), rows)
+
+
 def show_errors() -> str:
     """Return the tree of errors."""
     from multirig import errors
@@ -592,6 +607,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "remote-services": lambda: show_ibl("auxiliaries.RemoteServices", show_methods),
     "base-session-parameters": lambda: show_ibl("base_session.BaseSession", show_parameter_table),
     "base-session": lambda: show_ibl("base_session.BaseSession", show_methods),
+    "hardware-settings": lambda: show_settings("HardwareSettings"),
+    "iblrig-settings": lambda: show_settings("IblrigSettings"),
     "exp-message": lambda: show_ibl("net.base.ExpMessage", show_methods),
     "communicator": lambda: show_ibl("net.base.Communicator", show_methods),
     "echo-protocol": lambda: show_ibl("net.app.EchoProtocol", show_methods),
