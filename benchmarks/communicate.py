@@ -33,7 +33,7 @@ class _Talker(NetworkMixin, _Task):
 
 
 def measure() -> dict[str, float]:
-    """Return the median and the slowest hundredth of blocking calls in seconds, to our rigs and to iblutil's."""
+    """Return median and slowest hundredth of blocking calls in seconds, to our rigs and to iblutil's."""
     found = {}
     for kind, call in (("multirig", ("EXPSTATUS", 0)), ("iblutil", ("EXPSTART", "2026-01-01_1_bench"))):
         with peers(kind, RIGS) as rigs:

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
-from multirig.protocol.events import Call, Received
 from multirig.protocol import echo
+from multirig.protocol.events import Call, Received
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime

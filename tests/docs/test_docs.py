@@ -579,6 +579,9 @@ def test_a_stale_part_is_noticed(tmp_path: Path) -> None:
     assert page.read_bytes() == (DOCS / "reference" / "states.md").read_bytes()
 
 
+IBL_CLASSES = ("ExpMessage", "ExpStatus", "Service", "Communicator", "ExpInfo")
+
+
 def members_of_ibls_interface() -> Iterator[tuple[str, str]]:
     """Yield (home, name) of everything public in IBL's interface."""
     import inspect
@@ -598,15 +601,9 @@ def members_of_ibls_interface() -> Iterator[tuple[str, str]]:
         yield from ((cls.__name__, name) for name in vars(cls) if not name.startswith("_"))
     for module in (base, rigs, alyx, description, task_arguments):
         for name, member in vars(module).items():
-            if not name.startswith("_") and getattr(member, "__module__", None) == module.__name__:
-                if inspect.isfunction(member) or name in (
-                    "ExpMessage",
-                    "ExpStatus",
-                    "Service",
-                    "Communicator",
-                    "ExpInfo",
-                ):
-                    yield module.__name__, name
+            is_public = not name.startswith("_") and getattr(member, "__module__", None) == module.__name__
+            if is_public and (inspect.isfunction(member) or name in IBL_CLASSES):
+                yield module.__name__, name
 
 
 def test_every_member_of_ibls_interface_is_in_the_reference() -> None:

@@ -322,18 +322,18 @@ async def test_w9_an_error_before_the_echo_is_raised_with_its_text(ends: Ends) -
             await task
 
 
-async def test_w11_w12_clients_of_one_server_have_a_conversation_each(ends: Ends) -> None:
-    for scheme in ("udp", "tcp"):
-        server = await ends.server(scheme=scheme)
-        heard = ends.answering(server)
-        clients = [await ends.client(server.server_uri, name=f"c{number}") for number in range(3)]
-        replies: dict[str, Any] = {}
-        for one in clients:
-            one.assign_callback("EXPINIT", lambda data, addr, name=one.name: replies.update({name: data}))
-        await asyncio.gather(*(one.init(one.name) for one in clients))
-        await until(lambda replies=replies: len(replies) == 3)
-        assert replies == {"c0": ["c0"], "c1": ["c1"], "c2": ["c2"]}
-        assert len(heard) == 3
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+async def test_w11_w12_clients_of_one_server_have_a_conversation_each(ends: Ends, scheme: str) -> None:
+    server = await ends.server(scheme=scheme)
+    heard = ends.answering(server)
+    clients = [await ends.client(server.server_uri, name=f"c{number}") for number in range(3)]
+    replies: dict[str, Any] = {}
+    for one in clients:
+        one.assign_callback("EXPINIT", lambda data, addr, name=one.name: replies.update({name: data}))
+    await asyncio.gather(*(one.init(one.name) for one in clients))
+    await until(lambda: len(replies) == 3)
+    assert replies == {"c0": ["c0"], "c1": ["c1"], "c2": ["c2"]}
+    assert len(heard) == 3
 
 
 async def test_w11_a_silent_client_does_not_end_the_server(ends: Ends) -> None:
@@ -572,7 +572,7 @@ async def test_a_server_that_ends_is_noticed_over_tcp(ends: Ends) -> None:
     assert not client.is_connected
 
 
-# -- several rigs ---------------------------------------------------------------------------------------------
+# -- several rigs -------------------------------------------------------------------------------------
 
 
 async def make_rigs(ends: Ends, *names: str, order: list[str] | None = None) -> Services:

@@ -1,4 +1,4 @@
-"""A task that was written for iblrig, its imports changed, with a multirig rig and an iblutil rig, as processes."""
+"""A task written for iblrig, its imports changed, with a multirig rig and an iblutil rig in processes."""
 
 from __future__ import annotations
 
