@@ -615,7 +615,7 @@ def test_every_member_of_ibls_interface_is_in_the_reference() -> None:
 
 
 def test_every_member_of_ibls_interface_has_an_example_or_a_sentence() -> None:
-    """A table alone is no example; what an example cannot call (the internet, a keyboard) has its sentence."""
+    """A table alone is none; what an example cannot call (the internet, a keyboard) has its sentence."""
     page = PAGES["docs/reference/ibl.md"].read_text(encoding="utf-8")
     text = re.sub(r"<!-- generated: .*?<!-- end of .*? -->", "", page, flags=re.DOTALL)
     missing = [
