@@ -9,7 +9,7 @@ demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
 
 test: $(VENV)/dev-ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --timeout 120
 
 lint: $(VENV)/dev-ready
 	$(BIN)/ruff check .

@@ -21,7 +21,6 @@ from multirig.conductor.registration import check_address, register
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
-from multirig.ibl.net.rigs import read_stdin
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 
@@ -172,6 +171,8 @@ class _Rig:
         """Do what is typed; a closed keyboard is no command."""
         if not self._keyboard:
             return
+        from multirig.ibl.net.rigs import read_stdin  # not for those who only lead
+
         async for line in read_stdin():
             word, _, rest = line.strip().partition(" ")
             try:

@@ -23,6 +23,8 @@ from typing import Any
 from multirig.errors import ConfigError, MultirigError
 from multirig.ibl import description
 
+LOGIN_LIMIT = 20.0
+"""Seconds for a log-in: an animal may be waiting."""
 ANSWER_LIMIT = 60.0
 """Seconds for a registration: ONE itself waits without end for a server that has stopped answering."""
 
@@ -324,6 +326,37 @@ def local_one(cache_dir: str | Path | None = None) -> Any:
     if cache_dir is None:
         weakref.finalize(one, shutil.rmtree, folder, ignore_errors=True)
     return one
+
+
+def remote_one(url: str, user: str | None, *, limit: float = LOGIN_LIMIT) -> Any:
+    """Return an instance of ONE that is logged in at a database, as the user has set it up.
+
+    Parameters
+    ----------
+    url : str
+        Address of the database.
+    user : str or None
+        Who works with it; None: whom ONE knows there.
+    limit : float
+        Seconds to wait: ONE itself waits without end.
+
+    Raises
+    ------
+    AlyxError
+        It is out of reach, or knows nobody of that name; one line says why.
+    ConfigError
+        ONE is not installed.
+    """
+    _load_one()
+    make = import_module("one.api").ONE
+    try:
+        return _within(limit, lambda: make(base_url=url, username=user, mode="remote", silent=True))
+    except Exception as error:
+        why = f"no answer within {limit:g} s" if isinstance(error, TooLate) else error
+        raise AlyxError(
+            f"cannot log in to Alyx at {_plain(url)} as {user} ({' '.join(str(why).split())}): "
+            "look at the network, or log in once: ONE.setup"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -178,17 +178,12 @@ class BaseSession(ABC):
         """An instance of ONE, or None: no ``ALYX_URL`` is set, or that Alyx cannot be reached now."""
         url = self.iblrig_settings["ALYX_URL"]
         if self._one is None and url is not None:
-            from one.api import ONE  # type: ignore[import-untyped]
+            from multirig.ibl import alyx
 
             try:
-                self._one = ONE(
-                    base_url=url, username=self.iblrig_settings["ALYX_USER"], mode="remote", silent=True
-                )
-            except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
-                self.logger.error(
-                    "cannot log in to Alyx at %s as %s (%s): look at the network, or log in once: ONE.setup",
-                    *(url, self.iblrig_settings["ALYX_USER"], " ".join(str(error).split())),
-                )
+                self._one = alyx.remote_one(url, self.iblrig_settings["ALYX_USER"])
+            except MultirigError as error:  # whatever keeps Alyx away must not end a session
+                self.logger.error("%s", error)
         return self._one
 
     @classmethod

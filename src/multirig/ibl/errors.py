@@ -17,3 +17,7 @@ class NotConfirmed(Unconfirmed, asyncio.TimeoutError):
 
 class AlyxTokenNotAllowed(ConfigError, PermissionError):
     """A peer may not be sent the Alyx token in clear."""
+
+
+class AddressNotFree(ConfigError, OSError):
+    """A server's address cannot be had."""

@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-LIMIT = 60
+LIMIT = 30
 """Seconds that a process may take on a busy machine."""
 
 TASK = '''
@@ -78,6 +79,7 @@ def run(multirig, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
 def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a task beside the test, and end it when the test ends."""
     processes: list[subprocess.Popen[str]] = []
+    watchdogs: list[threading.Timer] = []
 
     def start(task: object, *arguments: object) -> subprocess.Popen[str]:
         ours = ("--subject", "SP_01", "--no-interactive", "--data", tmp_path / "data")
@@ -94,9 +96,13 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 command, cwd=tmp_path, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
             )
         )
+        watchdogs.append(threading.Timer(LIMIT, processes[-1].kill))
+        watchdogs[-1].start()
         return processes[-1]
 
     yield start
+    for watchdog in watchdogs:
+        watchdog.cancel()
     for one in processes:
         if one.poll() is None:
             one.kill()
@@ -106,13 +112,13 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         one.wait(LIMIT)
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> None:
-    """Read what the process prints until the words have come."""
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return what the process prints until the words have come; one that hangs is killed meanwhile."""
     text = ""
     while process.stdout is not None and (character := process.stdout.read(1)):
         text += character
         if words in text:
-            return
+            return text
     raise AssertionError(f"no {words!r} in {text!r}")
 
 
@@ -401,10 +407,7 @@ def test_keyboard_trials_take_reaction_times(started, tmp_path: Path):
     process.stdin.write("f\nj\n")  # too early: nothing has been asked for
     process.stdin.flush()
     for wrong in (False, True, False):
-        text = ""
-        while not text.endswith(" and Enter: "):
-            text += process.stdout.read(1)
-        key = text.removesuffix(" and Enter: ")[-1]
+        key = read_until(process, " and Enter: ").removesuffix(" and Enter: ")[-1]
         process.stdin.write(("x" if wrong else key) + "\n")
         process.stdin.flush()
     _, err = process.communicate(timeout=LIMIT)

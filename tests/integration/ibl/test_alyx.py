@@ -522,3 +522,17 @@ def test_a_server_that_repeats_the_token_is_not_quoted(one: Any, database: Any, 
     database.trouble = f"no idea what to do with {secret}"
     said = failure(one, session_path)
     assert "(500, detail: no idea what to do with (token))" in said
+
+
+# -- logging in ----------------------------------------------------------------------------------------
+
+
+def test_a_database_that_does_not_answer_holds_up_a_log_in_only_so_long(home: Path) -> None:
+    import socket
+
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(AlyxError, match=rf"cannot log in to Alyx at {url} as sara \(.+\): look at"):
+            alyx.remote_one(url, "sara", limit=0.3)

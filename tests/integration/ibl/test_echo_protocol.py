@@ -525,6 +525,13 @@ async def test_wrong_use_is_refused_as_iblutil_does(ends: Ends) -> None:
         EchoProtocol("127.0.0.1", "both")
 
 
+async def test_an_address_that_is_taken_is_an_os_error_that_says_what_to_do(ends: Ends) -> None:
+    server = await ends.server()
+    with pytest.raises(OSError, match="another program") as caught:
+        await EchoProtocol.server(server.server_uri, name="second")
+    assert isinstance(caught.value, MultirigError)
+
+
 async def test_sending_without_waiting_is_heard(ends: Ends) -> None:
     server = await ends.server()
     heard: list[Any] = []

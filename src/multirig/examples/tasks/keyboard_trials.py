@@ -82,8 +82,9 @@ class Session(NetworkSession):
         """Ask for a letter after a random delay; return when and for which."""
         time.sleep(random.uniform(0, self.max_delay))
         key = random.choice(KEYS)
+        asked = time.perf_counter()  # before it can be seen, so that no answer comes earlier
         print(f"{key} and Enter: ", end="", flush=True)
-        return time.perf_counter(), key
+        return asked, key
 
     def _answer(self, asked: float) -> tuple[float, str] | None:
         """Return the first line after the question, and when it came; None: the task is to end."""

@@ -25,7 +25,7 @@ from multirig.errors import (
     RemoteProtocolError,
     RigUnreachable,
 )
-from multirig.ibl.errors import AlyxTokenNotAllowed, NotConfirmed
+from multirig.ibl.errors import AddressNotFree, AlyxTokenNotAllowed, NotConfirmed
 from multirig.ibl.net import base
 from multirig.protocol import codec
 from multirig.protocol.allow import AllowList
@@ -214,8 +214,8 @@ class EchoProtocol(base.Communicator):
 
         Raises
         ------
-        ConfigError
-            The address cannot be had.
+        AddressNotFree
+            The address cannot be had; it is an OSError too.
         """
         uri = await asyncio.to_thread(base.validate_uri, server_uri)
         com = EchoProtocol(uri, "server", name=name, logger=log, **kwargs)
@@ -246,8 +246,10 @@ class EchoProtocol(base.Communicator):
                 self.Server = Serving(self)
             else:
                 self._peer = await self._runtime.connect(scheme, self.hostname, self.port)
-        except BaseException:
+        except BaseException as error:
             await self._runtime.close()
+            if isinstance(error, ConfigError):
+                raise AddressNotFree(f"{self.name}: {error}") from error
             raise
         self._is_open = True
         self._keeper = self._loop.create_task(self._keep())
