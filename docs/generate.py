@@ -604,7 +604,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "network-session": lambda: show_ibl("network_session.NetworkMixin", show_methods),
     "auxiliaries-parameters": lambda: show_ibl("auxiliaries.Auxiliaries", show_parameter_table),
     "auxiliaries": lambda: show_ibl("auxiliaries.Auxiliaries", show_methods),
-    "remote-services": lambda: show_ibl("auxiliaries.RemoteServices", show_methods),
+    "remote-services": lambda: show_ibl("remote_services.RemoteServices", show_methods),
     "base-session-parameters": lambda: show_ibl("base_session.BaseSession", show_parameter_table),
     "base-session": lambda: show_ibl("base_session.BaseSession", show_methods),
     "hardware-settings": lambda: show_settings("HardwareSettings"),

@@ -586,13 +586,21 @@ def members_of_ibls_interface() -> Iterator[tuple[str, str]]:
     """Yield (home, name) of everything public in IBL's interface."""
     import inspect
 
-    from multirig.ibl import alyx, auxiliaries, base_session, description, network_session, task_arguments
+    from multirig.ibl import (
+        alyx,
+        auxiliaries,
+        base_session,
+        description,
+        network_session,
+        remote_services,
+        task_arguments,
+    )
     from multirig.ibl.net import app, base, rigs
 
     for cls in (
         network_session.NetworkMixin,
         auxiliaries.Auxiliaries,
-        auxiliaries.RemoteServices,
+        remote_services.RemoteServices,
         base_session.BaseSession,
         base.Communicator,
         app.EchoProtocol,

@@ -10,12 +10,13 @@ import logging
 import platform
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from multirig.conductor.journal import Journal, holds_start
+from multirig.conductor import numbering
+from multirig.conductor.journal import Journal
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -320,7 +321,7 @@ class Conductor:
         if self.subjects_folder is not None and self.main_sync:
             here = await asyncio.to_thread(next_exp_ref_in, self.subjects_folder, subject, today)
         elif self.subjects_folder is not None and not appends:
-            least = await asyncio.to_thread(_first_free, self.subjects_folder, subject, today)
+            least = await asyncio.to_thread(numbering.first_free, self.subjects_folder, subject, today)
         told = plain(
             {
                 "exp_ref": str(here) if here else None,
@@ -348,7 +349,7 @@ class Conductor:
         try:
             if journal is not None and (folder := self.session_folder) is not None:
                 joins = self.machine.joins
-                if objection := await asyncio.to_thread(_object_to, exp_ref, folder, joins, appends):
+                if objection := await asyncio.to_thread(numbering.object_to, exp_ref, folder, joins, appends):
                     raise AgreementError(objection)
                 await asyncio.to_thread(journal.open, folder)
         except (ConfigError, AgreementError):
@@ -626,55 +627,6 @@ class Conductor:
                 callback(*args)
             except Exception:
                 log.exception("a callback failed")
-
-
-def _first_free(subjects: Path, subject: str, date: datetime.date) -> int:
-    """Return the number behind the last one that this PC has data of; one that was given back is free."""
-    try:
-        free = next_exp_ref_in(subjects, subject, date)
-        number = free.sequence
-        while number > 1 and not _is_taken(_numbered(subjects, free, number - 1)):
-            number -= 1
-    except (MultirigError, OSError):  # whoever opens the journal there says what is wrong
-        return 1
-    return number
-
-
-def _numbered(subjects: Path, exp_ref: ExpRef, number: int) -> Path:
-    return subjects.joinpath(*replace(exp_ref, sequence=number).folder_parts())
-
-
-def _is_taken(folder: Path) -> bool:
-    return _has_data(folder) or holds_start(folder)
-
-
-def _has_data(folder: Path) -> bool:
-    """Whether there is more than what we ourselves write before a start."""
-    return folder.is_dir() and any(not one.name.startswith((".", "_multirig")) for one in folder.iterdir())
-
-
-def _object_to(exp_ref: ExpRef, folder: Path, joins: bool, appends: bool) -> str | None:
-    """Say why a session may not go into a folder, if it may not."""
-    if appends:
-        if _has_data(folder):
-            return None
-        return (
-            f"the main sync is at {exp_ref}, and this PC has no data of that session to append to: "
-            "let the main sync go on recording until the last task, or begin a new session"
-        )
-    if joins:
-        return None
-    if holds_start(folder):
-        return (
-            f"{exp_ref} has been recorded already, by the journal in {folder}: "
-            "the main sync counts anew; move its older sessions back, or rename this folder"
-        )
-    if _has_data(folder):
-        return (
-            f"{exp_ref} is taken on this PC: {folder} holds data of another session, which the main sync "
-            "does not know of; move that folder away, or append to it"
-        )
-    return None
 
 
 def _twice(addresses: Mapping[str, Address]) -> list[str]:

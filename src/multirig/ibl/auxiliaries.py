@@ -16,8 +16,7 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from multirig.errors import ConfigError, MultirigError, SessionFailed, Unconfirm
 from multirig.ibl.alyx import wire_token
 from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
+from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import Limits
 from multirig.protocol.exp_ref import ExpRef
@@ -45,136 +45,6 @@ CLOSE_LIMIT = 150.0
 _Result = TypeVar("_Result")
 
 log = logging.getLogger("multirig.ibl")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteService:
-    """One rig, as callbacks get it."""
-
-    name: str
-    """As in the rigs file."""
-    server_uri: str
-    """Where it listens: ``udp://192.168.1.20:11001``."""
-    _conductor: Conductor
-
-    @property
-    def hostname(self) -> str:
-        """Its IP address, or the name that was given."""
-        return Uri.parse(self.server_uri).host
-
-    @property
-    def port(self) -> int:
-        """Its port."""
-        return Uri.parse(self.server_uri).port
-
-    @property
-    def protocol(self) -> str:
-        """``udp`` or ``tcp``."""
-        return Uri.parse(self.server_uri).scheme
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether nothing is known that keeps the rig from hearing us."""
-        return self._conductor.is_reached(self.name)
-
-
-_Callback = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Registration:
-    callback: Any
-    returns_event: bool
-    returns_service: bool
-
-
-class RemoteServices(Mapping[str, RemoteService]):
-    """The rigs by name, and who wants to hear what they say.
-
-    A callback is called with ``(data, addr)``: the message without its event, and ``(host, port)`` of the
-    rig; then the event, if it was registered for several, and the service, if it was asked for.
-    """
-
-    def __init__(self, rigs: Mapping[str, RemoteService]) -> None:
-        self._rigs = dict(rigs)
-        self._lock = threading.Lock()
-        self._registrations: dict[Event, list[_Registration]] = {}
-
-    def __getitem__(self, name: str) -> RemoteService:
-        return self._rigs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rigs)
-
-    def __len__(self) -> int:
-        return len(self._rigs)
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there are rigs, and every one is connected."""
-        return bool(self._rigs) and all(rig.is_connected for rig in self._rigs.values())
-
-    def assign_callback(self, event: Any, callback: Any, return_service: bool = False) -> None:
-        """Call back whenever a rig says something: by itself, or in answer.
-
-        Parameters
-        ----------
-        event : ExpMessage, str or int
-            What to listen for; several at once as ``EXPEND | EXPINTERRUPT``.
-        callback : callable or future
-            Called in a thread of its own, one call after the other. A future is resolved once.
-        return_service : bool
-            Also hand over the `RemoteService` that said it.
-
-        Raises
-        ------
-        TypeError
-            It is neither a callable nor a future.
-        ValueError
-            No such event.
-        """
-        if not (callable(callback) or _is_future(callback)):
-            raise TypeError(f"{callback!r} is neither a callable nor a future")
-        events = _events(event)
-        registration = _Registration(callback, len(events) > 1, return_service)
-        with self._lock:
-            for one in events:
-                self._registrations.setdefault(one, []).append(registration)
-
-    def clear_callbacks(self, event: Any, callback: _Callback | None = None) -> dict[str, int]:
-        """Take back a callback, or all of an event.
-
-        Returns
-        -------
-        dict of str to int
-            How many were taken back, for each rig.
-        """
-        removed = 0
-        with self._lock:
-            for one in _events(event):
-                before = self._registrations.get(one, [])
-                kept = [each for each in before if callback is not None and each.callback != callback]
-                gone = [each.callback for each in before if each not in kept]
-                removed += len(gone)
-                self._registrations[one] = kept
-                for future in filter(_is_future, gone):
-                    _in_loop_of(future, future.cancel)
-        return dict.fromkeys(self._rigs, removed)
-
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody wants to hear anything."""
-        return any(self._registrations.values())
-
-    def listeners(self, event: Event) -> list[_Registration]:
-        """Return who wants to hear an event; a future is handed out once."""
-        with self._lock:
-            found = list(self._registrations.get(event, ()))
-            for one in found:
-                if _is_future(one.callback):
-                    for others in self._registrations.values():
-                        others[:] = [each for each in others if each is not one]
-        return found
 
 
 class Auxiliaries:
@@ -516,15 +386,15 @@ class Auxiliaries:
             args: list[Any] = [list(message.args), (address.host, address.port)]
             args += [ExpMessage(int(message.event))] if one.returns_event else []
             args += [service] if one.returns_service else []
-            if _is_future(one.callback):
-                _in_loop_of(one.callback, functools.partial(_resolve, one.callback, tuple(args)))
+            if is_future(one.callback):
+                in_loop_of(one.callback, functools.partial(_resolve, one.callback, tuple(args)))
             else:
                 self._calls.put(
                     functools.partial(self._call, conductor, one.callback, args, rig, message.event)
                 )
 
     def _call(
-        self, conductor: Conductor, callback: _Callback, args: list[Any], rig: str, event: Event
+        self, conductor: Conductor, callback: Callable[..., Any], args: list[Any], rig: str, event: Event
     ) -> None:
         """Call one callback; one that raises is told here and on the rig."""
         try:
@@ -623,30 +493,9 @@ def _one_event(message: Any) -> Event:
     return Event(int(ExpMessage.validate(message, allow_bitwise=False)))
 
 
-def _events(event: Any) -> list[Event]:
-    """Return the events that are named, one or several at once."""
-    if isinstance(event, int) and not isinstance(event, bool):
-        event = int(event)
-    bits = int(ExpMessage.validate(event))
-    return [one for one in Event if int(one) & bits] or [Event.ERROR]
-
-
 def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
         loop.call_soon_threadsafe(done.set)
-
-
-def _is_future(callback: Any) -> bool:
-    return asyncio.isfuture(callback) or isinstance(callback, concurrent.futures.Future)
-
-
-def _in_loop_of(future: Any, action: Callable[[], Any]) -> None:
-    """Do something with a future where that is safe."""
-    if asyncio.isfuture(future):
-        with contextlib.suppress(RuntimeError):  # its loop has ended: nobody waits any more
-            future.get_loop().call_soon_threadsafe(action)
-    else:
-        action()
 
 
 def _resolve(future: Any, result: tuple[Any, ...]) -> None:

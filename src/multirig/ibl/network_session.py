@@ -24,9 +24,10 @@ from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
-from multirig.ibl.auxiliaries import Auxiliaries, RemoteService
+from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
+from multirig.ibl.remote_services import RemoteService
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 
