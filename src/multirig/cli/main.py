@@ -97,6 +97,8 @@ def run(arguments: list[str]) -> int:
     try:
         return int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
     except typer.Exit as exit_:
+        if exit_.exit_code == INTERRUPTED:  # newer typers make this of Ctrl-C
+            render.say("interrupted")
         return int(exit_.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         render.say("interrupted")

@@ -212,6 +212,7 @@ def test_a_signal_stops_the_hardware_saves_the_settings_and_gives_its_code(
     assert process.returncode == code, err
     assert "valve closed" in out
     assert "data are in" in err
+    assert err.count("interrupted") == (number == signal.SIGINT)
     assert "Traceback" not in err
     assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
 
