@@ -95,10 +95,11 @@ def run(arguments: list[str]) -> int:
     from multirig.cli import demo, render, rigs, serve, session, show  # noqa: F401  they add their commands
 
     try:
-        return int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
-    except typer.Exit as exit_:
-        if exit_.exit_code == INTERRUPTED:  # newer typers make this of Ctrl-C
+        code = int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # newer typers make this of Ctrl-C
             render.say("interrupted")
+        return code
+    except typer.Exit as exit_:
         return int(exit_.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         render.say("interrupted")
