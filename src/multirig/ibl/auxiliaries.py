@@ -16,11 +16,12 @@ import itertools
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from multirig.conductor.conductor import Conductor, Progress
+from multirig.conductor.summary import find_trouble
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
@@ -28,7 +29,7 @@ from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
 from multirig.lifecycle.broadcast import Outcome
-from multirig.lifecycle.session import Limits
+from multirig.lifecycle.session import Limits, SessionState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.transports.memory import MemoryNetwork
@@ -37,6 +38,10 @@ RESPONSE_LIMIT = 10.0
 """Seconds that a rig may take to answer a message that is no step of the session; IBL's own limit."""
 SLICE = 0.25
 """Seconds: on Windows a waiting main thread notices Ctrl-C only between two waits."""
+REMIND_AFTER = 3.0
+"""Seconds until the operator is told who is waited for."""
+REMIND_EVERY = 10.0
+"""Seconds between two such lines."""
 CALLBACK_LIMIT = 10.0
 """Seconds that whoever waits for responses also waits for the callbacks on them."""
 CLOSE_LIMIT = 150.0
@@ -60,6 +65,9 @@ class Auxiliaries:
         How long each step may take on a rig.
     allow_cleartext_token : iterable of str
         Names of rigs that may be sent the Alyx token, which travels unencrypted.
+    tell : callable, optional
+        Is given each line that the operator should see: a rig that fails by itself, one that is waited for, a
+        callback that failed. Called from other threads; without it the lines go to the log.
     network : MemoryNetwork, optional
         For rehearsal and tests without a network.
 
@@ -85,9 +93,13 @@ class Auxiliaries:
         limit: float = RESPONSE_LIMIT,
         limits: Limits | None = None,
         allow_cleartext_token: Iterable[str] = (),
+        tell: Callable[[str], None] = log.warning,
         network: MemoryNetwork | None = None,
     ) -> None:
         self.limit = limit
+        self._tell = tell
+        self._awaited: dict[str, None] = {}
+        """Rigs that have not answered what is going on now."""
         self._clients = dict(clients or {})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._conductor: Conductor | None = None
@@ -135,12 +147,12 @@ class Auxiliaries:
         self._loop, self._ended, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
         try:
             conductor = Conductor(self._clients, limits=limits, network=network)
+            conductor.on_message(functools.partial(self._hear, conductor))
+            conductor.on_progress(functools.partial(self._dispatch_outcome, conductor))
             await conductor.open()
         except BaseException as error:  # noqa: BLE001  whoever waits for us must not wait for ever
             ready.set_exception(error)
             return
-        conductor.on_message(functools.partial(self._dispatch, conductor))
-        conductor.on_progress(functools.partial(self._dispatch_outcome, conductor))
         ready.set_result(conductor)
         await self._ended.wait()
         try:
@@ -332,13 +344,31 @@ class Auxiliaries:
     ) -> dict[str, list[Any]]:
         overtakes = event is Event.EXPINTERRUPT or self._turn is None
         async with contextlib.nullcontext() if overtakes or self._turn is None else self._turn:
-            outcomes = await self._say(conductor, event, args)
+            with self._reminding(conductor, event):
+                outcomes = await self._say(conductor, event, args)
         if sees_callbacks and self.services.has_listeners:
             await self._called()
         causes = {name: one for name, one in outcomes.items() if isinstance(one, MultirigError)}
         if causes:
             raise _failure(event.name, causes)
         return {name: list(one.args) for name, one in outcomes.items() if isinstance(one, Message)}
+
+    @contextlib.contextmanager
+    def _reminding(self, conductor: Conductor, event: Event) -> Iterator[None]:
+        """Say which rigs are waited for, if it takes long."""
+        loop = asyncio.get_running_loop()
+        self._awaited = dict.fromkeys(conductor.rigs)
+
+        def remind() -> None:
+            if self._awaited:
+                self._tell(f"{_STEPS.get(event, event.name)}: waiting for {', '.join(self._awaited)}")
+            alarms[0] = loop.call_later(REMIND_EVERY, remind)
+
+        alarms = [loop.call_later(REMIND_AFTER, remind)]
+        try:
+            yield
+        finally:
+            alarms[0].cancel()
 
     async def _say(self, conductor: Conductor, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
         if event is Event.ALYX and len(args) < 2:
@@ -373,7 +403,16 @@ class Auxiliaries:
 
     # -- inside: callbacks ------------------------------------------------------------------------------
 
+    def _hear(self, conductor: Conductor, rig: str, message: Message) -> None:
+        """Hand on what a rig says by itself, and tell the operator if something is wrong with it."""
+        data = next((one for one in message.args if isinstance(one, dict)), {})
+        is_running = conductor.state is SessionState.RUNNING
+        if (trouble := find_trouble(message, data, is_running=is_running)) is not None:
+            self._tell(f"{rig}: {trouble}")
+        self._dispatch(conductor, rig, message)
+
     def _dispatch_outcome(self, conductor: Conductor, progress: Progress) -> None:
+        self._awaited.pop(progress.rig, None)
         if isinstance(progress.outcome, Message) and progress.outcome.args:
             self._dispatch(conductor, progress.rig, progress.outcome)
 
@@ -401,8 +440,9 @@ class Auxiliaries:
             callback(*args)
         except Exception as error:
             name = getattr(callback, "__qualname__", repr(callback))
-            log.exception("the callback %s on %s of %s failed", name, event.name, rig)
+            log.info("the callback %s on %s of %s failed", name, event.name, rig, exc_info=True)
             reason = f"{type(error).__name__}: {error}"
+            self._tell(f"the callback {name} on {event.name} of {rig} failed: {reason}")
             if self._loop is not None:
                 with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                     self._loop.call_soon_threadsafe(_complain, conductor, rig, event, reason)
@@ -421,6 +461,13 @@ class Auxiliaries:
             log.warning("a callback takes longer than %g s; it is not waited for", CALLBACK_LIMIT)
 
 
+_STEPS = {
+    Event.EXPINIT: "initialise",
+    Event.EXPSTART: "start",
+    Event.EXPEND: "stop",
+    Event.EXPINTERRUPT: "interrupt",
+    Event.EXPCLEANUP: "clean up",
+}
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 
 

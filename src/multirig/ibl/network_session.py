@@ -135,7 +135,7 @@ class NetworkMixin:
         remote_rigs : mapping of str to str
             Name of each rig and its URI.
         """
-        self.remote_rigs = Auxiliaries(remote_rigs)
+        self.remote_rigs = Auxiliaries(remote_rigs, tell=lambda line: self._log.warning("%s", line))
         if remote_rigs:
             self._heed_signals()
             self.remote_rigs.services.assign_callback("ALYX", self._take_token, return_service=True)

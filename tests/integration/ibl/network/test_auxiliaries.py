@@ -215,7 +215,8 @@ def test_a_callback_that_raises_is_told_at_both_ends_and_keeps_nobody_from_heari
         assert list(auxiliaries.push("EXPINFO", 0, {}, wait=True)) == ["left"]
         rigs.until(lambda: "could not handle EXPINFO: ValueError: boom" in caplog.text)
     assert len(heard) == 1
-    assert any(one.name == "multirig.ibl" and "fail" in one.message for one in caplog.records)
+    ours = [one.message for one in caplog.records if one.name == "multirig.ibl"]
+    assert any("fail on EXPINFO of left failed: ValueError: boom" in one for one in ours)
     assert any(one.name == "multirig.rig" for one in caplog.records)
 
 
@@ -352,6 +353,26 @@ print("recording")
     assert (done.returncode, done.stdout, done.stderr) == (0, "recording\n", "")
     assert rigs.states() == {"connected"}
     assert list(rigs.folder.rglob("*.csv")) or list((rigs.folder / "main").rglob("*"))
+
+
+def test_the_operator_is_told_who_is_waited_for_and_which_rig_fails_by_itself(
+    rigs: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multirig.ibl.auxiliaries.REMIND_AFTER", 0.1)
+    told: list[str] = []
+    auxiliaries = connect(
+        {
+            "main": rigs.add("main", main_sync=True),
+            "slow": rigs.add("slow", fake={"delay": {"initialise": 0.5}, "fail_after": 0.2}),
+        },
+        tell=told.append,
+    )
+    auxiliaries.agree("SP_01")
+    auxiliaries.push("EXPINIT", wait=True)
+    assert told == ["initialise: waiting for slow"]
+    auxiliaries.push("EXPSTART", wait=True)
+    rigs.until(lambda: len(told) > 1)
+    assert told[1].startswith("slow: ")
 
 
 # -- Alyx ----------------------------------------------------------------------------------------------
