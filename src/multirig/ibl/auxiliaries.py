@@ -294,6 +294,24 @@ class Auxiliaries:
 
         return self.lead(find)
 
+    def share_token(self, alyx: Any, names: Iterable[str]) -> None:
+        """Have the token of an AlyxClient ready for when a rig asks for it.
+
+        Parameters
+        ----------
+        alyx : one.webclient.AlyxClient or None
+            Who is logged in.
+        names : iterable of str
+            Rigs that may be given it, though it travels unencrypted; the others are refused.
+        """
+        self.allow_cleartext_token = frozenset(names)
+        url, token = wire_token(alyx)
+
+        async def share(conductor: Conductor) -> None:
+            conductor.share_token(url, token, self.allow_cleartext_token)
+
+        self.lead(share)
+
     # -- the end ----------------------------------------------------------------------------------------
 
     def cleanup(self, notify_services: bool = False) -> None:

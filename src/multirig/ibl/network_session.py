@@ -220,9 +220,9 @@ class NetworkMixin:
         """
         if not self.remote_rigs.is_running:
             return
-        self.remote_rigs.allow_cleartext_token = frozenset(
-            self.iblrig_settings.get("allow_cleartext_token") or ()
-        )
+        if allowed := self.iblrig_settings.get("allow_cleartext_token"):
+            one = getattr(super(), "one", None)
+            self.remote_rigs.share_token(None if one is None or one.offline else one.alyx, allowed)
         paths = super()._init_paths(self._appends)  # type: ignore[misc]  # only looked at: nothing is made
         subject = self.session_info["SUBJECT_NAME"]
         date = datetime.date.fromisoformat(self.session_info["SESSION_START_TIME"][:10])

@@ -581,6 +581,37 @@ def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
     assert "s3cret" not in (task.paths.SESSION_FOLDER / "_multirig_journal.jsonl").read_text()
 
 
+class LoggedInOne:
+    """As ONE looks whose user is logged in."""
+
+    class alyx:
+        base_url, user, is_logged_in = "https://alyx.example.org", "sara", True
+        _token = {"token": "s3cret"}  # noqa: RUF012
+
+    offline = False
+
+
+@pytest.mark.parametrize("allowed", [["ephys"], ["another"], []])
+def test_a_rig_that_asks_for_the_token_gets_it_only_if_it_is_named(
+    rigs: Any, settings: Any, today: Any, needs_iblutil: None, allowed: list[str]
+) -> None:
+    settings["iblrig_settings"]["allow_cleartext_token"] = allowed
+    uri = rigs.add_iblutil("ephys", exp_ref=f"{today}_1_SP_01")
+    task = Task(subject="SP_01", remote_rigs={"ephys": uri}, one=LoggedInOne(), **settings)
+    server, where = rigs.foreign["ephys"], rigs.where["ephys"]
+    got: list[Any] = []
+    for event in (0, 128):
+        server.assign_callback(event, lambda data, addr: got.append(data))
+    rigs.do(server.confirmed_send([128, None, {}], addr=where))
+    rigs.until(lambda: got)
+    if allowed == ["ephys"]:
+        assert got == [["https://alyx.example.org", {"sara": {"token": "s3cret"}}]]
+    else:
+        assert "may not be given the Alyx token" in got[0][0]
+        assert "s3cret" not in str(got)
+    task.cleanup_mixin_network()
+
+
 def test_the_reference_is_written_as_one_writes_it(settings: Any, today: Any) -> None:
     task = Task(subject="SP_01", **settings)
     task.exp_ref = {"subject": "SP_01", "date": today, "sequence": 7}
