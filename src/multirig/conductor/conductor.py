@@ -526,7 +526,7 @@ class Conductor:
         outcomes = await self._do(self._step(trigger, data))
         if self._journal is not None:
             try:
-                await asyncio.to_thread(self._journal.sync)
+                await _in_thread(self._journal.sync)
             except ConfigError as error:  # what the rigs have done is done, and told
                 log.error("%s", error)
         return outcomes
@@ -627,6 +627,14 @@ class Conductor:
                 callback(*args)
             except Exception:
                 log.exception("a callback failed")
+
+
+async def _in_thread(work: Callable[[], None]) -> None:
+    """Do what blocks beside the event loop; in it where the program is ending and begins no more threads."""
+    try:
+        await asyncio.to_thread(work)
+    except RuntimeError:
+        work()
 
 
 def _twice(addresses: Mapping[str, Address]) -> list[str]:

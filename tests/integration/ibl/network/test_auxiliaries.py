@@ -341,10 +341,11 @@ def test_closing_does_not_touch_a_rig_that_records_for_somebody_else(rigs: Any, 
 
 def test_a_program_that_ends_without_a_word_leaves_no_rig_half_way_and_no_process(rigs: Any) -> None:
     uri = rigs.add("main", main_sync=True)
+    folder = f"__import__('pathlib').Path({str(rigs.folder / 'pc')!r})"  # a journal is kept there
     program = f"""
 from multirig.ibl import Auxiliaries
 rigs = Auxiliaries({{"main": "{uri}"}})
-rigs.agree("SP_01")
+rigs.agree("SP_01", subjects={folder})
 rigs.push("EXPINIT", wait=True)
 rigs.push("EXPSTART", wait=True)
 print("recording")
