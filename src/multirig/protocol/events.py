@@ -123,6 +123,16 @@ class Upgraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A peer's heartbeat: never older than the one before, but some are lost."""
+
+    address: Address
+    message: Message
+    boot: str
+    """Which program said it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
     """Something came that is no message, or from somebody who may not speak here."""
 
@@ -150,6 +160,14 @@ class Send:
     """False: the receipt is the outcome (ALYX with a token gets no reply)."""
     lasting: bool = False
     """Keep trying after the limit until the peer has it: a stop that a deaf rig gets when it is back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Say something once, without receipt or repetition: a heartbeat; on wire 1.0 nothing is said."""
+
+    address: Address
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

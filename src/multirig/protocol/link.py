@@ -14,7 +14,8 @@ A frame is one JSON object::
      "ack": [12, 13],          what has arrived here
      "t": [sent, heard, at]}   ns: when this frame left; the stamp of the last frame heard; when it was heard
 
-A frame without ``n`` is a receipt. The schema is `schema`.
+A frame without ``n`` is a receipt, or, with ``"beat": 31``, the 31st heartbeat: said once, and superseded by the
+next, so that it needs no receipt. The schema is `schema`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from multirig.protocol.events import (
     Send,
     TimedOut,
     Token,
+    Told,
     Unreached,
 )
 from multirig.protocol.messages import Event, Message
@@ -115,6 +117,11 @@ class Link:
         self._receipt_at: int | None = None
         self._receipt_due = False
         self._heard: tuple[int, int] | None = None
+        self._beat: str | None = None
+        """A heartbeat that is still to leave."""
+        self._beats = 0
+        self._last_beat = 0
+        """The peer's newest one."""
         self._events: deque[object] = deque()
 
     # -- what we say ------------------------------------------------------------------------------------
@@ -143,6 +150,10 @@ class Link:
                 message, text, key, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
             )
 
+    def tell(self, message: Message) -> None:
+        """Say something once; it takes the place of what was to be told and has not left yet."""
+        self._beat = self._encode(message)
+
     def unreachable(self, reason: str, now: int) -> None:
         """Take the network's word that nothing listens there: every request ends now; answers wait."""
         for outgoing in [one for one in self._open.values() if one.answers is None]:
@@ -162,6 +173,7 @@ class Link:
                 self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=reason))
         self._open.clear()
         self._unsent.clear()
+        self._beat = None
         self._receipts.clear()
         self._receipt_at = None
         self._receipt_due = False
@@ -171,7 +183,7 @@ class Link:
     def receive_frame(self, frame: dict[str, Any], now: int) -> None:
         """Take a decoded frame from the peer that is meant for us."""
         try:
-            number, low, answers, array, acks, stamps = _read(frame)
+            number, low, answers, array, acks, stamps, beat = _read(frame)
         except RemoteProtocolError as error:
             self._ignore(str(error))
             return
@@ -182,6 +194,8 @@ class Link:
         for acknowledged in acks:
             self._confirm(acknowledged)
         if number is None:
+            if beat is not None:
+                self._receive_beat(beat, array)
             return
         if low > self._low:
             self._low = low
@@ -202,7 +216,11 @@ class Link:
             if outgoing.number in self._open and not outgoing.confirmed:
                 out.append(self._transmit(outgoing, now))
         self._unsent.clear()
-        if self._receipt_due:
+        if self._beat is not None:
+            self._beats += 1
+            out.append(self._frame(None, now, self._beat))
+            self._beat = None
+        elif self._receipt_due:
             out.append(self._frame(None, now))
         return out
 
@@ -278,19 +296,21 @@ class Link:
         outgoing.pause = min(outgoing.pause * 2, LAST_RETRY if outgoing.expired else EARLY_RETRY)
         return self._frame(outgoing, now)
 
-    def _frame(self, outgoing: _Outgoing | None, now: int) -> bytes:
+    def _frame(self, outgoing: _Outgoing | None, now: int, beat: str | None = None) -> bytes:
         frame: dict[str, Any] = {"multirig": VERSION, "boot": self.boot, "to": self.peer}
         if outgoing is not None:
             frame["n"] = outgoing.number
             frame["low"] = self._lowest_request()
             if outgoing.answers is not None:
                 frame["re"] = outgoing.answers
+        if beat is not None:
+            frame["beat"] = self._beats
         if self._receipts:
             frame["ack"], self._receipts = self._receipts, []
         self._receipt_at = None
         self._receipt_due = False
         frame["t"] = [now] if self._heard is None else [now, *self._heard]
-        return codec.encode_frame(frame, outgoing.text if outgoing is not None else None)
+        return codec.encode_frame(frame, outgoing.text if outgoing is not None else beat)
 
     def _confirm(self, number: int) -> None:
         outgoing = self._open.get(number)
@@ -312,6 +332,18 @@ class Link:
         """Return the lowest number that may still be sent; answers are known by their requests."""
         unconfirmed = (one.number for one in self._open.values() if one.answers is None and not one.confirmed)
         return next(unconfirmed, self._next)
+
+    def _receive_beat(self, number: int, array: Any) -> None:
+        if number <= self._last_beat:  # a copy, or one that was overtaken
+            self.dropped_copies += 1
+            return
+        self._last_beat = number
+        try:
+            message = Message.parse(array)
+        except RemoteProtocolError as error:
+            self._ignore(str(error))
+        else:
+            self._events.append(Told(address=self.address, message=message, boot=self.peer))
 
     def _receive_request(self, number: int, array: Any, now: int) -> None:
         self._receipt_due = True
@@ -390,11 +422,13 @@ def boots(frame: dict[str, Any]) -> tuple[str, str]:
     return boot, to
 
 
-def _read(frame: dict[str, Any]) -> tuple[int | None, int, int | None, Any, list[int], list[int]]:
-    number, answers = frame.get("n"), frame.get("re")
+def _read(
+    frame: dict[str, Any],
+) -> tuple[int | None, int, int | None, Any, list[int], list[int], int | None]:
+    number, answers, beat = frame.get("n"), frame.get("re"), frame.get("beat")
     low = frame.get("low", number or 1)
     acks, stamps = frame.get("ack", _NONE), frame.get("t", _NONE)
-    if not (_is_number(number) and _is_number(answers)):
+    if not (_is_number(number) and _is_number(answers) and _is_number(beat)):
         raise RemoteProtocolError("a frame with a number that is none")
     if type(low) is not int or low < 1 or (number is not None and answers is None and low > number):
         raise RemoteProtocolError("a frame whose lowest request is above its own number")
@@ -402,7 +436,7 @@ def _read(frame: dict[str, Any]) -> tuple[int | None, int, int | None, Any, list
         raise RemoteProtocolError("a frame with receipts that are no numbers")
     if not _are_integers(stamps) or len(stamps) > 3:
         raise RemoteProtocolError("a frame with time stamps that are no numbers")
-    return number, low, answers, frame.get("m"), acks, stamps
+    return number, low, answers, frame.get("m"), acks, stamps, beat
 
 
 _NONE: list[int] = []
@@ -431,6 +465,7 @@ schema: dict[str, Any] = {
         "low": {"type": "integer", "minimum": 1, "description": "lower requests will not come"},
         "re": {"type": "integer", "minimum": 1, "description": "number of the request that this answers"},
         "m": {"type": "array", "minItems": 1, "description": "the message: [event, ...]"},
+        "beat": {"type": "integer", "minimum": 1, "description": "number of this heartbeat"},
         "ack": {"type": "array", "items": {"type": "integer"}, "description": "numbers that have arrived"},
         "t": {
             "type": "array",
@@ -441,6 +476,6 @@ schema: dict[str, Any] = {
         },
     },
     "required": ["multirig", "boot", "to"],
-    "dependentRequired": {"n": ["m", "low"], "re": ["n"]},
+    "dependentRequired": {"n": ["m", "low"], "re": ["n"], "beat": ["m"]},
 }
 """JSON schema of a frame; ``docs/reference/wire2.schema.json`` is this."""

@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, link
@@ -23,6 +23,7 @@ from multirig.protocol.events import (
     Reply,
     Send,
     Settle,
+    Tell,
     Token,
     Unreached,
     Upgraded,
@@ -41,6 +42,17 @@ class Machine(Protocol):
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened and return actions for the links and effects for the runtime."""
+
+
+@runtime_checkable
+class TimedMachine(Machine, Protocol):
+    """A machine that does something by itself when it is time."""
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+
+    def handle_timer(self, now: int) -> Iterable[Any]:
+        """Do what is due; return actions and effects."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +99,7 @@ class Node:
         self.boot = boot
         self.name = name
         self.machine = machine
+        self._clockwork = machine if isinstance(machine, TimedMachine) else None
         self.permits = permits
         self.greets = greets
         self._peers: dict[Address, _Peer] = {}
@@ -130,20 +143,23 @@ class Node:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        timers = self._timers
-        while timers and timers[0][0] != timers[0][2].armed:
-            heapq.heappop(timers)
-        return timers[0][0] if timers else None
+        at = self._next_link_timer()
+        own = self._clockwork.get_timer() if self._clockwork is not None else None
+        if at is None or own is None:
+            return own if at is None else at
+        return min(at, own)
 
     def handle_timer(self, now: int) -> None:
         """Do what is due."""
-        while (at := self.get_timer()) is not None and at <= now:
+        while (at := self._next_link_timer()) is not None and at <= now:
             peer = heapq.heappop(self._timers)[2]
             peer.armed = None
             peer.echo.handle_timer(now)
             if peer.link is not None:
                 peer.link.handle_timer(now)
             self._settle(peer, now)
+        if self._clockwork is not None and (at := self._clockwork.get_timer()) is not None and at <= now:
+            self._carry_out(self._clockwork.handle_timer(now), now)
 
     def next_event(self) -> Any | None:
         """Return the next effect for the runtime, or None."""
@@ -151,10 +167,7 @@ class Node:
 
     def handle(self, event: Any, now: int) -> None:
         """Tell the machine something that happened on this PC; its actions go to the links."""
-        touched: dict[_Peer, None] = {}
-        self._act(self.machine.handle(event, now), now, touched)
-        for peer in touched:
-            self._settle(peer, now)
+        self._carry_out(self.machine.handle(event, now), now)
 
     def peer_unreachable(self, address: Address, reason: str, now: int) -> None:
         """Take the transport's word that nothing listens at an address."""
@@ -179,6 +192,18 @@ class Node:
         return peer is not None and peer.link is not None
 
     # -- inside ---------------------------------------------------------------------------------------------
+
+    def _next_link_timer(self) -> int | None:
+        timers = self._timers
+        while timers and timers[0][0] != timers[0][2].armed:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else None
+
+    def _carry_out(self, actions: Iterable[Any], now: int) -> None:
+        touched: dict[_Peer, None] = {}
+        self._act(actions, now, touched)
+        for peer in touched:
+            self._settle(peer, now)
 
     def _open(self, address: Address) -> _Peer:
         if len(self._peers) >= MAX_PEERS:
@@ -231,7 +256,7 @@ class Node:
 
     def _introduce(self, peer: _Peer, frame: dict[str, Any]) -> None:
         """Say who we are to a peer that speaks to a program that has died here, or in another version."""
-        if frame.get("n") is not None:
+        if frame.get("n") is not None or frame.get("beat") is not None:
             peer.out.append(link.boot_frame(self.boot, str(frame.get("boot"))))
             self._dirty[peer] = None
 
@@ -319,6 +344,11 @@ class Node:
                     peer = self._peers.get(action.address) or self._open(action.address)
                     self._send(peer, action, now, touched)
                     touched[peer] = None
+                case Tell(address=address, message=message):
+                    one = self._peers.get(address)
+                    if one is not None and one.link is not None:
+                        one.link.tell(message)
+                        touched[one] = None
                 case Reply() | Fail() | Settle():
                     asker = self._asker(action.token)
                     why = "nothing is known of the request any more"

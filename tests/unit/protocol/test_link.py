@@ -23,6 +23,7 @@ from multirig.protocol.events import (
     Send,
     TimedOut,
     Token,
+    Told,
     Unreached,
 )
 from multirig.protocol.link import (
@@ -750,3 +751,64 @@ def test_a_thousand_requests_at_once_leave_nothing_behind():
     walk.ask(0, "last", limit=100 * SECOND)
     walk.run()
     assert len(walk.sides[1].link._handled) == 1
+
+
+# -- heartbeats ------------------------------------------------------------------------------------------
+
+
+def beat(link, text, now=0):
+    """Let a heartbeat leave; return its frame."""
+    link.tell(Message(Event.EXPSTATUS, (text,)))
+    (frame,) = frames(link, now)
+    return frame
+
+
+def test_a_heartbeat_is_told_once_and_wants_no_receipt():
+    a, b = pair()
+    frame = beat(a, "one")
+    assert hear(b, frame) == []
+    assert events(b) == [Told(address=HERE, message=Message(Event.EXPSTATUS, ("one",)), boot="A")]
+    assert a.get_timer() is None, "it is not repeated"
+
+
+def test_a_heartbeat_that_was_copied_or_overtaken_is_not_told():
+    a, b = pair()
+    first, second = beat(a, "one"), beat(a, "two")
+    hear(b, second, first, second)
+    assert [one.message.args for one in events(b)] == [("two",)]
+    assert b.dropped_copies == 2
+
+
+def test_only_the_newest_heartbeat_leaves_and_takes_the_receipts_along():
+    a, b = pair()
+    hear(b, *ask(a))
+    events(b)
+    a.tell(Message(Event.EXPSTATUS, ("old",)))
+    b_frames = ask(b, key="other")
+    assert "beat" not in b_frames[0]
+    b.tell(Message(Event.EXPSTATUS, ("old",)))
+    b.tell(Message(Event.EXPSTATUS, ("new",)))
+    (frame,) = frames(b, 0)
+    assert frame["m"] == [32, "new"]
+    assert frame["beat"] == 1
+
+
+def test_heartbeats_measure_the_clock():
+    a, b = pair()
+    hear(b, beat(a, "x", now=1000), now=5_000_600)
+    hear(a, beat(b, "y", now=5_000_900), now=2100)
+    assert a.clock.best is not None
+    assert a.clock.best.offset == 5_000_000 - 800
+
+
+@pytest.mark.parametrize("number", [0, -1, True, "1", 1.5])
+def test_a_heartbeat_with_a_number_that_is_none_is_ignored(number):
+    a, b = pair()
+    hear(b, {**beat(a, "x"), "beat": number})
+    assert [type(one) for one in events(b)] == [Ignored]
+
+
+def test_a_heartbeat_that_holds_no_message_is_ignored():
+    a, b = pair()
+    hear(b, {**beat(a, "x"), "m": [77]})
+    assert [type(one) for one in events(b)] == [Ignored]

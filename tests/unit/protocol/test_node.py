@@ -27,8 +27,10 @@ from multirig.protocol.events import (
     Reply,
     Send,
     Settle,
+    Tell,
     TimedOut,
     Token,
+    Told,
     Unreached,
     Upgraded,
 )
@@ -40,7 +42,7 @@ CONDUCTOR, RIG, OTHER = (Address("udp", f"10.0.0.{number}", 11001) for number in
 INFO = Message(Event.EXPINFO, (0, {"subject": "x"}))
 START = Message(Event.EXPSTART, ("2024-05-06_2_x", None))
 STATUS = Message(Event.EXPSTATUS, (0,))
-ACTIONS = Send | Reply | Fail | Settle | Forget
+ACTIONS = Send | Reply | Fail | Settle | Forget | Tell
 
 
 @dataclass(frozen=True)
@@ -969,3 +971,51 @@ def test_on_any_network_and_through_reboots_nothing_is_handled_twice_or_by_the_w
     for key in {"info again", "at last", *(event.key for event in alive.heard if hasattr(event, "key"))}:
         told = [kind for kind in alive.told(key) if kind is not Confirmed]
         assert len(told) == 1 or told == [TimedOut, Replied], "an outcome is told once, a late reply after it"
+
+
+# -- heartbeats and timers of the machine ----------------------------------------------------------------
+
+
+def test_a_heartbeat_reaches_a_multirig_and_nobody_else():
+    beat = Tell(address=RIG, message=STATUS)
+    stranger = node("A")
+    stranger.handle(beat, 0)
+    assert stranger.datagrams_to_send(0) == [], "who was never heard may know wire 1.0 only"
+    conductor, rig, nodes = greeted()
+    conductor.handle(beat, 5)
+    carry(nodes, 5)
+    assert [one.message for one in rig.machine.heard if isinstance(one, Told)] == [STATUS]
+
+
+def test_a_heartbeat_to_a_program_that_has_died_tells_its_sender_of_the_successor():
+    conductor, _, nodes = greeted()
+    nodes[RIG] = node("R2")
+    conductor.handle(Tell(address=RIG, message=STATUS), 5)
+    carry(nodes, 5)
+    assert [type(one) for one in conductor.machine.heard] == [Rebooted]
+    assert nodes[RIG].machine.heard == []
+
+
+class Clockwork(Desk):
+    """A machine that asks for the status every second."""
+
+    def __init__(self):
+        super().__init__()
+        self.at = SECOND
+
+    def get_timer(self):
+        return self.at
+
+    def handle_timer(self, now):
+        self.at = now + SECOND
+        return [Send(address=RIG, message=STATUS, key="k")]
+
+
+def test_a_machine_is_woken_when_it_wants_to_be():
+    one = Node(boot="A", name="a", machine=Clockwork())
+    assert one.get_timer() == SECOND
+    one.handle_timer(SECOND - 1)
+    assert one.datagrams_to_send(SECOND - 1) == []
+    one.handle_timer(SECOND)
+    assert len(one.datagrams_to_send(SECOND)) == 1
+    assert SECOND < one.get_timer() < 2 * SECOND, "the link's own timer is not forgotten"
