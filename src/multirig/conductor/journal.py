@@ -28,6 +28,7 @@ from multirig.lifecycle.session import (
     SessionTrigger,
     StepRequested,
 )
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 
 FILE_NAME = "_multirig_journal.jsonl"
@@ -38,6 +39,7 @@ _INPUTS = {
     one.__name__: one
     for one in (
         AgreeRequested,
+        Noticed,
         Received,
         Refused,
         Replied,

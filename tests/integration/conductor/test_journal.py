@@ -19,6 +19,7 @@ from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
 from multirig.lifecycle.rig import RigState
 from multirig.lifecycle.session import RigsChosen, SessionState
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
 from multirig.rig.adapters.fake import Fake
@@ -142,6 +143,15 @@ def test_whatever_json_a_rig_sends_is_read_back(tmp_path: Path) -> None:
     address = Address("udp", "10.0.0.1", 11001)
     args = (json.loads('"\\ud800"'), 10**40, {"a": [None, True, "é", {}]}, -0.5)
     event = Replied(address=address, key=(-5, "cam"), message=Message(Event.EXPEND, args))
+    journal = Journal()
+    journal.append(event, 1)
+    journal.open(tmp_path)
+    journal.close()
+    assert list(read_journal(tmp_path))[-1].to_input() == event
+
+
+def test_what_is_noticed_of_a_rig_is_read_back(tmp_path: Path) -> None:
+    event = Noticed(rig="cam", notice=Notice.STALLED, text="nothing comes in", data={"stalled": 2.5})
     journal = Journal()
     journal.append(event, 1)
     journal.open(tmp_path)
