@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test endure lint bench clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
 
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120
+
+endure: $(VENV)/dev-ready
+	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults/test_endurance.py
 
 lint: $(VENV)/dev-ready
 	$(BIN)/ruff check .

@@ -22,14 +22,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(_run(pyfuncitem.obj, arguments))
+    chosen = pyfuncitem.get_closest_marker("limit")
+    asyncio.run(_run(pyfuncitem.obj, arguments, chosen.args[0] if chosen else LIMIT))
     return True
 
 
-async def _run(test: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+async def _run(test: Callable[..., Any], arguments: Mapping[str, Any], limit: float) -> None:
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
-    await asyncio.wait_for(_enter_and_run(test, arguments), LIMIT)
+    await asyncio.wait_for(_enter_and_run(test, arguments), limit)
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, "the test has left tasks behind"
     ours = [one for one in escaped if _concerns_multirig(one.get("exception"))]

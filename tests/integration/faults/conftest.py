@@ -1,0 +1,270 @@
+"""A lab of real programs: rigs in processes of their own, bad cables, and programs that are killed or held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from multirig.conductor.conductor import Conductor
+from multirig.sim.relay import Relay
+
+if os.name == "nt":  # processes are killed and held by signals that Windows does not have
+    collect_ignore_glob = ["test_*.py"]
+
+PLUGIN = Path(__file__).parent / "plugin"
+"""Where the adapter lies that keeps a ledger of what it was asked to do."""
+LIMIT = 30.0
+"""Seconds that anything may take on a busy machine."""
+SUBJECT = "SP_01"
+ROW = 64
+"""Bytes of a row that the adapter writes."""
+
+figures: list[str] = []
+"""What was measured, for the end of the run."""
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if figures:
+        terminalreporter.section("faults")
+        for line in figures:
+            terminalreporter.write_line(line)
+
+
+class Program:
+    """A process whose output goes to a file."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.output = folder / f"{name}.out"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "COLUMNS": "300",
+        }
+
+    def start(self, *command: str, before: tuple[str, ...] = ()) -> None:
+        """Start it; what an earlier one of the name said is kept."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*before, sys.executable, "-m", "multirig", *command],
+                cwd=self.output.parent,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8") if self.output.exists() else ""
+
+    async def says(self, pattern: str, limit: float = LIMIT) -> re.Match[str]:
+        """Wait until its output holds a pattern."""
+        end = time.monotonic() + limit
+        while (found := re.search(pattern, self.said())) is None:
+            assert time.monotonic() < end, f"{self.name} did not say {pattern!r}, but\n{self.said()}"
+            await asyncio.sleep(0.02)
+        return found
+
+    async def ends(self, limit: float = LIMIT) -> int:
+        """Wait for its end and return the exit code."""
+        assert self.process is not None
+        end = time.monotonic() + limit
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"{self.name} did not end:\n{self.said()}"
+            await asyncio.sleep(0.02)
+        return self.process.returncode
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut does: it cannot say or write anything any more."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class RigProgram(Program):
+    """``multirig serve`` in a process of its own, on a port that it keeps when it is started again."""
+
+    def __init__(self, folder: Path, name: str, *, scheme: str, adapter: dict[str, Any], **keys: Any) -> None:
+        super().__init__(folder, name)
+        self.uri = f"{scheme}://127.0.0.1:{free_port(scheme)}"
+        self.data = folder / "data" / name
+        self.config = folder / f"{name}.yaml"
+        self._ledger = folder / f"{name}.ledger"
+        settings = {
+            "name": name,
+            "uri": self.uri,
+            "data_folder": str(self.data),
+            "log_folder": str(folder / "logs"),
+            "adapter": {"type": "ledger", "ledger": str(self._ledger), **adapter},
+            **keys,
+        }
+        self.config.write_text(yaml.safe_dump(settings))
+
+    async def open(self, *before: str) -> None:
+        """Start it and wait until it listens."""
+        earlier = self.said().count("ready at")
+        self.start("serve", str(self.config), "--plain", "--no-keyboard", before=before)
+        await self.says(f"(?s)(ready at.*){{{earlier + 1}}}")
+
+    def hooks(self) -> list[tuple[str, str]]:
+        """Return each hook that the adapter was asked for, with its reference, in order."""
+        if not self._ledger.exists():
+            return []
+        lines = self._ledger.read_text(encoding="utf-8").splitlines()
+        return [(hook, exp_ref) for hook, exp_ref in map(str.split, lines)]
+
+    async def does(self, hook: str, limit: float = LIMIT) -> None:
+        """Wait until its adapter is asked for something."""
+        end = time.monotonic() + limit
+        while hook not in [one for one, _ in self.hooks()]:
+            assert time.monotonic() < end, f"{self.name} was not asked to {hook}:\n{self.said()}"
+            await asyncio.sleep(0.01)
+
+    def starts(self) -> Counter[str]:
+        """Return how many times the adapter was started for each reference."""
+        return Counter(exp_ref for hook, exp_ref in self.hooks() if hook == "start")
+
+    def rows(self, exp_ref: Any = None) -> int:
+        """Return how many rows lie on the disk; all of them are whole and in order."""
+        count = 0
+        number = "???" if exp_ref is None else f"{exp_ref.sequence:03}"
+        for path in sorted(self.data.glob(f"mylab/Subjects/{SUBJECT}/*/{number}/raw_data/rows-*.txt")):
+            written = path.read_bytes()
+            rows = [int(line) for line in written.split(b"\n")[:-1]]
+            assert rows == list(range(len(rows))), f"{path} misses rows"
+            count += len(rows)
+        return count
+
+
+class LabOfPrograms(contextlib.AbstractAsyncContextManager["LabOfPrograms"]):
+    """Starts what a test needs, and ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rigs: dict[str, RigProgram] = {}
+        self.relays: dict[str, Relay] = {}
+        self._programs: list[Program] = []
+        self._stack = contextlib.AsyncExitStack()
+
+    def rig(
+        self, name: str, *, scheme: str = "udp", adapter: dict[str, Any] | None = None, **keys: Any
+    ) -> RigProgram:
+        """Return a rig that is not started yet."""
+        self.rigs[name] = RigProgram(self.folder, name, scheme=scheme, adapter=adapter or {}, **keys)
+        self._programs.append(self.rigs[name])
+        return self.rigs[name]
+
+    async def open_rigs(self, *names: str, scheme: str = "udp", **keys: Any) -> list[RigProgram]:
+        """Start rigs beside each other; the first one is the main sync."""
+        rigs = [self.rig(name, scheme=scheme, main_sync=name == names[0], **keys) for name in names]
+        await asyncio.gather(*(one.open() for one in rigs))
+        return rigs
+
+    async def lay_bad_cables(self, **faults: Any) -> None:
+        """Put a relay before every rig."""
+        for number, (name, rig) in enumerate(self.rigs.items()):
+            relay = Relay(rig.uri, **{**faults, "seed": faults.get("seed", 0) + number})
+            self.relays[name] = await self._stack.enter_async_context(relay)
+
+    def uris(self) -> dict[str, str]:
+        """Return where a conductor finds each rig."""
+        return {
+            name: self.relays[name].uri if name in self.relays else rig.uri for name, rig in self.rigs.items()
+        }
+
+    async def conductor(self, **options: Any) -> Conductor:
+        """Open a conductor of all rigs in this process."""
+        options.setdefault("data_folder", self.folder / "pc")
+        return await self._stack.enter_async_context(Conductor(self.uris(), **options))
+
+    def run(self, *options: str) -> Program:
+        """Start ``multirig run`` over all rigs, in a process of its own."""
+        (self.folder / "rigs.yaml").write_text(
+            "".join(f"{name}: {uri}\n" for name, uri in self.uris().items())
+        )
+        program = Program(self.folder, f"conductor-{len(self._programs)}")
+        self._programs.append(program)
+        data = str(self.folder / "pc")
+        program.start(
+            *("run", "-s", SUBJECT, "--rigs-file", "rigs.yaml", "--data", data, "--remote", *self.rigs),
+            *options,
+        )
+        return program
+
+    async def __aexit__(self, *error: object) -> None:
+        try:
+            await self._stack.aclose()
+        finally:
+            for one in self._programs:
+                with contextlib.suppress(OSError):
+                    one.signal(signal.SIGCONT) if one.process is not None else None
+                one.kill()
+
+
+def free_port(scheme: str) -> int:
+    """Return a port that nobody has now."""
+    kind = socket.SOCK_DGRAM if scheme == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
+
+
+class Labs(contextlib.AbstractAsyncContextManager["Labs"]):
+    """Several labs beside each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._labs: list[LabOfPrograms] = []
+
+    def make(self) -> LabOfPrograms:
+        """Return one more."""
+        folder = self._folder / f"lab-{len(self._labs)}"
+        folder.mkdir()
+        self._labs.append(LabOfPrograms(folder))
+        return self._labs[-1]
+
+    async def __aexit__(self, *error: object) -> None:
+        for lab in self._labs:
+            await lab.__aexit__(*error)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> LabOfPrograms:
+    return LabOfPrograms(tmp_path)
+
+
+@pytest.fixture
+def labs(tmp_path: Path) -> Labs:
+    return Labs(tmp_path)
+
+
+@pytest.fixture
+def note() -> Any:
+    """Keep a measured figure for the end of the run."""
+    return figures.append
