@@ -577,6 +577,8 @@ class RigMachine:
                 return Message(event, (exp_ref, data if token.wire == 2 else {"status": status}))
             case Event.EXPEND | Event.EXPINTERRUPT:
                 data |= self._account(listed=token.wire == 2)
+            case Event.EXPCLEANUP if token.wire == 2 and (late := self._late_digests()):
+                data["digests"] = late
         if self.failure is not None:
             data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         return Message(event, (data,))
@@ -592,6 +594,12 @@ class RigMachine:
             account |= {key: value for key, value in self.report.items() if key != "files"}
             account["files"] = files[:MAX_LISTED_FILES]
         return account
+
+    def _late_digests(self) -> dict[str, Any]:
+        """Checksums, by path, that were not ready when the files were listed."""
+        made = self.report.get("digests", {})
+        listed = [one for one in self.report.get("files", []) if one.get("blake2b") is None]
+        return {one["path"]: made[one["path"]] for one in listed[:MAX_LISTED_FILES] if one["path"] in made}
 
     def _status_message(self, token: Token) -> Message:
         status = int(STATUS[self.state])

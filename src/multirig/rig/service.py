@@ -41,6 +41,7 @@ from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.rig.adapter import Adapter, Health, Session
 from multirig.rig.loading import build_adapter
+from multirig.rig.manifest import Ledger
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 
@@ -129,6 +130,7 @@ class RigService:
         self._health_failed = False
         """Whether this session's log says already that the adapter cannot tell it."""
         self._disk_free = 0
+        self._ledger = Ledger(config.name, config.adapter.type)
         self._offset = 0
         """From this PC's clock to the conductor's, as last known; ns."""
 
@@ -156,6 +158,7 @@ class RigService:
 
     async def close(self) -> None:
         """Stop what is being recorded, let go of the device and leave the network."""
+        self._ledger.close()
         if self.machine.state is not RigState.CONNECTED:
             self._command(Event.EXPINTERRUPT)
             await self._settled()
@@ -330,6 +333,7 @@ class RigService:
                     await self._hook("initialise", exp_ref)
                 self._recorded = True
                 await self._limit(hook, self.adapter.start())
+                self._ledger.start(self.adapter.session)
                 self._watcher = asyncio.create_task(self._watch())
                 return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
             case "stop":
@@ -344,8 +348,10 @@ class RigService:
                     await self._limit(hook, self.adapter.cleanup())
                     self._check_stuck()
                     await asyncio.to_thread(self._release_folder)
+                    self._ledger.end()
                     self._session = None
                     self._health = Health()
+                    return {"digests": await self._ledger.rest()} if self._recorded else {}
         return {}
 
     async def _limit(self, hook: str, work: Coroutine[Any, Any, T]) -> T:
@@ -406,6 +412,7 @@ class RigService:
             raise AdapterError(
                 f"cannot make {collection}: {error.strerror or error}; check data_folder and the disk"
             ) from None
+        self._ledger.begin()
 
     def _release_folder(self) -> None:
         """Give the number back if nothing was recorded under it."""
@@ -422,7 +429,7 @@ class RigService:
         """Return what was recorded, file by file."""
         try:
             found = await self._limit("stop", asyncio.to_thread(self.adapter.files))
-            files = [asdict(one) for one in found]
+            files: dict[str, Any] = {"files": [asdict(one) for one in found]}
         except Exception as error:
             log.exception("the adapter's list of files failed")
             reason = f"{type(error).__name__}: {error}"
@@ -431,10 +438,13 @@ class RigService:
             ) from None
         self._look_at_health()
         offset = self._clock_offset()
+        stopped_at = self._to_session_time(time.perf_counter_ns()) / 1e9
+        if self._recorded and self._session is not None:
+            files = await self._ledger.account(self._session, found)
         return {
-            "files": files,
+            **files,
             "health": asdict(self._health),
-            "stopped_at": self._to_session_time(time.perf_counter_ns()) / 1e9,
+            "stopped_at": stopped_at,
             "clock": {"offset": self._offset / 1e9, "bound": offset.bound / 1e9 if offset else None},
         }
 
