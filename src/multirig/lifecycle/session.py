@@ -144,6 +144,8 @@ MAX_ROUNDS = 4
 """A step is one message to all, and two more if it is rolled back."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
+INFORMED_FOR = 10 * SECOND
+"""Longer than copies of an answer are sent: a peer that asks again by then has been told already."""
 COMPLAINT_LIMIT = 5 * SECOND
 """How long a rig is told that what it said could not be handled."""
 
@@ -290,6 +292,8 @@ class SessionMachine:
         """Why a roll-back is going on."""
         self._spared: frozenset[str] = frozenset()
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
+        self._informed: dict[Address, int] = {}
+        """When we last answered each peer's EXPINFO."""
         self._rounds = 0
         """Messages sent for the step that somebody waits for: a roll-back adds two."""
 
@@ -304,7 +308,7 @@ class SessionMachine:
             case Replied() | Refused() | TimedOut() | Unreached():
                 return self._take(event, now)
             case Received(message=message):
-                return [Record(event=_without_secrets(event), at=now), *self._receive(event, message)]
+                return [Record(event=_without_secrets(event), at=now), *self._receive(event, message, now)]
             case RigsChosen(rigs=rigs):
                 self.rigs = dict(rigs)
                 self._names = {address: name for name, address in rigs.items()}
@@ -564,11 +568,11 @@ class SessionMachine:
 
     # -- what rigs say by themselves ------------------------------------------------------------------------
 
-    def _receive(self, event: Received, message: Message) -> list[Any]:
+    def _receive(self, event: Received, message: Message, now: int) -> list[Any]:
         name = self._names.get(event.address, str(event.address))
         if message.event is Event.ALYX:
             return [*self._share_token(event, name), Heard(rig=name, message=message)]
-        if message.event is Event.EXPINFO:
+        if message.event is Event.EXPINFO and self._may_inform(event.address, now):
             exp_ref = str(self.exp_ref) if self.exp_ref and self.state is not SessionState.IDLE else None
             status = Status.RUNNING if self.state is SessionState.RUNNING else Status.CONNECTED
             info = {"exp_ref": exp_ref, "main_sync": False}
@@ -576,6 +580,17 @@ class SessionMachine:
         else:
             answer = Settle(token=event.token)
         return [answer, Heard(rig=name, message=message)]
+
+    def _may_inform(self, address: Address, now: int) -> bool:
+        """Whether an EXPINFO is a question: one that soon follows our answer may answer that, without end.
+
+        What a rig answers to a conductor that has died comes to its successor as a question.
+        """
+        self._informed = {one: at for one, at in self._informed.items() if now - at < INFORMED_FOR}
+        if address in self._informed:
+            return False
+        self._informed[address] = now
+        return True
 
     def _share_token(self, event: Received, name: str) -> list[Any]:
         args = event.message.args

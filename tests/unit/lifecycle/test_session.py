@@ -21,6 +21,7 @@ from multirig.errors import (
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.session import (
     EVENT_OF,
+    INFORMED_FOR,
     SESSION_TABLE,
     AgreeRequested,
     AskRequested,
@@ -618,6 +619,16 @@ def test_whoever_asks_is_told_of_the_session(state: S, status: int, exp_ref: str
     out = say(session, "cam", Event.EXPINFO, 0, {})
     [answer] = [one.message for one in out if isinstance(one, Reply)]
     assert answer == Message(Event.EXPINFO, (status, {"exp_ref": exp_ref, "main_sync": False}))
+
+
+def test_what_may_answer_our_answer_is_not_answered_so_that_two_do_not_inform_each_other_for_ever() -> None:
+    session = session_in(S.RUNNING)
+    kinds = [type(one) for _ in range(3) for one in say(session, "cam", Event.EXPINFO, 0, {})]
+    assert kinds == [Record, Reply, Heard, *2 * [Record, Settle, Heard]]
+    assert Reply in [type(one) for one in say(session, "ephys", Event.EXPINFO, 0, {})]
+    token = Token(address("cam"), 1, 9)
+    again = Received(address=address("cam"), message=Message(Event.EXPINFO, (0, {})), token=token)
+    assert Reply in [type(one) for one in session.machine.handle(again, INFORMED_FOR)]
 
 
 def test_the_token_is_shared_with_those_who_may_have_it_and_never_written_down() -> None:
