@@ -363,11 +363,11 @@ class RigService:
             done, _ = await asyncio.wait([task], timeout=limit)
         finally:  # also when a stop preempts it
             if not task.done():
+                self._stuck.add(task)  # at once, since a stop may preempt the wait for its end too
                 task.cancel()
                 await asyncio.wait([task], timeout=CANCEL_LIMIT)
             if not task.done():
                 log.error("%s of the adapter does not notice that it was cancelled", hook)
-                self._stuck.add(task)
         if not done:
             raise AdapterError(
                 f"the adapter did not finish within {limit:g} s; look at its program or device"

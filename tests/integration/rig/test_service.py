@@ -606,21 +606,42 @@ async def test_news_that_nobody_can_show_harm_nothing(lab: Any, tmp_path: Path) 
     assert await is_usable(await call(lab), ref())
 
 
+@dataclass(kw_only=True)
+class Deaf(Fake):
+    """Starts for ever, whoever cancels it."""
+
+    is_deaf: bool = True
+    cancels: int = 0
+
+    async def start(self) -> None:
+        self.calls.append("start")
+        while self.is_deaf:
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                self.cancels += 1
+
+
+async def test_a_hook_that_is_deaf_to_its_limit_is_not_forgotten_when_a_stop_comes_meanwhile(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    adapter = Deaf()
+    await lab.rig(adapter=adapter, limits={"start": 0.05})
+    caller = await call(lab)
+    try:
+        starting = asyncio.create_task(caller.start())
+        await until(lambda: adapter.cancels > 0)
+        outcome = str(await caller.interrupt())
+        await starting
+        assert "start of the adapter still runs though it was cancelled: restart this rig" in outcome
+    finally:
+        adapter.is_deaf = False
+
+
 async def test_a_hook_that_does_not_notice_its_end_keeps_the_rig_broken_until_it_has_gone(
     lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multirig.rig.service, "CANCEL_LIMIT", 0.05)
-
-    @dataclass(kw_only=True)
-    class Deaf(Fake):
-        is_deaf: bool = True
-
-        async def start(self) -> None:
-            self.calls.append("start")
-            while self.is_deaf:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0.01)
-
     adapter = Deaf()
     rig = await lab.rig(adapter=adapter)
     caller = await call(lab)
