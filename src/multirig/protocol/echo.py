@@ -43,6 +43,9 @@ from multirig.protocol.messages import Event, Message
 
 RETRY_AFTER = (SECOND * 4 // 10, SECOND * 8 // 10, SECOND * 16 // 10, SECOND * 16 // 10)
 """Waits after each copy. iblutil runs its callback once a copy, so there are few and they are far apart."""
+INFO_EVERY = SECOND * 4 // 10
+"""Between the copies of an EXPINFO, until its time is up: a question changes nothing, however often it comes,
+and a third of all datagrams may be lost."""
 LASTING_EVERY = 2 * SECOND
 """Between the copies of a stop that a deaf peer shall get when it is back."""
 ECHO_WINDOW = SECOND
@@ -335,6 +338,11 @@ class EchoLink:
         """Return the next thing that happened, or None."""
         return self._events.popleft() if self._events else None
 
+    def sizes(self) -> dict[str, int]:
+        """Return how much is remembered of the peer."""
+        waiting = len(self._queue) + len(self._waiting)
+        return {"sent": len(self._sent), "incoming": len(self._incoming), "waiting": waiting}
+
     # -- echo or message? -------------------------------------------------------------------------------
 
     def _is_echo(self, data: bytes, now: int) -> bool:
@@ -523,7 +531,9 @@ class EchoLink:
         self._current = outgoing
         outgoing.retry_at = None
         if not self.reliable:
-            if outgoing.copies < len(RETRY_AFTER):
+            if outgoing.event is Event.EXPINFO and outgoing.answers is None:
+                outgoing.retry_at = now + INFO_EVERY
+            elif outgoing.copies < len(RETRY_AFTER):
                 outgoing.retry_at = now + RETRY_AFTER[outgoing.copies]
             elif outgoing.lasting:
                 outgoing.retry_at = now + LASTING_EVERY

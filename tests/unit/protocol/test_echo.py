@@ -16,6 +16,7 @@ from multirig.protocol.echo import (
     ECHO_AGAIN_AFTER,
     ECHO_WINDOW,
     EXPIRED_KEPT,
+    INFO_EVERY,
     MAX_ECHOES,
     MAX_REMEMBERED,
     MIRROR_PAUSE,
@@ -430,6 +431,14 @@ def test_w05_copies_are_few_and_far_apart():
     ask(link, START, limit=60 * SECOND)
     times = [at for at, data in tick(link, 60 * SECOND)]
     assert times == list(itertools.accumulate(RETRY_AFTER[:-1]))
+    assert events(link) == [outcome("k", TimedOut, confirmed=False)]
+
+
+def test_w05_a_question_that_changes_nothing_is_repeated_until_its_time_is_up():
+    link = EchoLink(PEER)
+    ask(link, b"[64, 0, {}]", limit=10 * SECOND)
+    copies = tick(link, 100 * SECOND)
+    assert [at for at, _ in copies] == [INFO_EVERY * number for number in range(1, 25)]
     assert events(link) == [outcome("k", TimedOut, confirmed=False)]
 
 
