@@ -3,7 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+<<<<<<< HEAD
 .PHONY: demo test endure lint bench clean
+=======
+.PHONY: demo test simulate lint bench clean
+>>>>>>> 03e0f8f (Rehearse sessions in a false lab, with faults drawn from a seed)
 
 demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
@@ -11,8 +15,13 @@ demo: $(VENV)/demo-ready
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120
 
+<<<<<<< HEAD
 endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults/test_endurance.py
+=======
+simulate: $(VENV)/dev-ready
+	$(BIN)/multirig rehearse --seeds 10000
+>>>>>>> 03e0f8f (Rehearse sessions in a false lab, with faults drawn from a seed)
 
 lint: $(VENV)/dev-ready
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from multirig.errors import MultirigError
 from multirig.lifecycle.rig import RigState
 from multirig.protocol.messages import Message
 from multirig.rig.service import Snapshot
+from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)
 """What was asked for."""
@@ -187,3 +188,32 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     out.print(table)
+
+
+def show_lines(heading: str, lines: Iterable[str]) -> None:
+    """Print lines under a heading, each as it is."""
+    out.print(Text(heading, "bold"))
+    for line in lines:
+        out.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def show_rehearsal(report: Report) -> None:
+    """Print what came of many seeds."""
+    mark = ("! ", "bold yellow") if report.failed else ("✓ ", "green")
+    counts = report.counts
+    title = f"{report.seeds} seeds, {len(report.failed)} of them fail"
+    out.print(Text.assemble(mark, (title, "bold")))
+    groups = {
+        "sessions": ("sessions",),
+        "faults": ("fault",),
+        "datagrams": ("datagrams",),
+        "states at the end": ("session",),
+        "violations": ("violation",),
+    }
+    for heading, (kind,) in groups.items():
+        found = {key: count for key, count in sorted(counts.items()) if key.split(" ")[0] == kind}
+        if found:
+            words = (f"{key.removeprefix(kind).strip() or 'all'} {count}" for key, count in found.items())
+            out.print(Text(f"  {heading}: {', '.join(words)}"), soft_wrap=True)
+    for violation in report.violations:
+        out.print(Text(f"  {violation}", "bold yellow"), soft_wrap=True)

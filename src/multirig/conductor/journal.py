@@ -10,7 +10,7 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import FileIO
@@ -117,12 +117,10 @@ class Journal:
         ValueError
             It cannot be written at all: a peer's message that is nested without end.
         """
-        kind = type(event).__name__
-        data = _adapter(kind).dump_python(event, mode="json")
-        lines = _line(kind, data, at)
+        lines = input_line(event, at)
         if not self._is_begun:
             self._is_begun = True
-            lines = _line(BEGINNING, {"version": multirig.__version__}, at) + lines
+            lines = beginning_line(at) + lines
         with self._lock:
             self._unwritten += lines
         self._write()
@@ -177,6 +175,17 @@ def _cannot_write(folder: Path, error: Exception) -> ConfigError:
     )
 
 
+def input_line(event: Any, at: int) -> bytes:
+    """Return an input of the machine as a line; ValueError for what no line can hold."""
+    kind = type(event).__name__
+    return _line(kind, _adapter(kind).dump_python(event, mode="json"), at)
+
+
+def beginning_line(at: int) -> bytes:
+    """Return the line that begins an attempt at a session."""
+    return _line(BEGINNING, {"version": multirig.__version__}, at)
+
+
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
     wall = datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
     line = {"at": at, "wall": wall, "kind": kind, "data": data}
@@ -207,11 +216,30 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     """
     path = folder / FILE_NAME
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
         ) from None
+    yield from parse_journal(data, path)
+
+
+def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
+    """Return the entries of a journal that was read already, oldest first.
+
+    Parameters
+    ----------
+    data : bytes
+        What stands in the file.
+    path : object
+        How the file is called in an error.
+
+    Raises
+    ------
+    ConfigError
+        A line other than the last is not one of a journal.
+    """
+    lines = data.split(b"\n")
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
     for number, line in enumerate(lines[:torn], 1):
         if line.strip():
@@ -236,8 +264,13 @@ def holds_start(folder: Path) -> bool:
 
 def replay(folder: Path) -> SessionMachine:
     """Return the session machine as it was when the journal ends."""
+    return rebuild(read_journal(folder))
+
+
+def rebuild(entries: Iterable[Entry]) -> SessionMachine:
+    """Return the session machine that the entries make."""
     machine = SessionMachine()
-    for entry in read_journal(folder):
+    for entry in entries:
         if entry.kind == BEGINNING:  # whoever made the attempt before was another, or had given it up
             machine = SessionMachine()
         elif (event := entry.to_input()) is not None:

@@ -263,6 +263,10 @@ class Link:
         """Return the next thing that happened, or None."""
         return self._events.popleft() if self._events else None
 
+    def sizes(self) -> dict[str, int]:
+        """Return how much is remembered of the peer."""
+        return {"open": len(self._open), "handled": len(self._handled), "receipts": len(self._receipts)}
+
     # -- inside -----------------------------------------------------------------------------------------
 
     def _encode(self, message: Message) -> str:

@@ -191,6 +191,15 @@ class Node:
         peer = self._peers.get(address)
         return peer is not None and peer.link is not None
 
+    def sizes(self) -> dict[str, int]:
+        """Return how much is remembered, kind by kind and of the peer with the most; it must stay small."""
+        out = {"peers": len(self._peers), "programs": len(self._by_boot), "dead": len(self._dead)}
+        out |= {"timers": len(self._timers), "effects": len(self._effects)}
+        for peer in self._peers.values():
+            sizes = peer.echo.sizes() | (peer.link.sizes() if peer.link is not None else {})
+            out |= {kind: max(count, out.get(kind, 0)) for kind, count in sizes.items()}
+        return out
+
     # -- inside ---------------------------------------------------------------------------------------------
 
     def _next_link_timer(self) -> int | None:

@@ -1,0 +1,63 @@
+"""``multirig rehearse``: lets everything go wrong that can, in a lab that does not exist."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from multirig.cli import render
+from multirig.cli.main import FAILED, app
+from multirig.sim.lab import run
+from multirig.sim.scenario import draw
+from multirig.sim.search import Report, shrink, simulate_all
+
+SAY_EVERY = 500
+"""Seeds between two lines on how far it is."""
+
+
+@app.command()
+def rehearse(
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Show one false lab: what happens in it, and its verdict.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Run so many false labs, and count what happens.")] = 1000,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = os.cpu_count() or 1,
+) -> int:
+    """Lead sessions through losses, crashes and partitions, drawn from seeds, with no rig and no network.
+
+    The real programs run in virtual time. What must hold whatever breaks is watched; a seed in which it does
+    not is the same again on every PC.
+    """
+    if seed is not None:
+        return _show_one(seed)
+    report = simulate_all(range(first, first + seeds), processes, _say_progress)
+    render.show_rehearsal(report)
+    if not report.failed:
+        return 0
+    smallest = shrink(draw(report.failed[0]))
+    result = run(smallest)
+    render.show_lines("the first failing seed, made as small as it still fails", smallest.lines())
+    render.show_lines("what happens then", result.trace())
+    render.show_lines("what does not hold", map(str, result.violations))
+    render.say(f"once more: multirig rehearse --seed {report.failed[0]}")
+    return FAILED
+
+
+def _show_one(seed: int) -> int:
+    scenario = draw(seed)
+    result = run(scenario)
+    render.show_lines(f"seed {seed}", scenario.lines())
+    render.show_lines("what happens", result.trace())
+    if not result.violations:
+        render.show_lines("verdict", ["everything that is promised has held"])
+        return 0
+    render.show_lines("what does not hold", map(str, result.violations))
+    return FAILED
+
+
+def _say_progress(report: Report) -> None:
+    if report.seeds % SAY_EVERY == 0:
+        render.say(f"{report.seeds} seeds, {len(report.failed)} of them fail")

@@ -1,0 +1,363 @@
+"""A conductor's PC: the shell around its node, an operator who follows a script, and a journal."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.conductor.journal import beginning_line, input_line, parse_journal, rebuild
+from multirig.errors import AgreementError, IllegalTransition, MultirigError
+from multirig.lifecycle.policy import RigPolicy
+from multirig.lifecycle.rig import MIN_SEQUENCE
+from multirig.lifecycle.session import (
+    SESSION_TABLE,
+    AgreeRequested,
+    Finished,
+    Moved,
+    Progressed,
+    RigsChosen,
+    SessionMachine,
+    SessionState,
+    SessionTrigger,
+    StepRequested,
+    next_state,
+)
+from multirig.protocol.events import SECOND, Address, Record
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.node import Node
+from multirig.sim.facts import RigJudged, SessionMoved, StepAsked, StepEnded
+from multirig.sim.rig import next_free
+from multirig.sim.work import Signal, Steps, Work
+from multirig.sim.world import Clock, Computer, World
+
+TRIES = 3
+"""How often an operator asks the rigs to agree before giving up."""
+PATIENCE = 2 * SECOND
+"""Between two tries."""
+_IDLE = (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED)
+"""States in which no rig has been touched."""
+
+
+@dataclass(slots=True)
+class JournalFile:
+    """A journal on a disk that forgets what was not synced when the power fails."""
+
+    data: bytes = b""
+    """With the operating system: it survives the death of the program."""
+    synced: int = 0
+    """Bytes that survive the death of the PC."""
+
+    @property
+    def holds_start(self) -> bool:
+        """Whether a session was started under its number."""
+        return b'"trigger":"start"' in self.data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What an operator does."""
+
+    sessions: int = 1
+    record: float = 2.0
+    """Seconds."""
+    pause: float = 1.0
+    """Seconds between two sessions."""
+    interrupt_after: str = ""
+    """Step of the first session in which the operator interrupts; none: never."""
+    interrupt_delay: float = 0.0
+    """Seconds after that step was asked for."""
+    begins: float = 0.0
+    """Seconds after the beginning of the world."""
+
+
+@dataclass(slots=True)
+class _Shell:
+    """What the memory of a conductor's program holds."""
+
+    waiting: dict[int, Signal] = field(default_factory=dict)
+    outcome: dict[int, Finished] = field(default_factory=dict)
+    unwritten: bytearray = field(default_factory=bytearray)
+    journal: JournalFile | None = None
+    keeps_journal: bool = False
+    is_begun: bool = False
+
+
+class ConductorComputer(Computer):
+    """A conductor.
+
+    Parameters
+    ----------
+    world, name, address, clock, tells_closed
+        As every PC has them.
+    rigs : dict of str to Address
+        The rigs that it leads.
+    policies : dict of str to RigPolicy
+        What each of them means.
+    main_sync : bool
+        Whether this PC owns the experiment's number.
+    date : date
+        Today, on this PC.
+    subject : str
+        Who is recorded.
+    script : Script
+        What its operator does.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: Address,
+        clock: Clock,
+        *,
+        tells_closed: bool = True,
+        rigs: Mapping[str, Address],
+        policies: Mapping[str, RigPolicy],
+        main_sync: bool = False,
+        date: datetime.date,
+        subject: str,
+        script: Script,
+    ) -> None:
+        super().__init__(world, name, address, clock, tells_closed=tells_closed)
+        self.rigs = dict(rigs)
+        self.policies = dict(policies)
+        self.main_sync = main_sync
+        self.date = date
+        self.subject = subject
+        self.script = script
+        self.machine = SessionMachine()
+        self.journals: dict[ExpRef, JournalFile] = {}
+        """By session folder; they survive."""
+        self.session = -1
+        """Which of the script's sessions goes on."""
+        self.shell = _Shell()
+        self._work: list[Work] = []
+        self._operator: Work | None = None
+        self._numbers = itertools.count(1)
+        self._ports = itertools.count(address.port + 1)
+        self._moved = Signal()
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    def make_node(self, boot: str) -> Node:
+        """Return a new program; every one has a port of its own."""
+        if self.lives > 1:
+            self.address = self.address._replace(port=next(self._ports))
+        self.machine = SessionMachine()
+        self.shell = _Shell()
+        return Node(boot=boot, name=self.name, machine=self.machine)
+
+    def on_boot(self) -> None:
+        """Let the operator begin."""
+        self.feed(RigsChosen(rigs=self.rigs))
+        self._operator = self._begin(self._operate(), "operator")
+
+    def on_death(self) -> None:
+        """Lose what only memory held."""
+        for work in self._work:
+            work.kill()
+        self._work.clear()
+
+    def lose_power(self, part: float) -> None:
+        """Let the whole PC die; of what was not synced only a part is still there, maybe half a line."""
+        for journal in self.journals.values():
+            kept = journal.synced + int(part * (len(journal.data) - journal.synced))
+            journal.data = journal.data[:kept]
+        self.die(is_on=False)
+
+    def _begin(self, steps: Steps, name: str) -> Work:
+        work = self.world.begin(steps, name)
+        self._work = [one for one in self._work if not one.is_done]
+        self._work.append(work)
+        return work
+
+    # -- effects: as the conductor does -------------------------------------------------------------------
+
+    def perform(self, effect: Any) -> None:
+        """Do what the machine wants done."""
+        match effect:
+            case Record(event=event, at=at):
+                self.write_down(event, at)
+            case Finished(number=number):
+                self.shell.outcome[number] = effect
+                if number in self.shell.waiting:
+                    self.shell.waiting[number].set()
+            case Progressed(event=event, rig=rig, outcome=outcome):
+                failure = str(outcome) if isinstance(outcome, MultirigError) else None
+                self.world.note(RigJudged(who=self.name, rig=rig, event=event.name, failure=failure))
+            case Moved(state=state, exp_ref=exp_ref):
+                reference = str(exp_ref) if exp_ref else None
+                self.world.note(SessionMoved(who=self.name, state=state, exp_ref=reference))
+                self._moved.set()
+                self._moved = Signal()
+                if state is SessionState.IDLE:
+                    self._close_journal()
+
+    # -- the journal ------------------------------------------------------------------------------------
+
+    def write_down(self, event: Any, at: int) -> None:
+        """Write an input into the journal, before anything that follows from it leaves."""
+        shell = self.shell
+        if not shell.keeps_journal:
+            return
+        if not shell.is_begun:
+            shell.is_begun = True
+            shell.unwritten += beginning_line(at)
+        shell.unwritten += input_line(event, at)
+        self._write()
+
+    def _write(self) -> None:
+        shell = self.shell
+        if shell.journal is not None:
+            shell.journal.data += shell.unwritten
+            shell.unwritten.clear()
+
+    def sync(self) -> None:
+        """Let the journal survive the death of the PC."""
+        if self.shell.journal is not None:
+            self.shell.journal.synced = len(self.shell.journal.data)
+
+    def _begin_journal(self) -> None:
+        self._close_journal()
+        self.shell.keeps_journal = True
+        self.feed(RigsChosen(rigs=self.rigs))
+
+    def _open_journal(self, exp_ref: ExpRef) -> None:
+        """Go on in the session's folder, without what a crash left unfinished there."""
+        journal = self.journals.setdefault(exp_ref, JournalFile())
+        journal.data = journal.data[: journal.data.rfind(b"\n") + 1]
+        self.shell.journal = journal
+        self._write()
+
+    def _close_journal(self) -> None:
+        shell = self.shell
+        self.sync()
+        shell.journal = None
+        shell.unwritten.clear()
+        shell.keeps_journal = shell.is_begun = False
+
+    def replay(self) -> SessionMachine | None:
+        """Return what the open session's journal makes; None where none is open."""
+        journal = self.shell.journal
+        return rebuild(parse_journal(journal.data)) if journal is not None else None
+
+    # -- the operator -----------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether rigs have been touched and not been cleaned up."""
+        return self.machine.state not in _IDLE
+
+    @property
+    def is_operated(self) -> bool:
+        """Whether its operator is still at it."""
+        return self._operator is not None and not self._operator.is_done
+
+    def _operate(self) -> Steps:
+        yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
+        while self.session + 1 < self.script.sessions:
+            self.session += 1
+            yield from self._lead()
+            yield int(self.script.pause * SECOND)
+
+    def _lead(self) -> Steps:
+        """Lead one session, and leave it in order whatever happens."""
+        try:
+            for tries in range(TRIES):
+                try:
+                    yield from self._agree()
+                    break
+                except MultirigError:
+                    if tries + 1 == TRIES:
+                        raise
+                    yield PATIENCE
+            yield from self._take(SessionTrigger.INIT)
+            yield from self._take(SessionTrigger.START)
+            self._ask("record")
+            yield int(self.script.record * SECOND)
+            yield from self._take(SessionTrigger.STOP)
+            yield from self._take(SessionTrigger.CLEANUP)
+        except MultirigError:
+            yield from self._leave()
+
+    def _leave(self) -> Steps:
+        """End a session as `Conductor.close` does."""
+        while self.is_busy or self.machine.state is SessionState.AGREED:
+            state = self.machine.state
+            try:
+                if state is SessionState.STOPPED:
+                    yield from self._take(SessionTrigger.CLEANUP)
+                elif state is SessionState.AGREED:
+                    yield from self._take(SessionTrigger.ABANDON)
+                elif (
+                    state is not SessionState.STOPPING and (state, SessionTrigger.INTERRUPT) in SESSION_TABLE
+                ):
+                    yield from self._take(SessionTrigger.INTERRUPT)
+                else:
+                    yield self._moved
+            except MultirigError:
+                continue
+
+    def _interrupt(self) -> Steps:
+        """Be an operator who presses the other button."""
+        yield int(self.script.interrupt_delay * SECOND)
+        if (self.machine.state, SessionTrigger.INTERRUPT) in SESSION_TABLE:
+            yield from self._take(SessionTrigger.INTERRUPT)
+
+    def _agree(self) -> Steps:
+        here, least = None, 1
+        if self.main_sync:
+            here = next_free(self.journals, self.subject, self.date)
+        else:
+            started = [exp_ref for exp_ref, journal in self.journals.items() if journal.holds_start]
+            least = next_free(started, self.subject, self.date).sequence
+        info: dict[str, Any] = {
+            "exp_ref": str(here) if here else None,
+            "main_sync": self.main_sync,
+            "subject": self.subject,
+        }
+        if least > 1:
+            info[MIN_SEQUENCE] = least
+        next_state(self.machine.state, SessionTrigger.AGREE)
+        self._begin_journal()
+        number = next(self._numbers)
+        request = AgreeRequested(number=number, subject=self.subject, date=self.date, info=info, here=here)
+        yield from self._do(request, "agree")
+        exp_ref = self.machine.exp_ref
+        if exp_ref is None:
+            raise IllegalTransition(self.machine.state, "agree", "another agreement was asked for meanwhile")
+        known = self.journals.get(exp_ref)
+        if known is not None and known.holds_start and not self.machine.joins:
+            yield from self._take(SessionTrigger.ABANDON)
+            raise AgreementError(f"{exp_ref} has been recorded already, by the journal here")
+        self._open_journal(exp_ref)
+
+    def _take(self, trigger: SessionTrigger) -> Steps:
+        if trigger in (SessionTrigger.INIT, SessionTrigger.START):
+            self.sync()
+        number = next(self._numbers)
+        yield from self._do(StepRequested(number=number, trigger=trigger), trigger.value)
+        self.sync()
+
+    def _do(self, request: AgreeRequested | StepRequested, step: str) -> Steps:
+        """Give the machine a request and wait for its end."""
+        self._ask(step)
+        shell = self.shell
+        over = shell.waiting[request.number] = Signal()
+        self.feed(request)
+        yield over
+        del shell.waiting[request.number]
+        finished = shell.outcome.pop(request.number)
+        error = str(finished.error) if finished.error is not None else None
+        self.world.note(StepEnded(who=self.name, step=step, error=error))
+        if finished.error is not None:
+            raise finished.error
+
+    def _ask(self, step: str) -> None:
+        script = self.script
+        self.world.note(StepAsked(who=self.name, step=step, session=self.session))
+        if step == script.interrupt_after and self.session == 0 and self.lives == 1:
+            self._begin(self._interrupt(), "interrupt")

@@ -1,0 +1,170 @@
+"""What really happens in the false lab, whatever its programs believe: for trace and invariants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.session import SessionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something happened to somebody."""
+
+    who: str
+    """Name of the PC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookBegan(Fact):
+    """An adapter is called."""
+
+    hook: str
+    exp_ref: str | None
+
+    def __str__(self) -> str:
+        return f"its adapter is asked to {self.hook} for {self.exp_ref}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookFailed(Fact):
+    """An adapter could not do it."""
+
+    hook: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"its adapter fails to {self.hook}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingBegan(Fact):
+    """The device records."""
+
+    exp_ref: str
+    resumed: bool = False
+
+    def __str__(self) -> str:
+        return f"its device records {self.exp_ref}{', again' if self.resumed else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEnded(Fact):
+    """The device records no more."""
+
+    exp_ref: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"its device has ended {self.exp_ref}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigEntered(Fact):
+    """A rig's program is in another state."""
+
+    state: RigState
+    exp_ref: str | None
+    failure: str | None
+
+    def __str__(self) -> str:
+        failure = f": {self.failure}" if self.failure else ""
+        return f"is {self.state}{f' {self.exp_ref}' if self.exp_ref else ''}{failure}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigRefused(Fact):
+    """A rig does not do what it was asked."""
+
+    event: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"refuses {self.event}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAsked(Fact):
+    """An operator presses a button."""
+
+    step: str
+    session: int
+    """Which of the operator's sessions, from 0."""
+
+    def __str__(self) -> str:
+        return f"its operator asks for: {self.step}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded(Fact):
+    """An operator is told how it went."""
+
+    step: str
+    error: str | None
+
+    def __str__(self) -> str:
+        return f"{self.step} is over: {self.error or 'done'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMoved(Fact):
+    """A conductor's session is in another state."""
+
+    state: SessionState
+    exp_ref: str | None
+
+    def __str__(self) -> str:
+        return f"says that the session{f' {self.exp_ref}' if self.exp_ref else ''} is {self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigJudged(Fact):
+    """A conductor knows how a rig took a step."""
+
+    rig: str
+    event: str
+    failure: str | None
+
+    def __str__(self) -> str:
+        return f"knows of {self.rig} and {self.event}: {self.failure or 'done'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultBegan(Fact):
+    """Something breaks, as the scenario wants it."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"FAULT {self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Died(Fact):
+    """A program is dead."""
+
+    def __str__(self) -> str:
+        return "its program is dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted(Fact):
+    """A program runs anew."""
+
+    boot: str
+
+    def __str__(self) -> str:
+        return f"its program is started again as {self.boot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated(Fact):
+    """A line of the trace that no invariant looks at."""
+
+    text: Any
+
+    def __str__(self) -> str:
+        return str(self.text)

@@ -1,0 +1,475 @@
+"""What must hold in every world, in the words of those who rely on it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from multirig.conductor.journal import parse_journal, rebuild
+from multirig.errors import ConfigError
+from multirig.lifecycle.rig import MOVING, RigState
+from multirig.lifecycle.session import Limits, SessionState
+from multirig.protocol.events import SECOND
+from multirig.sim.facts import (
+    Died,
+    Fact,
+    HookBegan,
+    RecordingBegan,
+    RecordingEnded,
+    RigEntered,
+    RigJudged,
+    SessionMoved,
+    StepAsked,
+    StepEnded,
+)
+
+if TYPE_CHECKING:
+    from multirig.sim.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant did not hold."""
+
+    invariant: str
+    at: int
+    """Nanoseconds since the beginning of the world."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at / SECOND:.4f} s: {self.invariant}: {self.text}"
+
+
+class Invariant:
+    """A promise, and whoever watches that it is kept.
+
+    Parameters
+    ----------
+    lab : Lab
+        The world that is watched.
+    """
+
+    name: ClassVar[str]
+    promise: ClassVar[str]
+    """What a user may rely on."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.world = lab.world
+        self.violations: list[Violation] = []
+
+    def see(self, fact: Fact) -> None:
+        """Look at what happened."""
+
+    def look(self) -> None:
+        """Look at the world as it is, once a second."""
+
+    def conclude(self) -> None:
+        """Judge what should have happened by now."""
+
+    def report(self, text: str, at: int | None = None) -> None:
+        """Note that the promise is broken."""
+        self.violations.append(Violation(self.name, self.world.time if at is None else at, text))
+
+
+# -- always -------------------------------------------------------------------------------------------------
+
+
+class StartedOnce(Invariant):
+    """Counts what adapters are asked to, whatever the programs remember."""
+
+    name = "started once"
+    promise = "An acquisition program is told to start at most once for an experiment reference, ever."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._starts: Counter[tuple[str, str | None]] = Counter()
+
+    def see(self, fact: Fact) -> None:
+        """Count the starts."""
+        if isinstance(fact, HookBegan) and fact.hook == "start":
+            self._starts[fact.who, fact.exp_ref] += 1
+            if self._starts[fact.who, fact.exp_ref] > 1:
+                self.report(f"{fact.who} was started again for {fact.exp_ref}")
+
+
+class OneReference(Invariant):
+    """Compares what is recorded, rig by rig and within a session."""
+
+    name = "one reference"
+    promise = (
+        "No rig records under two references at once, and no two rigs of a session under different ones."
+    )
+
+    def see(self, fact: Fact) -> None:
+        """Compare the devices."""
+        if isinstance(fact, RecordingEnded) and fact.why == "for another recording":
+            self.report(f"{fact.who} was still recording {fact.exp_ref} when it was started for another")
+        if isinstance(fact, SessionMoved) and fact.state is SessionState.RUNNING:
+            optional = {one.name for one in self.lab.scenario.rigs if one.role == "optional"}
+            for name, rig in self.lab.rigs.items():
+                recorded = rig.device.exp_ref
+                if recorded not in (None, fact.exp_ref) and name not in optional:
+                    self.report(f"{name} records {recorded} in the session {fact.exp_ref} of {fact.who}")
+
+
+class AgreedFirst(Invariant):
+    """Follows which main syncs answered each agreement."""
+
+    name = "agreed first"
+    promise = (
+        "Nobody starts under a reference that not exactly one main sync has given and all have accepted."
+    )
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._answered: dict[str, set[str]] = defaultdict(set)
+        self._agreed: dict[str, int] = {}
+        """Number of main syncs by reference."""
+
+    def see(self, fact: Fact) -> None:
+        """Follow agreements and starts."""
+        match fact:
+            case SessionMoved(who=who, state=SessionState.AGREEING):
+                self._answered[who].clear()
+            case RigJudged(who=who, rig=rig, event="EXPINFO", failure=None):
+                self._answered[who].add(rig)
+            case SessionMoved(who=who, state=SessionState.AGREED, exp_ref=str(exp_ref)):
+                plans = {one.name: one for one in self.lab.scenario.rigs}
+                leaders = sum(plans[name].main_sync for name in self._answered[who])
+                self._agreed[exp_ref] = leaders + self.lab.conductors[who].main_sync
+            case HookBegan(who=who, hook="start", exp_ref=exp_ref):
+                count = self._agreed.get(str(exp_ref))
+                if count is None:
+                    self.report(f"{who} is started for {exp_ref}, which nobody has agreed on")
+                elif count != 1:
+                    self.report(f"{who} is started for {exp_ref}, which {count} main syncs gave")
+
+
+class RunningIsTrue(Invariant):
+    """Compares what a conductor says with what the rigs have said.
+
+    Where the network copies datagrams, rigs that know nothing but wire 1.0 are left out: a copied echo of an
+    EXPSTART cannot be told from the answer of a peer that sends the request back (decision 3).
+    """
+
+    name = "running is true"
+    promise = "A conductor says RUNNING only when every essential and every expected rig has said so itself."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._said: set[tuple[str, str | None]] = set()
+
+    def see(self, fact: Fact) -> None:
+        """Compare."""
+        match fact:
+            case RigEntered(who=who, state=RigState.RUNNING, exp_ref=exp_ref):
+                self._said.add((who, exp_ref))
+            case SessionMoved(who=who, state=SessionState.RUNNING, exp_ref=exp_ref):
+                copies = self.lab.scenario.network.copies > 0
+                for one in self.lab.scenario.rigs:
+                    if one.role == "optional" or (one.wire == 1 and copies):
+                        continue
+                    if (one.name, exp_ref) not in self._said:
+                        self.report(f"{who} says that {exp_ref} is running, which {one.name} has not said")
+
+
+class JournalTells(Invariant):
+    """Replays the journal whenever a conductor speaks in another state, and when it dies."""
+
+    name = "the journal tells"
+    promise = "What a conductor acts upon is in its journal first: replayed, it gives the same session."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._seen: dict[str, object] = {}
+        self.world.postmen.append(self._watch)
+
+    def _watch(self, source: str, target: str, data: bytes) -> None:
+        conductor = self.lab.conductors.get(source)
+        if conductor is None or conductor.shell.journal is None:
+            return
+        machine = conductor.machine
+        if self._seen.get(source) != (machine.state, machine.exp_ref):
+            self._seen[source] = (machine.state, machine.exp_ref)
+            self._compare(source)
+
+    def see(self, fact: Fact) -> None:
+        """Replay what is left of a conductor."""
+        if isinstance(fact, Died) and fact.who in self.lab.conductors:
+            if not self.lab.conductors[fact.who].is_on:  # of a torn journal every whole line is still good
+                self._replay_torn(fact.who)
+            else:
+                self._compare(fact.who)
+
+    def _compare(self, who: str) -> None:
+        conductor = self.lab.conductors[who]
+        machine, again = conductor.machine, conductor.replay()
+        if again is None:
+            return
+        for key in ("state", "exp_ref", "rigs", "joins"):
+            if getattr(machine, key) != getattr(again, key):
+                self.report(f"{who}: {key} is {getattr(machine, key)}, by its journal {getattr(again, key)}")
+
+    def _replay_torn(self, who: str) -> None:
+        for exp_ref, journal in self.lab.conductors[who].journals.items():
+            try:
+                rebuild(parse_journal(journal.data))
+            except ConfigError as error:
+                self.report(f"{who}: the journal of {exp_ref} cannot be read after a power cut: {error}")
+
+
+class NoStorm(Invariant):
+    """Counts how often the same bytes pass between two PCs within a second."""
+
+    name = "an echo is never echoed"
+    promise = "A message on wire 1.0, its copies and its echoes pass a few times, and never for ever."
+    MOST = 30
+    """In one second: some copies of ours, each copied by the network, each echoed."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._passed: Counter[tuple[str, str, bytes]] = Counter()
+        self._told = False
+        self.most = 0
+        self.world.postmen.append(self._watch)
+
+    def _watch(self, source: str, target: str, data: bytes) -> None:
+        if data[:1] == b"[":
+            one, other = sorted((source, target))
+            self._passed[one, other, data] += 1
+            count = self._passed[one, other, data]
+            if count > self.most:
+                self.most = count
+                if count > self.MOST and not self._told:
+                    self._told = True
+                    self.report(f"{one} and {other} pass {data[:60]!r} {count} times within a second")
+
+    def look(self) -> None:
+        """Begin another second."""
+        self._passed.clear()
+
+
+class FewDatagrams(Invariant):
+    """Counts what one PC says to another within a second."""
+
+    name = "few datagrams"
+    promise = "However bad the network, a PC says only so much to another: no fault makes a flood."
+    MOST = 40
+    """In one second: heartbeats, and a handful of messages with their copies and receipts."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._said: Counter[tuple[str, str]] = Counter()
+        self.most = 0
+        self.world.postmen.append(self._watch)
+
+    def _watch(self, source: str, target: str, data: bytes) -> None:
+        self._said[source, target] += 1
+
+    def look(self) -> None:
+        """Judge a second, and begin another."""
+        for (source, target), count in self._said.items():
+            self.most = max(self.most, count)
+            if count > self.MOST:
+                self.report(f"{source} says {count} datagrams to {target} within a second")
+        self._said.clear()
+
+
+class LittleMemory(Invariant):
+    """Measures every node."""
+
+    name = "little memory"
+    promise = "However long a program runs, what it remembers of its peers stays small."
+    MOST: ClassVar[dict[str, int]] = {"handled": 12, "open": 24, "sent": 64, "incoming": 64, "waiting": 24}
+    """Of each kind of thing, for one peer."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.most: Counter[str] = Counter()
+        self._told: set[tuple[str, str]] = set()
+
+    def look(self) -> None:
+        """Measure."""
+        for name, computer in self.lab.computers.items():
+            if computer.node is None:
+                continue
+            for kind, count in computer.node.sizes().items():
+                self.most[kind] = max(self.most[kind], count)
+                limit = self.MOST.get(kind, 4 * len(self.lab.computers))
+                if count > limit and (name, kind) not in self._told:
+                    self._told.add((name, kind))
+                    self.report(f"{name} remembers {count} {kind}")
+
+
+# -- in time ------------------------------------------------------------------------------------------------
+
+
+class Completes(Invariant):
+    """Follows a session in a world where only datagrams are lost, copied or late by a moment.
+
+    Rigs that know nothing but wire 1.0 are left out: iblutil runs its callback once a copy, so that a command
+    has four copies only, and at 30 % loss one command in fifteen goes unheard.
+    """
+
+    name = "completes"
+    promise = (
+        "With up to 30 % of all datagrams lost, and nothing else, a session goes through from end to end."
+    )
+
+    def conclude(self) -> None:
+        """Count what was recorded."""
+        if not self._applies():
+            return
+        facts = self.world.facts
+        failed = [(at, one) for at, one in facts if isinstance(one, StepEnded) and one.error is not None]
+        for at, step in failed:
+            self.report(f"{step.who}: {step.step}: {step.error}", at)
+        sessions = self.lab.scenario.conductors[0].script.sessions
+        for name in self.lab.rigs:
+            done = sum(isinstance(one, RecordingEnded) and one.who == name for _, one in facts)
+            if done != sessions and not failed:
+                self.report(f"{name} has recorded {done} of {sessions} sessions")
+
+    def _applies(self) -> bool:
+        scenario = self.lab.scenario
+        return (
+            not scenario.faults
+            and scenario.network.loss <= 0.3
+            and scenario.network.late == 0
+            and len(scenario.conductors) == 1
+            and not scenario.conductors[0].script.interrupt_after
+            and all(rig.wire == 2 for rig in scenario.rigs)
+            and sum(rig.main_sync for rig in scenario.rigs) + scenario.conductors[0].main_sync == 1
+        )
+
+
+class StopsInTime(Invariant):
+    """Follows every rig that nothing keeps from hearing and obeying.
+
+    A rig is left out if it, its conductor or the way between them is disturbed meanwhile, if its adapter is
+    to fail when it is stopped, or if it recorded before the session came to it.
+    """
+
+    name = "stops in time"
+    promise = (
+        "After a stop, an interrupt or a failed start every rig that can be reached has stopped within its "
+        "limit, whatever the others do."
+    )
+    WITHIN = Limits().stop
+    ENDINGS = frozenset({SessionState.STOPPING, SessionState.INTERRUPTING, SessionState.ABORTING})
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._agreed_at: dict[str, int] = {}
+        self._began: dict[str, tuple[str, int]] = {}
+        """What each rig records, and since when."""
+
+    def see(self, fact: Fact) -> None:
+        """Follow recordings, and look at them when they should have ended."""
+        match fact:
+            case RecordingBegan(who=who, exp_ref=exp_ref):
+                self._began[who] = (exp_ref, self.world.time)
+            case RecordingEnded(who=who):
+                self._began.pop(who, None)
+            case SessionMoved(who=who, state=SessionState.AGREED):
+                self._agreed_at[who] = self.world.time
+            case SessionMoved(who=who, state=state, exp_ref=exp_ref) if state in self.ENDINGS:
+                for rig, (recorded, since) in self._began.items():
+                    if recorded == exp_ref and since >= self._agreed_at.get(who, 0):
+                        self.world.after(
+                            self.WITHIN, self._judge, who, rig, recorded, since, self.world.time, state
+                        )
+
+    def _judge(self, who: str, rig: str, exp_ref: str, since: int, told_at: int, state: SessionState) -> None:
+        if self._began.get(rig) == (exp_ref, since) and not self.lab.is_disturbed(who, rig, told_at):
+            self.report(
+                f"{rig} still records {exp_ref}, which {who} is {state} for {self.WITHIN // SECOND} s"
+            )
+
+
+class EveryStepEnds(Invariant):
+    """Measures how long operators wait."""
+
+    name = "every step ends"
+    promise = "Whatever is broken, an operator is told how a step went: each ends within its limits."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        limits = Limits()
+        once = limits.agree + limits.initialise + limits.start + limits.stop + limits.cleanup
+        waves = 1 + sum(bool(one.after) for one in lab.scenario.rigs)
+        self.within = waves * once + sum(int(one.lasts * SECOND) for one in lab.scenario.faults)
+        self._asked: dict[tuple[str, str], int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Follow the steps."""
+        match fact:
+            case StepAsked(who=who, step=step) if step != "record":
+                self._asked[who, step] = self.world.time
+            case StepEnded(who=who, step=step):
+                self._asked.pop((who, step), None)
+            case Died(who=who):
+                self._asked = {key: at for key, at in self._asked.items() if key[0] != who}
+
+    def look(self) -> None:
+        """Measure."""
+        for (who, step), at in list(self._asked.items()):
+            if self.world.time > at + self.within:
+                del self._asked[who, step]
+                self.report(f"{who} waits for the end of '{step}' since {self.within // SECOND} s")
+
+
+class Converges(Invariant):
+    """Compares, long after the last fault is mended and the last operator has left, who does what.
+
+    A rig is left out if its adapter did not do or notice what it was asked when it was stopped: its operator
+    is told to look at it.
+    """
+
+    name = "converges"
+    promise = (
+        "When faults are mended, rigs and conductors agree again: nothing runs unwatched, nothing is stuck."
+    )
+
+    def conclude(self) -> None:
+        """Compare."""
+        excused = {
+            fault.who
+            for fault in self.lab.scenario.faults
+            if fault.kind == "stuck" or (fault.kind in ("fail", "hang") and fault.hook in ("stop", "cleanup"))
+        }
+        died = {one.who for _, one in self.world.facts if isinstance(one, Died)}
+        for name, rig in self.lab.rigs.items():
+            state, recorded = rig.machine.state, rig.device.exp_ref
+            if name in excused or rig.node is None:
+                continue
+            if state in MOVING:
+                self.report(f"{name} is {state} for ever")
+            if recorded is not None and not died & self.lab.conductors.keys():
+                self.report(f"{name} records {recorded} and nobody watches it; it is {state}")
+            if (recorded is not None) != (state is RigState.RUNNING):
+                self.report(f"{name} is {state}, and its device records {recorded}")
+        for name, conductor in self.lab.conductors.items():
+            if conductor.node is not None and conductor.is_busy:
+                self.report(f"{name} is {conductor.machine.state} for ever")
+
+
+INVARIANTS: tuple[type[Invariant], ...] = (
+    StartedOnce,
+    OneReference,
+    AgreedFirst,
+    RunningIsTrue,
+    JournalTells,
+    NoStorm,
+    FewDatagrams,
+    LittleMemory,
+    Completes,
+    StopsInTime,
+    EveryStepEnds,
+    Converges,
+)
+"""All that is promised."""
+COMES_TO_REST = "comes to rest"
+"""Name of the invariant that the world itself watches: it does not do the same for ever."""

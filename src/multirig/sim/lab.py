@@ -1,0 +1,193 @@
+"""A scenario comes true: the world that it describes, its faults, and the judgement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from multirig.lifecycle.policy import RigPolicy, Role
+from multirig.protocol.events import SECOND, Address
+from multirig.sim.conductor import ConductorComputer
+from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
+from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
+from multirig.sim.rig import RigComputer
+from multirig.sim.scenario import DATE, HOUR, KINDS, Fault, Scenario
+from multirig.sim.world import Clock, Restless, World
+
+SETTLING = 150 * SECOND
+"""After the last fault and the last operator: whatever is going to happen has happened by then."""
+LOOK_EVERY = SECOND
+AGE = 3 * HOUR
+"""No honest world lasts so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a scenario."""
+
+    scenario: Scenario
+    violations: tuple[Violation, ...]
+    counts: Counter[str]
+    """Datagrams, sessions, faults by kind, final states."""
+    facts: tuple[tuple[int, Fact], ...]
+
+    def trace(self) -> list[str]:
+        """Say what happened, when and to whom."""
+        return [f"{at / SECOND:10.4f} s  {fact.who:<9} {fact}" for at, fact in self.facts]
+
+
+class Lab:
+    """The world of a scenario."""
+
+    def __init__(self, scenario: Scenario, invariants: Iterable[type[Invariant]] = INVARIANTS) -> None:
+        self.scenario = scenario
+        self.world = World(scenario.seed, scenario.network)
+        self.rigs: dict[str, RigComputer] = {}
+        self.conductors: dict[str, ConductorComputer] = {}
+        self.mended_at = 0
+        """When the last fault was mended."""
+        self._disturbances: list[tuple[frozenset[str], int]] = []
+        """Who could not be relied upon, and until when."""
+        for index, rig in enumerate(scenario.rigs):
+            self.rigs[rig.name] = RigComputer(
+                self.world,
+                rig.name,
+                Address("udp", f"10.0.1.{index + 1}", 11001),
+                Clock(offset=rig.offset, drift=rig.drift),
+                tells_closed=rig.tells_closed,
+                main_sync=rig.main_sync,
+                wire=rig.wire,
+                date=DATE,
+                pauses=dict(rig.pauses),
+            )
+        policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
+        for index, one in enumerate(scenario.conductors):
+            self.conductors[one.name] = ConductorComputer(
+                self.world,
+                one.name,
+                Address("udp", f"10.0.0.{index + 1}", 50_000),
+                Clock(offset=one.offset, drift=one.drift),
+                tells_closed=one.tells_closed,
+                rigs={name: rig.address for name, rig in self.rigs.items()},
+                policies=policies,
+                main_sync=one.main_sync,
+                date=DATE,
+                subject=one.subject,
+                script=one.script,
+            )
+        self.computers = {**self.rigs, **self.conductors}
+        self.invariants = [one(self) for one in invariants]
+        self.world.watchers += [one.see for one in self.invariants]
+        self.world.watchers.append(self._arm_faults)
+        self._unarmed = list(scenario.faults)
+
+    def run(self) -> Result:
+        """Let it all happen, and judge it."""
+        world = self.world
+        for computer in self.computers.values():
+            computer.boot()
+        leader = self.scenario.conductors[0].name
+        restless: list[Violation] = []
+        try:
+            while world.time < self.mended_at + SETTLING or not self._is_over(leader):
+                world.run(world.time + LOOK_EVERY)
+                for one in self.invariants:
+                    one.look()
+                if world.time > AGE:
+                    break
+        except Restless as error:
+            restless = [Violation(COMES_TO_REST, world.time, str(error))]
+        for one in self.invariants:
+            one.conclude()
+        violations = [*restless, *(found for one in self.invariants for found in one.violations)]
+        for computer in self.conductors.values():
+            world.counts[f"session {computer.machine.state}"] += 1
+        for _, fact in world.facts:
+            if isinstance(fact, StepEnded):
+                how = "failed" if fact.error else "done"
+                world.counts[f"sessions: {fact.step} {how}"] += 1
+        return Result(
+            scenario=self.scenario,
+            violations=tuple(sorted(violations, key=lambda one: one.at)),
+            counts=world.counts,
+            facts=tuple(world.facts),
+        )
+
+    def _is_over(self, leader: str) -> bool:
+        """Whether every operator who lives is at the end of the script, and has been for a while."""
+        busy = any(one.node is not None and one.is_operated for one in self.conductors.values())
+        if busy:
+            self.mended_at = max(self.mended_at, self.world.time)
+        return not busy
+
+    def is_disturbed(self, conductor: str, rig: str, since: int) -> bool:
+        """Whether anything may have kept a rig from hearing and obeying a conductor from then until now."""
+        return any(ended >= since and who & {conductor, rig} for who, ended in self._disturbances)
+
+    def _note_disturbance(self, fault: Fault, ended: int) -> None:
+        if fault.kind in ("stuck", "fail", "hang"):
+            if fault.kind != "stuck" and fault.hook in ("initialise", "start"):
+                return
+            ended = AGE
+        elif fault.kind in ("break", "stall", "full disk", "clock jump"):
+            return
+        who = {fault.who}
+        if fault.other in self.rigs:
+            who = {fault.other} if fault.who in self.conductors else {fault.who, fault.other}
+        self._disturbances.append((frozenset(who), ended))
+
+    # -- faults -----------------------------------------------------------------------------------------
+
+    def _arm_faults(self, fact: Fact) -> None:
+        if not isinstance(fact, StepAsked) or fact.who != self.scenario.conductors[0].name:
+            return
+        for fault in self._unarmed[:]:
+            if fault.after == fact.step and fault.session == fact.session:
+                self._unarmed.remove(fault)
+                self.world.after(int(fault.delay * SECOND), self._break, fault)
+
+    def _break(self, fault: Fault) -> None:
+        world, computer = self.world, self.computers[fault.who]
+        world.note(FaultBegan(who=fault.who, kind=fault.kind, text=KINDS[fault.kind]))
+        world.counts[f"fault {fault.kind}"] += 1
+        lasts = int(fault.lasts * SECOND)
+        self.mended_at = max(self.mended_at, world.time + lasts)
+        self._note_disturbance(fault, world.time + lasts)
+        match fault.kind, computer:
+            case "power cut", ConductorComputer():
+                computer.lose_power(fault.amount)
+                world.after(lasts, computer.boot)
+            case "crash" | "power cut", _:
+                computer.die(is_on=fault.kind == "crash")
+                world.after(lasts, computer.boot)
+            case "freeze", _:
+                computer.freeze()
+                world.after(lasts, computer.thaw)
+            case "partition" | "one-way partition", _:
+                others = [fault.other] if fault.other else [one for one in self.computers if one != fault.who]
+                ways = [(fault.who, one) for one in others]
+                if fault.kind == "partition":
+                    ways += [(one, fault.who) for one in others]
+                world.cut.update(ways)
+                world.after(lasts, world.cut.subtract, ways)
+            case "clock jump", _:
+                computer.step_clock(int(fault.amount * SECOND))
+            case "fail" | "hang" | "stuck", RigComputer():
+                computer.device.troubles[fault.hook] = fault.kind
+            case "break", RigComputer():
+                computer.break_recording("it failed by itself")
+            case "stall", RigComputer():
+                computer.device.stall()
+            case "full disk", RigComputer():
+                computer.disk.is_full = True
+                world.after(lasts, _free, computer)
+
+
+def _free(rig: RigComputer) -> None:
+    rig.disk.is_full = False
+
+
+def run(scenario: Scenario) -> Result:
+    """Let a scenario happen, and judge it."""
+    return Lab(scenario).run()

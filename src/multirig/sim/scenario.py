@@ -1,0 +1,254 @@
+"""What shall go wrong, drawn from a seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from multirig.protocol.events import SECOND
+from multirig.sim.conductor import Script
+from multirig.sim.world import Network
+
+DATE = datetime.date(2024, 5, 6)
+"""When the false lab's sessions take place."""
+HOUR = 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigPlan:
+    """One rig of a scenario."""
+
+    name: str
+    main_sync: bool = False
+    role: str = "expected"
+    after: tuple[str, ...] = ()
+    wire: int = 2
+    """1 for a foreign peer."""
+    offset: int = 0
+    """Of its clock, in nanoseconds."""
+    drift: float = 0.0
+    tells_closed: bool = True
+    pauses: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each hook of its adapter takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConductorPlan:
+    """One conductor of a scenario."""
+
+    name: str
+    main_sync: bool = False
+    offset: int = 0
+    drift: float = 0.0
+    tells_closed: bool = True
+    subject: str = "SP_01"
+    script: Script = field(default_factory=Script)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that breaks."""
+
+    kind: str
+    who: str
+    """Name of the PC."""
+    after: str
+    """Step of the first conductor that is asked for before it breaks."""
+    session: int = 0
+    delay: float = 0.0
+    """Seconds after that."""
+    lasts: float = 0.0
+    """Seconds until it is mended."""
+    other: str = ""
+    """The other PC of a partition; every other one, where it is empty."""
+    hook: str = ""
+    """Of the adapter."""
+    amount: float = 0.0
+    """Seconds of a jump of the clock; part of a journal that a power cut leaves."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.kind} {self.who}"]
+        parts += [f"and {self.other}"] if self.other else []
+        parts += [f"in {self.hook}"] if self.hook else []
+        parts += [f"{self.delay:.3f} s after '{self.after}' of session {self.session + 1}"]
+        parts += [f"for {self.lasts:.1f} s"] if self.lasts else []
+        return " ".join(parts)
+
+
+KINDS = {
+    "crash": "the program dies and is started again",
+    "power cut": "the PC dies and is switched on again",
+    "freeze": "the program stands still",
+    "partition": "nothing passes between two PCs",
+    "one-way partition": "nothing passes from one PC to another",
+    "fail": "a hook of the adapter fails",
+    "hang": "a hook of the adapter never returns",
+    "stuck": "a hook of the adapter does not notice that it is cancelled",
+    "break": "the recording ends by itself",
+    "stall": "no more frames come",
+    "full disk": "the disk is full",
+    "clock jump": "the clock jumps ahead",
+}
+"""Every kind of fault, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A lab, what its operators do, and what breaks."""
+
+    seed: int
+    rigs: tuple[RigPlan, ...]
+    conductors: tuple[ConductorPlan, ...]
+    network: Network = field(default_factory=Network)
+    faults: tuple[Fault, ...] = ()
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Scenario:
+        """Read it back."""
+        data = json.loads(text)
+        rigs = [{**one, "after": tuple(one["after"])} for one in data["rigs"]]
+        conductors = [{**one, "script": Script(**one["script"])} for one in data["conductors"]]
+        return cls(
+            seed=data["seed"],
+            rigs=tuple(RigPlan(**one) for one in rigs),
+            conductors=tuple(ConductorPlan(**one) for one in conductors),
+            network=Network(**data["network"]),
+            faults=tuple(Fault(**one) for one in data["faults"]),
+        )
+
+    def lines(self) -> list[str]:
+        """Say in words what it is."""
+        network = self.network
+        out = [
+            f"network: {network.loss:.0%} lost, {network.copies:.0%} twice, {network.delay * 1e3:.1f} ms "
+            f"and {network.jitter * 1e3:.1f} ms more on average, {network.late:.0%} up to "
+            f"{network.late_by:g} s late"
+        ]
+        for rig in self.rigs:
+            words = [rig.role, f"wire {rig.wire}"]
+            words += ["main sync"] if rig.main_sync else []
+            words += [f"after {', '.join(rig.after)}"] if rig.after else []
+            out.append(f"rig {rig.name}: {', '.join(words)}")
+        for one in self.conductors:
+            script = one.script
+            words = [f"{script.sessions} sessions of {one.subject}, {script.record:.1f} s each"]
+            words += ["main sync"] if one.main_sync else []
+            if script.interrupt_after:
+                words.append(f"interrupts {script.interrupt_delay:.3f} s after '{script.interrupt_after}'")
+            out.append(f"conductor {one.name}: {', '.join(words)}")
+        return [*out, *(f"fault: {fault}" for fault in self.faults)]
+
+
+# -- drawing ------------------------------------------------------------------------------------------------
+
+_STEPS = ("agree", "initialise", "start", "record", "stop", "clean up")
+_HOOKS = ("initialise", "start", "stop", "cleanup")
+
+
+def draw(seed: int) -> Scenario:
+    """Return the scenario of a seed."""
+    dice = random.Random(seed)
+    calm = dice.random() < 0.25  # only the network is bad
+    number = dice.choice((1, 2, 2, 3, 3, 4, 5, 6)) if dice.random() < 0.98 else 24
+    names = [f"rig{index}" for index in range(1, number + 1)]
+    here = dice.random() < 0.3
+    leader = dice.choice(names)
+    rigs = [_draw_rig(dice, name, names[:index]) for index, name in enumerate(names)]
+    rigs = [replace(rig, main_sync=not here and rig.name == leader) for rig in rigs]
+    if not calm and dice.random() < 0.08:  # nobody, or two
+        index = dice.randrange(number)
+        rigs[index] = replace(rigs[index], main_sync=not rigs[index].main_sync)
+    conductors = [_draw_conductor(dice, "leader", here=here, calm=calm)]
+    if not calm and dice.random() < 0.15:
+        conductors.append(_draw_conductor(dice, "second", here=False, calm=False))
+    faults: list[Fault] = []
+    if not calm:
+        for _ in range(dice.choice((0, 1, 1, 1, 2, 2, 3, 4))):
+            faults.append(_draw_fault(dice, names, conductors))
+    return Scenario(
+        seed=seed,
+        rigs=tuple(rigs),
+        conductors=tuple(conductors),
+        network=_draw_network(dice),
+        faults=tuple(faults),
+    )
+
+
+def _draw_network(dice: random.Random) -> Network:
+    if dice.random() < 0.3:
+        return Network()
+    return Network(
+        loss=dice.choice((0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4)),
+        copies=dice.choice((0.0, 0.0, 0.05, 0.3)),
+        delay=dice.choice((0.0002, 0.001, 0.01, 0.05)),
+        jitter=dice.choice((0.0002, 0.001, 0.01, 0.1)),
+        late=dice.choice((0.0, 0.0, 0.0, 0.01, 0.05)),
+        late_by=dice.choice((0.5, 2.0, 6.0)),
+    )
+
+
+def _draw_rig(dice: random.Random, name: str, before: list[str]) -> RigPlan:
+    pauses = {hook: round(dice.choice((0.0, 0.01, 0.1, 0.5, 2.0)) * dice.random(), 4) for hook in _HOOKS}
+    return RigPlan(
+        name=name,
+        role=dice.choice(("essential", "expected", "expected", "optional")),
+        after=(dice.choice(before),) if before and dice.random() < 0.15 else (),
+        wire=1 if dice.random() < 0.15 else 2,
+        offset=dice.randrange(-9 * HOUR, 9 * HOUR) + 10 * HOUR,
+        drift=dice.uniform(-1e-4, 1e-4),
+        tells_closed=dice.random() < 0.5,
+        pauses=pauses,
+    )
+
+
+def _draw_conductor(dice: random.Random, name: str, *, here: bool, calm: bool) -> ConductorPlan:
+    interrupts = not calm and dice.random() < 0.2
+    script = Script(
+        sessions=dice.choice((1, 1, 2, 3)),
+        record=round(dice.uniform(0.5, 4.0), 3),
+        pause=round(dice.uniform(0.0, 1.5), 3),
+        interrupt_after=dice.choice(_STEPS[1:5]) if interrupts else "",
+        interrupt_delay=round(dice.random() ** 3 * 3, 4),
+        begins=0.0 if name == "leader" else round(dice.uniform(0.0, 4.0), 3),
+    )
+    return ConductorPlan(
+        name=name,
+        main_sync=here,
+        offset=dice.randrange(-9 * HOUR, 9 * HOUR) + 10 * HOUR,
+        drift=dice.uniform(-1e-4, 1e-4),
+        tells_closed=dice.random() < 0.5,
+        subject=dice.choice(("SP_01", "SP_01", "SP_02")) if name != "leader" else "SP_01",
+        script=script,
+    )
+
+
+def _draw_fault(dice: random.Random, rigs: list[str], conductors: list[ConductorPlan]) -> Fault:
+    kind = dice.choice(tuple(KINDS))
+    everybody = [*rigs, *(one.name for one in conductors)]
+    who = dice.choice(rigs)
+    if kind in ("freeze", "partition", "one-way partition", "clock jump", "crash", "power cut"):
+        who = dice.choice(everybody)
+    other = ""
+    if "partition" in kind and dice.random() < 0.6:
+        other = dice.choice([one for one in everybody if one != who])
+    return Fault(
+        kind=kind,
+        who=who,
+        other=other,
+        after=dice.choice(_STEPS),
+        session=dice.choice((0, 0, 0, 1)),
+        delay=round(dice.random() ** 3 * 4, 4),
+        lasts=round(dice.choice((0.2, 1.0, 4.0, 15.0, 40.0)) * dice.random(), 3),
+        hook=dice.choice(_HOOKS) if kind in ("fail", "hang", "stuck") else "",
+        amount=round(dice.choice((0.01, 1.0, 100.0, 5000.0)) * dice.random(), 3)
+        if kind == "clock jump"
+        else round(dice.random(), 3),
+    )
