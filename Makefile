@@ -3,11 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-<<<<<<< HEAD
-.PHONY: demo test endure lint bench clean
-=======
-.PHONY: demo test simulate lint bench clean
->>>>>>> 03e0f8f (Rehearse sessions in a false lab, with faults drawn from a seed)
+.PHONY: demo test endure simulate lint bench clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
@@ -15,13 +11,11 @@ demo: $(VENV)/demo-ready
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120
 
-<<<<<<< HEAD
 endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults/test_endurance.py
-=======
+
 simulate: $(VENV)/dev-ready
 	$(BIN)/multirig rehearse --seeds 10000
->>>>>>> 03e0f8f (Rehearse sessions in a false lab, with faults drawn from a seed)
 
 lint: $(VENV)/dev-ready
 	$(BIN)/ruff check .
