@@ -46,6 +46,8 @@ RETRY_AFTER = (SECOND * 4 // 10, SECOND * 8 // 10, SECOND * 16 // 10, SECOND * 1
 INFO_EVERY = SECOND * 4 // 10
 """Between the copies of an EXPINFO, until its time is up: a question changes nothing, however often it comes,
 and a third of all datagrams may be lost."""
+LISTENS_FOR = 10 * SECOND
+"""A multirig that has asked waits so long for the answer, and takes any number of copies."""
 LASTING_EVERY = 2 * SECOND
 """Between the copies of a stop that a deaf peer shall get when it is back."""
 ECHO_WINDOW = SECOND
@@ -116,6 +118,8 @@ class _Outgoing:
     limit_at: int
     needs_reply: bool
     lasting: bool
+    is_harmless: bool = False
+    """Whether its copies change nothing, however many come: a question, or what a multirig is told."""
     answers: bytes | None = None
     """The request that this one answers."""
     not_before: int = 0
@@ -189,6 +193,7 @@ class EchoLink:
             now + action.limit,
             action.needs_reply,
             action.lasting,
+            is_harmless=action.message.event is Event.EXPINFO,
         )
         if action.overtakes:
             self.withdraw()
@@ -210,14 +215,16 @@ class EchoLink:
     ) -> None:
         """Answer a request, once; the answer is repeated until the peer has echoed it.
 
-        A peer that is known to listen, since it is a multirig, gets the answer together with the echo.
+        A peer that is known to listen, since it is a multirig, gets the answer together with the echo, and as
+        many copies as it takes.
         """
         request = self._request(token)
         spaced = request is None or b", " in request
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
-        limit_at = now + sum(RETRY_AFTER)
+        limit_at = now + (LISTENS_FOR if listens else sum(RETRY_AFTER))
         answer = _Outgoing(data, message.event, None, key, limit_at, False, False, answers=request)
+        answer.is_harmless = listens
         if request is not None and not (listens or self.reliable):  # a stream has its pauses anyhow
             answer.not_before = self._incoming[request].echoed_at + ANSWER_PAUSE
         self._queue.append(answer)
@@ -531,7 +538,7 @@ class EchoLink:
         self._current = outgoing
         outgoing.retry_at = None
         if not self.reliable:
-            if outgoing.event is Event.EXPINFO and outgoing.answers is None:
+            if outgoing.is_harmless:
                 outgoing.retry_at = now + INFO_EVERY
             elif outgoing.copies < len(RETRY_AFTER):
                 outgoing.retry_at = now + RETRY_AFTER[outgoing.copies]

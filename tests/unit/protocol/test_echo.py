@@ -442,6 +442,16 @@ def test_w05_a_question_that_changes_nothing_is_repeated_until_its_time_is_up():
     assert events(link) == [outcome("k", TimedOut, confirmed=False)]
 
 
+def test_w05_an_answer_to_a_peer_that_listens_is_repeated_for_as_long_as_it_may_wait():
+    link = EchoLink(PEER)
+    hear(link, b"[64, 0, {}]")
+    events(link)
+    link.reply(Token(PEER, 1, 1), message(b'[64, 0, {"main_sync": true}]'), 0, listens=True)
+    link.datagrams_to_send(0)
+    copies = tick(link, 100 * SECOND)
+    assert [at for at, _ in copies] == [INFO_EVERY * number for number in range(1, 25)]
+
+
 def test_w05_a_reply_is_repeated_until_the_peer_has_echoed_it():
     link = EchoLink(PEER)
     hear(link, STOP)
@@ -917,8 +927,11 @@ def test_an_answer_without_a_key_leaves_no_event():
 
 
 def test_an_answer_that_nobody_echoes_times_out_after_its_copies():
-    link = answered()
-    assert [data for _, data in tick(link, 100 * SECOND)] == [START_REPLY] * (len(RETRY_AFTER) - 1)
+    link = EchoLink(PEER)
+    hear(link, START)
+    events(link)
+    link.reply(Token(PEER, 1, 1), message(START_REPLY), 0, "a")
+    assert [data for _, data in tick(link, 100 * SECOND)] == [START_REPLY] * len(RETRY_AFTER)
     assert events(link) == [outcome("a", TimedOut, confirmed=False)]
 
 
