@@ -166,6 +166,19 @@ class Link:
                 del self._open[outgoing.number]
         self._unsent = [one for one in self._unsent if one.answers is not None]
 
+    def take_questions(self, now: int) -> list[Send]:
+        """Take back every unanswered EXPINFO: whoever is there now can answer it as well."""
+        asked = [
+            one for one in self._open.values() if one.message.event is Event.EXPINFO and one.answers is None
+        ]
+        for outgoing in asked:
+            del self._open[outgoing.number]
+        return [
+            Send(address=self.address, message=one.message, key=one.key, limit=one.reply_by - now)
+            for one in asked
+            if not one.expired
+        ]
+
     def lost(self, reason: str) -> None:
         """End the conversation: the peer has forgotten it."""
         for outgoing in self._open.values():

@@ -300,6 +300,8 @@ class Node:
         while len(self._dead) >= MAX_PEERS:
             del self._dead[next(iter(self._dead))]
         self._dead[old.peer] = None
+        for question in old.take_questions(now):
+            new.send(question, now)
         old.lost("the program on that PC was restarted and has forgotten the request")
         while (event := old.next_event()) is not None:
             self.handle(event, now)

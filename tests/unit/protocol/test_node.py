@@ -605,6 +605,16 @@ def test_after_a_reboot_the_next_message_is_handled_by_the_successor():
     assert successor.speaks_wire_2(CONDUCTOR)
 
 
+def test_the_question_who_is_there_is_answered_by_the_successor():
+    conductor, _, nodes = greeted()
+    nodes[RIG] = successor = node("R2", answer_at_once)
+    for key in ("first", "second"):
+        conductor.handle(Send(address=RIG, message=INFO, key=key), 0)
+    carry(nodes)
+    assert conductor.machine.told("first")[-1] is conductor.machine.told("second")[-1] is Replied
+    assert [event.message.event for event in successor.machine.asked()] == [Event.EXPINFO] * 2
+
+
 def test_what_the_machine_sends_when_it_learns_of_a_reboot_reaches_the_successor():
     """A start was refused: the roll-back goes to the program that is there now, and has its outcome."""
     conductor, _, nodes = greeted()
