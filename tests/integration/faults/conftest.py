@@ -1,10 +1,9 @@
-"""A lab of real programs: rigs in processes of their own, bad cables, and programs that are killed or held."""
+"""A lab of real programs: rigs as processes, bad cables, and programs that are killed or held."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import os
 import re
 import signal
@@ -30,8 +29,6 @@ PLUGIN = Path(__file__).parent / "plugin"
 LIMIT = 30.0
 """Seconds that anything may take on a busy machine."""
 SUBJECT = "SP_01"
-ROW = 64
-"""Bytes of a row that the adapter writes."""
 
 figures: list[str] = []
 """What was measured, for the end of the run."""
@@ -94,6 +91,15 @@ class Program:
     def signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+
+    def hold(self) -> None:
+        """Let it stand still, as a program does whose PC is much too busy."""
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut does: it cannot say or write anything any more."""
@@ -217,8 +223,6 @@ class LabOfPrograms(contextlib.AbstractAsyncContextManager["LabOfPrograms"]):
             await self._stack.aclose()
         finally:
             for one in self._programs:
-                with contextlib.suppress(OSError):
-                    one.signal(signal.SIGCONT) if one.process is not None else None
                 one.kill()
 
 
@@ -229,10 +233,6 @@ def free_port(scheme: str) -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
     return port
-
-
-def today() -> str:
-    return datetime.date.today().isoformat()
 
 
 class Labs(contextlib.AbstractAsyncContextManager["Labs"]):

@@ -1,0 +1,213 @@
+"""A rig is killed, held, or its disk is full: the others go on, and the operator is told which one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multirig.conductor.conductor import Conductor
+from multirig.errors import MultirigError, SessionFailed
+from multirig.lifecycle.session import Limits, SessionState
+from multirig.protocol.events import SECOND
+from multirig.protocol.messages import Message
+
+ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
+LIMIT = 4 * SECOND
+LIMITS = Limits(agree=LIMIT, initialise=LIMIT, start=LIMIT, stop=LIMIT, cleanup=LIMIT)
+"""Long for a rig on a busy machine, short for one that is dead."""
+HEALTHY = ("ephys", "left", "body") if ENDURES else ("ephys",)
+VICTIM = "right"
+MOMENTS: dict[str, tuple[int, str | None]] = {
+    "before the agreement": (0, None),
+    "initialising": (1, "initialise"),
+    "initialised": (2, None),
+    "starting": (2, "start"),
+    "running": (3, None),
+    "stopping": (3, "stop"),
+    "stopped": (4, None),
+    "cleaning up": (4, "cleanup"),
+}
+"""How many steps are done when it dies, and which hook of its adapter is at work then."""
+
+
+def steps_of(conductor: Conductor) -> list[Any]:
+    return [
+        lambda: conductor.agree("SP_01"),
+        conductor.init,
+        conductor.start,
+        conductor.stop,
+        conductor.cleanup,
+    ]
+
+
+def blamed(outcome: Any) -> dict[str, MultirigError]:
+    """Return which rigs a step could not be done on, as the operator is told."""
+    if isinstance(outcome, SessionFailed):
+        return dict(outcome.causes)
+    if isinstance(outcome, dict):
+        return {name: one for name, one in outcome.items() if isinstance(one, MultirigError)}
+    return {}
+
+
+async def record(conductor: Conductor) -> Any:
+    """Record a session; return its reference."""
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await asyncio.sleep(0.1)
+    for outcomes in (await conductor.stop(), await conductor.cleanup()):
+        assert all(isinstance(one, Message) for one in outcomes.values()), outcomes
+    return exp_ref
+
+
+# -- killed --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.limit(100)
+async def test_a_rig_that_is_killed_at_any_moment_is_named_and_the_others_are_stopped_and_let_go(
+    labs: Any,
+) -> None:
+    async def watch(moment: str) -> str:
+        try:
+            await kill_a_rig(labs.make(), moment)
+        except (AssertionError, MultirigError) as error:
+            return f"{moment}: {error!r}"
+        return ""
+
+    problems = await asyncio.gather(*map(watch, MOMENTS))
+    assert [one for one in problems if one] == []
+
+
+async def kill_a_rig(lab: Any, moment: str) -> None:
+    """Lead a session in which a rig is killed, then another one with that rig back."""
+    done, hook = MOMENTS[moment]
+    await lab.open_rigs(*HEALTHY)
+    victim = lab.rig(VICTIM, adapter={"delay": {hook: 60.0} if hook else {}})
+    await victim.open()
+    await lab.lay_bad_cables()  # a PC that is off is silence: nothing says that its port is closed
+    conductor = await lab.conductor(limits=LIMITS)
+    steps = steps_of(conductor)
+    for step in steps[:done]:
+        await step()
+    if hook is None:
+        await asyncio.sleep(0.1)
+        victim.kill()
+    told = {}
+    for step in steps[done:]:
+        going = asyncio.ensure_future(step())
+        if hook is not None:
+            await victim.does(hook)
+            victim.kill()
+            hook = None
+        (outcome,) = await asyncio.gather(going, return_exceptions=True)
+        assert isinstance(outcome, dict | MultirigError), outcome
+        told |= blamed(outcome)
+        if conductor.state is SessionState.IDLE:
+            break
+    assert conductor.state is SessionState.IDLE
+    assert told.keys() == {VICTIM}
+    assert "\n" not in str(told[VICTIM])
+    for name in HEALTHY:
+        hooks = [one for one, _ in lab.rigs[name].hooks()]
+        assert hooks[-1:] in ([], ["cleanup"]), hooks
+        assert ("start" in hooks) <= ("stop" in hooks)
+        assert lab.rigs[name].rows() > 0 or "start" not in hooks
+    assert victim.rows() > 0 or moment in list(MOMENTS)[:4], "what was recorded is gone"
+    await come_back(lab, victim, conductor)
+
+
+async def come_back(lab: Any, victim: Any, conductor: Conductor) -> None:
+    """Start the rig's program again and record another session with it."""
+    victim.kill()
+    victim.config.write_text(victim.config.read_text().replace("60.0", "0.0"))
+    await victim.open()
+    exp_ref = await record(conductor)
+    for rig in lab.rigs.values():
+        assert rig.starts()[str(exp_ref)] == 1
+        assert max(rig.starts().values()) == 1, rig.hooks()
+        assert rig.rows(exp_ref) > 0
+
+
+# -- held ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.limit(60)
+async def test_a_rig_that_hangs_for_a_while_records_on_and_is_stopped_with_the_others(labs: Any) -> None:
+    await asyncio.gather(hold_a_rig(labs.make(), is_stopped_meanwhile=False), hold_a_rig(labs.make(), True))
+
+
+async def hold_a_rig(lab: Any, is_stopped_meanwhile: bool) -> None:
+    await lab.open_rigs("ephys", VICTIM)
+    conductor = await lab.conductor()
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await asyncio.sleep(0.2)
+    victim = lab.rigs[VICTIM]
+    victim.hold()
+    stopping = asyncio.ensure_future(conductor.stop()) if is_stopped_meanwhile else None
+    await asyncio.sleep(10 if ENDURES else 3)
+    if stopping is not None:
+        assert not stopping.done()
+        assert ("stop", str(exp_ref)) in lab.rigs["ephys"].hooks(), "the healthy one waited for the other"
+    victim.go_on()
+    if stopping is None:
+        held = victim.rows(exp_ref)
+        await asyncio.sleep(0.5)
+        assert victim.rows(exp_ref) > held
+        stopping = asyncio.ensure_future(conductor.stop())
+    outcomes = [await stopping, await conductor.cleanup()]
+    assert [blamed(one) for one in outcomes] == [{}, {}]
+    assert all(rig.starts() == {str(exp_ref): 1} and rig.rows(exp_ref) > 0 for rig in lab.rigs.values())
+
+
+# -- a full disk ---------------------------------------------------------------------------------------------
+
+OWN_MOUNTS = ("unshare", "-Urm", "sh", "-c")
+
+
+def can_mount() -> bool:
+    """Whether a program may have mounts of its own here."""
+    if shutil.which("unshare") is None:
+        return False
+    try:
+        command = [*OWN_MOUNTS, "mount -t tmpfs tmpfs /tmp"]
+        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@pytest.mark.limit(60)
+@pytest.mark.skipif(not can_mount(), reason="a small disk cannot be mounted here without rights")
+async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any) -> None:
+    await lab.open_rigs("ephys")
+    full = lab.rig(VICTIM, adapter={"rows": 100})
+    full.data.mkdir(parents=True)
+    await full.open(*OWN_MOUNTS, f'mount -t tmpfs -o size=256k tmpfs "{full.data}" && exec "$@"', "sh")
+    conductor = await lab.conductor()
+    alarms: list[tuple[str, str]] = []
+    conductor.on_message(lambda rig, message: alarms.append((rig, str(message.args))))
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await full.says("free some space")
+    async with asyncio.timeout(5):
+        while not any(rig == VICTIM and "No space left on device" in text for rig, text in alarms):
+            await asyncio.sleep(0.02)
+    before = lab.rigs["ephys"].rows(exp_ref)
+    await asyncio.sleep(0.2)
+    assert lab.rigs["ephys"].rows(exp_ref) > before, "the healthy one was stopped too"
+    # seen from outside, the disk of its own is only below the program's own root
+    full.data = Path(f"/proc/{full.process.pid}/root") / full.data.relative_to("/")
+    written = full.rows(exp_ref)
+    assert written > 1000
+    told = blamed(await conductor.stop()) | blamed(await conductor.cleanup())
+    assert told.keys() <= {VICTIM}
+    assert full.rows(exp_ref) == written
+    assert lab.rigs["ephys"].hooks()[-1][0] == "cleanup"
