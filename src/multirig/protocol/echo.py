@@ -58,9 +58,11 @@ DUPLICATE_WINDOW = 5 * SECOND
 """A copy of a request that is still unanswered after this long is somebody asking again."""
 EXPIRED_KEPT = 60 * SECOND
 """How long a request whose time is up still claims its late reply."""
-ECHO_AGAIN_AFTER = SECOND // 10
-"""A copy sooner than this is the network's, or an echo of our echo: it gets none. Later it is sent by a peer
-that has missed our echo."""
+ECHO_AGAIN_AFTER = SECOND * 3 // 10
+"""A copy sooner than this is the network's, or an echo of our echo over a slow line: it gets none. Later, it
+is sent by a peer that has missed our echo; no peer is quicker."""
+NEW_AFTER = SECOND // 10
+"""Once something else has come, the same bytes are a new message; sooner than this, maybe our echo's echo."""
 MAX_ECHOES = 8
 """Echoes of one message, at most."""
 STREAM_PAUSE = SECOND // 20
@@ -472,7 +474,7 @@ class EchoLink:
                 other.until = now
         token = self._hand_up(message)
         seen = self._remember(data, _Incoming(token.number, now + DUPLICATE_WINDOW))
-        if before is not None and now - before.echoed_at < ECHO_AGAIN_AFTER:  # an echo of our echo, maybe
+        if before is not None and now - before.echoed_at < NEW_AFTER:  # an echo of our echo, maybe
             seen.echoes, seen.echoed_at = before.echoes, before.echoed_at
         self._echo(data, seen, now)
 

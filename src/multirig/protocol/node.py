@@ -318,6 +318,9 @@ class Node:
                         self._effects.append(event)
                         continue
                     if isinstance(event, Received | Replied) and event.message.event is Event.EXPINFO:
+                        if isinstance(event, Received) and self._is_our_own(event.message):
+                            self._answer(one, Settle(token=event.token), now)
+                            continue
                         self._note_greeting(one, event.message, now)
                     self._act(self.machine.handle(event, now), now, touched)
 
@@ -330,13 +333,16 @@ class Node:
         """See whether an EXPINFO says that the peer is a multirig."""
         if not self.greets:
             return
-        data = message.args[1] if len(message.args) > 1 else None
-        about = data.get(GREETING) if isinstance(data, dict) else None
-        if not isinstance(about, dict) or about.get("wire") != link.VERSION:
+        about = _greeting(message)
+        if about.get("wire") != link.VERSION:
             return
         boot = about.get("boot")
         if isinstance(boot, str) and boot and boot != self.boot:  # else an echoing peer sent our own back
             self._meet(peer, boot, str(about.get("name", "")), now)
+
+    def _is_our_own(self, message: Message) -> bool:
+        """Whether an EXPINFO is what we said, and comes back as an echo that is very late: no question."""
+        return _greeting(message).get("boot") == self.boot
 
     def _greet(self, message: Message) -> Message:
         if not self.greets:
@@ -429,3 +435,10 @@ class Node:
             peer.armed = at
             self._ticks += 1
             heapq.heappush(self._timers, (at, self._ticks, peer))
+
+
+def _greeting(message: Message) -> dict[str, Any]:
+    """Return what an EXPINFO says of the multirig that has sent it, if it says that."""
+    data = message.args[1] if len(message.args) > 1 else None
+    about = data.get(GREETING) if isinstance(data, dict) else None
+    return about if isinstance(about, dict) else {}

@@ -434,6 +434,15 @@ def test_w05_copies_are_few_and_far_apart():
     assert events(link) == [outcome("k", TimedOut, confirmed=False)]
 
 
+def test_w03_two_that_take_an_echo_for_a_message_stop_also_over_a_slow_line():
+    one, other = EchoLink(PEER), EchoLink(PEER)
+    flying, count, now = hear(one, START), 0, 0
+    while flying and count < 100:
+        one, other, now, count = other, one, now + 60 * MS, count + 1
+        flying = hear(one, *flying, now=now)
+    assert count <= 3
+
+
 def test_w05_a_question_that_changes_nothing_is_repeated_until_its_time_is_up():
     link = EchoLink(PEER)
     ask(link, b"[64, 0, {}]", limit=10 * SECOND)

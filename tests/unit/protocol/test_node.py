@@ -170,6 +170,18 @@ def test_an_info_of_any_length_can_hold_the_greeting(args, data):
     assert got == {**data, "multirig": {"wire": 2, "boot": "C", "name": "PC of C"}}
 
 
+def test_an_echo_of_our_info_that_is_very_late_is_no_question():
+    """Two multirigs answered each other's answers for ever."""
+    one = node("C", answer_at_once)
+    [(_, data)] = send(one, INFO, limit=SECOND)
+    tick(one, 200 * SECOND)
+    one.receive_datagram(data, RIG, 200 * SECOND)
+    assert one.machine.asked() == []
+    assert one.datagrams_to_send(200 * SECOND) == [(RIG, data)]
+    one.receive_datagram(data.replace(b'"C"', b'"R"'), RIG, 201 * SECOND)
+    assert len(one.machine.asked()) == 1
+
+
 def test_an_info_whose_data_is_no_map_goes_as_it_is():
     assert send(node("C"), Message(Event.EXPINFO, (0, "text"))) == [(RIG, b'[64, 0, "text"]')]
 
