@@ -31,7 +31,7 @@ from multirig.protocol.node import Node
 from multirig.sim.facts import RigJudged, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, World
+from multirig.sim.world import Clock, Computer, Ear, World
 
 TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
@@ -148,7 +148,7 @@ class ConductorComputer(Computer):
             self.address = self.address._replace(port=next(self._ports))
         self.machine = SessionMachine()
         self.shell = _Shell()
-        return Node(boot=boot, name=self.name, machine=self.machine)
+        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
 
     def on_boot(self) -> None:
         """Let the operator begin."""

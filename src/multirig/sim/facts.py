@@ -143,6 +143,22 @@ class FaultBegan(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Fact):
+    """A request of another PC reaches a program's rules."""
+
+    by: str
+    """Name of the asking PC."""
+    event: str
+    wire: int
+    peer: str
+    """Boot id of the asking program, on wire 2."""
+    number: int
+
+    def __str__(self) -> str:
+        return f"is asked {self.event} by {self.by} (wire {self.wire}, number {self.number})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Died(Fact):
     """A program is dead."""
 

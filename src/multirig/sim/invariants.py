@@ -12,6 +12,7 @@ from multirig.lifecycle.rig import MOVING, RigState
 from multirig.lifecycle.session import Limits, SessionState
 from multirig.protocol.events import SECOND
 from multirig.sim.facts import (
+    Asked,
     Died,
     Fact,
     HookBegan,
@@ -220,19 +221,42 @@ class JournalTells(Invariant):
                 self.report(f"{who}: the journal of {exp_ref} cannot be read after a power cut: {error}")
 
 
+class HandledOnce(Invariant):
+    """Counts what reaches a program's rules; wire 1.0 has no numbers by which that could be told."""
+
+    name = "handled once"
+    promise = "However often the network repeats a request on wire 2, it is handled once."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._handled: set[tuple[str, int, str, int]] = set()
+
+    def see(self, fact: Fact) -> None:
+        """Count."""
+        if isinstance(fact, Asked) and fact.wire == 2:
+            key = (fact.who, self.lab.computers[fact.who].lives, fact.peer, fact.number)
+            if key in self._handled:
+                self.report(f"{fact.who} handles {fact.event}, number {fact.number} of {fact.peer}, again")
+            self._handled.add(key)
+
+
 class NoStorm(Invariant):
     """Counts how often the same bytes pass between two PCs within a second."""
 
     name = "an echo is never echoed"
     promise = "A message on wire 1.0, its copies and its echoes pass a few times, and never for ever."
-    MOST = 30
+    MOST = 20
     """In one second: some copies of ours, each copied by the network, each echoed."""
+    MOST_HANDLED = 8
+    """In one second, of one PC and event: nobody asks so often; they answer each other's answers."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
         self._passed: Counter[tuple[str, str, bytes]] = Counter()
+        self._handled: Counter[tuple[str, str, str]] = Counter()
         self._told = False
         self.most = 0
+        self.most_handled = 0
         self.world.postmen.append(self._watch)
 
     def _watch(self, source: str, target: str, data: bytes) -> None:
@@ -246,9 +270,19 @@ class NoStorm(Invariant):
                     self._told = True
                     self.report(f"{one} and {other} pass {data[:60]!r} {count} times within a second")
 
+    def see(self, fact: Fact) -> None:
+        """Count what programs handle."""
+        if isinstance(fact, Asked) and fact.wire == 1:
+            key = (fact.who, fact.by, fact.event)
+            self._handled[key] += 1
+            self.most_handled = max(self.most_handled, self._handled[key])
+            if self._handled[key] == self.MOST_HANDLED + 1:
+                self.report(f"{fact.by} and {fact.who} answer each other's {fact.event} again and again")
+
     def look(self) -> None:
         """Begin another second."""
         self._passed.clear()
+        self._handled.clear()
 
 
 class FewDatagrams(Invariant):
@@ -284,6 +318,8 @@ class LittleMemory(Invariant):
     promise = "However long a program runs, what it remembers of its peers stays small."
     MOST: ClassVar[dict[str, int]] = {"handled": 12, "open": 24, "sent": 64, "incoming": 64, "waiting": 24}
     """Of each kind of thing, for one peer."""
+    MOST_IN_ALL = 20
+    """Of each other kind of thing, for each PC of the lab."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
@@ -297,7 +333,7 @@ class LittleMemory(Invariant):
                 continue
             for kind, count in computer.node.sizes().items():
                 self.most[kind] = max(self.most[kind], count)
-                limit = self.MOST.get(kind, 4 * len(self.lab.computers))
+                limit = self.MOST.get(kind, self.MOST_IN_ALL * len(self.lab.computers))
                 if count > limit and (name, kind) not in self._told:
                     self._told.add((name, kind))
                     self.report(f"{name} remembers {count} {kind}")
@@ -389,6 +425,39 @@ class StopsInTime(Invariant):
             )
 
 
+class InterruptsOvertake(StopsInTime):
+    """As `StopsInTime`, with less patience; on a network that loses more than 30 % nobody is prompt."""
+
+    name = "interrupts overtake"
+    promise = "An interrupt waits for nothing that goes on: a rig that can be reached stops within seconds."
+    PROMPT = 5 * SECOND
+    """Nothing begins so long after it was interrupted."""
+    WITHIN = 25 * SECOND
+    """Some copies of the message, a hook that is slow to notice its end, and the time that a stop takes."""
+    ENDINGS = frozenset({SessionState.INTERRUPTING, SessionState.ABORTING})
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._interrupted: dict[str | None, tuple[str, int]] = {}
+        """By whom each reference was interrupted, and when."""
+
+    def see(self, fact: Fact) -> None:
+        """Look also at what begins after an interrupt."""
+        super().see(fact)
+        match fact:
+            case SessionMoved(who=who, state=state, exp_ref=exp_ref) if state in self.ENDINGS:
+                self._interrupted.setdefault(exp_ref, (who, self.world.time))
+            case RecordingBegan(who=rig, exp_ref=exp_ref) if exp_ref in self._interrupted:
+                who, at = self._interrupted[exp_ref]
+                late = self.world.time > at + self.PROMPT and not self.lab.is_disturbed(who, rig, at)
+                if late and self.lab.scenario.network.loss <= 0.3 and self.lab.rigs[rig].wire == 2:
+                    self.report(f"{rig} begins {exp_ref}, which {who} has interrupted long ago")
+
+    def _judge(self, who: str, rig: str, exp_ref: str, since: int, told_at: int, state: SessionState) -> None:
+        if self.lab.scenario.network.loss <= 0.3:
+            super()._judge(who, rig, exp_ref, since, told_at, state)
+
+
 class EveryStepEnds(Invariant):
     """Measures how long operators wait."""
 
@@ -462,11 +531,13 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     AgreedFirst,
     RunningIsTrue,
     JournalTells,
+    HandledOnce,
     NoStorm,
     FewDatagrams,
     LittleMemory,
     Completes,
     StopsInTime,
+    InterruptsOvertake,
     EveryStepEnds,
     Converges,
 )

@@ -31,7 +31,7 @@ from multirig.sim.facts import (
     RigRefused,
 )
 from multirig.sim.work import Cancelled, Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, World
+from multirig.sim.world import Clock, Computer, Ear, World
 
 LIMITS = {
     "initialise": 30 * SECOND,
@@ -185,7 +185,7 @@ class RigComputer(Computer):
     def make_node(self, boot: str) -> Node:
         """Return a new program of the rig."""
         self.machine = RigMachine(name=self.name, main_sync=self.main_sync)
-        return Node(boot=boot, name=self.name, machine=self.machine, greets=self.wire == 2)
+        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear), greets=self.wire == 2)
 
     def on_boot(self) -> None:
         """Begin to look at the device now and then."""

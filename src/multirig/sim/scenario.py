@@ -196,7 +196,8 @@ def _draw_network(dice: random.Random) -> Network:
 
 
 def _draw_rig(dice: random.Random, name: str, before: list[str]) -> RigPlan:
-    pauses = {hook: round(dice.choice((0.0, 0.01, 0.1, 0.5, 2.0)) * dice.random(), 4) for hook in _HOOKS}
+    times = (0.0, 0.01, 0.1, 0.5, 2.0, 20.0 if dice.random() < 0.15 else 1.0)
+    pauses = {hook: round(dice.choice(times) * dice.random(), 4) for hook in _HOOKS}
     return RigPlan(
         name=name,
         role=dice.choice(("essential", "expected", "expected", "optional")),
@@ -215,7 +216,7 @@ def _draw_conductor(dice: random.Random, name: str, *, here: bool, calm: bool) -
         sessions=dice.choice((1, 1, 2, 3)),
         record=round(dice.uniform(0.5, 4.0), 3),
         pause=round(dice.uniform(0.0, 1.5), 3),
-        interrupt_after=dice.choice(_STEPS[1:5]) if interrupts else "",
+        interrupt_after=dice.choice(("initialise", "start", "start", "record", "stop")) if interrupts else "",
         interrupt_delay=round(dice.random() ** 3 * 3, 4),
         begins=0.0 if name == "leader" else round(dice.uniform(0.0, 4.0), 3),
     )

@@ -10,13 +10,46 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.protocol.events import SECOND, Address
+from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
-from multirig.sim.facts import Died, Fact, Restarted
+from multirig.sim.facts import Asked, Died, Fact, Restarted
 from multirig.sim.work import Steps, Work
 
-MAX_EVENTS = 3_000_000
-"""No honest world has so many: one that has does not come to rest."""
+MAX_EVENTS = 200_000
+"""Within a second, no honest world has so many: one that has does not come to rest."""
+
+
+class Ear:
+    """Stands before a machine and takes down what it is asked.
+
+    Parameters
+    ----------
+    machine : Machine
+        The rules of a rig or of a conductor.
+    hear : callable
+        Called with each request.
+    """
+
+    def __init__(self, machine: Any, hear: Callable[[Received], None]) -> None:
+        self._machine = machine
+        self._hear = hear
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Let the machine handle it."""
+        if isinstance(event, Received):
+            self._hear(event)
+        actions: Iterable[Any] = self._machine.handle(event, now)
+        return actions
+
+    def get_timer(self) -> int | None:
+        """Return when the machine wants to be woken."""
+        at: int | None = self._machine.get_timer() if hasattr(self._machine, "get_timer") else None
+        return at
+
+    def handle_timer(self, now: int) -> Iterable[Any]:
+        """Wake the machine."""
+        actions: Iterable[Any] = self._machine.handle_timer(now)
+        return actions
 
 
 class Restless(RuntimeError):
@@ -107,11 +140,12 @@ class World:
             It does not come to rest.
         """
         events = self._events
+        most = self.counts["events"] + MAX_EVENTS
         while events and events[0][0] <= until:
             self.time, _, call, args = heapq.heappop(events)
             call(*args)
             self.counts["events"] += 1
-            if self.counts["events"] > MAX_EVENTS:
+            if self.counts["events"] > most:
                 raise Restless(f"{MAX_EVENTS} events and no end")
         self.time = until
 
@@ -282,6 +316,14 @@ class Computer:
         self.clock.offset += by
         self._alarm_at = None
         self.pump()
+
+    def hear(self, event: Received) -> None:
+        """Take down a request that reaches the program's rules."""
+        name, token = event.message.event.name, event.token
+        by = self.world.computers[event.address.host].name
+        self.world.note(
+            Asked(who=self.name, by=by, event=name, wire=token.wire, peer=token.peer, number=token.number)
+        )
 
     # -- what the runtime does --------------------------------------------------------------------------
 

@@ -1,0 +1,228 @@
+"""Planted bugs: each breaks one promise, so that whoever watches it is seen to be awake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import multirig.lifecycle.rig as rig_rules
+import multirig.lifecycle.session as session_rules
+import multirig.protocol.link as wire2
+from multirig.lifecycle.broadcast import Broadcast
+from multirig.lifecycle.rig import RigMachine, RigState, RigTransition, RigTrigger
+from multirig.lifecycle.session import SessionMachine, SessionState, SessionTrigger
+from multirig.protocol.echo import EchoLink
+from multirig.protocol.events import Record, Replied, TimedOut
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.link import Link
+from multirig.sim.conductor import ConductorComputer
+from multirig.sim.rig import RigComputer
+
+Mutant = Callable[[], AbstractContextManager[None]]
+
+
+@contextmanager
+def swapped(where: Any, name: str, value: Any) -> Iterator[None]:
+    """Let something be something else for a while."""
+    before = getattr(where, name)
+    setattr(where, name, value)
+    try:
+        yield
+    finally:
+        setattr(where, name, before)
+
+
+def swap(where: Any, name: str, value: Any) -> Mutant:
+    return lambda: swapped(where, name, value)
+
+
+def change(where: Any, name: str, make: Callable[[Any], Any]) -> Mutant:
+    """Let a function be what is made of it."""
+    return lambda: swapped(where, name, make(getattr(where, name)))
+
+
+def rewrite(where: Any, name: str, rules: Mapping[Any, Any]) -> Mutant:
+    """Let a table have other cells."""
+    return lambda: swapped(where, name, {**getattr(where, name), **rules})
+
+
+# -- what is planted ----------------------------------------------------------------------------------------
+
+
+def handle_copies(original: Any) -> Any:
+    def receive_request(self: Link, number: int, array: Any, now: int) -> None:
+        self._handled.discard(number)
+        low, self._low = self._low, 0
+        original(self, number, array, now)
+        self._low = low
+
+    return receive_request
+
+
+def acknowledge_once(original: Any) -> Any:
+    def receive_request(self: Link, number: int, array: Any, now: int) -> None:
+        is_copy = number < self._low or number in self._handled
+        original(self, number, array, now)
+        if is_copy:
+            self._receipt_due = False
+            self._receipts.clear()
+
+    return receive_request
+
+
+def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
+    said = [session_rules.information(one)[1].get("exp_ref") for one in answers.values()]
+    return here or next((ExpRef.parse(one) for one in said if one), ExpRef(date, 1, subject))
+
+
+def take_the_first(original: Any) -> Any:
+    def take(self: Broadcast, name: str, outcome: Any) -> bool:
+        done: bool = original(self, name, outcome)
+        return done or (self.message.event.name == "EXPSTART" and len(self.rigs) > 1)
+
+    return take
+
+
+def send_before_writing(original: Any) -> Any:
+    def pump(self: ConductorComputer) -> None:
+        if self.node is not None and not self._is_pumping:
+            self.send_all(self.node.datagrams_to_send(self.now))
+        original(self)
+
+    return pump
+
+
+def forget_to_write(original: Any) -> Any:
+    def take(self: SessionMachine, event: Any, now: int) -> Any:
+        return [
+            one
+            for one in original(self, event, now)
+            if not (isinstance(one, Record) and isinstance(one.event, Replied))
+        ]
+
+    return take
+
+
+def say_nothing_of_time(original: Any) -> Any:
+    def report(self: Link, outgoing: Any, event: Any) -> None:
+        if not isinstance(event, TimedOut):
+            original(self, outgoing, event)
+
+    return report
+
+
+def send_once(original: Any) -> Any:
+    def transmit(self: Link, outgoing: Any, now: int) -> Any:
+        data = original(self, outgoing, now)
+        outgoing.retry_at = 0
+        return data
+
+    return transmit
+
+
+@contextmanager
+def retry_without_pause() -> Iterator[None]:
+    with swapped(wire2, "FIRST_RETRY", 10_000_000), swapped(wire2, "EARLY_RETRY", 10_000_000):
+        original = Link._queue
+
+        def queue(self: Link, *args: Any, **more: Any) -> None:
+            original(self, *args, **more)
+            list(self._open.values())[-1].pause = 10_000_000
+
+        with swapped(Link, "_queue", queue):
+            yield
+
+
+def ring_for_ever(original: Any) -> Any:
+    def get_timer(self: Link) -> Any:
+        at = original(self)
+        return 0 if at is not None else None
+
+    return get_timer
+
+
+@contextmanager
+def echo_echoes() -> Iterator[None]:
+    is_echo = EchoLink._is_echo
+
+    def echo_it_too(self: EchoLink, data: bytes, now: int) -> bool:
+        known = is_echo(self, data, now)
+        if known:
+            self._out.append(data)
+        return known
+
+    def echo_always(self: EchoLink, data: bytes, seen: Any, now: int) -> bool:
+        self._out.append(data)
+        return True
+
+    with swapped(EchoLink, "_is_echo", echo_it_too), swapped(EchoLink, "_echo", echo_always):
+        yield
+
+
+@contextmanager
+def start_again() -> Iterator[None]:
+    again = RigTransition(RigState.STARTING, ("start",))
+    cells = {(RigState.STARTING, RigTrigger.START): again, (RigState.RUNNING, RigTrigger.START): again}
+    with (
+        rewrite(rig_rules, "RIG_TABLE", cells)(),
+        change(Link, "_receive_request", handle_copies)(),
+        swapped(RigMachine, "_objection_to_beginning", _ignore),
+    ):
+        yield
+
+
+def _ignore(*args: Any, **more: Any) -> None:
+    return None
+
+
+S, T = SessionState, SessionTrigger
+MUTANTS: Mapping[str, tuple[Mutant, str]] = {
+    "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
+    "no re-acknowledgement": (change(Link, "_receive_request", acknowledge_once), "completes"),
+    "no retransmission": (change(Link, "_transmit", send_once), "completes"),
+    "no pause between copies": (retry_without_pause, "few datagrams"),
+    "duplicates remembered for ever": (swap(Link, "_lowest_request", lambda self: 1), "little memory"),
+    "a timer that rings for ever": (change(Link, "get_timer", ring_for_ever), "comes to rest"),
+    "no time-out": (change(Link, "_report", say_nothing_of_time), "every step ends"),
+    "echoes echoed": (echo_echoes, "an echo is never echoed"),
+    "answers answered": (
+        swap(SessionMachine, "_may_inform", lambda self, address, now: True),
+        "an echo is never echoed",
+    ),
+    "no roll-back": (
+        rewrite(
+            session_rules,
+            "SESSION_TABLE",
+            {(S.STARTING, T.SOME_FAILED): S.IDLE, (S.INITIALIZING, T.SOME_FAILED): S.IDLE},
+        ),
+        "converges",
+    ),
+    "agreed without a main sync, or with two": (
+        swap(session_rules, "agree", agree_on_anything),
+        "agreed first",
+    ),
+    "running when the first rig is": (change(Broadcast, "take", take_the_first), "running is true"),
+    "written after it was sent": (
+        change(ConductorComputer, "pump", send_before_writing),
+        "the journal tells",
+    ),
+    "replies are not written": (change(SessionMachine, "_take", forget_to_write), "the journal tells"),
+    "a stop is answered and not obeyed": (
+        rewrite(
+            rig_rules, "RIG_TABLE", {(RigState.RUNNING, RigTrigger.END): RigTransition(RigState.STOPPED)}
+        ),
+        "stops in time",
+    ),
+    "an interrupt waits for what goes on": (
+        rewrite(
+            rig_rules,
+            "RIG_TABLE",
+            {(RigState.STARTING, RigTrigger.END): RigTransition(RigState.STOPPING, ("stop",))},
+        ),
+        "interrupts overtake",
+    ),
+    "a repeated start is handled and obeyed": (start_again, "started once"),
+    "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
+}
+"""By what is wrong: how to plant it, and which invariant must notice."""
