@@ -226,10 +226,25 @@ def show_rig_keys() -> str:
     return "\n\n".join(
         [
             key_table(schema),
-            "Under `limits`, in seconds:",
+            "Under `limits`:",
             key_table({**defs["Limits"], "$defs": defs}),
             "Under `experiment_description`:",
             key_table({**defs["Description"], "$defs": defs}),
+        ]
+    )
+
+
+def show_rigs_file_keys() -> str:
+    """Return the tables of what the rigs file may say of a rig."""
+    from multirig.conductor.roster import RosterEntry
+
+    schema = RosterEntry.model_json_schema()
+    defs = schema["$defs"]
+    return "\n\n".join(
+        [
+            key_table({**schema, "$defs": defs}),
+            "Under `limits`:",
+            key_table({**defs["StepLimits"], "$defs": defs}),
         ]
     )
 
@@ -266,12 +281,16 @@ _WORDS = {"string": "text", "number": "number", "integer": "whole number", "bool
 
 def describe_type(schema: Mapping[str, Any]) -> str:
     """Return what may stand there, in words."""
+    from multirig.config.duration import DURATION_SCHEMA
+
     if len(schema.get("allOf", ())) == 1:  # how older releases of pydantic put a default beside a reference
         schema = schema["allOf"][0]
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})" if name not in _SHOWN_BELOW else "mapping"
     choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices == DURATION_SCHEMA["anyOf"]:
+        return "[duration](rig-config.md#durations)"
     if choices:
         return " or ".join(
             dict.fromkeys(describe_type(each) for each in choices if each.get("type") != "null")
@@ -285,7 +304,7 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         return f"list of {describe_type(schema['items'])}" if "items" in schema else "list"
     if kind == "object":
         values = schema.get("additionalProperties", {"type": "string"})
-        return "mapping" if values is True else f"mapping to {describe_type(values)}"
+        return "mapping" if isinstance(values, bool) else f"mapping to {describe_type(values)}"
     if schema.get("format") == "path":
         return "path"
     if schema.get("format") == "regex":
@@ -293,7 +312,7 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     return _WORDS.get(str(kind), "any") + describe_limits(schema)
 
 
-_SHOWN_BELOW = ("Limits", "Description", "AdapterConfig")
+_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig")
 """What a table of its own shows; the others have one with an anchor."""
 
 
@@ -585,6 +604,7 @@ def show_api(name: str, show: Callable[[type], str]) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "commands": show_commands,
     "rig-keys": show_rig_keys,
+    "rigs-file-keys": show_rigs_file_keys,
     "camera-keys": lambda: show_adapter_keys("camera"),
     "process-keys": lambda: show_adapter_keys("process"),
     "fake-keys": lambda: show_adapter_keys("fake"),

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
-from multirig.config import AdapterConfig, Limits, RigConfig, Uri, explain, load_rig_config, rig_config_schema
+from multirig.config import (
+    AdapterConfig,
+    Limits,
+    LostConductor,
+    RigConfig,
+    Uri,
+    explain,
+    load_rig_config,
+    rig_config_schema,
+)
 from multirig.errors import ConfigError
 
 EXAMPLE = """\
@@ -59,6 +68,26 @@ def test_a_small_file_has_defaults_for_everything_else(load):
     assert (config.allow, config.allow_any, config.alyx_token_to) == ([], False, [])
     assert config.log_folder is None
     assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
+    assert config.on_lost_conductor.stop_after is None
+    assert config.stall_after == 10
+
+
+def test_what_becomes_of_a_recording_without_its_conductor_is_chosen(load):
+    assert load(SMALL + "on_lost_conductor: continue\n").on_lost_conductor == LostConductor()
+    config = load(SMALL + "on_lost_conductor:\n  stop_after: 10 min\n")
+    assert config.on_lost_conductor.stop_after == 600
+    assert RigConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_how_long_a_recording_may_stand_still_is_chosen_or_does_not_matter(load):
+    assert load(SMALL + "stall_after: 1.5 min\n").stall_after == 90
+    config = load(SMALL + "stall_after: never\n")
+    assert config.stall_after is None
+    assert RigConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_limit_may_have_a_unit(load):
+    assert load(SMALL + "limits: {initialise: 2 min, stop: '90'}\n").limits == Limits(initialise=120, stop=90)
 
 
 def test_every_key_can_be_given(load, tmp_path):
@@ -163,11 +192,26 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "allow: [rig.lab]\n", ["allow[0]", "not an IP address or network", "write 192.168.1.20"]),
         (SMALL + "allow: [10.0.0.5/8]\n", ["allow[0]", "write 10.0.0.5 or 10.0.0.0/8"]),
         (SMALL + "alyx_token_to: [10.0.0.0/8]\n", ["alyx_token_to[0]", "write 192.168.1.20"]),
-        (SMALL + "limits: {start: -3}\n", ["limits.start is -3", "give more than 0"]),
-        (SMALL + "limits: {start: 0}\n", ["limits.start is 0", "give more than 0"]),
-        (SMALL + "limits: {start: .inf}\n", ["limits.start is inf", "give a finite number"]),
-        (SMALL + "limits: {start: '30'}\n", ["limits.start is '30'", "give a number"]),
-        (SMALL + "limits: {start: true}\n", ["limits.start is true", "give a number"]),
+        (SMALL + "limits: {start: -3}\n", ["limits.start: -3 is no time to wait", "write seconds"]),
+        (SMALL + "limits: {start: 0}\n", ["limits.start: 0 is no time to wait", "write seconds"]),
+        (SMALL + "limits: {start: .inf}\n", ["limits.start: inf is no time to wait", "write seconds"]),
+        (SMALL + "limits: {start: soon}\n", ["limits.start: 'soon' is not a duration", "10 min"]),
+        (SMALL + "limits: {start: true}\n", ["limits.start: true is not a duration", "10 min"]),
+        (SMALL + "on_lost_conductor:\n", ["on_lost_conductor: empty", "continue, or {stop_after: 10 min}"]),
+        (SMALL + "on_lost_conductor: stop\n", ["on_lost_conductor: 'stop'", "write continue, or"]),
+        (SMALL + "on_lost_conductor: {}\n", ["on_lost_conductor: a mapping", "write continue, or"]),
+        (
+            SMALL + "on_lost_conductor: {stop_aftr: 3}\n",
+            ["on_lost_conductor.stop_aftr is not a key", "did you mean 'stop_after'?"],
+        ),
+        (
+            SMALL + "on_lost_conductor: {stop_after: 10 mins}\n",
+            ["on_lost_conductor.stop_after: '10 mins' is not a duration", "10 min"],
+        ),
+        (SMALL + "on_lost_conductor: {stop_after: }\n", ["on_lost_conductor.stop_after: empty is not"]),
+        (SMALL + "stall_after: 0.5\n", ["stall_after: 0.5 is too short", "write at least 1 s, or never"]),
+        (SMALL + "stall_after: no\n", ["stall_after: false is not a duration", "or never"]),
+        (SMALL + "stall_after:\n", ["stall_after: empty is not a duration", "or never"]),
         (SMALL + "limits:\n", ["limits is empty", "give key: value pairs"]),
         (
             SMALL + "main_sync: true\nexperiment_description: {sync: {bpod: {}, nidq: {}}}\n",
@@ -216,6 +260,7 @@ def test_the_schema_describes_each_key():
     for part in (schema, *schema["$defs"].values()):
         assert all(key["description"] for key in part["properties"].values())
     assert schema["properties"]["uri"]["default"] == "udp://0.0.0.0:11001"
+    assert schema["properties"]["on_lost_conductor"]["default"] == "continue"
     assert schema["required"] == ["name", "data_folder", "adapter"]
 
 

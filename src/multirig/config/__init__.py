@@ -3,11 +3,13 @@
 Whatever is wrong in a file becomes a `ConfigError` of one line: the file, the key, what is wrong, what to do.
 """
 
+from multirig.config.duration import Duration, parse_duration
 from multirig.config.explaining import explain, suggestion
 from multirig.config.reading import YamlLoader, parse_yaml, read_text
 from multirig.config.rig import (
     AdapterConfig,
     Limits,
+    LostConductor,
     Name,
     RigConfig,
     check_name,
@@ -19,7 +21,9 @@ from multirig.config.uri import DEFAULT_PORT, Uri
 __all__ = [
     "DEFAULT_PORT",
     "AdapterConfig",
+    "Duration",
     "Limits",
+    "LostConductor",
     "Name",
     "RigConfig",
     "Uri",
@@ -27,6 +31,7 @@ __all__ = [
     "check_name",
     "explain",
     "load_rig_config",
+    "parse_duration",
     "parse_yaml",
     "read_text",
     "rig_config_schema",

@@ -14,13 +14,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
+from multirig.config.duration import DURATION_SCHEMA, Duration, parse_duration
 from multirig.config.explaining import explain, show_value
 from multirig.config.reading import parse_yaml, read_text
 from multirig.config.uri import DEFAULT_PORT, Uri
@@ -29,6 +32,12 @@ from multirig.protocol.exp_ref import check_subject
 
 MAX_NAME = 64
 """Characters of a rig's name: it stands in a table on the screen."""
+
+MIN_STALL = 1.0
+"""Seconds: the rig looks twice in that time whether the recording grows."""
+
+CONTINUE = "continue"
+NEVER = "never"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -116,13 +125,51 @@ def _place(value: object, info: ValidationInfo) -> object:
     return str(folder / path if folder is not None else path)
 
 
+def _read_lost(value: object) -> object:
+    if value == CONTINUE:
+        return {}
+    if isinstance(value, BaseModel) or (isinstance(value, Mapping) and value):
+        return value
+    raise ConfigError(
+        f"{show_value(value)} does not say what to do: write {CONTINUE}, or {{stop_after: 10 min}}"
+    )
+
+
+def _parse_stall(value: object) -> float | None:
+    if value == NEVER:
+        return None
+    try:
+        seconds = parse_duration(value)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or {NEVER}") from None
+    if seconds < MIN_STALL:
+        raise ConfigError(f"{show_value(value)} is too short: write at least {MIN_STALL:g} s, or {NEVER}")
+    return seconds
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 """A rig's name, as a field of a pydantic model."""
 
 _ListeningUri = Annotated[Uri, BeforeValidator(lambda value: Uri.parse(value, listening=True))]
 _PlacedPath = Annotated[Path, BeforeValidator(_place)]
-_Seconds = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 _EVERYWHERE = Uri("udp", "0.0.0.0", DEFAULT_PORT)
+_STALL_SCHEMA = {"anyOf": [DURATION_SCHEMA, {"const": NEVER}]}
+_LOST_SCHEMA = {
+    "anyOf": [
+        {"const": CONTINUE},
+        {
+            "type": "object",
+            "properties": {
+                "stop_after": {
+                    **DURATION_SCHEMA,
+                    "description": "How long the conductor may be silent before the recording is stopped.",
+                }
+            },
+            "required": ["stop_after"],
+            "additionalProperties": False,
+        },
+    ]
+}
 _TEXT_OR_LIST = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
@@ -136,13 +183,13 @@ class _Frozen(BaseModel):
 class Limits(_Frozen):
     """Seconds that each step may take on this rig before it counts as failed."""
 
-    initialise: _Seconds = 30.0
+    initialise: Duration = 30.0
     """Open the program or device and check that it could record."""
-    start: _Seconds = 30.0
+    start: Duration = 30.0
     """Begin to record."""
-    stop: _Seconds = 60.0
+    stop: Duration = 60.0
     """End the recording and close its files."""
-    cleanup: _Seconds = 30.0
+    cleanup: Duration = 30.0
     """Let go of the program or device."""
 
 
@@ -158,6 +205,17 @@ class AdapterConfig(_Frozen):
     def options(self) -> dict[str, Any]:
         """The adapter's own keys."""
         return dict(self.model_extra or {})
+
+
+class LostConductor(_Frozen):
+    """What becomes of a recording whose conductor is not heard any more: ``continue``, or ``stop_after``."""
+
+    stop_after: Annotated[float | None, BeforeValidator(parse_duration)] = None
+    """Seconds without a word of the conductor after which the recording is stopped; None: it goes on."""
+
+    @model_serializer
+    def _to_text(self) -> Any:
+        return CONTINUE if self.stop_after is None else {"stop_after": self.stop_after}
 
 
 class Description(_Frozen):
@@ -207,6 +265,20 @@ class RigConfig(_Frozen):
     """Folder for this rig's log files; relative to this file; without it, the user's log folder."""
     limits: Limits = Limits()
     """Seconds that each step may take."""
+    on_lost_conductor: Annotated[
+        LostConductor,
+        Field(json_schema_extra={"default": CONTINUE}),
+        BeforeValidator(_read_lost),
+        WithJsonSchema(_LOST_SCHEMA),
+    ] = LostConductor()
+    """What becomes of a recording whose conductor is not heard any more."""
+    stall_after: Annotated[
+        float | None,
+        BeforeValidator(_parse_stall),
+        PlainSerializer(lambda seconds: NEVER if seconds is None else seconds),
+        WithJsonSchema(_STALL_SCHEMA),
+    ] = 10.0
+    """How long a recording may not grow before the operator is told; never switches it off."""
     experiment_description: Description = Description()
     """This rig's part of the experiment description, where the adapter does not know it."""
 
