@@ -37,13 +37,23 @@ def rigs(context: typer.Context, rigs_file: RigsFile = None) -> None:
 
 @group.command("list")
 def list_rigs(rigs_file: RigsFile = None) -> None:
-    """Show name and address of each rig."""
+    """Show name and address of each rig, and what it means to a session where the file says so."""
     path = find_rigs_file(rigs_file)
     roster = Roster.load(path)
     if not roster.entries:
         render.say(f"no rigs in {path}; add one: multirig rigs add cameras udp://192.168.1.20")
         return
-    render.show_table(("rig", "address"), ((name, str(one.uri)) for name, one in roster.entries.items()))
+    rows = {name: [name, str(one.uri)] for name, one in roster.entries.items()}
+    headings = ["rig", "address"]
+    if any("role" in one.model_fields_set for one in roster.entries.values()):
+        headings.append("role")
+        for name, one in roster.entries.items():
+            rows[name].append(str(one.role))
+    if any(one.after for one in roster.entries.values()):
+        headings.append("after")
+        for name, one in roster.entries.items():
+            rows[name].append(", ".join(one.after))
+    render.show_table(headings, rows.values())
 
 
 @group.command()

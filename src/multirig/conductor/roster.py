@@ -1,7 +1,7 @@
-"""The rigs file: which rigs this PC knows, and where they are.
+"""The rigs file: which rigs this PC knows, where they are, and what they mean to a session.
 
-``{name: uri}`` or ``{name: {uri: …}}``, written by hand or by ``multirig rigs``; several programs may change
-it at once. What an operator wrote is never overwritten silently, and comments stay where they are.
+``{name: uri}`` or ``{name: {uri: …, role: …}}``, written by hand or by ``multirig rigs``; several programs
+may change it at once. What an operator wrote is never overwritten silently, and comments stay where they are.
 """
 
 from __future__ import annotations
@@ -13,16 +13,39 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import yaml
 from filelock import FileLock, Timeout
 from platformdirs import user_config_path
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-from multirig.config import Name, Uri, YamlLoader, check_name, explain, parse_yaml, read_text, suggestion
+from multirig.config import (
+    Duration,
+    Name,
+    Uri,
+    YamlLoader,
+    check_name,
+    explain,
+    parse_yaml,
+    read_text,
+    suggestion,
+)
 from multirig.errors import ConfigError
+from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
+from multirig.protocol.events import SECOND
 
 RIGS_FILES = ("remote_rigs.yaml", "remote_devices.yaml")
 """Names of the rigs file, the first one preferred; iblrig uses both."""
@@ -36,6 +59,9 @@ LOCK_SECONDS = 10.0
 TRIES = 20
 PAUSE = 0.05
 """Seconds between two tries: Windows refuses a file that another program (a virus scanner, say) has open."""
+
+MIN_POLL = 1.0
+"""Seconds between two polls: iblutil's peers answer in the thread that does their work."""
 
 Selection: TypeAlias = "str | Mapping[str, Uri | str | None] | Iterable[Selection]"
 """Rigs as callers name them: names, nested at will, or a mapping to their addresses (None: see the file)."""
@@ -70,18 +96,72 @@ def rigs_file_in(folder: Path) -> Path:
     return next((each for each in candidates if each.is_file()), candidates[0])
 
 
-class RosterEntry(BaseModel):
-    """What the rigs file says of one rig."""
+def _as_names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
+
+def _check_poll(seconds: float) -> float:
+    if seconds < MIN_POLL:
+        raise ConfigError(f"{seconds:g} s is too often for a rig that records: write at least {MIN_POLL:g} s")
+    return seconds
+
+
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class StepLimits(_Frozen):
+    """How long each step may take on one rig, where that is not what it is on every other."""
+
+    initialise: Duration | None = None
+    """Get ready to record."""
+    start: Duration | None = None
+    """Begin to record."""
+    stop: Duration | None = None
+    """End the recording and close its files."""
+    cleanup: Duration | None = None
+    """Let go of the program or device."""
+
+
+class RosterEntry(_Frozen):
+    """What the rigs file says of one rig."""
 
     uri: Uri
     """Where the rig can be reached."""
+    role: Role = Role.EXPECTED
+    """What becomes of a session when this rig fails: see below."""
+    after: Annotated[
+        tuple[Name, ...],
+        BeforeValidator(_as_names),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = ()
+    """Rigs that get ready and start before this one, and stop after it: one name or a list."""
+    limits: StepLimits = StepLimits()
+    """How long each step may take on this rig."""
+    poll_status: Annotated[Duration, AfterValidator(_check_poll)] | None = None
+    """How often a rig that speaks wire 1.0 is asked for its status while it records; without it, never."""
 
     @model_validator(mode="before")
     @classmethod
     def _from_bare_uri(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping | RosterEntry) else {"uri": value}
+
+    @property
+    def policy(self) -> RigPolicy:
+        """What the rig means to the sessions that it takes part in."""
+        return RigPolicy(
+            role=self.role,
+            after=tuple(dict.fromkeys(self.after)),
+            initialise=_nanoseconds(self.limits.initialise),
+            start=_nanoseconds(self.limits.start),
+            stop=_nanoseconds(self.limits.stop),
+            cleanup=_nanoseconds(self.limits.cleanup),
+            poll_every=_nanoseconds(self.poll_status),
+        )
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +183,9 @@ class Roster:
             Something in it is wrong; one line with the file, the rig and what to do.
         """
         path = Path(path)
-        return cls(path, _check(_parse(_text(path), path), path))
+        roster = cls(path, _check(_parse(_text(path), path), path))
+        roster._check_order()
+        return roster
 
     def select(self, names: Selection) -> dict[str, Uri]:
         """Return the chosen rigs and their addresses, in the order in which they are named.
@@ -146,6 +228,42 @@ class Roster:
                     "name one of them, or correct its address"
                 )
         return chosen
+
+    def policies(self, names: Selection) -> dict[str, RigPolicy]:
+        """Return what the chosen rigs mean to a session.
+
+        Parameters
+        ----------
+        names : str, iterable or mapping
+            As for `select`. A rig that the file does not hold means what rigs usually do.
+
+        Returns
+        -------
+        dict of str to RigPolicy
+
+        Raises
+        ------
+        ConfigError
+            As for `select`.
+        """
+        return {
+            name: self.entries[name].policy if name in self.entries else DEFAULT_POLICY
+            for name in self.select(names)
+        }
+
+    def _check_order(self) -> None:
+        """Refuse rigs that are to come after one that there is not, or after each other."""
+        for name, entry in self.entries.items():
+            for other in entry.after:
+                if other not in self.entries:
+                    raise ConfigError(
+                        f"{self.path}: {name}.after: there is no rig {other!r}"
+                        f"{suggestion(other, self.entries, 'rigs')}; correct it, or add {other} first"
+                    )
+        try:
+            TopologicalSorter({name: entry.after for name, entry in self.entries.items()}).prepare()
+        except CycleError as error:
+            raise ConfigError(f"{self.path}: {_describe_cycle(error.args[1])}") from None
 
     def _unknown(self, names: Iterable[str]) -> ConfigError:
         names = list(dict.fromkeys(names))
@@ -220,7 +338,7 @@ def remove_rig(path: str | Path, name: str) -> None:
     Raises
     ------
     ConfigError
-        The rig is not in it, or the file cannot be read or changed.
+        The rig is not in it, another one is to come after it, or the file cannot be read or changed.
     """
     path = Path(path)
     if not path.exists():
@@ -232,6 +350,11 @@ def remove_rig(path: str | Path, name: str) -> None:
         entries = _check(before, file)
         if name not in entries:
             raise Roster(file, entries)._unknown([name])
+        if waiting := [other for other, entry in entries.items() if name in entry.after and other != name]:
+            raise ConfigError(
+                f"{file}: {' and '.join(waiting)} would come after a rig that there is not: "
+                f"take {name} out of 'after' first"
+            )
         _change(
             file, text, _removed(text, name), {key: value for key, value in before.items() if key != name}
         )
@@ -298,6 +421,14 @@ def _flatten(names: Selection) -> Iterator[tuple[str, Uri | str | None]]:
         raise ConfigError(
             f"{names!r} is not the name of a rig: give names, or a mapping of names to addresses"
         )
+
+
+def _describe_cycle(names: list[str]) -> str:
+    """Say who waits for whom; each of the names is waited for by the next, the last is the first again."""
+    if len(names) == 2:
+        return f"{names[0]}.after: {names[0]} cannot wait for itself: take it out"
+    *links, last = (f"{waiting} after {other}" for waiting, other in pairwise(reversed(names)))
+    return f"{', '.join(links)} and {last} wait for each other: take one out of 'after'"
 
 
 def is_every_address(host: str) -> bool:
@@ -406,9 +537,10 @@ def _replaced(text: str, name: str, uri: Uri) -> str:
 def _removed(text: str, name: str) -> str:
     for key, value in _nodes(text):
         if key.value == name:
-            # A mapping in block style ends where the next key begins, after the comments above that key.
-            while isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
-                value = value.value[-1][1]
+            # What is in block style ends where the next key begins, after the comments above that key.
+            while isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
+                last = value.value[-1]
+                value = last[1] if isinstance(last, tuple) else last
             start = text.rfind("\n", 0, key.start_mark.index) + 1
             return text[:start] + text[value.end_mark.index :].partition("\n")[2]
     return text

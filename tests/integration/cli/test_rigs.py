@@ -17,6 +17,18 @@ def test_without_a_command_the_rigs_are_listed(multirig, tmp_path: Path):
     assert "ephys" in multirig("rigs", MULTIRIG_RIGS=str(tmp_path / "rigs.yaml")).stdout
 
 
+def test_roles_and_order_are_listed_where_the_file_says_them(multirig, tmp_path: Path):
+    (tmp_path / "rigs.yaml").write_text("ephys: {uri: e, role: essential}\ncameras: {uri: c, after: ephys}\n")
+    lines = [line.split() for line in multirig("rigs", "--rigs-file", "rigs.yaml").stdout.splitlines()]
+    assert lines == [
+        ["rig", "address", "role", "after"],
+        ["ephys", "udp://e:11001", "essential"],
+        ["cameras", "udp://c:11001", "expected", "ephys"],
+    ]
+    (tmp_path / "rigs.yaml").write_text("ephys: e\n")
+    assert "role" not in multirig("rigs", "--rigs-file", "rigs.yaml").stdout
+
+
 def test_an_ipv6_address_is_shown_whole(multirig, tmp_path: Path):
     (tmp_path / "rigs.yaml").write_text("ephys: udp://[fe80::1]:11001\n")
     assert "udp://[fe80::1]:11001" in multirig("rigs", "--rigs-file", "rigs.yaml").stdout
