@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent
-SCHEMA = Path("reference", "rig-config.schema.json")
 PRINTED_BY = "<!-- printed by .* -->"
 """What the help looks like is up to the releases of typer and rich, which this line names."""
 WIDTH = 100
@@ -59,7 +58,8 @@ def build_pages() -> Iterator[tuple[Path, str]]:
         text = path.read_text(encoding="utf-8")
         if PART.search(text):
             yield path, PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}", text)
-    yield DOCS / SCHEMA, json.dumps(rig_config_schema(), indent=2, ensure_ascii=False) + "\n"
+    for name, schema in SCHEMAS.items():
+        yield DOCS / "reference" / name, json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def say_the_same(path: Path, one: str, other: str) -> bool:
@@ -335,6 +335,54 @@ def show_default(schema: Mapping[str, Any]) -> str:
     return code(json.dumps(default) if not isinstance(default, str) else default)
 
 
+# -- the verdict ---------------------------------------------------------------------------------------------
+
+
+def show_words() -> str:
+    """Return the table of verdicts."""
+    from multirig.conductor.verdict import MEANING
+
+    return table(("word", "meaning"), ((code(word), meaning) for word, meaning in MEANING.items()))
+
+
+def show_rules() -> str:
+    """Return the table of what is looked for."""
+    from multirig.conductor.verdict import RULES, Word
+
+    rows = ((code(rule.word) if rule.word is not Word.GOOD else "note", rule.when) for rule in RULES)
+    return table(("word", "when"), rows)
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON schema of a verdict."""
+    from multirig.conductor import account, summary
+
+    return describe_fields(account.verdict_schema(), account.Account, summary)
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON schema of a manifest."""
+    from multirig.rig import manifest
+
+    return describe_fields(manifest.manifest_schema(), manifest.Manifest, manifest)
+
+
+def describe_fields(schema: dict[str, Any], cls: type, module: Any) -> dict[str, Any]:
+    """Return a schema with what the source says of each field."""
+    homes = [module, inspect.getmodule(cls)]
+    for title, each in {cls.__name__: schema, **schema.get("$defs", {})}.items():
+        found = next((getattr(home, title) for home in homes if hasattr(home, title)), None)
+        if found is None or not dataclasses.is_dataclass(found):
+            continue
+        each["description"] = inspect.getdoc(found).splitlines()[0]
+        for key, meaning in attribute_docs(found).items():
+            if key in each.get("properties", {}):
+                each["properties"][key]["description"] = meaning
+                if key == "version":  # which one wrote it is no part of the schema
+                    each["properties"][key].pop("default", None)
+    return schema
+
+
 # -- states --------------------------------------------------------------------------------------------------
 
 
@@ -608,6 +656,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "camera-keys": lambda: show_adapter_keys("camera"),
     "process-keys": lambda: show_adapter_keys("process"),
     "fake-keys": lambda: show_adapter_keys("fake"),
+    "verdict-words": show_words,
+    "verdict-rules": show_rules,
     "rig-states": show_rig_states,
     "session-states": show_session_states,
     "frame-keys": show_frame_keys,
@@ -640,6 +690,13 @@ PARTS: dict[str, Callable[[], str]] = {
     "description-functions": lambda: show_functions("multirig.ibl.description"),
 }
 """What stands in the parts, by name."""
+
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "rig-config.schema.json": rig_config_schema,
+    "verdict.schema.json": verdict_schema,
+    "manifest.schema.json": manifest_schema,
+}
+"""The JSON schemas, by the names of their files."""
 
 
 if __name__ == "__main__":

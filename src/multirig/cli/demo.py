@@ -15,10 +15,10 @@ import typer
 import yaml
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app, keep_log
-from multirig.cli.session import lead
+from multirig.cli.main import app, keep_log
+from multirig.cli.session import lead, show_account
+from multirig.conductor.account import Account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.summary import Summary
 from multirig.errors import MultirigError
 
 READY_LIMIT = 30.0
@@ -40,13 +40,7 @@ def demo(
 ) -> None:
     """Record a session on three rigs that run on this PC: two cameras, and a monitor of this PC."""
     keep_log("conductor")
-    summary, folder = asyncio.run(record(seconds, data.absolute()))
-    if json:
-        render.show_json({**summary.to_json(), "session_folder": str(folder)})
-    else:
-        render.show_summary(summary, folder)
-    if not summary.is_whole:
-        raise typer.Exit(FAILED)
+    show_account(*asyncio.run(record(seconds, data.absolute())), json=json)
 
 
 def configs(data: Path, logs: Path) -> dict[str, dict[str, Any]]:
@@ -74,7 +68,7 @@ def configs(data: Path, logs: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-async def record(seconds: float, data: Path) -> tuple[Summary, Path]:
+async def record(seconds: float, data: Path) -> tuple[Account, Path]:
     """Start three rigs, lead a session over them, and return what was recorded and where the journal lies."""
     with tempfile.TemporaryDirectory(prefix="multirig-demo-", ignore_cleanup_errors=True) as scratch:
         async with contextlib.AsyncExitStack() as stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -11,10 +12,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from multirig.conductor.summary import Summary
+from multirig.conductor.account import Account
+from multirig.conductor.story import Line
+from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig import RigState
 from multirig.protocol.messages import Message
+from multirig.rig.manifest import Checked, Condition
 from multirig.rig.service import Snapshot
 from multirig.sim.search import Report
 
@@ -29,6 +33,15 @@ _COLOURS = {
     RigState.RUNNING: "bold red",
     RigState.BROKEN: "bold yellow",
     RigState.FAILING: "bold yellow",
+}
+
+
+_VERDICTS = {
+    Word.GOOD: ("✓", "bold green"),
+    Word.DEGRADED: ("!", "bold yellow"),
+    Word.INCOMPLETE: ("✗", "bold red"),
+    Word.INTERRUPTED: ("✗", "bold red"),
+    Word.ABORTED: ("✗", "bold red"),
 }
 
 
@@ -144,40 +157,100 @@ def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Gro
     return Group(Text.assemble(("● ", "bold red"), f"recording for {duration(elapsed)}"), table)
 
 
-def show_summary(summary: Summary, folder: object | None = None) -> None:
-    """Print what a session recorded: each rig, each file, each step."""
-    mark = ("✓ ", "green") if summary.is_whole else ("! ", "bold yellow")
-    title = Text.assemble(mark, "session ", (summary.exp_ref or "without a number", "bold"))
-    if summary.began:
-        title.append(f"  {summary.began[:19].replace('T', ' ')}", "dim")
+def show_verdict(told: Account) -> None:
+    """Print what a session turned out to be, and why."""
+    mark, style = _VERDICTS[told.verdict]
+    title = Text.assemble((f"{mark} ", style), (str(told.verdict) if told.is_final else "NOT OVER", style))
+    title.append("  session ")
+    title.append(told.exp_ref or "without a number", "bold")
+    if told.began:
+        title.append(f"  {told.began[:19].replace('T', ' ')}", "dim")
     out.print(title)
+    meaning = MEANING[told.verdict]
+    if not told.is_final:
+        meaning = (
+            f"it is {told.state}, as far as its journal tells; if it ended so: {told.verdict}, {meaning}"
+        )
+    out.print(Text(f"  {meaning}"), soft_wrap=True)
+    for reason in told.reasons:
+        out.print(Text.assemble((f"  {mark} ", style), reason), soft_wrap=True)
+    for note in told.notes:
+        out.print(Text(f"  · {note}", "dim"), soft_wrap=True)
+
+
+def show_summary(told: Account, folder: object | None = None) -> None:
+    """Print what a session was: the verdict, each rig, each file, each step, what happened."""
+    show_verdict(told)
     if folder is not None:
         out.print(Text(f"  {folder}", "dim"), soft_wrap=True)
-    zero = summary.zero
+    if told.rigs or told.own_files:
+        out.print(_files_table(told))
+    bounds = [rig.clock_bound for rig in told.rigs.values() if rig.clock_bound is not None]
+    if bounds:
+        out.print(Text(f"  times from the beginning; clocks agree within ±{duration(max(bounds))}", "dim"))
+    if told.steps:
+        steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in told.steps)
+        out.print(Text(f"  {steps}", "dim"))
+    for one in told.happenings:
+        when = "" if one.seconds is None else f"{one.seconds:+.1f} s"
+        out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
+
+
+def _files_table(told: Account) -> Table:
+    zero = told.zero
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("rig", "file", "size", "frames", "first frame", "last frame"):
         justify: Literal["left", "right"] = "left" if heading in ("rig", "file") else "right"
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading not in ("rig", "file"))
-    for name, rig in summary.rigs.items():
+    for name, rig in told.rigs.items():
         shown = ""
         for number, one in enumerate(rig.files):
             folder_name, _, file_name = str(one["path"]).rpartition("/")
-            if folder_name != shown:
+            if folder_name != shown or number == 0:
                 table.add_row(Text(name if number == 0 else ""), Text(f"{folder_name}/", "dim"))
                 shown = folder_name
-            times = ("" if one[key] is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
-            frames = "" if one["frames"] is None else str(one["frames"])
-            table.add_row("", Text(file_name), size(one["bytes"]), frames, *times)
+            times = ("" if one.get(key) is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
+            frames = "" if one.get("frames") is None else str(one["frames"])
+            table.add_row("", Text(file_name), size(one.get("bytes", 0)), frames, *times)
         if not rig.files:
             table.add_row(Text(name), f"{rig.files_total} files", size(rig.bytes_total))
-        for problem in rig.problems:
-            table.add_row("", Text(f"! {problem}", "bold yellow"))
-    out.print(table)
-    bounds = [rig.clock_bound for rig in summary.rigs.values() if rig.clock_bound is not None]
-    if bounds:
-        out.print(Text(f"  times from the beginning; clocks agree within ±{duration(max(bounds))}", "dim"))
-    steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in summary.steps)
-    out.print(Text(f"  {steps}", "dim"))
+    for number, own in enumerate(told.own_files):
+        table.add_row("this PC" if number == 0 else "", Text(own.path), size(own.bytes))
+    if left := told.own_files_total - len(told.own_files):
+        table.add_row("", f"and {left} more", "")
+    return table
+
+
+def show_story(lines: Iterable[Line]) -> None:
+    """Print a journal for people: the time of day, the time since all rigs record, who, and what."""
+    for line in lines:
+        since = "" if line.seconds is None else f"{line.seconds:+.3f} s"
+        time = line.wall[11:23]
+        out.print(
+            Text.assemble((f"{time}  {since:>12}  ", "dim"), (f"{line.who:<12}", "bold"), f"  {line.what}"),
+            soft_wrap=True,
+        )
+
+
+def checked_line(one: Checked) -> None:
+    """Print what has become of a file."""
+    mark, style = ("✓", "green") if one.condition is Condition.WHOLE else ("·", "dim")
+    if not one.condition.is_fine:
+        mark, style = "✗", "bold red"
+    out.print(
+        Text.assemble(
+            (f"{mark} {one.condition:<9}", style), (one.rig, "bold"), f"  {one.path}: {one.detail}"
+        ),
+        soft_wrap=True,
+    )
+
+
+def show_check(found: Iterable[Checked]) -> None:
+    """Print how many files are what they were."""
+    counts = Counter(one.condition for one in found)
+    words = ", ".join(f"{counts[one]} {one}" for one in Condition if counts[one]) or "no files are listed"
+    is_fine = all(one.is_fine for one in counts)
+    out.print(Text.assemble(("✓ ", "green") if is_fine else ("✗ ", "bold red"), words))
 
 
 def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -17,10 +17,11 @@ from typer.core import TyperCommand
 from multirig.cli import render
 from multirig.cli.main import FAILED, app, keep_log
 from multirig.cli.rigs import RigsFile
+from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
-from multirig.conductor.journal import read_journal
 from multirig.conductor.roster import Roster, find_rigs_file
-from multirig.conductor.summary import Summary, find_trouble, summarise
+from multirig.conductor.summary import find_trouble
+from multirig.conductor.verdict import Word
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.session import SessionState
@@ -33,6 +34,7 @@ SILENT_LOOKS = 3
 DEFAULT_DATA = Path("data")
 """Where a session's journal goes if nothing else is said."""
 _TASK = "multirig.task"
+_IMPATIENCE = "the operator pressed Ctrl-C twice"
 
 
 class _Run(TyperCommand):
@@ -83,12 +85,22 @@ def run_session(
     keep_log("conductor")
     rigs = choose_rigs(remote or [], rigs_file)
     conductor = Conductor(rigs, data_folder=data, lab=lab, main_sync=main_sync)
-    summary, folder = asyncio.run(lead(conductor, subject, seconds))
+    show_account(*asyncio.run(lead(conductor, subject, seconds)), json=json)
+
+
+def show_account(told: Account, folder: Path, *, json: bool) -> None:
+    """Print what a session was.
+
+    Raises
+    ------
+    typer.Exit
+        It is not GOOD; what the operator has interrupted counts as good where all rigs are well.
+    """
     if json:
-        render.show_json({**summary.to_json(), "session_folder": str(folder)})
+        render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
-        render.show_summary(summary, folder)
-    if not summary.is_whole:
+        render.show_summary(told, folder)
+    if told.verdict is not Word.GOOD and not (told.interruption == _IMPATIENCE and told.is_whole):
         raise typer.Exit(FAILED)
 
 
@@ -107,7 +119,7 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
     return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
 
 
-async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tuple[Summary, Path]:
+async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tuple[Account, Path]:
     """Lead a whole session and return what was recorded, and where the journal lies.
 
     Ctrl-C ends a recording in good order, and before it everything at once; a second one while the rigs stop
@@ -135,7 +147,7 @@ async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tup
                 ended.clear()
                 await _stop(conductor, steps, ended)
             await steps.show("clean up", conductor.cleanup())
-    return summarise(read_journal(folder)), folder
+    return await asyncio.to_thread(account, folder), folder
 
 
 class _Steps:
@@ -192,7 +204,7 @@ async def _stop(conductor: Conductor, steps: _Steps, again: asyncio.Event) -> No
     if not stopping.done():
         render.say("interrupting the rigs that are still stopping")
         with contextlib.suppress(MultirigError):
-            await conductor.interrupt("the operator pressed Ctrl-C twice")
+            await conductor.interrupt(_IMPATIENCE)
     try:
         await stopping
     except SessionFailed:

@@ -1,4 +1,4 @@
-"""``multirig show``: what a session recorded."""
+"""``multirig show``: what a session recorded, what it turned out to be, and whether that is still there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
-from multirig.conductor.journal import read_journal
-from multirig.conductor.summary import summarise
+from multirig.cli.main import FAILED, app
+from multirig.conductor.account import account
+from multirig.conductor.journal import read_readable
+from multirig.conductor.story import tell
+from multirig.errors import ConfigError
+from multirig.rig.manifest import Checked, check, find_manifests
 
 
 @app.command()
@@ -18,11 +21,72 @@ def show(
     session_folder: Annotated[
         Path, typer.Argument(metavar="SESSION_FOLDER", help="<data>/<lab>/Subjects/<subject>/<date>/<NNN>")
     ],
+    journal: Annotated[
+        bool, typer.Option("--journal", help="All that happened, a line each, for people.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read the files that this PC's rigs recorded, and compare checksums."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
-    """Show what a session recorded, from its journal."""
-    summary = summarise(read_journal(session_folder))
-    if json:
-        render.show_json({**summary.to_json(), "session_folder": str(session_folder)})
+    """Show what a session recorded and what it turned out to be, from its journal."""
+    if journal and (verify or json):
+        raise ConfigError("--journal is for people and stands alone: leave out --verify and --json")
+    if verify:
+        _verify(session_folder, json=json)
+    elif journal:
+        entries, unreadable = read_readable(session_folder)
+        render.show_story(tell(entries))
+        if unreadable:
+            render.warn(f"lines that cannot be read are left out: {', '.join(map(str, unreadable))}")
     else:
-        render.show_summary(summary, session_folder)
+        _show(session_folder, json=json)
+
+
+def _show(folder: Path, *, json: bool) -> None:
+    try:
+        told = account(folder)
+    except ConfigError as error:
+        if find_manifests(folder):
+            raise ConfigError(
+                f"{error} It is a rig's part of a session: multirig show --verify {folder} checks its files, "
+                "and the PC that led has the journal"
+            ) from None
+        raise
+    if json:
+        render.show_json({**told.to_json(), "session_folder": str(folder)})
+    else:
+        render.show_summary(told, folder)
+
+
+def _verify(folder: Path, *, json: bool) -> None:
+    """Check the files of all manifests in a folder.
+
+    Raises
+    ------
+    ConfigError
+        There is no manifest.
+    typer.Exit
+        A file is missing or changed.
+    """
+    if not find_manifests(folder):
+        raise ConfigError(
+            f"no manifest in {folder}: give the session folder on a rig's PC; each rig keeps its own there"
+        )
+    found: list[Checked] = []
+    for one in check(folder):
+        found.append(one)
+        if not json:
+            render.checked_line(one)
+    is_fine = all(one.condition.is_fine for one in found)
+    if json:
+        files = [
+            {"rig": one.rig, "path": one.path, "condition": str(one.condition), "detail": one.detail}
+            for one in found
+        ]
+        render.show_json({"session_folder": str(folder), "is_whole": is_fine, "files": files})
+    else:
+        render.show_check(found)
+    if not is_fine:
+        raise typer.Exit(FAILED)

@@ -18,9 +18,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import typer
+
 from multirig.cli import render
-from multirig.cli.main import keep_log
+from multirig.cli.main import FAILED, keep_log
+from multirig.conductor import journal
+from multirig.conductor.account import Account, account
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
+from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
 
@@ -45,6 +50,8 @@ def run_task(task: str, arguments: list[str]) -> None:
     ------
     MultirigError
         The task could not be begun, or it failed; the message says where its data are.
+    typer.Exit
+        The task is done, and the session over its rigs is not GOOD.
     """
     keep_log("task")
     cls = find_task(task)
@@ -63,6 +70,10 @@ def run_task(task: str, arguments: list[str]) -> None:
             _say_where(session)
             raise
     _say_where(session)
+    if (told := _find_account(session)) is not None:
+        render.show_verdict(told)
+        if told.verdict is not Word.GOOD:
+            raise typer.Exit(FAILED)
 
 
 # -- which task -------------------------------------------------------------------------------------------
@@ -237,6 +248,15 @@ def _folder(session: Any) -> Path | None:
 def _say_where(session: Any) -> None:
     if folder := _folder(session):
         render.say(f"data are in {folder}")
+
+
+def _find_account(session: Any) -> Account | None:
+    """Return what became of the session on the task's rigs; None without rigs."""
+    paths = getattr(session, "paths", None)
+    folder = paths.get("SESSION_FOLDER") if paths is not None else None
+    if folder is None or not (Path(folder) / journal.FILE_NAME).is_file():
+        return None
+    return account(Path(folder))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import itertools
 import logging
 import platform
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from multirig.conductor import numbering
+from multirig.conductor.account import write_verdict
 from multirig.conductor.journal import Journal
 from multirig.config import Uri
 from multirig.errors import (
@@ -140,6 +142,8 @@ class Conductor:
         self._journal: Journal | None = None
         """Of the session that is agreed or led; None without a data folder and between sessions."""
         self._journal_failed = False
+        self._judging: asyncio.Task[None] | None = None
+        """Writes the verdict on the session that is over."""
         self._moved = asyncio.Event()
         self._is_closed = False
         self._scheme = "memory" if network is not None else None
@@ -207,6 +211,7 @@ class Conductor:
                     future.set_exception(MultirigError("the conductor was closed"))
             await self.runtime.close()
             self._close_journal()
+            await self._judged()
 
     async def _leave_session(self) -> None:
         """Take one step towards the end, or wait for the one that is being taken."""
@@ -524,6 +529,7 @@ class Conductor:
 
     async def _end(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Outcome]:
         outcomes = await self._do(self._step(trigger, data))
+        await self._judged()
         if self._journal is not None:
             try:
                 await _in_thread(self._journal.sync)
@@ -564,6 +570,18 @@ class Conductor:
             self.runtime.feed(RigsChosen(rigs=self.addresses))
         return self._journal
 
+    def _judge(self) -> None:
+        """Close the journal of a session that is over, and write the verdict on it."""
+        folder = self._journal.folder if self._journal is not None else None
+        self._close_journal()
+        if folder is not None:
+            self._judging = asyncio.create_task(_in_thread(functools.partial(write_verdict, folder)))
+
+    async def _judged(self) -> None:
+        """Return when the verdict on a session that is over has been written."""
+        if self._judging is not None:
+            await asyncio.wait([self._judging])
+
     def _close_journal(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
@@ -602,7 +620,7 @@ class Conductor:
                 log.info("the session %s is %s", exp_ref or "", state)
                 self._moved.set()
                 if state is SessionState.IDLE:
-                    self._close_journal()
+                    self._judge()
             case Heard(rig=rig, message=message):
                 self._hear(rig, message)
             case Ignored(address=address, reason=reason, first=first):

@@ -6,6 +6,7 @@ no error.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -85,6 +86,8 @@ class Journal:
         self._lock = threading.Lock()
         """Held while bytes move, and not while the disk turns: `sync` runs in another thread."""
         self._file: FileIO | None = None
+        self.folder: Path | None = None
+        """Of the session, once it has one."""
         self._is_begun = False
         self._is_closed = False
 
@@ -100,6 +103,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             _cut_torn_line(folder / FILE_NAME)
             self._file = (folder / FILE_NAME).open("ab", buffering=0)
+            self.folder = folder
             self._write()
         except OSError as error:
             self._let_go()
@@ -214,14 +218,7 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     ConfigError
         There is no journal, or a line other than the last is not one of a journal.
     """
-    path = folder / FILE_NAME
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
-        ) from None
-    yield from parse_journal(data, path)
+    yield from parse_journal(_read(folder), folder / FILE_NAME)
 
 
 def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
@@ -239,19 +236,49 @@ def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
     ConfigError
         A line other than the last is not one of a journal.
     """
+    for number, entry in _parse_lines(data):
+        if entry is None:
+            raise ConfigError(
+                f"{path}, line {number}: this is no line of a journal; "
+                "restore the file, or delete that line and lose what it tells"
+            )
+        yield entry
+
+
+def read_readable(folder: Path) -> tuple[list[Entry], list[int]]:
+    """Return what can be read of a journal that is damaged, and the numbers of the lines that cannot.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal.
+    """
+    lines = list(_parse_lines(_read(folder)))
+    entries = [entry for _, entry in lines if entry is not None]
+    return entries, [number for number, entry in lines if entry is None]
+
+
+def _read(folder: Path) -> bytes:
+    try:
+        return (folder / FILE_NAME).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
+        ) from None
+
+
+def _parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
+    """Yield each line with its number; None for one that is no line of a journal."""
     lines = data.split(b"\n")
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
     for number, line in enumerate(lines[:torn], 1):
         if line.strip():
-            try:
-                entry = _entry().validate_python(json.loads(line))
-                entry.to_input()
-            except (ValueError, RecursionError):
-                raise ConfigError(
-                    f"{path}, line {number}: this is no line of a journal; "
-                    "restore the file, or delete that line and lose what it tells"
-                ) from None
-            yield entry
+            entry: Entry | None = None
+            with contextlib.suppress(ValueError, RecursionError):
+                read = _entry().validate_python(json.loads(line))
+                read.to_input()
+                entry = read
+            yield number, entry
 
 
 def holds_start(folder: Path) -> bool:

@@ -7,18 +7,45 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from multirig.conductor.journal import BEGINNING, Entry
+from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import (
     AgreeRequested,
+    Progressed,
     RigsChosen,
     SessionMachine,
     SessionState,
     SessionTrigger,
     StepRequested,
 )
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message
 
 _ENDS = (Event.EXPEND, Event.EXPINTERRUPT)
+_RECOVERING = "recovering"
+HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED})
+"""What is noticed of a rig and is no fault in itself: a gap and a stall are told beside it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Remark:
+    """What was noticed of a rig while the session went on."""
+
+    seconds: float | None
+    """Since the recording began; None: before it."""
+    notice: str
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Happening:
+    """What happened, for whoever reads how the session went."""
+
+    seconds: float | None
+    """Since the recording began; None: before it."""
+    rig: str | None
+    """None: the session as a whole."""
+    text: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,21 +53,35 @@ class RigSummary:
     """What one rig recorded."""
 
     address: str
+    role: str = Role.EXPECTED.value
+    """What becomes of a session without it: essential, expected, optional."""
+    was_started: bool = False
+    """Whether it said that it records."""
+    has_ended: bool = False
+    """Whether it answered the stop or the interrupt."""
+    says_files: bool = False
+    """Whether that answer told what was recorded; IBL's peers say nothing of it."""
     files: list[dict[str, Any]] = field(default_factory=list)
-    """path, bytes, frames, first and last (seconds on the conductor's clock), as the rig reported them."""
+    """path, bytes, frames, first and last (seconds on the conductor's clock), blake2b; as the rig says."""
     files_total: int = 0
     bytes_total: int = 0
+    manifest: str | None = None
+    """Name of the rig's own list of files, in its session folder."""
     started_at: float | None = None
     """Seconds on the conductor's clock."""
     stopped_at: float | None = None
     dropped: int | None = None
     """Frames that could not be written."""
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    """from and to (ISO times of day) and seconds in which nothing was recorded: its program had died."""
     clock_offset: float | None = None
     """Seconds that were added to the rig's own clock to get the conductor's."""
     clock_bound: float | None = None
     """Seconds by which the rig's times may be off the conductor's clock; None: not measured."""
     problems: list[str] = field(default_factory=list)
     """What went wrong on this rig, oldest first."""
+    remarks: list[Remark] = field(default_factory=list)
+    """What was noticed and is no fault: silence that ended, an answer that came late."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,10 +101,26 @@ class Summary:
     subject: str | None = None
     began: str | None = None
     """ISO time of day on the conductor's PC."""
+    ended: str | None = None
+    """ISO time of day of the last line of the journal."""
     state: str = SessionState.IDLE.value
     """Where the session was when the journal ended."""
+    attempts: int = 0
+    """How often somebody began it: a number that was given back is tried again."""
+    recoveries: int = 0
+    """How often a conductor took the place of one that had died."""
+    running_from: float | None = None
+    """When all rigs recorded, in seconds on the conductor's clock; None: they never did."""
+    running_until: float | None = None
+    """When they were told to stop."""
+    interruption: str | None = None
+    """Why the session was interrupted, if it was."""
     rigs: dict[str, RigSummary] = field(default_factory=dict)
     steps: list[StepSummary] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    """What happened to the rigs, oldest first."""
+    unreadable: list[int] = field(default_factory=list)
+    """Lines of the journal that cannot be read."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""
@@ -84,80 +141,219 @@ class Summary:
         return not any(rig.problems for rig in self.rigs.values())
 
 
-def summarise(entries: Iterable[Entry]) -> Summary:
-    """Return what a journal's entries say of the session."""
-    summary = Summary()
-    machine = SessionMachine()
-    step: tuple[str, int, int] | None = None
+def summarise(entries: Iterable[Entry], unreadable: Iterable[int] = ()) -> Summary:
+    """Return what a journal's entries say of the session.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        The lines that can be read.
+    unreadable : iterable of int
+        Numbers of the lines that cannot.
+    """
+    teller = _Teller()
     for entry in entries:
-        if entry.kind == BEGINNING:
-            machine = SessionMachine()
-        event = entry.to_input()
-        if event is None:
-            continue
-        list(machine.handle(event, entry.at))
-        match event:
-            case RigsChosen(rigs=rigs):
-                summary.rigs = {name: RigSummary(address=str(address)) for name, address in rigs.items()}
-            case AgreeRequested(subject=subject):
-                # a number that was given back is tried again: only the last attempt is the session
-                summary.rigs = {name: RigSummary(address=one.address) for name, one in summary.rigs.items()}
-                summary.steps, step = [], None
-                summary.subject, summary.began = subject, entry.wall
-            case Replied(key=(_, str(rig)), message=message) if rig in summary.rigs:
-                _take_reply(summary.rigs[rig], message)
-            case Refused(key=(_, str(rig)), reason=reason) if rig in summary.rigs:
-                _note(summary.rigs[rig], reason)
-            case TimedOut(key=(_, str(rig))) if rig in summary.rigs:
-                _note(summary.rigs[rig], f"no answer in the step '{step[0] if step else '?'}'")
-            case Unreached(key=(_, str(rig)), reason=reason) if rig in summary.rigs:
-                _note(summary.rigs[rig], reason)
-            case Received():
-                _take_news(summary, event, is_running=machine.state is SessionState.RUNNING)
-        match event:
-            case AgreeRequested() | StepRequested():
-                _finish_step(summary, step)
-                trigger = event.trigger if isinstance(event, StepRequested) else SessionTrigger.AGREE
-                step = (trigger.value, entry.at, entry.at)
-            case Replied() | Refused() | TimedOut() | Unreached() if step is not None:
-                step = (step[0], step[1], entry.at)
-        if machine.exp_ref is not None:
-            summary.exp_ref = str(machine.exp_ref)
-    _finish_step(summary, step)
-    summary.state = machine.state.value
+        teller.take(entry)
+    summary = teller.finish()
+    summary.unreadable = list(unreadable)
     return summary
 
 
-def _finish_step(summary: Summary, step: tuple[str, int, int] | None) -> None:
-    if step is not None:
-        name, asked, done = step
-        summary.steps.append(StepSummary(name=name, seconds=(done - asked) / 1e9))
+class _Teller:
+    """Feeds a journal to a machine, and writes down what comes of it."""
+
+    def __init__(self) -> None:
+        self._summary = Summary()
+        self._machine = SessionMachine()
+        self._step: tuple[str, int, int] | None = None
+        self._open: dict[str, str] = {}
+        """Problem of each rig whose answer to the present step is missing, and may still come."""
+        self._told: dict[str, int] = {}
+        """When a rig last told of trouble by itself: the conductor notices the same."""
+
+    def take(self, entry: Entry) -> None:
+        """Take one line."""
+        summary = self._summary
+        summary.ended = entry.wall
+        if entry.kind == BEGINNING:
+            self._machine = SessionMachine()
+            summary.attempts += 1
+        event = entry.to_input()
+        if event is None:
+            return
+        before = self._machine.state
+        effects = list(self._machine.handle(event, entry.at))
+        self._move(before, event, entry)
+        match event:
+            case RigsChosen(rigs=rigs):
+                self._choose(event, {name: str(address) for name, address in rigs.items()})
+            case AgreeRequested(subject=subject):
+                self._begin_again()
+                summary.subject, summary.began = subject, entry.wall
+            case Replied(key=(_, str(rig), *_), message=message) if rig in summary.rigs:
+                self._take_reply(rig, message)
+            case Refused(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
+                self._open[rig] = reason
+                self._note(rig, reason, entry.at)
+            case TimedOut(key=(_, str(rig), *_)) if rig in summary.rigs:
+                self._open[rig] = f"no answer in the step '{self._step[0] if self._step else '?'}'"
+                self._note(rig, self._open[rig], entry.at)
+            case Unreached(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
+                self._note(rig, reason, entry.at)
+            case Received():
+                self._take_news(event, entry.at, is_running=before is SessionState.RUNNING)
+            case Noticed(rig=rig) if rig in summary.rigs:
+                self._take_notice(event, entry.at)
+        for effect in effects:
+            if isinstance(effect, Progressed):
+                self._take_outcome(effect)
+        match event:
+            case AgreeRequested() | StepRequested():
+                self._finish_step()
+                trigger = event.trigger if isinstance(event, StepRequested) else SessionTrigger.AGREE
+                self._step = (trigger.value, entry.at, entry.at)
+            case Replied() | Refused() | TimedOut() | Unreached() if self._step is not None:
+                self._step = (*self._step[:2], entry.at)
+        if self._machine.exp_ref is not None:
+            summary.exp_ref = str(self._machine.exp_ref)
+
+    def finish(self) -> Summary:
+        """Return the whole."""
+        self._finish_step()
+        self._summary.state = self._machine.state.value
+        return self._summary
+
+    def _choose(self, event: RigsChosen, addresses: Mapping[str, str]) -> None:
+        """Take who takes part; a conductor that recovers a session names the same rigs again."""
+        before = self._summary.rigs
+        policies: Mapping[str, Any] = getattr(event, "policies", {})
+        keeps = self._machine.state is not SessionState.IDLE
+        self._summary.rigs = {
+            name: before[name] if keeps and name in before else RigSummary(address=address)
+            for name, address in addresses.items()
+        }
+        for name, rig in self._summary.rigs.items():
+            rig.role = policies[name].role.value if name in policies else DEFAULT_POLICY.role.value
+
+    def _begin_again(self) -> None:
+        """Forget an attempt: a number that was given back is tried again, and only the last one counts."""
+        summary = self._summary
+        summary.rigs = {
+            name: RigSummary(address=one.address, role=one.role) for name, one in summary.rigs.items()
+        }
+        summary.steps, summary.happenings, self._step = [], [], None
+        summary.running_from = summary.running_until = summary.interruption = None
+        summary.recoveries = 0
+        self._open.clear()
+        self._told.clear()
+
+    def _move(self, before: SessionState, event: Any, entry: Entry) -> None:
+        """Note what the session as a whole has come to."""
+        summary, state = self._summary, self._machine.state
+        if state is before:
+            return
+        if state is SessionState.RUNNING and summary.running_from is None:
+            summary.running_from = entry.at / 1e9
+        ends = state in (SessionState.STOPPING, SessionState.INTERRUPTING)
+        if ends and summary.running_from is not None and summary.running_until is None:
+            summary.running_until = entry.at / 1e9
+        if state is SessionState.INTERRUPTING and before is not SessionState.STOPPED:
+            summary.interruption = _reason(event)
+            self._happen(None, f"was interrupted: {summary.interruption}", entry.at)
+        if state.value == _RECOVERING:
+            summary.recoveries += 1
+            self._happen(None, "another program took the place of the one that led it and had died", entry.at)
+
+    def _take_outcome(self, effect: Progressed) -> None:
+        """An answer that was missing has come, or was found out."""
+        rig = self._summary.rigs.get(effect.rig)
+        if rig is None or not isinstance(effect.outcome, Message):
+            return
+        if effect.event is Event.EXPSTART:
+            rig.was_started = True
+        self._excuse(effect.rig, f"its answer to {effect.event.name} was lost; asked again, it had done it")
+
+    def _excuse(self, name: str, text: str) -> None:
+        """Take back a problem that was none in the end."""
+        rig, problem = self._summary.rigs[name], self._open.pop(name, None)
+        if problem in rig.problems:
+            rig.problems.remove(problem)
+            rig.remarks.append(Remark(seconds=None, notice="late", text=text))
+
+    def _take_reply(self, name: str, message: Message) -> None:
+        rig = self._summary.rigs[name]
+        data = next((one for one in message.args if isinstance(one, dict)), {})
+        if message.event is Event.EXPSTART and isinstance(data.get("started_at"), float):
+            rig.started_at = data["started_at"]
+        if message.event is Event.EXPCLEANUP and isinstance(digests := data.get("digests"), dict):
+            for one in rig.files:
+                one["blake2b"] = one.get("blake2b") or digests.get(one["path"])
+        if isinstance(gaps := data.get("gaps"), list):
+            rig.gaps = [one for one in gaps if isinstance(one, dict)]
+        if message.event not in _ENDS:
+            return
+        self._excuse(name, f"answered {message.event.name} late")
+        rig.has_ended = True
+        if isinstance(files := data.get("files"), list):
+            rig.files = [one for one in files if isinstance(one, dict) and "path" in one]
+        rig.says_files = rig.says_files or "files_total" in data
+        rig.files_total = data.get("files_total", rig.files_total)
+        rig.bytes_total = data.get("bytes_total", rig.bytes_total)
+        rig.stopped_at = data.get("stopped_at", rig.stopped_at)
+        rig.manifest = data.get("manifest", rig.manifest)
+        health, clock = data.get("health"), data.get("clock")
+        if isinstance(health, dict):
+            rig.dropped = health.get("dropped")
+        if isinstance(clock, dict):
+            rig.clock_offset, rig.clock_bound = clock.get("offset"), clock.get("bound")
+        if data.get("failure"):
+            self._note(name, str(data["failure"]), None)
+
+    def _take_news(self, event: Received, at: int, *, is_running: bool) -> None:
+        address = str(event.address)
+        name = next((name for name, one in self._summary.rigs.items() if one.address == address), None)
+        data = next((one for one in event.message.args if isinstance(one, dict)), {})
+        if name is not None and (trouble := find_trouble(event.message, data, is_running=is_running)):
+            self._told[name] = at
+            self._note(name, trouble, at)
+
+    def _take_notice(self, event: Noticed, at: int) -> None:
+        rig = self._summary.rigs[event.rig]
+        if event.notice in HARMLESS:
+            remark = Remark(seconds=self._since(at), notice=event.notice.value, text=event.text)
+            rig.remarks.append(remark)
+            self._happen(event.rig, event.text, at)
+        elif self._told.pop(event.rig, None) != at:  # else the rig has said so itself
+            self._note(event.rig, event.text, at)
+
+    def _note(self, name: str, problem: str, at: int | None) -> None:
+        rig = self._summary.rigs[name]
+        if problem not in rig.problems:
+            rig.problems.append(problem)
+            if at is not None:
+                self._happen(name, problem, at)
+
+    def _happen(self, rig: str | None, text: str, at: int) -> None:
+        self._summary.happenings.append(Happening(seconds=self._since(at), rig=rig, text=text))
+
+    def _since(self, at: int) -> float | None:
+        began = self._summary.running_from
+        return None if began is None else at / 1e9 - began
+
+    def _finish_step(self) -> None:
+        if self._step is not None:
+            name, asked, done = self._step
+            self._summary.steps.append(StepSummary(name=name, seconds=(done - asked) / 1e9))
 
 
-def _take_reply(rig: RigSummary, message: Message) -> None:
-    data = next((one for one in message.args if isinstance(one, dict)), {})
-    if message.event is Event.EXPSTART and isinstance(data.get("started_at"), float):
-        rig.started_at = data["started_at"]
-    if message.event not in _ENDS:
-        return
-    rig.files = data.get("files", rig.files) if isinstance(data.get("files"), list) else rig.files
-    rig.files_total = data.get("files_total", rig.files_total)
-    rig.bytes_total = data.get("bytes_total", rig.bytes_total)
-    rig.stopped_at = data.get("stopped_at", rig.stopped_at)
-    health, clock = data.get("health"), data.get("clock")
-    if isinstance(health, dict):
-        rig.dropped = health.get("dropped")
-    if isinstance(clock, dict):
-        rig.clock_offset, rig.clock_bound = clock.get("offset"), clock.get("bound")
-    if data.get("failure"):
-        _note(rig, str(data["failure"]))
-
-
-def _take_news(summary: Summary, event: Received, *, is_running: bool) -> None:
-    rig = next((one for one in summary.rigs.values() if one.address == str(event.address)), None)
-    data = next((one for one in event.message.args if isinstance(one, dict)), {})
-    if rig is not None and (trouble := find_trouble(event.message, data, is_running=is_running)):
-        _note(rig, trouble)
+def _reason(event: Any) -> str:
+    """Return why a session is interrupted."""
+    match event:
+        case StepRequested(data=data):
+            return " ".join(str(data.get("message") or data.get("error") or "no reason given").split())
+        case Noticed(rig=rig, text=text):
+            return f"{rig}, which is essential, {text}"
+    return "an essential rig was lost"
 
 
 def find_trouble(message: Message, data: Mapping[str, Any], *, is_running: bool) -> str | None:
@@ -171,8 +367,3 @@ def find_trouble(message: Message, data: Mapping[str, Any], *, is_running: bool)
     if message.event is Event.EXPSTATUS and data.get("state", "running") != "running":
         return f"is {data['state']}: it was stopped at its own keyboard"
     return None
-
-
-def _note(rig: RigSummary, problem: str) -> None:
-    if problem not in rig.problems:
-        rig.problems.append(problem)

@@ -1,0 +1,118 @@
+"""The account of a session: what its journal tells, the verdict, and what this PC itself has of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+import multirig
+from multirig.conductor.journal import read_readable
+from multirig.conductor.summary import Summary, summarise
+from multirig.conductor.verdict import Word, judge
+from multirig.errors import ConfigError
+
+FILE_NAME = "_multirig_verdict.json"
+"""In the session folder on the conductor's PC."""
+MAX_LISTED_FILES = 100
+"""Files of this PC that are named; the totals count all."""
+
+log = logging.getLogger("multirig.conductor")
+
+
+@dataclass(slots=True, kw_only=True)
+class OwnFile:
+    """A file that a task, or anything else on the conductor's PC, put into the session folder."""
+
+    path: str
+    """Relative to the session folder, with forward slashes."""
+    bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Account(Summary):
+    """What a session was, and what it turned out to be."""
+
+    version: str = multirig.__version__
+    """Of multirig on the PC that gave the verdict."""
+    verdict: Word = Word.GOOD
+    """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""
+    reasons: list[str] = field(default_factory=list)
+    """Why it is not GOOD, the gravest first; each names the rig and the evidence."""
+    notes: list[str] = field(default_factory=list)
+    """What is good to know, and takes nothing from the session."""
+    is_final: bool = True
+    """Whether the session is over; else the verdict is what it would be if it ended here."""
+    own_files: list[OwnFile] = field(default_factory=list)
+    """What is in the session folder on the conductor's PC and was written by no rig."""
+    own_files_total: int = 0
+    own_bytes_total: int = 0
+
+
+def account(folder: Path) -> Account:
+    """Return what the journal in a session folder tells, and the verdict on it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The session folder on the conductor's PC.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal.
+    """
+    summary = summarise(*read_readable(folder))
+    verdict = judge(summary)
+    own = _find_own_files(folder, summary)
+    return Account(
+        **{one.name: getattr(summary, one.name) for one in fields(Summary)},
+        verdict=verdict.word,
+        reasons=list(verdict.reasons),
+        notes=list(verdict.notes),
+        is_final=verdict.is_final,
+        own_files=own[:MAX_LISTED_FILES],
+        own_files_total=len(own),
+        own_bytes_total=sum(one.bytes for one in own),
+    )
+
+
+def write_verdict(folder: Path) -> None:
+    """Write the account of a session into its folder; a disk that does not take it is logged."""
+    path = folder / FILE_NAME
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        text = json.dumps(account(folder).to_json(), indent=1) + "\n"
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except (OSError, ConfigError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON schema of the file."""
+    return TypeAdapter(Account).json_schema()
+
+
+def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
+    """Return what no rig wrote; a rig on the same PC may share the folder."""
+    of_rigs = {one["path"] for rig in summary.rigs.values() for one in rig.files}
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.name.startswith((".", "_multirig")) and name not in of_rigs:
+            with contextlib.suppress(OSError):  # one that goes away just now
+                if path.is_file():
+                    found.append(OwnFile(path=name, bytes=path.stat().st_size))
+    return found

@@ -1,0 +1,119 @@
+"""The journal, told to people: a line for each entry, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.conductor.journal import BEGINNING, Entry
+from multirig.lifecycle.agreement import information
+from multirig.lifecycle.policy import Role
+from multirig.lifecycle.session import (
+    EVENT_OF,
+    AgreeRequested,
+    RigsChosen,
+    SessionMachine,
+    SessionState,
+    StepRequested,
+)
+from multirig.lifecycle.watch import Noticed
+from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.protocol.messages import Event, Message
+
+CONDUCTOR = "this PC"
+"""Who did what no rig did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry of a journal, in words."""
+
+    wall: str
+    """ISO time of day on the conductor's PC."""
+    seconds: float | None
+    """Since all rigs record; None before."""
+    who: str
+    what: str
+
+
+def tell(entries: Iterable[Entry]) -> Iterator[Line]:
+    """Yield what a journal says, a line for each entry."""
+    machine = SessionMachine()
+    names: dict[str, str] = {}
+    zero: int | None = None
+    for entry in entries:
+        if entry.kind == BEGINNING:
+            machine, zero = SessionMachine(), None
+        event = entry.to_input()
+        asked = EVENT_OF.get(machine.state)
+        if event is not None:
+            list(machine.handle(event, entry.at))
+        if isinstance(event, AgreeRequested):
+            zero = None
+        if zero is None and machine.state is SessionState.RUNNING:
+            zero = entry.at
+        if isinstance(event, RigsChosen):
+            names = {str(address): name for name, address in event.rigs.items()}
+        who, what = _say(entry, event, asked, names)
+        seconds = None if zero is None else (entry.at - zero) / 1e9
+        yield Line(wall=entry.wall, seconds=seconds, who=who, what=" ".join(what.split()))
+
+
+def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -> tuple[str, str]:
+    """Return who did what."""
+    step = asked.name if asked is not None else "a step that was over"
+    match event:
+        case RigsChosen():
+            return CONDUCTOR, f"leads {_list_rigs(event)}"
+        case AgreeRequested(subject=subject):
+            return CONDUCTOR, f"asked all rigs for a session of {subject}"
+        case StepRequested(trigger=trigger, data=data):
+            why = data.get("message") or data.get("error")
+            return CONDUCTOR, f"asked for the step '{trigger}'{f': {why}' if why else ''}"
+        case Replied(key=(_, str(rig), *_), message=message):
+            return rig, f"answered {message.event.name}{_say_message(message)}"
+        case Refused(key=(_, str(rig), *_), reason=reason):
+            return rig, f"could not do {step}: {reason}"
+        case TimedOut(key=(_, str(rig), *_), confirmed=confirmed):
+            known = "it has got the message" if confirmed else "nobody knows whether it has got the message"
+            return rig, f"did not answer {step} in time; {known}"
+        case Unreached(key=(_, str(rig), *_), reason=reason):
+            return rig, f"was not reached for {step}: {reason}"
+        case Received(address=address, message=message):
+            return names.get(str(address), str(address)), f"said {message.event.name}{_say_message(message)}"
+        case Noticed(rig=rig, text=text):
+            return rig, text
+    if entry.kind == BEGINNING:
+        return CONDUCTOR, f"opened the journal (multirig {entry.data.get('version', '?')})"
+    return CONDUCTOR, f"noted '{entry.kind}'"
+
+
+def _list_rigs(event: RigsChosen) -> str:
+    policies = getattr(event, "policies", {})
+    rigs = []
+    for name, address in event.rigs.items():
+        role = policies[name].role if name in policies else Role.EXPECTED
+        rigs.append(f"{name} at {address}" + (f" ({role})" if role is not Role.EXPECTED else ""))
+    return ", ".join(rigs) or "no rigs"
+
+
+def _say_message(message: Message) -> str:
+    """Return what a message holds, as far as people care: state, files, failure."""
+    data: dict[str, Any] = next((one for one in message.args if isinstance(one, dict)), {})
+    status, _ = information(message)
+    state = data.get("state")
+    if state is None and (shown := data.get("status")) is not None:
+        status, _ = information(Message(message.event, (shown,)))
+    words = [str(state or (status.name.lower() if status is not None else ""))]
+    if message.event is Event.EXPINFO:
+        words.append("the main sync" if data.get("main_sync") else "")
+        words.append(f"at {data['exp_ref']}" if data.get("exp_ref") else "")
+    if message.event is Event.ALYX:
+        words.append("an Alyx token, or the wish for one")
+    if "files_total" in data:
+        words.append(f"{data['files_total']} files, {data.get('bytes_total', 0):,} bytes")
+    words += [f"{len(data['gaps'])} gaps"] if isinstance(data.get("gaps"), list) and data["gaps"] else []
+    words.append(str(data["failure"]) if data.get("failure") else "")
+    text = ", ".join(word for word in words if word)
+    return f": {text}" if text else ""
