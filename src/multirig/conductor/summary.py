@@ -9,6 +9,7 @@ from typing import Any
 from multirig.conductor.journal import BEGINNING, Entry
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import (
+    EVENT_OF,
     AgreeRequested,
     Progressed,
     RigsChosen,
@@ -166,8 +167,8 @@ class _Teller:
         self._summary = Summary()
         self._machine = SessionMachine()
         self._step: tuple[str, int, int] | None = None
-        self._open: dict[str, str] = {}
-        """Problem of each rig whose answer to the present step is missing, and may still come."""
+        self._open: dict[str, tuple[Event | None, str]] = {}
+        """What each rig could not do, or did not answer, as a problem that may yet turn out to be none."""
         self._told: dict[str, int] = {}
         """When a rig last told of trouble by itself: the conductor notices the same."""
 
@@ -193,11 +194,12 @@ class _Teller:
             case Replied(key=(_, str(rig), *_), message=message) if rig in summary.rigs:
                 self._take_reply(rig, message)
             case Refused(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
-                self._open[rig] = reason
+                self._open[rig] = (EVENT_OF.get(before), reason)
                 self._note(rig, reason, entry.at)
             case TimedOut(key=(_, str(rig), *_)) if rig in summary.rigs:
-                self._open[rig] = f"no answer in the step '{self._step[0] if self._step else '?'}'"
-                self._note(rig, self._open[rig], entry.at)
+                problem = f"no answer in the step '{self._step[0] if self._step else '?'}'"
+                self._open[rig] = (EVENT_OF.get(before), problem)
+                self._note(rig, problem, entry.at)
             case Unreached(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
                 self._note(rig, reason, entry.at)
             case Received():
@@ -271,12 +273,16 @@ class _Teller:
             return
         if effect.event is Event.EXPSTART:
             rig.was_started = True
-        self._excuse(effect.rig, f"its answer to {effect.event.name} was lost; asked again, it had done it")
+        self._excuse(
+            effect.rig,
+            effect.event,
+            f"its answer to {effect.event.name} was lost; asked again, it had done it",
+        )
 
-    def _excuse(self, name: str, text: str) -> None:
+    def _excuse(self, name: str, event: Event, text: str) -> None:
         """Take back a problem that was none in the end."""
-        rig, problem = self._summary.rigs[name], self._open.pop(name, None)
-        if problem in rig.problems:
+        rig, (open_event, problem) = self._summary.rigs[name], self._open.get(name, (None, ""))
+        if open_event is event and problem in rig.problems:
             rig.problems.remove(problem)
             rig.remarks.append(Remark(seconds=None, notice="late", text=text))
 
@@ -292,7 +298,7 @@ class _Teller:
             rig.gaps = [one for one in gaps if isinstance(one, dict)]
         if message.event not in _ENDS:
             return
-        self._excuse(name, f"answered {message.event.name} late")
+        self._excuse(name, message.event, f"answered {message.event.name} late")
         rig.has_ended = True
         if isinstance(files := data.get("files"), list):
             rig.files = [one for one in files if isinstance(one, dict) and "path" in one]

@@ -61,7 +61,7 @@ def test_a_session_in_which_all_went_well_is_good_and_nothing_is_said() -> None:
     assert judge(session()) == Verdict(word=Word.GOOD)
 
 
-# -- each kind of evidence -----------------------------------------------------------------------------------
+# -- each kind of evidence ---------------------------------------------------------------------------------
 
 GAP = {"from": "2026-01-31T12:01:03+00:00", "to": "2026-01-31T12:01:20+00:00", "seconds": 17.0}
 
@@ -134,7 +134,7 @@ def test_a_clock_that_began_anew_in_between_is_not_compared() -> None:
     assert judge(session(running_until=3.0)).word is Word.GOOD
 
 
-# -- roles ---------------------------------------------------------------------------------------------------
+# -- roles -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_rig_that_took_no_part_is_told_with_its_cause() -> None:
     assert judge(session(cam=absent)).notes == ("cam: took no part: nothing listens there",)
 
 
-# -- notes ---------------------------------------------------------------------------------------------------
+# -- notes -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_several_attempts_and_a_conductor_that_was_replaced_are_notes() -> None:
     )
 
 
-# -- the session as a whole ----------------------------------------------------------------------------------
+# -- the session as a whole --------------------------------------------------------------------------------
 
 
 def never_ran(**keys: Any) -> Summary:
@@ -266,7 +266,7 @@ def test_an_empty_journal_is_a_session_that_never_ran() -> None:
     assert judge(Summary()).word is Word.ABORTED
 
 
-# -- the table -----------------------------------------------------------------------------------------------
+# -- the table ---------------------------------------------------------------------------------------------
 
 
 def test_the_rules_stand_in_the_order_of_their_gravity() -> None:
