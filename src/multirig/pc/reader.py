@@ -1,0 +1,78 @@
+"""How this PC is asked: its programs, its files, its registry; a test puts its own answers in their place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+RUN_LIMIT = 1.5
+"""Seconds that a program of the system may take to answer."""
+
+
+def _run(command: Sequence[str]) -> str:
+    """Return what a program of the system prints; empty where it is not there or fails."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=RUN_LIMIT,
+            check=False,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace")
+
+
+def _read(path: str) -> str | None:
+    """Return a small text file; None where there is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _registry(key: str, name: str | None) -> object:
+    """Return a value below HKEY_LOCAL_MACHINE; without a name, True if the key is there; None: it is not."""
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
+                return True if name is None else winreg.QueryValueEx(opened, name)[0]
+        except OSError:
+            return None
+    return None
+
+
+def _service(name: str) -> str | None:
+    """Return the status of a Windows service, such as running; None where it cannot be told."""
+    if sys.platform == "win32":
+        try:
+            return psutil.win_service_get(name).status()
+        except psutil.Error:
+            return None
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """The ways to ask a PC."""
+
+    system: str
+    """As in ``sys.platform``."""
+    run: Callable[[Sequence[str]], str]
+    read: Callable[[str], str | None]
+    registry: Callable[[str, str | None], object]
+    service: Callable[[str], str | None]
+
+
+def this_pc() -> Reader:
+    """Return the ways to ask the PC on which this runs."""
+    return Reader(system=sys.platform, run=_run, read=_read, registry=_registry, service=_service)
