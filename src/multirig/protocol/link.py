@@ -420,6 +420,16 @@ def boot_frame(boot: str, peer: str) -> bytes:
     return codec.encode_frame({"multirig": VERSION, "boot": boot, "to": peer})
 
 
+def who_frame(boot: str, peer: str, number: int) -> bytes:
+    """Return the frame that asks a program whether it is really there, where another one was known."""
+    return codec.encode_frame({"multirig": VERSION, "boot": boot, "to": peer, "who": number})
+
+
+def here_frame(boot: str, peer: str, number: int) -> bytes:
+    """Return the frame that answers it."""
+    return codec.encode_frame({"multirig": VERSION, "boot": boot, "to": peer, "here": number})
+
+
 def boots(frame: dict[str, Any]) -> tuple[str, str]:
     """Return who sent a frame and to which incarnation.
 
@@ -483,6 +493,8 @@ schema: dict[str, Any] = {
         "re": {"type": "integer", "minimum": 1, "description": "number of the request that this answers"},
         "m": {"type": "array", "minItems": 1, "description": "the message: [event, ...]"},
         "beat": {"type": "integer", "minimum": 1, "description": "number of this heartbeat"},
+        "who": {"type": "integer", "description": "are you there? asked of a new program at a known address"},
+        "here": {"type": "integer", "description": "the number of that question: yes"},
         "ack": {"type": "array", "items": {"type": "integer"}, "description": "numbers that have arrived"},
         "t": {
             "type": "array",

@@ -65,6 +65,8 @@ class _Peer:
     """Shared with the address where the same program was heard before."""
     is_doubtful: bool = False
     """The network says that nothing listens there: the next program may be another one."""
+    claim: tuple[str, int] | None = None
+    """Boot id of a program that seems to have taken another's place, and the number that it has to say."""
     armed: int | None = None
     ignored: int = 0
     out: list[bytes] = field(default_factory=list)
@@ -256,7 +258,9 @@ class Node:
         if boot == self.boot:
             return  # our own frame, sent back by an echoing peer
         if to == self.boot or peer.link is not None:
-            self._meet(peer, boot, "", now)
+            self._meet(peer, boot, "", now, answer=frame.get("here"))
+        if to == self.boot and type(who := frame.get("who")) is int:
+            self._say(peer, link.here_frame(self.boot, boot, who))
         if to != self.boot:
             self._introduce(peer, frame)
         elif peer.link is not None and peer.link.peer == boot:
@@ -266,17 +270,26 @@ class Node:
     def _introduce(self, peer: _Peer, frame: dict[str, Any]) -> None:
         """Say who we are to a peer that speaks to a program that has died here, or in another version."""
         if frame.get("n") is not None or frame.get("beat") is not None:
-            peer.out.append(link.boot_frame(self.boot, str(frame.get("boot"))))
-            self._dirty[peer] = None
+            self._say(peer, link.boot_frame(self.boot, str(frame.get("boot"))))
 
-    def _meet(self, peer: _Peer, boot: str, name: str, now: int) -> None:
+    def _say(self, peer: _Peer, frame: bytes) -> None:
+        peer.out.append(frame)
+        self._dirty[peer] = None
+
+    def _meet(self, peer: _Peer, boot: str, name: str, now: int, *, answer: object = None) -> None:
         """Note which program speaks at an address: the same as before, one that has moved, or a new one."""
         if boot in self._dead:
             return
-        peer.is_doubtful = False
         known, old = self._by_boot.get(boot), peer.link
         if known is peer:
+            peer.is_doubtful = False
             return
+        is_at_stake = old is not None and self._by_boot.get(old.peer) is peer and not peer.is_doubtful
+        if is_at_stake and (boot, answer) != peer.claim:
+            self._doubt(peer, boot)
+            return
+        peer.is_doubtful = False
+        peer.claim = None
         if known is not None and known.link is not None:
             self._adopt(peer, known.link, now)
             return
@@ -287,6 +300,13 @@ class Node:
             rebooted = Rebooted(address=peer.address, boot=boot)
             self._effects.append(rebooted)
             self.handle(rebooted, now)
+
+    def _doubt(self, peer: _Peer, boot: str) -> None:
+        """Have a new program at a known address answer first: one wrong datagram ends no conversation."""
+        if peer.claim is None or peer.claim[0] != boot:
+            self._ticks += 1
+            peer.claim = (boot, self._ticks)
+        self._say(peer, link.who_frame(self.boot, *peer.claim))
 
     def _adopt(self, peer: _Peer, new: Link, now: int) -> None:
         """Speak to another program at an address; the one that was there is dead, unless it has moved."""

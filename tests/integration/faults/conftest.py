@@ -206,16 +206,16 @@ class LabOfPrograms(contextlib.AbstractAsyncContextManager["LabOfPrograms"]):
 
     def run(self, *options: str) -> Program:
         """Start ``multirig run`` over all rigs, in a process of its own."""
-        (self.folder / "rigs.yaml").write_text(
-            "".join(f"{name}: {uri}\n" for name, uri in self.uris().items())
-        )
-        program = Program(self.folder, f"conductor-{len(self._programs)}")
+        lines = [f"{name}: {uri}\n" for name, uri in self.uris().items()]
+        (self.folder / "rigs.yaml").write_text("".join(lines))
+        chosen = ("-s", SUBJECT, "--rigs-file", "rigs.yaml", "--remote", *self.rigs)
+        return self.command("run", *chosen, "--data", str(self.folder / "pc"), *options)
+
+    def command(self, *command: str) -> Program:
+        """Start a command in a process of its own."""
+        program = Program(self.folder, f"{command[0]}-{len(self._programs)}")
         self._programs.append(program)
-        data = str(self.folder / "pc")
-        program.start(
-            *("run", "-s", SUBJECT, "--rigs-file", "rigs.yaml", "--data", data, "--remote", *self.rigs),
-            *options,
-        )
+        program.start(*command)
         return program
 
     async def __aexit__(self, *error: object) -> None:

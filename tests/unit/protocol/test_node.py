@@ -596,8 +596,10 @@ def test_nothing_meant_for_a_dead_program_is_handled_by_its_successor_and_the_se
     conductor.handle(Send(address=RIG, message=START, key="k"), 0)
     seen = carry(nodes)
     assert successor.machine.heard == []
+    asked = next(frame(data)["who"] for _, _, data in seen if "who" in frame(data))
     assert [frame(data) for source, _, data in seen if source == RIG] == [
-        {"multirig": 2, "boot": "R2", "to": "C"}
+        {"multirig": 2, "boot": "R2", "to": "C"},
+        {"multirig": 2, "boot": "R2", "to": "C", "here": asked},
     ]
     assert conductor.machine.told() == [Refused]
     refused, rebooted = conductor.machine.heard
@@ -653,6 +655,36 @@ def test_a_conductor_that_reboots_is_known_as_a_new_one(greeting):
         carry(nodes, SECOND, *((RIG, to, data) for to, data in tick(rig, SECOND)))
     assert rig.machine.told("told") == [Refused]
     assert Rebooted(address=CONDUCTOR, boot="C2") in effects(rig)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"multirig": 2, "boot": "C2", "to": "R"}',
+        b'{"multirig": 2, "boot": "C2", "to": "R", "here": 1}',
+        b'{"multirig": 2, "boot": "C2", "to": "X", "n": 1, "low": 1, "m": [4, null]}',
+        b'[64, 0, {"multirig": {"wire": 2, "boot": "C2", "name": "nobody"}}]',
+    ],
+)
+def test_a_wrong_boot_id_in_one_datagram_ends_no_conversation(data):
+    conductor, rig, nodes = greeted()
+    for _ in range(3):
+        rig.receive_datagram(data, CONDUCTOR, 0)
+    conductor.handle(Send(address=RIG, message=START, key="k"), 0)
+    carry(nodes)
+    assert conductor.machine.told("k")[-1] is Replied
+    assert not [one for one in effects(rig) if isinstance(one, Rebooted | Upgraded)]
+
+
+def test_a_program_that_is_known_elsewhere_is_asked_before_it_takes_the_place_of_another():
+    conductor, rig, nodes = greeted()
+    nodes[OTHER] = node("O")
+    nodes[OTHER].handle(Send(address=RIG, message=INFO, key="info"), 0)
+    carry(nodes)
+    rig.receive_datagram(b'{"multirig": 2, "boot": "O", "to": "R"}', CONDUCTOR, 0)
+    conductor.handle(Send(address=RIG, message=START, key="k"), 0)
+    carry(nodes)
+    assert conductor.machine.told("k")[-1] is Replied
 
 
 def test_a_late_frame_of_a_dead_program_does_not_bring_it_back():
