@@ -159,7 +159,7 @@ def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Gro
 
 def show_verdict(told: Account) -> None:
     """Print what a session turned out to be, and why."""
-    mark, style = _VERDICTS[told.verdict]
+    mark, style = _VERDICTS[told.verdict] if told.is_final else ("…", "bold yellow")
     title = Text.assemble((f"{mark} ", style), (str(told.verdict) if told.is_final else "NOT OVER", style))
     title.append("  session ")
     title.append(told.exp_ref or "without a number", "bold")

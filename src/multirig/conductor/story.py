@@ -112,8 +112,10 @@ def _say_message(message: Message) -> str:
     if message.event is Event.ALYX:
         words.append("an Alyx token, or the wish for one")
     if "files_total" in data:
-        words.append(f"{data['files_total']} files, {data.get('bytes_total', 0):,} bytes")
-    words += [f"{len(data['gaps'])} gaps"] if isinstance(data.get("gaps"), list) and data["gaps"] else []
+        count = data["files_total"]
+        words.append(f"{count} file{'' if count == 1 else 's'}, {data.get('bytes_total', 0):,} bytes")
+    if isinstance(gaps := data.get("gaps"), list) and gaps:
+        words.append("with a gap in its recording")
     words.append(str(data["failure"]) if data.get("failure") else "")
     text = ", ".join(word for word in words if word)
     return f": {text}" if text else ""

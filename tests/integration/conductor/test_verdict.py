@@ -322,7 +322,7 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
     assert ("cam", "answered EXPSTART: running") in told
     assert ("cam", "is not heard any more (since 1.8 s)") in told
     assert ("cam", "could not do EXPEND: stop: the shutter is stuck") in told
-    assert any(who == "main" and "answered EXPEND: stopped, 1 files" in what for who, what in told)
+    assert any(who == "main" and "answered EXPEND: stopped, 1 file," in what for who, what in told)
     assert any(who == "main" and "the main sync, at " in what for who, what in told)
     assert not any(sign in what for _, what in told for sign in "{}[]\n")
     seconds = [line.seconds for line in lines]
