@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapter import Session
 from multirig.rig.adapters.camera import Camera
 from multirig.rig.adapters.camera.recording import Recording
+from multirig.rig.adapters.camera.times import npy_header, read_ends
 
 SIZE = [160, 120]
 AHEAD = 5_000_000_000_000
@@ -519,9 +521,84 @@ def test_a_second_run_of_a_session_leaves_the_first_as_it_is(tmp_path: Path) -> 
     assert [(one.path.rpartition("/")[2], one.frames is None) for one in camera.files()] == [
         ("_iblrig_leftCamera.raw.mp4", True),
         ("_iblrig_leftCamera.raw.part2.mp4", False),
-        ("_iblrig_leftCamera.times.npy", True),
+        ("_iblrig_leftCamera.times.npy", False),
         ("_iblrig_leftCamera.times.part2.npy", False),
     ]
+    stamps = times(session)
+    earlier = camera.files()[2]
+    assert (earlier.frames, earlier.first, earlier.last) == (len(stamps), stamps[0], stamps[-1])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", npy_header(0), npy_header(9)])
+def test_times_of_which_none_reached_the_disk_are_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "times.npy"
+    path.write_bytes(content)
+    assert read_ends(path) == (0, None, None)
+
+
+def test_a_video_that_is_cut_off_anywhere_shows_every_frame_before_the_cut(tmp_path: Path) -> None:
+    session = make_session(tmp_path)
+    snapshots = []
+
+    async def run(camera: Camera) -> None:
+        camera.session = session
+        await camera.initialise()
+        await camera.start()
+        await asyncio.sleep(0.5)
+        snapshots.append(video(session).read_bytes())  # what a power cut would leave, at best
+        await camera.stop()
+        await camera.cleanup()
+
+    asyncio.run(run(build()))
+    whole, shown = snapshots[0], []
+    for length in range(len(whole), len(whole) // 2, -997):
+        cut = tmp_path / "cut.mp4"
+        cut.write_bytes(whole[:length])
+        pictures = 0
+        with av.open(str(cut)) as container, contextlib.suppress(av.error.InvalidDataError):
+            for _ in container.decode(video=0):
+                pictures += 1
+        shown.append(pictures)
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] >= 5
+    assert shown[-1] >= shown[0] // 3
+
+
+def test_a_recording_is_resumed_in_further_files_and_the_earlier_ones_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    code = CHILD + "asyncio.run(run())"
+    child = subprocess.Popen([sys.executable, "-c", code, __file__, str(tmp_path)], stdout=subprocess.PIPE)
+    with child:
+        assert child.stdout
+        assert child.stdout.readline().strip() == b"started"
+        time.sleep(1.5)
+        child.kill()
+    session = make_session(tmp_path)
+    before = {path.name: path.read_bytes() for path in session.folder.iterdir()}
+    camera = build()
+
+    async def resume() -> None:
+        camera.session = session
+        await camera.initialise()
+        await camera.resume()
+        await asyncio.sleep(0.5)
+        await camera.stop()
+        await camera.cleanup()
+
+    asyncio.run(resume())
+    assert {name: (session.folder / name).read_bytes() for name in before} == before
+    counts = {}
+    for part in ("", ".part2"):
+        shown = decode(session.folder / f"_iblrig_leftCamera.raw{part}.mp4")
+        stamps = np.load(session.folder / f"_iblrig_leftCamera.times{part}.npy")
+        counts[part] = min(len(shown), len(stamps))
+        np.testing.assert_allclose(shown[: counts[part]], (stamps - stamps[0])[: counts[part]], atol=2e-5)
+        told = next(one for one in camera.files() if one.path.endswith(f"times{part}.npy"))
+        assert (told.frames, told.first, told.last) == (len(stamps), stamps[0], stamps[-1])
+    assert counts[""] >= 25
+    assert counts[".part2"] >= 5
+    assert Camera.resumes
 
 
 def test_a_network_camera_gives_fresh_frames_from_the_start_on(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import av.logging
 from pydantic import AfterValidator, Field
@@ -21,6 +22,7 @@ from multirig.rig.adapters.camera.options import CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
 from multirig.rig.adapters.camera.recording import Recording
 from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain
+from multirig.rig.adapters.camera.times import read_ends
 
 WATCH_INTERVAL = 0.1
 """Seconds between two looks at the threads."""
@@ -36,6 +38,8 @@ BITS_PER_PIXEL = 0.25
 
 Part: TypeAlias = Capture | Recording
 """What may fail on its own: the reading of a source, or the writing of its video."""
+
+log = logging.getLogger(__name__)
 
 
 def check_labels(cameras: list[CameraOptions]) -> list[CameraOptions]:
@@ -63,12 +67,16 @@ class Camera(Adapter):
         float64 seconds on the conductor's clock, one for each frame in the video. After a kill it holds at
         least what there was at the last flush (once a second), and the shorter of the two files counts.
 
+    A recording that is resumed after a kill goes on in files of its own, ``….raw.part2.mp4`` and
+    ``….times.part2.npy``.
+
     Raises
     ------
     ConfigError
         PyAV is not installed; raised when this module's package is imported.
     """
 
+    resumes: ClassVar[bool] = True
     cameras: Annotated[list[CameraOptions], Field(min_length=1), AfterValidator(check_labels)]
     """The cameras of this rig."""
     collection: str = "raw_video_data"
@@ -120,6 +128,10 @@ class Camera(Adapter):
             failures = {one: complain(one.options, "gave no frame after the start") for one in late}
         if failures:
             raise self._tell(failures)
+
+    async def resume(self) -> None:
+        """Record on with all cameras, into further files; those of before the restart stay as they are."""
+        await self.start()  # a recording never writes into files that are there
 
     async def stop(self) -> None:
         """Encode the frames that wait and close the files; in bounded time, whatever cameras and disk do.
@@ -177,7 +189,7 @@ class Camera(Adapter):
         )
 
     def files(self) -> list[RecordedFile]:
-        """Return the videos and frame times of these cameras; of an earlier run, their sizes only."""
+        """Return the videos and frame times of these cameras, those of before a restart too."""
         known: dict[Path, Recording] = {}
         for one in self._recordings:
             if one.video and one.times:
@@ -188,12 +200,16 @@ class Camera(Adapter):
         for path in sorted(self.session.folder.iterdir()):
             if mine.fullmatch(path.name):
                 recording = known.get(path)
-                first, last = recording.span if recording and recording.span else (None, None)
+                frames: int | None
+                if recording is None:
+                    frames, first, last = read_earlier(path)
+                else:
+                    frames, (first, last) = recording.frames, recording.span or (None, None)
                 found.append(
                     RecordedFile(
                         path=path.relative_to(self.session.session_folder).as_posix(),
                         bytes=path.stat().st_size,
-                        frames=recording.frames if recording else None,
+                        frames=frames,
                         first=first,
                         last=last,
                     )
@@ -269,6 +285,20 @@ class Camera(Adapter):
         """Return one error for all of them, and remember of whom it has been told."""
         self._told.update(failures)
         return AdapterError("; ".join(one.message for one in failures.values()))
+
+
+def read_earlier(path: Path) -> tuple[int | None, float | None, float | None]:
+    """Return frames, first and last time of a file that an earlier run wrote, as far as its times tell.
+
+    How many pictures a video holds that was cut off, only decoding it could tell; that is left out.
+    """
+    if path.suffix != ".npy":
+        return None, None, None
+    try:
+        return read_ends(path)
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error)
+        return None, None, None
 
 
 def find_open_failure(capture: Capture) -> AdapterError | None:

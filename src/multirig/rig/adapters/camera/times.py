@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from array import array
 from bisect import bisect_right
@@ -23,6 +24,26 @@ def npy_header(length: int) -> bytes:
     text = f"{{'descr': '{order}f8', 'fortran_order': False, 'shape': ({length},), }}"
     room = _HEADER_LENGTH - 10  # magic, version, length of the text
     return b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little") + text.ljust(room - 1).encode() + b"\n"
+
+
+def read_ends(path: Path) -> tuple[int, float | None, float | None]:
+    """Return how many times a file of frame times holds, the first and the last; only its ends are read.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    with path.open("rb") as file:
+        header = file.read(_HEADER_LENGTH)
+        found = re.search(rb"'shape': \((\d+),\)", header)
+        room = (file.seek(0, os.SEEK_END) - _HEADER_LENGTH) // _VALUE_LENGTH
+        count = max(0, min(int(found[1]), room)) if found else 0
+        ends: array[float] = array("d")
+        for place in (0, count - 1) if count else ():
+            file.seek(_HEADER_LENGTH + _VALUE_LENGTH * place)
+            ends.frombytes(file.read(_VALUE_LENGTH))
+    return (count, ends[0], ends[1]) if ends else (0, None, None)
 
 
 class FrameTimes:
