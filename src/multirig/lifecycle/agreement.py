@@ -26,6 +26,17 @@ SET_UP_FOR = "set_up_for"
 """Key in an EXPINFO: the subject that an operator has chosen at a rig; it takes part in no other session."""
 
 
+LED_BY = "led_by"
+"""Key in an EXPINFO: the conductor that leads the rig, where that is not the asker."""
+TAKE_OVER = "take_over"
+"""Key in an EXPINFO: whoever asks leads the rig from now on, whoever did before."""
+
+
+def led_by_another(leader: str) -> str:
+    """Return in which words a rig refuses whoever does not lead it."""
+    return f"is led by {leader}: end the session there, or take it over (--take-over)"
+
+
 def set_up_otherwise(theirs: str, asked: str) -> str:
     """Return in which words a rig that is set up for a subject refuses another one."""
     return (
@@ -74,6 +85,9 @@ def agree(
         chosen = data.get(SET_UP_FOR)
         if isinstance(chosen, str) and chosen and chosen != subject:
             raise SubjectMismatch(f"{name} {set_up_otherwise(chosen, subject)}")
+    for name, (_, data) in said.items():
+        if isinstance(theirs := data.get(LED_BY), str):
+            raise AgreementError(f"{name} {led_by_another(theirs)}")
     leaders = [name for name, (_, data) in said.items() if data.get("main_sync") is True]
     if here is not None:
         leaders.append(THIS_PC)

@@ -31,25 +31,32 @@ class Broadcast:
     rigs: Mapping[str, Address]
     limit: int
     """Nanoseconds that each rig may take."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Of rigs that may take another time."""
     overtakes: bool = False
     lasting: bool = False
     needs_reply: bool = True
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def sends(self) -> Iterable[Send]:
-        """Return one action for each rig, in their order; keys are ``(number, rig)``."""
-        return [
-            Send(
-                address=address,
-                message=self.message,
-                key=(self.number, name),
-                limit=self.limit,
-                overtakes=self.overtakes,
-                lasting=self.lasting,
-                needs_reply=self.needs_reply,
-            )
-            for name, address in self.rigs.items()
-        ]
+    def sends(self, names: Iterable[str] | None = None) -> Iterable[Send]:
+        """Return one action for each rig, or for some, in their order; keys are ``(number, rig)``."""
+        return [self.send(name) for name in (self.rigs if names is None else names)]
+
+    def send(self, name: str) -> Send:
+        """Return the action for one rig."""
+        return Send(
+            address=self.rigs[name],
+            message=self.message,
+            key=(self.number, name),
+            limit=self.limit_of(name),
+            overtakes=self.overtakes,
+            lasting=self.lasting,
+            needs_reply=self.needs_reply,
+        )
+
+    def limit_of(self, name: str) -> int:
+        """Return how long a rig may take, in nanoseconds."""
+        return self.limits.get(name, self.limit)
 
     def awaits(self, name: object) -> bool:
         """Whether a rig's outcome is still to come: the first one counts."""
@@ -71,7 +78,7 @@ class Broadcast:
                 return RigUnreachable(f"{reason} ({self.rigs[name]})")
             case TimedOut(confirmed=True):
                 return Unconfirmed(
-                    f"has the {self.message} but did not answer within {self.limit / SECOND:g} s; "
+                    f"has the {self.message} but did not answer within {self.limit_of(name) / SECOND:g} s; "
                     "what it did is unknown: look at its screen"
                 )
             case TimedOut():

@@ -1,4 +1,4 @@
-"""What a rig means to a session: whether it goes on without it, after whom it begins, how long it may take."""
+"""What a rig means to a session: does it go on without it, after whom does it begin, how long may it take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RigPolicy:
     role: Role = Role.EXPECTED
     """What becomes of the session when this rig fails."""
     after: tuple[str, ...] = ()
-    """Rigs that must have taken a step of the beginning before this one is asked to; it is stopped before them."""
+    """Rigs that are ready, and record, before this one is asked to; it is stopped before them."""
     initialise: int | None = None
     """Nanoseconds that the step may take on this rig; None: as on every other."""
     start: int | None = None
@@ -60,7 +60,7 @@ def waves(names: Iterable[str], policies: Mapping[str, RigPolicy]) -> list[list[
         wave = [one for one in left if not {*policies.get(one, DEFAULT_POLICY).after} & {*left}]
         if not wave:
             raise ConfigError(
-                f"{', '.join(left)} wait for each other: correct 'after' in the rigs file, so that one is the first"
+                f"{', '.join(left)} wait for each other: correct 'after' in the rigs file, one must be first"
             )
         out.append(wave)
         left = [one for one in left if one not in wave]

@@ -13,18 +13,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.errors import IllegalTransition, ProtocolError
-from multirig.lifecycle.agreement import SET_UP_FOR, set_up_otherwise
+from multirig.lifecycle.agreement import LED_BY, SET_UP_FOR, TAKE_OVER, led_by_another, set_up_otherwise
+from multirig.lifecycle.growth import Growth
+from multirig.lifecycle.leader import BEAT_EVERY, Leader
 from multirig.protocol import codec
 from multirig.protocol.events import (
     SECOND,
-    Address,
     Call,
     Fail,
     Received,
     Reply,
     Send,
     Settle,
+    Tell,
     Token,
+    Told,
 )
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -61,6 +64,7 @@ class RigTrigger(enum.Enum):
     INIT = "EXPINIT"
     INIT_AGAIN = "EXPINIT, again for the same reference"
     START = "EXPSTART"
+    RESUME = "EXPSTART, to go on after a restart"
     END = "EXPEND or EXPINTERRUPT"
     CLEANUP = "EXPCLEANUP"
     DONE = "the adapter has done it"
@@ -114,6 +118,7 @@ RIG_TABLE: Mapping[tuple[RigState, RigTrigger], RigTransition] = {
     (S.STOPPING, T.DONE): X(S.STOPPED),
     (S.STOPPING, T.FAILED): X(S.BROKEN),
     (S.STOPPED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
+    (S.STOPPED, T.RESUME): X(S.STARTING, ("initialise", "resume")),
     (S.STOPPED, T.END): X(S.STOPPED),
     (S.STOPPED, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
     (S.CLEANING, T.END): X(S.CLEANING),
@@ -207,6 +212,39 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a rig must still know after its program has died."""
+
+    state: RigState
+    exp_ref: ExpRef | None
+    started: tuple[ExpRef, ...]
+    """References that were started here; there may be data under them."""
+    stopped: tuple[ExpRef, ...]
+    """References that were stopped here before they were started."""
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the adapter may have been recording."""
+        return self.exp_ref in self.started and self.state in _RECORDING
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether there is a recording that nobody has cleaned up."""
+        return self.is_recording or (self.exp_ref in self.started and self.state in _RECORDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The program has been started again; this is what it knew before, and what it finds."""
+
+    memory: Memory
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """Files that are there, as after a stop."""
+    gap: Mapping[str, Any] | None = None
+    """``from`` and ``to`` (ISO times of day) and ``seconds`` in which nothing was recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """The adapter's proof of recording, as of now."""
 
@@ -254,6 +292,21 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Put this where it survives the death of the program, before the hooks of a `Call` that follows run."""
+
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedBy:
+    """Another conductor leads the rig now; for the log."""
+
+    leader: str
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
     """A command was refused; for the log."""
 
@@ -272,6 +325,10 @@ class NotHandled:
 
 MIN_SEQUENCE = "min_sequence"
 """Key in an EXPINFO: the first number that is free on the conductor's PC."""
+RESUME = "resume"
+"""Key in an EXPSTART: go on with the recording that the death of the rig's program has cut off."""
+MAX_NAMES = 64
+"""Conductors whose names are remembered."""
 MAX_REMEMBERED = 256
 """References that are remembered as recorded or given up; a lab needs weeks for so many."""
 MAX_LISTED_FILES = 100
@@ -295,6 +352,12 @@ class RigMachine:
         Whether the peer at an IP address may be given the Alyx token.
     subject : str, optional
         Who is recorded here, as the operator says; conductors with another subject are refused.
+    stop_after : int, optional
+        Nanoseconds for which the conductor may be silent before a recording is stopped; None: it goes on.
+    stall_after : int, optional
+        Nanoseconds for which a recording may not grow before it counts as stalled; None: never.
+    resumes : bool
+        Whether the adapter can go on with a recording after the program has died.
     """
 
     def __init__(
@@ -304,6 +367,9 @@ class RigMachine:
         main_sync: bool = False,
         may_have_token: Callable[[str], bool] = lambda host: False,
         subject: str | None = None,
+        stop_after: int | None = None,
+        stall_after: int | None = None,
+        resumes: bool = False,
     ) -> None:
         self.name = name
         self.main_sync = main_sync
@@ -316,8 +382,18 @@ class RigMachine:
         """As main sync: the number that was last offered, until it is started."""
         self.failure: str | None = None
         """What is broken, until a clean-up."""
-        self.conductor: Token | None = None
-        """The last request that led this rig."""
+        self.leader: Leader | None = None
+        """The conductor that leads this rig."""
+        self.stop_after = stop_after
+        self.resumes = resumes
+        self.gaps: tuple[Mapping[str, Any], ...] = ()
+        """When this session was not recorded, since the program had died; the last one may still go on."""
+        self._growth = Growth(stall_after)
+        self._names: dict[str, str] = {}
+        """Of conductors, by boot id."""
+        self._beat_at: int | None = None
+        self._now = 0
+        self._kept: Memory | None = None
         self.health: Mapping[str, Any] = {}
         self.report: Mapping[str, Any] = {}
         """What the last finished hooks had to tell."""
@@ -337,20 +413,27 @@ class RigMachine:
         IllegalTransition
             `SubjectChosen` in the middle of another subject's session; nothing has changed.
         """
+        self._now = now
         match event:
             case Received(message=message, token=token):
+                self._hear(token.peer if token.wire == 2 else token.address)
                 return self._receive(message, token)
+            case Told(address=address, message=message, boot=boot):
+                self._hear(boot)
+                self._follow(Token(address, 2, 0, boot), message)
+            case Restored():
+                return self._restore(event)
             case Commanded(event=command, exp_ref=exp_ref):
                 before = self.state
                 out = self._command(command, exp_ref, None)
                 return out if self.state is before else [*out, *self._tell_conductor()]
             case Done(number=number, report=report, failure=failure):
-                self.report = {**self.report, **report}
+                self._take_report(report)
                 if self._awaits(number):
                     self._note(failure)
                     return self._step(RigTrigger.DONE)
             case Failed(number=number, reason=reason, report=report):
-                self.report = {**self.report, **report}
+                self._take_report(report)
                 if self._awaits(number):
                     self._note(reason)
                     return self._step(RigTrigger.FAILED)
@@ -362,9 +445,122 @@ class RigMachine:
                 return self._inform(event)
             case Measured(health=health):
                 self.health = health
+                self._growth.measure(health, now)
             case SubjectChosen(subject=subject):
                 self._choose(subject)
         return []
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        return self._beat_at
+
+    def handle_timer(self, now: int) -> Iterable[Any]:
+        """Say how we are to whoever leads; stop where it was not heard for too long."""
+        self._now = now
+        leader = self.leader
+        if leader is None or not leader.beats:
+            self._beat_at = None
+            return []
+        limit = self.stop_after
+        if limit is not None and self.state is RigState.RUNNING and now - leader.heard > limit:
+            self._note(
+                f"stopped by itself: {leader} was not heard for {limit / SECOND:g} s "
+                "(on_lost_conductor in this rig's config)"
+            )
+            return [*self._step(RigTrigger.END), *self._beat()]
+        return self._beat()
+
+    def _beat(self) -> list[Any]:
+        """Say how we are, now and every while from now on."""
+        if self.leader is None or not self.leader.beats:
+            return []
+        self._beat_at = self._now + BEAT_EVERY
+        return [Tell(address=self.leader.address, message=self._status_message(self.leader.token))]
+
+    # -- who leads --------------------------------------------------------------------------------------
+
+    def _hear(self, who: object) -> None:
+        leader = self.leader
+        if leader is not None and who == (leader.token.peer if leader.beats else leader.address):
+            leader.heard = self._now
+
+    def _follow(self, token: Token, message: Message) -> None:
+        """Be led by whoever leads this session, where a restart has left nobody."""
+        data = message.args[1] if len(message.args) > 1 else None
+        theirs = data.get("exp_ref") if isinstance(data, dict) else None
+        if self.leader is None and self.exp_ref is not None and theirs == str(self.exp_ref):
+            self._lead(token)
+
+    def _lead(self, token: Token) -> None:
+        """Note who leads from now on."""
+        name = self._names.get(token.peer, "") if token.wire == 2 else ""
+        self.leader = Leader(token=token, name=name, heard=self._now)
+        self._beat_at = self._now if token.wire == 2 else None
+
+    def _take_over(self, token: Token) -> list[Any]:
+        """Let another conductor lead, and tell the one that did."""
+        before = self.leader
+        if self.state is RigState.CONNECTED or (before is not None and before.is_sender_of(token)):
+            return []
+        self._lead(token)
+        out: list[Any] = [LedBy(leader=str(self.leader), before=str(before) if before is not None else None)]
+        if before is not None and before.beats:
+            news = {**self._news(), "taken_over_by": str(self.leader)}
+            message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), news))
+            where = before.address
+            out.append(Send(address=where, message=message, key=None, limit=TELL_LIMIT, needs_reply=False))
+        return out
+
+    def _objection_to_sender(self, token: Token | None) -> str | None:
+        """Return why somebody may not command this rig, if another one leads it."""
+        leader = self.leader
+        if token is None or leader is None or leader.is_sender_of(token) or leader.is_silent(self._now):
+            return None
+        if not leader.beats and STATUS[self.state] is Status.STOPPED:
+            return None  # nothing tells whether it is still there, and nothing is recorded
+        return led_by_another(str(leader))
+
+    # -- after a restart ----------------------------------------------------------------------------------
+
+    def _restore(self, event: Restored) -> list[Any]:
+        memory = event.memory
+        self._started.extend(memory.started)
+        self._stopped.extend(memory.stopped)
+        if not memory.has_recorded:
+            return []
+        self.exp_ref = memory.exp_ref
+        self.report = dict(event.report)
+        if memory.is_recording and event.gap is not None:
+            self.gaps = (event.gap,)
+            seconds = event.gap.get("seconds")
+            about = f" from {_clock(event.gap.get('from'))}" if event.gap.get("from") else ""
+            self._note(
+                f"its program died while it recorded {self.exp_ref}; nothing was recorded{about}"
+                + (f" for {seconds:.0f} s" if isinstance(seconds, int | float) else "")
+            )
+        self.state = RigState.STOPPED
+        return [Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure)]
+
+    def _take_report(self, report: Mapping[str, Any]) -> None:
+        """Note what hooks have to tell; one that has ended a gap says how long it was."""
+        gap = report.get("gap")
+        if gap and self.gaps:
+            self.gaps = (*self.gaps[:-1], gap)
+        self.report = {**self.report, **{key: value for key, value in report.items() if key != "gap"}}
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the recording that was cut off can go on."""
+        return self.resumes and bool(self.gaps) and self.state is RigState.STOPPED
+
+    def memory(self) -> Memory:
+        """Return what must survive the death of the program."""
+        return Memory(
+            state=self.state,
+            exp_ref=self.exp_ref,
+            started=tuple(self._started),
+            stopped=tuple(self._stopped),
+        )
 
     def _choose(self, subject: str | None) -> None:
         """Note who is recorded here from now on."""
@@ -384,18 +580,21 @@ class RigMachine:
             case Event.EXPINFO:
                 data = args[1] if len(args) > 1 else None
                 data = data if isinstance(data, dict) else {}
+                self._note_name(token, data)
+                out = self._take_over(_multirig(token, data)) if data.get(TAKE_OVER) is True else []
                 subject = data.get("subject")
                 wanted = isinstance(subject, str) and self.main_sync and self._is_free
                 wanted = wanted and self.subject in (None, subject)
                 is_foreign = token.wire == 1 and GREETING not in data
                 room = codec.TIMELINE_LIMIT - 1 if is_foreign else None
                 return [
+                    *out,
                     Describe(
                         token=token,
                         subject=subject if wanted else None,
                         at_least=_sequence(data.get(MIN_SEQUENCE)),
                         room=room,
-                    )
+                    ),
                 ]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
@@ -406,12 +605,27 @@ class RigMachine:
                     exp_ref = _named_reference(message)
                 except ProtocolError as error:
                     return self._refuse(message.event, token, str(error))
-                return self._command(message.event, exp_ref, token)
+                data = args[1] if message.event is Event.EXPSTART and len(args) > 1 else None
+                resumes = isinstance(data, dict) and data.get(RESUME) is True
+                return self._command(message.event, exp_ref, token, resumes=resumes)
         return [Settle(token=token), _complaint(args)]  # an error that answers nothing
 
-    def _command(self, event: Event, exp_ref: ExpRef | None, token: Token | None) -> list[Any]:
+    def _note_name(self, token: Token, data: Mapping[str, Any]) -> None:
+        """Note how the PC of whoever asks is called."""
+        name, boot = data.get("conductor"), _multirig(token, data).peer
+        if isinstance(name, str) and boot:
+            self._names.pop(boot, None)
+            while len(self._names) >= MAX_NAMES:
+                del self._names[next(iter(self._names))]
+            self._names[boot] = name[:MAX_FAILURE_TEXT]
+
+    def _command(
+        self, event: Event, exp_ref: ExpRef | None, token: Token | None, *, resumes: bool = False
+    ) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
         trigger = _TRIGGERS[event]
+        if resumes and self.can_resume:
+            trigger = RigTrigger.RESUME
         if (
             trigger is RigTrigger.INIT
             and self.state in (RigState.INITIALIZING, RigState.INITIALIZED, RigState.RUNNING)
@@ -419,19 +633,23 @@ class RigMachine:
         ):
             trigger = RigTrigger.INIT_AGAIN
         wanted = exp_ref or self._default_reference()
-        if (reason := self._objection(event, exp_ref)) is not None:
+        reason = self._objection(event, exp_ref) or self._objection_to_sender(token)
+        if reason is not None:
             return self._refuse(event, token, reason)
         try:
             transition = next_transition(self.state, trigger)
         except IllegalTransition as error:
             return self._refuse(event, token, self._explain(error))
         if transition.hooks:
-            if (reason := self._objection_to_beginning(event, wanted)) is not None:
-                return self._refuse(event, token, reason)
-            self._remember(event, wanted)
+            if trigger is RigTrigger.RESUME:
+                self.failure = None
+            else:
+                if (reason := self._objection_to_beginning(event, wanted)) is not None:
+                    return self._refuse(event, token, reason)
+                self._remember(event, wanted)
         if token is not None:
             if event in _BEGINNINGS:
-                self.conductor = token
+                self._lead(token)
             self._waiting.append((event, token))
         return self._enter(transition)
 
@@ -462,6 +680,7 @@ class RigMachine:
             self.failure = None
             self.report = {}
             self.health = {}
+            self.gaps = ()
         if event is Event.EXPSTART and wanted is not None:
             self._started.append(wanted)
             self.offered = None if self.offered == wanted else self.offered
@@ -519,6 +738,8 @@ class RigMachine:
     def _enter(self, transition: RigTransition) -> list[Any]:
         before, self.state = self.state, transition.to
         out: list[Any] = []
+        if transition.hooks or self.state is not before:
+            out += self._keep()
         if transition.hooks:
             self._call += 1
             out.append(
@@ -533,12 +754,26 @@ class RigMachine:
             out += self._disappoint(transition)
         else:
             out += self._answer()
+        if self.state is RigState.RUNNING:
+            if before is not RigState.RUNNING:
+                self._growth.begin(self._now)
+        else:
+            self._growth.end()
         if self.state is RigState.CONNECTED:  # the answers still spoke of the session
-            self.exp_ref = self.failure = self.conductor = None
+            self.exp_ref = self.failure = self.leader = None
             self.health = {}
+            self.gaps = ()
         if self.state is not before:
             out.append(Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure))
+            out += self._beat()
         return out
+
+    def _keep(self) -> list[Any]:
+        memory = self.memory()
+        if memory == self._kept:
+            return []
+        self._kept = memory
+        return [Keep(memory=memory)]
 
     def _disappoint(self, transition: RigTransition) -> list[Any]:
         """Tell at once those whose command will not be done any more."""
@@ -573,12 +808,14 @@ class RigMachine:
         data: dict[str, Any] = {"exp_ref": exp_ref, "status": status}
         match event:
             case Event.EXPSTART:
-                data = {"status": status, **self.report}
+                data = {"status": status, **{key: one for key, one in self.report.items() if key != "files"}}
                 return Message(event, (exp_ref, data if token.wire == 2 else {"status": status}))
             case Event.EXPEND | Event.EXPINTERRUPT:
                 data |= self._account(listed=token.wire == 2)
             case Event.EXPCLEANUP if token.wire == 2 and (late := self._late_digests()):
                 data["digests"] = late
+        if self.gaps and token.wire == 2:
+            data["gaps"] = [dict(gap) for gap in self.gaps]
         if self.failure is not None:
             data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         return Message(event, (data,))
@@ -613,6 +850,11 @@ class RigMachine:
             "exp_ref": str(self.exp_ref) if self.exp_ref else None,
             "failure": self.failure,
             "health": dict(self.health),
+            "stalled": self._growth.stalled(self._now),
+            "led_by": str(self.leader) if self.leader is not None else None,
+            "leader": self.leader.token.peer if self.leader is not None else None,
+            "gap": dict(self.gaps[-1]) if self.gaps else None,
+            "resumes": self.can_resume,
         }
 
     def _inform(self, event: Described) -> list[Any]:
@@ -632,6 +874,8 @@ class RigMachine:
             data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         if self.subject is not None:
             data[SET_UP_FOR] = self.subject
+        if self._objection_to_sender(event.token) is not None:
+            data[LED_BY] = str(self.leader)
         if event.room is not None:
             self._shorten(data, event.room)
         return [Reply(token=event.token, message=Message(Event.EXPINFO, (int(STATUS[self.state]), data)))]
@@ -662,13 +906,17 @@ class RigMachine:
 
     def _tell_conductor(self) -> list[Any]:
         """A failure is told at once; IBL's conductors take what they did not ask for badly."""
-        if self.conductor is None or self.conductor.wire == 1:
+        if self.leader is None or not self.leader.beats:
             return []
-        message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), self._news()))
-        address: Address = self.conductor.address
-        return [Send(address=address, message=message, key=None, limit=5 * SECOND, needs_reply=False)]
+        message = self._status_message(self.leader.token)
+        address = self.leader.address
+        return [Send(address=address, message=message, key=None, limit=TELL_LIMIT, needs_reply=False)]
 
 
+TELL_LIMIT = 5 * SECOND
+"""How long a conductor is told what it has not asked."""
+_RECORDING = frozenset({S.STARTING, S.RUNNING, S.STOPPING, S.FAILING})
+_RECORDED = frozenset({S.STOPPED, S.BROKEN})
 _BUSY = frozenset({S.INITIALIZING, S.STARTING, S.RUNNING, S.STOPPING})
 """States in which a rig is deaf to whoever leads another session."""
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
@@ -680,6 +928,18 @@ _TRIGGERS = {
     Event.EXPINTERRUPT: RigTrigger.END,
     Event.EXPCLEANUP: RigTrigger.CLEANUP,
 }
+
+
+def _multirig(token: Token, data: Mapping[str, Any]) -> Token:
+    """Return who asks: a first EXPINFO comes on wire 1.0, and may say that its sender is a multirig."""
+    about = data.get(GREETING)
+    boot = about.get("boot") if isinstance(about, dict) else None
+    return Token(token.address, 2, 0, boot) if token.wire == 1 and isinstance(boot, str) and boot else token
+
+
+def _clock(text: object) -> str:
+    """Return the time of day of an ISO time, to the second."""
+    return str(text).partition("T")[2][:8] or str(text)
 
 
 def _complaint(args: tuple[Any, ...]) -> NotHandled:

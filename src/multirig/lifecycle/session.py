@@ -21,12 +21,19 @@ from multirig.errors import (
     SessionFailed,
     Unconfirmed,
 )
-from multirig.lifecycle.agreement import agree, information
+from multirig.lifecycle.agreement import TAKE_OVER, agree, information
 from multirig.lifecycle.broadcast import Broadcast, Outcome
+from multirig.lifecycle.leader import BEAT_EVERY
+from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
+from multirig.lifecycle.rig import RESUME
+from multirig.lifecycle.watch import GRAVE, Notice, Noticed, Watch
 from multirig.protocol.events import (
+    RESTARTED,
     SECOND,
     Address,
+    Confirmed,
     Fail,
+    Rebooted,
     Received,
     Record,
     Refused,
@@ -34,8 +41,11 @@ from multirig.protocol.events import (
     Reply,
     Send,
     Settle,
+    Tell,
     TimedOut,
+    Told,
     Unreached,
+    Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -59,6 +69,10 @@ class SessionState(enum.Enum):
     """A start failed: everybody is told to stop."""
     ROLLING_BACK = "rolling back"
     """A beginning failed: everybody is told to clean up."""
+    RECOVERING = "recovering"
+    """A conductor that died is back, and asks everybody."""
+    RECOVERED = "recovered"
+    """It knows what everybody does, and waits for the operator's choice."""
 
     def __str__(self) -> str:
         return self.value
@@ -74,6 +88,8 @@ class SessionTrigger(enum.Enum):
     INTERRUPT = "interrupt"
     CLEANUP = "clean up"
     ABANDON = "abandon"
+    RECOVER = "recover"
+    GO_ON = "go on"
     ALL_DONE = "every rig has done it"
     SOME_FAILED = "a rig could not do it"
 
@@ -116,6 +132,13 @@ SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
     (S.ABORTING, T.SOME_FAILED): S.ROLLING_BACK,
     (S.ROLLING_BACK, T.ALL_DONE): S.IDLE,
     (S.ROLLING_BACK, T.SOME_FAILED): S.IDLE,
+    **{(state, T.RECOVER): S.RECOVERING for state in S if state not in (S.IDLE, S.AGREEING)},
+    (S.RECOVERING, T.ALL_DONE): S.RECOVERED,
+    (S.RECOVERING, T.SOME_FAILED): S.RECOVERED,
+    (S.RECOVERED, T.GO_ON): S.RUNNING,
+    (S.RECOVERED, T.STOP): S.STOPPING,
+    (S.RECOVERED, T.INTERRUPT): S.INTERRUPTING,
+    (S.RECOVERED, T.CLEANUP): S.CLEANING,
 }
 """Every legal step; what is not here does not happen."""
 
@@ -131,6 +154,7 @@ EVENT_OF: Mapping[SessionState, Event] = {
     S.CLEANING: Event.EXPCLEANUP,
     S.ABORTING: Event.EXPINTERRUPT,
     S.ROLLING_BACK: Event.EXPCLEANUP,
+    S.RECOVERING: Event.EXPINFO,
 }
 """What is sent on entering a state."""
 
@@ -140,8 +164,15 @@ _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
 """The status that proves a command whose answer is missing."""
 _FITTING = {Event.EXPINIT: {Status.INITIALIZED, Status.RUNNING}, Event.EXPSTART: {Status.RUNNING}}
 """What an answer may say; a main sync that records already is as ready as can be."""
+_BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
+_CLOSED = frozenset({S.IDLE, S.AGREEING, S.AGREED})
+"""States in which no rig has been touched."""
 MAX_ROUNDS = 4
 """A step is one message to all, and two more if it is rolled back."""
+WAVE_LIMIT = 5 * SECOND
+"""Rigs that are stopped before others hold them up no longer."""
+POLL_LIMIT = 5 * SECOND
+"""How long a peer of IBL may take to say its status."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
 INFORMED_FOR = 10 * SECOND
@@ -166,6 +197,8 @@ class RigsChosen:
     """The rigs of the session, in the order in which they are started."""
 
     rigs: Mapping[str, Address]
+    policies: Mapping[str, RigPolicy] = field(default_factory=dict)
+    """What those mean to the session of which something else is to be said than usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +313,27 @@ class SessionMachine:
         self.state = SessionState.IDLE
         self.exp_ref: ExpRef | None = None
         self.rigs: Mapping[str, Address] = {}
+        self.policies: Mapping[str, RigPolicy] = {}
+        self.found: Mapping[str, Outcome] = {}
+        """What each rig said of itself when the session was recovered."""
+        self.ended: Mapping[str, Outcome] = {}
+        """What became of the last stop or interrupt on each rig."""
+        self.watch = Watch()
+        self._multirigs: set[str] = set()
+        self._absent: set[str] = set()
+        """Optional rigs that take no part in this session."""
+        self._failing: set[str] = set()
+        """Optional rigs that could not begin: they are stopped and cleaned up, and not started."""
+        self._waves: list[list[str]] = []
+        """Who is still to be asked in this step, one group after the other."""
+        self._wave_until: int | None = None
+        self._retried: set[str] = set()
+        """Rigs that were restarted in this step, and have been asked again."""
+        self._resuming: set[str] = set()
+        """Rigs that were restarted and have been told to record on."""
+        self._beat_at: int | None = None
+        self._poll_at: dict[str, int] = {}
+        self._now = 0
         self._names: dict[Address, str] = {}
         self._open: dict[int, Broadcast] = {}
         self._step: Broadcast | None = None
@@ -304,13 +358,27 @@ class SessionMachine:
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened; return what to send, to write down and to tell."""
+        self._now = now
         match event:
+            case Told(address=address, message=message):
+                return self._hear(address, message)
             case Replied() | Refused() | TimedOut() | Unreached():
                 return self._take(event, now)
-            case Received(message=message):
-                return [Record(event=_without_secrets(event), at=now), *self._receive(event, message, now)]
-            case RigsChosen(rigs=rigs):
-                self.rigs = dict(rigs)
+            case Received(address=address, message=message):
+                out = [Record(event=_without_secrets(event), at=now), *self._receive(event, message, now)]
+                return [*out, *self._hear(address, message)]
+            case Confirmed(address=address):
+                return self._hear(address, None)
+            case Noticed():
+                return [Record(event=event, at=now), *self._notice(event)]
+            case Rebooted(address=address):
+                return self._ask_restarted(address)
+            case Upgraded(address=address):
+                if (name := self._names.get(address)) is not None:
+                    self._multirigs.add(name)
+            case RigsChosen(rigs=rigs, policies=policies):
+                waves(rigs, policies)  # rigs that wait for each other are refused here
+                self.rigs, self.policies = dict(rigs), dict(policies)
                 self._names = {address: name for name, address in rigs.items()}
                 return [Record(event=event, at=now)]
             case AgreeRequested():
@@ -323,6 +391,152 @@ class SessionMachine:
                 return [self._complain(event)]
         return []
 
+    # -- heartbeats ---------------------------------------------------------------------------------------
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        times = [one for one in (self._beat_at, self._wave_until, *self._poll_at.values()) if one is not None]
+        return min(times, default=None)
+
+    def handle_timer(self, now: int) -> Iterable[Any]:
+        """Say what the session does, look who is silent, and do not wait for slow ones among the stopped."""
+        self._now = now
+        out: list[Any] = []
+        if self._wave_until is not None and self._wave_until <= now:
+            out += self._send_wave()
+        if self._beat_at is not None and self._beat_at <= now:
+            out += self._beat()
+        for name, at in list(self._poll_at.items()):
+            if at <= now:
+                self._poll_at[name] = now + (self._policy(name).poll_every or LONG)
+                question = Message(Event.EXPSTATUS, (int(Status.CONNECTED),))
+                key = (_POLL, name)
+                out.append(Send(address=self.rigs[name], message=question, key=key, limit=POLL_LIMIT))
+        return out
+
+    def _beat(self) -> list[Any]:
+        if self.state in _CLOSED:
+            self._beat_at = None
+            return []
+        self._beat_at = self._now + BEAT_EVERY
+        news = {"state": self.state.value, "exp_ref": str(self.exp_ref) if self.exp_ref else None}
+        message = Message(Event.EXPSTATUS, (int(self._status), news))
+        out: list[Any] = [Tell(address=address, message=message) for address in self.rigs.values()]
+        for noticed in self.watch.check(self._now):
+            out += self.handle(noticed, self._now)
+        return out
+
+    @property
+    def _status(self) -> Status:
+        return Status.RUNNING if self.state is SessionState.RUNNING else Status.CONNECTED
+
+    def _hear(self, address: Address, message: Message | None) -> list[Any]:
+        """Take a sign of life of a rig."""
+        name = self._names.get(address)
+        if name is None or self.state is not SessionState.RUNNING:
+            return []
+        news = None
+        if message is not None and message.event is Event.EXPSTATUS:
+            _, news = information(message)
+            if news.get("gap") and news.get("state") == "stopped":
+                self.watch.hear(name, None, self._now)
+                return self._take_restarted(name, news)
+        noticed = self.watch.hear(name, news or None, self._now)
+        return [] if noticed is None else list(self.handle(noticed, self._now))
+
+    def _notice(self, noticed: Noticed) -> list[Any]:
+        """Take what is known of a rig; without an essential one the session does not go on."""
+        self.watch.note(noticed)
+        name, grave = noticed.rig, noticed.notice in GRAVE
+        if not grave or self.state is not SessionState.RUNNING or self._role(name) is not Role.ESSENTIAL:
+            return [noticed]
+        why = f"{name}, which is essential, {noticed.text}"
+        data = {"error": "an essential rig was lost", "message": why}
+        self._requested = None
+        return [noticed, *self._enter(next_state(self.state, SessionTrigger.INTERRUPT), data)]
+
+    def _watch_recording(self) -> None:
+        """Begin to watch who records."""
+        polled = {
+            name: every
+            for name in self.rigs
+            if name not in self._multirigs and (every := self._policy(name).poll_every) is not None
+        }
+        others = self._absent | self._failing
+        self.watch.begin((name for name in self.rigs if name in self._multirigs - others), polled, self._now)
+        self._poll_at = {name: self._now + every for name, every in polled.items()}
+
+    def _ask_restarted(self, address: Address) -> list[Any]:
+        """Ask a rig that was restarted in the middle of a recording what it does."""
+        name = self._names.get(address)
+        if name is None or self.state is not SessionState.RUNNING:
+            return []
+        return [self._send_aside(name, _RESTART, Message(Event.EXPSTATUS, (int(Status.CONNECTED),)))]
+
+    def _send_aside(self, name: str, kind: str, message: Message, limit: int = POLL_LIMIT) -> Send:
+        """Send something that is no step; its outcome comes under ``(kind, rig)``."""
+        return Send(address=self.rigs[name], message=message, key=(kind, name), limit=limit)
+
+    def _take_aside(self, kind: str, name: str, event: Replied | Refused | TimedOut | Unreached) -> list[Any]:
+        """Take the outcome of what is no step: a poll, a question after a restart, a resumption."""
+        if self.state is not SessionState.RUNNING or name not in self.rigs:
+            return []
+        if kind == _POLL:
+            return self._take_poll(name, event)
+        status, news = information(event.message) if isinstance(event, Replied) else (None, {})
+        if kind == _RESUME:
+            if isinstance(event, Replied):
+                self._resuming.discard(name)
+                noticed = self._noticed(
+                    name, Notice.RESUMED, "records again, into further files; see its gap"
+                )
+            else:
+                why = getattr(event, "reason", "it did not answer")
+                noticed = self._noticed(name, Notice.RESTARTED, f"was restarted and cannot record on: {why}")
+            return list(self.handle(noticed, self._now))
+        if not isinstance(event, Replied):
+            return []  # it will be silent, or be heard
+        if status is Status.RUNNING and self._is_ours(news.get("exp_ref")):
+            return []
+        return self._take_restarted(name, news)
+
+    def _take_restarted(self, name: str, news: Mapping[str, Any]) -> list[Any]:
+        """Let a rig that was restarted record on, if it can."""
+        if name in self._resuming or self.watch.knows(name, Notice.RESTARTED):
+            return []
+        if news.get("resumes") is True and self._is_ours(news.get("exp_ref")):
+            self._resuming.add(name)
+            message = Message(Event.EXPSTART, (str(self.exp_ref), {RESUME: True}))
+            return [self._send_aside(name, _RESUME, message, self._limit_of(name, Event.EXPSTART))]
+        what = news.get("failure") or "it does not record any more"
+        noticed = self._noticed(name, Notice.RESTARTED, f"was restarted: {what}", news)
+        return list(self.handle(noticed, self._now))
+
+    def _take_poll(self, name: str, event: Replied | Refused | TimedOut | Unreached) -> list[Any]:
+        if not isinstance(event, Replied):
+            return []
+        status, data = information(event.message)
+        if status is None:
+            return []
+        noticed = self.watch.hear(name, {"state": status.name.lower(), **data}, self._now)
+        return [] if noticed is None else list(self.handle(noticed, self._now))
+
+    @staticmethod
+    def _noticed(name: str, notice: Notice, text: str, data: Mapping[str, Any] | None = None) -> Noticed:
+        return Noticed(rig=name, notice=notice, text=text, data=data or {})
+
+    # -- what rigs mean to the session ----------------------------------------------------------------------
+
+    def _policy(self, name: str) -> RigPolicy:
+        return self.policies.get(name, DEFAULT_POLICY)
+
+    def _role(self, name: str) -> Role:
+        return self._policy(name).role
+
+    def _serious(self, errors: Mapping[str, MultirigError]) -> dict[str, MultirigError]:
+        """Return the errors without those of rigs that the session can do without."""
+        return {name: error for name, error in errors.items() if self._role(name) is not Role.OPTIONAL}
+
     # -- steps ------------------------------------------------------------------------------------------
 
     def _request(self, event: AgreeRequested | StepRequested, trigger: SessionTrigger) -> list[Any]:
@@ -330,6 +544,9 @@ class SessionMachine:
             state = next_state(self.state, trigger)
         except IllegalTransition as error:
             return [Finished(number=event.number, outcomes={}, error=error)]
+        if trigger is SessionTrigger.GO_ON and (missing := self._missing()):
+            failed = SessionFailed("going on", missing, "the session can be stopped or cleaned up")
+            return [Finished(number=event.number, outcomes={}, error=failed)]
         out: list[Any] = []
         if self._step is not None and self._requested is not None:  # only an interrupt comes in between
             interrupted = SessionFailed(str(self.state), {}, "it was interrupted")
@@ -340,6 +557,8 @@ class SessionMachine:
             self._agreement = event
             self.exp_ref = None
             self._spared = frozenset()
+            self._absent.clear()
+            self._failing.clear()
         self._requested = self._asked = event.number
         self._rounds = 0
         data = event.data if isinstance(event, StepRequested) else {}
@@ -352,32 +571,87 @@ class SessionMachine:
     def _enter(self, state: SessionState, data: Mapping[str, Any]) -> list[Any]:
         """Go to a state, and send what belongs to it."""
         self.state = state
+        self.watch.end()
+        self._poll_at.clear()
+        self._waves, self._wave_until = [], None
+        self._retried.clear()
+        self._resuming.clear()
         if state is SessionState.RUNNING:
             self._spared = frozenset()
+            self._watch_recording()
+        if state in _CLOSED:
+            self._beat_at = None
+        elif self._beat_at is None:
+            self._beat_at = self._now
         out: list[Any] = [Moved(state=state, exp_ref=self.exp_ref)]
         event = EVENT_OF.get(state)
         if event is None:
             self._step = None
             return out
-        names = list(self.rigs)
-        if event in _BACKWARDS:
-            names = [name for name in reversed(names) if name not in self._spared]
+        groups = self._groups(event)
+        names = [name for group in groups for name in group]
         self._rounds += 1
         self._step = Broadcast(
             number=-(MAX_ROUNDS * self._asked + self._rounds),  # below the conductor's own numbers
             message=self._message(event, data),
             rigs={name: self.rigs[name] for name in names},
             limit=self._limit(event),
+            limits={name: self._limit_of(name, event) for name in names},
             overtakes=event is Event.EXPINTERRUPT,
             lasting=event in (Event.EXPEND, Event.EXPINTERRUPT),
         )
         if not names:
             return [*out, *self._conclude()]
-        return [*out, *self._step.sends()]
+        self._waves = groups
+        return [*out, *self._send_wave()]
+
+    def _groups(self, event: Event) -> list[list[str]]:
+        """Return who is asked in a step, in groups one after the other."""
+        names = [name for name in self.rigs if name not in self._absent]
+        if event is Event.EXPSTART:
+            names = [name for name in names if name not in self._failing]
+        if event in _BACKWARDS:
+            names = [name for name in names if name not in self._spared]
+        if event not in _BEGINNINGS and event is not Event.EXPEND:  # an interrupt waits for nobody
+            return [names[::-1] if event in _BACKWARDS else names] if names else []
+        groups = waves(names, self.policies)
+        return [group[::-1] for group in reversed(groups)] if event in _BACKWARDS else groups
+
+    def _send_wave(self) -> list[Any]:
+        """Ask the next group of the step."""
+        step = self._step
+        if step is None or not self._waves:
+            self._wave_until = None
+            return []
+        names = self._waves.pop(0)
+        ends = step.message.event is Event.EXPEND and bool(self._waves)
+        self._wave_until = self._now + WAVE_LIMIT if ends else None
+        return list(step.sends(names))
+
+    def _is_asked(self, step: Broadcast, name: str) -> bool:
+        return not any(name in wave for wave in self._waves)
+
+    def _missing(self) -> dict[str, MultirigError]:
+        """Return the rigs that do not record, without which a session that was recovered cannot go on."""
+        out: dict[str, MultirigError] = {}
+        for name in self.rigs:
+            outcome = self.found.get(name)
+            if self._role(name) is Role.OPTIONAL:
+                continue
+            if not isinstance(outcome, Message):
+                out[name] = outcome if outcome is not None else Unconfirmed("was not asked")
+                continue
+            status, data = information(outcome)
+            if status is not Status.RUNNING or not self._is_ours(data.get("exp_ref")):
+                said = data.get("state") or (status.name if status is not None else "?")
+                out[name] = RemoteProtocolError(f"does not record {self.exp_ref}; it is {said}")
+        return out
 
     def _message(self, event: Event, data: Mapping[str, Any]) -> Message:
         exp_ref = str(self.exp_ref) if self.exp_ref else None
         match event:
+            case Event.EXPINFO if self.state is SessionState.RECOVERING:
+                return Message(event, (int(Status.CONNECTED), {"exp_ref": exp_ref, TAKE_OVER: True, **data}))
             case Event.EXPINFO:
                 info = dict(self._agreement.info) if self._agreement else {}
                 return Message(event, (int(Status.CONNECTED), info))
@@ -396,6 +670,17 @@ class SessionMachine:
             Event.EXPCLEANUP: limits.cleanup,
         }[event]
 
+    def _limit_of(self, name: str, event: Event) -> int:
+        policy = self._policy(name)
+        own = {
+            Event.EXPINIT: policy.initialise,
+            Event.EXPSTART: policy.start,
+            Event.EXPEND: policy.stop,
+            Event.EXPINTERRUPT: policy.stop,
+            Event.EXPCLEANUP: policy.cleanup,
+        }.get(event)
+        return self._limit(event) if own is None else own
+
     def _conclude(self) -> list[Any]:
         """Every rig has an outcome: judge the step and go on."""
         step = self._step
@@ -406,10 +691,18 @@ class SessionMachine:
         if self.state is SessionState.AGREEING:
             error = self._agree(step, errors)
             failed = error is not None
+        elif self.state in (SessionState.INITIALIZING, SessionState.STARTING):
+            serious = self._serious(errors)
+            failed = bool(serious)
+            self._failing |= errors.keys()
+            if failed:
+                self._failed = (_STEP_NAMES[step.message.event], serious)
         else:
             failed = bool(errors)
-            if failed and self.state in (SessionState.INITIALIZING, SessionState.STARTING):
-                self._failed = (_STEP_NAMES[step.message.event], errors)
+            if self.state is SessionState.RECOVERING:
+                self.found = self._outcomes(step)
+            elif self.state in (SessionState.STOPPING, SessionState.INTERRUPTING):
+                self.ended = self._outcomes(step)
         trigger = SessionTrigger.SOME_FAILED if failed else SessionTrigger.ALL_DONE
         was, state = self.state, next_state(self.state, trigger)
         if state is SessionState.IDLE and was is not SessionState.AGREEING:
@@ -422,8 +715,9 @@ class SessionMachine:
 
     def _agree(self, step: Broadcast, errors: dict[str, MultirigError]) -> MultirigError | None:
         request = self._agreement
-        if errors or request is None:
-            return SessionFailed("agreement", errors, "no rig has been touched")
+        if (serious := self._serious(errors)) or request is None:
+            return SessionFailed("agreement", serious, "no rig has been touched")
+        self._absent = {*errors}
         try:
             answers = {name: one for name, one in self._outcomes(step).items() if isinstance(one, Message)}
             self.exp_ref = agree(answers, subject=request.subject, date=request.date, here=request.here)
@@ -461,6 +755,15 @@ class SessionMachine:
         if not isinstance(key, tuple) or len(key) < 2:
             return []
         number, name = key[:2]
+        out = self._hear(event.address, None) if isinstance(event, Replied) else []
+        if isinstance(number, str):
+            return [*out, *self._take_aside(number, name, event)]
+        return [*out, *self._take_step(number, name, event, now)]
+
+    def _take_step(
+        self, number: Any, name: str, event: Replied | Refused | TimedOut | Unreached, now: int
+    ) -> list[Any]:
+        key: Any = event.key
         if (asked := self._open.get(number)) is not None:
             return self._take_answer(asked, name, event) if asked.awaits(name) else []
         if not isinstance(number, int) or number > 0:
@@ -469,6 +772,9 @@ class SessionMachine:
         record = Record(event=event, at=now)
         if step is None or step.number != number or not step.awaits(name):
             return [record]  # late, or overtaken: written down, and of no further effect
+        if isinstance(event, Refused) and event.reason == RESTARTED and name not in self._retried:
+            self._retried.add(name)
+            return [record, step.send(name)]
         if len(key) == 3:
             outcome = self._judge_status(step, name, event, had=key[2])
         elif isinstance(event, TimedOut) and step.message.event in _REACHED:
@@ -489,7 +795,13 @@ class SessionMachine:
         complete = step.take(name, outcome)
         number = self._requested if self._requested is not None else step.number
         news = Progressed(number=number, event=step.message.event, rig=name, outcome=outcome)
-        return [news, *(self._conclude() if complete else [])]
+        if complete:
+            return [news, *self._conclude()]
+        if self._waves and all(one in step.outcomes for one in step.rigs if self._is_asked(step, one)):
+            if step.message.event in _BEGINNINGS and self._serious(self._errors(step)):
+                return [news, *self._conclude()]  # nobody else is asked
+            return [news, *self._send_wave()]
+        return [news]
 
     def _check(self, step: Broadcast, outcome: Outcome) -> Outcome:
         """Refuse an answer that speaks of another session or another status."""
@@ -526,8 +838,8 @@ class SessionMachine:
             return Message(message.event, message.args)
         state = data.get("state", status.name if status is not None else "?")
         return Unconfirmed(
-            f"did not answer {message} within {step.limit / SECOND:g} s and says that it is {state}: "
-            "look at its screen"
+            f"did not answer {message} within {step.limit_of(name) / SECOND:g} s and says that it is "
+            f"{state}: look at its screen"
         )
 
     # -- questions --------------------------------------------------------------------------------------
@@ -610,4 +922,7 @@ def _without_secrets(event: Received) -> Received:
     return replace(event, message=Message(Event.ALYX, event.message.args[:1]))
 
 
+_POLL, _RESTART, _RESUME = "poll", "restart", "resume"
+"""What is asked aside of the steps."""
+LONG = 3600 * SECOND
 _STEP_NAMES = {Event.EXPINIT: "initialise", Event.EXPSTART: "start"}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from multirig.lifecycle.leader import SILENT_AFTER
+from multirig.protocol.events import SECOND
 
 
 class Notice(str, enum.Enum):
@@ -46,3 +49,140 @@ class Noticed:
     """One line: what is the matter, what is done about it, and what to do next."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What the rig last said of itself: state, exp_ref, failure, health, stalled, gap."""
+
+
+LOST_AFTER = 15 * SECOND
+"""Whoever is silent for so long is lost: a program that hangs, a PC that restarts, a cable that is out."""
+OLD_BEATS = 3
+"""So many heartbeats in a row may still speak of the time before the recording."""
+_RUNS = "running"
+_FAILED = frozenset({"failing", "broken"})
+GRAVE = frozenset({Notice.LOST, Notice.BROKEN, Notice.STOPPED, Notice.RESTARTED})
+"""What ends a session where it happens to an essential rig."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One rig, as it was last heard."""
+
+    heard: int
+    silent_after: int
+    lost_after: int
+    beats: bool
+    news: Mapping[str, Any] = field(default_factory=dict)
+    has_run: bool = False
+    """Whether it has said in this recording that it records."""
+    old_beats: int = 0
+    notice: Notice | None = None
+    """What is the matter now; None: it records."""
+    is_stalled: bool = False
+
+
+class Watch:
+    """Turns what is heard of the rigs, and what is not, into what must be noticed."""
+
+    def __init__(self) -> None:
+        self._rigs: dict[str, _Watched] = {}
+
+    def begin(self, multirigs: Iterable[str], polled: Mapping[str, int], now: int) -> None:
+        """Begin to watch a recording.
+
+        Parameters
+        ----------
+        multirigs : iterable of str
+            Rigs that send heartbeats.
+        polled : mapping of str to int
+            Rigs that are asked for their status, and how often: nanoseconds between two questions.
+        now : int
+        """
+        self._rigs = {name: _Watched(now, SILENT_AFTER, LOST_AFTER, True) for name in multirigs}
+        for name, every in polled.items():
+            self._rigs[name] = _Watched(now, every * 5 // 2, max(LOST_AFTER, every * 5), False)
+
+    def end(self) -> None:
+        """Nothing is watched any more."""
+        self._rigs.clear()
+
+    def news(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each rig last said of itself."""
+        return {name: one.news for name, one in self._rigs.items() if one.news}
+
+    def knows(self, name: str, notice: Notice) -> bool:
+        """Whether that is the matter with a rig."""
+        return name in self._rigs and self._rigs[name].notice is notice
+
+    def note(self, noticed: Noticed) -> None:
+        """Take what is known of a rig from now on."""
+        if (one := self._rigs.get(noticed.rig)) is None:
+            return
+        match noticed.notice:
+            case Notice.STALLED | Notice.GROWING:
+                one.is_stalled = noticed.notice is Notice.STALLED
+            case Notice.BACK | Notice.RESUMED:
+                one.notice, one.has_run, one.is_stalled = None, True, False
+            case _:
+                one.notice = noticed.notice
+
+    def hear(self, name: str, news: Mapping[str, Any] | None, now: int) -> Noticed | None:
+        """Take a sign of life, and perhaps what the rig says of itself."""
+        if (one := self._rigs.get(name)) is None:
+            return None
+        silence, one.heard = now - one.heard, now
+        if news is None:
+            return None
+        one.news = news
+        state = news.get("state")
+        if one.notice in (Notice.TAKEN_OVER, Notice.RESTARTED):
+            return None  # until somebody does something about it
+        if by := news.get("taken_over_by"):
+            return self._noticed(
+                name, Notice.TAKEN_OVER, f"is led by {by} now; this PC does not stop it any more"
+            )
+        if state == _RUNS:
+            one.has_run, one.old_beats = True, 0
+            return self._hear_running(name, one, news, silence)
+        return self._hear_trouble(name, one, str(state), news)
+
+    def _hear_running(
+        self, name: str, one: _Watched, news: Mapping[str, Any], silence: int
+    ) -> Noticed | None:
+        if one.notice is not None:
+            text = f"is heard again and records; it was silent for {silence / SECOND:.1f} s"
+            if one.notice not in (Notice.SILENT, Notice.LOST):
+                text = "records again"
+            return self._noticed(name, Notice.BACK, text)
+        stalled = news.get("stalled")
+        if isinstance(stalled, int | float) and not one.is_stalled:
+            text = f"says that it records, but nothing has come in for {stalled:.0f} s: look at its device"
+            return self._noticed(name, Notice.STALLED, text)
+        if stalled is None and one.is_stalled:
+            return self._noticed(name, Notice.GROWING, "grows again")
+        return None
+
+    def _hear_trouble(self, name: str, one: _Watched, state: str, news: Mapping[str, Any]) -> Noticed | None:
+        if one.notice in (Notice.BROKEN, Notice.STOPPED):
+            return None
+        failure = news.get("failure")
+        if state in _FAILED or failure:
+            return self._noticed(name, Notice.BROKEN, str(failure or f"is {state}"))
+        one.old_beats += 1
+        if one.has_run or one.old_beats > OLD_BEATS or not one.beats:
+            text = f"is {state}: it was stopped at its own keyboard or screen"
+            return self._noticed(name, Notice.STOPPED, text)
+        return None
+
+    def check(self, now: int) -> list[Noticed]:
+        """Return who has become silent, or was silent for too long."""
+        found = []
+        for name, one in self._rigs.items():
+            silence = now - one.heard
+            if one.notice is None and silence > one.silent_after:
+                text = f"is not heard any more (since {silence / SECOND:.1f} s); it may still record"
+                found.append(self._noticed(name, Notice.SILENT, text))
+            elif one.notice is Notice.SILENT and silence > one.lost_after:
+                text = f"was not heard for {silence / SECOND:.0f} s: look at its screen and its network cable"
+                found.append(self._noticed(name, Notice.LOST, text))
+        return found
+
+    def _noticed(self, name: str, notice: Notice, text: str) -> Noticed:
+        return Noticed(rig=name, notice=notice, text=text, data=self._rigs[name].news)

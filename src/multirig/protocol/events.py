@@ -27,6 +27,8 @@ class Address(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
 
+RESTARTED = "the program on that PC was restarted and has forgotten the request"
+"""Reason of a `Refused` that comes of a restart: whether anything was done is unknown."""
 WITHDRAWN = "withdrawn for an interrupt"
 """Reason of a `Refused` that comes from our own side."""
 SECOND = 1_000_000_000

@@ -14,8 +14,8 @@ A frame is one JSON object::
      "ack": [12, 13],          what has arrived here
      "t": [sent, heard, at]}   ns: when this frame left; the stamp of the last frame heard; when it was heard
 
-A frame without ``n`` is a receipt, or, with ``"beat": 31``, the 31st heartbeat: said once, and superseded by the
-next, so that it needs no receipt. The schema is `schema`.
+A frame without ``n`` is a receipt, or, with ``"beat": 31``, the 31st heartbeat: said once, and superseded by
+the next, so that it needs no receipt. The schema is `schema`.
 """
 
 from __future__ import annotations

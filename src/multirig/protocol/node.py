@@ -13,6 +13,7 @@ from multirig.protocol import codec, link
 from multirig.protocol.clock import Offset
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import (
+    RESTARTED,
     Address,
     Fail,
     Forget,
@@ -295,7 +296,9 @@ class Node:
             return
         reliable = peer.address.scheme == "tcp"
         self._adopt(peer, Link(peer.address, boot=self.boot, peer=boot, reliable=reliable), now)
-        self._effects.append(Upgraded(address=peer.address, boot=boot, name=name))
+        upgraded = Upgraded(address=peer.address, boot=boot, name=name)
+        self._effects.append(upgraded)
+        self.handle(upgraded, now)
         if old is not None:
             rebooted = Rebooted(address=peer.address, boot=boot)
             self._effects.append(rebooted)
@@ -322,7 +325,7 @@ class Node:
         self._dead[old.peer] = None
         for question in old.take_questions(now):
             new.send(question, now)
-        old.lost("the program on that PC was restarted and has forgotten the request")
+        old.lost(RESTARTED)
         while (event := old.next_event()) is not None:
             self.handle(event, now)
 

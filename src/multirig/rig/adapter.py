@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
+from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
 
 
@@ -81,6 +82,8 @@ class Adapter(ABC):
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
+    resumes: ClassVar[bool] = False
+    """Whether `resume` can go on with a recording that the death of the rig's program has cut off."""
     collection: str = "raw_data"
     """Folder inside the session folder for what this adapter writes."""
     session: Session = field(init=False, repr=False, compare=False)
@@ -92,6 +95,14 @@ class Adapter(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Begin to record; return when recording has really begun."""
+
+    async def resume(self) -> None:
+        """Go on with a session that this program, before it died, had begun to record.
+
+        Called instead of `start` where `resumes` is true. What lies in the session's folder already is data:
+        write into further files, and list the old ones among them.
+        """
+        raise AdapterError("this adapter cannot go on after a restart of the rig's program")
 
     @abstractmethod
     async def stop(self) -> None:

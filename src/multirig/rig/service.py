@@ -27,21 +27,26 @@ from multirig.lifecycle.rig import (
     Done,
     Entered,
     Failed,
+    Keep,
+    LedBy,
     Measured,
+    Memory,
     NotHandled,
+    Restored,
     RigMachine,
     RigState,
     SubjectChosen,
 )
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
-from multirig.protocol.events import Address, Call, Ignored, Upgraded
+from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.rig.adapter import Adapter, Health, Session
 from multirig.rig.loading import build_adapter
 from multirig.rig.manifest import Ledger
+from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 
@@ -66,7 +71,9 @@ class Snapshot:
     disk_free: int
     """Bytes free where the data goes."""
     conductor: str | None
-    """Address of whoever leads this rig now."""
+    """Name or address of whoever leads this rig now."""
+    conductor_silent: float | None = None
+    """Seconds for which it was not heard, where that is too long."""
     subject: str | None = None
     """Whom the rig is set up for; None: whoever a conductor asks for."""
 
@@ -104,6 +111,7 @@ class RigService:
             main_sync=config.main_sync,
             may_have_token=frozenset(config.alyx_token_to).__contains__,
             subject=None if subject is None else check_subject(subject),
+            resumes=self.adapter.resumes,
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
@@ -131,6 +139,11 @@ class RigService:
         """Whether this session's log says already that the adapter cannot tell it."""
         self._disk_free = 0
         self._ledger = Ledger(config.name, config.adapter.type)
+        self._memory_file = memory_file(config.data_folder, config.name)
+        self._memory: Memory | None = None
+        """What must survive the death of this program."""
+        self._written: Memory | None = None
+        self._writing = asyncio.Lock()
         self._offset = 0
         """From this PC's clock to the conductor's, as last known; ns."""
 
@@ -145,6 +158,7 @@ class RigService:
                 f"rig {self.config.name}: cannot make data_folder {self.config.data_folder}: "
                 f"{error.strerror or error}; choose a folder that you may write"
             ) from None
+        await self._restore()
         try:
             for uri in self.config.uri:
                 self.addresses += await self.runtime.listen(self._scheme or uri.scheme, uri.host, uri.port)
@@ -155,6 +169,27 @@ class RigService:
             self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
         self._spawn(self._measure())
         log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
+
+    async def _restore(self) -> None:
+        """Find out what this rig was doing when its program died, if it did."""
+        memory = await asyncio.to_thread(read_memory, self._memory_file)
+        if memory is None:
+            return
+        self._written = memory
+        report: dict[str, Any] = {}
+        gap = None
+        if memory.has_recorded and memory.exp_ref is not None:
+            session = self._make_session(memory.exp_ref)
+            self._session = self.adapter.session = session
+            self._recorded = True
+            if memory.is_recording:
+                now = datetime.datetime.now().astimezone()
+                gap = await asyncio.to_thread(find_gap, self._memory_file, session.folder, now)
+            try:
+                report = await self._account()
+            except AdapterError as error:
+                log.error("%s", error)
+        self.runtime.feed(Restored(memory=memory, report=report, gap=gap))
 
     async def close(self) -> None:
         """Stop what is being recorded, let go of the device and leave the network."""
@@ -175,6 +210,8 @@ class RigService:
     def snapshot(self) -> Snapshot:
         """Return what the rig is doing, without waiting."""
         machine = self.machine
+        leader, now = machine.leader, self.runtime.clock()
+        silent = leader is not None and leader.is_silent(now)
         return Snapshot(
             name=self.config.name,
             state=machine.state,
@@ -182,7 +219,8 @@ class RigService:
             failure=machine.failure,
             health=self._health,
             disk_free=self._disk_free,
-            conductor=str(machine.conductor.address) if machine.conductor else None,
+            conductor=str(leader) if leader is not None else None,
+            conductor_silent=(now - leader.heard) / SECOND if leader is not None and silent else None,
             subject=machine.subject,
         )
 
@@ -254,6 +292,13 @@ class RigService:
 
     def _perform(self, effect: Any) -> None:
         match effect:
+            case Keep(memory=memory):
+                self._memory = memory
+                self._spawn(self._keep())
+            case LedBy(leader=leader, before=before):
+                log.warning(
+                    "%s is led by %s now, and not by %s", self.config.name, leader, before or "anybody"
+                )
             case Call():
                 self._work = asyncio.create_task(self._run(effect, self._work))
             case Describe():
@@ -298,6 +343,11 @@ class RigService:
             await asyncio.wait([before])
         report: dict[str, Any] = {}
         failures: list[str] = []
+        if reason := await self._keep():
+            log.error("%s", reason)
+            if {"start", "resume"} & {*call.hooks}:  # it might be started twice
+                self.runtime.feed(Failed(number=call.number, reason=f"start: {reason}"))
+                return
         for position, hook in enumerate(call.hooks):
             try:
                 report |= await self._hook(hook, call.exp_ref)
@@ -312,6 +362,19 @@ class RigService:
                 self.runtime.feed(Failed(number=call.number, reason="; then ".join(failures), report=report))
                 return
         self.runtime.feed(Done(number=call.number, report=report, failure=failures[0] if failures else None))
+
+    async def _keep(self) -> str | None:
+        """Put on the disk what must survive; return why that was not possible."""
+        async with self._writing:
+            memory = self._memory
+            if memory is None or memory == self._written:
+                return None
+            try:
+                await asyncio.to_thread(write_memory, self._memory_file, memory)
+            except AdapterError as error:
+                return str(error)
+            self._written = memory
+        return None
 
     def _reason(self, hook: str, error: Exception) -> str:
         """Return in one line what a hook could not do."""
@@ -336,6 +399,11 @@ class RigService:
                 self._ledger.start(self.adapter.session)
                 self._watcher = asyncio.create_task(self._watch())
                 return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
+            case "resume":
+                self._recorded = True
+                await self._limit("start", self.adapter.resume())
+                self._watcher = asyncio.create_task(self._watch())
+                return {"gap": self._end_gap()}
             case "stop":
                 await self._end_watch()
                 if self._session is not None:
@@ -353,6 +421,14 @@ class RigService:
                     self._health = Health()
                     return {"digests": await self._ledger.rest()} if self._recorded else {}
         return {}
+
+    def _end_gap(self) -> dict[str, Any]:
+        """Return the gap that is over now."""
+        gap = dict(self.machine.gaps[-1])
+        now = datetime.datetime.now().astimezone()
+        since = datetime.datetime.fromisoformat(gap["from"])
+        until = now.isoformat(timespec="milliseconds")
+        return {**gap, "to": until, "seconds": round((now - since).total_seconds(), 3)}
 
     async def _limit(self, hook: str, work: Coroutine[Any, Any, T]) -> T:
         """Run a hook in a task of its own; whatever it does, this ends."""
@@ -388,19 +464,12 @@ class RigService:
             raise AdapterError(f"{hooks} of the adapter still runs though it was cancelled: restart this rig")
 
     async def _prepare(self, exp_ref: ExpRef) -> None:
-        folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
-        collection = folder / self.adapter.collection
         self._recorded = False
         self._offset = 0  # another conductor's clock
         self._health = Health()
         self._health_failed = False
-        self._session = Session(
-            exp_ref=exp_ref,
-            session_folder=folder,
-            folder=collection,
-            to_session_time=self._to_session_time,
-        )
-        self.adapter.session = self._session
+        self._session = self.adapter.session = self._make_session(exp_ref)
+        collection = self._session.folder
         making = asyncio.ensure_future(asyncio.to_thread(collection.mkdir, parents=True, exist_ok=True))
         try:
             await asyncio.shield(making)
@@ -413,6 +482,15 @@ class RigService:
                 f"cannot make {collection}: {error.strerror or error}; check data_folder and the disk"
             ) from None
         self._ledger.begin()
+
+    def _make_session(self, exp_ref: ExpRef) -> Session:
+        folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
+        return Session(
+            exp_ref=exp_ref,
+            session_folder=folder,
+            folder=folder / self.adapter.collection,
+            to_session_time=self._to_session_time,
+        )
 
     def _release_folder(self) -> None:
         """Give the number back if nothing was recorded under it."""
@@ -478,8 +556,8 @@ class RigService:
     # -- clock ------------------------------------------------------------------------------------------
 
     def _clock_offset(self) -> Any:
-        conductor = self.machine.conductor
-        return self.node.clock_offset(conductor.address) if conductor is not None else None
+        leader = self.machine.leader
+        return self.node.clock_offset(leader.address) if leader is not None else None
 
     def _to_session_time(self, local: int) -> int:
         """Return a time of this PC on the conductor's clock; both in nanoseconds."""
@@ -495,6 +573,8 @@ class RigService:
         while True:
             with contextlib.suppress(OSError):
                 self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+            if self.machine.state is RigState.RUNNING:
+                mark_alive(self._memory_file)
             if self._session is not None:
                 self._look_at_health()
                 self.runtime.feed(Measured(health=asdict(self._health)))

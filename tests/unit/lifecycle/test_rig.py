@@ -34,8 +34,12 @@ from multirig.lifecycle.rig import (
     Done,
     Entered,
     Failed,
+    Keep,
+    LedBy,
     Measured,
+    Memory,
     NotHandled,
+    Restored,
     RigMachine,
     RigState,
     RigTrigger,
@@ -43,14 +47,27 @@ from multirig.lifecycle.rig import (
     next_transition,
 )
 from multirig.protocol.codec import TIMELINE_LIMIT, encode_array
-from multirig.protocol.events import Address, Call, Fail, Received, Reply, Send, Settle, Token
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Call,
+    Fail,
+    Received,
+    Reply,
+    Send,
+    Settle,
+    Tell,
+    Token,
+    Told,
+)
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import GREETING
 
 DATE = datetime.date(2024, 5, 6)
 ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
-PEER = Address("udp", "10.0.0.1", 50_000)
+PEER, OTHER_PC = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.0.9", 50_000)
+GAP = {"from": "2024-05-06T12:01:03+01:00", "to": "2024-05-06T12:01:20+01:00", "seconds": 17.0}
 S, T = RigState, RigTrigger
 
 
@@ -98,6 +115,19 @@ class Rig:
 
     def fail(self, reason: str = "no light") -> list[Any]:
         return self.feed(Failed(number=self.call.number, reason=reason))
+
+    def restore(self, state: RigState = S.RUNNING, **report: Any) -> list[Any]:
+        """Come back after a death in a state."""
+        memory = Memory(state=state, exp_ref=ONE, started=(ONE,), stopped=())
+        return self.feed(Restored(memory=memory, report=report, gap=GAP))
+
+    def resume(self) -> list[Any]:
+        return self.ask(Event.EXPSTART, str(ONE), {"resume": True})
+
+    def tick(self, now: int) -> list[Any]:
+        actions = list(self.machine.handle_timer(now))
+        self.out += actions
+        return actions
 
 
 WAYS: dict[RigState, tuple[str, ...]] = {
@@ -149,6 +179,10 @@ def test_every_row_of_the_table_is_walked() -> None:
                 out = rig.init(ONE)
             case T.START:
                 out = rig.start(ONE)
+            case T.RESUME:
+                rig = Rig(resumes=True)
+                rig.restore()
+                out = rig.resume()
             case T.END:
                 out = rig.end(ONE)
             case T.CLEANUP:
@@ -221,7 +255,7 @@ def test_a_rig_that_is_still_stopping_counts_as_running() -> None:
 
 def test_a_session_runs_each_hook_once_and_answers_when_it_is_done() -> None:
     rig = Rig()
-    assert [type(one) for one in rig.init()] == [Call, Entered]
+    assert [type(one) for one in rig.init()] == [Keep, Call, Entered, Tell]
     assert reply(rig.done()) == Message(Event.EXPINIT, ({"exp_ref": str(ONE), "status": 10},))
     rig.start()
     assert reply(rig.done(started_at=1.5)) == Message(
@@ -247,7 +281,7 @@ def test_a_session_runs_each_hook_once_and_answers_when_it_is_done() -> None:
         ("stop",),
         ("cleanup",),
     ]
-    assert (rig.machine.exp_ref, rig.machine.failure, rig.machine.conductor) == (None, None, None)
+    assert (rig.machine.exp_ref, rig.machine.failure, rig.machine.leader) == (None, None, None)
 
 
 def test_a_foreign_conductor_is_told_totals_only_and_the_bare_status() -> None:
@@ -533,6 +567,11 @@ def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> 
                 "exp_ref": str(ONE),
                 "failure": "the cable is out",
                 "health": {"frames": 17},
+                "stalled": None,
+                "led_by": str(PEER),
+                "leader": "boot",
+                "gap": None,
+                "resumes": False,
             },
         ),
     )
@@ -563,7 +602,7 @@ def test_the_keyboard_starts_and_stops_without_an_answer_to_anybody() -> None:
     rig.feed(Commanded(event=Event.EXPCLEANUP))
     rig.done()
     assert rig.state is S.CONNECTED
-    assert {type(one) for one in rig.out} == {Call, Entered}
+    assert {type(one) for one in rig.out} == {Keep, Call, Entered}
 
 
 def test_a_stop_at_the_keyboard_is_told_to_the_conductor_whose_session_it_ends() -> None:
@@ -1044,3 +1083,246 @@ class AnySequence(RuleBasedStateMachine):
 
 AnySequence.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
 TestAnySequence = AnySequence.TestCase
+
+
+# -- heartbeats, and who leads ------------------------------------------------------------------------------
+
+
+def from_other(rig: Rig, event: Event, *args: Any, wire: int = 2, now: int = 0) -> list[Any]:
+    """Let another conductor ask for something."""
+    token = Token(OTHER_PC, wire, 1, "other" if wire == 2 else "")
+    out = list(rig.machine.handle(Received(address=OTHER_PC, message=Message(event, args), token=token), now))
+    rig.out += out
+    return out
+
+
+def beat_of_conductor(rig: Rig, now: int, exp_ref: object = ONE, boot: str = "boot") -> None:
+    """Let a heartbeat of a conductor come."""
+    message = Message(Event.EXPSTATUS, (0, {"state": "running", "exp_ref": str(exp_ref)}))
+    rig.machine.handle(Told(address=PEER, message=message, boot=boot), now)
+
+
+def test_whoever_leads_is_told_every_quarter_of_a_second_how_the_rig_is() -> None:
+    rig = rig_in(S.RUNNING)
+    assert rig.machine.get_timer() == SECOND // 4
+    (beat,) = rig.tick(SECOND // 4)
+    assert isinstance(beat, Tell)
+    assert beat.address == PEER
+    assert beat.message.args[1]["state"] == "running"
+    assert rig.machine.get_timer() == SECOND // 2
+
+
+def test_a_change_is_told_at_once() -> None:
+    rig = rig_in(S.RUNNING)
+    beats = [one for one in rig.end() if isinstance(one, Tell)]
+    assert [one.message.args[1]["state"] for one in beats] == ["stopping"]
+
+
+def test_nobody_is_told_anything_by_a_rig_that_nobody_leads_or_that_ibls_conductor_leads() -> None:
+    assert Rig().machine.get_timer() is None
+    rig = rig_in(S.RUNNING, wire=1)
+    assert rig.machine.get_timer() is None
+    assert not [one for one in rig.out if isinstance(one, Tell)]
+
+
+@pytest.mark.parametrize("event", [Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPINTERRUPT])
+def test_a_second_conductor_is_told_who_leads_and_changes_nothing(event: Event) -> None:
+    for state in (S.INITIALIZED, S.RUNNING, S.STOPPED):
+        rig = rig_in(state)
+        out = from_other(rig, event, {"exp_ref": str(ONE)} if event is not Event.EXPSTART else str(ONE))
+        assert "is led by udp://10.0.0.1:50000: end the session there, or take it over" in refusal(out)
+        assert rig.state is state
+
+
+def test_whoever_was_silent_for_two_seconds_leads_no_more() -> None:
+    rig = rig_in(S.RUNNING)
+    assert refusal(from_other(rig, Event.EXPEND, now=SECOND))
+    beat_of_conductor(rig, 2 * SECOND)
+    assert refusal(from_other(rig, Event.EXPEND, now=3 * SECOND))
+    from_other(rig, Event.EXPEND, now=4 * SECOND)
+    assert rig.state is S.STOPPING
+
+
+def test_ibls_conductor_leads_until_its_recording_is_closed_and_any_program_of_its_pc_is_it() -> None:
+    rig = rig_in(S.RUNNING, wire=1)
+    assert refusal(from_other(rig, Event.EXPEND, wire=1, now=3600 * SECOND))
+    same_pc = Token(Address("udp", PEER.host, 50_001), 1, 7)
+    message = Message(Event.EXPEND, ({},))
+    rig.feed(Received(address=same_pc.address, message=message, token=same_pc))
+    assert rig.state is S.STOPPING
+    rig.done()
+    from_other(rig, Event.EXPINIT, {"exp_ref": str(TWO)}, wire=1)
+    assert rig.state is S.INITIALIZING
+
+
+def take_over(rig: Rig, wire: int = 2, **more: Any) -> list[Any]:
+    return from_other(rig, Event.EXPINFO, 0, {"take_over": True, "conductor": "PC two", **more}, wire=wire)
+
+
+@pytest.mark.parametrize("wire", [1, 2])
+def test_another_conductor_takes_over_by_saying_so_and_the_first_one_is_told(wire: int) -> None:
+    rig = rig_in(S.RUNNING)
+    greeting = {GREETING: {"wire": 2, "boot": "other", "name": "x"}} if wire == 1 else {}
+    out = take_over(rig, wire, **greeting)
+    [news] = [one for one in out if isinstance(one, Send)]
+    assert news.address == PEER
+    assert news.message.args[1]["taken_over_by"] == "PC two (10.0.0.9)"
+    assert isinstance(out[0], LedBy)
+    assert "is led by PC two (10.0.0.9)" in refusal(rig.end())
+    from_other(rig, Event.EXPEND)
+    assert rig.state is S.STOPPING
+
+
+def test_an_info_says_who_leads_to_everybody_else() -> None:
+    rig = rig_in(S.RUNNING)
+    out = from_other(rig, Event.EXPINFO, 0, {})
+    [describe] = [one for one in out if isinstance(one, Describe)]
+    assert "led_by" in reply(rig.feed(Described(token=describe.token, info={}))).args[1]
+    [describe] = [one for one in rig.ask(Event.EXPINFO, 0, {}) if isinstance(one, Describe)]
+    assert "led_by" not in reply(rig.feed(Described(token=describe.token, info={}))).args[1]
+
+
+def test_a_recording_goes_on_without_its_conductor_unless_it_is_told_otherwise() -> None:
+    rig = rig_in(S.RUNNING)
+    rig.tick(7 * 24 * 3600 * SECOND)
+    assert rig.state is S.RUNNING
+
+
+def test_a_recording_is_stopped_once_its_conductor_was_not_heard_for_so_long() -> None:
+    rig = rig_in(S.RUNNING, stop_after=600 * SECOND)
+    rig.tick(599 * SECOND)
+    beat_of_conductor(rig, 599 * SECOND)
+    rig.tick(1100 * SECOND)
+    assert rig.state is S.RUNNING
+    rig.tick(1200 * SECOND)
+    assert rig.state is S.STOPPING
+    rig.done()
+    why = "(on_lost_conductor in this rig's config)"
+    assert rig.machine.failure == f"stopped by itself: udp://10.0.0.1:50000 was not heard for 600 s {why}"
+
+
+# -- proof of recording -----------------------------------------------------------------------------------
+
+
+def measured(rig: Rig, now: int, **health: Any) -> Any:
+    """Measure, and return for how long the rig says that it is stalled."""
+    list(rig.machine.handle(Measured(health=health), now))
+    return rig.tick(now)[0].message.args[1]["stalled"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"frames": 5, "bytes": 1}, {"frames": 5, "bytes": 900}), ({"bytes": 7}, {"bytes": 7})],
+)
+def test_a_recording_that_does_not_grow_is_stalled_though_its_process_lives(before: Any, after: Any) -> None:
+    rig = rig_in(S.RUNNING, stall_after=10 * SECOND)
+    assert measured(rig, SECOND, **before) is None
+    assert measured(rig, 11 * SECOND, **after) is None
+    assert measured(rig, 12 * SECOND, **after) == 11.0
+    assert measured(rig, 13 * SECOND, **{key: value + 1000 for key, value in after.items()}) is None
+
+
+def test_a_camera_that_never_gives_a_frame_is_stalled_too() -> None:
+    rig = rig_in(S.RUNNING, stall_after=10 * SECOND)
+    assert measured(rig, 11 * SECOND, frames=0, bytes=44) == 11.0
+
+
+def test_a_device_that_cannot_tell_stalls_nowhere() -> None:
+    rig = rig_in(S.RUNNING, stall_after=10 * SECOND)
+    assert measured(rig, 60 * SECOND, frames=None, bytes=0) is None
+
+
+def test_nothing_has_to_grow_once_it_is_stopped() -> None:
+    rig = rig_in(S.STOPPED, stall_after=10 * SECOND)
+    assert measured(rig, 60 * SECOND, frames=5) is None
+
+
+# -- after the death of its program -----------------------------------------------------------------------
+
+
+def test_what_must_survive_is_kept_before_the_hooks_run() -> None:
+    rig = Rig()
+    out = rig.start()
+    kinds = [type(one) for one in out]
+    assert kinds.index(Keep) < kinds.index(Call)
+    [keep] = [one for one in out if isinstance(one, Keep)]
+    assert keep.memory.is_recording
+    assert keep.memory.started == (ONE,)
+
+
+@pytest.mark.parametrize("state", [S.STARTING, S.RUNNING, S.STOPPING, S.FAILING])
+def test_a_rig_that_died_while_it_recorded_is_back_stopped_and_tells_of_the_gap(state: RigState) -> None:
+    rig = Rig()
+    rig.restore(state, files=[{"path": "a.mp4", "bytes": 3}])
+    assert rig.state is S.STOPPED
+    account = reply(rig.end(ONE)).args[0]
+    assert account["files_total"] == 1
+    assert account["gaps"] == [GAP]
+    assert account["failure"] == (
+        f"its program died while it recorded {ONE}; nothing was recorded from 12:01:03 for 17 s"
+    )
+
+
+@pytest.mark.parametrize("state", [S.STOPPED, S.BROKEN])
+def test_a_rig_that_died_after_it_had_stopped_still_tells_what_it_recorded(state: RigState) -> None:
+    rig = Rig()
+    rig.restore(state, files=[{"path": "a.mp4", "bytes": 3}])
+    account = reply(rig.end(ONE)).args[0]
+    assert account["files_total"] == 1
+    assert "gaps" not in account
+
+
+@pytest.mark.parametrize("state", [S.CONNECTED, S.INITIALIZING, S.INITIALIZED, S.CLEANING])
+def test_a_rig_that_died_without_a_recording_is_back_as_new(state: RigState) -> None:
+    rig = Rig()
+    rig.restore(state)
+    assert rig.state is S.CONNECTED
+
+
+def test_a_reference_is_never_started_again_whatever_died_in_between() -> None:
+    rig = Rig()
+    rig.restore(S.CONNECTED)
+    assert "has been recorded here already" in refusal(rig.start(ONE))
+    rig = Rig(resumes=True)
+    rig.restore()
+    assert "EXPSTART is not possible" in refusal(rig.start(ONE)) or "died" in refusal(rig.start(ONE))
+
+
+def test_a_recording_goes_on_after_a_restart_where_the_adapter_can() -> None:
+    rig = Rig(resumes=True)
+    rig.restore(files=[{"path": "a.mp4", "bytes": 3}])
+    rig.resume()
+    assert rig.call.hooks == ("initialise", "resume")
+    longer = {**GAP, "seconds": 40.0}
+    assert reply(rig.done(gap=longer)).args[1] == {"status": 20}
+    assert rig.state is S.RUNNING
+    assert rig.machine.failure is None
+    assert reply(rig.resume()).args[0] == str(ONE), "to ask again is answered"
+    rig.end(ONE)
+    assert reply(rig.done()).args[0]["gaps"] == [longer]
+
+
+def test_a_recording_does_not_go_on_where_the_adapter_cannot() -> None:
+    rig = Rig()
+    rig.restore()
+    assert refusal(rig.resume())
+    assert rig.state is S.STOPPED
+
+
+def test_after_a_restart_it_is_led_by_whoever_leads_its_session() -> None:
+    rig = Rig()
+    rig.restore()
+    beat_of_conductor(rig, SECOND, TWO)
+    assert rig.machine.leader is None
+    beat_of_conductor(rig, SECOND, ONE)
+    assert rig.machine.leader is not None
+    assert rig.machine.get_timer() == SECOND
+
+
+def test_a_new_session_may_begin_after_a_death_without_further_ado() -> None:
+    rig = Rig()
+    rig.restore()
+    rig.init(TWO)
+    assert rig.state is S.INITIALIZING
+    assert rig.machine.failure is None
+    assert rig.machine.gaps == ()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from multirig.errors import (
+    ConfigError,
     IllegalTransition,
     RemoteProtocolError,
     RigUnreachable,
@@ -19,6 +20,7 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.lifecycle.agreement import information
+from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session import (
     EVENT_OF,
     INFORMED_FOR,
@@ -38,9 +40,14 @@ from multirig.lifecycle.session import (
     StepRequested,
     next_state,
 )
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import (
+    RESTARTED,
+    SECOND,
     Address,
+    Confirmed,
     Fail,
+    Rebooted,
     Received,
     Record,
     Refused,
@@ -48,9 +55,12 @@ from multirig.protocol.events import (
     Reply,
     Send,
     Settle,
+    Tell,
     TimedOut,
     Token,
+    Told,
     Unreached,
+    Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -68,6 +78,8 @@ def address(name: str) -> Address:
 def well(send: Send, name: str, exp_ref: ExpRef = REF, leaders: tuple[str, ...] = ("main",)) -> Message:
     """Return what a healthy rig answers."""
     match send.message.event:
+        case Event.EXPINFO if send.message.args[1].get("take_over"):
+            return Message(Event.EXPINFO, (20, {"state": "running", "exp_ref": str(exp_ref)}))
         case Event.EXPINFO:
             leads = name in leaders
             return Message(
@@ -85,19 +97,31 @@ def well(send: Send, name: str, exp_ref: ExpRef = REF, leaders: tuple[str, ...] 
 class Session:
     """A session machine, and the rigs that it speaks to."""
 
-    def __init__(self, *names: str, limits: Limits | None = None, token_to: str = "") -> None:
+    def __init__(
+        self,
+        *names: str,
+        limits: Limits | None = None,
+        token_to: str = "",
+        policies: Mapping[str, RigPolicy] | None = None,
+    ) -> None:
         self.machine = SessionMachine(limits=limits, may_have_token=frozenset([token_to]))
         self.out: list[Any] = []
         self.open: dict[Any, Send] = {}
         self._numbers = itertools.count(1)
-        self.feed(RigsChosen(rigs={name: address(name) for name in names}))
+        self.feed(RigsChosen(rigs={name: address(name) for name in names}, policies=policies or {}))
 
     @property
     def state(self) -> SessionState:
         return self.machine.state
 
-    def feed(self, event: Any) -> list[Any]:
-        actions = list(self.machine.handle(event, 0))
+    def feed(self, event: Any, at: int = 0) -> list[Any]:
+        return self._note(list(self.machine.handle(event, at)))
+
+    def tick(self, at: int) -> list[Any]:
+        """Let it be a time."""
+        return self._note(list(self.machine.handle_timer(at)))
+
+    def _note(self, actions: list[Any]) -> list[Any]:
         self.out += actions
         self.open |= {one.key: one for one in actions if isinstance(one, Send)}
         return actions
@@ -171,6 +195,8 @@ WAYS: dict[SessionState, tuple[SessionTrigger, ...]] = {
     S.CLEANING: (T.AGREE, T.ALL_DONE, T.CLEANUP),
     S.ABORTING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.SOME_FAILED),
     S.ROLLING_BACK: (T.AGREE, T.ALL_DONE, T.INIT, T.SOME_FAILED),
+    S.RECOVERING: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.ALL_DONE, T.RECOVER),
+    S.RECOVERED: (T.AGREE, T.ALL_DONE, T.INIT, T.ALL_DONE, T.START, T.ALL_DONE, T.RECOVER, T.ALL_DONE),
 }
 
 
@@ -180,6 +206,10 @@ def walk(session: Session, trigger: SessionTrigger) -> int | None:
             return session.agree()
         case T.ALL_DONE:
             session.reply_all()
+        case T.RECOVER:
+            number = session.request(trigger)
+            session.open = {key: one for key, one in session.open.items() if "take_over" in str(one)}
+            return number
         case T.SOME_FAILED:
             session.refuse("cam")
             session.reply_all()
@@ -519,11 +549,15 @@ def test_the_answer_that_comes_late_but_before_the_status_counts_and_is_told_onc
     assert sorted(one.rig for one in told) == sorted(NAMES)
 
 
-def test_a_rig_that_was_restarted_has_its_outcome_at_once() -> None:
-    session = session_in(S.STARTING)
-    session.refuse("cam", "the program on that PC was restarted and has forgotten the request")
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING, S.STOPPING, S.CLEANING])
+def test_a_rig_that_was_restarted_is_asked_again_once(state: S) -> None:
+    session = session_in(state)
+    again = [one for one in session.refuse("cam", RESTARTED) if isinstance(one, Send)]
+    assert [(one.address, one.message.event) for one in again] == [(address("cam"), EVENT_OF[state])]
+    assert session.state is state
+    session.refuse("cam", RESTARTED)
     session.reply_all()
-    assert session.state is S.ABORTING
+    assert session.state is not state
 
 
 # -- interrupting ------------------------------------------------------------------------------------------
@@ -997,3 +1031,371 @@ def test_each_answer_to_a_question_is_told_as_it_comes() -> None:
         told.append(session.feed(Replied(address=send.address, key=send.key, message=answer)))
     assert [[type(one) for one in some] for some in told] == [[Progressed], [Progressed, Finished]]
     assert [some[0].rig for some in told] == ["main", "cam"]
+
+
+# -- what rigs mean to the session --------------------------------------------------------------------------
+
+OPTIONAL = {"cam": RigPolicy(role=Role.OPTIONAL)}
+ESSENTIAL = {"cam": RigPolicy(role=Role.ESSENTIAL)}
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
+def test_a_session_begins_without_an_optional_rig_that_fails(state: S) -> None:
+    session = session_in(state, policies=OPTIONAL)
+    session.refuse("cam")
+    session.reply_all()
+    assert session.state in (S.INITIALIZED, S.RUNNING)
+    if state is S.INITIALIZING:
+        session.request(T.START)
+        assert Event.EXPSTART not in session.sends("cam"), "what is not ready is not started"
+        session.reply_all()
+    session.request(T.STOP)
+    assert session.sends("cam")[-1] is Event.EXPEND, "but it is stopped: nobody knows what it has begun"
+
+
+def test_an_optional_rig_that_is_not_there_takes_no_part() -> None:
+    session = session_in(S.AGREEING, policies=OPTIONAL)
+    session.unreach("cam")
+    session.reply_all()
+    assert session.state is S.AGREED
+    session.request(T.INIT)
+    session.reply_all()
+    assert session.state is S.INITIALIZED
+    assert session.sends("cam") == [Event.EXPINFO]
+
+
+@pytest.mark.parametrize("role", [Role.ESSENTIAL, Role.EXPECTED])
+def test_nothing_begins_without_any_other_rig(role: Role) -> None:
+    session = session_in(S.INITIALIZING, policies={"cam": RigPolicy(role=role)})
+    session.refuse("cam")
+    session.reply_all()
+    assert session.state is S.ROLLING_BACK
+
+
+def test_each_rig_may_have_time_limits_of_its_own() -> None:
+    session = session_in(S.INITIALIZING, policies={"cam": RigPolicy(initialise=90 * SECOND)})
+    assert {name: session.now(name).limit for name in NAMES} == {
+        "main": 35 * SECOND,
+        "cam": 90 * SECOND,
+        "ephys": 35 * SECOND,
+    }
+    session.time_out("cam")
+    session.reply("cam", Message(Event.EXPSTATUS, (0, {"state": "initialising"})))
+    [news] = [one for one in session.out if isinstance(one, Progressed) and one.rig == "cam"][-1:]
+    assert "within 90 s" in str(news.outcome)
+
+
+AFTER = {"cam": RigPolicy(after=("main",)), "ephys": RigPolicy(after=("cam", "not chosen today"))}
+
+
+def asked(session: Session) -> list[str]:
+    """Return who is asked now."""
+    return [key[1] for key in session.open]
+
+
+@pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
+def test_a_rig_is_asked_after_those_that_it_waits_for(state: S) -> None:
+    session = session_in(S.AGREED, policies=AFTER)
+    session.request(T.INIT)
+    if state is S.STARTING:
+        for name in NAMES:
+            session.reply(name)
+        session.request(T.START)
+    for name in NAMES:
+        assert asked(session) == [name]
+        session.reply(name)
+    assert session.state in (S.INITIALIZED, S.RUNNING)
+
+
+def ordered_session(state: S) -> Session:
+    session = session_in(S.AGREED, policies=AFTER)
+    for trigger in (T.INIT, T.START, T.STOP)[: 3 if state is S.STOPPING else 2]:
+        session.request(trigger)
+        if trigger is not T.STOP:
+            for name in NAMES:
+                session.reply(name)
+    assert session.state is state
+    return session
+
+
+def test_nobody_else_is_asked_where_one_has_failed_and_all_are_cleaned_up() -> None:
+    session = session_in(S.AGREED, policies=AFTER)
+    session.request(T.INIT)
+    session.reply("main")
+    session.refuse("cam")
+    assert session.state is S.ROLLING_BACK
+    assert Event.EXPINIT not in session.sends("ephys")
+    assert sorted(asked(session)) == sorted(NAMES)
+
+
+def test_whoever_began_last_is_stopped_first() -> None:
+    session = ordered_session(S.STOPPING)
+    for name in reversed(NAMES):
+        assert asked(session) == [name]
+        session.reply(name)
+    assert session.state is S.STOPPED
+
+
+def test_a_sick_rig_holds_up_the_stop_of_the_others_for_five_seconds_at_most() -> None:
+    session = ordered_session(S.STOPPING)
+    session.tick(4 * SECOND)
+    assert asked(session) == ["ephys"]
+    session.tick(5 * SECOND)
+    assert asked(session) == ["ephys", "cam"]
+    session.tick(10 * SECOND)
+    assert asked(session) == ["ephys", "cam", "main"]
+
+
+def test_an_interrupt_waits_for_nobody() -> None:
+    session = ordered_session(S.RUNNING)
+    session.request(T.INTERRUPT)
+    assert asked(session) == ["ephys", "cam", "main"]
+
+
+def test_rigs_that_wait_for_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="main, cam wait for each other"):
+        Session(
+            "main", "cam", policies={"main": RigPolicy(after=("cam",)), "cam": RigPolicy(after=("main",))}
+        )
+
+
+# -- heartbeats ---------------------------------------------------------------------------------------------
+
+
+def running(**options: Any) -> Session:
+    """Return a session that records, with rigs that send heartbeats."""
+    session = Session(*NAMES, **options)
+    for name in NAMES:
+        session.feed(Upgraded(address=address(name), boot=name, name=name))
+    for trigger in WAYS[S.RUNNING]:
+        walk(session, trigger)
+    assert session.state is S.RUNNING
+    return session
+
+
+def hear(session: Session, name: str, at: int, state: str = "running", **news: Any) -> list[Any]:
+    data = {"state": state, "exp_ref": str(REF), "failure": None, "stalled": None, "gap": None, **news}
+    message = Message(Event.EXPSTATUS, (20, data))
+    return session.feed(Told(address=address(name), message=message, boot=name), at)
+
+
+def noticed(session: Session) -> list[tuple[str, Notice]]:
+    return [(one.rig, one.notice) for one in session.out if isinstance(one, Noticed)]
+
+
+def test_every_rig_is_told_every_quarter_of_a_second_what_the_session_does() -> None:
+    assert session_in(S.AGREED).machine.get_timer() is None
+    session = session_in(S.INITIALIZING)
+    assert session.machine.get_timer() == 0
+    beats = session.tick(0)
+    assert [one.address for one in beats if isinstance(one, Tell)] == [address(name) for name in NAMES]
+    assert beats[0].message.args[1] == {"state": "initialising", "exp_ref": str(REF)}
+    assert session.machine.get_timer() == SECOND // 4
+
+
+def test_nothing_is_told_any_more_once_the_session_is_over() -> None:
+    session = session_in(S.STOPPED)
+    session.request(T.CLEANUP)
+    session.reply_all()
+    assert session.state is S.IDLE
+    assert session.machine.get_timer() is None
+
+
+def watch_until(session: Session, end: int, *, dead: str = "", since: int = 0) -> None:
+    """Let time go by, with every rig's heartbeat four times a second, but for one that has died."""
+    for at in range(0, end, SECOND // 4):
+        for name in NAMES:
+            if name != dead or at < since:
+                hear(session, name, at)
+        session.tick(at)
+
+
+def test_a_dead_rig_is_noticed_within_two_seconds_and_given_up_after_fifteen() -> None:
+    session = running()
+    watch_until(session, 3 * SECOND, dead="cam", since=SECOND)
+    assert noticed(session) == [("cam", Notice.SILENT)]
+    session = running()
+    watch_until(session, 20 * SECOND, dead="cam", since=SECOND)
+    assert noticed(session) == [("cam", Notice.SILENT), ("cam", Notice.LOST)]
+    assert session.state is S.RUNNING, "the others go on"
+
+
+def test_a_rig_that_is_heard_again_is_back() -> None:
+    session = running()
+    watch_until(session, 4 * SECOND, dead="cam", since=SECOND)
+    hear(session, "cam", 4 * SECOND)
+    assert noticed(session) == [("cam", Notice.SILENT), ("cam", Notice.BACK)]
+
+
+def test_a_confirmation_is_a_sign_of_life_too() -> None:
+    session = running()
+    hear(session, "cam", 0)
+    session.feed(Confirmed(address=address("cam"), key="x"), 3 * SECOND)
+    watch = session.machine.watch
+    assert "cam" not in [one.rig for one in watch.check(4 * SECOND)]
+
+
+@pytest.mark.parametrize(
+    ("news", "notice"),
+    [
+        ({"state": "broken", "failure": "the cable is out"}, Notice.BROKEN),
+        ({"state": "failing", "failure": "the cable is out"}, Notice.BROKEN),
+        ({"state": "connected", "exp_ref": None}, Notice.STOPPED),
+        ({"stalled": 11.0}, Notice.STALLED),
+        ({"taken_over_by": "PC two"}, Notice.TAKEN_OVER),
+    ],
+)
+def test_what_a_rig_says_of_itself_is_noticed_once_and_written_down(news: Any, notice: Notice) -> None:
+    session = running()
+    hear(session, "cam", 0)
+    hear(session, "cam", 1, **news)
+    hear(session, "cam", 2, **news)
+    assert noticed(session) == [("cam", notice)]
+    assert [
+        one.event.notice for one in session.out if isinstance(one, Record) and isinstance(one.event, Noticed)
+    ]
+
+
+def test_old_heartbeats_from_before_the_recording_alarm_nobody() -> None:
+    session = running()
+    for at in range(3):
+        hear(session, "cam", at, state="initialised")
+    assert noticed(session) == []
+    hear(session, "cam", 3, state="initialised")
+    assert noticed(session) == [("cam", Notice.STOPPED)]
+
+
+def test_what_has_stalled_and_grows_again_is_told() -> None:
+    session = running()
+    hear(session, "cam", 0, stalled=12.0)
+    hear(session, "cam", 1)
+    assert noticed(session) == [("cam", Notice.STALLED), ("cam", Notice.GROWING)]
+
+
+def test_everything_is_interrupted_once_an_essential_rig_is_lost() -> None:
+    session = running(policies=ESSENTIAL)
+    watch_until(session, 20 * SECOND, dead="cam", since=SECOND)
+    assert session.state is S.INTERRUPTING
+    for name in NAMES:
+        assert session.sends(name)[-1] is Event.EXPINTERRUPT
+    why = session.now("main").message.args[0]["message"]
+    assert why.startswith("cam, which is essential, was not heard for 15 s")
+    session.reply_all()
+    assert session.state is S.STOPPED
+    assert set(session.machine.ended) == set(NAMES)
+
+
+def test_a_replayed_notice_has_the_same_effect() -> None:
+    session = running(policies=ESSENTIAL)
+    session.feed(Noticed(rig="cam", notice=Notice.BROKEN, text="the cable is out"))
+    assert session.state is S.INTERRUPTING
+
+
+# -- a rig that was restarted while it recorded ------------------------------------------------------------
+
+GAP = {"from": "2024-05-06T12:01:03", "to": "2024-05-06T12:01:20", "seconds": 17.0}
+BACK = {"state": "stopped", "exp_ref": str(REF), "failure": "its program died", "gap": GAP}
+
+
+def test_a_rig_that_was_restarted_is_asked_what_it_does_and_records_on_where_it_can() -> None:
+    session = running(policies=ESSENTIAL)
+    session.feed(Rebooted(address=address("cam"), boot="cam2"))
+    assert session.now("cam").message.event is Event.EXPSTATUS
+    session.reply("cam", Message(Event.EXPSTATUS, (30, {**BACK, "resumes": True})))
+    assert session.now("cam").message == Message(Event.EXPSTART, (str(REF), {"resume": True}))
+    hear(session, "cam", 1, **BACK, resumes=True)  # meanwhile it says so by itself
+    session.reply("cam")
+    assert noticed(session) == [("cam", Notice.RESUMED)]
+    assert session.state is S.RUNNING
+    hear(session, "cam", 2, gap=GAP)
+    assert noticed(session) == [("cam", Notice.RESUMED)]
+
+
+def test_a_rig_that_cannot_record_on_is_told_of_and_ends_the_session_if_it_is_essential() -> None:
+    for policies, state in (({}, S.RUNNING), (ESSENTIAL, S.INTERRUPTING)):
+        session = running(policies=policies)
+        hear(session, "cam", 1, **BACK, resumes=False)
+        hear(session, "cam", 2, **BACK, resumes=False)
+        assert noticed(session) == [("cam", Notice.RESTARTED)]
+        assert session.state is state
+
+
+def test_a_rig_that_fails_to_record_on_is_told_of() -> None:
+    session = running()
+    hear(session, "cam", 1, **BACK, resumes=True)
+    session.refuse("cam", "no light")
+    assert noticed(session) == [("cam", Notice.RESTARTED)]
+    [told] = [one for one in session.out if isinstance(one, Noticed)]
+    assert told.text == "was restarted and cannot record on: no light"
+
+
+# -- IBL's peers --------------------------------------------------------------------------------------------
+
+
+def test_a_peer_of_ibl_is_asked_for_its_status_only_where_somebody_wants_that() -> None:
+    session = session_in(S.RUNNING)
+    session.tick(60 * SECOND)
+    assert Event.EXPSTATUS not in session.sends("cam")
+    session = session_in(S.RUNNING, policies={"cam": RigPolicy(poll_every=5 * SECOND)})
+    session.tick(5 * SECOND)
+    assert session.sends("cam")[-1] is Event.EXPSTATUS
+    session.reply("cam", Message(Event.EXPSTATUS, (20,)))
+    assert noticed(session) == []
+    session.tick(10 * SECOND)
+    session.reply("cam", Message(Event.EXPSTATUS, (30,)))
+    assert noticed(session) == [("cam", Notice.STOPPED)]
+
+
+def test_a_peer_of_ibl_that_does_not_answer_its_polls_is_silent() -> None:
+    session = session_in(S.RUNNING, policies={"cam": RigPolicy(poll_every=5 * SECOND)})
+    for at in range(0, 14 * SECOND, SECOND // 4):
+        session.tick(at)
+    assert noticed(session) == [("cam", Notice.SILENT)]
+
+
+# -- a conductor that died ----------------------------------------------------------------------------------
+
+
+def recovered(*, cam: Message | None = None) -> Session:
+    """Return a session whose conductor has died while it recorded, and is back."""
+    session = session_in(S.RUNNING)
+    session.request(T.RECOVER)
+    for name in NAMES:
+        session.reply(name, cam if name == "cam" else None)
+    assert session.state is S.RECOVERED
+    return session
+
+
+def test_everybody_is_asked_and_led_again() -> None:
+    session = session_in(S.STARTING)
+    session.open.clear()
+    session.request(T.RECOVER)
+    assert [session.now(name).message.args[1] for name in NAMES] == [
+        {"exp_ref": str(REF), "take_over": True}
+    ] * 3
+
+
+def test_a_session_that_everybody_records_goes_on() -> None:
+    session = recovered()
+    number = session.request(T.GO_ON)
+    assert session.finished(number).error is None
+    assert session.state is S.RUNNING
+
+
+def test_a_session_that_somebody_does_not_record_does_not_go_on_and_can_be_stopped() -> None:
+    session = recovered(cam=Message(Event.EXPINFO, (30, {"state": "stopped", "exp_ref": str(REF)})))
+    number = session.request(T.GO_ON)
+    assert "cam: does not record 2024-05-06_2_SP_01; it is stopped" in str(session.finished(number).error)
+    assert session.state is S.RECOVERED
+    session.request(T.STOP)
+    session.reply_all()
+    assert session.state is S.STOPPED
+
+
+def test_a_rig_that_does_not_answer_is_known_by_its_error_and_does_not_hold_up_the_recovery() -> None:
+    session = session_in(S.RUNNING)
+    session.request(T.RECOVER)
+    session.unreach("cam")
+    session.reply_all()
+    assert session.state is S.RECOVERED
+    assert isinstance(session.machine.found["cam"], RigUnreachable)

@@ -602,7 +602,7 @@ def test_nothing_meant_for_a_dead_program_is_handled_by_its_successor_and_the_se
         {"multirig": 2, "boot": "R2", "to": "C", "here": asked},
     ]
     assert conductor.machine.told() == [Refused]
-    refused, rebooted = conductor.machine.heard
+    refused, _, rebooted = conductor.machine.heard
     assert "restarted" in refused.reason
     assert rebooted == Rebooted(address=RIG, boot="R2")
     assert effects(conductor) == [Upgraded(address=RIG, boot="R2", name=""), rebooted]
@@ -1046,7 +1046,7 @@ def test_a_heartbeat_to_a_program_that_has_died_tells_its_sender_of_the_successo
     nodes[RIG] = node("R2")
     conductor.handle(Tell(address=RIG, message=STATUS), 5)
     carry(nodes, 5)
-    assert [type(one) for one in conductor.machine.heard] == [Rebooted]
+    assert [type(one) for one in conductor.machine.heard] == [Upgraded, Rebooted]
     assert nodes[RIG].machine.heard == []
 
 

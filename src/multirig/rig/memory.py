@@ -1,0 +1,95 @@
+"""What a rig still knows after its program has died: which session it was in, and which numbers are used."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from multirig.errors import AdapterError
+from multirig.lifecycle.rig import Memory
+
+log = logging.getLogger("multirig.rig")
+
+
+def memory_file(data_folder: Path, name: str) -> Path:
+    """Return where a rig keeps its memory; rigs that share a data folder have one each."""
+    return data_folder / f".multirig_{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.json"
+
+
+def read_memory(path: Path) -> Memory | None:
+    """Return what a rig knew; None if there is nothing, or nothing that can be read."""
+    try:
+        return _adapter().validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        log.error("what this rig was doing before cannot be read from %s: %s", path, error)
+        return None
+
+
+def write_memory(path: Path, memory: Memory) -> None:
+    """Put it on the disk; whoever looks finds the old or the new, even after a power cut.
+
+    Raises
+    ------
+    AdapterError
+        The disk does not take it.
+    """
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with beside.open("wb") as file:
+            file.write(_adapter().dump_json(memory, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise AdapterError(
+            f"cannot write {path}: {error.strerror or error}; check data_folder and the disk"
+        ) from None
+
+
+def mark_alive(path: Path) -> None:
+    """Note that the rig still records: the file's time says until when, if the program dies."""
+    try:
+        os.utime(path)
+    except OSError as error:
+        log.debug("%s cannot be marked: %s", path, error)
+
+
+def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]:
+    """Return since when nothing was recorded: the last time of which anything tells.
+
+    Parameters
+    ----------
+    path : Path
+        The rig's memory.
+    folder : Path
+        Where the recording lies.
+    now : datetime.datetime
+        Time of day, with its zone.
+
+    Returns
+    -------
+    dict
+        ``from`` and ``to`` (ISO times of day), ``seconds`` between them.
+    """
+    times = [one.stat().st_mtime for one in (path, *folder.rglob("*")) if one.is_file()]
+    last = datetime.datetime.fromtimestamp(max(times, default=now.timestamp())).astimezone()
+    last = min(last, now)  # a clock that was set back
+    return {
+        "from": last.isoformat(timespec="milliseconds"),
+        "to": now.isoformat(timespec="milliseconds"),
+        "seconds": round((now - last).total_seconds(), 3),
+    }
+
+
+@cache
+def _adapter() -> TypeAdapter[Memory]:
+    return TypeAdapter(Memory)
