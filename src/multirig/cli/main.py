@@ -92,7 +92,8 @@ def spread(arguments: list[str]) -> list[str]:
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
-    from multirig.cli import demo, rehearse, render, rigs, serve, session, show  # noqa: F401  they add their commands
+    # they add their commands
+    from multirig.cli import demo, recover, rehearse, render, rigs, serve, session, show  # noqa: F401
 
     try:
         code = int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)

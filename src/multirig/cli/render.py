@@ -56,6 +56,12 @@ def show_json(data: Any) -> None:
     sys.stdout.flush()
 
 
+def ask(question: str) -> str:
+    """Ask the person at the PC, and return the answer."""
+    err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
+    return input()
+
+
 def warn(text: str) -> None:
     """Print what the person at the PC should look after; the program goes on."""
     err.print(Text.assemble(("! ", "bold yellow"), text), soft_wrap=True)

@@ -25,12 +25,11 @@ from multirig.conductor.verdict import Word
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.messages import Event, Message
 
-WATCH_EVERY = 1.0
-"""Seconds between two looks at the rigs while they record."""
-SILENT_LOOKS = 3
-"""Looks in a row that a rig may miss before the operator is told."""
+WATCH_EVERY = 0.5
+"""Seconds between two looks at the figures while the rigs record."""
 DEFAULT_DATA = Path("data")
 """Where a session's journal goes if nothing else is said."""
 _TASK = "multirig.task"
@@ -73,6 +72,9 @@ def run_session(
     main_sync: Annotated[
         bool, typer.Option("--main-sync", help="This PC gives the session its number.")
     ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Lead rigs that another PC leads; it is told.")
+    ] = False,
     rigs_file: RigsFile = None,
     json: Annotated[
         bool, typer.Option("--json", help="The result for machines, on standard output.")
@@ -85,7 +87,7 @@ def run_session(
     keep_log("conductor")
     rigs = choose_rigs(remote or [], rigs_file)
     conductor = Conductor(rigs, data_folder=data, lab=lab, main_sync=main_sync)
-    show_account(*asyncio.run(lead(conductor, subject, seconds)), json=json)
+    show_account(*asyncio.run(lead(conductor, subject, seconds, takes_over=take_over)), json=json)
 
 
 def show_account(told: Account, folder: Path, *, json: bool) -> None:
@@ -119,7 +121,9 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
     return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
 
 
-async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tuple[Account, Path]:
+async def lead(
+    conductor: Conductor, subject: str, seconds: float | None, *, takes_over: bool = False
+) -> tuple[Account, Path]:
     """Lead a whole session and return what was recorded, and where the journal lies.
 
     Ctrl-C ends a recording in good order, and before it everything at once; a second one while the rigs stop
@@ -131,27 +135,33 @@ async def lead(conductor: Conductor, subject: str, seconds: float | None) -> tup
         It was ended before anything was recorded; every rig has been let go.
     """
     ended = asyncio.Event()
-    steps = _Steps(conductor, ended)
-    conductor.on_message(lambda rig, message: _show_alarm(conductor, rig, message))
-    with _ctrl_c(ended):
+    steps = Steps(conductor, ended)
+    with ctrl_c(ended):
         async with conductor:
-            await steps.take("agree", conductor.agree(subject))
+            await steps.take("agree", conductor.agree(subject, takes_over=takes_over))
             folder = conductor.session_folder
             if folder is None:
                 raise ConfigError("a session needs a folder for its journal")
             await steps.take("initialise", conductor.init())
             await steps.take("start", conductor.start())
-            try:
-                await _watch(conductor, ended, seconds)
-            finally:
-                ended.clear()
-                await _stop(conductor, steps, ended)
-            await steps.show("clean up", conductor.cleanup())
+            await watch_and_end(conductor, steps, ended, seconds)
     return await asyncio.to_thread(account, folder), folder
 
 
-class _Steps:
-    """Shows a step while it goes on, and for which rigs it waits."""
+async def watch_and_end(
+    conductor: Conductor, steps: Steps, ended: asyncio.Event, seconds: float | None
+) -> None:
+    """Watch a recording until it is time, then stop it and let the rigs go."""
+    try:
+        await _watch(conductor, ended, seconds)
+    finally:
+        ended.clear()
+        await stop(conductor, steps, ended)
+    await steps.show("clean up", conductor.cleanup())
+
+
+class Steps:
+    """Shows a step while it goes on, for which rigs it waits, and what is noticed meanwhile."""
 
     def __init__(self, conductor: Conductor, ended: asyncio.Event) -> None:
         self._rigs = list(conductor.rigs)
@@ -161,6 +171,8 @@ class _Steps:
         self._name = ""
         self._status = render.err.status("")
         conductor.on_progress(self._show)
+        conductor.on_notice(_show_notice)
+        conductor.on_message(lambda rig, message: _show_alarm(conductor, rig, message))
 
     async def take(self, name: str, step: Coroutine[Any, Any, Any]) -> None:
         """Show a step until it is done, or until the operator has enough."""
@@ -195,7 +207,7 @@ class _Steps:
                 render.outcome_line(name, progress.rig, progress.outcome)
 
 
-async def _stop(conductor: Conductor, steps: _Steps, again: asyncio.Event) -> None:
+async def stop(conductor: Conductor, steps: Steps, again: asyncio.Event) -> None:
     """Stop every rig; a second Ctrl-C does not wait for the slow ones."""
     stopping = asyncio.ensure_future(steps.show("stop", conductor.stop()))
     impatience = asyncio.ensure_future(again.wait())
@@ -221,37 +233,30 @@ async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | No
         if render.err.is_terminal
         else contextlib.nullcontext()
     )
-    silent = dict.fromkeys(conductor.rigs, 0)
     with live as screen:
-        while True:
-            looked = time.perf_counter()
-            reports = await conductor.reports(WATCH_EVERY)
-            _count_silence(conductor, silent, reports)
+        while conductor.state is SessionState.RUNNING:
             now = time.perf_counter()
             if screen is not None:
-                screen.update(render.watch_table(now - began, reports), refresh=True)
+                screen.update(render.watch_table(now - began, conductor.news()), refresh=True)
             if seconds is not None and now - began >= seconds:
                 return
-            left = max(0.0, looked + WATCH_EVERY - now)
-            if seconds is not None:
-                left = min(left, began + seconds - now)
+            left = WATCH_EVERY if seconds is None else min(WATCH_EVERY, began + seconds - now)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), left)
                 return
 
 
-def _count_silence(conductor: Conductor, silent: dict[str, int], reports: Mapping[str, Any]) -> None:
-    """Tell once of each rig that can say how it is and does not."""
-    for name in silent:
-        if name in reports or not conductor.can_report(name):
-            silent[name] = 0
-        else:
-            silent[name] += 1
-            if silent[name] == SILENT_LOOKS:
-                render.alarm_line(name, "does not answer any more: look at its screen")
+def _show_notice(noticed: Noticed) -> None:
+    if noticed.notice in (Notice.BACK, Notice.GROWING, Notice.RESUMED):
+        render.say(f"{noticed.rig}: {noticed.text}")
+    else:
+        render.alarm_line(noticed.rig, noticed.text)
 
 
 def _show_alarm(conductor: Conductor, rig: str, message: Message) -> None:
+    """Show what a rig says by itself; how it records is noticed, and shown as that."""
+    if message.event is Event.EXPSTATUS:
+        return
     data = next((one for one in message.args if isinstance(one, dict)), {})
     trouble = find_trouble(message, data, is_running=conductor.state is SessionState.RUNNING)
     if trouble:
@@ -270,7 +275,7 @@ _STEPS = {
 
 
 @contextlib.contextmanager
-def _ctrl_c(ended: asyncio.Event) -> Any:
+def ctrl_c(ended: asyncio.Event) -> Any:
     """Turn Ctrl-C and SIGTERM into the wish to end the session, while there is one."""
     loop = asyncio.get_running_loop()
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]

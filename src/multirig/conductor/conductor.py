@@ -18,7 +18,7 @@ from typing import Any
 
 from multirig.conductor import numbering
 from multirig.conductor.account import write_verdict
-from multirig.conductor.journal import Journal
+from multirig.conductor.journal import RECOVERY, Journal, read_journal, rebuild
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -32,6 +32,7 @@ from multirig.errors import (
 from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig import MIN_SEQUENCE
 from multirig.lifecycle.session import (
     EVENT_OF,
@@ -52,6 +53,7 @@ from multirig.lifecycle.session import (
     StepRequested,
     next_state,
 )
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.events import SECOND, Address, Ignored, Record
@@ -102,6 +104,8 @@ class Conductor:
         Whether this PC owns the experiment's number; needs ``data_folder``.
     limits : Limits, optional
         How long each step may take on a rig.
+    policies : mapping of str to RigPolicy, optional
+        What rigs mean to the session (role, order, time limits), where that is not the usual.
     may_have_token : iterable of str
         Names of rigs that may be given the Alyx token when they ask for it.
     network : MemoryNetwork, optional
@@ -116,9 +120,12 @@ class Conductor:
         lab: str = "mylab",
         main_sync: bool = False,
         limits: Limits | None = None,
+        policies: Mapping[str, RigPolicy] | None = None,
         may_have_token: Iterable[str] = (),
         network: MemoryNetwork | None = None,
     ) -> None:
+        self.policies = dict(policies or {})
+        """What those rigs mean to the session of which something else is said than usual."""
         self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
         self.main_sync = False
         """Whether this PC owns the experiment's number."""
@@ -130,13 +137,7 @@ class Conductor:
         self.information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
         self.machine = SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
-        self.node = Node(
-            boot=secrets.token_hex(8),
-            name=platform.node() or "conductor",
-            machine=self.machine,
-            # whoever we have chosen as a rig may answer from wherever it is
-            permits=AllowList(anybody=True).permits,
-        )
+        self.node = self._make_node()
         self.runtime = Runtime(self.node, self._perform, network=network)
         self.addresses: dict[str, Address] = {}
         self._journal: Journal | None = None
@@ -150,9 +151,42 @@ class Conductor:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
         self._on_progress: list[Callable[[Progress], None]] = []
+        self._on_notice: list[Callable[[Noticed], None]] = []
         self._on_message: list[Callable[[str, Message], None]] = []
         self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
         self._unreached: set[str] = set()
+
+    @classmethod
+    def from_journal(cls, folder: Path, *, network: MemoryNetwork | None = None) -> Conductor:
+        """Return a conductor that takes the place of one that has died; `recover` then asks the rigs.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The session folder, with the journal.
+        network : MemoryNetwork, optional
+            For rehearsal and tests without a network.
+
+        Raises
+        ------
+        ConfigError
+            There is no journal, it cannot be read, the session in it is over, or it is led by a program that
+            lives.
+        """
+        machine = rebuild(read_journal(folder))
+        if machine.state in (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED):
+            raise ConfigError(f"the session in {folder} is over, or never touched a rig: nothing to recover")
+        rigs = {name: Uri(_real(one.scheme), one.host, one.port) for name, one in machine.rigs.items()}
+        conductor = cls(rigs, policies=machine.policies, network=network)
+        conductor.subjects_folder = folder.absolute().parents[2]
+        limits = conductor.machine.limits
+        conductor.machine = rebuild(read_journal(folder), lambda: SessionMachine(limits=limits))
+        conductor.node = conductor._make_node()
+        conductor.runtime = Runtime(conductor.node, conductor._perform, network=network)
+        conductor._numbers = itertools.count(conductor.machine.last_number + 1)
+        conductor._journal = Journal(beginning=RECOVERY)
+        conductor._journal.open(folder)
+        return conductor
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -168,8 +202,21 @@ class Conductor:
             await self._find_rigs()
         except BaseException:
             await self.runtime.close()
+            self._close_journal()
             raise
-        self.runtime.feed(RigsChosen(rigs=self.addresses))
+        self.runtime.feed(self._chosen())
+
+    def _make_node(self) -> Node:
+        return Node(
+            boot=secrets.token_hex(8),
+            name=platform.node() or "conductor",
+            machine=self.machine,
+            # whoever we have chosen as a rig may answer from wherever it is
+            permits=AllowList(anybody=True).permits,
+        )
+
+    def _chosen(self) -> RigsChosen:
+        return RigsChosen(rigs=self.addresses, policies=self.policies)
 
     async def _find_rigs(self) -> None:
         allow_open_sockets(len(self.rigs) + 64)
@@ -203,6 +250,11 @@ class Conductor:
             while self.is_busy and not self._is_closed:
                 await self._leave_session()
         finally:
+            await self.detach()
+
+    async def detach(self) -> None:
+        """Leave the network, and the rigs as they are; `from_journal` takes an open session up again."""
+        try:
             self._is_closed = True
             waiting: list[asyncio.Future[Any]] = [*self._waiting.values()]
             waiting += [future for _, future in self._awaited]
@@ -210,6 +262,7 @@ class Conductor:
                 if not future.done():
                     future.set_exception(MultirigError("the conductor was closed"))
             await self.runtime.close()
+        finally:
             self._close_journal()
             await self._judged()
 
@@ -297,6 +350,7 @@ class Conductor:
         date: datetime.date | None = None,
         info: Mapping[str, Any] | None = None,
         appends: bool = False,
+        takes_over: bool = False,
     ) -> ExpRef:
         """Ask all rigs who they are, and find the experiment reference; nobody is touched.
 
@@ -310,6 +364,8 @@ class Conductor:
             More for the rigs to know (``experiment_description``).
         appends : bool
             Go on in a session that this PC has data of already.
+        takes_over : bool
+            Lead rigs that another conductor leads, from the next step on; it is told.
 
         Raises
         ------
@@ -343,7 +399,9 @@ class Conductor:
         next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
         journal = self._begin_journal()
         number = next(self._numbers)
-        request = AgreeRequested(number=number, subject=subject, date=today, info=told, here=here)
+        request = AgreeRequested(
+            number=number, subject=subject, date=today, info=told, here=here, takes_over=takes_over
+        )
         agreed = await self._do(request)
         self.information = {
             name: information(one)[1] for name, one in agreed.items() if isinstance(one, Message)
@@ -389,8 +447,15 @@ class Conductor:
         Returns
         -------
         dict of str to Message or MultirigError
-            What each rig recorded, or why that is not known.
+            What each rig recorded, or why that is not known. Where the session has ended by itself, since an
+            essential rig was lost, this is what came of that.
         """
+        if self.machine.lost is not None:
+            while self.state is SessionState.INTERRUPTING:
+                self._moved.clear()
+                await self._moved.wait()
+            if self.state is SessionState.STOPPED:
+                return dict(self.machine.ended)
         return await self._end(SessionTrigger.STOP, data)
 
     async def interrupt(self, message: str, **data: Any) -> dict[str, Outcome]:
@@ -404,6 +469,26 @@ class Conductor:
             More on it: error, traceback, file, line_no.
         """
         return await self._end(SessionTrigger.INTERRUPT, {"error": "interrupted", **data, "message": message})
+
+    async def recover(self) -> dict[str, Outcome]:
+        """Ask every rig what it does, and lead it from now on; see `from_journal`.
+
+        Returns
+        -------
+        dict of str to Message or MultirigError
+            Each rig's EXPINFO: its status, and what it records; or why that is not known.
+        """
+        return await self._end(SessionTrigger.RECOVER, None)
+
+    async def go_on(self) -> None:
+        """Go on with a session that was recovered: every rig records it still.
+
+        Raises
+        ------
+        SessionFailed
+            Names the rigs that do not; the session can be stopped or cleaned up.
+        """
+        await self._do(self._step(SessionTrigger.GO_ON))
 
     async def cleanup(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         """Let every rig go; it is ready for another session then."""
@@ -489,7 +574,20 @@ class Conductor:
         answers = {name: one.args[1:] for name, one in outcomes.items() if isinstance(one, Message)}
         return {name: args[0] for name, args in answers.items() if args and isinstance(args[0], dict)}
 
+    @property
+    def lost(self) -> Noticed | None:
+        """Why the session has ended by itself: what happened to an essential rig; None if it has not."""
+        return self.machine.lost
+
+    def news(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each multirig last said of itself while it records, without asking."""
+        return self.machine.watch.news()
+
     # -- who listens ----------------------------------------------------------------------------------------
+
+    def on_notice(self, callback: Callable[[Noticed], None]) -> None:
+        """Call back whenever something is noticed of a rig that records: it is silent, broken, back…"""
+        self._on_notice.append(callback)
 
     def on_progress(self, callback: Callable[[Progress], None]) -> None:
         """Call back whenever a rig has its outcome in a step."""
@@ -567,7 +665,7 @@ class Conductor:
         if self.subjects_folder is not None:
             self._journal = Journal()
             self._journal_failed = False
-            self.runtime.feed(RigsChosen(rigs=self.addresses))
+            self.runtime.feed(self._chosen())
         return self._journal
 
     def _judge(self) -> None:
@@ -616,6 +714,9 @@ class Conductor:
                 elif isinstance(outcome, RigUnreachable | Unconfirmed):
                     self._unreached.add(rig)
                 self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
+            case Noticed():
+                log.warning("%s %s", effect.rig, effect.text)
+                self._call_all(self._on_notice, effect)
             case Moved(state=state, exp_ref=exp_ref):
                 log.info("the session %s is %s", exp_ref or "", state)
                 self._moved.set()
@@ -653,6 +754,11 @@ async def _in_thread(work: Callable[[], None]) -> None:
         await asyncio.to_thread(work)
     except RuntimeError:
         work()
+
+
+def _real(scheme: str) -> str:
+    """Return a scheme that a URI may have; the memory network's addresses have one of their own."""
+    return "udp" if scheme == "memory" else scheme
 
 
 def _twice(addresses: Mapping[str, Address]) -> list[str]:

@@ -11,13 +11,14 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 import multirig
@@ -34,8 +35,12 @@ from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unrea
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
+LOCK_NAME = ".multirig_journal.lock"
+"""Beside the journal, while somebody writes it."""
 BEGINNING = "Opened"
 """Kind of the line that begins an attempt at a session; a folder may see several."""
+RECOVERY = "Recovered"
+"""Kind of the line with which another program goes on where the one before has died."""
 _INPUTS = {
     one.__name__: one
     for one in (
@@ -81,7 +86,10 @@ class Journal:
     the death of the program; `sync` makes it survive the death of the PC.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, beginning: str = BEGINNING) -> None:
+        self._beginning = beginning
+        self._guard: FileLock | None = None
+        """Held as long as this program lives and leads; the system lets go of it when the program dies."""
         self._unwritten = bytearray()
         self._lock = threading.Lock()
         """Held while bytes move, and not while the disk turns: `sync` runs in another thread."""
@@ -97,14 +105,21 @@ class Journal:
         Raises
         ------
         ConfigError
-            The folder cannot be written.
+            The folder cannot be written, or another program on this PC leads the session in it.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._guard = FileLock(folder / LOCK_NAME, thread_local=False)
+            self._guard.acquire(timeout=0)
             _cut_torn_line(folder / FILE_NAME)
             self._file = (folder / FILE_NAME).open("ab", buffering=0)
             self.folder = folder
             self._write()
+        except Timeout:
+            self._guard = None
+            raise ConfigError(
+                f"another program on this PC leads the session in {folder}: end it there, or close it"
+            ) from None
         except OSError as error:
             self._let_go()
             raise _cannot_write(folder, error) from None
@@ -124,7 +139,7 @@ class Journal:
         lines = input_line(event, at)
         if not self._is_begun:
             self._is_begun = True
-            lines = beginning_line(at) + lines
+            lines = beginning_line(at, self._beginning) + lines
         with self._lock:
             self._unwritten += lines
         self._write()
@@ -167,8 +182,11 @@ class Journal:
     def _let_go(self) -> None:
         with self._lock:
             file, self._file = self._file, None
+            guard, self._guard = self._guard, None
         if file is not None:
             file.close()
+        if guard is not None:
+            guard.release()
 
 
 def _cannot_write(folder: Path, error: Exception) -> ConfigError:
@@ -185,9 +203,9 @@ def input_line(event: Any, at: int) -> bytes:
     return _line(kind, _adapter(kind).dump_python(event, mode="json"), at)
 
 
-def beginning_line(at: int) -> bytes:
-    """Return the line that begins an attempt at a session."""
-    return _line(BEGINNING, {"version": multirig.__version__}, at)
+def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
+    """Return the line that begins an attempt at a session, or goes on with one."""
+    return _line(kind, {"version": multirig.__version__}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
@@ -294,12 +312,20 @@ def replay(folder: Path) -> SessionMachine:
     return rebuild(read_journal(folder))
 
 
-def rebuild(entries: Iterable[Entry]) -> SessionMachine:
-    """Return the session machine that the entries make."""
-    machine = SessionMachine()
+def rebuild(entries: Iterable[Entry], make: Callable[[], SessionMachine] = SessionMachine) -> SessionMachine:
+    """Return the session machine that the entries make.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        Of a journal, oldest first.
+    make : callable
+        Returns a new machine.
+    """
+    machine = make()
     for entry in entries:
         if entry.kind == BEGINNING:  # whoever made the attempt before was another, or had given it up
-            machine = SessionMachine()
+            machine = make()
         elif (event := entry.to_input()) is not None:
             list(machine.handle(event, entry.at))
     return machine

@@ -61,6 +61,7 @@ def agree(
     subject: str,
     date: datetime.date,
     here: ExpRef | None = None,
+    takes_over: bool = False,
 ) -> ExpRef:
     """Return the experiment reference that all accept.
 
@@ -74,6 +75,8 @@ def agree(
         Today, on the conductor's PC.
     here : ExpRef, optional
         The reference that the conductor's own PC offers, where that is the main sync.
+    takes_over : bool
+        Whether rigs that another conductor leads are taken over.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def agree(
         if isinstance(chosen, str) and chosen and chosen != subject:
             raise SubjectMismatch(f"{name} {set_up_otherwise(chosen, subject)}")
     for name, (_, data) in said.items():
-        if isinstance(theirs := data.get(LED_BY), str):
+        if isinstance(theirs := data.get(LED_BY), str) and not takes_over:
             raise AgreementError(f"{name} {led_by_another(theirs)}")
     leaders = [name for name, (_, data) in said.items() if data.get("main_sync") is True]
     if here is not None:

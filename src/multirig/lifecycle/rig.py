@@ -28,6 +28,7 @@ from multirig.protocol.events import (
     Tell,
     Token,
     Told,
+    Upgraded,
 )
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -421,6 +422,8 @@ class RigMachine:
             case Told(address=address, message=message, boot=boot):
                 self._hear(boot)
                 self._follow(Token(address, 2, 0, boot), message)
+            case Upgraded(boot=boot, name=name):
+                self._note_name(boot, name)
             case Restored():
                 return self._restore(event)
             case Commanded(event=command, exp_ref=exp_ref):
@@ -580,7 +583,6 @@ class RigMachine:
             case Event.EXPINFO:
                 data = args[1] if len(args) > 1 else None
                 data = data if isinstance(data, dict) else {}
-                self._note_name(token, data)
                 out = self._take_over(_multirig(token, data)) if data.get(TAKE_OVER) is True else []
                 subject = data.get("subject")
                 wanted = isinstance(subject, str) and self.main_sync and self._is_free
@@ -605,22 +607,27 @@ class RigMachine:
                     exp_ref = _named_reference(message)
                 except ProtocolError as error:
                     return self._refuse(message.event, token, str(error))
-                data = args[1] if message.event is Event.EXPSTART and len(args) > 1 else None
-                resumes = isinstance(data, dict) and data.get(RESUME) is True
-                return self._command(message.event, exp_ref, token, resumes=resumes)
+                flags = next((one for one in args if isinstance(one, dict)), {})
+                resumes = message.event is Event.EXPSTART and flags.get(RESUME) is True
+                takes_over = flags.get(TAKE_OVER) is True
+                return self._command(message.event, exp_ref, token, resumes=resumes, takes_over=takes_over)
         return [Settle(token=token), _complaint(args)]  # an error that answers nothing
 
-    def _note_name(self, token: Token, data: Mapping[str, Any]) -> None:
-        """Note how the PC of whoever asks is called."""
-        name, boot = data.get("conductor"), _multirig(token, data).peer
-        if isinstance(name, str) and boot:
-            self._names.pop(boot, None)
-            while len(self._names) >= MAX_NAMES:
-                del self._names[next(iter(self._names))]
-            self._names[boot] = name[:MAX_FAILURE_TEXT]
+    def _note_name(self, boot: str, name: str) -> None:
+        """Note how the PC of a conductor is called."""
+        self._names.pop(boot, None)
+        while len(self._names) >= MAX_NAMES:
+            del self._names[next(iter(self._names))]
+        self._names[boot] = name[:MAX_FAILURE_TEXT]
 
     def _command(
-        self, event: Event, exp_ref: ExpRef | None, token: Token | None, *, resumes: bool = False
+        self,
+        event: Event,
+        exp_ref: ExpRef | None,
+        token: Token | None,
+        *,
+        resumes: bool = False,
+        takes_over: bool = False,
     ) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
         trigger = _TRIGGERS[event]
@@ -633,25 +640,27 @@ class RigMachine:
         ):
             trigger = RigTrigger.INIT_AGAIN
         wanted = exp_ref or self._default_reference()
-        reason = self._objection(event, exp_ref) or self._objection_to_sender(token)
-        if reason is not None:
+        if (reason := self._objection(event, exp_ref)) is not None:
+            return self._refuse(event, token, reason)
+        news = self._take_over(token) if takes_over and token is not None else []
+        if (reason := self._objection_to_sender(token)) is not None:
             return self._refuse(event, token, reason)
         try:
             transition = next_transition(self.state, trigger)
         except IllegalTransition as error:
-            return self._refuse(event, token, self._explain(error))
+            return [*news, *self._refuse(event, token, self._explain(error))]
         if transition.hooks:
             if trigger is RigTrigger.RESUME:
                 self.failure = None
             else:
                 if (reason := self._objection_to_beginning(event, wanted)) is not None:
-                    return self._refuse(event, token, reason)
+                    return [*news, *self._refuse(event, token, reason)]
                 self._remember(event, wanted)
         if token is not None:
             if event in _BEGINNINGS:
                 self._lead(token)
             self._waiting.append((event, token))
-        return self._enter(transition)
+        return [*news, *self._enter(transition)]
 
     def _objection(self, event: Event, exp_ref: ExpRef | None) -> str | None:
         """Return why a command that names another session is refused, if it is."""

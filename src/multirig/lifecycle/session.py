@@ -212,6 +212,8 @@ class AgreeRequested:
     """What the rigs are told of the experiment."""
     here: ExpRef | None = None
     """The reference that this PC offers, where it is the main sync."""
+    takes_over: bool = False
+    """Lead rigs that another conductor leads, from the next step on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +320,8 @@ class SessionMachine:
         """What each rig said of itself when the session was recovered."""
         self.ended: Mapping[str, Outcome] = {}
         """What became of the last stop or interrupt on each rig."""
+        self.lost: Noticed | None = None
+        """Why the session ended by itself: what happened to an essential rig."""
         self.watch = Watch()
         self._multirigs: set[str] = set()
         self._absent: set[str] = set()
@@ -350,6 +354,11 @@ class SessionMachine:
         """When we last answered each peer's EXPINFO."""
         self._rounds = 0
         """Messages sent for the step that somebody waits for: a roll-back adds two."""
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last step that was asked for."""
+        return self._asked
 
     @property
     def joins(self) -> bool:
@@ -453,6 +462,7 @@ class SessionMachine:
         why = f"{name}, which is essential, {noticed.text}"
         data = {"error": "an essential rig was lost", "message": why}
         self._requested = None
+        self.lost = noticed
         return [noticed, *self._enter(next_state(self.state, SessionTrigger.INTERRUPT), data)]
 
     def _watch_recording(self) -> None:
@@ -557,6 +567,7 @@ class SessionMachine:
             self._agreement = event
             self.exp_ref = None
             self._spared = frozenset()
+            self.lost = None
             self._absent.clear()
             self._failing.clear()
         self._requested = self._asked = event.number
@@ -657,6 +668,8 @@ class SessionMachine:
                 return Message(event, (int(Status.CONNECTED), info))
             case Event.EXPSTART:
                 return Message(event, (exp_ref, dict(data) or None))
+            case Event.EXPINIT if self._agreement is not None and self._agreement.takes_over:
+                data = {**data, TAKE_OVER: True}
         return Message(event, ({"exp_ref": exp_ref, **data} | {"exp_ref": exp_ref},))
 
     def _limit(self, event: Event) -> int:
@@ -720,7 +733,13 @@ class SessionMachine:
         self._absent = {*errors}
         try:
             answers = {name: one for name, one in self._outcomes(step).items() if isinstance(one, Message)}
-            self.exp_ref = agree(answers, subject=request.subject, date=request.date, here=request.here)
+            self.exp_ref = agree(
+                answers,
+                subject=request.subject,
+                date=request.date,
+                here=request.here,
+                takes_over=request.takes_over,
+            )
         except AgreementError as error:
             return error
         self._spared = frozenset(

@@ -315,7 +315,7 @@ def test_a_recording_goes_on_when_its_conductor_is_killed_and_ends_at_the_keyboa
 
 def test_another_conductor_goes_on_with_the_recording_of_one_that_was_killed(left_alone, multirig, tmp_path):
     camera, uri, reference = left_alone
-    done = multirig("run", "-s", "SP_01", "-r", uri, "--seconds", "0.2")
+    done = multirig("run", "-s", "SP_01", "-r", uri, "--seconds", "0.2", "--take-over")
     assert done.returncode == 0, done.stderr
     assert reference in done.stdout
     camera.expect("camera is connected")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,7 +49,9 @@ async def test_a_conductor_that_is_closed_before_its_start_leaves_it_too(lab: An
     assert cam.machine.state is RigState.CONNECTED
 
 
-async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(lab: Any) -> None:
+async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(
+    lab: Any, until: Callable[..., Any]
+) -> None:
     rigs = await lab.rigs_of_a_session("cam")
     first = await lab.conductor()
     exp_ref = await first.agree("SP_01")
@@ -56,8 +59,12 @@ async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(l
     await first.start()
     await first.runtime.close()  # as a killed program: nobody is told
     lab.conductors.remove(first)
+    first._close_journal()  # as the system does for it
 
     second = await lab.conductor(rigs={"main": str(rigs[0].addresses[0])})
+    with pytest.raises(AgreementError, match=r"main is led by .*: end the session there, or take it over"):
+        await second.agree("SP_01")
+    await until(lambda: rigs[0].snapshot().conductor_silent)
     assert await second.agree("SP_01") == exp_ref
     await second.init()
     await second.start()
@@ -65,7 +72,6 @@ async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(l
     await second.stop()
     assert rigs[0].machine.state is RigState.STOPPED
     await rigs[1].stop_here()
-    first._close_journal()
 
 
 async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) -> None:

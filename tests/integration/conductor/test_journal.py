@@ -392,7 +392,7 @@ async def test_a_conductor_after_a_crash_goes_on_in_the_same_file(lab: Any) -> N
     journal, first._journal = first._journal, None
     journal.close()
     second = await lab.conductor()
-    await second.agree("SP_01")
+    await second.agree("SP_01", takes_over=True)
     assert second.session_folder == first.session_folder
     assert replay(second.session_folder).state is SessionState.AGREED
     assert summarise(read_journal(second.session_folder)).state == "agreed"

@@ -293,11 +293,11 @@ async def test_a_hook_that_hangs_fails_at_its_limit(lab: Any, hook: str) -> None
     assert await is_usable(caller, ref(2))
 
 
-async def test_a_broken_rig_says_why_and_starts_nothing(lab: Any) -> None:
+async def test_a_broken_rig_says_why_and_starts_nothing(lab: Any, until: Callable[..., Any]) -> None:
     rig = await lab.rig(fake={"fail": {"start": "no light"}, "fail_times": {"start": 1}})
     caller = await call(lab)
     await caller.start()
-    await asyncio.sleep(0)
+    await until(lambda: rig.machine.state is RigState.BROKEN)
     assert "start: no light" in str(await caller.start())
     assert (await caller.news())["failure"] == "start: no light"
     assert (await caller.info())["failure"] == "start: no light"

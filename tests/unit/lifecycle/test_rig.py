@@ -59,6 +59,7 @@ from multirig.protocol.events import (
     Tell,
     Token,
     Told,
+    Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -1156,7 +1157,8 @@ def test_ibls_conductor_leads_until_its_recording_is_closed_and_any_program_of_i
 
 
 def take_over(rig: Rig, wire: int = 2, **more: Any) -> list[Any]:
-    return from_other(rig, Event.EXPINFO, 0, {"take_over": True, "conductor": "PC two", **more}, wire=wire)
+    rig.feed(Upgraded(address=OTHER_PC, boot="other", name="PC two"))
+    return from_other(rig, Event.EXPINFO, 0, {"take_over": True, **more}, wire=wire)
 
 
 @pytest.mark.parametrize("wire", [1, 2])
@@ -1326,3 +1328,12 @@ def test_a_new_session_may_begin_after_a_death_without_further_ado() -> None:
     assert rig.state is S.INITIALIZING
     assert rig.machine.failure is None
     assert rig.machine.gaps == ()
+
+
+def test_a_command_may_take_over_too_and_one_for_another_session_does_not() -> None:
+    rig = rig_in(S.RUNNING)
+    refusal(from_other(rig, Event.EXPINIT, {"exp_ref": str(TWO), "take_over": True}))
+    assert rig.machine.leader.token.peer == "boot"
+    from_other(rig, Event.EXPINIT, {"exp_ref": str(ONE), "take_over": True})
+    assert rig.machine.leader.token.peer == "other"
+    assert rig.state is S.RUNNING

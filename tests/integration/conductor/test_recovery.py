@@ -1,0 +1,197 @@
+"""A conductor dies in the middle of a session, and another one takes its place; a rig dies, and is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from multirig.conductor.conductor import Conductor
+from multirig.conductor.journal import read_journal
+from multirig.conductor.recovery import find_open
+from multirig.conductor.summary import summarise
+from multirig.errors import ConfigError, SessionFailed
+from multirig.lifecycle.policy import RigPolicy, Role
+from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.watch import Notice
+from multirig.protocol.messages import Message
+
+
+async def die(lab: Any, conductor: Any) -> None:
+    """Let a conductor be gone without a word, as a program that is killed."""
+    journal, conductor._journal = conductor._journal, None
+    journal._let_go()  # as the system does for it
+    await conductor.detach()
+    lab.conductors.remove(conductor)
+
+
+async def die_in(lab: Any, state: SessionState, **options: Any) -> Any:
+    """Begin a session, and let its conductor die in a state; return the session's folder."""
+    conductor = await lab.conductor(**options)
+    await conductor.agree("SP_01")
+    folder = conductor.session_folder
+    for step, reached in (
+        (conductor.init, SessionState.INITIALIZED),
+        (conductor.start, SessionState.RUNNING),
+        (conductor.stop, SessionState.STOPPED),
+    ):
+        if conductor.state is not state:
+            await step()
+            assert conductor.state is reached
+    await die(lab, conductor)
+    return folder
+
+
+async def come_back(lab: Any, folder: Any) -> Any:
+    conductor = Conductor.from_journal(folder, network=lab.network)
+    lab.conductors.append(conductor)
+    await conductor.open()
+    return conductor
+
+
+async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
+    rigs = await lab.rigs_of_a_session("cam")
+    folder = await die_in(lab, SessionState.RUNNING)
+    assert [one.folder for one in find_open(lab.folder / "pc" / "mylab" / "Subjects")] == [folder]
+    conductor = await come_back(lab, folder)
+    found = await conductor.recover()
+    assert set(found) == {"main", "cam"}
+    await conductor.go_on()
+    assert conductor.state is SessionState.RUNNING
+    assert [rig.adapter.calls.count("start") for rig in rigs] == [1, 1]
+    ended = await conductor.stop()
+    assert all(isinstance(one, Message) for one in ended.values())
+    await conductor.cleanup()
+    assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
+    summary = summarise(read_journal(folder))
+    assert summary.state == "idle"
+    assert [rig.files_total for rig in summary.rigs.values()] == [1, 1]
+    assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
+
+
+@pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])
+async def test_from_every_state_the_rigs_can_be_let_go(lab: Any, state: SessionState) -> None:
+    rigs = await lab.rigs_of_a_session("cam")
+    conductor = await come_back(lab, await die_in(lab, state))
+    await conductor.recover()
+    await conductor.interrupt("its conductor has died")
+    await conductor.cleanup()
+    assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
+
+
+async def test_what_nobody_records_any_more_does_not_go_on_and_can_be_stopped(lab: Any) -> None:
+    rigs = await lab.rigs_of_a_session("cam")
+    folder = await die_in(lab, SessionState.RUNNING)
+    await rigs[1].stop_here()
+    conductor = await come_back(lab, folder)
+    await conductor.recover()
+    with pytest.raises(SessionFailed, match="cam: does not record"):
+        await conductor.go_on()
+    await conductor.stop()
+    assert rigs[0].machine.state is RigState.STOPPED
+
+
+async def test_a_session_whose_conductor_lives_is_not_recovered(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    await conductor.init()
+    with pytest.raises(ConfigError, match="another program on this PC leads the session"):
+        Conductor.from_journal(conductor.session_folder, network=lab.network)
+    assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
+
+
+async def test_a_session_that_is_over_is_not_recovered(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    folder = await die_in(lab, SessionState.STOPPED)
+    conductor = await come_back(lab, folder)
+    await conductor.recover()
+    await conductor.cleanup()
+    await conductor.close()
+    with pytest.raises(ConfigError, match="nothing to recover"):
+        Conductor.from_journal(folder, network=lab.network)
+
+
+async def test_what_a_session_knows_of_its_rigs_survives_its_conductor(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    policies = {"cam": RigPolicy(role=Role.ESSENTIAL, stop=90 * 10**9)}
+    conductor = await come_back(lab, await die_in(lab, SessionState.RUNNING, policies=policies))
+    assert conductor.policies == policies
+    assert conductor.machine.policies == policies
+
+
+# -- rigs that die ------------------------------------------------------------------------------------------
+
+
+async def kill(lab: Any, name: str) -> None:
+    """Let a rig be gone without a word."""
+    rig = lab.rigs.pop(name)
+    rig._spawn = lambda work: work.close()
+    await rig.runtime.close()
+    for task in (*rig._tasks, rig._watcher):
+        if task is not None:
+            task.cancel()
+
+
+async def test_a_rig_that_dies_while_it_records_is_noticed_and_reports_its_gap_when_it_is_back(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    notices: list[Any] = []
+    conductor.on_notice(notices.append)
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await kill(lab, "cam")
+    back = await lab.rig("cam")
+    assert back.machine.state is RigState.STOPPED
+    assert back.machine.exp_ref == exp_ref
+    await until(lambda: [one.notice for one in notices] == [Notice.RESTARTED])
+    assert f"its program died while it recorded {exp_ref}" in notices[0].text
+    ended = await conductor.stop()
+    answer = ended["cam"]
+    assert isinstance(answer, Message)
+    assert answer.args[0]["gaps"][0]["seconds"] >= 0
+    assert "start" not in back.adapter.calls
+    await conductor.cleanup()
+    assert back.machine.state is RigState.CONNECTED
+
+
+async def test_a_rig_that_dies_is_silent_within_two_seconds_and_ends_the_session_if_it_is_essential(
+    lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multirig.lifecycle.watch.LOST_AFTER", 3 * 10**9)
+    main, _ = await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor(policies={"cam": RigPolicy(role=Role.ESSENTIAL)})
+    notices: list[Any] = []
+    conductor.on_notice(notices.append)
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    lab.network.postman = lambda data, source, target: () if "cam" in (source.host, target.host) else (0.0,)
+    await until(lambda: [one.notice for one in notices] == [Notice.SILENT])
+    await until(lambda: main.machine.state is RigState.STOPPED)
+    assert [one.notice for one in notices] == [Notice.SILENT, Notice.LOST]
+    assert conductor.lost is notices[-1]
+    lab.network.postman = lambda data, source, target: (0.0,)
+    ended = await asyncio.wait_for(conductor.stop(), 10)
+    assert isinstance(ended["main"], Message)
+    await conductor.cleanup()
+
+
+async def test_a_rig_knows_after_its_death_which_numbers_are_used(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await conductor.stop()
+    await conductor.cleanup()
+    await lab.rigs.pop("cam").close()
+    back = await lab.rig("cam")
+    assert back.machine.state is RigState.CONNECTED
+    assert exp_ref in back.machine.memory().started
