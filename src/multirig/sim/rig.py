@@ -16,7 +16,10 @@ from multirig.lifecycle.rig import (
     Done,
     Entered,
     Failed,
+    Keep,
     Measured,
+    Memory,
+    Restored,
     RigMachine,
 )
 from multirig.protocol.events import SECOND, Address, Call
@@ -42,6 +45,8 @@ LIMITS = {
 """As a rig's config has them where it says nothing."""
 CANCEL_LIMIT = 5 * SECOND
 """As the service has it."""
+STALL_AFTER = 10 * SECOND
+"""As a rig's config has it where it says nothing."""
 HEALTH_EVERY = SECOND // 2
 """As the service has it."""
 STUCK_FOR = 8 * SECOND
@@ -57,6 +62,10 @@ class Disk:
     sessions: dict[ExpRef, list[int]] = field(default_factory=dict)
     """Folders, and the frames of each file that was recorded into them."""
     is_full: bool = False
+    memory: Memory | None = None
+    """What the rig's program still knows after its death."""
+    written_at: int = 0
+    """When the last sign of a recording was written; ns of the world."""
 
 
 class Device:
@@ -92,6 +101,8 @@ class Device:
             if self.rig.disk.is_full:
                 raise AdapterError("the disk is full: free some space")
             self.begin(exp_ref)
+        elif hook == "resume" and exp_ref is not None:
+            self.begin(exp_ref, resumed=True)
         elif hook in ("stop", "cleanup"):
             self.end(f"by {hook}")
 
@@ -145,6 +156,8 @@ class RigComputer(Computer):
         Today, on this PC.
     pauses : dict
         Seconds that each hook of its adapter takes.
+    resumes : bool
+        Whether its adapter goes on after a restart.
     """
 
     def __init__(
@@ -159,10 +172,12 @@ class RigComputer(Computer):
         wire: int = 2,
         date: datetime.date,
         pauses: dict[str, float],
+        resumes: bool = False,
     ) -> None:
         super().__init__(world, name, address, clock, tells_closed=tells_closed)
         self.main_sync = main_sync
         self.wire = wire
+        self.resumes = resumes
         self.date = date
         self.disk = Disk()
         self.device = Device(self, pauses)
@@ -178,17 +193,21 @@ class RigComputer(Computer):
         self._stuck: set[Work] = set()
         self._watcher: Work | None = None
         self._broken = Signal()
+        self._memory: Memory | None = None
         self._all: list[Work] = []
 
     # -- life -------------------------------------------------------------------------------------------
 
     def make_node(self, boot: str) -> Node:
         """Return a new program of the rig."""
-        self.machine = RigMachine(name=self.name, main_sync=self.main_sync)
+        self.machine = RigMachine(
+            name=self.name, main_sync=self.main_sync, stall_after=STALL_AFTER, resumes=self.resumes
+        )
         return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear), greets=self.wire == 2)
 
     def on_boot(self) -> None:
-        """Begin to look at the device now and then."""
+        """Find out what was going on, and begin to look at the device now and then."""
+        self._restore()
         self._begin(self._measure(), "measure")
 
     def on_death(self) -> None:
@@ -198,6 +217,20 @@ class RigComputer(Computer):
         self._forget()
         self.device.end("its program died")
         self.device.troubles.clear()
+
+    def _restore(self) -> None:
+        memory = self.disk.memory
+        if memory is None:
+            return
+        report: dict[str, Any] = {}
+        gap = None
+        if memory.has_recorded:
+            self._exp_ref, self._recorded = memory.exp_ref, True
+            report = self._account()
+            if memory.is_recording:
+                seconds = (self.world.time - self.disk.written_at) / SECOND
+                gap = {"from": "2024-05-06T12:00:00", "to": "2024-05-06T12:00:01", "seconds": seconds}
+        self.feed(Restored(memory=memory, report=report, gap=gap))
 
     def break_recording(self, reason: str) -> None:
         """Let the device fail by itself."""
@@ -216,6 +249,9 @@ class RigComputer(Computer):
     def perform(self, effect: Any) -> None:
         """Do what the machine wants done, as the service does it."""
         match effect:
+            case Keep(memory=memory):
+                self._memory = memory
+                self._begin(self._keep(), "keep")
             case Call():
                 self._work = self._begin(self._run(effect, self._work), f"call {effect.number}")
             case Describe():
@@ -235,6 +271,7 @@ class RigComputer(Computer):
             yield before
         report: dict[str, Any] = {}
         failures: list[str] = []
+        yield from self._keep()
         for position, hook in enumerate(call.hooks):
             try:
                 report |= yield from self._hook(hook, call.exp_ref)
@@ -248,6 +285,11 @@ class RigComputer(Computer):
                 self.feed(Failed(number=call.number, reason="; then ".join(failures), report=report))
                 return
         self.feed(Done(number=call.number, report=report, failure=failures[0] if failures else None))
+
+    def _keep(self) -> Steps:
+        yield SECOND // 1000
+        self.disk.memory = self._memory
+        self.disk.written_at = self.world.time
 
     def _hook(self, hook: str, exp_ref: str | None) -> Steps:
         match hook:
@@ -263,6 +305,12 @@ class RigComputer(Computer):
                 self._broken = Signal()
                 self._watcher = self._begin(self._watch(), "watch")
                 return {"started_at": self.now / SECOND}
+            case "resume":
+                self._recorded = True
+                yield from self._limit(hook, str(self._exp_ref))
+                self._broken = Signal()
+                self._watcher = self._begin(self._watch(), "watch")
+                return {"gap": {**self.machine.gaps[-1], "seconds": 1.0}}
             case "stop":
                 yield from self._end_watch()
                 if self._exp_ref is not None:
@@ -282,7 +330,7 @@ class RigComputer(Computer):
     def _limit(self, hook: str, exp_ref: str | None) -> Steps:
         work = self._begin(self.device.run(hook, exp_ref), hook)
         try:
-            is_done = yield work, LIMITS[hook]
+            is_done = yield work, LIMITS.get(hook, LIMITS["start"])
         except Cancelled:
             yield from self._end_hook(work)
             raise
