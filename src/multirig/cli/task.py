@@ -23,7 +23,7 @@ import typer
 from multirig.cli import render
 from multirig.cli.main import FAILED, keep_log
 from multirig.conductor import journal
-from multirig.conductor.account import Account, account
+from multirig.conductor.account import account
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, MultirigError
@@ -63,17 +63,18 @@ def run_task(task: str, arguments: list[str]) -> None:
             session.run()
         except MultirigError:
             _say_where(session)
+            _say_verdict(session)
             raise
         except Exception as error:
+            _say_verdict(session)
             raise _explain(error, cls, session) from error
         except BaseException:
             _say_where(session)
+            _say_verdict(session)
             raise
     _say_where(session)
-    if (told := _find_account(session)) is not None:
-        render.show_verdict(told)
-        if told.verdict is not Word.GOOD:
-            raise typer.Exit(FAILED)
+    if _say_verdict(session) not in (None, Word.GOOD):
+        raise typer.Exit(FAILED)
 
 
 # -- which task -------------------------------------------------------------------------------------------
@@ -250,13 +251,15 @@ def _say_where(session: Any) -> None:
         render.say(f"data are in {folder}")
 
 
-def _find_account(session: Any) -> Account | None:
-    """Return what became of the session on the task's rigs; None without rigs."""
+def _say_verdict(session: Any) -> Word | None:
+    """Print what became of the session on the task's rigs, and return it; None without rigs."""
     paths = getattr(session, "paths", None)
     folder = paths.get("SESSION_FOLDER") if paths is not None else None
     if folder is None or not (Path(folder) / journal.FILE_NAME).is_file():
         return None
-    return account(Path(folder))
+    told = account(Path(folder))
+    render.show_verdict(told)
+    return told.verdict
 
 
 @contextlib.contextmanager

@@ -396,6 +396,7 @@ class Conductor:
             },
             "info",
         )
+        await self._judged()  # the next attempt may have the same folder
         next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
         journal = self._begin_journal()
         number = next(self._numbers)

@@ -325,11 +325,21 @@ def test_spontaneous_activity_with_two_rigs_is_recorded_by_all(rig, multirig, ru
         *(example("spontaneous"), "--duration", "0.3", "--rigs-file", rigs, "--remote", "ephys", "cameras")
     )
     assert done.returncode == 0, done.stderr
+    assert "✓ GOOD  session " in done.stdout
     for name in ("ephys", "cameras"):
         assert list((tmp_path / name / "mylab" / "Subjects" / "SP_01").glob("*/001/*/fake.csv"))
     settings = settings_of(tmp_path)
     assert settings["DURATION"] == 0.3
     assert list(settings["REMOTE_RIGS"]) == ["ephys", "cameras"]
+
+
+def test_a_task_whose_rigs_have_nothing_to_show_for_it_ends_with_1(rig, run, tmp_path: Path):
+    ephys = rig("ephys", main_sync=True, adapter={"type": "fake", "write_file": False})
+    done = run(example("spontaneous"), "--duration", "0.3", "--remote", ephys.uri)
+    assert done.returncode == 1
+    assert "✗ INCOMPLETE  session " in done.stdout
+    assert "has no file to show for it" in done.stdout
+    assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process on Windows")
@@ -341,9 +351,10 @@ def test_a_signal_while_the_rigs_record_interrupts_them_and_lets_them_go(
     process = started(example("spontaneous"), "--duration", "3600", "--remote", ephys.uri)
     ephys.expect("ephys is running")
     process.send_signal(number)
-    _, err = process.communicate(timeout=LIMIT)
+    out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == code, err
     assert "Traceback" not in err
+    assert "✗ INTERRUPTED  session " in out
     ephys.expect("ephys is connected")
     assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
     assert list((tmp_path / "ephys").glob("mylab/Subjects/SP_01/*/001/*/fake.csv"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, SessionFailed, Unconfirmed
 from multirig.lifecycle.session import Limits, SessionState
@@ -45,6 +47,19 @@ async def test_leads_three_rigs_through_two_sessions(lab: Any, scheme: str) -> N
     for rig in rigs.values():
         assert rig.events() == WHOLE_SESSION * 2
         assert rig.errors == []
+
+
+async def test_a_rig_that_can_prove_nothing_is_a_note_and_takes_nothing_from_the_session(
+    lab: Any, tmp_path: Path
+) -> None:
+    main = await lab.ibl_rig("udp", main_sync=True)
+    conductor = await lab.conductor({"main": main}, data_folder=tmp_path)
+    await lead(conductor)
+    told = account(conductor.session_folder)
+    assert (told.verdict, told.reasons) == ("GOOD", [])
+    assert told.notes == [
+        "main says nothing of its files: it is no multirig, so look at them on that PC",
+    ]
 
 
 @TRANSPORTS
