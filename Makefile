@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test endure simulate lint bench clean
+.PHONY: demo test endure fuzz simulate lint bench clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
@@ -12,7 +12,10 @@ test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120
 
 endure: $(VENV)/dev-ready
-	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults/test_endurance.py
+	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults
+
+fuzz: $(VENV)/dev-ready
+	MULTIRIG_FUZZ=1 $(BIN)/python -m pytest tests/integration/faults/test_blast.py
 
 simulate: $(VENV)/dev-ready
 	$(BIN)/multirig rehearse --seeds 10000

@@ -16,6 +16,23 @@ LIMIT = 20.0
 """Seconds for one test; a hang shows as a failure and not as a silent machine."""
 
 
+_figures: list[str] = []
+"""What was measured, for the end of the run."""
+
+
+@pytest.fixture
+def note() -> Callable[[str], None]:
+    """Keep a measured figure for the end of the run."""
+    return _figures.append
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _figures:
+        terminalreporter.section("measured")
+        for line in _figures:
+            terminalreporter.write_line(line)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test that is a coroutine function; enter fixtures that are asynchronous context managers."""

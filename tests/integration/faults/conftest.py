@@ -30,16 +30,6 @@ LIMIT = 30.0
 """Seconds that anything may take on a busy machine."""
 SUBJECT = "SP_01"
 
-figures: list[str] = []
-"""What was measured, for the end of the run."""
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if figures:
-        terminalreporter.section("faults")
-        for line in figures:
-            terminalreporter.write_line(line)
-
 
 class Program:
     """A process whose output goes to a file."""
@@ -262,9 +252,3 @@ def lab(tmp_path: Path) -> LabOfPrograms:
 @pytest.fixture
 def labs(tmp_path: Path) -> Labs:
     return Labs(tmp_path)
-
-
-@pytest.fixture
-def note() -> Any:
-    """Keep a measured figure for the end of the run."""
-    return figures.append
