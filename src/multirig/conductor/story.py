@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, Entry
+from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
 from multirig.lifecycle.agreement import information
-from multirig.lifecycle.policy import Role
+from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import (
     EVENT_OF,
     AgreeRequested,
@@ -86,14 +86,15 @@ def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -
             return rig, text
     if entry.kind == BEGINNING:
         return CONDUCTOR, f"opened the journal (multirig {entry.data.get('version', '?')})"
+    if entry.kind == RECOVERY:
+        return CONDUCTOR, "took the place of the program that led the session and had died"
     return CONDUCTOR, f"noted '{entry.kind}'"
 
 
 def _list_rigs(event: RigsChosen) -> str:
-    policies = getattr(event, "policies", {})
     rigs = []
     for name, address in event.rigs.items():
-        role = policies[name].role if name in policies else Role.EXPECTED
+        role = event.policies.get(name, DEFAULT_POLICY).role
         rigs.append(f"{name} at {address}" + (f" ({role})" if role is not Role.EXPECTED else ""))
     return ", ".join(rigs) or "no rigs"
 

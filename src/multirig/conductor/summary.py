@@ -23,7 +23,6 @@ from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unrea
 from multirig.protocol.messages import Event, Message
 
 _ENDS = (Event.EXPEND, Event.EXPINTERRUPT)
-_RECOVERING = "recovering"
 HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED})
 """What is noticed of a rig and is no fault in itself: a gap and a stall are told beside it."""
 
@@ -171,6 +170,8 @@ class _Teller:
         """What each rig could not do, or did not answer, as a problem that may yet turn out to be none."""
         self._told: dict[str, int] = {}
         """When a rig last told of trouble by itself: the conductor notices the same."""
+        self._stopped: set[str] = set()
+        """Rigs that are known to have ended their recording by themselves."""
 
     def take(self, entry: Entry) -> None:
         """Take one line."""
@@ -228,14 +229,13 @@ class _Teller:
     def _choose(self, event: RigsChosen, addresses: Mapping[str, str]) -> None:
         """Take who takes part; a conductor that recovers a session names the same rigs again."""
         before = self._summary.rigs
-        policies: Mapping[str, Any] = getattr(event, "policies", {})
         keeps = self._machine.state is not SessionState.IDLE
         self._summary.rigs = {
             name: before[name] if keeps and name in before else RigSummary(address=address)
             for name, address in addresses.items()
         }
         for name, rig in self._summary.rigs.items():
-            rig.role = policies[name].role.value if name in policies else DEFAULT_POLICY.role.value
+            rig.role = event.policies.get(name, DEFAULT_POLICY).role.value
 
     def _begin_again(self) -> None:
         """Forget an attempt: a number that was given back is tried again, and only the last one counts."""
@@ -248,6 +248,7 @@ class _Teller:
         summary.recoveries = 0
         self._open.clear()
         self._told.clear()
+        self._stopped.clear()
 
     def _move(self, before: SessionState, event: Any, entry: Entry) -> None:
         """Note what the session as a whole has come to."""
@@ -262,7 +263,7 @@ class _Teller:
         if state is SessionState.INTERRUPTING and before is not SessionState.STOPPED:
             summary.interruption = _reason(event)
             self._happen(None, f"was interrupted: {summary.interruption}", entry.at)
-        if state.value == _RECOVERING:
+        if state is SessionState.RECOVERING:
             summary.recoveries += 1
             self._happen(None, "another program took the place of the one that led it and had died", entry.at)
 
@@ -319,12 +320,18 @@ class _Teller:
         address = str(event.address)
         name = next((name for name, one in self._summary.rigs.items() if one.address == address), None)
         data = next((one for one in event.message.args if isinstance(one, dict)), {})
-        if name is not None and (trouble := find_trouble(event.message, data, is_running=is_running)):
-            self._told[name] = at
+        trouble = find_trouble(event.message, data, is_running=is_running)
+        if name is None or trouble is None:
+            return
+        if data.get("failure") or name not in self._stopped:  # it says so in each state on its way
             self._note(name, trouble, at)
+        self._told[name] = at
+        self._stopped.add(name)
 
     def _take_notice(self, event: Noticed, at: int) -> None:
         rig = self._summary.rigs[event.rig]
+        if event.notice in (Notice.BACK, Notice.RESUMED):
+            self._stopped.discard(event.rig)
         if event.notice in HARMLESS:
             remark = Remark(seconds=self._since(at), notice=event.notice.value, text=event.text)
             rig.remarks.append(remark)

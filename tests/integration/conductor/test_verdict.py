@@ -12,12 +12,14 @@ from pydantic import TypeAdapter
 
 from multirig.conductor import account as module
 from multirig.conductor.account import FILE_NAME, Account, account, write_verdict
+from multirig.conductor.conductor import Conductor
 from multirig.conductor.journal import FILE_NAME as JOURNAL
 from multirig.conductor.journal import Journal, read_journal, read_readable
 from multirig.conductor.story import tell
 from multirig.conductor.summary import summarise
 from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
+from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session import Limits
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
@@ -221,6 +223,73 @@ async def test_what_was_noticed_of_a_rig_counts(lab: Any, notices: Any, word: Wo
     assert [one.text for one in told.happenings] == [f"is {one} now" for one in notices]
     assert all(one.rig == "cam" and one.seconds is not None and one.seconds > 0 for one in told.happenings)
     assert all(line.startswith("cam: is ") for line in [*told.reasons, *told.notes])
+
+
+async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    first = await lab.conductor()
+    folder = await begin(first)
+    first._journal.close()  # it is gone without a word
+    first._journal = None
+    await first.runtime.close()
+    second = Conductor.from_journal(folder, network=lab.network)
+    lab.conductors = [second]
+    await second.open()
+    await second.recover()
+    told = account(folder)
+    assert (told.verdict, told.is_final, told.state) == (Word.INTERRUPTED, False, "recovered")
+    await second.go_on()
+    await end(second)
+    content = written(folder)
+    assert (content["verdict"], content["reasons"]) == ("GOOD", [])
+    assert "the program that led it died, and was replaced 1 time" in content["notes"]
+    assert all(rig["was_started"] for rig in content["rigs"].values())
+    lines = [line.what for line in tell(read_journal(folder))]
+    assert "took the place of the program that led the session and had died" in lines
+
+
+@pytest.mark.parametrize(
+    ("role", "word"), [("optional", "GOOD"), ("expected", "DEGRADED"), ("essential", "INTERRUPTED")]
+)
+async def test_what_a_rig_means_to_the_session_decides_what_its_failure_makes_of_it(
+    lab: Any, until: Any, role: str, word: str
+) -> None:
+    await lab.rig("main", main_sync=True)
+    rig = await lab.rig("cam", fake={"fail_after": 0.03})
+    conductor = await lab.conductor(policies={"cam": RigPolicy(role=Role(role))})
+    folder = await begin(conductor)
+    await until(lambda: rig.machine.failure is not None)
+    await end(conductor)
+    content = written(folder)
+    assert content["verdict"] == word
+    assert content["rigs"]["cam"]["role"] == role
+    lines = content["reasons"] + content["notes"]
+    assert sum("scripted failure" in line for line in lines) == (2 if role == "essential" else 1)
+
+
+async def test_an_optional_rig_that_is_off_is_a_note(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    rigs = {"main": str(lab.rigs["main"].addresses[0]), "cam": "udp://nowhere:11001"}
+    optional = {"cam": RigPolicy(role=Role.OPTIONAL)}
+    conductor = await lab.conductor(rigs=rigs, policies=optional, limits=Limits(agree=SECOND // 5))
+    folder = await begin(conductor)
+    await end(conductor)
+    content = written(folder)
+    assert (content["verdict"], content["reasons"]) == ("GOOD", [])
+    (note,) = content["notes"]
+    assert note.startswith("cam: took no part: ")
+
+
+async def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_once(lab: Any) -> None:
+    rigs = await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor, 0.4)
+    await rigs[1].stop_here()
+    await asyncio.sleep(0.6)
+    await end(conductor)
+    content = written(folder)
+    (reason,) = (one for one in content["reasons"] if one.startswith("cam"))
+    assert "stopped at its own" in reason
 
 
 async def test_a_notice_of_a_rig_that_is_not_known_is_no_fault(lab: Any) -> None:
