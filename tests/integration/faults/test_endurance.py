@@ -12,7 +12,7 @@ import pytest
 from multirig.conductor.conductor import Conductor
 from multirig.protocol.messages import Message
 
-LABS, SESSIONS = (5, 40) if os.environ.get("MULTIRIG_ENDURE") else (2, 6)
+LABS, SESSIONS = (5, 40) if os.environ.get("MULTIRIG_ENDURE") else (2, 4)
 """Labs of four rigs beside each other, and sessions in each: 200 in all with ``make endure``."""
 NAMES = ("ephys", "left", "right", "body")
 FAULTS: dict[str, dict[str, Any]] = {
