@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import beginning_line, input_line, parse_journal, rebuild
+from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig import MIN_SEQUENCE
@@ -25,10 +25,11 @@ from multirig.lifecycle.session import (
     StepRequested,
     next_state,
 )
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
-from multirig.sim.facts import RigJudged, SessionMoved, StepAsked, StepEnded
+from multirig.sim.facts import RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
 from multirig.sim.world import Clock, Computer, Ear, World
@@ -71,6 +72,10 @@ class Script:
     """Seconds after that step was asked for."""
     begins: float = 0.0
     """Seconds after the beginning of the world."""
+    takes_over: bool = False
+    """Whether rigs that another conductor leads are taken over."""
+    recovers: str = "stop"
+    """What is chosen where a session was open when the program died: go on, stop or clean up."""
 
 
 @dataclass(slots=True)
@@ -83,6 +88,8 @@ class _Shell:
     journal: JournalFile | None = None
     keeps_journal: bool = False
     is_begun: bool = False
+    beginning: bytes = b""
+    """The line with which the next attempt begins."""
 
 
 class ConductorComputer(Computer):
@@ -146,14 +153,29 @@ class ConductorComputer(Computer):
         """Return a new program; every one has a port of its own."""
         if self.lives > 1:
             self.address = self.address._replace(port=next(self._ports))
-        self.machine = SessionMachine()
         self.shell = _Shell()
+        self.machine = self._recover_machine() or SessionMachine()
+        self._numbers = itertools.count(self.machine.last_number + 1)
         return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
 
     def on_boot(self) -> None:
         """Let the operator begin."""
-        self.feed(RigsChosen(rigs=self.rigs))
+        self.feed(self._chosen())
         self._operator = self._begin(self._operate(), "operator")
+
+    def _recover_machine(self) -> SessionMachine | None:
+        """Return the machine of a session that was open when the program died, as its journal makes it."""
+        for exp_ref, journal in reversed(self.journals.items()):
+            machine = rebuild(parse_journal(journal.data))
+            if machine.state not in _IDLE and machine.exp_ref is not None:
+                self._open_journal(exp_ref)
+                self.shell.keeps_journal = True
+                self.shell.beginning = beginning_line(self.now, RECOVERY)
+                return machine
+        return None
+
+    def _chosen(self) -> RigsChosen:
+        return RigsChosen(rigs=self.rigs, policies=self.policies)
 
     def on_death(self) -> None:
         """Lose what only memory held."""
@@ -188,6 +210,8 @@ class ConductorComputer(Computer):
             case Progressed(event=event, rig=rig, outcome=outcome):
                 failure = str(outcome) if isinstance(outcome, MultirigError) else None
                 self.world.note(RigJudged(who=self.name, rig=rig, event=event.name, failure=failure))
+            case Noticed(rig=rig, notice=notice, text=text):
+                self.world.note(RigNoticed(who=self.name, rig=rig, notice=str(notice), text=text))
             case Moved(state=state, exp_ref=exp_ref):
                 reference = str(exp_ref) if exp_ref else None
                 self.world.note(SessionMoved(who=self.name, state=state, exp_ref=reference))
@@ -205,7 +229,7 @@ class ConductorComputer(Computer):
             return
         if not shell.is_begun:
             shell.is_begun = True
-            shell.unwritten += beginning_line(at)
+            shell.unwritten += shell.beginning or beginning_line(at)
         shell.unwritten += input_line(event, at)
         self._write()
 
@@ -223,7 +247,7 @@ class ConductorComputer(Computer):
     def _begin_journal(self) -> None:
         self._close_journal()
         self.shell.keeps_journal = True
-        self.feed(RigsChosen(rigs=self.rigs))
+        self.feed(self._chosen())
 
     def _open_journal(self, exp_ref: ExpRef) -> None:
         """Go on in the session's folder, without what a crash left unfinished there."""
@@ -238,6 +262,7 @@ class ConductorComputer(Computer):
         shell.journal = None
         shell.unwritten.clear()
         shell.keeps_journal = shell.is_begun = False
+        shell.beginning = b""
 
     def replay(self) -> SessionMachine | None:
         """Return what the open session's journal makes; None where none is open."""
@@ -258,10 +283,33 @@ class ConductorComputer(Computer):
 
     def _operate(self) -> Steps:
         yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
+        if self.is_busy:
+            yield from self._recover()
         while self.session + 1 < self.script.sessions:
             self.session += 1
             yield from self._lead()
             yield int(self.script.pause * SECOND)
+
+    def _recover(self) -> Steps:
+        """Go on where the program has died, as the operator chooses."""
+        try:
+            yield from self._take(SessionTrigger.RECOVER)
+            if self.script.recovers == "go on":
+                yield from self._take(SessionTrigger.GO_ON)
+                yield int(self.script.record * SECOND)
+            if self.script.recovers != "clean up":
+                yield from self._stop()
+                yield from self._take(SessionTrigger.CLEANUP)
+        except MultirigError:
+            pass
+        yield from self._leave()
+
+    def _stop(self) -> Steps:
+        """Stop; where the session has ended by itself, wait for that."""
+        while self.machine.lost is not None and self.machine.state is SessionState.INTERRUPTING:
+            yield self._moved
+        if self.machine.lost is None or self.machine.state is not SessionState.STOPPED:
+            yield from self._take(SessionTrigger.STOP)
 
     def _lead(self) -> Steps:
         """Lead one session, and leave it in order whatever happens."""
@@ -278,7 +326,7 @@ class ConductorComputer(Computer):
             yield from self._take(SessionTrigger.START)
             self._ask("record")
             yield int(self.script.record * SECOND)
-            yield from self._take(SessionTrigger.STOP)
+            yield from self._stop()
             yield from self._take(SessionTrigger.CLEANUP)
         except MultirigError:
             yield from self._leave()
@@ -324,7 +372,14 @@ class ConductorComputer(Computer):
         next_state(self.machine.state, SessionTrigger.AGREE)
         self._begin_journal()
         number = next(self._numbers)
-        request = AgreeRequested(number=number, subject=self.subject, date=self.date, info=info, here=here)
+        request = AgreeRequested(
+            number=number,
+            subject=self.subject,
+            date=self.date,
+            info=info,
+            here=here,
+            takes_over=self.script.takes_over,
+        )
         yield from self._do(request, "agree")
         exp_ref = self.machine.exp_ref
         if exp_ref is None:

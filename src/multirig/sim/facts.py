@@ -132,6 +132,18 @@ class RigJudged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RigNoticed(Fact):
+    """A conductor notices something of a rig by itself."""
+
+    rig: str
+    notice: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"notices that {self.rig} {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultBegan(Fact):
     """Something breaks, as the scenario wants it."""
 

@@ -20,6 +20,7 @@ from multirig.sim.facts import (
     RecordingEnded,
     RigEntered,
     RigJudged,
+    RigNoticed,
     SessionMoved,
     StepAsked,
     StepEnded,
@@ -240,6 +241,49 @@ class HandledOnce(Invariant):
             self._handled.add(key)
 
 
+class OneLeader(Invariant):
+    """Follows who asked a rig what it does; a take-over is asked for explicitly, and left out."""
+
+    name = "one leader"
+    promise = "What one conductor leads, another one does not stop, unless it says that it takes over."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._asked: dict[str, tuple[str, str]] = {}
+        """Who asked each rig last, and what."""
+        self._leads: dict[str, str] = {}
+        """Who has started each rig that records."""
+
+    def see(self, fact: Fact) -> None:
+        """Follow the commands."""
+        match fact:
+            case Asked(who=who, by=by, event=event) if event not in ("EXPINFO", "EXPSTATUS", "ERROR"):
+                self._asked[who] = (by, event)
+                if event == "EXPSTART":
+                    self._leads.setdefault(who, by)
+            case RigEntered(who=who, state=RigState.STOPPING | RigState.CLEANING, exp_ref=exp_ref):
+                by, event = self._asked.get(who, ("", ""))
+                leader = self._leads.get(who, by)
+                if by != leader and event != "EXPSTART" and self._is_led(leader, who, exp_ref):
+                    self.report(f"{by} says {event} to {who}, which records {exp_ref} for {leader}")
+            case RigEntered(who=who, state=RigState.CONNECTED):
+                self._leads.pop(who, None)
+            case Died(who=who):
+                self._leads.pop(who, None)
+
+    def _is_led(self, leader: str, rig: str, exp_ref: str | None) -> bool:
+        conductor = self.lab.conductors.get(leader)
+        return (
+            conductor is not None
+            and conductor.node is not None
+            and conductor.machine.state is SessionState.RUNNING
+            and str(conductor.machine.exp_ref) == exp_ref
+            and self.lab.scenario.network.loss <= 0.3
+            and not self.lab.is_disturbed(leader, rig, self.world.time - 5 * SECOND)
+            and not any(one.script.takes_over for one in self.lab.scenario.conductors)
+        )
+
+
 class NoStorm(Invariant):
     """Counts how often the same bytes pass between two PCs within a second."""
 
@@ -327,7 +371,9 @@ class LittleMemory(Invariant):
         self._told: set[tuple[str, str]] = set()
 
     def look(self) -> None:
-        """Measure."""
+        """Measure, now and then: what grows without end is still there later."""
+        if self.world.time // SECOND % 5:
+            return
         for name, computer in self.lab.computers.items():
             if computer.node is None:
                 continue
@@ -458,6 +504,55 @@ class InterruptsOvertake(StopsInTime):
             super()._judge(who, rig, exp_ref, since, told_at, state)
 
 
+class DeadIsNoticed(Invariant):
+    """Waits for a word of every conductor that records with a rig that dies.
+
+    Where datagrams are seconds late the dead still speak; such networks are left out, and so are rigs that
+    know nothing but wire 1.0, which send no heartbeats.
+    """
+
+    name = "the dead are noticed"
+    promise = "A rig whose program dies while it records is noticed within 2 s, however many rigs there are."
+    WITHIN = 2 * SECOND
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._noticed: set[tuple[str, str]] = set()
+        """Conductors and rigs, since the rig has died."""
+        self._recording: set[str] = set()
+
+    def see(self, fact: Fact) -> None:
+        """Follow deaths and notices."""
+        match fact:
+            case RigEntered(who=who, state=state):
+                if state is RigState.RUNNING:
+                    self._recording.add(who)
+                else:
+                    self._recording.discard(who)
+            case RigNoticed(who=who, rig=rig):
+                self._noticed.add((who, rig))
+            case SessionMoved(who=who):
+                self._noticed |= {(who, rig) for rig in self.lab.rigs}
+            case Died(who=who) if who in self.lab.rigs and who in self._recording:
+                self._recording.discard(who)
+                network = self.lab.scenario.network
+                if self.lab.rigs[who].wire == 2 and not network.late and network.jitter < 0.05:
+                    for name, conductor in self.lab.conductors.items():
+                        if who in conductor.machine.watch.news():
+                            self._noticed.discard((name, who))
+                            self.world.after(self.WITHIN, self._judge, name, who, self.lab.rigs[who].lives)
+
+    def _judge(self, conductor: str, rig: str, life: int) -> None:
+        since = self.world.time - self.WITHIN
+        if (
+            (conductor, rig) not in self._noticed
+            and self.lab.rigs[rig].lives == life
+            and self.lab.conductors[conductor].node is not None
+            and not self.lab.is_disturbed(conductor, conductor, since)
+        ):
+            self.report(f"{conductor} has not noticed for {self.WITHIN / SECOND:g} s that {rig} is dead")
+
+
 class EveryStepEnds(Invariant):
     """Measures how long operators wait."""
 
@@ -509,14 +604,13 @@ class Converges(Invariant):
             for fault in self.lab.scenario.faults
             if fault.kind == "stuck" or (fault.kind in ("fail", "hang") and fault.hook in ("stop", "cleanup"))
         }
-        died = {one.who for _, one in self.world.facts if isinstance(one, Died)}
         for name, rig in self.lab.rigs.items():
             state, recorded = rig.machine.state, rig.device.exp_ref
             if name in excused or rig.node is None:
                 continue
             if state in MOVING:
                 self.report(f"{name} is {state} for ever")
-            if recorded is not None and not died & self.lab.conductors.keys():
+            if recorded is not None:
                 self.report(f"{name} records {recorded} and nobody watches it; it is {state}")
             if (recorded is not None) != (state is RigState.RUNNING):
                 self.report(f"{name} is {state}, and its device records {recorded}")
@@ -532,12 +626,14 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     RunningIsTrue,
     JournalTells,
     HandledOnce,
+    OneLeader,
     NoStorm,
     FewDatagrams,
     LittleMemory,
     Completes,
     StopsInTime,
     InterruptsOvertake,
+    DeadIsNoticed,
     EveryStepEnds,
     Converges,
 )

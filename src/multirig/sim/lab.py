@@ -60,6 +60,7 @@ class Lab:
                 wire=rig.wire,
                 date=DATE,
                 pauses=dict(rig.pauses),
+                resumes=rig.resumes,
             )
         policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
         for index, one in enumerate(scenario.conductors):

@@ -32,6 +32,8 @@ class RigPlan:
     """Of its clock, in nanoseconds."""
     drift: float = 0.0
     tells_closed: bool = True
+    resumes: bool = False
+    """Whether its adapter goes on after a restart."""
     pauses: Mapping[str, float] = field(default_factory=dict)
     """Seconds that each hook of its adapter takes."""
 
@@ -136,11 +138,14 @@ class Scenario:
             words = [rig.role, f"wire {rig.wire}"]
             words += ["main sync"] if rig.main_sync else []
             words += [f"after {', '.join(rig.after)}"] if rig.after else []
+            words += ["resumes"] if rig.resumes else []
             out.append(f"rig {rig.name}: {', '.join(words)}")
         for one in self.conductors:
             script = one.script
             words = [f"{script.sessions} sessions of {one.subject}, {script.record:.1f} s each"]
             words += ["main sync"] if one.main_sync else []
+            words += ["takes rigs over"] if script.takes_over else []
+            words.append(f"chooses after a crash: {script.recovers}")
             if script.interrupt_after:
                 words.append(f"interrupts {script.interrupt_delay:.3f} s after '{script.interrupt_after}'")
             out.append(f"conductor {one.name}: {', '.join(words)}")
@@ -206,6 +211,7 @@ def _draw_rig(dice: random.Random, name: str, before: list[str]) -> RigPlan:
         offset=dice.randrange(-9 * HOUR, 9 * HOUR) + 10 * HOUR,
         drift=dice.uniform(-1e-4, 1e-4),
         tells_closed=dice.random() < 0.5,
+        resumes=dice.random() < 0.5,
         pauses=pauses,
     )
 
@@ -219,6 +225,8 @@ def _draw_conductor(dice: random.Random, name: str, *, here: bool, calm: bool) -
         interrupt_after=dice.choice(("initialise", "start", "start", "record", "stop")) if interrupts else "",
         interrupt_delay=round(dice.random() ** 3 * 3, 4),
         begins=0.0 if name == "leader" else round(dice.uniform(0.0, 4.0), 3),
+        takes_over=name != "leader" and dice.random() < 0.3,
+        recovers=dice.choice(("go on", "stop", "clean up")),
     )
     return ConductorPlan(
         name=name,
@@ -232,11 +240,13 @@ def _draw_conductor(dice: random.Random, name: str, *, here: bool, calm: bool) -
 
 
 def _draw_fault(dice: random.Random, rigs: list[str], conductors: list[ConductorPlan]) -> Fault:
-    kind = dice.choice(tuple(KINDS))
+    kind = dice.choice((*KINDS, "crash", "crash"))
     everybody = [*rigs, *(one.name for one in conductors)]
     who = dice.choice(rigs)
-    if kind in ("freeze", "partition", "one-way partition", "clock jump", "crash", "power cut"):
+    if kind in ("freeze", "partition", "one-way partition", "clock jump"):
         who = dice.choice(everybody)
+    elif kind in ("crash", "power cut") and dice.random() < 0.5:
+        who = conductors[0].name
     other = ""
     if "partition" in kind and dice.random() < 0.6:
         other = dice.choice([one for one in everybody if one != who])

@@ -8,12 +8,13 @@ from typing import Any
 
 import multirig.lifecycle.rig as rig_rules
 import multirig.lifecycle.session as session_rules
+import multirig.lifecycle.watch as watching
 import multirig.protocol.link as wire2
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.rig import RigMachine, RigState, RigTransition, RigTrigger
 from multirig.lifecycle.session import SessionMachine, SessionState, SessionTrigger
 from multirig.protocol.echo import EchoLink
-from multirig.protocol.events import Record, Replied, TimedOut
+from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
 from multirig.sim.conductor import ConductorComputer
@@ -223,6 +224,8 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
         "interrupts overtake",
     ),
     "a repeated start is handled and obeyed": (start_again, "started once"),
+    "everybody may command": (swap(RigMachine, "_objection_to_sender", _ignore), "one leader"),
+    "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
     "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
