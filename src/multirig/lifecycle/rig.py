@@ -281,6 +281,8 @@ class Describe:
     """The lowest number that is free on the asker's PC too."""
     room: int | None = None
     """Bytes of answer that the asker reads; None: as many as there are."""
+    check: Mapping[str, Any] | None = None
+    """What is planned, where the asker wants to know what speaks for and against it (``seconds``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +328,12 @@ class NotHandled:
 
 MIN_SEQUENCE = "min_sequence"
 """Key in an EXPINFO: the first number that is free on the conductor's PC."""
+CHECK = "check"
+"""Key in an EXPINFO: what is planned (``seconds``); the rig tells what speaks for and against it."""
+PREFLIGHT = "preflight"
+"""Key in the answer to that: what the rig has found of its PC."""
+REHEARSAL = "rehearsal"
+"""Key in EXPINIT and EXPSTART: record for a try, use up no number and remove it at the clean-up."""
 RESUME = "resume"
 """Key in an EXPSTART: go on with the recording that the death of the rig's program has cut off."""
 MAX_NAMES = 64
@@ -336,7 +344,7 @@ MAX_LISTED_FILES = 100
 """Files named in an answer; the totals always count all."""
 MAX_FAILURE_TEXT = 300
 """Characters of a failure in an answer: some peers read a thousand bytes in all."""
-SPARED = ("experiment_description", "device")
+SPARED = (PREFLIGHT, "experiment_description", "device")
 """What is left out of an answer that would be too long for its reader, the first one first."""
 
 
@@ -383,6 +391,8 @@ class RigMachine:
         """As main sync: the number that was last offered, until it is started."""
         self.failure: str | None = None
         """What is broken, until a clean-up."""
+        self.rehearses = False
+        """Whether the session is only tried: nothing is to be kept of it."""
         self.leader: Leader | None = None
         """The conductor that leads this rig."""
         self.stop_after = stop_after
@@ -596,6 +606,7 @@ class RigMachine:
                         subject=subject if wanted else None,
                         at_least=_sequence(data.get(MIN_SEQUENCE)),
                         room=room,
+                        check=check if isinstance(check := data.get(CHECK), dict) else None,
                     ),
                 ]
             case Event.EXPSTATUS:
@@ -610,7 +621,14 @@ class RigMachine:
                 flags = next((one for one in args if isinstance(one, dict)), {})
                 resumes = message.event is Event.EXPSTART and flags.get(RESUME) is True
                 takes_over = flags.get(TAKE_OVER) is True
-                return self._command(message.event, exp_ref, token, resumes=resumes, takes_over=takes_over)
+                return self._command(
+                    message.event,
+                    exp_ref,
+                    token,
+                    resumes=resumes,
+                    takes_over=takes_over,
+                    rehearses=flags.get(REHEARSAL) is True,
+                )
         return [Settle(token=token), _complaint(args)]  # an error that answers nothing
 
     def _note_name(self, boot: str, name: str) -> None:
@@ -628,6 +646,7 @@ class RigMachine:
         *,
         resumes: bool = False,
         takes_over: bool = False,
+        rehearses: bool = False,
     ) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
         trigger = _TRIGGERS[event]
@@ -653,14 +672,20 @@ class RigMachine:
             if trigger is RigTrigger.RESUME:
                 self.failure = None
             else:
-                if (reason := self._objection_to_beginning(event, wanted)) is not None:
+                rehearses = rehearses if self._begins(event, wanted) else self.rehearses
+                if (reason := self._objection_to_beginning(event, wanted, rehearses)) is not None:
                     return [*news, *self._refuse(event, token, reason)]
+                self.rehearses = rehearses
                 self._remember(event, wanted)
         if token is not None:
             if event in _BEGINNINGS:
                 self._lead(token)
             self._waiting.append((event, token))
         return [*news, *self._enter(transition)]
+
+    def _begins(self, event: Event, wanted: ExpRef | None) -> bool:
+        """Whether a command begins a session, and does not go on with the one that has begun."""
+        return event is Event.EXPINIT or (event is Event.EXPSTART and wanted != self.exp_ref)
 
     def _objection(self, event: Event, exp_ref: ExpRef | None) -> str | None:
         """Return why a command that names another session is refused, if it is."""
@@ -673,9 +698,11 @@ class RigMachine:
             return f"is {self.state} for {self.exp_ref}, not for {exp_ref}"
         return None
 
-    def _objection_to_beginning(self, event: Event, wanted: ExpRef | None) -> str | None:
+    def _objection_to_beginning(self, event: Event, wanted: ExpRef | None, rehearses: bool) -> str | None:
         if event is Event.EXPSTART and wanted is None:
             return "EXPSTART names no experiment reference and none was given before"
+        if rehearses:  # whoever is recorded here, and under which numbers, is not touched by it
+            return None
         if event in _BEGINNINGS and wanted in self._started:
             return f"{wanted} has been recorded here already; begin a new session to get a new number"
         if event in _BEGINNINGS and wanted is not None and self.subject not in (None, wanted.subject):
@@ -690,6 +717,8 @@ class RigMachine:
             self.report = {}
             self.health = {}
             self.gaps = ()
+        if self.rehearses:  # its reference stands for nothing
+            return
         if event is Event.EXPSTART and wanted is not None:
             self._started.append(wanted)
             self.offered = None if self.offered == wanted else self.offered
@@ -770,6 +799,7 @@ class RigMachine:
             self._growth.end()
         if self.state is RigState.CONNECTED:  # the answers still spoke of the session
             self.exp_ref = self.failure = self.leader = None
+            self.rehearses = False
             self.health = {}
             self.gaps = ()
         if self.state is not before:

@@ -92,6 +92,13 @@ class Adapter(ABC):
     async def initialise(self) -> None:  # noqa: B027  many devices have nothing to open
         """Open the program or device and check that it could record now; raise AdapterError if not."""
 
+    def check(self) -> None:  # noqa: B027  many devices tell nothing before they are opened
+        """Raise AdapterError if it could not record now; called in a thread of its own, between sessions.
+
+        Look only at what disturbs nobody and is quick (two seconds are allowed): is the program installed, is
+        the device plugged in? Open and start nothing.
+        """
+
     @abstractmethod
     async def start(self) -> None:
         """Begin to record; return when recording has really begun."""

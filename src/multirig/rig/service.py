@@ -19,6 +19,7 @@ from multirig.config import RigConfig
 from multirig.errors import AdapterError, ConfigError, MultirigError
 from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.rig import (
+    PREFLIGHT,
     Broke,
     Commanded,
     Denied,
@@ -37,6 +38,8 @@ from multirig.lifecycle.rig import (
     RigState,
     SubjectChosen,
 )
+from multirig.pc.awake import Awake
+from multirig.pc.finding import plain_findings
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
@@ -47,6 +50,10 @@ from multirig.rig.adapter import Adapter, Health, Session
 from multirig.rig.loading import build_adapter
 from multirig.rig.manifest import Ledger
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
+from multirig.rig.preflight import check_rig
+from multirig.rig.rate import rate_file, remember_rate
+from multirig.rig.rehearsal import LIMIT as REHEARSAL_LIMIT
+from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 
@@ -144,6 +151,13 @@ class RigService:
         """What must survive the death of this program."""
         self._written: Memory | None = None
         self._writing = asyncio.Lock()
+        self._rehearsals = rehearsal_folder(config.data_folder, config.name)
+        self._rehearsal_end: asyncio.TimerHandle | None = None
+        """In a rehearsal: when it is ended, if nobody else does."""
+        self._began: float | None = None
+        """When this session's adapter had begun to record."""
+        self._awake = Awake(f"{config.name} is in a session")
+        self._checking = asyncio.Lock()
         self._offset = 0
         """From this PC's clock to the conductor's, as last known; ns."""
 
@@ -158,6 +172,7 @@ class RigService:
                 f"rig {self.config.name}: cannot make data_folder {self.config.data_folder}: "
                 f"{error.strerror or error}; choose a folder that you may write"
             ) from None
+        await asyncio.to_thread(remove_rehearsal, self._rehearsals)
         await self._restore()
         try:
             for uri in self.config.uri:
@@ -200,6 +215,8 @@ class RigService:
             self._command(Event.EXPCLEANUP)
             await self._settled()
         await self.runtime.close()
+        self._end_rehearsal()
+        await asyncio.to_thread(self._awake.close)
         tasks = {*self._tasks, *self._stuck, *(one for one in (self._work, self._watcher) if one is not None)}
         for task in tasks:
             task.cancel()
@@ -304,6 +321,7 @@ class RigService:
             case Describe():
                 self._spawn(self._describe(effect))
             case Entered(state=state, exp_ref=exp_ref, failure=failure):
+                self._awake.keep(state is not RigState.CONNECTED)
                 level = logging.ERROR if failure else logging.INFO
                 log.log(
                     level,
@@ -396,6 +414,7 @@ class RigService:
                     await self._hook("initialise", exp_ref)
                 self._recorded = True
                 await self._limit(hook, self.adapter.start())
+                self._began = time.perf_counter()
                 self._ledger.start(self.adapter.session)
                 self._watcher = asyncio.create_task(self._watch())
                 return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
@@ -419,7 +438,8 @@ class RigService:
                     self._ledger.end()
                     self._session = None
                     self._health = Health()
-                    return {"digests": await self._ledger.rest()} if self._recorded else {}
+                    if self._recorded and self._rehearsal_end is None:
+                        return {"digests": await self._ledger.rest()}
         return {}
 
     def _end_gap(self) -> dict[str, Any]:
@@ -465,10 +485,12 @@ class RigService:
 
     async def _prepare(self, exp_ref: ExpRef) -> None:
         self._recorded = False
+        self._began = None
         self._offset = 0  # another conductor's clock
         self._health = Health()
         self._health_failed = False
         self._session = self.adapter.session = self._make_session(exp_ref)
+        self._begin_rehearsal()
         collection = self._session.folder
         making = asyncio.ensure_future(asyncio.to_thread(collection.mkdir, parents=True, exist_ok=True))
         try:
@@ -484,7 +506,8 @@ class RigService:
         self._ledger.begin()
 
     def _make_session(self, exp_ref: ExpRef) -> Session:
-        folder = session_folder(self.config.data_folder, self.config.lab, exp_ref)
+        data = self._rehearsals if self.machine.rehearses else self.config.data_folder
+        folder = session_folder(data, self.config.lab, exp_ref)
         return Session(
             exp_ref=exp_ref,
             session_folder=folder,
@@ -494,6 +517,8 @@ class RigService:
 
     def _release_folder(self) -> None:
         """Give the number back if nothing was recorded under it."""
+        if self._rehearsal_end is not None:
+            remove_rehearsal(self._rehearsals)
         if self._session is None or self._recorded:
             return
         folder = self._session.folder
@@ -517,7 +542,12 @@ class RigService:
         self._look_at_health()
         offset = self._clock_offset()
         stopped_at = self._to_session_time(time.perf_counter_ns()) / 1e9
-        if self._recorded and self._session is not None:
+        if self._began is not None:
+            seconds, self._began = time.perf_counter() - self._began, None
+            recorded = sum(one.bytes for one in found)
+            kept = rate_file(self.config.data_folder, self.config.name)
+            await asyncio.to_thread(remember_rate, kept, self.config.adapter, recorded, seconds)
+        if self._recorded and self._session is not None and self._rehearsal_end is None:
             files = await self._ledger.account(self._session, found)
         return {
             **files,
@@ -609,7 +639,36 @@ class RigService:
             except (MultirigError, OSError) as error:
                 log.error("no number for subject %r: %s", effect.subject, error)
                 info["failure"] = str(error)
+        if effect.check is not None:
+            info[PREFLIGHT] = await self._check(effect.check.get("seconds"))
+            info["time"] = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         self.runtime.feed(Described(token=effect.token, info=info, room=effect.room))
+
+    async def _check(self, seconds: object) -> list[Any]:
+        """Return what speaks for and against a session of that length on this PC."""
+        planned = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+        is_idle = self.machine.state is RigState.CONNECTED
+        async with self._checking:  # whoever asks a hundred times has no hundred threads
+            found = await check_rig(self.config, self.adapter, planned, is_idle=is_idle)
+        return plain_findings(found)
+
+    def _begin_rehearsal(self) -> None:
+        """Note whether this session is a rehearsal, which is not to go on for ever."""
+        self._end_rehearsal()
+        if self.machine.rehearses:
+            loop = asyncio.get_running_loop()
+            self._rehearsal_end = loop.call_later(REHEARSAL_LIMIT, self._break_off_rehearsal)
+
+    def _end_rehearsal(self) -> None:
+        timer, self._rehearsal_end = self._rehearsal_end, None
+        if timer is not None:
+            timer.cancel()
+
+    def _break_off_rehearsal(self) -> None:
+        """End a rehearsal whose conductor has not done it."""
+        if self.machine.rehearses:
+            log.warning("%s ends a rehearsal that nobody has ended", self.config.name)
+            self._command(Event.EXPCLEANUP)
 
     def _experiment_description(self) -> dict[str, Any]:
         """Return this rig's part of the description: what its config says, else what the adapter does."""

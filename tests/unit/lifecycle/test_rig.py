@@ -442,6 +442,55 @@ def test_what_was_recorded_is_never_started_again() -> None:
     assert rig.state is S.INITIALIZING
 
 
+def test_a_rehearsal_uses_up_no_number_and_can_be_made_again() -> None:
+    rig = Rig(subject="SP_02")
+    for _ in range(2):
+        rig.ask(Event.EXPINIT, {"exp_ref": str(ONE), "rehearsal": True})
+        rig.done()
+        rig.ask(Event.EXPSTART, str(ONE), {"rehearsal": True})
+        rig.done()
+        assert rig.state is S.RUNNING
+        assert rig.machine.rehearses
+        assert ONE not in rig.machine.memory().started
+        rig.end(ONE)
+        rig.done()
+        rig.cleanup(ONE)
+        rig.done()
+        assert not rig.machine.rehearses
+    assert rig.machine.skip_used(ONE) == ONE
+
+
+def test_what_began_as_a_session_does_not_become_a_rehearsal() -> None:
+    rig = rig_in(S.INITIALIZED)
+    rig.ask(Event.EXPSTART, str(ONE), {"rehearsal": True})
+    assert not rig.machine.rehearses
+    assert ONE in rig.machine.memory().started
+
+
+def test_what_began_as_a_rehearsal_does_not_become_a_session() -> None:
+    rig = Rig()
+    rig.ask(Event.EXPINIT, {"exp_ref": str(ONE), "rehearsal": True})
+    rig.done()
+    rig.start(ONE)
+    assert rig.machine.rehearses
+
+
+def test_a_session_after_a_rehearsal_is_a_session() -> None:
+    rig = Rig()
+    rig.ask(Event.EXPINIT, {"exp_ref": str(ONE), "rehearsal": True})
+    rig.done()
+    rig.init(TWO)
+    assert not rig.machine.rehearses
+
+
+def test_a_rig_in_a_session_is_not_let_rehearse() -> None:
+    rig = rig_in(S.RUNNING)
+    assert "end that session first" in refusal(
+        rig.ask(Event.EXPINIT, {"exp_ref": str(TWO), "rehearsal": True})
+    )
+    assert not rig.machine.rehearses
+
+
 def test_what_was_cleaned_up_before_it_started_may_be_begun_again() -> None:
     rig = rig_in(S.INITIALIZED)
     rig.cleanup()
@@ -790,6 +839,14 @@ def test_a_foreign_peer_is_told_what_fits_and_the_description_goes_first() -> No
     assert "experiment_description" not in data
     assert data["device"] == SMALL
     assert "device" not in told(Rig(wire=1), device=LARGE, experiment_description=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("asked", "check"), [({"check": {"seconds": 60}}, {"seconds": 60}), ({"check": 1}, None)]
+)
+def test_a_check_is_passed_on_to_whoever_looks(asked: dict[str, Any], check: Any) -> None:
+    (wanted,) = Rig().ask(Event.EXPINFO, 0, asked)
+    assert wanted.check == check
 
 
 @given(st.integers(0, 900), st.integers(0, 900))

@@ -21,7 +21,7 @@ from multirig.rig.adapters.camera.capture import Capture
 from multirig.rig.adapters.camera.options import CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
 from multirig.rig.adapters.camera.recording import Recording
-from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain
+from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain, look_for
 from multirig.rig.adapters.camera.times import read_ends
 
 WATCH_INTERVAL = 0.1
@@ -91,6 +91,12 @@ class Camera(Adapter):
         self._current: dict[str, Recording] = {}
         self._is_recording = False
         self._told: set[Part] = set()
+
+    def check(self) -> None:
+        """Look whether every source is there; none is opened."""
+        for options in self.cameras:
+            if options.label not in self._captures:
+                look_for(options)
 
     async def initialise(self) -> None:
         """Check the disk, open every camera and wait for its first picture."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -19,6 +23,10 @@ from multirig.rig.adapters.camera.options import CameraOptions, Kind
 DEFAULT_FPS = 30.0
 DEFAULT_SIZE = (640, 480)
 
+KNOCK_LIMIT = 1.0
+"""Seconds in which a network camera must take a connection."""
+_PORTS = {"rtsp": 554, "http": 80, "https": 443}
+"""The usual port of streams that come over a connection."""
 _DEVICE_FORMAT = {"linux": "v4l2", "win32": "dshow", "darwin": "avfoundation"}
 
 _ADVICE = {
@@ -105,6 +113,40 @@ def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError
     else:
         reason = getattr(error, "strerror", None) or str(error)
     return complain(options, f"{what} ({reason})")
+
+
+def look_for(options: CameraOptions) -> None:
+    """Raise AdapterError if a source is not there; it is not opened, since another program may use it."""
+    match options.kind:
+        case Kind.FILE if not Path(options.source).is_file():
+            raise complain(options, "is not there")
+        case Kind.DEVICE if (node := _device_node(options)) is not None:
+            if not node.exists():
+                raise complain(options, "is not there")
+            if not os.access(node, os.R_OK):
+                raise AdapterError(
+                    f"camera {options.label}: this user may not read {node}: sudo usermod -aG video $USER"
+                )
+        case Kind.URL:
+            _knock(options)
+
+
+def _device_node(options: CameraOptions) -> Path | None:
+    """Return the file that is the device, on systems where it is one."""
+    if sys.platform == "linux" and options.source.isdecimal():
+        return Path(f"/dev/video{options.source}")
+    return Path(options.source) if options.source.startswith("/dev/") else None
+
+
+def _knock(options: CameraOptions) -> None:
+    """See whether somebody listens at the address of a stream, where one can see that."""
+    url = urlsplit(options.source)
+    try:
+        port = url.port or _PORTS.get(url.scheme)
+        if url.hostname and port and url.scheme in _PORTS:
+            socket.create_connection((url.hostname, port), timeout=KNOCK_LIMIT).close()
+    except (OSError, ValueError) as error:
+        raise explain(options, "does not answer", error) from None
 
 
 def _open(options: CameraOptions) -> InputContainer:

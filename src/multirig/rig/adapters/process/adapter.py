@@ -82,6 +82,12 @@ class Process(Adapter):
             raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
         self._run: Run | None = None
 
+    def check(self) -> None:
+        """Find the program, unless its name depends on the session."""
+        program = self.command[0].replace("{python}", sys.executable)
+        if "{" not in program:
+            find_program(program)
+
     async def initialise(self) -> None:
         """Find the program; start it if it starts on INIT."""
         await asyncio.to_thread(find_program, self.fill(self.command[0]))

@@ -1,0 +1,76 @@
+"""What a rig finds of itself and its PC before a session."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+
+import multirig
+from multirig.config import RigConfig
+from multirig.errors import AdapterError
+from multirig.pc.checking import Check, run_checks
+from multirig.pc.disk import check_disk, check_folder
+from multirig.pc.finding import Finding, Level
+from multirig.pc.reader import this_pc
+from multirig.pc.system import check_clock, check_restart, check_sleep
+from multirig.rig.adapter import Adapter
+from multirig.rig.loading import GROUP
+from multirig.rig.rate import rate_file, recall_rate
+
+
+async def check_rig(
+    config: RigConfig, adapter: Adapter, seconds: float | None, *, is_idle: bool
+) -> list[Finding]:
+    """Return what speaks for and against a session on this rig.
+
+    Parameters
+    ----------
+    config : RigConfig
+        Of the rig.
+    adapter : Adapter
+        Its adapter; it is not asked while it is in a session.
+    seconds : float or None
+        How long the session shall be; None: until it is ended.
+    is_idle : bool
+        Whether no session goes on here.
+    """
+    pc = this_pc()
+    folder = config.data_folder
+
+    def rate() -> float | None:
+        return recall_rate(rate_file(folder, config.name), config.adapter)
+
+    checks: dict[str, Check] = {
+        "disk": lambda: check_disk(folder, rate(), seconds),
+        "folder": lambda: check_folder(folder, rate()),
+        "adapter": lambda: _check_adapter(config.adapter.type, adapter),
+        "version": lambda: _tell_versions(config.adapter.type),
+        "clock": lambda: check_clock(pc, datetime.datetime.now().astimezone()),
+        "sleep": lambda: check_sleep(pc),
+        "restart": lambda: check_restart(pc),
+    }
+    if not is_idle:
+        del checks["adapter"]
+    return await run_checks(checks)
+
+
+def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:
+    try:
+        adapter.check()
+    except AdapterError as error:
+        yield Finding(check="adapter", level=Level.FAILURE, text=error.message)
+    else:
+        yield Finding(check="adapter", level=Level.OK, text=f"{name} is ready, as far as it tells unopened")
+
+
+def _tell_versions(adapter: str) -> Iterator[Finding]:
+    """Name the versions; whether they go together is judged where those of all PCs are known."""
+    brought = next((one.dist for one in entry_points(group=GROUP, name=adapter) if one.dist), None)
+    package = f"{brought.name} {brought.version}" if brought else "this program"
+    text = (
+        f"multirig {multirig.__version__}, adapter {adapter} of {package}, "
+        f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
+    )
+    yield Finding(check="version", level=Level.OK, text=text)
