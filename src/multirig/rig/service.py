@@ -118,6 +118,8 @@ class RigService:
             main_sync=config.main_sync,
             may_have_token=frozenset(config.alyx_token_to).__contains__,
             subject=None if subject is None else check_subject(subject),
+            stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
+            stall_after=_nanoseconds(config.stall_after),
             resumes=self.adapter.resumes,
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
@@ -678,6 +680,10 @@ class RigService:
         part = {"devices": devices or {kind: {label or kind: {"collection": self.adapter.collection}}}}
         sync = config.sync or said.get("sync")
         return {**part, "sync": sync} if sync and self.config.main_sync else part
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)
 
 
 def _free(folder: Path) -> int:

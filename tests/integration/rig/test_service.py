@@ -24,6 +24,7 @@ from multirig.errors import (
     SubjectMismatch,
 )
 from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.rig.adapter import Health, RecordedFile
@@ -1014,3 +1015,35 @@ async def test_a_peer_of_wire_1_leads_a_session_by_its_bytes(lab: Any, until: Ca
         assert await say([1, {"exp_ref": ref(2)}]) == [1, {"exp_ref": ref(2), "status": 10}]
         assert await say([8, None]) == [8, {"exp_ref": ref(2), "status": 0}]
     assert rig.snapshot().state is RigState.CONNECTED
+
+
+# -- what the config says of a recording that nobody leads, or that does not grow --------------------------
+
+
+async def test_a_recording_that_does_not_grow_is_told_after_the_time_that_the_config_gives(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    await lab.rigs_of_a_session("cam", fake={"rate": 0.0}, stall_after=1)
+    conductor = await lab.conductor()
+    noticed: list[Any] = []
+    conductor.on_notice(noticed.append)
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await until(lambda: {one.rig for one in noticed if one.notice is Notice.STALLED} == {"main", "cam"})
+
+
+async def test_a_recording_without_its_conductor_ends_where_the_config_says_so(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    careful = await lab.rig("main", main_sync=True, on_lost_conductor={"stop_after": "1 s"})
+    patient = await lab.rig("cam")
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await conductor.runtime.close()  # it is not heard any more
+    await until(lambda: careful.snapshot().state is RigState.STOPPED)
+    assert "on_lost_conductor" in careful.snapshot().failure
+    assert patient.snapshot().state is RigState.RUNNING
+    conductor._is_closed = True
