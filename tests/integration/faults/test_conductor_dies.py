@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import Any
 
 import pytest
@@ -78,3 +79,46 @@ async def kill_the_conductor(lab: Any, moment: str) -> None:
     for rig in lab.rigs.values():
         assert max(rig.starts().values()) == 1
         assert rig.hooks()[-1][0] == "cleanup"
+
+
+@pytest.mark.limit(60)
+async def test_a_recording_without_its_conductor_goes_on_or_ends_by_itself_as_each_rig_was_told(
+    lab: Any,
+) -> None:
+    patient = lab.rig("ephys", main_sync=True)
+    careful = lab.rig("right", on_lost_conductor={"stop_after": "3 s"})
+    await asyncio.gather(patient.open(), careful.open())
+    conductor = lab.run("--seconds", "60")
+    for rig in (patient, careful):
+        await rig.says("is running")
+    conductor.kill()
+    await careful.does("stop")
+    assert careful.rows() > 0
+    recorded = patient.rows()
+    data = ("--data", str(lab.folder / "pc"))
+    recovery = lab.command("recover", "--go-on", "--seconds", "1", *data)
+    assert await recovery.ends() != 0
+    assert re.search("right +stopped +stopped by itself", recovery.said()), recovery.said()
+    await asyncio.sleep(0.3)
+    assert patient.rows() > recorded, "the rig that records was stopped with the other"
+    recovery = lab.command("recover", "--stop", *data)
+    await recovery.ends()
+    assert "Traceback" not in recovery.said()
+    for rig in (patient, careful):
+        assert rig.hooks()[-1][0] == "cleanup", f"{rig.hooks()}\n{recovery.said()}"
+        assert max(rig.starts().values()) == 1
+
+
+@pytest.mark.limit(60)
+async def test_a_session_goes_on_under_another_conductor_until_that_one_ends_it(lab: Any) -> None:
+    rigs = await lab.open_rigs("ephys", "right")
+    conductor = lab.run("--seconds", "60")
+    for rig in rigs:
+        await rig.says("is running")
+    conductor.kill()
+    recorded = [rig.rows() for rig in rigs]
+    recovery = lab.command("recover", "--go-on", "--seconds", "1", "--data", str(lab.folder / "pc"))
+    assert await recovery.ends() == 0, recovery.said()
+    for rig, rows in zip(rigs, recorded, strict=True):
+        assert rig.rows() > rows
+        assert [hook for hook, _ in rig.hooks()] == ["initialise", "start", "stop", "cleanup"]

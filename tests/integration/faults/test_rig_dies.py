@@ -14,6 +14,7 @@ import pytest
 from multirig.conductor.conductor import Conductor
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Message
 
@@ -134,6 +135,38 @@ async def come_back(lab: Any, victim: Any, conductor: Conductor) -> None:
         assert rig.starts()[str(exp_ref)] == 1
         assert max(rig.starts().values()) == 1, rig.hooks()
         assert rig.rows(exp_ref) > 0
+
+
+# -- killed, and back in the same session ------------------------------------------------------------------
+
+
+@pytest.mark.limit(60)
+async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and_tells_the_gap(
+    lab: Any,
+) -> None:
+    _, victim = await lab.open_rigs("ephys", VICTIM)
+    conductor = await lab.conductor()
+    noticed: list[Noticed] = []
+    conductor.on_notice(noticed.append)
+    exp_ref = await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await asyncio.sleep(0.5)
+    victim.kill()
+    before = victim.rows(exp_ref)
+    await victim.open()
+    await victim.does("resume")
+    async with asyncio.timeout(10):
+        while Notice.RESUMED not in [one.notice for one in noticed if one.rig == VICTIM]:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    assert victim.rows(exp_ref) > before > 0
+    outcomes = await conductor.stop()
+    assert blamed(outcomes) | blamed(await conductor.cleanup()) == {}
+    assert victim.starts() == lab.rigs["ephys"].starts() == {str(exp_ref): 1}
+    files = [Path(one["path"]).name for one in outcomes[VICTIM].args[0]["files"]]
+    assert {"rows-0.txt", "rows-1.txt"} <= {*files}
+    assert {one.rig for one in noticed} == {VICTIM}
 
 
 # -- held ----------------------------------------------------------------------------------------------------

@@ -19,13 +19,17 @@ SESSIONS = 200
 RIGS = ("main", "left", "right", "body")
 
 
-async def record(services: Any) -> None:
-    """Lead a session as iblrig does."""
-    exp_ref = (await services.info("CONNECTED", {"subject": "SP_01"}))["main"][1]["exp_ref"]
-    await services.init({"exp_ref": exp_ref})
-    await services.start(exp_ref)
-    await services.stop()
-    await services.cleanup()
+async def is_recorded(services: Any) -> bool:
+    """Lead a session as iblrig does; return whether it came to its end."""
+    try:
+        exp_ref = (await services.info("CONNECTED", {"subject": "SP_01"}))["main"][1]["exp_ref"]
+        await services.init({"exp_ref": exp_ref})
+        await services.start(exp_ref)
+        await services.stop()
+        await services.cleanup()
+    except (TimeoutError, RuntimeError, OSError, KeyError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -40,15 +44,13 @@ async def test_w05_the_original_ends_for_good_at_the_first_lost_datagram(
         }
         services = await lab.ibl_conductor({name: relay.uri for name, relay in relays.items()})
         done = 0
-        with pytest.raises((TimeoutError, RuntimeError, OSError)):
-            for done in range(SESSIONS):
-                await record(services)
+        while done < SESSIONS and await is_recorded(services):
+            done += 1
         lost = sum(one.counts.lost for one in relays.values())
         carried = sum(one.counts.carried for one in relays.values())
         note(
-            f"iblutil at 1 % loss: {done} of {SESSIONS} sessions of 4 rigs; ended after {carried} datagrams, {lost} lost"
+            f"iblutil, 1 % loss: {done} of {SESSIONS} sessions of 4 rigs; {lost} of {carried} datagrams lost"
         )
         assert done < SESSIONS / 10
         assert lost <= 2  # the second one, while the first was waited for
-        with pytest.raises((TimeoutError, RuntimeError, OSError, KeyError)):
-            await record(services)  # nothing but another program gets further
+        assert not await is_recorded(services)  # nothing but another program gets further

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Adapter, Health
@@ -19,6 +19,7 @@ ROW = 64
 class Ledger(Adapter):
     """Writes rows as long as it records; what it was asked to do stands in the ledger."""
 
+    resumes: ClassVar[bool] = True
     ledger: Path
     """One line for each hook: its name and the reference; it outlives the program."""
     every: float = 0.01
@@ -39,8 +40,17 @@ class Ledger(Adapter):
         await self._note("initialise")
 
     async def start(self) -> None:
-        """Begin to write rows; never into a file that is there already."""
+        """Begin to write rows."""
         await self._note("start")
+        self._record()
+
+    async def resume(self) -> None:
+        """Go on in a further file."""
+        await self._note("resume")
+        self._record()
+
+    def _record(self) -> None:
+        """Write rows from now on, never into a file that is there already."""
         number = len(list(self.session.folder.glob("rows-*.txt")))
         self._file = (self.session.folder / f"rows-{number}.txt").open("xb", buffering=0)
         self._count, self._began = 0, time.perf_counter()
