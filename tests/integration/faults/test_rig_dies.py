@@ -142,7 +142,7 @@ async def come_back(lab: Any, victim: Any, conductor: Conductor) -> None:
 
 @pytest.mark.limit(60)
 async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and_tells_the_gap(
-    lab: Any,
+    lab: Any, until: Any
 ) -> None:
     _, victim = await lab.open_rigs("ephys", VICTIM)
     conductor = await lab.conductor()
@@ -156,9 +156,7 @@ async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and
     before = victim.rows(exp_ref)
     await victim.open()
     await victim.does("resume")
-    async with asyncio.timeout(10):
-        while Notice.RESUMED not in [one.notice for one in noticed if one.rig == VICTIM]:
-            await asyncio.sleep(0.02)
+    await until(lambda: Notice.RESUMED in [one.notice for one in noticed if one.rig == VICTIM], 10)
     await asyncio.sleep(0.3)
     assert victim.rows(exp_ref) > before > 0
     outcomes = await conductor.stop()
@@ -220,7 +218,7 @@ def can_mount() -> bool:
 
 @pytest.mark.limit(60)
 @pytest.mark.skipif(not can_mount(), reason="a small disk cannot be mounted here without rights")
-async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any) -> None:
+async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any, until: Any) -> None:
     await lab.open_rigs("ephys")
     full = lab.rig(VICTIM, adapter={"rows": 100})
     full.data.mkdir(parents=True)
@@ -232,9 +230,8 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     await conductor.init()
     await conductor.start()
     await full.says("free some space")
-    async with asyncio.timeout(5):
-        while not any(rig == VICTIM and "No space left on device" in text for rig, text in alarms):
-            await asyncio.sleep(0.02)
+    reason = "No space left on device"
+    await until(lambda: any(rig == VICTIM and reason in text for rig, text in alarms))
     before = lab.rigs["ephys"].rows(exp_ref)
     await asyncio.sleep(0.2)
     assert lab.rigs["ephys"].rows(exp_ref) > before, "the healthy one was stopped too"
