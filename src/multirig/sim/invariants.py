@@ -493,6 +493,8 @@ class InterruptsOvertake(StopsInTime):
         match fact:
             case SessionMoved(who=who, state=state, exp_ref=exp_ref) if state in self.ENDINGS:
                 self._interrupted.setdefault(exp_ref, (who, self.world.time))
+            case SessionMoved(state=SessionState.AGREED, exp_ref=exp_ref):  # nobody had begun it
+                self._interrupted.pop(exp_ref, None)
             case RecordingBegan(who=rig, exp_ref=exp_ref) if exp_ref in self._interrupted:
                 who, at = self._interrupted[exp_ref]
                 late = self.world.time > at + self.PROMPT and not self.lab.is_disturbed(who, rig, at)
