@@ -112,7 +112,9 @@ class RigProgram(Program):
             "uri": self.uri,
             "data_folder": str(self.data),
             "log_folder": str(folder / "logs"),
-            "adapter": {"type": "ledger", "ledger": str(self._ledger), **adapter},
+            "adapter": adapter
+            if "type" in adapter
+            else {"type": "ledger", "ledger": str(self._ledger), **adapter},
             **keys,
         }
         self.config.write_text(yaml.safe_dump(settings))

@@ -205,6 +205,46 @@ def test_every_hook_may_be_called_twice_and_before_its_turn(session: Session) ->
     asyncio.run(body())
 
 
+def test_what_is_recorded_after_a_restart_is_a_file_of_its_own_each_time(session: Session) -> None:
+    async def run(hook: str) -> bytes:
+        adapter = build(session, resumes=True, rate=1000)
+        await adapter.initialise()
+        await getattr(adapter, hook)()
+        await asyncio.sleep(0.02)
+        await adapter.stop()
+        await adapter.stop()
+        await adapter.cleanup()
+        return (session.folder / "fake.csv").read_bytes()
+
+    first = asyncio.run(run("start"))
+    assert asyncio.run(run("resume")) == first
+    assert asyncio.run(run("resume")) == first
+    assert sorted(path.name for path in session.folder.iterdir()) == [
+        "fake.csv",
+        "fake.part2.csv",
+        "fake.part3.csv",
+    ]
+    assert all(one.frames for one in build(session).files())
+
+
+def test_a_part_is_the_second_one_also_where_nothing_is_left_of_the_first(session: Session) -> None:
+    adapter = build(session, resumes=True)
+
+    async def body() -> None:
+        await adapter.resume()
+        await adapter.stop()
+
+    asyncio.run(body())
+    assert [path.name for path in session.folder.iterdir()] == ["fake.part2.csv"]
+
+
+def test_it_resumes_only_where_it_is_told_to(session: Session) -> None:
+    with pytest.raises(AdapterError, match="cannot go on after a restart"):
+        asyncio.run(build(session).resume())
+    with pytest.raises(AdapterError, match="no power"):
+        asyncio.run(build(session, resumes=True, fail={"resume": "no power"}).resume())
+
+
 def test_it_fails_by_itself_after_its_time_and_gives_no_more_frames(session: Session) -> None:
     adapter = build(session, fail_after=0.1, rate=1000)
 

@@ -13,9 +13,11 @@ from multirig.errors import AdapterError, ConfigError
 from multirig.rig.adapter import Adapter, Health, RecordedFile
 from multirig.rig.inspection import CLOCK_COLUMN, list_recorded_files
 
-Hook: TypeAlias = Literal["initialise", "start", "stop", "cleanup"]
+Hook: TypeAlias = Literal["initialise", "start", "resume", "stop", "cleanup"]
 
 FILE_NAME = "fake.csv"
+PART_NAME = "fake.part{}.csv"
+"""Of a recording that was resumed: it is the second part at least."""
 
 
 @dataclass(kw_only=True)
@@ -44,6 +46,8 @@ class Fake(Adapter):
     """Frames per second."""
     write_file: bool = True
     """Whether `stop` writes ``fake.csv``, one row a frame with its time."""
+    resumes: bool = False  # type: ignore[misc]  # of a class elsewhere, here what it is told
+    """Whether it goes on after a restart of the rig's program, and then writes ``fake.part2.csv``."""
 
     def __post_init__(self) -> None:
         numbers = {
@@ -62,6 +66,7 @@ class Fake(Adapter):
         self._began: float | None = None
         self._ended: float | None = None
         self._bytes = 0
+        self._file_name = FILE_NAME
 
     async def initialise(self) -> None:
         """Forget the last session."""
@@ -72,9 +77,23 @@ class Fake(Adapter):
     async def start(self) -> None:
         """Begin to count frames."""
         await self._play("start")
-        if self._began is None or self._ended is not None:
-            self._forget()
-            self._began = time.perf_counter()
+        self._begin(FILE_NAME)
+
+    async def resume(self) -> None:
+        """Begin to count frames anew, for a file of their own.
+
+        Raises
+        ------
+        AdapterError
+            It does not resume.
+        """
+        await self._play("resume")
+        if not self.resumes:
+            await super().resume()
+        part = 2
+        while (self.session.folder / PART_NAME.format(part)).exists():
+            part += 1
+        self._begin(PART_NAME.format(part))
 
     async def stop(self) -> None:
         """End the counting; write the file."""
@@ -84,7 +103,7 @@ class Fake(Adapter):
         ended = time.perf_counter()
         if self.write_file:
             frames = self._count_frames(self._began, ended)
-            path = self.session.folder / FILE_NAME
+            path = self.session.folder / self._file_name
             self._bytes = await asyncio.to_thread(_write_frames, path, self._began, self.rate, frames)
         self._ended = ended
 
@@ -120,6 +139,12 @@ class Fake(Adapter):
     def files(self) -> list[RecordedFile]:
         """Return what was written, with frames and times."""
         return list_recorded_files(self.session)
+
+    def _begin(self, file_name: str) -> None:
+        if self._began is None or self._ended is not None:
+            self._forget()
+            self._file_name = file_name
+            self._began = time.perf_counter()
 
     def _forget(self) -> None:
         self._began = self._ended = None
