@@ -24,6 +24,7 @@ from multirig.conductor.summary import find_trouble
 from multirig.conductor.verdict import Word
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed
+from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.messages import Event, Message
@@ -85,8 +86,8 @@ def run_session(
     TASK is file.py, file.py:Class or module:Class, and comes first; its options: multirig run TASK --help.
     """
     keep_log("conductor")
-    rigs = choose_rigs(remote or [], rigs_file)
-    conductor = Conductor(rigs, data_folder=data, lab=lab, main_sync=main_sync)
+    rigs, policies = choose_rigs(remote or [], rigs_file)
+    conductor = Conductor(rigs, policies=policies, data_folder=data, lab=lab, main_sync=main_sync)
     show_account(*asyncio.run(lead(conductor, subject, seconds, takes_over=take_over)), json=json)
 
 
@@ -106,10 +107,14 @@ def show_account(told: Account, folder: Path, *, json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
-    """Return the chosen rigs' addresses: names are looked up, addresses are taken as they are."""
+def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:
+    """Return the chosen rigs' addresses, and what those mean to the session that the rigs file names.
+
+    Names are looked up, addresses are taken as they are.
+    """
     names = [one for one in remote if "://" not in one]
     chosen: Mapping[str, Uri] = {}
+    policies: dict[str, RigPolicy] = {}
     if names or not remote:
         roster = Roster.load(find_rigs_file(rigs_file))
         if not remote:
@@ -117,8 +122,8 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> dict[str, Uri]:
                 ", ".join(roster.entries) or "none yet; add one: multirig rigs add cameras udp://192.168.1.20"
             )
             raise ConfigError(f"say which rigs take part: --remote NAME...; known: {known}")
-        chosen = roster.select(names)
-    return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
+        chosen, policies = roster.select(names), roster.policies(names)
+    return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}, policies
 
 
 async def lead(

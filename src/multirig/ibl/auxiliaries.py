@@ -29,6 +29,7 @@ from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import Limits, SessionState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
@@ -63,6 +64,8 @@ class Auxiliaries:
         Seconds that a rig may take to answer a message that is no step of the session.
     limits : Limits, optional
         How long each step may take on a rig.
+    policies : mapping of str to RigPolicy, optional
+        What rigs mean to the session (role, order, time limits), where that is not the usual.
     allow_cleartext_token : iterable of str
         Names of rigs that may be sent the Alyx token, which travels unencrypted.
     tell : callable, optional
@@ -92,6 +95,7 @@ class Auxiliaries:
         *,
         limit: float = RESPONSE_LIMIT,
         limits: Limits | None = None,
+        policies: Mapping[str, RigPolicy] | None = None,
         allow_cleartext_token: Iterable[str] = (),
         tell: Callable[[str], None] = log.warning,
         network: MemoryNetwork | None = None,
@@ -116,11 +120,13 @@ class Auxiliaries:
         """The rigs by name: ``assign_callback`` and ``clear_callbacks`` are here."""
         self.allow_cleartext_token = frozenset(allow_cleartext_token)
         if self._clients:
-            self._start(limits, network)
+            self._start(
+                functools.partial(Conductor, self._clients, limits=limits, policies=policies, network=network)
+            )
 
-    def _start(self, limits: Limits | None, network: MemoryNetwork | None) -> None:
+    def _start(self, make: Callable[[], Conductor]) -> None:
         ready: concurrent.futures.Future[Conductor] = concurrent.futures.Future()
-        serve = functools.partial(self._serve, ready, limits, network)
+        serve = functools.partial(self._serve, ready, make)
         self._thread = threading.Thread(target=lambda: asyncio.run(serve()), name="multirig", daemon=True)
         self._thread.start()
         try:
@@ -139,14 +145,11 @@ class Auxiliaries:
         atexit.register(self.close)  # a program that ends without a word leaves no rig half-way
 
     async def _serve(
-        self,
-        ready: concurrent.futures.Future[Conductor],
-        limits: Limits | None,
-        network: MemoryNetwork | None,
+        self, ready: concurrent.futures.Future[Conductor], make: Callable[[], Conductor]
     ) -> None:
         self._loop, self._ended, self._turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
         try:
-            conductor = Conductor(self._clients, limits=limits, network=network)
+            conductor = make()
             conductor.on_message(functools.partial(self._hear, conductor))
             conductor.on_progress(functools.partial(self._dispatch_outcome, conductor))
             await conductor.open()

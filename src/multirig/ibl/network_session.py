@@ -17,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.roster import Roster
@@ -28,6 +29,7 @@ from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
 from multirig.ibl.remote_services import RemoteService
+from multirig.lifecycle.policy import RigPolicy
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 
@@ -77,6 +79,8 @@ class NetworkMixin:
 
     remote_rigs: Auxiliaries = Auxiliaries(None)
     """Talks to the rigs; to none before `connect`."""
+    rig_policies: Mapping[str, RigPolicy] = MappingProxyType({})
+    """What the rigs mean to the session, by name, as the rigs file says it; for `connect`."""
     exp_ref: dict[str, Any]
     """``{'subject': str, 'date': datetime.date, 'sequence': int}``, as the main sync says; empty before."""
     if TYPE_CHECKING:  # what the base session has
@@ -104,7 +108,8 @@ class NetworkMixin:
         self._handlers: dict[int, Any] = {}
         self._appends = bool(kwargs.get("append"))
         try:
-            self.connect(choose_rigs(remote_rigs, kwargs.get("iblrig_settings")))
+            rigs, self.rig_policies = choose_rigs(remote_rigs, kwargs.get("iblrig_settings"))
+            self.connect(rigs)
             super().__init__(*_, **kwargs)
             self._describe_rigs()
         except BaseException as error:
@@ -135,7 +140,9 @@ class NetworkMixin:
         remote_rigs : mapping of str to str
             Name of each rig and its URI.
         """
-        self.remote_rigs = Auxiliaries(remote_rigs, tell=lambda line: self._log.warning("%s", line))
+        self.remote_rigs = Auxiliaries(
+            remote_rigs, policies=self.rig_policies, tell=lambda line: self._log.warning("%s", line)
+        )
         if remote_rigs:
             self._heed_signals()
             self.remote_rigs.services.assign_callback("ALYX", self._take_token, return_service=True)
@@ -472,8 +479,10 @@ def _end_program(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
-def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> dict[str, Uri]:
-    """Return the chosen rigs and their addresses, in the order in which they are named.
+def choose_rigs(
+    remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:
+    """Return the chosen rigs' addresses, in the order in which they are named, and what each of them means.
 
     Parameters
     ----------
@@ -482,19 +491,27 @@ def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = No
     iblrig_settings : mapping, optional
         Where the rigs file is, if they say so.
 
+    Returns
+    -------
+    rigs : dict of str to Uri
+    policies : dict of str to RigPolicy
+        Of those that the rigs file was asked for.
+
     Raises
     ------
     ConfigError
         An unknown name, or an address that is none.
     """
     if not remote_rigs:
-        return {}
+        return {}, {}
     if isinstance(remote_rigs, Mapping):
-        return {name: Uri.parse(uri) for name, uri in remote_rigs.items()}
+        return {name: Uri.parse(uri) for name, uri in remote_rigs.items()}, {}
     names = list(dict.fromkeys(_flat(remote_rigs)))
     known = [name for name in names if "://" not in name]
-    found = Roster.load(get_remote_devices_file(iblrig_settings)).select(known) if known else {}
-    return {name: found[name] if name in found else Uri.parse(name) for name in names}
+    roster = Roster.load(get_remote_devices_file(iblrig_settings)) if known else None
+    found = roster.select(known) if roster else {}
+    rigs = {name: found[name] if name in found else Uri.parse(name) for name in names}
+    return rigs, roster.policies(known) if roster else {}
 
 
 def _flat(names: Any) -> Iterator[str]:

@@ -179,3 +179,24 @@ def test_a_rig_that_falls_silent_is_told_while_the_session_runs(rig, session):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "fake.csv" in out
+
+
+def test_a_session_begins_without_an_optional_rig_and_in_the_order_that_the_file_says(
+    rig, multirig, tmp_path: Path
+):
+    good = rig("ephys", main_sync=True, adapter={"type": "fake", "delay": {"start": 0.7}})
+    after = rig("cameras", adapter={"type": "fake", "delay": {"stop": 0.7}})
+    bad = rig("webcam", adapter={"type": "fake", "fail": {"initialise": "no camera is plugged in"}})
+    (tmp_path / "rigs.yaml").write_text(
+        f"cameras: {{uri: '{after.uri}', after: ephys}}\nephys: {{uri: '{good.uri}', role: essential}}\n"
+        f"webcam: {{uri: '{bad.uri}', role: optional}}\n"
+    )
+    done = multirig(
+        *"run -s SP_01 --seconds 0.5 --rigs-file rigs.yaml --remote cameras ephys webcam --json".split()
+    )
+    rigs = json.loads(done.stdout)["rigs"]
+    (ephys,), (cameras,) = rigs["ephys"]["files"], rigs["cameras"]["files"]
+    assert ephys["first"] < cameras["first"]
+    assert ephys["last"] > cameras["last"] - 0.3
+    assert "no camera is plugged in" in done.stderr + done.stdout
+    assert not rigs["webcam"]["files"]

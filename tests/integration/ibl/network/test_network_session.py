@@ -28,6 +28,7 @@ from multirig.errors import (
 )
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
+from multirig.lifecycle.policy import Role
 
 
 class Task(NetworkSession):
@@ -201,6 +202,28 @@ def test_names_are_looked_up_in_the_rigs_file_flattened_and_in_the_users_order(
     rigs_file.write_text(yaml.safe_dump({**lab, "right": rigs.add("right")}))
     task = Task(subject="SP_01", remote_rigs=[["right", "main"], ["left"], "main"], **settings)
     assert list(task.remote_rigs.services) == ["right", "main", "left"]
+    task.run()
+
+
+def test_what_the_rigs_file_says_of_a_rig_holds_for_a_task(rigs: Any, settings: Any, rigs_file: Path) -> None:
+    main = rigs.add("main", main_sync=True)
+    left = rigs.add("left", fake={"fail": {"initialise": "it is not plugged in"}})
+    rigs_file.write_text(
+        yaml.safe_dump(
+            {"main": {"uri": main, "role": "essential"}, "left": {"uri": left, "role": "optional"}}
+        )
+    )
+    task = Task(subject="SP_01", remote_rigs=["main", "left"], **settings)
+    assert task.remote_rigs.conductor.policies["main"].role is Role.ESSENTIAL
+    assert rigs.state("main") == "initialised"
+    task.run()
+    assert rigs.states() == {"connected"}
+
+
+def test_a_mapping_of_addresses_asks_no_rigs_file(lab: Any, settings: Any, rigs_file: Path) -> None:
+    rigs_file.write_text("this: is: no: yaml")
+    task = Task(subject="SP_01", remote_rigs=lab, **settings)
+    assert task.remote_rigs.conductor.policies == {}
     task.run()
 
 
