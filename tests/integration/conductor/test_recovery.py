@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.journal import read_journal
 from multirig.conductor.recovery import find_open
 from multirig.conductor.summary import summarise
+from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig import RigState
@@ -195,3 +197,26 @@ async def test_a_rig_knows_after_its_death_which_numbers_are_used(lab: Any) -> N
     back = await lab.rig("cam")
     assert back.machine.state is RigState.CONNECTED
     assert exp_ref in back.machine.memory().started
+
+
+async def test_a_rig_that_died_while_it_recorded_is_in_the_verdict_with_its_gap(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    notices: list[Any] = []
+    conductor.on_notice(notices.append)
+    await conductor.agree("SP_01")
+    folder = conductor.session_folder
+    await conductor.init()
+    await conductor.start()
+    await kill(lab, "cam")
+    await lab.rig("cam")
+    await until(lambda: [one.notice for one in notices] == [Notice.RESTARTED])
+    await conductor.stop()
+    await conductor.cleanup()
+    told = account(folder)
+    assert told.verdict is Word.INCOMPLETE  # what the fake counts is lost with its program
+    assert told.reasons[0] == "cam recorded, and has no file to show for it"
+    assert any(one.startswith("cam: recorded nothing from ") for one in told.reasons)
+    assert any("its program died while it recorded" in one for one in told.reasons)
