@@ -60,10 +60,13 @@ class ManifestFile:
     path: str
     """Relative to the session folder, with forward slashes."""
     bytes: int
+    """Size on disk when the recording was closed."""
     frames: int | None = None
+    """What it holds: frames, samples or rows; None where the device cannot tell."""
     first: float | None = None
     """Time of the first frame: seconds on the session's clock."""
     last: float | None = None
+    """Time of the last frame: seconds on the session's clock."""
     blake2b: str | None = None
     """BLAKE2b checksum of 32 bytes, in hexadecimal; None: not made yet, or the file cannot be read."""
 
@@ -73,14 +76,19 @@ class Manifest:
     """What a rig recorded in one session."""
 
     rig: str
+    """Name of the rig."""
     exp_ref: str
+    """Experiment reference of the session: ``yyyy-mm-dd_n_subject``."""
     version: str
     """Of multirig on the rig."""
     adapter: str
+    """Type of the rig's adapter."""
     started: Moment | None
     """None: the rig's program was started again in the middle of the recording."""
     stopped: Moment
+    """When the recording was closed."""
     files: tuple[ManifestFile, ...]
+    """All of them, by path."""
 
 
 def manifest_name(rig: str) -> str:
