@@ -401,7 +401,12 @@ class Conductor:
         journal = self._begin_journal()
         number = next(self._numbers)
         request = AgreeRequested(
-            number=number, subject=subject, date=today, info=told, here=here, takes_over=takes_over
+            number=number,
+            subject=subject,
+            date=today,
+            info=told,
+            here=here,
+            takes_over=takes_over or appends,  # the task before may still hold what it has begun
         )
         agreed = await self._do(request)
         self.information = {

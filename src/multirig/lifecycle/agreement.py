@@ -88,9 +88,6 @@ def agree(
         chosen = data.get(SET_UP_FOR)
         if isinstance(chosen, str) and chosen and chosen != subject:
             raise SubjectMismatch(f"{name} {set_up_otherwise(chosen, subject)}")
-    for name, (_, data) in said.items():
-        if isinstance(theirs := data.get(LED_BY), str) and not takes_over:
-            raise AgreementError(f"{name} {led_by_another(theirs)}")
     leaders = [name for name, (_, data) in said.items() if data.get("main_sync") is True]
     if here is not None:
         leaders.append(THIS_PC)
@@ -120,6 +117,9 @@ def agree(
     for name, (status, data) in said.items():
         if name != leader:
             _check_follower(name, status, data, exp_ref)
+    for name, (_, data) in said.items():
+        if isinstance(theirs := data.get(LED_BY), str) and not takes_over:
+            raise AgreementError(f"{name} {led_by_another(theirs)}")
     return exp_ref
 
 

@@ -172,7 +172,7 @@ def test_a_rig_that_falls_silent_is_told_while_the_session_runs(rig, session):
             break
     one.process.send_signal(signal.SIGSTOP)
     try:
-        assert any("does not answer any more" in line for line in process.stderr)
+        assert any("is not heard any more" in line for line in process.stderr)
     finally:
         one.process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGINT)
