@@ -147,6 +147,7 @@ def test_a_chained_task_goes_on_in_the_session_of_a_main_sync_that_still_records
     first.start_hardware()
     first.create_session()
     first.start_mixin_network()
+    first.remote_rigs.lead(lambda conductor: conductor.detach())  # its program has died: the rigs go on
     second = Task(subject="SP_01", remote_rigs=lab, append=True, **settings)
     assert second.exp_ref == first.exp_ref
     second.run()
