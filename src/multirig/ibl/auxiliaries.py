@@ -31,6 +31,7 @@ from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.transports.memory import MemoryNetwork
@@ -111,6 +112,7 @@ class Auxiliaries:
         self._ended: asyncio.Event | None = None
         self._keys = itertools.count(1)
         self._pushed: dict[int, concurrent.futures.Future[Any]] = {}
+        self._on_notice: list[Callable[[Noticed], None]] = []
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._caller: threading.Thread | None = None
         self._turn: asyncio.Lock | None = None
@@ -152,6 +154,7 @@ class Auxiliaries:
             conductor = make()
             conductor.on_message(functools.partial(self._hear, conductor))
             conductor.on_progress(functools.partial(self._dispatch_outcome, conductor))
+            conductor.on_notice(self._hear_notice)
             await conductor.open()
         except BaseException as error:  # noqa: BLE001  whoever waits for us must not wait for ever
             ready.set_exception(error)
@@ -199,6 +202,11 @@ class Auxiliaries:
     def is_leading(self) -> bool:
         """Whether rigs have been told to get ready or to record, and have not been let go."""
         return self.is_running and (self.conductor.is_busy or self._is_led_by_hand)
+
+    @property
+    def lost(self) -> Noticed | None:
+        """Why the session has ended by itself: what happened to an essential rig; None if it has not."""
+        return self._conductor.lost if self._conductor is not None else None
 
     @property
     def clients(self) -> dict[str, str]:
@@ -296,6 +304,16 @@ class Auxiliaries:
             ), conductor.information
 
         return self.lead(find)
+
+    def on_notice(self, callback: Callable[[Noticed], None]) -> None:
+        """Call back, from another thread, whenever something is noticed of a rig that records.
+
+        Parameters
+        ----------
+        callback : callable
+            Is given a `Noticed`: that the rig is silent, broken, back… The operator is told in any case.
+        """
+        self._on_notice.append(callback)
 
     def share_token(self, alyx: Any, names: Iterable[str]) -> None:
         """Have the token of an AlyxClient ready for when a rig asks for it.
@@ -426,11 +444,27 @@ class Auxiliaries:
 
     def _hear(self, conductor: Conductor, rig: str, message: Message) -> None:
         """Hand on what a rig says by itself, and tell the operator if something is wrong with it."""
-        data = next((one for one in message.args if isinstance(one, dict)), {})
-        is_running = conductor.state is SessionState.RUNNING
-        if (trouble := find_trouble(message, data, is_running=is_running)) is not None:
-            self._tell(f"{rig}: {trouble}")
+        if message.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
+            data = next((one for one in message.args if isinstance(one, dict)), {})
+            is_running = conductor.state is SessionState.RUNNING
+            if (trouble := find_trouble(message, data, is_running=is_running)) is not None:
+                self._tell(f"{rig}: {trouble}")
         self._dispatch(conductor, rig, message)
+
+    def _hear_notice(self, noticed: Noticed) -> None:
+        self._tell(f"{noticed.rig}: {noticed.text}")
+        for callback in self._on_notice:
+            self._calls.put(functools.partial(self._call_with, callback, noticed))
+
+    def _call_with(self, callback: Callable[[Noticed], None], noticed: Noticed) -> None:
+        try:
+            callback(noticed)
+        except Exception as error:
+            name = getattr(callback, "__qualname__", repr(callback))
+            log.info("the callback %s on a notice of %s failed", name, noticed.rig, exc_info=True)
+            self._tell(
+                f"the callback {name} on a notice of {noticed.rig} failed: {type(error).__name__}: {error}"
+            )
 
     def _dispatch_outcome(self, conductor: Conductor, progress: Progress) -> None:
         self._awaited.pop(progress.rig, None)

@@ -22,14 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.roster import Roster
 from multirig.config import Uri
-from multirig.errors import AgreementError, MultirigError
+from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
 from multirig.ibl.auxiliaries import Auxiliaries
-from multirig.ibl.base_session import BaseSession
+from multirig.ibl.base_session import STOP_FILE, BaseSession
 from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
 from multirig.ibl.remote_services import RemoteService
 from multirig.lifecycle.policy import RigPolicy
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 
@@ -86,6 +87,7 @@ class NetworkMixin:
     if TYPE_CHECKING:  # what the base session has
         hardware_settings: Any
         iblrig_settings: Any
+        paths: Any
         session_info: Any
         experiment_description: dict[str, Any]
         _run: Callable[[], Any]
@@ -145,6 +147,7 @@ class NetworkMixin:
         )
         if remote_rigs:
             self._heed_signals()
+            self.remote_rigs.on_notice(self._heed)
             self.remote_rigs.services.assign_callback("ALYX", self._take_token, return_service=True)
 
     def communicate(self, message: Any, *args: Any, raise_on_exception: bool = True) -> Any:
@@ -288,7 +291,8 @@ class NetworkMixin:
         Raises
         ------
         SessionFailed
-            The task is done, but a rig could not stop in good order; what the task saved is on the disk.
+            The task is done, but a rig could not stop in good order, or an essential one was lost; what the
+            task saved is on the disk.
         """
         for name in _MIXIN_STEPS:
             setattr(self, name, functools.partial(self._watched, getattr(self, name)))
@@ -315,6 +319,20 @@ class NetworkMixin:
         except MultirigError as error:  # the task is done and its data are to be saved first
             self._log.error("%s", error)
             self._failure = error
+        if (lost := self.remote_rigs.lost) is not None:
+            self._failure = SessionFailed(
+                "recording",
+                {lost.rig: MultirigError(lost.text)},
+                "it is essential: all rigs were interrupted",
+            )
+
+    def _heed(self, noticed: Noticed) -> None:
+        """Let the task end in good order, as its operator would, once an essential rig is lost."""
+        if self.remote_rigs.lost is noticed:
+            self._log.error(
+                "%s is essential: the rigs are interrupted, and the task is asked to end", noticed.rig
+            )
+            (Path(self.paths["SESSION_FOLDER"]) / STOP_FILE).touch()
 
     def _watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do something and tell the rigs at once if it fails: before whatever the base session does then."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import logging
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +220,53 @@ def test_what_the_rigs_file_says_of_a_rig_holds_for_a_task(rigs: Any, settings: 
     assert task.remote_rigs.conductor.policies["main"].role is Role.ESSENTIAL
     assert rigs.state("main") == "initialised"
     task.run()
+    assert rigs.states() == {"connected"}
+
+
+class Waiting(Task):
+    """A task that goes on until it is asked to end."""
+
+    def _run(self) -> None:
+        end = time.monotonic() + 15
+        while not self.stop_requested and time.monotonic() < end:
+            time.sleep(0.01)
+        self.meet("task")
+
+
+def two_rigs_of_which_one_breaks(rigs: Any, role: str) -> str:
+    main, left = rigs.add("main", main_sync=True), rigs.add("left", fake={"fail_after": 0.4})
+    return yaml.safe_dump({"main": main, "left": {"uri": left, "role": role}})
+
+
+def test_a_task_whose_essential_rig_is_lost_is_asked_to_end_and_says_so(
+    rigs: Any, settings: Any, rigs_file: Path
+) -> None:
+    rigs_file.write_text(two_rigs_of_which_one_breaks(rigs, "essential"))
+    task = Waiting(subject="SP_01", remote_rigs=["main", "left"], **settings)
+    with pytest.raises(SessionFailed, match=r"recording failed on left \(it is essential") as caught:
+        task.run()
+    assert "fail_after" in str(caught.value)
+    assert task.stop_requested
+    assert [what for what, _ in task.met][-2:] == ["task", "hardware stopped"]
+    assert (task.paths.SESSION_RAW_DATA_FOLDER / "_iblrig_taskSettings.raw.json").exists()
+    assert rigs.states() == {"connected"}
+
+
+def test_a_task_whose_expected_rig_is_lost_goes_on_and_its_operator_is_told(
+    rigs: Any, settings: Any, rigs_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rigs_file.write_text(two_rigs_of_which_one_breaks(rigs, "expected"))
+    told = []
+
+    class Brief(Task):
+        def _run(self) -> None:
+            rigs.until(lambda: any("fail_after" in line for line in caplog.messages))
+            told.append((self.stop_requested, rigs.state("main")))
+
+    task = Brief(subject="SP_01", remote_rigs=["main", "left"], **settings)
+    with contextlib.suppress(SessionFailed):  # of the broken rig it is not known what it recorded
+        task.run()
+    assert told == [(False, "running")]
     assert rigs.states() == {"connected"}
 
 
