@@ -160,9 +160,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
             self._front = front
             bound = front.get_extra_info("socket").getsockname()
         else:
-            self._server = await asyncio.start_server(
-                lambda *ends: self._spawn(self._serve(*ends)), self._listen, 0
-            )
+            self._server = await asyncio.start_server(self._accept, self._listen, 0)
             bound = self._server.sockets[0].getsockname()
         self._uri = Uri(self.target.scheme, *bound[:2])
 
@@ -175,10 +173,13 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         self._backs.clear()
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports end in the next round of the loop
+        while self._tasks:  # what is still on its way here begins another one
+            for writer in self._streams:
+                writer.transport.abort()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # transports end in the next round of the loop
 
     async def __aenter__(self) -> Relay:
         await self.open()
@@ -207,7 +208,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         """End every TCP connection by force, as a firewall or a restarted router does."""
         for writer in self._streams:
             _reset(writer)
-        self.counts.resets += len(self._streams) // 2
+        self.counts.resets += len(self._streams) // 2  # two ends each
 
     # -- datagrams ----------------------------------------------------------------------------------------
 
@@ -256,15 +257,20 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
 
     # -- streams ------------------------------------------------------------------------------------------
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._streams.add(writer)
+        self._spawn(self._serve(reader, writer))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.counts.connections += 1
         try:
             there, onward = await asyncio.open_connection(self.target.host, self.target.port)
         except OSError:
+            self._streams.discard(writer)
             _reset(writer)
             return
         ends = {writer, onward}
-        self._streams |= ends
+        self._streams.add(onward)
         ways = [
             asyncio.ensure_future(self._pump(reader, onward, Way.TO_TARGET)),
             asyncio.ensure_future(self._pump(there, writer, Way.TO_CLIENT)),
