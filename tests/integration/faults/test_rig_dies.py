@@ -40,7 +40,7 @@ MOMENTS: dict[str, tuple[int, str | None]] = {
     "cleaning up": (4, "cleanup"),
 }
 """How many steps are done when it dies, and which hook of its adapter is at work then."""
-CHOSEN = [*MOMENTS] if ENDURES else ["initialising", "starting", "running", "stopping"]
+CHOSEN = [*MOMENTS] if ENDURES else ["starting", "running", "stopping"]
 """All of them with ``make endure``."""
 
 
