@@ -481,8 +481,10 @@ def test_each_message_of_the_troubles_page_exists() -> None:
 
 def find_numbers() -> Iterator[tuple[str, str]]:
     """Yield sentences of pages with the numbers that the code has."""
+    from multirig.conductor.roster import MIN_POLL
     from multirig.config import Limits as RigLimits
     from multirig.lifecycle.session import Limits
+    from multirig.lifecycle.watch import LOST_AFTER
     from multirig.protocol import link
     from multirig.protocol.events import SECOND
     from multirig.rig.adapters.process import Process
@@ -498,6 +500,14 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     yield program, f"`grace` seconds ({process.grace:g} if nothing is said)"
     yield program, f"below {conductor.stop / SECOND:g} s: so long `multirig run` waits"
     yield program, f"`limits.stop` is {rig.stop:g} s"
+    rigs_file = "docs/reference/rigs-file.md"
+    yield (
+        rigs_file,
+        f"{conductor.initialise / SECOND:g} s to get ready, {conductor.start / SECOND:g} s to start",
+    )
+    yield rigs_file, f"{conductor.stop / SECOND:g} s to stop, {conductor.cleanup / SECOND:g} s to clean up"
+    yield rigs_file, f"heard of it for {LOST_AFTER / SECOND:g} s"
+    yield rigs_file, f"Less than {MIN_POLL:g} s is refused"
     yield (
         "docs/how-to/when-something-goes-wrong.md",
         f"{conductor.initialise / SECOND:g} s to get ready, {conductor.start / SECOND:g} s to start",
