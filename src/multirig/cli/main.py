@@ -93,7 +93,7 @@ def spread(arguments: list[str]) -> list[str]:
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
     # they add their commands
-    from multirig.cli import demo, recover, rehearse, render, rigs, serve, session, show  # noqa: F401
+    from multirig.cli import check, demo, recover, rehearse, render, rigs, serve, session, show  # noqa: F401
 
     try:
         code = int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from multirig.cli import render
 from multirig.cli.main import FAILED, app
+from multirig.cli.rehearse_live import rehearse_live
+from multirig.cli.rigs import RigsFile
+from multirig.cli.session import DEFAULT_DATA
+from multirig.conductor.rehearsal import LONGEST, SECONDS
+from multirig.errors import ConfigError
 from multirig.sim.lab import run
 from multirig.sim.scenario import draw
 from multirig.sim.search import Report, shrink, simulate_all
@@ -25,12 +31,33 @@ def rehearse(
     seeds: Annotated[int, typer.Option(min=1, help="Run so many false labs, and count what happens.")] = 1000,
     first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = os.cpu_count() or 1,
+    live: Annotated[
+        bool, typer.Option("--live", help="Make a short test recording on real rigs, and remove it.")
+    ] = False,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option("--remote", "-r", help="With --live: rigs, by name or address."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=LONGEST, help="With --live: how long to record.")
+    ] = SECONDS,
+    data: Annotated[
+        Path, typer.Option(help="With --live: where this PC's part of a session would go.")
+    ] = DEFAULT_DATA,
+    rigs_file: RigsFile = None,
+    json: Annotated[bool, typer.Option("--json", help="With --live: the result for machines.")] = False,
 ) -> int:
     """Lead sessions through losses, crashes and partitions, drawn from seeds, with no rig and no network.
 
     The real programs run in virtual time. What must hold whatever breaks is watched; a seed in which it does
     not is the same again on every PC.
+
+    With --live: check real rigs and let them record for a few seconds, to see that they are ready.
     """
+    if live:
+        return rehearse_live(remote or [], seconds, data, rigs_file, json=json)
+    if remote:
+        raise ConfigError("--remote is for a rehearsal on real rigs: add --live")
     if seed is not None:
         return _show_one(seed)
     report = simulate_all(range(first, first + seeds), processes, _say_progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from rich.console import Console, Group
@@ -13,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from multirig.conductor.account import Account
+from multirig.conductor.rehearsal import Rehearsed
 from multirig.conductor.story import Line
 from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig import RigState
+from multirig.pc.finding import Finding, Level
+from multirig.pc.wording import size
 from multirig.protocol.messages import Message
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.service import Snapshot
@@ -33,6 +36,12 @@ _COLOURS = {
     RigState.RUNNING: "bold red",
     RigState.BROKEN: "bold yellow",
     RigState.FAILING: "bold yellow",
+}
+_MARKS = {
+    Level.OK: ("✓", "green"),
+    Level.NOTE: ("·", "dim"),
+    Level.WARNING: ("!", "bold yellow"),
+    Level.FAILURE: ("✗", "bold red"),
 }
 
 
@@ -70,15 +79,6 @@ def warn(text: str) -> None:
 def say(text: str) -> None:
     """Print a line on what is going on."""
     err.print(Text(text), soft_wrap=True)
-
-
-def size(count: float) -> str:
-    """Return bytes as people read them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def duration(seconds: float) -> str:
@@ -296,3 +296,69 @@ def show_rehearsal(report: Report) -> None:
             out.print(Text(f"  {heading}: {', '.join(words)}"), soft_wrap=True)
     for violation in report.violations:
         out.print(Text(f"  {violation}", "bold yellow"), soft_wrap=True)
+
+
+def show_findings(found: Mapping[str, Sequence[Finding]]) -> None:
+    """Print what speaks for and against a session, PC by PC, and what it comes to."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, findings in found.items():
+        for number, one in enumerate(findings):
+            mark, colour = _MARKS[one.level]
+            style = "" if one.level in (Level.OK, Level.NOTE) else colour
+            what = Text.assemble((f"{mark} ", colour), one.check)
+            table.add_row(Text(name if number == 0 else "", "bold"), what, Text(one.text, style))
+    out.print(table)
+    counts = Counter(one.level for findings in found.values() for one in findings)
+    words = ", ".join(_count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
+    graver = (level for level in (Level.FAILURE, Level.WARNING) if counts[level])
+    mark, colour = _MARKS[next(graver, Level.OK)]
+    ending = "put right what failed before a session" if counts[Level.FAILURE] else "a session can begin"
+    out.print(Text.assemble((f"{mark} ", colour), (f"{words}: {ending}", "bold")))
+
+
+def show_troubles(found: Mapping[str, Sequence[Finding]]) -> None:
+    """Print the warnings and failures of a check, one a line."""
+    for name, findings in found.items():
+        for one in findings:
+            if one.level in (Level.WARNING, Level.FAILURE):
+                mark, colour = _MARKS[one.level]
+                line = Text.assemble(
+                    (f"{mark} ", colour), f"{one.check:<11}", (name, "bold"), f": {one.text}"
+                )
+                err.print(line, soft_wrap=True)
+
+
+def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
+    """Print what each rig has recorded in a rehearsal, and whether it is ready."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("rig", "", "frames", "rate", "size", "a second", "dropped"):
+        table.add_column(heading, justify="left" if heading in ("rig", "") else "right")
+    for name, one in rehearsed.items():
+        if one.problems:
+            word = Text("✗ not ready", "bold red")
+        else:
+            word = Text("✓ ready", "green") if one.was_tried else Text("· not asked", "dim")
+        figures = (
+            "" if one.frames is None else str(one.frames),
+            "" if one.rate is None else f"{one.rate:.1f}/s",
+            size(one.bytes),
+            f"{size(one.bytes_per_second)}/s",
+            str(one.dropped),
+        )
+        table.add_row(Text(name, "bold"), word, *(figures if one.bytes else ()))
+    out.print(table)
+    for name, one in rehearsed.items():
+        for problem in one.problems:
+            out.print(Text.assemble(("✗ ", "bold red"), (name, "bold"), f": {problem}"), soft_wrap=True)
+        if not one.was_tried and not one.problems:
+            text = f"· {name} is no multirig, or an older one: it cannot rehearse, look at it yourself"
+            out.print(Text(text, "dim"), soft_wrap=True)
+    mark, colour = _MARKS[Level.OK if ready else Level.FAILURE]
+    out.print(Text.assemble((f"{mark} ", colour), ("ready" if ready else "not ready", "bold")))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -15,6 +15,7 @@ from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.agreement import information
+from multirig.pc.wording import size
 from multirig.protocol.messages import Event, Message
 
 group = typer.Typer(help="List, ping, add and remove rigs.", invoke_without_command=True)
@@ -101,7 +102,7 @@ def _row(name: str, answer: Message | MultirigError, seconds: float) -> tuple[st
         f"✓ {render.duration(seconds)}{main_sync}",
         str(data.get("state", status.name.lower() if status is not None else "")),
         str(data.get("adapter", "foreign")),
-        render.size(free) if isinstance(free, int) else "",
+        size(free) if isinstance(free, int) else "",
     )
 
 

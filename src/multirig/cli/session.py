@@ -19,6 +19,7 @@ from multirig.cli.main import FAILED, app, keep_log
 from multirig.cli.rigs import RigsFile
 from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
+from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.summary import find_trouble
 from multirig.conductor.verdict import Word
@@ -27,6 +28,7 @@ from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message
 
 WATCH_EVERY = 0.5
@@ -76,6 +78,9 @@ def run_session(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Lead rigs that another PC leads; it is told.")
     ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Begin without a look at disks, folders and devices.")
+    ] = False,
     rigs_file: RigsFile = None,
     json: Annotated[
         bool, typer.Option("--json", help="The result for machines, on standard output.")
@@ -88,7 +93,8 @@ def run_session(
     keep_log("conductor")
     rigs, policies = choose_rigs(remote or [], rigs_file)
     conductor = Conductor(rigs, policies=policies, data_folder=data, lab=lab, main_sync=main_sync)
-    show_account(*asyncio.run(lead(conductor, subject, seconds, takes_over=take_over)), json=json)
+    leading = lead(conductor, subject, seconds, takes_over=take_over, checks=not no_check)
+    show_account(*asyncio.run(leading), json=json)
 
 
 def show_account(told: Account, folder: Path, *, json: bool) -> None:
@@ -127,7 +133,12 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Ur
 
 
 async def lead(
-    conductor: Conductor, subject: str, seconds: float | None, *, takes_over: bool = False
+    conductor: Conductor,
+    subject: str,
+    seconds: float | None,
+    *,
+    takes_over: bool = False,
+    checks: bool = True,
 ) -> tuple[Account, Path]:
     """Lead a whole session and return what was recorded, and where the journal lies.
 
@@ -139,10 +150,13 @@ async def lead(
     typer.Abort
         It was ended before anything was recorded; every rig has been let go.
     """
+    check_subject(subject)  # before anybody is asked
     ended = asyncio.Event()
     steps = Steps(conductor, ended)
     with ctrl_c(ended):
         async with conductor:
+            if checks:
+                await steps.take("check", _check(conductor, seconds))
             await steps.take("agree", conductor.agree(subject, takes_over=takes_over))
             folder = conductor.session_folder
             if folder is None:
@@ -151,6 +165,21 @@ async def lead(
             await steps.take("start", conductor.start())
             await watch_and_end(conductor, steps, ended, seconds)
     return await asyncio.to_thread(account, folder), folder
+
+
+async def _check(conductor: Conductor, seconds: float | None) -> None:
+    """Look at every PC and show what speaks against a session.
+
+    Raises
+    ------
+    SessionFailed
+        There would be no recording.
+    """
+    found = await conductor.check(seconds)
+    hindrance = find_hindrance(found, conductor.policies)
+    if hindrance is not None:
+        raise hindrance
+    render.show_troubles(found)
 
 
 async def watch_and_end(

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from multirig.conductor import numbering
+import multirig
+from multirig.conductor import numbering, preflight
 from multirig.conductor.account import write_verdict
 from multirig.conductor.journal import RECOVERY, Journal, read_journal, rebuild
 from multirig.config import Uri
@@ -33,7 +34,7 @@ from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig import MIN_SEQUENCE
+from multirig.lifecycle.rig import CHECK, MIN_SEQUENCE
 from multirig.lifecycle.session import (
     EVENT_OF,
     REQUESTS,
@@ -54,6 +55,12 @@ from multirig.lifecycle.session import (
     next_state,
 )
 from multirig.lifecycle.watch import Noticed
+from multirig.pc.awake import Awake
+from multirig.pc.checking import Check, run_checks
+from multirig.pc.disk import check_folder, check_space
+from multirig.pc.finding import Finding
+from multirig.pc.reader import this_pc
+from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.events import SECOND, Address, Ignored, Record
@@ -66,6 +73,8 @@ from multirig.transports.memory import MemoryNetwork
 
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
+CHECK_LIMIT = 10.0
+"""Seconds that a rig has to look at its PC and to answer: as many as for the agreement."""
 
 log = logging.getLogger("multirig.conductor")
 
@@ -145,6 +154,7 @@ class Conductor:
         self._journal_failed = False
         self._judging: asyncio.Task[None] | None = None
         """Writes the verdict on the session that is over."""
+        self._awake = Awake("a session is led")
         self._moved = asyncio.Event()
         self._is_closed = False
         self._scheme = "memory" if network is not None else None
@@ -265,6 +275,7 @@ class Conductor:
         finally:
             self._close_journal()
             await self._judged()
+            await _in_thread(self._awake.close)
 
     async def _leave_session(self) -> None:
         """Take one step towards the end, or wait for the one that is being taken."""
@@ -342,6 +353,63 @@ class Conductor:
         if main_sync and subjects is None:
             raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
         self.subjects_folder, self.main_sync = subjects, main_sync
+
+    async def check(self, seconds: float | None = None) -> dict[str, list[Finding]]:
+        """Ask every rig what speaks for and against a session, and look at this PC; nobody is touched.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            How long the session shall be; without it, until it is ended.
+
+        Returns
+        -------
+        dict of str to list of Finding
+            By rig, and ``this PC`` at last. `multirig.conductor.preflight.find_hindrance` tells whether a
+            session can begin.
+        """
+        here = asyncio.ensure_future(run_checks(self._checks()))
+        heard: dict[str, datetime.datetime] = {}
+
+        def note(progress: Progress) -> None:
+            if progress.event is Event.EXPINFO:
+                heard.setdefault(progress.rig, _now())
+
+        asked = _now()
+        self._on_progress.append(note)
+        try:
+            told = {"subject": None, CHECK: {"seconds": seconds}}
+            outcomes = await self.request(Event.EXPINFO, int(Status.CONNECTED), told, limit=CHECK_LIMIT)
+            await self.reports()  # nothing is looked up for these: they measure the way
+        finally:
+            self._on_progress.remove(note)
+            found = await here
+        answers = {
+            name: preflight.Answer(
+                outcome=one, asked=asked, heard=heard.get(name, _now()), round_trip=self._round_trip(name)
+            )
+            for name, one in outcomes.items()
+        }
+        version, is_main_sync = multirig.__version__, self.main_sync
+        return preflight.judge(answers, found, version=version, is_main_sync=is_main_sync)
+
+    def _checks(self) -> dict[str, Check]:
+        """Return what is looked at on this PC."""
+        pc, folder = this_pc(), self.subjects_folder
+        checks: dict[str, Check] = {}
+        if folder is not None:
+            checks = {"disk": lambda: check_space(folder), "folder": lambda: check_folder(folder, None)}
+        return {
+            **checks,
+            "clock": lambda: check_clock(pc, _now()),
+            "sleep": lambda: check_sleep(pc),
+            "restart": lambda: check_restart(pc),
+        }
+
+    def _round_trip(self, rig: str) -> float | None:
+        """Return the seconds that a message and its receipt take, at best."""
+        offset = self.node.clock_offset(self.addresses[rig])
+        return 2 * offset.bound / SECOND if offset is not None else None
 
     async def agree(
         self,
@@ -726,6 +794,7 @@ class Conductor:
             case Moved(state=state, exp_ref=exp_ref):
                 log.info("the session %s is %s", exp_ref or "", state)
                 self._moved.set()
+                self._awake.keep(self.is_busy)
                 if state is SessionState.IDLE:
                     self._judge()
             case Heard(rig=rig, message=message):
@@ -760,6 +829,11 @@ async def _in_thread(work: Callable[[], None]) -> None:
         await asyncio.to_thread(work)
     except RuntimeError:
         work()
+
+
+def _now() -> datetime.datetime:
+    """Return the time of day, with its zone."""
+    return datetime.datetime.now().astimezone()
 
 
 def _real(scheme: str) -> str:

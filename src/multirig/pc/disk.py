@@ -49,6 +49,18 @@ def check_disk(folder: Path, rate: float | None, seconds: float | None) -> list[
     return [judge_room(free, rate, seconds)]
 
 
+def check_space(folder: Path) -> list[Finding]:
+    """Return whether there is room where little is written: on the PC that leads."""
+    try:
+        free = shutil.disk_usage(_existing(folder)).free
+    except OSError as error:
+        text = f"{folder} cannot be reached ({error.strerror or error}): check the disk or network drive"
+        return [Finding(check="disk", level=Level.FAILURE, text=text)]
+    if free < LITTLE_ROOM:
+        return [Finding(check="disk", level=Level.WARNING, text=f"only {size(free)} are free: free space")]
+    return [Finding(check="disk", level=Level.OK, text=f"{size(free)} free")]
+
+
 def judge_room(free: int, rate: float | None, seconds: float | None) -> Finding:
     """Return whether so many free bytes are enough; see `check_disk`."""
     if not rate:

@@ -13,8 +13,11 @@ def size(count: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a stretch of time in whole minutes or hours, or in seconds where it is short."""
+    """Return a stretch of time in whole days, hours or minutes, or in seconds where it is short."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 180 else f"{minutes / 60:.0f} h"
+    if minutes < 180:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"

@@ -1,0 +1,173 @@
+"""What speaks for and against a session on all PCs together, judged from what each of them has said. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.errors import MultirigError, SessionFailed
+from multirig.lifecycle.agreement import THIS_PC, information
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
+from multirig.lifecycle.rig import PREFLIGHT, RigState
+from multirig.pc.finding import Finding, Level, read_findings
+from multirig.protocol.messages import Message
+
+CLOCK_LIMIT = datetime.timedelta(seconds=2)
+"""How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
+SLOW_ROUND_TRIP = 0.1
+"""Seconds; in a lab's network it takes a hundredth of that."""
+HINDRANCES = frozenset({"answer", "disk", "folder", "adapter"})
+"""Checks whose failure means that there would be no recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a rig has said of itself, and when."""
+
+    outcome: Outcome
+    """Its EXPINFO, or why there is none."""
+    asked: datetime.datetime
+    """Time of day on this PC, with its zone."""
+    heard: datetime.datetime
+    round_trip: float | None = None
+    """Seconds for a question that needs no looking up, where it was measured."""
+
+
+def judge(
+    answers: Mapping[str, Answer], here: Sequence[Finding], *, version: str, is_main_sync: bool
+) -> dict[str, list[Finding]]:
+    """Return what speaks for and against a session, by PC.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answer
+        What each rig has said.
+    here : sequence of Finding
+        Of this PC.
+    version : str
+        Of multirig on this PC.
+    is_main_sync : bool
+        Whether this PC is to be the main sync.
+    """
+    found = {name: judge_rig(answer, version) for name, answer in answers.items()}
+    return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync)]}
+
+
+def judge_rig(answer: Answer, version: str) -> list[Finding]:
+    """Return what speaks for and against a rig."""
+    if not isinstance(answer.outcome, Message):
+        return [_finding("answer", Level.FAILURE, str(answer.outcome))]
+    _, info = information(answer.outcome)
+    if PREFLIGHT not in info:
+        text = "cannot be asked: it is no multirig, or an older one; look at that PC yourself"
+        return [_finding("answer", Level.NOTE, text)]
+    return [
+        _judge_round_trip(answer.round_trip),
+        *_judge_state(info),
+        *read_findings(info[PREFLIGHT]),
+        *_judge_version(info.get("version"), version),
+        *_judge_time(info.get("time"), answer),
+    ]
+
+
+def find_hindrance(
+    found: Mapping[str, Sequence[Finding]], policies: Mapping[str, RigPolicy]
+) -> SessionFailed | None:
+    """Return why no session can begin; None: nothing is known that would keep it from recording.
+
+    Parameters
+    ----------
+    found : mapping of str to sequence of Finding
+        By PC, as `judge` returns it.
+    policies : mapping of str to RigPolicy
+        A rig that is optional hinders nothing.
+    """
+    causes: dict[str, Exception] = {}
+    for name, findings in found.items():
+        reasons = [one.text for one in findings if is_hindrance(one)]
+        if reasons and policies.get(name, DEFAULT_POLICY).role is not Role.OPTIONAL:
+            causes[name] = MultirigError("; ".join(reasons))
+    return SessionFailed("check", causes, "no rig has been touched") if causes else None
+
+
+def is_hindrance(finding: Finding) -> bool:
+    """Whether there would be no recording."""
+    return finding.level is Level.FAILURE and finding.check in HINDRANCES
+
+
+def _judge_round_trip(seconds: float | None) -> Finding:
+    if seconds is None:
+        return _finding("answer", Level.OK, "answers")
+    text = f"answers in {seconds * 1000:.1f} ms"
+    if seconds > SLOW_ROUND_TRIP:
+        return _finding("answer", Level.WARNING, f"{text}, which is slow: check the network between the PCs")
+    return _finding("answer", Level.OK, text)
+
+
+def _judge_state(info: Mapping[str, Any]) -> list[Finding]:
+    state, exp_ref = info.get("state"), info.get("exp_ref")
+    if state in (None, RigState.CONNECTED.value):
+        return []
+    failure = f" ({info['failure']})" if info.get("failure") else ""
+    text = (
+        f"is {state}{f' {exp_ref}' if exp_ref else ''}{failure}: end that session first, or type 'stop' there"
+    )
+    return [_finding("state", Level.WARNING, text)]
+
+
+def _judge_version(theirs: object, ours: str) -> list[Finding]:
+    if theirs == ours:
+        return []
+    text = f"runs multirig {theirs}, this PC {ours}: update the older one"
+    return [_finding("version", Level.WARNING, text)]
+
+
+def _judge_time(told: object, answer: Answer) -> list[Finding]:
+    """Judge the time of day; what the way took, and the looking up before, is no fault of the clock."""
+    try:
+        theirs = datetime.datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        theirs = None
+    if theirs is None or theirs.tzinfo is None:
+        return []
+    ahead = max(theirs - answer.heard, min(theirs - answer.asked, datetime.timedelta(0)))
+    if abs(ahead) > CLOCK_LIMIT:
+        which = "ahead of" if ahead > datetime.timedelta(0) else "behind"
+        text = f"its clock is {_span(abs(ahead))} {which} this PC's: set the one that is wrong"
+        wrong_day = theirs.date() != answer.heard.date()
+        return [_finding("time", Level.FAILURE if wrong_day else Level.WARNING, text)]
+    if theirs.utcoffset() != answer.heard.utcoffset():
+        text = f"its time zone is UTC{theirs:%z}, this PC's UTC{answer.heard:%z}: set the one that is wrong"
+        return [_finding("time", Level.WARNING, text)]
+    return [_finding("time", Level.OK, "date and time agree with this PC")]
+
+
+def _judge_main_sync(answers: Mapping[str, Answer], is_main_sync: bool) -> list[Finding]:
+    said = {
+        name: information(one.outcome)[1] for name, one in answers.items() if isinstance(one.outcome, Message)
+    }
+    leaders = [name for name, info in said.items() if info.get("main_sync") is True]
+    leaders += [THIS_PC] if is_main_sync else []
+    if len(leaders) > 1:
+        text = f"{', '.join(leaders)} are main syncs: set 'main_sync: false' in the config of all but one"
+        return [_finding("main sync", Level.WARNING, text)]
+    if not leaders:
+        text = "none of these rigs is the main sync: this PC has to be it (--main-sync)"
+        return [_finding("main sync", Level.NOTE, text)]
+    return [_finding("main sync", Level.OK, f"{leaders[0]} gives the number")]
+
+
+def _span(time: datetime.timedelta) -> str:
+    """Return a difference between clocks as people read it."""
+    seconds = time.total_seconds()
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _finding(check: str, level: Level, text: str) -> Finding:
+    return Finding(check=check, level=level, text=text)

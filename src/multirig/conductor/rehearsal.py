@@ -1,0 +1,163 @@
+"""A recording of a few seconds on every rig, to see that it works; the rigs remove it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.conductor.conductor import Conductor
+from multirig.conductor.preflight import is_hindrance
+from multirig.errors import MultirigError
+from multirig.lifecycle.agreement import THIS_PC
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.rig import REHEARSAL
+from multirig.pc.finding import Finding, Level
+from multirig.protocol.events import SECOND
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message
+
+SUBJECT = "rehearsal"
+SECONDS = 5.0
+"""As long as a rehearsal records if nothing else is said."""
+LONGEST = 60.0
+"""Seconds; rigs end a rehearsal by themselves two minutes after it has begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What came of the rehearsal on a rig."""
+
+    frames: int | None = None
+    """None: the adapter cannot tell, or nothing was tried."""
+    bytes: int = 0
+    rate: float | None = None
+    """Frames a second."""
+    bytes_per_second: float = 0.0
+    dropped: int = 0
+    problems: tuple[str, ...] = ()
+    """Why the rig is not ready; empty: it is."""
+    was_tried: bool = True
+    """False: nothing was recorded, since the rig knows no rehearsals or is not fit for one."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the rig has recorded as it should."""
+        return self.was_tried and not self.problems
+
+
+async def rehearse(
+    conductor: Conductor, seconds: float = SECONDS, *, planned: float | None = None
+) -> tuple[dict[str, list[Finding]], dict[str, Rehearsed]]:
+    """Check every rig, let those that are fit for it record for a few seconds, and let them remove it.
+
+    Nobody needs to be the main sync, no number is used up and no journal is written. Whatever happens, rigs
+    that were told to record are told to clean up.
+
+    Parameters
+    ----------
+    conductor : Conductor
+        Open, and between sessions.
+    seconds : float
+        How long to record.
+    planned : float, optional
+        How long the session is to be for which this is a rehearsal; for the check.
+
+    Returns
+    -------
+    findings : dict of str to list of Finding
+        As `Conductor.check` returns them.
+    rehearsed : dict of str to Rehearsed
+        By rig.
+
+    Raises
+    ------
+    MultirigError
+        A session goes on, or the duration is not possible.
+    """
+    if conductor.is_busy:
+        raise MultirigError(f"the session {conductor.exp_ref} goes on: rehearse when it is over")
+    if not 0 < seconds <= LONGEST:
+        raise MultirigError(f"{seconds:g} s cannot be rehearsed: give more than 0 and at most {LONGEST:g} s")
+    found = await conductor.check(planned)
+    spared = {name: one for name in conductor.rigs if (one := spare(found[name])) is not None}
+    names = [name for name in conductor.rigs if name not in spared]
+    recorded = await _record(conductor, names, seconds) if names else {}
+    return found, {name: spared.get(name) or recorded[name] for name in conductor.rigs}
+
+
+def spare(findings: Sequence[Finding]) -> Rehearsed | None:
+    """Return why a rig is not let rehearse; None: it is."""
+    reasons = [one.text for one in findings if is_hindrance(one) or one.check == "state"]
+    if reasons:
+        return Rehearsed(problems=tuple(reasons), was_tried=False)
+    if any(one.check == "answer" and one.level is Level.NOTE for one in findings):
+        return Rehearsed(was_tried=False)  # it would make a real session of it
+    return None
+
+
+def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float) -> Rehearsed:
+    """Return what came of the rehearsal on a rig, from its answers to the steps that it was asked to take."""
+    problems = [str(one) for one in (*steps, cleaned) if not isinstance(one, Message)]
+    last = steps[-1]
+    if len(steps) < 3 or not isinstance(last, Message):
+        return Rehearsed(problems=tuple(problems) or ("did not record",))
+    told = _data(last)
+    health: Mapping[str, Any] = told.get("health") or {}
+    frames, size, dropped = health.get("frames"), told.get("bytes_total", 0), health.get("dropped", 0)
+    if told.get("failure"):
+        problems.append(str(told["failure"]))
+    elif not size or frames == 0:
+        problems.append(f"recorded nothing in {seconds:g} s: look at its device or program")
+    if dropped:
+        problems.append(f"dropped {dropped} frames in {seconds:g} s: its disk or processor is too slow")
+    return Rehearsed(
+        frames=frames,
+        bytes=size,
+        rate=frames / seconds if frames is not None else None,
+        bytes_per_second=size / seconds,
+        dropped=dropped,
+        problems=tuple(problems),
+    )
+
+
+async def _record(conductor: Conductor, names: Sequence[str], seconds: float) -> dict[str, Rehearsed]:
+    exp_ref = str(ExpRef(datetime.date.today(), 1, SUBJECT))
+    told = {"exp_ref": exp_ref, REHEARSAL: True}
+    limits = conductor.machine.limits
+    steps: dict[str, list[Outcome]] = {name: [] for name in names}
+    cleaned: dict[str, Outcome] = {}
+
+    async def ask(event: Event, *args: Any, limit: int) -> None:
+        """Take a step with all rigs that could take the one before."""
+        able = [name for name in names if all(isinstance(one, Message) for one in steps[name])]
+        for name, one in (await conductor.request(event, *args, rigs=able, limit=limit / SECOND)).items():
+            steps[name].append(one)
+
+    try:
+        await ask(Event.EXPINIT, told, limit=limits.initialise)
+        await ask(Event.EXPSTART, exp_ref, {REHEARSAL: True}, limit=limits.start)
+        await asyncio.sleep(seconds)
+        await ask(Event.EXPEND, told, limit=limits.stop)
+    finally:
+        # also where somebody has enough of it
+        letting_go = asyncio.ensure_future(
+            conductor.request(Event.EXPCLEANUP, told, rigs=names, limit=limits.cleanup / SECOND)
+        )
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(letting_go)
+        cleaned = await letting_go
+    return {name: judge_rehearsal(steps[name], cleaned[name], seconds) for name in names}
+
+
+def _data(message: Message) -> Mapping[str, Any]:
+    return next((one for one in message.args if isinstance(one, dict)), {})
+
+
+def is_ready(found: Mapping[str, Sequence[Finding]], rehearsed: Mapping[str, Rehearsed]) -> bool:
+    """Whether nothing is known that would keep a session from recording; foreign rigs are not judged."""
+    here = not any(is_hindrance(one) for one in found.get(THIS_PC, ()))
+    return here and not any(one.problems for one in rehearsed.values())

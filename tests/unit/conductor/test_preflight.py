@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from multirig.conductor.preflight import Answer, find_hindrance, judge, judge_rig
+from multirig.errors import RigUnreachable
+from multirig.lifecycle.agreement import THIS_PC
+from multirig.lifecycle.policy import RigPolicy, Role
+from multirig.pc.finding import Finding, Level
+from multirig.protocol.messages import Event, Message
+
+ZONE = datetime.timezone(datetime.timedelta(hours=1))
+NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=ZONE)
+SECOND = datetime.timedelta(seconds=1)
+FULL = Finding(check="disk", level=Level.FAILURE, text="the disk is full in 3 min")
+
+
+def answer(*found: Finding, round_trip: float | None = 0.001, **info: Any) -> Answer:
+    told = {
+        "state": "connected",
+        "version": "1",
+        "time": (NOON + SECOND).isoformat(),
+        "preflight": [one.to_json() for one in found],
+        **info,
+    }
+    outcome = Message(Event.EXPINFO, (0, {key: value for key, value in told.items() if value is not None}))
+    return Answer(outcome=outcome, asked=NOON, heard=NOON + 2 * SECOND, round_trip=round_trip)
+
+
+def find(one: Answer) -> dict[str, Finding]:
+    return {finding.check: finding for finding in judge_rig(one, "1")}
+
+
+def test_a_rig_that_is_well_is_ok_in_everything() -> None:
+    found = find(answer(Finding(check="disk", level=Level.OK, text="100 GB free")))
+    assert {one.level for one in found.values()} == {Level.OK}
+    assert found["answer"].text == "answers in 1.0 ms"
+
+
+def test_a_rig_that_does_not_answer_is_a_failure_with_its_reason() -> None:
+    silent = Answer(outcome=RigUnreachable("does not answer"), asked=NOON, heard=NOON)
+    (found,) = judge_rig(silent, "1")
+    assert (found.level, found.text) == (Level.FAILURE, "does not answer")
+
+
+def test_a_foreign_rig_cannot_be_asked_and_that_is_no_fault() -> None:
+    (found,) = judge_rig(answer(preflight=None), "1")
+    assert found.level is Level.NOTE
+    assert "cannot be asked" in found.text
+
+
+@pytest.mark.parametrize("round_trip", [None, 0.5])
+def test_a_slow_network_is_a_warning(round_trip: float | None) -> None:
+    found = find(answer(round_trip=round_trip))["answer"]
+    assert found.level is (Level.OK if round_trip is None else Level.WARNING)
+
+
+def test_a_rig_in_a_session_is_a_warning_that_names_it() -> None:
+    found = find(answer(state="running", exp_ref="2026-11-26_1_SP_01", failure="no light"))["state"]
+    assert found.level is Level.WARNING
+    assert "running 2026-11-26_1_SP_01 (no light)" in found.text
+
+
+def test_another_version_is_a_warning() -> None:
+    assert find(answer(version="2"))["version"].level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "words"),
+    [
+        (NOON + 3.5 * SECOND, Level.OK, "agree"),
+        (NOON + 6 * SECOND, Level.WARNING, "4.0 s ahead of"),
+        (NOON - 10 * SECOND, Level.WARNING, "10.0 s behind"),
+        (NOON + datetime.timedelta(days=3), Level.FAILURE, "3 days ahead"),
+        ((NOON + SECOND).astimezone(datetime.timezone.utc), Level.WARNING, "time zone is UTC+0000"),
+    ],
+)
+def test_a_clock_is_wrong_only_beyond_what_the_way_took(
+    told: datetime.datetime, level: Level, words: str
+) -> None:
+    found = find(answer(time=told.isoformat()))["time"]
+    assert found.level is level
+    assert words in found.text
+
+
+@pytest.mark.parametrize("told", ["noon", 12, None, "2026-11-26T12:00:00"])
+def test_a_time_that_cannot_be_read_says_nothing(told: object) -> None:
+    assert "time" not in find(answer(time=told))
+
+
+@pytest.mark.parametrize(
+    ("leaders", "here", "level"),
+    [(1, False, Level.OK), (0, True, Level.OK), (0, False, Level.NOTE), (2, False, Level.WARNING)],
+)
+def test_one_pc_gives_the_number(leaders: int, here: bool, level: Level) -> None:
+    answers = {f"rig{n}": answer(main_sync=n < leaders) for n in range(3)}
+    (found,) = judge(answers, [], version="1", is_main_sync=here)[THIS_PC]
+    assert found.level is level
+
+
+def test_what_would_leave_no_recording_hinders_and_names_the_rig() -> None:
+    hindrance = find_hindrance({"cameras": [FULL], "ephys": []}, {})
+    assert hindrance is not None
+    assert "cameras: the disk is full in 3 min" in str(hindrance)
+    assert "no rig has been touched" in str(hindrance)
+
+
+def test_an_optional_rig_hinders_nothing() -> None:
+    assert find_hindrance({"cameras": [FULL]}, {"cameras": RigPolicy(role=Role.OPTIONAL)}) is None
+
+
+def test_a_failure_that_leaves_a_recording_is_left_to_the_agreement() -> None:
+    wrong_day = Finding(check="time", level=Level.FAILURE, text="its clock is 3 days ahead")
+    assert find_hindrance({"cameras": [wrong_day]}, {}) is None
