@@ -21,7 +21,7 @@ from multirig.errors import (
     SessionFailed,
     Unconfirmed,
 )
-from multirig.lifecycle.agreement import TAKE_OVER, agree, information
+from multirig.lifecycle.agreement import LED_BY, TAKE_OVER, agree, information
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
@@ -742,8 +742,12 @@ class SessionMachine:
             )
         except AgreementError as error:
             return error
+        said = {name: information(answer) for name, answer in answers.items()}
         self._spared = frozenset(
-            name for name, answer in answers.items() if information(answer)[0] is Status.RUNNING
+            name
+            for name, (status, data) in said.items()
+            # what is taken over is ours to end: nobody else can any more
+            if status is Status.RUNNING and not (request.takes_over and LED_BY in data)
         )
         return None
 

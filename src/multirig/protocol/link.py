@@ -53,6 +53,8 @@ EARLY_RETRY = SECOND // 2
 """The pauses double up to this: with a third of all datagrams lost, hardly a request goes unheard."""
 CONFIRM_LIMIT = 8 * SECOND
 """A peer that has not even confirmed a request by then does not hear us."""
+LASTING_CONFIRM_LIMIT = 15 * SECOND
+"""A stop waits longer: a PC that stalls while it closes its files may be deaf for many seconds."""
 LAST_RETRY = 2 * SECOND
 """Between the copies of a stop that a deaf peer shall get when it is back."""
 RECEIPT_DELAY = SECOND // 40
@@ -300,7 +302,8 @@ class Link:
         needs_reply: bool,
         lasting: bool,
     ) -> None:
-        heard_by = reply_by if answers is not None else min(reply_by, now + CONFIRM_LIMIT)
+        confirm_limit = LASTING_CONFIRM_LIMIT if lasting else CONFIRM_LIMIT
+        heard_by = reply_by if answers is not None else min(reply_by, now + confirm_limit)
         outgoing = _Outgoing(
             self._next, message, text, key, answers, heard_by, reply_by, needs_reply, lasting
         )

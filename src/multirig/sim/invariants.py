@@ -486,10 +486,14 @@ class InterruptsOvertake(StopsInTime):
         super().__init__(lab)
         self._interrupted: dict[str | None, tuple[str, int]] = {}
         """By whom each reference was interrupted, and when."""
+        self._starts: dict[str, str | None] = {}
+        """What each conductor starts now: who has taken a rig over may start what another has given up."""
 
     def see(self, fact: Fact) -> None:
         """Look also at what begins after an interrupt."""
         super().see(fact)
+        if isinstance(fact, SessionMoved):
+            self._starts[fact.who] = fact.exp_ref if fact.state is SessionState.STARTING else None
         match fact:
             case SessionMoved(who=who, state=state, exp_ref=exp_ref) if state in self.ENDINGS:
                 self._interrupted.setdefault(exp_ref, (who, self.world.time))
@@ -497,6 +501,8 @@ class InterruptsOvertake(StopsInTime):
                 self._interrupted.pop(exp_ref, None)
             case RecordingBegan(who=rig, exp_ref=exp_ref) if exp_ref in self._interrupted:
                 who, at = self._interrupted[exp_ref]
+                if any(one == exp_ref for other, one in self._starts.items() if other != who):
+                    return
                 late = self.world.time > at + self.PROMPT and not self.lab.is_disturbed(who, rig, at)
                 if late and self.lab.scenario.network.loss <= 0.3 and self.lab.rigs[rig].wire == 2:
                     self.report(f"{rig} begins {exp_ref}, which {who} has interrupted long ago")

@@ -16,9 +16,8 @@ from multirig.sim.world import Network
 DATE = datetime.date(2024, 5, 6)
 """When the false lab's sessions take place."""
 HOUR = 3600 * SECOND
-TAKE_OVERS = 0.0
-"""Part of the second conductors that take rigs over. None yet: who takes over a session that is starting and
-then fails leaves what was started recording, and the one before may not stop it; a test shows it."""
+TAKE_OVERS = 0.3
+"""Part of the second conductors that take rigs over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

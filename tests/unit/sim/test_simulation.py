@@ -19,7 +19,6 @@ def test_a_thousand_labs_keep_every_promise() -> None:
     assert len(kinds) >= 12, "the seeds leave out kinds of faults"
 
 
-@pytest.mark.xfail(strict=True, reason="what is taken over by a session that then fails is left recording")
 @pytest.mark.parametrize("seed", [694, 876])
 def test_a_session_that_is_taken_over_while_it_starts_leaves_nobody_recording_unwatched(seed: int) -> None:
     leader, second = draw(seed).conductors
