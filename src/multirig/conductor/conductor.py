@@ -555,12 +555,12 @@ class Conductor:
         return await self._end(SessionTrigger.RECOVER, None)
 
     async def go_on(self) -> None:
-        """Go on with a session that was recovered: every rig records it still.
+        """Go on with a session that was recovered, with the rigs that record it still.
 
         Raises
         ------
         SessionFailed
-            Names the rigs that do not; the session can be stopped or cleaned up.
+            Nobody does, or an essential rig does not; the session can be stopped or cleaned up.
         """
         await self._do(self._step(SessionTrigger.GO_ON))
 

@@ -322,6 +322,8 @@ class SessionMachine:
         """What became of the last stop or interrupt on each rig."""
         self.lost: Noticed | None = None
         """Why the session ended by itself: what happened to an essential rig."""
+        self._has_run = False
+        """Whether all have begun to record in this session."""
         self.watch = Watch()
         self._multirigs: set[str] = set()
         self._absent: set[str] = set()
@@ -554,8 +556,8 @@ class SessionMachine:
             state = next_state(self.state, trigger)
         except IllegalTransition as error:
             return [Finished(number=event.number, outcomes={}, error=error)]
-        if trigger is SessionTrigger.GO_ON and (missing := self._missing()):
-            failed = SessionFailed("going on", missing, "the session can be stopped or cleaned up")
+        missing = self._missing() if trigger is SessionTrigger.GO_ON else {}
+        if missing and (failed := self._objection_to_going_on(missing)) is not None:
             return [Finished(number=event.number, outcomes={}, error=failed)]
         out: list[Any] = []
         if self._step is not None and self._requested is not None:  # only an interrupt comes in between
@@ -568,6 +570,7 @@ class SessionMachine:
             self.exp_ref = None
             self._spared = frozenset()
             self.lost = None
+            self._has_run = False
             self._absent.clear()
             self._failing.clear()
         self._requested = self._asked = event.number
@@ -577,6 +580,8 @@ class SessionMachine:
         if self._step is None and self._requested is not None:  # nothing to wait for
             out.append(Finished(number=event.number, outcomes={}))
             self._requested = None
+        for name, why in missing.items():
+            out += self.handle(self._noticed(name, Notice.STOPPED, str(why)), self._now)
         return out
 
     def _enter(self, state: SessionState, data: Mapping[str, Any]) -> list[Any]:
@@ -588,6 +593,7 @@ class SessionMachine:
         self._retried.clear()
         self._resuming.clear()
         if state is SessionState.RUNNING:
+            self._has_run = True
             self._spared = frozenset()
             self._watch_recording()
         if state in _CLOSED:
@@ -643,12 +649,10 @@ class SessionMachine:
         return not any(name in wave for wave in self._waves)
 
     def _missing(self) -> dict[str, MultirigError]:
-        """Return the rigs that do not record, without which a session that was recovered cannot go on."""
+        """Return the rigs that do not record, when a session was recovered."""
         out: dict[str, MultirigError] = {}
         for name in self.rigs:
             outcome = self.found.get(name)
-            if self._role(name) is Role.OPTIONAL:
-                continue
             if not isinstance(outcome, Message):
                 out[name] = outcome if outcome is not None else Unconfirmed("was not asked")
                 continue
@@ -657,6 +661,15 @@ class SessionMachine:
                 said = data.get("state") or (status.name if status is not None else "?")
                 out[name] = RemoteProtocolError(f"does not record {self.exp_ref}; it is {said}")
         return out
+
+    def _objection_to_going_on(self, missing: Mapping[str, MultirigError]) -> SessionFailed | None:
+        """Return why a session that was recovered cannot go on."""
+        serious = self._serious(missing)
+        if self._has_run:  # what all have begun goes on as it would with a conductor that lives
+            serious = {name: one for name, one in serious.items() if self._role(name) is Role.ESSENTIAL}
+        if not serious and len(missing) < len(self.rigs):
+            return None
+        return SessionFailed("going on", serious or dict(missing), "the session can be stopped or cleaned up")
 
     def _message(self, event: Event, data: Mapping[str, Any]) -> Message:
         exp_ref = str(self.exp_ref) if self.exp_ref else None

@@ -84,9 +84,9 @@ async def test_from_every_state_the_rigs_can_be_let_go(lab: Any, state: SessionS
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
 
 
-async def test_what_nobody_records_any_more_does_not_go_on_and_can_be_stopped(lab: Any) -> None:
+async def test_what_an_essential_rig_does_not_record_does_not_go_on_and_can_be_stopped(lab: Any) -> None:
     rigs = await lab.rigs_of_a_session("cam")
-    folder = await die_in(lab, SessionState.RUNNING)
+    folder = await die_in(lab, SessionState.RUNNING, policies={"cam": RigPolicy(role=Role.ESSENTIAL)})
     await rigs[1].stop_here()
     conductor = await come_back(lab, folder)
     await conductor.recover()

@@ -1356,9 +1356,9 @@ def test_a_peer_of_ibl_that_does_not_answer_its_polls_is_silent() -> None:
 # -- a conductor that died ----------------------------------------------------------------------------------
 
 
-def recovered(*, cam: Message | None = None) -> Session:
+def recovered(*, cam: Message | None = None, **options: Any) -> Session:
     """Return a session whose conductor has died while it recorded, and is back."""
-    session = session_in(S.RUNNING)
+    session = session_in(S.RUNNING, **options)
     session.request(T.RECOVER)
     for name in NAMES:
         session.reply(name, cam if name == "cam" else None)
@@ -1382,8 +1382,19 @@ def test_a_session_that_everybody_records_goes_on() -> None:
     assert session.state is S.RUNNING
 
 
-def test_a_session_that_somebody_does_not_record_does_not_go_on_and_can_be_stopped() -> None:
-    session = recovered(cam=Message(Event.EXPINFO, (30, {"state": "stopped", "exp_ref": str(REF)})))
+STOPPED_RIG = Message(Event.EXPINFO, (30, {"state": "stopped", "exp_ref": str(REF)}))
+
+
+def test_a_session_goes_on_without_a_rig_that_is_not_essential_and_says_so() -> None:
+    session = recovered(cam=STOPPED_RIG)
+    number = session.request(T.GO_ON)
+    assert session.finished(number).error is None
+    assert session.state is S.RUNNING
+    assert noticed(session) == [("cam", Notice.STOPPED)]
+
+
+def test_a_session_that_an_essential_rig_does_not_record_does_not_go_on_and_can_be_stopped() -> None:
+    session = recovered(cam=STOPPED_RIG, policies=ESSENTIAL)
     number = session.request(T.GO_ON)
     assert "cam: does not record 2024-05-06_2_SP_01; it is stopped" in str(session.finished(number).error)
     assert session.state is S.RECOVERED
@@ -1399,3 +1410,23 @@ def test_a_rig_that_does_not_answer_is_known_by_its_error_and_does_not_hold_up_t
     session.reply_all()
     assert session.state is S.RECOVERED
     assert isinstance(session.machine.found["cam"], RigUnreachable)
+
+
+def test_a_session_that_nobody_records_any_more_does_not_go_on() -> None:
+    session = session_in(S.RUNNING)
+    session.request(T.RECOVER)
+    for name in NAMES:
+        session.reply(name, STOPPED_RIG)
+    number = session.request(T.GO_ON)
+    assert str(session.finished(number).error).startswith("going on failed on main, cam, ephys")
+
+
+def test_a_session_that_not_all_have_begun_does_not_go_on() -> None:
+    session = session_in(S.STARTING)
+    session.open.clear()
+    session.request(T.RECOVER)
+    for name in NAMES:
+        session.reply(name, STOPPED_RIG if name == "cam" else None)
+    number = session.request(T.GO_ON)
+    assert str(session.finished(number).error).startswith("going on failed on cam")
+    assert session.state is S.RECOVERED
