@@ -412,7 +412,7 @@ def test_a_command_line_is_possible(block: Block, command: str) -> None:
 def parse_command_line(arguments: list[str]) -> None:
     import typer
 
-    from multirig.cli import demo, rigs, serve, session, show  # noqa: F401  they add their commands
+    from multirig.cli import check, demo, rehearse, rigs, serve, session, show  # noqa: F401  commands
     from multirig.cli.main import app, spread
 
     command: Any = typer.main.get_command(app)

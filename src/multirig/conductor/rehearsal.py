@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,13 +100,27 @@ def spare(findings: Sequence[Finding]) -> Rehearsed | None:
     return None
 
 
-def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float) -> Rehearsed:
-    """Return what came of the rehearsal on a rig, from its answers to the steps that it was asked to take."""
+def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float, *, ended: float) -> Rehearsed:
+    """Return what came of the rehearsal on a rig.
+
+    Parameters
+    ----------
+    steps : sequence of Message or MultirigError
+        Its answers to EXPINIT, EXPSTART and EXPEND, as far as it was asked.
+    cleaned : Message or MultirigError
+        Its answer to EXPCLEANUP.
+    seconds : float
+        For how long all rigs were to record together.
+    ended : float
+        When they were told to stop: seconds on the conductor's clock, on which they say when they began.
+    """
     problems = [str(one) for one in (*steps, cleaned) if not isinstance(one, Message)]
     last = steps[-1]
     if len(steps) < 3 or not isinstance(last, Message):
         return Rehearsed(problems=tuple(problems) or ("did not record",))
     told = _data(last)
+    began = _data(steps[1]).get("started_at") if isinstance(steps[1], Message) else None
+    lasted = max(seconds, ended - began) if isinstance(began, float) else seconds
     health: Mapping[str, Any] = told.get("health") or {}
     frames, size, dropped = health.get("frames"), told.get("bytes_total", 0), health.get("dropped", 0)
     if told.get("failure"):
@@ -117,8 +132,8 @@ def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float) 
     return Rehearsed(
         frames=frames,
         bytes=size,
-        rate=frames / seconds if frames is not None else None,
-        bytes_per_second=size / seconds,
+        rate=frames / lasted if frames is not None else None,
+        bytes_per_second=size / lasted,
         dropped=dropped,
         problems=tuple(problems),
     )
@@ -130,6 +145,7 @@ async def _record(conductor: Conductor, names: Sequence[str], seconds: float) ->
     limits = conductor.machine.limits
     steps: dict[str, list[Outcome]] = {name: [] for name in names}
     cleaned: dict[str, Outcome] = {}
+    ended = 0.0
 
     async def ask(event: Event, *args: Any, limit: int) -> None:
         """Take a step with all rigs that could take the one before."""
@@ -141,6 +157,7 @@ async def _record(conductor: Conductor, names: Sequence[str], seconds: float) ->
         await ask(Event.EXPINIT, told, limit=limits.initialise)
         await ask(Event.EXPSTART, exp_ref, {REHEARSAL: True}, limit=limits.start)
         await asyncio.sleep(seconds)
+        ended = time.perf_counter()
         await ask(Event.EXPEND, told, limit=limits.stop)
     finally:
         # also where somebody has enough of it
@@ -150,7 +167,7 @@ async def _record(conductor: Conductor, names: Sequence[str], seconds: float) ->
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(letting_go)
         cleaned = await letting_go
-    return {name: judge_rehearsal(steps[name], cleaned[name], seconds) for name in names}
+    return {name: judge_rehearsal(steps[name], cleaned[name], seconds, ended=ended) for name in names}
 
 
 def _data(message: Message) -> Mapping[str, Any]:

@@ -62,7 +62,11 @@ def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:
     except AdapterError as error:
         yield Finding(check="adapter", level=Level.FAILURE, text=error.message)
     else:
-        yield Finding(check="adapter", level=Level.OK, text=f"{name} is ready, as far as it tells unopened")
+        yield Finding(
+            check="adapter",
+            level=Level.OK,
+            text=f"{name}: nothing speaks against it; it is opened when a session begins",
+        )
 
 
 def _tell_versions(adapter: str) -> Iterator[Finding]:

@@ -508,7 +508,9 @@ class RigService:
         self._ledger.begin()
 
     def _make_session(self, exp_ref: ExpRef) -> Session:
-        data = self._rehearsals if self.machine.rehearses else self.config.data_folder
+        data = self.config.data_folder
+        if self.machine.rehearses:  # a new folder: adapters go on counting in one that they know
+            data = self._rehearsals / secrets.token_hex(4)
         folder = session_folder(data, self.config.lab, exp_ref)
         return Session(
             exp_ref=exp_ref,

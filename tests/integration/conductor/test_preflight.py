@@ -9,12 +9,14 @@ import pytest
 
 from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.rehearsal import is_ready, rehearse
+from multirig.config import AdapterConfig
 from multirig.errors import AdapterError, MultirigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.rig import RigState
 from multirig.lifecycle.session import SessionState
 from multirig.pc.finding import Level, worst
 from multirig.rig.adapters.fake import Fake
+from multirig.rig.loading import build_adapter
 from multirig.rig.rehearsal import FOLDER
 
 SECONDS = 0.2
@@ -67,6 +69,16 @@ async def test_a_rehearsal_needs_no_main_sync_and_leaves_nothing(lab: Any) -> No
         assert not list((lab.folder / name).rglob("*.csv"))
         assert not (lab.folder / name / FOLDER).exists()
     assert not list((lab.folder / "pc").rglob("*rehearsal*"))
+
+
+async def test_a_camera_counts_the_frames_of_each_rehearsal_anew(lab: Any) -> None:
+    pytest.importorskip("av")
+    camera = {"type": "camera", "cameras": [{"label": "left", "source": "test", "fps": 30, "size": [64, 48]}]}
+    await lab.rig("cam", adapter=build_adapter(AdapterConfig.model_validate(camera), "cam"))
+    conductor = await lab.conductor()
+    for _ in range(3):
+        _, rehearsed = await rehearse(conductor, 1.0)
+        assert 15 < (rehearsed["cam"].rate or 0) < 45
 
 
 async def test_a_session_after_a_rehearsal_has_the_first_number(lab: Any) -> None:
