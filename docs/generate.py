@@ -649,6 +649,13 @@ def show_api(name: str, show: Callable[[type], str]) -> str:
     return show(getattr(multirig, name))
 
 
+def show_promises() -> str:
+    """Return what a rehearsal watches."""
+    from multirig.sim.invariants import INVARIANTS
+
+    return table(["name in the report", "promise"], ((one.name, one.promise) for one in INVARIANTS))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": show_commands,
     "rig-keys": show_rig_keys,
@@ -658,6 +665,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "fake-keys": lambda: show_adapter_keys("fake"),
     "verdict-words": show_words,
     "verdict-rules": show_rules,
+    "promises": show_promises,
     "rig-states": show_rig_states,
     "session-states": show_session_states,
     "frame-keys": show_frame_keys,

@@ -479,6 +479,14 @@ def test_each_message_of_the_troubles_page_exists() -> None:
     assert [message for message in TROUBLES if not any(message in one for one in templates)] == []
 
 
+def test_every_test_that_the_reliability_page_names_exists() -> None:
+    named = re.findall(
+        r"`(tests/[^`]+\.py)`", PAGES["docs/explanations/reliability.md"].read_text(encoding="utf-8")
+    )
+    assert len(set(named)) > 8
+    assert [one for one in named if not (ROOT / one).is_file()] == []
+
+
 def find_numbers() -> Iterator[tuple[str, str]]:
     """Yield sentences of pages with the numbers that the code has."""
     from multirig.conductor.roster import MIN_POLL

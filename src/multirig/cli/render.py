@@ -113,6 +113,8 @@ def status_line(snapshot: Snapshot) -> Text:
     parts.append((f"{size(snapshot.disk_free)} free", "dim"))
     if snapshot.conductor is not None:
         parts.append((f"led by {snapshot.conductor}", "dim"))
+    if snapshot.conductor_silent is not None:
+        parts.append((f"not heard for {duration(snapshot.conductor_silent)}", "bold yellow"))
     if snapshot.failure is not None:
         parts.append((snapshot.failure, "bold yellow"))
     line = Text(no_wrap=True, overflow="ellipsis")

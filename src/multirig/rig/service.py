@@ -147,6 +147,8 @@ class RigService:
         self._health_failed = False
         """Whether this session's log says already that the adapter cannot tell it."""
         self._disk_free = 0
+        self._is_alone = False
+        """Whether whoever leads is not heard."""
         self._ledger = Ledger(config.name, config.adapter.type)
         self._memory_file = memory_file(config.data_folder, config.name)
         self._memory: Memory | None = None
@@ -607,12 +609,25 @@ class RigService:
         while True:
             with contextlib.suppress(OSError):
                 self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+            self._look_at_leader()
             if self.machine.state is RigState.RUNNING:
                 mark_alive(self._memory_file)
             if self._session is not None:
                 self._look_at_health()
                 self.runtime.feed(Measured(health=asdict(self._health)))
             await asyncio.sleep(HEALTH_EVERY)
+
+    def _look_at_leader(self) -> None:
+        """Say once that whoever leads is not heard, and once that it is again."""
+        leader = self.machine.leader
+        silent = leader is not None and leader.is_silent(self.runtime.clock())
+        if silent and not self._is_alone:
+            wait = self.config.on_lost_conductor.stop_after
+            then = "the rig goes on" if wait is None else f"a recording is stopped after {wait:g} s"
+            log.warning("%s: %s is not heard any more; %s", self.config.name, leader, then)
+        elif self._is_alone and leader is not None and not silent:
+            log.warning("%s: %s is heard again", self.config.name, leader)
+        self._is_alone = silent
 
     def _next_exp_ref(self, subject: str, at_least: int = 1) -> ExpRef:
         today = datetime.date.today()

@@ -220,3 +220,19 @@ async def test_a_rig_that_died_while_it_recorded_is_in_the_verdict_with_its_gap(
     assert told.reasons[0] == "cam recorded, and has no file to show for it"
     assert any(one.startswith("cam: recorded nothing from ") for one in told.reasons)
     assert any("its program died while it recorded" in one for one in told.reasons)
+
+
+async def test_a_rig_says_once_that_its_conductor_is_not_heard_and_once_that_it_is_again(
+    lab: Any, until: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    main = (await lab.rigs_of_a_session())[0]
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    lab.network.postman = lambda data, source, target: ()
+    await until(lambda: "is not heard any more; the rig goes on" in caplog.text)
+    assert main.snapshot().conductor_silent > 1
+    lab.network.postman = lambda data, source, target: (0.0,)
+    await until(lambda: "is heard again" in caplog.text)
+    assert caplog.text.count("is not heard any more; the rig goes on") == 1
