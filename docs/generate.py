@@ -132,15 +132,14 @@ def walk_commands() -> Iterator[list[str]]:
     """Yield the words of each command, a group before its members."""
     import typer
 
-    from multirig.cli import demo, rigs, serve, session, show  # noqa: F401  they add their commands
-    from multirig.cli.main import app
+    from multirig.cli.main import load_commands
 
     def walk(command: Any, words: list[str]) -> Iterator[list[str]]:
         for name, each in getattr(command, "commands", {}).items():
             yield [*words, name]
             yield from walk(each, [*words, name])
 
-    yield from walk(typer.main.get_command(app), [])
+    yield from walk(typer.main.get_command(load_commands()), [])
 
 
 # -- the rig's configuration ---------------------------------------------------------------------------------

@@ -412,10 +412,9 @@ def test_a_command_line_is_possible(block: Block, command: str) -> None:
 def parse_command_line(arguments: list[str]) -> None:
     import typer
 
-    from multirig.cli import check, demo, rehearse, rigs, serve, session, show  # noqa: F401  commands
-    from multirig.cli.main import app, spread
+    from multirig.cli.main import load_commands, spread
 
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(load_commands())
     rest = spread(arguments)
     if rest == ["--version"]:
         return

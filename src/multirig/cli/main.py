@@ -90,13 +90,20 @@ def spread(arguments: list[str]) -> list[str]:
     return spread_out
 
 
+def load_commands() -> typer.Typer:
+    """Return the program with all of its commands."""
+    # each of them adds its own
+    from multirig.cli import check, demo, recover, rehearse, rigs, serve, session, show  # noqa: F401
+
+    return app
+
+
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
-    # they add their commands
-    from multirig.cli import check, demo, recover, rehearse, render, rigs, serve, session, show  # noqa: F401
+    from multirig.cli import render
 
     try:
-        code = int(app(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
+        code = int(load_commands()(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
         if code == INTERRUPTED:  # newer typers make this of Ctrl-C
             render.say("interrupted")
         return code
