@@ -112,9 +112,8 @@ def _judge_state(info: Mapping[str, Any]) -> list[Finding]:
     if state in (None, RigState.CONNECTED.value):
         return []
     failure = f" ({info['failure']})" if info.get("failure") else ""
-    text = (
-        f"is {state}{f' {exp_ref}' if exp_ref else ''}{failure}: end that session first, or type 'stop' there"
-    )
+    about = f" {exp_ref}" if exp_ref else ""
+    text = f"is {state}{about}{failure}: end that session first, or lead it on (--take-over)"
     return [_finding("state", Level.WARNING, text)]
 
 

@@ -278,7 +278,7 @@ def frames_of(multirig, uri: str) -> int:
         "        await conductor.request(Event.EXPINFO, 0, {})\n"
         "        news = (await conductor.request(Event.EXPSTATUS, 0))['rig'].args[1]\n"
         "        assert news['state'] == 'running', news\n"
-        "        print(news['health']['frames'])\n"
+        "        print(news['health'].get('frames', 0))\n"
         "asyncio.run(main())\n"
     )
     done = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, check=True)
@@ -302,7 +302,9 @@ def test_a_recording_goes_on_when_its_conductor_is_killed_and_ends_at_the_keyboa
 ):
     camera, uri, _ = left_alone
     before = frames_of(multirig, uri)
-    assert frames_of(multirig, uri) > before
+    end = time.monotonic() + 20
+    while frames_of(multirig, uri) <= before:  # a rig looks at its adapter now and then
+        assert time.monotonic() < end, "it records no more frames"
     camera.type("stop")
     camera.expect("camera is stopped")
     camera.expect("camera is connected")
