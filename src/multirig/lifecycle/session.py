@@ -354,6 +354,7 @@ class SessionMachine:
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
         self._informed: dict[Address, int] = {}
         """When we last answered each peer's EXPINFO."""
+        self._joins = False
         self._rounds = 0
         """Messages sent for the step that somebody waits for: a roll-back adds two."""
 
@@ -365,7 +366,7 @@ class SessionMachine:
     @property
     def joins(self) -> bool:
         """Whether some rig records under the agreed reference already."""
-        return bool(self._spared)
+        return self._joins
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
         """Take what happened; return what to send, to write down and to tell."""
@@ -756,6 +757,7 @@ class SessionMachine:
         except AgreementError as error:
             return error
         said = {name: information(answer) for name, answer in answers.items()}
+        self._joins = any(status is Status.RUNNING for status, _ in said.values())
         self._spared = frozenset(
             name
             for name, (status, data) in said.items()
