@@ -9,7 +9,8 @@ demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
 
 test: $(VENV)/dev-ready
-	$(BIN)/python -m pytest --timeout 120
+	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/unit
+	$(BIN)/python -m pytest --timeout 120 tests/integration tests/docs
 
 endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults

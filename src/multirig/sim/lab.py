@@ -37,6 +37,10 @@ class Result:
         return [f"{at / SECOND:10.4f} s  {fact.who:<9} {fact}" for at, fact in self.facts]
 
 
+EVENTS_AFTER = 50_000
+"""Once a promise is broken so much more may happen: a storm need not blow for hours to be seen."""
+
+
 class Lab:
     """The world of a scenario."""
 
@@ -90,12 +94,15 @@ class Lab:
             computer.boot()
         leader = self.scenario.conductors[0].name
         restless: list[Violation] = []
+        most: int | None = None
         try:
             while world.time < self.mended_at + SETTLING or not self._is_over(leader):
                 world.run(world.time + LOOK_EVERY)
                 for one in self.invariants:
                     one.look()
-                if world.time > AGE:
+                if most is None and any(one.violations for one in self.invariants):
+                    most = world.counts["events"] + EVENTS_AFTER
+                if world.time > AGE or (most is not None and world.counts["events"] > most):
                     break
         except Restless as error:
             restless = [Violation(COMES_TO_REST, world.time, str(error))]

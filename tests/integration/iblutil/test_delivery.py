@@ -70,12 +70,12 @@ async def test_w02_a_copy_of_a_command_is_handled_once(lab: Any) -> None:
 
 
 async def test_w02_a_late_copy_is_echoed_again_since_the_first_echo_may_be_lost(lab: Any) -> None:
-    rig = await lab.rig(adapter={"delay": {"initialise": 0.4}})
+    rig = await lab.rig(adapter={"delay": {"initialise": 1.0}})
     peer = await lab.raw(rig)
     request = b'[1, {"exp_ref": "2024-05-06_1_SP_01"}]'
     peer.send(request)
     assert await peer.receive() == request
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.35)
     peer.send(request)
     assert await peer.receive() == request
     assert json.loads(await peer.receive())[0] == Event.EXPINIT

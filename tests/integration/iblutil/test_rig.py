@@ -86,12 +86,15 @@ async def test_is_led_rig_by_rig(lab: Any) -> None:
 
 
 @TRANSPORTS
-async def test_an_interrupt_stops_the_recording_even_while_it_starts(lab: Any, scheme: str) -> None:
+async def test_an_interrupt_stops_the_recording_even_while_it_starts(
+    lab: Any, scheme: str, until: Any
+) -> None:
     rig = await lab.rig("main", f"{scheme}://127.0.0.1:0", main_sync=True, adapter={"delay": {"start": 5.0}})
     services = await lab.ibl_conductor({"main": rig})
     exp_ref = await agree(services)
     await services.init({"exp_ref": exp_ref})
     await services["main"].start(exp_ref)
+    await until(lambda: "start" in rig.adapter.calls)
     began = time.perf_counter()
     answers = await services.stop([{"error": "KeyboardInterrupt"}], immediately=True)
     assert time.perf_counter() - began < 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -143,18 +144,26 @@ def ring_for_ever(original: Any) -> Any:
     return get_timer
 
 
+ECHOES = 60
+"""So many are enough to be noticed; without an end they would double until the memory is full."""
+
+
 @contextmanager
 def echo_echoes() -> Iterator[None]:
     is_echo = EchoLink._is_echo
+    sent: Counter[tuple[int, bytes]] = Counter()
 
     def echo_it_too(self: EchoLink, data: bytes, now: int) -> bool:
         known = is_echo(self, data, now)
-        if known:
+        if known and sent[id(self), data] < ECHOES:
+            sent[id(self), data] += 1
             self._out.append(data)
         return known
 
     def echo_always(self: EchoLink, data: bytes, seen: Any, now: int) -> bool:
-        self._out.append(data)
+        if sent[id(self), data] < ECHOES:
+            sent[id(self), data] += 1
+            self._out.append(data)
         return True
 
     with swapped(EchoLink, "_is_echo", echo_it_too), swapped(EchoLink, "_echo", echo_always):
