@@ -8,7 +8,8 @@ Wire 1.0 has no numbers, so three questions are answered by rules; each is a row
 * *Echo or message?* We remember how many copies of a message we sent. That many may come back as echoes; one
   more is the peer's own message if we wait for such a reply, else a copy of an echo, and dropped. As soon as
   we know whether the peer writes a space after a comma, we write the other way: its words then never look
-  like ours. What still does look like ours is a copy if another reply comes soon, else the reply.
+  like ours. What still does look like ours is an echo, however late, while copies of ours are without one;
+  after that it is a copy if another reply comes soon, else the reply.
 * *Copy or new request?* A copy that arrives before the conversation about the first has ended is echoed and
   not handled. Once the peer has echoed our reply the same bytes are a new request; where there was no reply
   to echo, they are one as soon as something else came in between. Commands are idempotent.
@@ -53,7 +54,8 @@ LASTING_EVERY = 2 * SECOND
 ECHO_WINDOW = SECOND
 """Echoes of several copies come together; what comes later than this after one is the peer's own message."""
 PROMPT = SECOND // 20
-"""An echo this soon after a copy is that copy's, and the last: what was sent before it must be lost."""
+"""An echo this soon after a copy is that copy's, and the last, where what follows may be the peer's own words:
+what was sent before it must be lost."""
 DUPLICATE_WINDOW = 5 * SECOND
 """A copy of a request that is still unanswered after this long is somebody asking again."""
 EXPIRED_KEPT = 60 * SECOND
@@ -360,8 +362,9 @@ class EchoLink:
             return False
         if sent.due == 0:
             return not self._is_mirrored(data, sent.event, now)
-        sent.due = 0 if now - sent.last_at < PROMPT else sent.due - 1
-        sent.until = now + ECHO_WINDOW
+        is_ours = self._is_ours(data, sent.event)
+        sent.due = 0 if now - sent.last_at < PROMPT and not is_ours else sent.due - 1
+        sent.until = now + (EXPIRED_KEPT if sent.due and is_ours else ECHO_WINDOW)
         unheard = [one for one in (self._current, *self._waiting) if one is not None and not one.confirmed]
         outgoing = next((one for one in unheard if _same(data, one.data)), None)
         if outgoing is None:
@@ -373,10 +376,8 @@ class EchoLink:
 
     def _is_mirrored(self, data: bytes, event: Event, now: int) -> bool:
         """Whether bytes of ours that came once too often are the reply; False also while it is unclear."""
-        # An EXPINFO holds our own greeting: whoever sends it back has only echoed it.
         awaited = event is not Event.EXPINFO and any(one.event is event for one in self._waiting)
-        looks_ours = self._peer_writes_spaces not in (None, _has_spaces(data))
-        if awaited and (not looks_ours or event in self._mirrored):
+        if awaited and (not self._is_ours(data, event) or event in self._mirrored):
             return True
         if awaited and event not in self._unclear and data in self._sent:
             self._unclear[event] = (now + MIRROR_PAUSE, data)
@@ -384,6 +385,11 @@ class EchoLink:
         else:
             self.dropped_copies += 1
         return False
+
+    def _is_ours(self, data: bytes, event: Event) -> bool:
+        """Whether the peer, as far as we know it, does not write these bytes but only sends them back."""
+        # An EXPINFO holds our own greeting: whoever sends it back has only echoed it.
+        return event is Event.EXPINFO or self._peer_writes_spaces not in (None, _has_spaces(data))
 
     def _clear_up(self, now: int) -> None:
         """Take for the reply what has not turned out to be a copy of the echo."""

@@ -337,6 +337,40 @@ def test_w03_an_echo_for_each_copy_is_an_echo_and_never_the_reply():
     assert events(link) == [replied(START_REPLY)]
 
 
+@pytest.mark.parametrize("late", [20 * MS, 3 * SECOND])
+def test_w03_the_late_echo_of_an_earlier_copy_is_no_reply_of_a_peer_that_writes_otherwise(late):
+    """A rig's PC stands still for half a second as it begins to record, and then echoes both copies."""
+    link = EchoLink(PEER)
+    hear(link, b"[32, 0]")
+    events(link)
+    start = START.replace(b" ", b"")
+    assert ask(link, START) == [start]
+    assert tick(link, 500 * MS) == [(400 * MS, start)]
+    assert hear(link, start, now=401 * MS) == []
+    assert tick(link, 401 * MS + late) == []
+    assert hear(link, start, now=401 * MS + late) == []
+    assert tick(link, 5 * SECOND) == []
+    assert events(link) == [outcome("k", Confirmed)]
+    assert hear(link, START_REPLY, now=6 * SECOND) == [START_REPLY]
+    assert events(link) == [replied(START_REPLY)]
+
+
+def test_w03_the_echo_of_our_own_info_that_comes_seconds_late_is_no_answer_to_the_next_one():
+    """Taken for an answer, it would speak for a rig: not as a main sync, though it is one."""
+    link = EchoLink(PEER)
+    first = b'[64, 0, {"multirig": {"wire": 2, "boot": "b"}}]'
+    ask(link, first, key="first")
+    assert tick(link, 400 * MS) == [(400 * MS, first)]
+    answer = b'[64, 0, {"main_sync": true}]'
+    assert hear(link, first, now=402 * MS) == []
+    assert hear(link, answer, now=410 * MS) == [answer]
+    assert ask(link, first, now=4 * SECOND, key="second") == [first.replace(b" ", b"")]
+    assert hear(link, first.replace(b" ", b""), now=4 * SECOND + MS) == []
+    events(link)
+    assert hear(link, first, now=4 * SECOND + 300 * MS) == []
+    assert events(link) == []
+
+
 def test_w03_our_own_info_sent_back_again_and_again_is_never_an_answer():
     """It holds our greeting; whoever sends it back has only echoed it."""
     link = EchoLink(PEER)
