@@ -54,8 +54,8 @@ LASTING_EVERY = 2 * SECOND
 ECHO_WINDOW = SECOND
 """Echoes of several copies come together; what comes later than this after one is the peer's own message."""
 PROMPT = SECOND // 20
-"""An echo this soon after a copy is that copy's, and the last, where what follows may be the peer's own words:
-what was sent before it must be lost."""
+"""An echo this soon after a copy is that copy's, and the last if the peer may write such bytes itself: what
+was sent before it must be lost."""
 DUPLICATE_WINDOW = 5 * SECOND
 """A copy of a request that is still unanswered after this long is somebody asking again."""
 EXPIRED_KEPT = 60 * SECOND
