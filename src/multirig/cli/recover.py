@@ -19,7 +19,7 @@ from multirig.conductor.conductor import Conductor
 from multirig.conductor.recovery import OpenSession, find_open
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
-from multirig.lifecycle.agreement import information
+from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.protocol.messages import Message
 
@@ -46,6 +46,9 @@ def recover(
     seconds: Annotated[
         float | None, typer.Option(min=0, help="With --go-on: how long still to record.")
     ] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Lead also rigs that another conductor leads by now.")
+    ] = False,
 ) -> None:
     """Lead a session whose conductor has died: ask every rig, then go on, stop, or clean up."""
     chosen = [
@@ -60,7 +63,7 @@ def recover(
     if folder is None:
         render.say("no session is open: nothing to recover")
         return
-    asyncio.run(_recover(folder, chosen[0] if chosen else None, seconds))
+    asyncio.run(_recover(folder, chosen[0] if chosen else None, seconds, takes_over=take_over))
     show_account(account(folder), folder, json=False)
 
 
@@ -80,14 +83,14 @@ def _line(one: OpenSession) -> str:
     return f"{one.exp_ref} was {one.state} on {', '.join(one.rigs)}: {one.folder}"
 
 
-async def _recover(folder: Path, choice: _Choice | None, seconds: float | None) -> None:
+async def _recover(folder: Path, choice: _Choice | None, seconds: float | None, *, takes_over: bool) -> None:
     conductor = Conductor.from_journal(folder)
     ended = asyncio.Event()
     steps = Steps(conductor, ended)
     with ctrl_c(ended):
         await conductor.open()
         try:
-            await steps.show("recover", conductor.recover())
+            await steps.show("recover", conductor.recover(takes_over=takes_over))
             _show_rigs(conductor.machine.found)
             choice = choice or await _ask()
             match choice:
@@ -123,5 +126,6 @@ def _show_rigs(found: Mapping[str, Outcome]) -> None:
         elif isinstance(outcome, Message):
             status, said = information(outcome)
             state = said.get("state") or (status.name.lower() if status is not None else "?")
-            rows.append((name, str(state), str(said.get("failure") or said.get("exp_ref") or "")))
+            led = f"led by {said[LED_BY]}" if LED_BY in said else ""
+            rows.append((name, str(state), str(led or said.get("failure") or said.get("exp_ref") or "")))
     render.show_table(("rig", "is", ""), rows)

@@ -31,7 +31,7 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.folders import next_exp_ref_in, subjects_folder
-from multirig.lifecycle.agreement import information
+from multirig.lifecycle.agreement import TAKE_OVER, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig import CHECK, MIN_SEQUENCE
@@ -544,15 +544,20 @@ class Conductor:
         """
         return await self._end(SessionTrigger.INTERRUPT, {"error": "interrupted", **data, "message": message})
 
-    async def recover(self) -> dict[str, Outcome]:
+    async def recover(self, *, takes_over: bool = False) -> dict[str, Outcome]:
         """Ask every rig what it does, and lead it from now on; see `from_journal`.
+
+        Parameters
+        ----------
+        takes_over : bool
+            Lead also rigs that another conductor leads by now; without it, they are its.
 
         Returns
         -------
         dict of str to Message or MultirigError
             Each rig's EXPINFO: its status, and what it records; or why that is not known.
         """
-        return await self._end(SessionTrigger.RECOVER, None)
+        return await self._end(SessionTrigger.RECOVER, {TAKE_OVER: True} if takes_over else None)
 
     async def go_on(self) -> None:
         """Go on with a session that was recovered, with the rigs that record it still.

@@ -30,6 +30,8 @@ LED_BY = "led_by"
 """Key in an EXPINFO: the conductor that leads the rig, where that is not the asker."""
 TAKE_OVER = "take_over"
 """Key in an EXPINFO: whoever asks leads the rig from now on, whoever did before."""
+RECOVER = "recover"
+"""Key in an EXPINFO: whoever asks is back in its session and leads the rig unless another one does by now."""
 
 
 def led_by_another(leader: str) -> str:

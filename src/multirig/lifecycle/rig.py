@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.errors import IllegalTransition, ProtocolError
-from multirig.lifecycle.agreement import LED_BY, SET_UP_FOR, TAKE_OVER, led_by_another, set_up_otherwise
+from multirig.lifecycle.agreement import (
+    LED_BY,
+    RECOVER,
+    SET_UP_FOR,
+    TAKE_OVER,
+    led_by_another,
+    set_up_otherwise,
+)
 from multirig.lifecycle.growth import Growth
 from multirig.lifecycle.leader import BEAT_EVERY, Leader
 from multirig.protocol import codec
@@ -395,6 +402,8 @@ class RigMachine:
         """Whether the session is only tried: nothing is to be kept of it."""
         self.leader: Leader | None = None
         """The conductor that leads this rig."""
+        self._begun_from: str | None = None
+        """IP address of the PC whose conductor has begun to record."""
         self.stop_after = stop_after
         self.resumes = resumes
         self.gaps: tuple[Mapping[str, Any], ...] = ()
@@ -510,6 +519,16 @@ class RigMachine:
         self.leader = Leader(token=token, name=name, heard=self._now)
         self._beat_at = self._now if token.wire == 2 else None
 
+    def _gives_way(self, token: Token, data: Mapping[str, Any]) -> bool:
+        """Whether an EXPINFO makes its sender the leader: it says so, or comes back to what it has led."""
+        if data.get(TAKE_OVER) is True:
+            return True
+        if data.get(RECOVER) is not True or self.exp_ref is None or data.get("exp_ref") != str(self.exp_ref):
+            return False
+        leads_from = self.leader.address.host if self.leader is not None else None
+        is_its_own = token.address.host in (leads_from, self._begun_from)  # another may have joined since
+        return is_its_own or self._objection_to_sender(token) is None
+
     def _take_over(self, token: Token) -> list[Any]:
         """Let another conductor lead, and tell the one that did."""
         before = self.leader
@@ -593,7 +612,8 @@ class RigMachine:
             case Event.EXPINFO:
                 data = args[1] if len(args) > 1 else None
                 data = data if isinstance(data, dict) else {}
-                out = self._take_over(_multirig(token, data)) if data.get(TAKE_OVER) is True else []
+                asker = _multirig(token, data)
+                out = self._take_over(asker) if self._gives_way(asker, data) else []
                 subject = data.get("subject")
                 wanted = isinstance(subject, str) and self.main_sync and self._is_free
                 wanted = wanted and self.subject in (None, subject)
@@ -680,6 +700,8 @@ class RigMachine:
         if token is not None:
             if event in _BEGINNINGS:
                 self._lead(token)
+                if transition.hooks:
+                    self._begun_from = token.address.host if event is Event.EXPSTART else None
             self._waiting.append((event, token))
         return [*news, *self._enter(transition)]
 
@@ -798,7 +820,7 @@ class RigMachine:
         else:
             self._growth.end()
         if self.state is RigState.CONNECTED:  # the answers still spoke of the session
-            self.exp_ref = self.failure = self.leader = None
+            self.exp_ref = self.failure = self.leader = self._begun_from = None
             self.rehearses = False
             self.health = {}
             self.gaps = ()

@@ -21,7 +21,7 @@ from multirig.errors import (
     SessionFailed,
     Unconfirmed,
 )
-from multirig.lifecycle.agreement import LED_BY, TAKE_OVER, agree, information
+from multirig.lifecycle.agreement import LED_BY, RECOVER, TAKE_OVER, agree, information, led_by_another
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
@@ -658,7 +658,9 @@ class SessionMachine:
                 out[name] = outcome if outcome is not None else Unconfirmed("was not asked")
                 continue
             status, data = information(outcome)
-            if status is not Status.RUNNING or not self._is_ours(data.get("exp_ref")):
+            if isinstance(theirs := data.get(LED_BY), str):
+                out[name] = RemoteProtocolError(led_by_another(theirs))
+            elif status is not Status.RUNNING or not self._is_ours(data.get("exp_ref")):
                 said = data.get("state") or (status.name if status is not None else "?")
                 out[name] = RemoteProtocolError(f"does not record {self.exp_ref}; it is {said}")
         return out
@@ -676,7 +678,7 @@ class SessionMachine:
         exp_ref = str(self.exp_ref) if self.exp_ref else None
         match event:
             case Event.EXPINFO if self.state is SessionState.RECOVERING:
-                return Message(event, (int(Status.CONNECTED), {"exp_ref": exp_ref, TAKE_OVER: True, **data}))
+                return Message(event, (int(Status.CONNECTED), {"exp_ref": exp_ref, RECOVER: True, **data}))
             case Event.EXPINFO:
                 info = dict(self._agreement.info) if self._agreement else {}
                 return Message(event, (int(Status.CONNECTED), info))

@@ -1232,6 +1232,49 @@ def test_another_conductor_takes_over_by_saying_so_and_the_first_one_is_told(wir
     assert rig.state is S.STOPPING
 
 
+def come_back(rig: Rig, exp_ref: ExpRef, now: int = 0) -> str | None:
+    """Let another conductor come back to its session; return who leads the rig then."""
+    from_other(rig, Event.EXPINFO, 0, {"exp_ref": str(exp_ref), "recover": True}, now=now)
+    return rig.machine.leader.token.peer if rig.machine.leader is not None else None
+
+
+def test_a_conductor_that_comes_back_leads_a_rig_again_that_nobody_else_leads() -> None:
+    assert come_back(rig_in(S.RUNNING), ONE, now=4 * SECOND) == "other"
+
+
+def test_a_conductor_that_comes_back_at_once_follows_the_dead_program_of_its_own_pc() -> None:
+    rig = rig_in(S.RUNNING)
+    token = Token(Address("udp", PEER.host, 50_001), 2, 1, "next")
+    message = Message(Event.EXPINFO, (0, {"exp_ref": str(ONE), "recover": True}))
+    rig.feed(Received(address=token.address, message=message, token=token))
+    assert rig.machine.leader.token.peer == "next"
+
+
+def test_a_conductor_that_comes_back_takes_no_rig_from_another_one_that_has_begun_meanwhile() -> None:
+    """Its session was not started yet, so that the next conductor was given the same number."""
+    rig = rig_in(S.RUNNING)
+    assert come_back(rig, ONE) == "boot"
+    assert "is led by" in refusal(from_other(rig, Event.EXPINTERRUPT, {"exp_ref": str(ONE)}))
+    assert rig.state is S.RUNNING
+
+
+def test_a_conductor_that_comes_back_to_what_it_has_begun_leads_it_whoever_has_joined_since() -> None:
+    """Whoever joins a recording spares it when its own beginning fails: then nobody would end it."""
+    rig = rig_in(S.RUNNING)
+    from_other(rig, Event.EXPINIT, {"exp_ref": str(ONE)}, now=4 * SECOND)
+    assert rig.machine.leader.token.peer == "other"
+    token = Token(Address("udp", PEER.host, 50_001), 2, 1, "next")
+    message = Message(Event.EXPINFO, (0, {"exp_ref": str(ONE), "recover": True}))
+    out = list(rig.machine.handle(Received(address=token.address, message=message, token=token), 5 * SECOND))
+    assert rig.machine.leader.token.peer == "next"
+    [news] = [one for one in out if isinstance(one, Send)]
+    assert news.address == OTHER_PC
+
+
+def test_a_conductor_that_comes_back_to_another_session_leads_nothing() -> None:
+    assert come_back(rig_in(S.RUNNING), TWO, now=4 * SECOND) == "boot"
+
+
 def test_an_info_says_who_leads_to_everybody_else() -> None:
     rig = rig_in(S.RUNNING)
     out = from_other(rig, Event.EXPINFO, 0, {})

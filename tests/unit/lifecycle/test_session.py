@@ -78,7 +78,7 @@ def address(name: str) -> Address:
 def well(send: Send, name: str, exp_ref: ExpRef = REF, leaders: tuple[str, ...] = ("main",)) -> Message:
     """Return what a healthy rig answers."""
     match send.message.event:
-        case Event.EXPINFO if send.message.args[1].get("take_over"):
+        case Event.EXPINFO if send.message.args[1].get("recover"):
             return Message(Event.EXPINFO, (20, {"state": "running", "exp_ref": str(exp_ref)}))
         case Event.EXPINFO:
             leads = name in leaders
@@ -208,7 +208,7 @@ def walk(session: Session, trigger: SessionTrigger) -> int | None:
             session.reply_all()
         case T.RECOVER:
             number = session.request(trigger)
-            session.open = {key: one for key, one in session.open.items() if "take_over" in str(one)}
+            session.open = {key: one for key, one in session.open.items() if "recover" in str(one)}
             return number
         case T.SOME_FAILED:
             session.refuse("cam")
@@ -1366,12 +1366,13 @@ def recovered(*, cam: Message | None = None, **options: Any) -> Session:
     return session
 
 
-def test_everybody_is_asked_and_led_again() -> None:
+@pytest.mark.parametrize("more", [{}, {"take_over": True}])
+def test_everybody_is_asked_and_led_again(more: dict[str, Any]) -> None:
     session = session_in(S.STARTING)
     session.open.clear()
-    session.request(T.RECOVER)
+    session.request(T.RECOVER, **more)
     assert [session.now(name).message.args[1] for name in NAMES] == [
-        {"exp_ref": str(REF), "take_over": True}
+        {"exp_ref": str(REF), "recover": True, **more}
     ] * 3
 
 
@@ -1401,6 +1402,14 @@ def test_a_session_that_an_essential_rig_does_not_record_does_not_go_on_and_can_
     session.request(T.STOP)
     session.reply_all()
     assert session.state is S.STOPPED
+
+
+def test_a_session_does_not_go_on_with_a_rig_that_another_conductor_leads_by_now() -> None:
+    led = Message(Event.EXPINFO, (20, {"state": "running", "exp_ref": str(REF), "led_by": "PC two"}))
+    session = recovered(cam=led, policies=ESSENTIAL)
+    number = session.request(T.GO_ON)
+    assert "cam: is led by PC two" in str(session.finished(number).error)
+    assert session.state is S.RECOVERED
 
 
 def test_a_rig_that_does_not_answer_is_known_by_its_error_and_does_not_hold_up_the_recovery() -> None:
