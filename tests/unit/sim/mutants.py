@@ -12,14 +12,15 @@ import multirig.lifecycle.session as session_rules
 import multirig.lifecycle.watch as watching
 import multirig.protocol.link as wire2
 from multirig.lifecycle.broadcast import Broadcast
-from multirig.lifecycle.rig import RigMachine, RigState, RigTransition, RigTrigger
+from multirig.lifecycle.rig import Restored, RigMachine, RigState, RigTransition, RigTrigger
 from multirig.lifecycle.session import SessionMachine, SessionState, SessionTrigger
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
-from multirig.sim.conductor import ConductorComputer
+from multirig.sim.conductor import ConductorComputer, Script
 from multirig.sim.rig import RigComputer
+from multirig.sim.scenario import ConductorPlan, Fault, RigPlan, Scenario
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -186,6 +187,15 @@ def _ignore(*args: Any, **more: Any) -> None:
     return None
 
 
+def forget_numbers(original: Any) -> Any:
+    def restore(self: RigMachine, event: Restored) -> list[Any]:
+        out: list[Any] = original(self, event)
+        self._started.clear()
+        return out
+
+    return restore
+
+
 S, T = SessionState, SessionTrigger
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
@@ -236,5 +246,32 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "everybody may command": (swap(RigMachine, "_objection_to_sender", _ignore), "one leader"),
     "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
     "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
+    "used numbers forgotten by a restart": (change(RigMachine, "_restore", forget_numbers), "started once"),
+    "a stop waits for the sick": (swap(session_rules, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
+
+SCRIPTED: Mapping[str, Scenario] = {
+    "used numbers forgotten by a restart": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1"),),
+        conductors=(  # each gives the day's first number, since neither knows of the other's sessions
+            ConductorPlan(name="leader", main_sync=True),
+            ConductorPlan(name="second", main_sync=True, script=Script(begins=10.0)),
+        ),
+        faults=(Fault(kind="crash", who="rig1", after="clean up", delay=1.0, lasts=1.0),),
+    ),
+    "a stop waits for the sick": Scenario(
+        seed=1,
+        rigs=(
+            RigPlan(name="rig1", main_sync=True),
+            RigPlan(name="rig2", after=("rig1",)),
+            RigPlan(name="rig3", after=("rig2",)),
+        ),
+        conductors=(ConductorPlan(name="leader"),),
+        faults=tuple(
+            Fault(kind="hang", who=name, hook="stop", after="record", delay=1.0) for name in ("rig2", "rig3")
+        ),
+    ),
+}
+"""Where seeds seldom lead: worlds in which a planted bug must be noticed, and without it nothing is wrong."""
