@@ -10,9 +10,7 @@ demo: $(VENV)/demo-ready
 
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/unit
-	# what fails beside another test is run again by itself: two real-time tests share a small machine badly
-	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/integration || \
-	  $(BIN)/python -m pytest --timeout 120 --last-failed tests/integration
+	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/integration
 	$(BIN)/python -m pytest --timeout 120 tests/docs
 
 endure: $(VENV)/dev-ready

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,6 +74,18 @@ def run(multirig, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
         return multirig("run", arguments[0], *ours, *arguments[1:], MULTIRIG_SETTINGS=str(tmp_path))
 
     return run
+
+
+def wait_for_start(folder: Path) -> None:
+    """Wait until the conductor knows that a rig records: before that the session never ran."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        for journal in folder.glob("data/**/_multirig_journal.jsonl"):
+            lines = journal.read_bytes().splitlines()
+            if any(b'"kind":"Replied"' in line and b'"event":2' in line for line in lines):
+                return
+        time.sleep(0.01)
+    pytest.fail("no rig has answered EXPSTART")
 
 
 @pytest.fixture
@@ -350,6 +363,7 @@ def test_a_signal_while_the_rigs_record_interrupts_them_and_lets_them_go(
     ephys = rig("ephys", main_sync=True)
     process = started(example("spontaneous"), "--duration", "3600", "--remote", ephys.uri)
     ephys.expect("ephys is running")
+    wait_for_start(tmp_path)
     process.send_signal(number)
     out, err = process.communicate(timeout=LIMIT)
     assert process.returncode == code, err

@@ -136,6 +136,7 @@ async def kill(lab: Any, name: str) -> None:
     for task in (*rig._tasks, rig._watcher):
         if task is not None:
             task.cancel()
+    await asyncio.to_thread(rig._awake.close)
 
 
 async def test_a_rig_that_dies_while_it_records_is_noticed_and_reports_its_gap_when_it_is_back(
