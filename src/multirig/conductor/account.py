@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from multirig.conductor.journal import read_readable
 from multirig.conductor.summary import Summary, summarise
 from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError
+from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
 """In the session folder on the conductor's PC."""
@@ -85,18 +85,10 @@ def account(folder: Path) -> Account:
 
 def write_verdict(folder: Path) -> None:
     """Write the account of a session into its folder; a disk that does not take it is logged."""
-    path = folder / FILE_NAME
-    beside = path.with_name(f"{path.name}.new")
     try:
         text = json.dumps(account(folder).to_json(), indent=1) + "\n"
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        write_whole(folder / FILE_NAME, text.encode())
     except (OSError, ConfigError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
 
 

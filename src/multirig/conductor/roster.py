@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias
 
 import yaml
 from filelock import FileLock, Timeout
@@ -46,6 +44,7 @@ from multirig.config import (
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.protocol.events import SECOND
+from multirig.writing import patiently, write_whole
 
 RIGS_FILES = ("remote_rigs.yaml", "remote_devices.yaml")
 """Names of the rigs file, the first one preferred; iblrig uses both."""
@@ -56,17 +55,11 @@ VARIABLE = "MULTIRIG_RIGS"
 LOCK_SECONDS = 10.0
 """How long to wait for another program that is changing the file; one change takes milliseconds."""
 
-TRIES = 20
-PAUSE = 0.05
-"""Seconds between two tries: Windows refuses a file that another program (a virus scanner, say) has open."""
-
 MIN_POLL = 1.0
 """Seconds between two polls: iblutil's peers answer in the thread that does their work."""
 
 Selection: TypeAlias = "str | Mapping[str, Uri | str | None] | Iterable[Selection]"
 """Rigs as callers name them: names, nested at will, or a mapping to their addresses (None: see the file)."""
-
-_Result = TypeVar("_Result")
 
 
 def find_rigs_file(option: str | Path | None = None) -> Path:
@@ -387,7 +380,7 @@ def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEnt
 
 
 def _text(path: Path) -> str:
-    return _patiently(lambda: read_text(path)) if path.exists() else ""
+    return patiently(lambda: read_text(path)) if path.exists() else ""
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
@@ -480,38 +473,9 @@ def _change(file: Path, old: str, edited: str, content: Mapping[str, Any]) -> No
     if "\r\n" in old:
         edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
     try:
-        _write(file, edited)
+        write_whole(file, edited.encode())
     except OSError as error:
         raise _cannot_change(file, error) from error
-
-
-def _write(file: Path, text: str) -> None:
-    """Put the text in place of the old: whoever looks finds one or the other, even after a power cut."""
-    # One fixed name is enough: the lock is held, so whatever lies there was left behind by a crash.
-    beside = file.with_name(f".{file.name}.new")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        if file.exists():
-            shutil.copymode(file, beside)
-        _patiently(lambda: os.replace(beside, file))
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _patiently(action: Callable[[], _Result]) -> _Result:
-    """Do it, and again for about a second if the file is in use."""
-    for _ in range(TRIES - 1):
-        try:
-            return action()
-        except (PermissionError, ConfigError) as error:
-            if not isinstance(error, PermissionError) and not isinstance(error.__cause__, PermissionError):
-                raise
-        time.sleep(PAUSE)
-    return action()
 
 
 # -- edits of the text; `_change` checks what comes of them --------------------------------------------------

@@ -7,13 +7,10 @@ that waits while anything is recorded on this rig.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import enum
 import hashlib
 import logging
-import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import multirig
 from multirig.rig.adapter import RecordedFile, Session
+from multirig.writing import file_name, write_whole
 
 PREFIX, SUFFIX = "_multirig_manifest.", ".json"
 DIGEST_SIZE = 32
@@ -93,8 +91,7 @@ class Manifest:
 
 def manifest_name(rig: str) -> str:
     """Return the name of a rig's manifest: no two rigs share one, and every system can file it."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), rig)
-    return f"{PREFIX}{safe}{SUFFIX}"
+    return f"{PREFIX}{file_name(rig)}{SUFFIX}"
 
 
 def _moment(session: Session) -> Moment:
@@ -111,18 +108,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     OSError
         The disk does not take it.
     """
-    path = folder / manifest_name(manifest.rig)
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(_adapter().dump_json(manifest, indent=1) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    write_whole(folder / manifest_name(manifest.rig), _adapter().dump_json(manifest, indent=1) + b"\n")
 
 
 # -- checksums ----------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from multirig.errors import AdapterError
 from multirig.lifecycle.rig import Memory
+from multirig.writing import file_name, write_whole
 
 log = logging.getLogger("multirig.rig")
 
 
 def memory_file(data_folder: Path, name: str) -> Path:
     """Return where a rig keeps its memory; rigs that share a data folder have one each."""
-    return data_folder / f".multirig_{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.json"
+    return data_folder / f".multirig_{file_name(name)}.json"
 
 
 def read_memory(path: Path) -> Memory | None:
@@ -42,13 +42,8 @@ def write_memory(path: Path, memory: Memory) -> None:
     AdapterError
         The disk does not take it.
     """
-    beside = path.with_name(f"{path.name}.new")
     try:
-        with beside.open("wb") as file:
-            file.write(_adapter().dump_json(memory, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        write_whole(path, _adapter().dump_json(memory, indent=1))
     except OSError as error:
         raise AdapterError(
             f"cannot write {path}: {error.strerror or error}; check data_folder and the disk"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from multirig.config import AdapterConfig
 from multirig.rig.memory import memory_file
+from multirig.writing import write_whole
 
 SHORTEST = 2.0
 """Seconds that a recording must have lasted to say something."""
@@ -22,7 +22,7 @@ log = logging.getLogger("multirig.rig")
 
 def rate_file(data_folder: Path, name: str) -> Path:
     """Return where a rig keeps its rates."""
-    return memory_file(data_folder, f"{name}.rate")
+    return memory_file(data_folder, name).with_suffix(".rate.json")
 
 
 def recall_rate(path: Path, adapter: AdapterConfig) -> float | None:
@@ -35,10 +35,8 @@ def remember_rate(path: Path, adapter: AdapterConfig, size: int, seconds: float)
     if seconds < SHORTEST or size <= 0:
         return
     rates = [*_read(path, adapter), size / seconds][-REMEMBERED:]
-    beside = path.with_name(f"{path.name}.new")
     try:
-        beside.write_text(json.dumps({"adapter": _mark(adapter), "rates": rates}), encoding="utf-8")
-        os.replace(beside, path)
+        write_whole(path, json.dumps({"adapter": _mark(adapter), "rates": rates}).encode())
     except OSError as error:
         log.warning("how much is recorded a second cannot be kept in %s: %s", path, error)
 

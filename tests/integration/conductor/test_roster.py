@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from multirig import writing
 from multirig.conductor import roster
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig
 from multirig.config import Uri
@@ -351,7 +352,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     refusal(lambda: add_rig(path, "a", "udp://a"), path, "cannot be changed", "check the rights")
 
 
-@pytest.mark.parametrize("failures", [2, roster.TRIES])
+@pytest.mark.parametrize("failures", [2, writing.TRIES])
 def test_a_file_that_windows_holds_for_a_moment_is_tried_again(written, monkeypatch, failures):
     real, calls = os.replace, []
 
@@ -362,8 +363,8 @@ def test_a_file_that_windows_holds_for_a_moment_is_tried_again(written, monkeypa
         real(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    monkeypatch.setattr(roster, "PAUSE", 0.001)
-    if failures < roster.TRIES:
+    monkeypatch.setattr(writing, "PAUSE", 0.001)
+    if failures < writing.TRIES:
         assert add_rig(written, "a", "udp://a") is True
         assert "a" in names(written)
     else:
@@ -382,10 +383,10 @@ def test_a_file_that_is_being_replaced_is_read_again(written, monkeypatch):
         return real(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    monkeypatch.setattr(roster, "PAUSE", 0.001)
+    monkeypatch.setattr(writing, "PAUSE", 0.001)
     assert "ephys" in names(written)
     calls[:] = []
-    monkeypatch.setattr(roster, "TRIES", 2)
+    monkeypatch.setattr(writing, "TRIES", 2)
     refusal(lambda: Roster.load(written), written, "cannot be read (in use")
 
 
