@@ -19,7 +19,7 @@ from typing import Any
 import multirig
 from multirig.conductor import numbering, preflight
 from multirig.conductor.account import write_verdict
-from multirig.conductor.journal import RECOVERY, Journal, read_journal, rebuild
+from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -39,6 +39,7 @@ from multirig.lifecycle.session import (
     EVENT_OF,
     REQUESTS,
     SESSION_TABLE,
+    UNTOUCHED,
     AgreeRequested,
     AskRequested,
     Complained,
@@ -145,9 +146,8 @@ class Conductor:
         )
         self.information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
-        self.machine = SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
-        self.node = self._make_node()
-        self.runtime = Runtime(self.node, self._perform, network=network)
+        self._network = network
+        self._follow(SessionMachine(limits=limits, may_have_token=frozenset(may_have_token)))
         self.addresses: dict[str, Address] = {}
         self._journal: Journal | None = None
         """Of the session that is agreed or led; None without a data folder and between sessions."""
@@ -158,7 +158,6 @@ class Conductor:
         self._moved = asyncio.Event()
         self._is_closed = False
         self._scheme = "memory" if network is not None else None
-        self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
         self._on_progress: list[Callable[[Progress], None]] = []
         self._on_notice: list[Callable[[Noticed], None]] = []
@@ -183,17 +182,13 @@ class Conductor:
             There is no journal, it cannot be read, the session in it is over, or it is led by a program that
             lives.
         """
-        machine = rebuild(read_journal(folder))
-        if machine.state in (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED):
+        machine = replay(folder)
+        if machine.state in UNTOUCHED:
             raise ConfigError(f"the session in {folder} is over, or never touched a rig: nothing to recover")
         rigs = {name: Uri(_real(one.scheme), one.host, one.port) for name, one in machine.rigs.items()}
         conductor = cls(rigs, policies=machine.policies, network=network)
         conductor.subjects_folder = folder.absolute().parents[2]
-        limits = conductor.machine.limits
-        conductor.machine = rebuild(read_journal(folder), lambda: SessionMachine(limits=limits))
-        conductor.node = conductor._make_node()
-        conductor.runtime = Runtime(conductor.node, conductor._perform, network=network)
-        conductor._numbers = itertools.count(conductor.machine.last_number + 1)
+        conductor._follow(machine)
         conductor._journal = Journal(beginning=RECOVERY)
         conductor._journal.open(folder)
         return conductor
@@ -216,14 +211,18 @@ class Conductor:
             raise
         self.runtime.feed(self._chosen())
 
-    def _make_node(self) -> Node:
-        return Node(
+    def _follow(self, machine: SessionMachine) -> None:
+        """Lead by this machine: a new one, or one that a journal has brought where it is."""
+        self.machine = machine
+        self.node = Node(
             boot=secrets.token_hex(8),
             name=platform.node() or "conductor",
-            machine=self.machine,
+            machine=machine,
             # whoever we have chosen as a rig may answer from wherever it is
             permits=AllowList(anybody=True).permits,
         )
+        self.runtime = Runtime(self.node, self._perform, network=self._network)
+        self._numbers = itertools.count(machine.last_number + 1)
 
     def _chosen(self) -> RigsChosen:
         return RigsChosen(rigs=self.addresses, policies=self.policies)
@@ -308,7 +307,7 @@ class Conductor:
     @property
     def is_busy(self) -> bool:
         """Whether rigs have been touched and not been cleaned up."""
-        return self.state not in (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED)
+        return self.state not in UNTOUCHED
 
     @property
     def exp_ref(self) -> ExpRef | None:

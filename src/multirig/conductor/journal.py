@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import FileIO
@@ -312,20 +312,12 @@ def replay(folder: Path) -> SessionMachine:
     return rebuild(read_journal(folder))
 
 
-def rebuild(entries: Iterable[Entry], make: Callable[[], SessionMachine] = SessionMachine) -> SessionMachine:
-    """Return the session machine that the entries make.
-
-    Parameters
-    ----------
-    entries : iterable of Entry
-        Of a journal, oldest first.
-    make : callable
-        Returns a new machine.
-    """
-    machine = make()
+def rebuild(entries: Iterable[Entry]) -> SessionMachine:
+    """Return the session machine that the entries of a journal make, oldest first."""
+    machine = SessionMachine()
     for entry in entries:
         if entry.kind == BEGINNING:  # whoever made the attempt before was another, or had given it up
-            machine = make()
+            machine = SessionMachine()
         elif (event := entry.to_input()) is not None:
             list(machine.handle(event, entry.at))
     return machine

@@ -10,12 +10,11 @@ from filelock import FileLock, Timeout
 
 from multirig.conductor.journal import FILE_NAME, LOCK_NAME, replay
 from multirig.errors import ConfigError
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.session import UNTOUCHED, SessionState
 from multirig.protocol.exp_ref import ExpRef
 
 MAX_LOOKED_AT = 200
 """Journals that are read, the newest first: a lab needs months for so many sessions."""
-_UNTOUCHED = frozenset({SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED})
 
 log = logging.getLogger("multirig.conductor")
 
@@ -48,7 +47,7 @@ def find_open(subjects: Path) -> list[OpenSession]:
         except ConfigError as error:
             log.warning("%s", error)
             continue
-        if machine.state in _UNTOUCHED or machine.exp_ref is None or is_led(folder):
+        if machine.state in UNTOUCHED or machine.exp_ref is None or is_led(folder):
             continue
         found.append(
             OpenSession(folder=folder, exp_ref=machine.exp_ref, state=machine.state, rigs=tuple(machine.rigs))

@@ -158,6 +158,8 @@ EVENT_OF: Mapping[SessionState, Event] = {
 }
 """What is sent on entering a state."""
 
+UNTOUCHED = frozenset({S.IDLE, S.AGREEING, S.AGREED})
+"""States in which no rig has been touched, or all have been let go."""
 _BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
@@ -165,8 +167,6 @@ _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
 _FITTING = {Event.EXPINIT: {Status.INITIALIZED, Status.RUNNING}, Event.EXPSTART: {Status.RUNNING}}
 """What an answer may say; a main sync that records already is as ready as can be."""
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
-_CLOSED = frozenset({S.IDLE, S.AGREEING, S.AGREED})
-"""States in which no rig has been touched."""
 MAX_ROUNDS = 4
 """A step is one message to all, and two more if it is rolled back."""
 WAVE_LIMIT = 5 * SECOND
@@ -338,6 +338,8 @@ class SessionMachine:
         self._resuming: set[str] = set()
         """Rigs that were restarted and have been told to record on."""
         self._beat_at: int | None = None
+        self._polled: dict[str, int] = {}
+        """Who is asked for its status while it records, and how often."""
         self._poll_at: dict[str, int] = {}
         self._now = 0
         self._names: dict[Address, str] = {}
@@ -420,14 +422,12 @@ class SessionMachine:
             out += self._beat()
         for name, at in list(self._poll_at.items()):
             if at <= now:
-                self._poll_at[name] = now + (self._policy(name).poll_every or LONG)
-                question = Message(Event.EXPSTATUS, (int(Status.CONNECTED),))
-                key = (_POLL, name)
-                out.append(Send(address=self.rigs[name], message=question, key=key, limit=POLL_LIMIT))
+                self._poll_at[name] = now + self._polled[name]
+                out.append(self._send_aside(name, _POLL, _HOW_ARE_YOU))
         return out
 
     def _beat(self) -> list[Any]:
-        if self.state in _CLOSED:
+        if self.state in UNTOUCHED:
             self._beat_at = None
             return []
         self._beat_at = self._now + BEAT_EVERY
@@ -435,7 +435,7 @@ class SessionMachine:
         message = Message(Event.EXPSTATUS, (int(self._status), news))
         out: list[Any] = [Tell(address=address, message=message) for address in self.rigs.values()]
         for noticed in self.watch.check(self._now):
-            out += self.handle(noticed, self._now)
+            out += self._note(noticed)
         return out
 
     @property
@@ -453,7 +453,10 @@ class SessionMachine:
             if news.get("gap") and news.get("state") == "stopped":
                 self.watch.hear(name, None, self._now)
                 return self._take_restarted(name, news)
-        noticed = self.watch.hear(name, news or None, self._now)
+        return self._note(self.watch.hear(name, news or None, self._now))
+
+    def _note(self, noticed: Noticed | None) -> list[Any]:
+        """Take what was noticed just now, as a journal will bring it back."""
         return [] if noticed is None else list(self.handle(noticed, self._now))
 
     def _notice(self, noticed: Noticed) -> list[Any]:
@@ -470,21 +473,21 @@ class SessionMachine:
 
     def _watch_recording(self) -> None:
         """Begin to watch who records."""
-        polled = {
+        self._polled = {
             name: every
             for name in self.rigs
             if name not in self._multirigs and (every := self._policy(name).poll_every) is not None
         }
-        others = self._absent | self._failing
-        self.watch.begin((name for name in self.rigs if name in self._multirigs - others), polled, self._now)
-        self._poll_at = {name: self._now + every for name, every in polled.items()}
+        watched = self._multirigs - self._absent - self._failing
+        self.watch.begin([name for name in self.rigs if name in watched], self._polled, self._now)
+        self._poll_at = {name: self._now + every for name, every in self._polled.items()}
 
     def _ask_restarted(self, address: Address) -> list[Any]:
         """Ask a rig that was restarted in the middle of a recording what it does."""
         name = self._names.get(address)
         if name is None or self.state is not SessionState.RUNNING:
             return []
-        return [self._send_aside(name, _RESTART, Message(Event.EXPSTATUS, (int(Status.CONNECTED),)))]
+        return [self._send_aside(name, _RESTART, _HOW_ARE_YOU)]
 
     def _send_aside(self, name: str, kind: str, message: Message, limit: int = POLL_LIMIT) -> Send:
         """Send something that is no step; its outcome comes under ``(kind, rig)``."""
@@ -500,13 +503,10 @@ class SessionMachine:
         if kind == _RESUME:
             if isinstance(event, Replied):
                 self._resuming.discard(name)
-                noticed = self._noticed(
-                    name, Notice.RESUMED, "records again, into further files; see its gap"
-                )
-            else:
-                why = getattr(event, "reason", "it did not answer")
-                noticed = self._noticed(name, Notice.RESTARTED, f"was restarted and cannot record on: {why}")
-            return list(self.handle(noticed, self._now))
+                text = "records again, into further files; see its gap"
+                return self._note(Noticed(rig=name, notice=Notice.RESUMED, text=text))
+            text = f"was restarted and cannot record on: {getattr(event, 'reason', 'it did not answer')}"
+            return self._note(Noticed(rig=name, notice=Notice.RESTARTED, text=text))
         if not isinstance(event, Replied):
             return []  # it will be silent, or be heard
         if status is Status.RUNNING and self._is_ours(news.get("exp_ref")):
@@ -521,9 +521,8 @@ class SessionMachine:
             self._resuming.add(name)
             message = Message(Event.EXPSTART, (str(self.exp_ref), {RESUME: True}))
             return [self._send_aside(name, _RESUME, message, self._limit_of(name, Event.EXPSTART))]
-        what = news.get("failure") or "it does not record any more"
-        noticed = self._noticed(name, Notice.RESTARTED, f"was restarted: {what}", news)
-        return list(self.handle(noticed, self._now))
+        text = f"was restarted: {news.get('failure') or 'it does not record any more'}"
+        return self._note(Noticed(rig=name, notice=Notice.RESTARTED, text=text, data=news))
 
     def _take_poll(self, name: str, event: Replied | Refused | TimedOut | Unreached) -> list[Any]:
         if not isinstance(event, Replied):
@@ -531,12 +530,7 @@ class SessionMachine:
         status, data = information(event.message)
         if status is None:
             return []
-        noticed = self.watch.hear(name, {"state": status.name.lower(), **data}, self._now)
-        return [] if noticed is None else list(self.handle(noticed, self._now))
-
-    @staticmethod
-    def _noticed(name: str, notice: Notice, text: str, data: Mapping[str, Any] | None = None) -> Noticed:
-        return Noticed(rig=name, notice=notice, text=text, data=data or {})
+        return self._note(self.watch.hear(name, {"state": status.name.lower(), **data}, self._now))
 
     # -- what rigs mean to the session ----------------------------------------------------------------------
 
@@ -582,7 +576,7 @@ class SessionMachine:
             out.append(Finished(number=event.number, outcomes={}))
             self._requested = None
         for name, why in missing.items():
-            out += self.handle(self._noticed(name, Notice.STOPPED, str(why)), self._now)
+            out += self._note(Noticed(rig=name, notice=Notice.STOPPED, text=str(why)))
         return out
 
     def _enter(self, state: SessionState, data: Mapping[str, Any]) -> list[Any]:
@@ -597,7 +591,7 @@ class SessionMachine:
             self._has_run = True
             self._spared = frozenset()
             self._watch_recording()
-        if state in _CLOSED:
+        if state in UNTOUCHED:
             self._beat_at = None
         elif self._beat_at is None:
             self._beat_at = self._now
@@ -645,9 +639,6 @@ class SessionMachine:
         ends = step.message.event is Event.EXPEND and bool(self._waves)
         self._wave_until = self._now + WAVE_LIMIT if ends else None
         return list(step.sends(names))
-
-    def _is_asked(self, step: Broadcast, name: str) -> bool:
-        return not any(name in wave for wave in self._waves)
 
     def _missing(self) -> dict[str, MultirigError]:
         """Return the rigs that do not record, when a session was recovered."""
@@ -837,7 +828,8 @@ class SessionMachine:
         news = Progressed(number=number, event=step.message.event, rig=name, outcome=outcome)
         if complete:
             return [news, *self._conclude()]
-        if self._waves and all(one in step.outcomes for one in step.rigs if self._is_asked(step, one)):
+        waiting = {one for wave in self._waves for one in wave}
+        if self._waves and step.outcomes.keys() >= step.rigs.keys() - waiting:
             if step.message.event in _BEGINNINGS and self._serious(self._errors(step)):
                 return [news, *self._conclude()]  # nobody else is asked
             return [news, *self._send_wave()]
@@ -964,5 +956,5 @@ def _without_secrets(event: Received) -> Received:
 
 _POLL, _RESTART, _RESUME = "poll", "restart", "resume"
 """What is asked aside of the steps."""
-LONG = 3600 * SECOND
+_HOW_ARE_YOU = Message(Event.EXPSTATUS, (int(Status.CONNECTED),))
 _STEP_NAMES = {Event.EXPINIT: "initialise", Event.EXPSTART: "start"}

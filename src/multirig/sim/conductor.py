@@ -14,6 +14,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig import MIN_SEQUENCE
 from multirig.lifecycle.session import (
     SESSION_TABLE,
+    UNTOUCHED,
     AgreeRequested,
     Finished,
     Moved,
@@ -38,8 +39,6 @@ TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
 PATIENCE = 2 * SECOND
 """Between two tries."""
-_IDLE = (SessionState.IDLE, SessionState.AGREEING, SessionState.AGREED)
-"""States in which no rig has been touched."""
 
 
 @dataclass(slots=True)
@@ -167,7 +166,7 @@ class ConductorComputer(Computer):
         """Return the machine of a session that was open when the program died, as its journal makes it."""
         for exp_ref, journal in reversed(self.journals.items()):
             machine = rebuild(parse_journal(journal.data))
-            if machine.state not in _IDLE and machine.exp_ref is not None:
+            if machine.state not in UNTOUCHED and machine.exp_ref is not None:
                 self._open_journal(exp_ref)
                 self.shell.keeps_journal = True
                 self.shell.beginning = beginning_line(self.now, RECOVERY)
@@ -274,7 +273,7 @@ class ConductorComputer(Computer):
     @property
     def is_busy(self) -> bool:
         """Whether rigs have been touched and not been cleaned up."""
-        return self.machine.state not in _IDLE
+        return self.machine.state not in UNTOUCHED
 
     @property
     def is_operated(self) -> bool:
