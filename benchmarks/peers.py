@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import Describe, Described, Done
 from multirig.protocol import echo
 from multirig.protocol.events import Call, Received
 from multirig.protocol.messages import Event

@@ -387,7 +387,7 @@ def describe_fields(schema: dict[str, Any], cls: type, module: Any) -> dict[str,
 
 def show_rig_states() -> str:
     """Return the rig's diagram and table."""
-    from multirig.lifecycle.rig import MOVING, RIG_TABLE, STATUS, RigState
+    from multirig.lifecycle.rig_states import MOVING, RIG_TABLE, STATUS, RigState
 
     diagram = draw(RigState, ((state, trigger, to.to) for (state, trigger), to in RIG_TABLE.items()))
     states = table(
@@ -414,7 +414,7 @@ def show_rig_states() -> str:
 
 def show_session_states() -> str:
     """Return the session's diagram and table."""
-    from multirig.lifecycle.session import EVENT_OF, SESSION_TABLE, SessionState
+    from multirig.lifecycle.session_states import EVENT_OF, SESSION_TABLE, SessionState
 
     diagram = draw(SessionState, ((state, trigger, to) for (state, trigger), to in SESSION_TABLE.items()))
     sent = table(
@@ -472,14 +472,11 @@ def describe_presence(key: str, needs: Mapping[str, list[str]]) -> str:
 
 def show_conversation() -> str:
     """Return what a conductor and a rig say to each other, byte by byte, up to the first command."""
-    from multirig.lifecycle.rig import Describe, Described, Done, RigMachine
-    from multirig.lifecycle.session import (
-        AgreeRequested,
-        RigsChosen,
-        SessionMachine,
-        SessionTrigger,
-        StepRequested,
-    )
+    from multirig.lifecycle.rig import RigMachine
+    from multirig.lifecycle.rig_events import Describe, Described, Done
+    from multirig.lifecycle.session import SessionMachine
+    from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+    from multirig.lifecycle.session_states import SessionTrigger
     from multirig.protocol.events import Address, Call
     from multirig.protocol.node import Node
 

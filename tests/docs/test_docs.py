@@ -490,7 +490,7 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     """Yield sentences of pages with the numbers that the code has."""
     from multirig.conductor.roster import MIN_POLL
     from multirig.config import Limits as RigLimits
-    from multirig.lifecycle.session import Limits
+    from multirig.lifecycle.session_events import Limits
     from multirig.lifecycle.watch import LOST_AFTER
     from multirig.protocol import link
     from multirig.protocol.events import SECOND

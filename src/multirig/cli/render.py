@@ -17,7 +17,7 @@ from multirig.conductor.rehearsal import Rehearsed
 from multirig.conductor.story import Line
 from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
-from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
 from multirig.pc.wording import size
 from multirig.protocol.messages import Message

@@ -26,7 +26,7 @@ from multirig.conductor.verdict import Word
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message

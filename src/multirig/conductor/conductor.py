@@ -34,12 +34,9 @@ from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.agreement import TAKE_OVER, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig import CHECK, MIN_SEQUENCE
-from multirig.lifecycle.session import (
-    EVENT_OF,
-    REQUESTS,
-    SESSION_TABLE,
-    UNTOUCHED,
+from multirig.lifecycle.rig_events import CHECK, MIN_SEQUENCE
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
     Complained,
@@ -49,10 +46,15 @@ from multirig.lifecycle.session import (
     Moved,
     Progressed,
     RigsChosen,
-    SessionMachine,
+    StepRequested,
+)
+from multirig.lifecycle.session_states import (
+    EVENT_OF,
+    REQUESTS,
+    SESSION_TABLE,
+    UNTOUCHED,
     SessionState,
     SessionTrigger,
-    StepRequested,
     next_state,
 )
 from multirig.lifecycle.watch import Noticed

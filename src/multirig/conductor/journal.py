@@ -23,13 +23,9 @@ from pydantic import TypeAdapter
 
 import multirig
 from multirig.errors import ConfigError
-from multirig.lifecycle.session import (
-    AgreeRequested,
-    RigsChosen,
-    SessionMachine,
-    SessionTrigger,
-    StepRequested,
-)
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 

@@ -11,7 +11,8 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
-from multirig.lifecycle.rig import PREFLIGHT, RigState
+from multirig.lifecycle.rig_events import PREFLIGHT
+from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
 from multirig.protocol.messages import Message
 

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from multirig.conductor.journal import FILE_NAME, LOCK_NAME, replay
 from multirig.errors import ConfigError
-from multirig.lifecycle.session import UNTOUCHED, SessionState
+from multirig.lifecycle.session_states import UNTOUCHED, SessionState
 from multirig.protocol.exp_ref import ExpRef
 
 MAX_LOOKED_AT = 200

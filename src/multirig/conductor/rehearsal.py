@@ -15,7 +15,7 @@ from multirig.conductor.preflight import is_hindrance
 from multirig.errors import MultirigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
-from multirig.lifecycle.rig import REHEARSAL
+from multirig.lifecycle.rig_events import REHEARSAL
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef

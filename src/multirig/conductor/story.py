@@ -9,14 +9,9 @@ from typing import Any
 from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.session import (
-    EVENT_OF,
-    AgreeRequested,
-    RigsChosen,
-    SessionMachine,
-    SessionState,
-    StepRequested,
-)
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+from multirig.lifecycle.session_states import EVENT_OF, SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message

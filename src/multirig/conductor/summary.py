@@ -8,16 +8,9 @@ from typing import Any
 
 from multirig.conductor.journal import BEGINNING, Entry
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.session import (
-    EVENT_OF,
-    AgreeRequested,
-    Progressed,
-    RigsChosen,
-    SessionMachine,
-    SessionState,
-    SessionTrigger,
-    StepRequested,
-)
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import AgreeRequested, Progressed, RigsChosen, StepRequested
+from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message

@@ -10,7 +10,7 @@ from typing import Any
 
 from multirig.conductor.summary import RigSummary, Summary
 from multirig.lifecycle.policy import Role
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.session_states import SessionState
 
 TOLERANCE = 1.0
 """Seconds by which a rig may begin after, or end before, the session without a remark."""

@@ -30,7 +30,8 @@ from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message

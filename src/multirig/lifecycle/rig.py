@@ -1,4 +1,4 @@
-"""The life of a rig: one table, and the machine that walks it.
+"""The life of a rig: the machine that walks the table of `rig_states`.
 
 A command whose state is reached already is answered, not refused, since a conductor that missed the answer
 asks again. Stopping is possible from everywhere; it preempts what is going on.
@@ -6,10 +6,9 @@ asks again. Stopping is possible from everywhere; it preempts what is going on.
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from multirig.errors import IllegalTransition, ProtocolError
@@ -23,6 +22,42 @@ from multirig.lifecycle.agreement import (
 )
 from multirig.lifecycle.growth import Growth
 from multirig.lifecycle.leader import BEAT_EVERY, Leader
+from multirig.lifecycle.rig_events import (
+    CHECK,
+    MAX_FAILURE_TEXT,
+    MAX_LISTED_FILES,
+    MAX_NAMES,
+    MAX_REMEMBERED,
+    MIN_SEQUENCE,
+    REHEARSAL,
+    RESUME,
+    SPARED,
+    Broke,
+    Commanded,
+    Denied,
+    Describe,
+    Described,
+    Done,
+    Entered,
+    Failed,
+    Keep,
+    LedBy,
+    Measured,
+    Memory,
+    NotHandled,
+    Restored,
+    SubjectChosen,
+)
+from multirig.lifecycle.rig_states import (
+    MOVING,
+    RIG_TABLE,
+    SATISFIED,
+    STATUS,
+    RigState,
+    RigTransition,
+    RigTrigger,
+    next_transition,
+)
 from multirig.protocol import codec
 from multirig.protocol.events import (
     SECOND,
@@ -40,319 +75,6 @@ from multirig.protocol.events import (
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import GREETING
-
-
-class RigState(enum.Enum):
-    """What a rig is doing."""
-
-    CONNECTED = "connected"
-    """Nothing; ready for a session."""
-    INITIALIZING = "initialising"
-    INITIALIZED = "initialised"
-    """Ready to record at once."""
-    STARTING = "starting"
-    RUNNING = "running"
-    """Recording."""
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    """The recording is closed and counted."""
-    CLEANING = "cleaning up"
-    FAILING = "failing"
-    """Something failed; what was half-started is being stopped."""
-    BROKEN = "broken"
-    """Something failed and is remembered until a clean-up."""
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class RigTrigger(enum.Enum):
-    """What can happen to a rig."""
-
-    INIT = "EXPINIT"
-    INIT_AGAIN = "EXPINIT, again for the same reference"
-    START = "EXPSTART"
-    RESUME = "EXPSTART, to go on after a restart"
-    END = "EXPEND or EXPINTERRUPT"
-    CLEANUP = "EXPCLEANUP"
-    DONE = "the adapter has done it"
-    FAILED = "the adapter could not do it"
-    BROKE = "the adapter failed by itself"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class RigTransition:
-    """One cell of the table."""
-
-    to: RigState
-    hooks: tuple[str, ...] = ()
-    """Hooks of the adapter to run; none in a moving state means: wait for those that run."""
-    preempts: bool = False
-    """Cancel the hooks that run instead of waiting for them."""
-
-
-S, T, X = RigState, RigTrigger, RigTransition
-
-RIG_TABLE: Mapping[tuple[RigState, RigTrigger], RigTransition] = {
-    (S.CONNECTED, T.INIT): X(S.INITIALIZING, ("initialise",)),
-    (S.CONNECTED, T.START): X(S.STARTING, ("initialise", "start")),
-    (S.CONNECTED, T.END): X(S.CONNECTED),
-    (S.CONNECTED, T.CLEANUP): X(S.CONNECTED),
-    (S.INITIALIZING, T.INIT_AGAIN): X(S.INITIALIZING),
-    (S.INITIALIZING, T.END): X(S.STOPPING, ("stop",), preempts=True),
-    (S.INITIALIZING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup"), preempts=True),
-    (S.INITIALIZING, T.DONE): X(S.INITIALIZED),
-    (S.INITIALIZING, T.FAILED): X(S.FAILING, ("stop",)),
-    (S.INITIALIZED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
-    (S.INITIALIZED, T.INIT_AGAIN): X(S.INITIALIZED),
-    (S.INITIALIZED, T.START): X(S.STARTING, ("start",)),
-    (S.INITIALIZED, T.END): X(S.STOPPING, ("stop",)),
-    (S.INITIALIZED, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
-    (S.STARTING, T.START): X(S.STARTING),
-    (S.STARTING, T.END): X(S.STOPPING, ("stop",), preempts=True),
-    (S.STARTING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup"), preempts=True),
-    (S.STARTING, T.DONE): X(S.RUNNING),
-    (S.STARTING, T.FAILED): X(S.FAILING, ("stop",)),
-    (S.RUNNING, T.INIT_AGAIN): X(S.RUNNING),
-    (S.RUNNING, T.START): X(S.RUNNING),
-    (S.RUNNING, T.END): X(S.STOPPING, ("stop",)),
-    (S.RUNNING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
-    (S.RUNNING, T.BROKE): X(S.FAILING, ("stop",)),
-    (S.STOPPING, T.END): X(S.STOPPING),
-    (S.STOPPING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
-    (S.STOPPING, T.DONE): X(S.STOPPED),
-    (S.STOPPING, T.FAILED): X(S.BROKEN),
-    (S.STOPPED, T.INIT): X(S.INITIALIZING, ("cleanup", "initialise")),
-    (S.STOPPED, T.RESUME): X(S.STARTING, ("initialise", "resume")),
-    (S.STOPPED, T.END): X(S.STOPPED),
-    (S.STOPPED, T.CLEANUP): X(S.CLEANING, ("cleanup",)),
-    (S.CLEANING, T.END): X(S.CLEANING),
-    (S.CLEANING, T.CLEANUP): X(S.CLEANING),
-    (S.CLEANING, T.DONE): X(S.CONNECTED),
-    (S.CLEANING, T.FAILED): X(S.BROKEN),
-    (S.FAILING, T.END): X(S.STOPPING),
-    (S.FAILING, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
-    (S.FAILING, T.DONE): X(S.BROKEN),
-    (S.FAILING, T.FAILED): X(S.BROKEN),
-    (S.BROKEN, T.END): X(S.STOPPING, ("stop",)),
-    (S.BROKEN, T.CLEANUP): X(S.CLEANING, ("stop", "cleanup")),
-}
-"""Every legal step; what is not here does not happen."""
-
-MOVING = frozenset({S.INITIALIZING, S.STARTING, S.STOPPING, S.CLEANING, S.FAILING})
-"""States in which hooks of the adapter run; answers wait for the end of it."""
-
-STATUS: Mapping[RigState, Status] = {
-    S.CONNECTED: Status.CONNECTED,
-    S.INITIALIZING: Status.CONNECTED,
-    S.INITIALIZED: Status.INITIALIZED,
-    S.STARTING: Status.INITIALIZED,
-    S.RUNNING: Status.RUNNING,
-    S.STOPPING: Status.RUNNING,
-    S.STOPPED: Status.STOPPED,
-    S.CLEANING: Status.STOPPED,
-    S.FAILING: Status.STOPPED,
-    S.BROKEN: Status.STOPPED,
-}
-"""What a state is called on the wire: a recording counts as running until it is closed."""
-
-SATISFIED: Mapping[Event, frozenset[RigState]] = {
-    Event.EXPINIT: frozenset({S.INITIALIZED, S.RUNNING}),
-    Event.EXPSTART: frozenset({S.RUNNING}),
-    Event.EXPEND: frozenset({S.STOPPED, S.CONNECTED}),
-    Event.EXPINTERRUPT: frozenset({S.STOPPED, S.CONNECTED}),
-    Event.EXPCLEANUP: frozenset({S.CONNECTED}),
-}
-"""In which state a command is done."""
-
-
-def next_transition(state: RigState, trigger: RigTrigger) -> RigTransition:
-    """Return what a trigger does in a state; IllegalTransition if the table does not say."""
-    try:
-        return RIG_TABLE[state, trigger]
-    except KeyError:
-        raise IllegalTransition(state, trigger, f"{trigger} is not possible while {state}") from None
-
-
-# -- events from the rig's own service -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The hooks of a `Call` have run."""
-
-    number: int
-    report: Mapping[str, Any]
-    """What they have to tell (files after a stop), for the answer."""
-    failure: str | None = None
-    """What one of them could not do, and a later one made good: a clean-up ends what a stop could not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """A hook of a `Call` raised."""
-
-    number: int
-    reason: str
-    report: Mapping[str, Any] = field(default_factory=dict)
-    """What the hooks have to tell all the same."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broke:
-    """The recording failed by itself."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """What the service gathered for an EXPINFO."""
-
-    token: Token
-    info: Mapping[str, Any]
-    """For others: name, date, device; ``exp_ref`` is the next free one where it was asked for."""
-    room: int | None = None
-    """As the `Describe` said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What a rig must still know after its program has died."""
-
-    state: RigState
-    exp_ref: ExpRef | None
-    started: tuple[ExpRef, ...]
-    """References that were started here; there may be data under them."""
-    stopped: tuple[ExpRef, ...]
-    """References that were stopped here before they were started."""
-
-    @property
-    def is_recording(self) -> bool:
-        """Whether the adapter may have been recording."""
-        return self.exp_ref in self.started and self.state in _RECORDING
-
-    @property
-    def has_recorded(self) -> bool:
-        """Whether there is a recording that nobody has cleaned up."""
-        return self.is_recording or (self.exp_ref in self.started and self.state in _RECORDED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """The program has been started again; this is what it knew before, and what it finds."""
-
-    memory: Memory
-    report: Mapping[str, Any] = field(default_factory=dict)
-    """Files that are there, as after a stop."""
-    gap: Mapping[str, Any] | None = None
-    """``from`` and ``to`` (ISO times of day) and ``seconds`` in which nothing was recorded."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The adapter's proof of recording, as of now."""
-
-    health: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commanded:
-    """Somebody at the rig's own keyboard wants something."""
-
-    event: Event
-    exp_ref: ExpRef | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectChosen:
-    """The operator says who is recorded here; None: whoever a conductor asks for."""
-
-    subject: str | None
-
-
-# -- effects for the rig's own service ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Describe:
-    """Gather what an EXPINFO asks for and report `Described`."""
-
-    token: Token
-    subject: str | None
-    """Whose next free number shall be offered; None: no number is wanted of this rig."""
-    at_least: int = 1
-    """The lowest number that is free on the asker's PC too."""
-    room: int | None = None
-    """Bytes of answer that the asker reads; None: as many as there are."""
-    check: Mapping[str, Any] | None = None
-    """What is planned, where the asker wants to know what speaks for and against it (``seconds``)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """The rig is in another state."""
-
-    state: RigState
-    exp_ref: ExpRef | None
-    failure: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """Put this where it survives the death of the program, before the hooks of a `Call` that follows run."""
-
-    memory: Memory
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedBy:
-    """Another conductor leads the rig now; for the log."""
-
-    leader: str
-    before: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
-    """A command was refused; for the log."""
-
-    event: Event
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotHandled:
-    """A peer says that it could not handle what this rig had told it; for the log."""
-
-    about: str
-    """Name of the message."""
-    reason: str
-
-
-MIN_SEQUENCE = "min_sequence"
-"""Key in an EXPINFO: the first number that is free on the conductor's PC."""
-CHECK = "check"
-"""Key in an EXPINFO: what is planned (``seconds``); the rig tells what speaks for and against it."""
-PREFLIGHT = "preflight"
-"""Key in the answer to that: what the rig has found of its PC."""
-REHEARSAL = "rehearsal"
-"""Key in EXPINIT and EXPSTART: record for a try, use up no number and remove it at the clean-up."""
-RESUME = "resume"
-"""Key in an EXPSTART: go on with the recording that the death of the rig's program has cut off."""
-MAX_NAMES = 64
-"""Conductors whose names are remembered."""
-MAX_REMEMBERED = 256
-"""References that are remembered as recorded or given up; a lab needs weeks for so many."""
-MAX_LISTED_FILES = 100
-"""Files named in an answer; the totals always count all."""
-MAX_FAILURE_TEXT = 300
-"""Characters of a failure in an answer: some peers read a thousand bytes in all."""
-SPARED = (PREFLIGHT, "experiment_description", "device")
-"""What is left out of an answer that would be too long for its reader, the first one first."""
 
 
 class RigMachine:
@@ -976,9 +698,7 @@ class RigMachine:
 
 TELL_LIMIT = 5 * SECOND
 """How long a conductor is told what it has not asked."""
-_RECORDING = frozenset({S.STARTING, S.RUNNING, S.STOPPING, S.FAILING})
-_RECORDED = frozenset({S.STOPPED, S.BROKEN})
-_BUSY = frozenset({S.INITIALIZING, S.STARTING, S.RUNNING, S.STOPPING})
+_BUSY = frozenset({RigState.INITIALIZING, RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 """States in which a rig is deaf to whoever leads another session."""
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 _ENDINGS = frozenset({Event.EXPEND, Event.EXPINTERRUPT})

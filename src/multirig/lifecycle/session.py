@@ -1,4 +1,4 @@
-"""The life of a session: one table, and the machine by which a conductor leads it.
+"""The life of a session: the machine by which a conductor leads it, over the table of `session_states`.
 
 Everything goes to all rigs at once and ends when each has an outcome. A step of the beginning that fails on
 one rig is rolled back on all; the end of a session always completes on the healthy.
@@ -6,10 +6,8 @@ one rig is rolled back on all; the end of a session always completes on the heal
 
 from __future__ import annotations
 
-import datetime
-import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from multirig.errors import (
@@ -25,7 +23,20 @@ from multirig.lifecycle.agreement import LED_BY, RECOVER, TAKE_OVER, agree, info
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
-from multirig.lifecycle.rig import RESUME
+from multirig.lifecycle.rig_events import RESUME
+from multirig.lifecycle.session_events import (
+    AgreeRequested,
+    AskRequested,
+    Complained,
+    Finished,
+    Heard,
+    Limits,
+    Moved,
+    Progressed,
+    RigsChosen,
+    StepRequested,
+)
+from multirig.lifecycle.session_states import EVENT_OF, UNTOUCHED, SessionState, SessionTrigger, next_state
 from multirig.lifecycle.watch import GRAVE, Notice, Noticed, Watch
 from multirig.protocol.events import (
     RESTARTED,
@@ -50,116 +61,6 @@ from multirig.protocol.events import (
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
 
-
-class SessionState(enum.Enum):
-    """Where a session is."""
-
-    IDLE = "idle"
-    AGREEING = "agreeing"
-    AGREED = "agreed"
-    INITIALIZING = "initialising"
-    INITIALIZED = "initialised"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    INTERRUPTING = "interrupting"
-    STOPPED = "stopped"
-    CLEANING = "cleaning up"
-    ABORTING = "aborting"
-    """A start failed: everybody is told to stop."""
-    ROLLING_BACK = "rolling back"
-    """A beginning failed: everybody is told to clean up."""
-    RECOVERING = "recovering"
-    """A conductor that died is back, and asks everybody."""
-    RECOVERED = "recovered"
-    """It knows what everybody does, and waits for the operator's choice."""
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class SessionTrigger(enum.Enum):
-    """What can happen to a session."""
-
-    AGREE = "agree"
-    INIT = "initialise"
-    START = "start"
-    STOP = "stop"
-    INTERRUPT = "interrupt"
-    CLEANUP = "clean up"
-    ABANDON = "abandon"
-    RECOVER = "recover"
-    GO_ON = "go on"
-    ALL_DONE = "every rig has done it"
-    SOME_FAILED = "a rig could not do it"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-S, T = SessionState, SessionTrigger
-
-SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
-    (S.IDLE, T.AGREE): S.AGREEING,
-    (S.AGREEING, T.ALL_DONE): S.AGREED,
-    (S.AGREEING, T.SOME_FAILED): S.IDLE,
-    (S.AGREED, T.AGREE): S.AGREEING,
-    (S.AGREED, T.ABANDON): S.IDLE,
-    (S.AGREED, T.INIT): S.INITIALIZING,
-    (S.AGREED, T.INTERRUPT): S.INTERRUPTING,
-    (S.AGREED, T.CLEANUP): S.CLEANING,
-    (S.INITIALIZING, T.ALL_DONE): S.INITIALIZED,
-    (S.INITIALIZING, T.SOME_FAILED): S.ROLLING_BACK,
-    (S.INITIALIZING, T.INTERRUPT): S.INTERRUPTING,
-    (S.INITIALIZED, T.START): S.STARTING,
-    (S.INITIALIZED, T.INTERRUPT): S.INTERRUPTING,
-    (S.INITIALIZED, T.CLEANUP): S.CLEANING,
-    (S.STARTING, T.ALL_DONE): S.RUNNING,
-    (S.STARTING, T.SOME_FAILED): S.ABORTING,
-    (S.STARTING, T.INTERRUPT): S.INTERRUPTING,
-    (S.RUNNING, T.STOP): S.STOPPING,
-    (S.RUNNING, T.INTERRUPT): S.INTERRUPTING,
-    (S.STOPPING, T.ALL_DONE): S.STOPPED,
-    (S.STOPPING, T.SOME_FAILED): S.STOPPED,
-    (S.STOPPING, T.INTERRUPT): S.INTERRUPTING,
-    (S.INTERRUPTING, T.ALL_DONE): S.STOPPED,
-    (S.INTERRUPTING, T.SOME_FAILED): S.STOPPED,
-    (S.STOPPED, T.INTERRUPT): S.INTERRUPTING,
-    (S.STOPPED, T.CLEANUP): S.CLEANING,
-    (S.CLEANING, T.ALL_DONE): S.IDLE,
-    (S.CLEANING, T.SOME_FAILED): S.IDLE,
-    (S.ABORTING, T.ALL_DONE): S.ROLLING_BACK,
-    (S.ABORTING, T.SOME_FAILED): S.ROLLING_BACK,
-    (S.ROLLING_BACK, T.ALL_DONE): S.IDLE,
-    (S.ROLLING_BACK, T.SOME_FAILED): S.IDLE,
-    **{(state, T.RECOVER): S.RECOVERING for state in S if state not in (S.IDLE, S.AGREEING)},
-    (S.RECOVERING, T.ALL_DONE): S.RECOVERED,
-    (S.RECOVERING, T.SOME_FAILED): S.RECOVERED,
-    (S.RECOVERED, T.GO_ON): S.RUNNING,
-    (S.RECOVERED, T.STOP): S.STOPPING,
-    (S.RECOVERED, T.INTERRUPT): S.INTERRUPTING,
-    (S.RECOVERED, T.CLEANUP): S.CLEANING,
-}
-"""Every legal step; what is not here does not happen."""
-
-REQUESTS = frozenset({T.AGREE, T.INIT, T.START, T.STOP, T.INTERRUPT, T.CLEANUP})
-"""What somebody may ask for; the other triggers happen by themselves."""
-
-EVENT_OF: Mapping[SessionState, Event] = {
-    S.AGREEING: Event.EXPINFO,
-    S.INITIALIZING: Event.EXPINIT,
-    S.STARTING: Event.EXPSTART,
-    S.STOPPING: Event.EXPEND,
-    S.INTERRUPTING: Event.EXPINTERRUPT,
-    S.CLEANING: Event.EXPCLEANUP,
-    S.ABORTING: Event.EXPINTERRUPT,
-    S.ROLLING_BACK: Event.EXPCLEANUP,
-    S.RECOVERING: Event.EXPINFO,
-}
-"""What is sent on entering a state."""
-
-UNTOUCHED = frozenset({S.IDLE, S.AGREEING, S.AGREED})
-"""States in which no rig has been touched, or all have been let go."""
 _BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
@@ -179,122 +80,6 @@ INFORMED_FOR = 10 * SECOND
 """Longer than copies of an answer are sent: a peer that asks again by then has been told already."""
 COMPLAINT_LIMIT = 5 * SECOND
 """How long a rig is told that what it said could not be handled."""
-
-
-def next_state(state: SessionState, trigger: SessionTrigger) -> SessionState:
-    """Return where a trigger leads; IllegalTransition if the table does not say."""
-    try:
-        return SESSION_TABLE[state, trigger]
-    except KeyError:
-        raise IllegalTransition(state, trigger, f"cannot {trigger} while the session is {state}") from None
-
-
-# -- events from the conductor ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RigsChosen:
-    """The rigs of the session, in the order in which they are started."""
-
-    rigs: Mapping[str, Address]
-    policies: Mapping[str, RigPolicy] = field(default_factory=dict)
-    """What those mean to the session of which something else is to be said than usual."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgreeRequested:
-    """Find the experiment reference."""
-
-    number: int
-    subject: str
-    date: datetime.date
-    info: Mapping[str, Any]
-    """What the rigs are told of the experiment."""
-    here: ExpRef | None = None
-    """The reference that this PC offers, where it is the main sync."""
-    takes_over: bool = False
-    """Lead rigs that another conductor leads, from the next step on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRequested:
-    """Take the next step; `Finished` with this number tells how it went."""
-
-    number: int
-    trigger: SessionTrigger
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """Goes along in the message (the error of an interrupt)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskRequested:
-    """Ask rigs something outside of the steps; `Finished` with this number brings the answers."""
-
-    number: int
-    message: Message
-    rigs: tuple[str, ...] | None = None
-    """None: all."""
-    limit: int = 10 * SECOND
-    needs_reply: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complained:
-    """What a rig said by itself could not be handled on this PC."""
-
-    rig: str
-    event: Event
-    reason: str
-
-
-# -- effects for the conductor ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progressed:
-    """A rig has its outcome; the others may still be at it."""
-
-    number: int
-    event: Event
-    rig: str
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A step or a question is at its end."""
-
-    number: int
-    outcomes: Mapping[str, Outcome]
-    error: MultirigError | None = None
-    """Why the step failed as a whole; everything has been rolled back by then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """The session is in another state."""
-
-    state: SessionState
-    exp_ref: ExpRef | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """A peer said something by itself."""
-
-    rig: str
-    message: Message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Nanoseconds that each step may take on a rig: a little more than a rig gives its adapter."""
-
-    agree: int = 10 * SECOND
-    initialise: int = 35 * SECOND
-    start: int = 35 * SECOND
-    stop: int = 65 * SECOND
-    cleanup: int = 35 * SECOND
 
 
 class SessionMachine:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from multirig.errors import AdapterError
-from multirig.lifecycle.rig import Memory
+from multirig.lifecycle.rig_events import Memory
 from multirig.writing import file_name, write_whole
 
 log = logging.getLogger("multirig.rig")

@@ -18,7 +18,8 @@ import multirig
 from multirig.config import RigConfig
 from multirig.errors import AdapterError, ConfigError, MultirigError
 from multirig.folders import next_exp_ref, session_folder
-from multirig.lifecycle.rig import (
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import (
     PREFLIGHT,
     Broke,
     Commanded,
@@ -34,10 +35,9 @@ from multirig.lifecycle.rig import (
     Memory,
     NotHandled,
     Restored,
-    RigMachine,
-    RigState,
     SubjectChosen,
 )
+from multirig.lifecycle.rig_states import RigState
 from multirig.pc.awake import Awake
 from multirig.pc.finding import plain_findings
 from multirig.protocol.allow import AllowList

@@ -11,19 +11,21 @@ from typing import Any
 from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig import MIN_SEQUENCE
-from multirig.lifecycle.session import (
-    SESSION_TABLE,
-    UNTOUCHED,
+from multirig.lifecycle.rig_events import MIN_SEQUENCE
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import (
     AgreeRequested,
     Finished,
     Moved,
     Progressed,
     RigsChosen,
-    SessionMachine,
+    StepRequested,
+)
+from multirig.lifecycle.session_states import (
+    SESSION_TABLE,
+    UNTOUCHED,
     SessionState,
     SessionTrigger,
-    StepRequested,
     next_state,
 )
 from multirig.lifecycle.watch import Noticed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_states import SessionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from multirig.conductor.journal import BEGINNING, read_journal
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.session import Moved, Progressed, SessionMachine, SessionState
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import Moved, Progressed
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Event, Message
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from multirig.conductor.journal import parse_journal, rebuild
 from multirig.errors import ConfigError
-from multirig.lifecycle.rig import MOVING, RigState
-from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.rig_states import MOVING, RigState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.sim.facts import (
     Asked,

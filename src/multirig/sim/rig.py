@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.errors import AdapterError, MultirigError
-from multirig.lifecycle.rig import (
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import (
     Broke,
     Denied,
     Describe,
@@ -20,7 +21,6 @@ from multirig.lifecycle.rig import (
     Measured,
     Memory,
     Restored,
-    RigMachine,
 )
 from multirig.protocol.events import SECOND, Address, Call
 from multirig.protocol.exp_ref import ExpRef

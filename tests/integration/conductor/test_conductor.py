@@ -23,8 +23,9 @@ from multirig.errors import (
     SeveralMainSyncs,
     Unconfirmed,
 )
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
 from multirig.rig.adapters.fake import Fake

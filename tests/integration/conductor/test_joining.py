@@ -9,8 +9,8 @@ import pytest
 
 from multirig.conductor.journal import holds_start
 from multirig.errors import AgreementError, SessionFailed
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_states import SessionState
 
 
 async def test_a_main_sync_that_was_started_by_hand_gives_its_number_and_is_joined(lab: Any) -> None:

@@ -17,8 +17,9 @@ import pytest
 from multirig.conductor.journal import BEGINNING, FILE_NAME, Journal, read_journal, replay
 from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import RigsChosen, SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_events import RigsChosen
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message

@@ -12,8 +12,8 @@ from multirig.conductor.rehearsal import is_ready, rehearse
 from multirig.config import AdapterConfig
 from multirig.errors import AdapterError, MultirigError
 from multirig.lifecycle.agreement import THIS_PC
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_states import SessionState
 from multirig.pc.finding import Level, worst
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.loading import build_adapter

@@ -16,8 +16,8 @@ from multirig.conductor.summary import summarise
 from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
-from multirig.lifecycle.rig import RigState
-from multirig.lifecycle.session import SessionState
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.messages import Message
 

@@ -20,7 +20,7 @@ from multirig.conductor.summary import summarise
 from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
-from multirig.lifecycle.session import Limits
+from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
 

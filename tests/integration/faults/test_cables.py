@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multirig.errors import MultirigError
-from multirig.lifecycle.session import Limits
+from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Message

@@ -13,7 +13,8 @@ import pytest
 
 from multirig.conductor.conductor import Conductor
 from multirig.errors import MultirigError, SessionFailed
-from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Message

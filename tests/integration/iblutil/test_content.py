@@ -22,7 +22,8 @@ from multirig.errors import (
     SessionFailed,
     Unconfirmed,
 )
-from multirig.lifecycle.session import Limits, SessionState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from multirig.errors import MultirigError, RemoteProtocolError, SessionFailed
-from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.codec import MAX_STREAM_MESSAGE
 from multirig.protocol.messages import Event, Message
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.exp_ref import ExpRef
 
 pytestmark = [

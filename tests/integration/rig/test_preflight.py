@@ -11,7 +11,8 @@ import pytest
 from multirig.config import AdapterConfig
 from multirig.errors import AdapterError
 from multirig.lifecycle.agreement import information
-from multirig.lifecycle.rig import CHECK, PREFLIGHT, REHEARSAL, RigState
+from multirig.lifecycle.rig_events import CHECK, PREFLIGHT, REHEARSAL
+from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
 from multirig.protocol.messages import Event
 from multirig.rig.adapters.fake import Fake

@@ -23,7 +23,7 @@ from multirig.errors import (
     RemoteProtocolError,
     SubjectMismatch,
 )
-from multirig.lifecycle.rig import RigState
+from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message

@@ -19,13 +19,10 @@ from hypothesis.stateful import (
 )
 
 from multirig.errors import IllegalTransition, LocalProtocolError
-from multirig.lifecycle.rig import (
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import (
     MAX_FAILURE_TEXT,
     MAX_LISTED_FILES,
-    MOVING,
-    RIG_TABLE,
-    SATISFIED,
-    STATUS,
     Broke,
     Commanded,
     Denied,
@@ -40,10 +37,15 @@ from multirig.lifecycle.rig import (
     Memory,
     NotHandled,
     Restored,
-    RigMachine,
+    SubjectChosen,
+)
+from multirig.lifecycle.rig_states import (
+    MOVING,
+    RIG_TABLE,
+    SATISFIED,
+    STATUS,
     RigState,
     RigTrigger,
-    SubjectChosen,
     next_transition,
 )
 from multirig.protocol.codec import TIMELINE_LIMIT, encode_array

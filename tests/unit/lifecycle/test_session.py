@@ -21,10 +21,8 @@ from multirig.errors import (
 )
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import RigPolicy, Role
-from multirig.lifecycle.session import (
-    EVENT_OF,
-    INFORMED_FOR,
-    SESSION_TABLE,
+from multirig.lifecycle.session import INFORMED_FOR, SessionMachine
+from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
     Complained,
@@ -34,10 +32,13 @@ from multirig.lifecycle.session import (
     Moved,
     Progressed,
     RigsChosen,
-    SessionMachine,
+    StepRequested,
+)
+from multirig.lifecycle.session_states import (
+    EVENT_OF,
+    SESSION_TABLE,
     SessionState,
     SessionTrigger,
-    StepRequested,
     next_state,
 )
 from multirig.lifecycle.watch import Notice, Noticed

@@ -15,15 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multirig.errors import ProtocolError, RemoteProtocolError
-from multirig.lifecycle.rig import Describe, Described, Done, RigMachine, RigState
-from multirig.lifecycle.session import (
-    AgreeRequested,
-    RigsChosen,
-    SessionMachine,
-    SessionState,
-    SessionTrigger,
-    StepRequested,
-)
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import Describe, Described, Done
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.protocol import codec, link
 from multirig.protocol.codec import StreamCutter
 from multirig.protocol.events import SECOND, Address, Call

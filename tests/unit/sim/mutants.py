@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import multirig.lifecycle.rig as rig_rules
+import multirig.lifecycle.rig_states as rig_states
 import multirig.lifecycle.session as session_rules
+import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.watch as watching
 import multirig.protocol.link as wire2
 from multirig.lifecycle.broadcast import Broadcast
-from multirig.lifecycle.rig import Restored, RigMachine, RigState, RigTransition, RigTrigger
-from multirig.lifecycle.session import SessionMachine, SessionState, SessionTrigger
+from multirig.lifecycle.rig import RigMachine
+from multirig.lifecycle.rig_events import Restored
+from multirig.lifecycle.rig_states import RigState, RigTransition, RigTrigger
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
@@ -176,7 +180,7 @@ def start_again() -> Iterator[None]:
     again = RigTransition(RigState.STARTING, ("start",))
     cells = {(RigState.STARTING, RigTrigger.START): again, (RigState.RUNNING, RigTrigger.START): again}
     with (
-        rewrite(rig_rules, "RIG_TABLE", cells)(),
+        rewrite(rig_states, "RIG_TABLE", cells)(),
         change(Link, "_receive_request", handle_copies)(),
         swapped(RigMachine, "_objection_to_beginning", _ignore),
     ):
@@ -212,7 +216,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     ),
     "no roll-back": (
         rewrite(
-            session_rules,
+            session_states,
             "SESSION_TABLE",
             {(S.STARTING, T.SOME_FAILED): S.IDLE, (S.INITIALIZING, T.SOME_FAILED): S.IDLE},
         ),
@@ -230,13 +234,13 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "replies are not written": (change(SessionMachine, "_take", forget_to_write), "the journal tells"),
     "a stop is answered and not obeyed": (
         rewrite(
-            rig_rules, "RIG_TABLE", {(RigState.RUNNING, RigTrigger.END): RigTransition(RigState.STOPPED)}
+            rig_states, "RIG_TABLE", {(RigState.RUNNING, RigTrigger.END): RigTransition(RigState.STOPPED)}
         ),
         "stops in time",
     ),
     "an interrupt waits for what goes on": (
         rewrite(
-            rig_rules,
+            rig_states,
             "RIG_TABLE",
             {(RigState.STARTING, RigTrigger.END): RigTransition(RigState.STOPPING, ("stop",))},
         ),

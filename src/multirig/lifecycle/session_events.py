@@ -1,0 +1,123 @@
+"""What goes between the machine of a session and the conductor that leads it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.errors import MultirigError
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.policy import RigPolicy
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
+from multirig.protocol.events import SECOND, Address
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message
+
+# -- events from the conductor ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigsChosen:
+    """The rigs of the session, in the order in which they are started."""
+
+    rigs: Mapping[str, Address]
+    policies: Mapping[str, RigPolicy] = field(default_factory=dict)
+    """What those mean to the session of which something else is to be said than usual."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreeRequested:
+    """Find the experiment reference."""
+
+    number: int
+    subject: str
+    date: datetime.date
+    info: Mapping[str, Any]
+    """What the rigs are told of the experiment."""
+    here: ExpRef | None = None
+    """The reference that this PC offers, where it is the main sync."""
+    takes_over: bool = False
+    """Lead rigs that another conductor leads, from the next step on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequested:
+    """Take the next step; `Finished` with this number tells how it went."""
+
+    number: int
+    trigger: SessionTrigger
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Goes along in the message (the error of an interrupt)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRequested:
+    """Ask rigs something outside of the steps; `Finished` with this number brings the answers."""
+
+    number: int
+    message: Message
+    rigs: tuple[str, ...] | None = None
+    """None: all."""
+    limit: int = 10 * SECOND
+    needs_reply: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complained:
+    """What a rig said by itself could not be handled on this PC."""
+
+    rig: str
+    event: Event
+    reason: str
+
+
+# -- effects for the conductor ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """A rig has its outcome; the others may still be at it."""
+
+    number: int
+    event: Event
+    rig: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A step or a question is at its end."""
+
+    number: int
+    outcomes: Mapping[str, Outcome]
+    error: MultirigError | None = None
+    """Why the step failed as a whole; everything has been rolled back by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """The session is in another state."""
+
+    state: SessionState
+    exp_ref: ExpRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A peer said something by itself."""
+
+    rig: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Nanoseconds that each step may take on a rig: a little more than a rig gives its adapter."""
+
+    agree: int = 10 * SECOND
+    initialise: int = 35 * SECOND
+    start: int = 35 * SECOND
+    stop: int = 65 * SECOND
+    cleanup: int = 35 * SECOND
