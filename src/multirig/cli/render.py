@@ -285,13 +285,15 @@ def show_rehearsal(report: Report) -> None:
     title = f"{report.seeds} seeds, {len(report.failed)} of them fail"
     out.print(Text.assemble(mark, (title, "bold")))
     groups = {
-        "sessions": ("sessions",),
-        "faults": ("fault",),
-        "datagrams": ("datagrams",),
-        "states at the end": ("session",),
-        "violations": ("violation",),
+        "sessions": "sessions",
+        "verdicts": "verdict",
+        "steps": "step",
+        "faults": "fault",
+        "datagrams": "datagrams",
+        "states at the end": "session",
+        "violations": "violation",
     }
-    for heading, (kind,) in groups.items():
+    for heading, kind in groups.items():
         found = {key: count for key, count in sorted(counts.items()) if key.split(" ")[0] == kind}
         if found:
             words = (f"{key.removeprefix(kind).strip() or 'all'} {count}" for key, count in found.items())

@@ -63,6 +63,8 @@ class RigSummary:
     started_at: float | None = None
     """Seconds on the conductor's clock."""
     stopped_at: float | None = None
+    ended_early: float | None = None
+    """Seconds by which its recording had ended before the session was told to stop; None: not known."""
     dropped: int | None = None
     """Frames that could not be written."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
@@ -186,7 +188,7 @@ class _Teller:
                 self._begin_again()
                 summary.subject, summary.began = subject, entry.wall
             case Replied(key=(_, str(rig), *_), message=message) if rig in summary.rigs:
-                self._take_reply(rig, message)
+                self._take_reply(rig, message, entry.at)
             case Refused(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
                 self._open[rig] = (EVENT_OF.get(before), reason)
                 self._note(rig, reason, entry.at)
@@ -280,7 +282,7 @@ class _Teller:
             rig.problems.remove(problem)
             rig.remarks.append(Remark(seconds=None, notice="late", text=text))
 
-    def _take_reply(self, name: str, message: Message) -> None:
+    def _take_reply(self, name: str, message: Message, at: int) -> None:
         rig = self._summary.rigs[name]
         data = next((one for one in message.args if isinstance(one, dict)), {})
         if message.event is Event.EXPSTART and isinstance(data.get("started_at"), float):
@@ -300,6 +302,9 @@ class _Teller:
         rig.files_total = data.get("files_total", rig.files_total)
         rig.bytes_total = data.get("bytes_total", rig.bytes_total)
         rig.stopped_at = data.get("stopped_at", rig.stopped_at)
+        ago, until = data.get("ended_ago"), self._summary.running_until
+        if isinstance(ago, int | float) and until is not None and rig.ended_early is None:
+            rig.ended_early = max(0.0, ago - (at / 1e9 - until))
         rig.manifest = data.get("manifest", rig.manifest)
         health, clock = data.get("health"), data.get("clock")
         if isinstance(health, dict):

@@ -214,6 +214,9 @@ def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
     begin, end, length = summary.running_from, summary.running_until, _length(summary)
     if begin is None or end is None or length is None or not rig.has_ended:
         return
+    if rig.ended_early is not None and rig.ended_early > TOLERANCE:
+        yield f"had ended {rig.ended_early:.1f} s before the session was stopped"
+        return
     timed = [one for one in rig.files if _is_time(one.get("first")) and _is_time(one.get("last"))]
     allowed = TOLERANCE + (rig.clock_bound or 0.0) + max(map(_frame_period, timed), default=0.0) * SLOW_FRAMES
     if not timed:
@@ -333,8 +336,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         word=Word.DEGRADED,
-        when=f"such a rig began more than {TOLERANCE:g} s late, or ended so early, by its frames' times; "
-        f"what its clock may be off is allowed for, and {SLOW_FRAMES} frames of its own",
+        when=f"such a rig began more than {TOLERANCE:g} s late, or ended so early, by its frames' times or "
+        f"by its own word; what its clock may be off is allowed for, and {SLOW_FRAMES} frames of its own",
         find=_of_rigs(_find_short, optional=False),
     ),
     Rule(word=Word.DEGRADED, when="lines of the journal cannot be read", find=_find_unreadable),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from multirig.errors import IllegalTransition, ProtocolError
 from multirig.lifecycle.agreement import (
@@ -77,6 +77,15 @@ from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import GREETING
 
 
+class _Waiting(NamedTuple):
+    """Who waits for the end of a command."""
+
+    event: Event
+    token: Token
+    exp_ref: ExpRef | None
+    """As the command named it."""
+
+
 class RigMachine:
     """The rules of one rig, pure.
 
@@ -140,7 +149,11 @@ class RigMachine:
         self.report: Mapping[str, Any] = {}
         """What the last finished hooks had to tell."""
         self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
-        self._waiting: list[tuple[Event, Token]] = []
+        self._report_of: ExpRef | None = None
+        """Of which session that is."""
+        self._ended: tuple[int, Leader | None] | None = None
+        """When its recording ended, and who led it then."""
+        self._waiting: list[_Waiting] = []
         self._call = 0
         self._started: deque[ExpRef] = deque(maxlen=MAX_REMEMBERED)
         """Never started again: there is data under them."""
@@ -284,6 +297,7 @@ class RigMachine:
             return []
         self.exp_ref = memory.exp_ref
         self.report = dict(event.report)
+        self._report_of = memory.exp_ref
         if memory.is_recording and event.gap is not None:
             self.gaps = (event.gap,)
             seconds = event.gap.get("seconds")
@@ -424,7 +438,7 @@ class RigMachine:
                 self._lead(token)
                 if transition.hooks:
                     self._begun_from = token.address.host if event is Event.EXPSTART else None
-            self._waiting.append((event, token))
+            self._waiting.append(_Waiting(event, token, exp_ref))
         return [*news, *self._enter(transition)]
 
     def _begins(self, event: Event, wanted: ExpRef | None) -> bool:
@@ -459,6 +473,7 @@ class RigMachine:
             self.exp_ref = wanted
             self.failure = None
             self.report = {}
+            self._report_of, self._ended = wanted, None
             self.health = {}
             self.gaps = ()
         if self.rehearses:  # its reference stands for nothing
@@ -519,6 +534,8 @@ class RigMachine:
 
     def _enter(self, transition: RigTransition) -> list[Any]:
         before, self.state = self.state, transition.to
+        if STATUS[before] is Status.RUNNING and STATUS[self.state] is not Status.RUNNING:
+            self._ended = self._now, self.leader
         out: list[Any] = []
         if transition.hooks or self.state is not before:
             out += self._keep()
@@ -568,24 +585,25 @@ class RigMachine:
             RigState.FAILING: (Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP),
         }[transition.to]
         reason = self.failure or f"was overtaken: the rig is {self.state}"
-        failed = [(event, token) for event, token in self._waiting if event not in goal]
-        self._waiting = [(event, token) for event, token in self._waiting if event in goal]
+        failed = [(one.event, one.token) for one in self._waiting if one.event not in goal]
+        self._waiting = [one for one in self._waiting if one.event in goal]
         return [self._fail(event, token, reason) for event, token in failed]
 
     def _answer(self) -> list[Any]:
         """Tell everybody who waits what became of the command."""
         out: list[Any] = []
-        for event, token in self._waiting:
-            if self.state in SATISFIED[event]:
-                out.append(Reply(token=token, message=self._success(event, token)))
+        for one in self._waiting:
+            if self.state in SATISFIED[one.event]:
+                out.append(Reply(token=one.token, message=self._success(one)))
             else:
-                out.append(self._fail(event, token, self.failure or f"the rig is {self.state}"))
+                out.append(self._fail(one.event, one.token, self.failure or f"the rig is {self.state}"))
         self._waiting.clear()
         return out
 
     # -- answers ----------------------------------------------------------------------------------------
 
-    def _success(self, event: Event, token: Token) -> Message:
+    def _success(self, asked: _Waiting) -> Message:
+        event, token = asked.event, asked.token
         status = int(STATUS[self.state])
         exp_ref = str(self.exp_ref) if self.exp_ref else None
         data: dict[str, Any] = {"exp_ref": exp_ref, "status": status}
@@ -594,7 +612,7 @@ class RigMachine:
                 data = {"status": status, **{key: one for key, one in self.report.items() if key != "files"}}
                 return Message(event, (exp_ref, data if token.wire == 2 else {"status": status}))
             case Event.EXPEND | Event.EXPINTERRUPT:
-                data |= self._account(listed=token.wire == 2)
+                data |= self._account(asked)
             case Event.EXPCLEANUP if token.wire == 2 and (late := self._late_digests()):
                 data["digests"] = late
         if self.gaps and token.wire == 2:
@@ -603,17 +621,30 @@ class RigMachine:
             data["failure"] = self.failure[:MAX_FAILURE_TEXT]
         return Message(event, (data,))
 
-    def _account(self, *, listed: bool) -> dict[str, Any]:
+    def _account(self, asked: _Waiting) -> dict[str, Any]:
         """What was recorded; a foreign peer gets the totals, since it may read a thousand bytes only."""
-        files = list(self.report.get("files", []))
+        # after a clean-up the last session is still remembered, and may be another one
+        report = self.report if asked.exp_ref in (None, self._report_of) else {}
+        files = list(report.get("files", []))
         account: dict[str, Any] = {
             "files_total": len(files),
             "bytes_total": sum(one.get("bytes", 0) for one in files),
         }
-        if listed:
-            account |= {key: value for key, value in self.report.items() if key != "files"}
+        if asked.token.wire == 2:
+            account |= {key: value for key, value in report.items() if key != "files"}
             account["files"] = files[:MAX_LISTED_FILES]
+            account |= self._tell_end(asked.token) if report else {}
         return account
+
+    def _tell_end(self, token: Token) -> dict[str, Any]:
+        """Say how long ago the recording ended; its times mean nothing to who did not lead it then."""
+        if self._ended is None:
+            return {}
+        at, leader = self._ended
+        end: dict[str, Any] = {"ended_ago": round((self._now - at) / SECOND, 3)}
+        if leader is None or not leader.is_sender_of(token):
+            end["clock"] = {"offset": 0.0, "bound": None}
+        return end
 
     def _late_digests(self) -> dict[str, Any]:
         """Checksums, by path, that were not ready when the files were listed."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
+from multirig.conductor.summary import summarise
+from multirig.conductor.verdict import Verdict, judge
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig_events import MIN_SEQUENCE
@@ -269,6 +271,14 @@ class ConductorComputer(Computer):
         """Return what the open session's journal makes; None where none is open."""
         journal = self.shell.journal
         return rebuild(parse_journal(journal.data)) if journal is not None else None
+
+    def verdicts(self) -> dict[ExpRef, Verdict]:
+        """Return what each session turned out to be, by its journal."""
+        return {
+            exp_ref: judge(summarise(parse_journal(journal.data)))
+            for exp_ref, journal in self.journals.items()
+            if journal.data
+        }
 
     # -- the operator -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from multirig.conductor.journal import parse_journal, rebuild
+from multirig.conductor.verdict import TOLERANCE, Word
 from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.lifecycle.session_events import Limits
@@ -594,6 +595,58 @@ class EveryStepEnds(Invariant):
                 self.report(f"{who} waits for the end of '{step}' since {self.within // SECOND} s")
 
 
+class GoodIsTrue(Invariant):
+    """Compares the verdicts with what the devices really did.
+
+    A rig that knows nothing but wire 1.0 says nothing of its files, and the verdict says so; it is left out.
+    """
+
+    name = "good is true"
+    promise = (
+        "A session that is called GOOD was recorded by every rig that it needs, from its start to its stop."
+    )
+    MARGIN = round((TOLERANCE + 0.5) * SECOND)
+    """What the verdict allows a rig, and what its clock may be off on a bad network."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._ran: dict[tuple[str, str | None], tuple[int, int | None]] = {}
+        """Since when each conductor's session ran, and until when; ns of the world."""
+        self._recorded: dict[tuple[str, str], list[list[int]]] = {}
+        """From when to when each device recorded."""
+
+    def see(self, fact: Fact) -> None:
+        """Note what really happened."""
+        now = self.world.time
+        match fact:
+            case SessionMoved(who=who, state=SessionState.RUNNING, exp_ref=exp_ref):
+                begin, _ = self._ran.get((who, exp_ref), (now, None))
+                self._ran[who, exp_ref] = begin, None  # also where it goes on after a recovery
+            case SessionMoved(who=who, state=SessionState.STOPPING, exp_ref=exp_ref):
+                begin, end = self._ran.get((who, exp_ref), (now, None))
+                self._ran[who, exp_ref] = begin, now if end is None else end
+            case RecordingBegan(who=who, exp_ref=exp_ref):
+                self._recorded.setdefault((who, exp_ref), []).append([now, now])
+            case RecordingEnded(who=who, exp_ref=exp_ref):
+                self._recorded[who, exp_ref][-1][1] = now
+
+    def conclude(self) -> None:
+        """Look for what a verdict says and no device did."""
+        for who, conductor in self.lab.conductors.items():
+            for exp_ref, verdict in conductor.verdicts().items():
+                if verdict.word is Word.GOOD:
+                    begin, end = self._ran.get((who, str(exp_ref)), (0, None))
+                    for rig in self.lab.scenario.rigs:
+                        if rig.role != "optional" and rig.wire == 2:
+                            self._compare(who, rig.name, str(exp_ref), begin, end)
+
+    def _compare(self, who: str, rig: str, exp_ref: str, begin: int, end: int | None) -> None:
+        spans = self._recorded.get((rig, exp_ref), [])
+        to = begin if end is None else end
+        if not any(since - self.MARGIN <= begin and to <= until + self.MARGIN for since, until in spans):
+            self.report(f"{who} calls {exp_ref} GOOD, and {rig} has not recorded all of it")
+
+
 class Converges(Invariant):
     """Compares, long after the last fault is mended and the last operator has left, who does what.
 
@@ -644,6 +697,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     InterruptsOvertake,
     DeadIsNoticed,
     EveryStepEnds,
+    GoodIsTrue,
     Converges,
 )
 """All that is promised."""

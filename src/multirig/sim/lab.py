@@ -111,10 +111,13 @@ class Lab:
         violations = [*restless, *(found for one in self.invariants for found in one.violations)]
         for computer in self.conductors.values():
             world.counts[f"session {computer.machine.state}"] += 1
+            for verdict in computer.verdicts().values():
+                world.counts["sessions"] += 1
+                world.counts[f"verdict {verdict.word}"] += 1
         for _, fact in world.facts:
             if isinstance(fact, StepEnded):
                 how = "failed" if fact.error else "done"
-                world.counts[f"sessions: {fact.step} {how}"] += 1
+                world.counts[f"step {fact.step} {how}"] += 1
         return Result(
             scenario=self.scenario,
             violations=tuple(sorted(violations, key=lambda one: one.at)),

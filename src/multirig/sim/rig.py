@@ -189,6 +189,7 @@ class RigComputer(Computer):
         self._exp_ref: ExpRef | None = None
         """What the service calls its session."""
         self._recorded = False
+        self._offset = 0
         self._work: Work | None = None
         self._stuck: set[Work] = set()
         self._watcher: Work | None = None
@@ -304,7 +305,7 @@ class RigComputer(Computer):
                 yield from self._limit(hook, str(self._exp_ref))
                 self._broken = Signal()
                 self._watcher = self._begin(self._watch(), "watch")
-                return {"started_at": self.now / SECOND}
+                return {"started_at": self._session_time()}
             case "resume":
                 self._recorded = True
                 yield from self._limit(hook, str(self._exp_ref))
@@ -366,7 +367,27 @@ class RigComputer(Computer):
             {"path": f"part{number}.csv", "bytes": 1000 * count, "frames": count, "first": None, "last": None}
             for number, count in enumerate(frames)
         ]
-        return {"files": files, "health": self.device.health(), "stopped_at": self.now / SECOND}
+        offset = self._clock_offset()
+        clock = {"offset": self._offset / SECOND, "bound": offset.bound / SECOND if offset else None}
+        return {
+            "files": files,
+            "health": self.device.health(),
+            "stopped_at": self._session_time(),
+            "clock": clock,
+        }
+
+    def _clock_offset(self) -> Any:
+        leader = self.machine.leader
+        return (
+            self.node.clock_offset(leader.address) if leader is not None and self.node is not None else None
+        )
+
+    def _session_time(self) -> float:
+        """Return the present time on the conductor's clock, as far as it is known."""
+        offset = self._clock_offset()
+        if offset is not None:
+            self._offset = offset.offset
+        return (self.now + self._offset) / SECOND
 
     def _watch(self) -> Steps:
         yield self._broken

@@ -6,6 +6,7 @@ does so for at most 5 ns and tells whether it came, ``yield None`` waits for eve
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
@@ -75,6 +76,8 @@ class Work(Signal):
         self._turn += 1
         self.is_done = True
         self._watchers.clear()
+        if inspect.getgeneratorstate(self._steps) != inspect.GEN_RUNNING:  # else it has killed itself
+            self._steps.close()
 
     def _wake_soon(self, value: Any) -> None:
         self._turn += 1

@@ -69,6 +69,7 @@ GAP = {"from": "2026-01-31T12:01:03+00:00", "to": "2026-01-31T12:01:20+00:00", "
 @pytest.mark.parametrize(
     ("cam", "word", "words"),
     [
+        ({"ended_early": 4.2}, Word.DEGRADED, "cam: had ended 4.2 s before the session was stopped"),
         (
             {"has_ended": False, "files": []},
             Word.INCOMPLETE,

@@ -275,6 +275,7 @@ def test_a_session_runs_each_hook_once_and_answers_when_it_is_done() -> None:
         "bytes_total": 3,
         "started_at": 1.5,
         "stopped_at": 2.5,
+        "ended_ago": 0.0,
     }
     rig.cleanup(ONE)
     assert reply(rig.done()) == Message(Event.EXPCLEANUP, ({"exp_ref": str(ONE), "status": 0},))
@@ -1439,3 +1440,57 @@ def test_a_command_may_take_over_too_and_one_for_another_session_does_not() -> N
     from_other(rig, Event.EXPINIT, {"exp_ref": str(ONE), "take_over": True})
     assert rig.machine.leader.token.peer == "other"
     assert rig.state is S.RUNNING
+
+
+# -- what an account is worth ------------------------------------------------------------------------------
+
+
+def account_of(rig: Rig, exp_ref: object, now: int, *, other: bool = False) -> dict[str, Any]:
+    """Ask for the end of a session; return what the rig says of it."""
+    token = Token(OTHER_PC, 2, 9, "other") if other else Token(PEER, 2, 9, "boot")
+    message = Message(Event.EXPEND, ({"exp_ref": str(exp_ref)},))
+    event = Received(address=token.address, message=message, token=token)
+    data: dict[str, Any] = reply(list(rig.machine.handle(event, now))).args[0]
+    return data
+
+
+def recorded(**options: Any) -> Rig:
+    """Return a rig that has recorded a session and been cleaned up, one second after it began."""
+    rig = rig_in(S.RUNNING, **options)
+    message = Message(Event.EXPEND, ({"exp_ref": str(ONE)},))
+    token = Token(PEER, rig.wire, 8, "boot")
+    rig.out += rig.machine.handle(Received(address=PEER, message=message, token=token), SECOND)
+    report = {"files": [{"path": "a", "bytes": 3}], "clock": {"offset": 1.0, "bound": 0.1}}
+    rig.out += rig.machine.handle(Done(number=rig.call.number, report=report), SECOND)
+    rig.cleanup(ONE)
+    rig.done()
+    assert rig.state is S.CONNECTED
+    return rig
+
+
+def test_whoever_asks_late_is_told_how_long_ago_the_recording_ended() -> None:
+    account = account_of(recorded(), ONE, 31 * SECOND)
+    assert account["files_total"] == 1
+    assert account["ended_ago"] == 30.0
+    assert account["clock"] == {"offset": 1.0, "bound": 0.1}
+
+
+def test_who_did_not_lead_when_it_ended_learns_that_its_times_are_another_clocks() -> None:
+    assert account_of(recorded(), ONE, 31 * SECOND, other=True)["clock"]["bound"] is None
+
+
+def test_the_files_of_one_session_are_never_told_as_those_of_another() -> None:
+    account = account_of(recorded(), TWO, 31 * SECOND)
+    assert account["files_total"] == 0
+    assert account["files"] == []
+    assert "ended_ago" not in account
+
+
+def test_ibls_conductor_is_told_no_more_than_it_can_read() -> None:
+    rig = recorded(wire=1)
+    token = Token(PEER, 1, 9)
+    message = Message(Event.EXPEND, ({"exp_ref": str(ONE)},))
+    data = reply(list(rig.machine.handle(Received(address=PEER, message=message, token=token), SECOND))).args[
+        0
+    ]
+    assert data.keys() == {"exp_ref", "status", "files_total", "bytes_total"}

@@ -200,6 +200,10 @@ def forget_numbers(original: Any) -> Any:
     return restore
 
 
+def keep_to_oneself(original: Any) -> Any:
+    return lambda self, token: {}
+
+
 S, T = SessionState, SessionTrigger
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
@@ -210,6 +214,10 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "a timer that rings for ever": (change(Link, "get_timer", ring_for_ever), "comes to rest"),
     "no time-out": (change(Link, "_report", say_nothing_of_time), "every step ends"),
     "echoes echoed": (echo_echoes, "an echo is never echoed"),
+    "nobody is told when a recording ended": (
+        change(RigMachine, "_tell_end", keep_to_oneself),
+        "good is true",
+    ),
     "answers answered": (
         swap(SessionMachine, "_may_inform", lambda self, address, now: True),
         "an echo is never echoed",
