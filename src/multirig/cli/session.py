@@ -19,7 +19,6 @@ from multirig.cli.main import FAILED, app, keep_log
 from multirig.cli.rigs import RigsFile
 from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
-from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.summary import find_trouble
 from multirig.conductor.verdict import Word
@@ -155,9 +154,9 @@ async def lead(
     steps = Steps(conductor, ended)
     with ctrl_c(ended):
         async with conductor:
-            if checks:
-                await steps.take("check", _check(conductor, seconds))
-            await steps.take("agree", conductor.agree(subject, takes_over=takes_over))
+            agreeing = conductor.agree(subject, takes_over=takes_over, checks=checks, seconds=seconds)
+            await steps.take("agree", agreeing)
+            render.show_troubles(conductor.findings)
             folder = conductor.session_folder
             if folder is None:
                 raise ConfigError("a session needs a folder for its journal")
@@ -165,21 +164,6 @@ async def lead(
             await steps.take("start", conductor.start())
             await watch_and_end(conductor, steps, ended, seconds)
     return await asyncio.to_thread(account, folder), folder
-
-
-async def _check(conductor: Conductor, seconds: float | None) -> None:
-    """Look at every PC and show what speaks against a session.
-
-    Raises
-    ------
-    SessionFailed
-        There would be no recording.
-    """
-    found = await conductor.check(seconds)
-    hindrance = find_hindrance(found, conductor.policies)
-    if hindrance is not None:
-        raise hindrance
-    render.show_troubles(found)
 
 
 async def watch_and_end(

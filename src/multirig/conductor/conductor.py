@@ -148,6 +148,8 @@ class Conductor:
         )
         self.information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
+        self.findings: dict[str, list[Finding]] = {}
+        """What the check at the last agreement found, by PC."""
         self._network = network
         self._follow(SessionMachine(limits=limits, may_have_token=frozenset(may_have_token)))
         self.addresses: dict[str, Address] = {}
@@ -355,13 +357,17 @@ class Conductor:
             raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
         self.subjects_folder, self.main_sync = subjects, main_sync
 
-    async def check(self, seconds: float | None = None) -> dict[str, list[Finding]]:
+    async def check(
+        self, seconds: float | None = None, *, rigs: Iterable[str] | None = None
+    ) -> dict[str, list[Finding]]:
         """Ask every rig what speaks for and against a session, and look at this PC; nobody is touched.
 
         Parameters
         ----------
         seconds : float, optional
             How long the session shall be; without it, until it is ended.
+        rigs : iterable of str, optional
+            Some of the rigs only.
 
         Returns
         -------
@@ -380,7 +386,9 @@ class Conductor:
         self._on_progress.append(note)
         try:
             told = {"subject": None, CHECK: {"seconds": seconds}}
-            outcomes = await self.request(Event.EXPINFO, int(Status.CONNECTED), told, limit=CHECK_LIMIT)
+            outcomes = await self.request(
+                Event.EXPINFO, int(Status.CONNECTED), told, rigs=rigs, limit=CHECK_LIMIT
+            )
             await self.reports()  # nothing is looked up for these: they measure the way
         finally:
             self._on_progress.remove(note)
@@ -420,6 +428,8 @@ class Conductor:
         info: Mapping[str, Any] | None = None,
         appends: bool = False,
         takes_over: bool = False,
+        checks: bool = False,
+        seconds: float | None = None,
     ) -> ExpRef:
         """Ask all rigs who they are, and find the experiment reference; nobody is touched.
 
@@ -435,6 +445,10 @@ class Conductor:
             Go on in a session that this PC has data of already.
         takes_over : bool
             Lead rigs that another conductor leads, from the next step on; it is told.
+        checks : bool
+            Look also at every PC, and do not begin where nothing would be recorded; see `findings`.
+        seconds : float, optional
+            How long the session shall be, for the check; without it, until it is ended.
 
         Raises
         ------
@@ -442,7 +456,7 @@ class Conductor:
             No main sync, several, another subject or another date; names each rig concerned. Or this PC has
             data under that number already, or, where it appends, has none.
         SessionFailed
-            Rigs that did not answer.
+            Rigs that did not answer, or PCs on which nothing would be recorded.
         """
         check_subject(subject)
         today = date or datetime.date.today()
@@ -485,16 +499,26 @@ class Conductor:
         if exp_ref is None:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
         try:
+            if checks:
+                await self._check_before_start(seconds)
             if journal is not None and (folder := self.session_folder) is not None:
                 joins = self.machine.joins
                 if objection := await asyncio.to_thread(numbering.object_to, exp_ref, folder, joins, appends):
                     raise AgreementError(objection)
                 await asyncio.to_thread(journal.open, folder)
-        except (ConfigError, AgreementError):
+        except (ConfigError, AgreementError, SessionFailed):
             with contextlib.suppress(IllegalTransition):
                 await self._do(self._step(SessionTrigger.ABANDON))
             raise
         return exp_ref
+
+    async def _check_before_start(self, seconds: float | None) -> None:
+        """Look at every PC that can be asked: IBL's peers cannot, and have been asked enough."""
+        self.findings = await self.check(
+            seconds, rigs=[one for one in self.addresses if self.can_report(one)]
+        )
+        if (hindrance := preflight.find_hindrance(self.findings, self.policies)) is not None:
+            raise hindrance
 
     async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
         """Get every rig ready; if one fails, all are cleaned up.

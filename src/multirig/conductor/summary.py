@@ -250,7 +250,7 @@ class _Teller:
         summary, state = self._summary, self._machine.state
         if state is before:
             return
-        if state is SessionState.RUNNING and summary.running_from is None:
+        if self._machine.has_run and summary.running_from is None:
             summary.running_from = entry.at / 1e9
         ends = state in (SessionState.STOPPING, SessionState.INTERRUPTING)
         if ends and summary.running_from is not None and summary.running_until is None:

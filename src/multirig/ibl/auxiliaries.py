@@ -33,6 +33,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
+from multirig.pc.finding import Level
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.transports.memory import MemoryNetwork
@@ -288,6 +289,7 @@ class Auxiliaries:
         subjects: Path | None = None,
         main_sync: bool = False,
         appends: bool = False,
+        checks: bool = False,
     ) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
         """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
 
@@ -300,9 +302,12 @@ class Auxiliaries:
 
         async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
             conductor.record_in(subjects, main_sync=main_sync)
-            return await conductor.agree(
-                subject, date=date, info=info, appends=appends
-            ), conductor.information
+            exp_ref = await conductor.agree(subject, date=date, info=info, appends=appends, checks=checks)
+            for name, found in conductor.findings.items():
+                for one in found:
+                    if one.level in (Level.WARNING, Level.FAILURE):
+                        self._tell(f"{name}: {one.text}")
+            return exp_ref, conductor.information
 
         return self.lead(find)
 

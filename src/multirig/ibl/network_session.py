@@ -99,7 +99,8 @@ class NetworkMixin:
         if "__init__" in cls.__dict__:
             cls.__init__ = _telling(cls.__init__)  # type: ignore[method-assign]
 
-    def __init__(self, *_: Any, remote_rigs: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
+        self._checks = bool(check_rigs)
         self.exp_ref = {}
         self.rig_information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself, by name."""
@@ -131,6 +132,12 @@ class NetworkMixin:
             nargs="+",
             metavar="NAME",
             help="rigs that take part, by their names in the rigs file",
+        )
+        parser.add_argument(
+            "--no-check",
+            dest="check_rigs",
+            action="store_false",
+            help="begin without a look at disks, folders and devices",
         )
         return parser
 
@@ -243,6 +250,7 @@ class NetworkMixin:
             subjects=Path(paths["LOCAL_SUBJECT_FOLDER"]),
             main_sync=self._is_main_sync,
             appends=self._appends,
+            checks=self._checks,
         )
         self.exp_ref = {"subject": exp_ref.subject, "date": exp_ref.date, "sequence": exp_ref.sequence}
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence

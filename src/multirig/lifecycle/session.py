@@ -107,7 +107,7 @@ class SessionMachine:
         """What became of the last stop or interrupt on each rig."""
         self.lost: Noticed | None = None
         """Why the session ended by itself: what happened to an essential rig."""
-        self._has_run = False
+        self.has_run = False
         """Whether all have begun to record in this session."""
         self.watch = Watch()
         self._multirigs: set[str] = set()
@@ -350,7 +350,7 @@ class SessionMachine:
             self.exp_ref = None
             self._spared = frozenset()
             self.lost = None
-            self._has_run = False
+            self.has_run = False
             self._absent.clear()
             self._failing.clear()
         self._requested = self._asked = event.number
@@ -373,9 +373,11 @@ class SessionMachine:
         self._retried.clear()
         self._resuming.clear()
         if state is SessionState.RUNNING:
-            self._has_run = True
+            self.has_run = True
             self._spared = frozenset()
             self._watch_recording()
+        elif state is SessionState.RECOVERED and not self._missing():
+            self.has_run = True  # the last answers came after its conductor had died
         if state in UNTOUCHED:
             self._beat_at = None
         elif self._beat_at is None:
@@ -444,7 +446,7 @@ class SessionMachine:
     def _objection_to_going_on(self, missing: Mapping[str, MultirigError]) -> SessionFailed | None:
         """Return why a session that was recovered cannot go on."""
         serious = self._serious(missing)
-        if self._has_run:  # what all have begun goes on as it would with a conductor that lives
+        if self.has_run:  # what all have begun goes on as it would with a conductor that lives
             serious = {name: one for name, one in serious.items() if self._role(name) is Role.ESSENTIAL}
         if not serious and len(missing) < len(self.rigs):
             return None

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,20 @@ def session(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             one.kill()
         if one.stdout is not None and not one.stdout.closed:
             one.communicate()
+
+
+@pytest.fixture
+def wait_for_start() -> Callable[[Path], None]:
+    """Wait until the conductor that writes to a folder knows that a rig records: before, nothing ran."""
+
+    def wait(folder: Path) -> None:
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            for journal in folder.rglob("_multirig_journal.jsonl"):
+                lines = journal.read_bytes().splitlines()
+                if any(b'"kind":"Replied"' in line and b'"event":2' in line for line in lines):
+                    return
+            time.sleep(0.01)
+        pytest.fail("no rig has answered EXPSTART")
+
+    return wait

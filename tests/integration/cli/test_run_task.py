@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,18 +73,6 @@ def run(multirig, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
         return multirig("run", arguments[0], *ours, *arguments[1:], MULTIRIG_SETTINGS=str(tmp_path))
 
     return run
-
-
-def wait_for_start(folder: Path) -> None:
-    """Wait until the conductor knows that a rig records: before that the session never ran."""
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        for journal in folder.glob("data/**/_multirig_journal.jsonl"):
-            lines = journal.read_bytes().splitlines()
-            if any(b'"kind":"Replied"' in line and b'"event":2' in line for line in lines):
-                return
-        time.sleep(0.01)
-    pytest.fail("no rig has answered EXPSTART")
 
 
 @pytest.fixture
@@ -355,10 +342,29 @@ def test_a_task_whose_rigs_have_nothing_to_show_for_it_ends_with_1(rig, run, tmp
     assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
 
 
+NO_PROGRAM = {"type": "process", "command": ["no-such-program"]}
+
+
+def test_a_task_is_not_begun_on_a_rig_that_could_not_record(rig, run, tmp_path: Path):
+    uri = rig("camera", main_sync=True, adapter=NO_PROGRAM).uri
+    done = run(example("spontaneous"), "--duration", "0.3", "--remote", uri)
+    assert done.returncode == 1
+    assert "check failed" in done.stderr
+    assert "no-such-program" in done.stderr
+    assert not list(tmp_path.rglob("_multirig_journal.jsonl"))
+
+
+def test_a_task_that_wants_no_check_gets_none(rig, run):
+    uri = rig("camera", main_sync=True, adapter=NO_PROGRAM).uri
+    done = run(example("spontaneous"), "--duration", "0.3", "--remote", uri, "--no-check")
+    assert done.returncode == 1
+    assert "initialise failed" in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process on Windows")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_the_rigs_record_interrupts_them_and_lets_them_go(
-    rig, started, tmp_path, number, code
+    rig, started, wait_for_start, tmp_path, number, code
 ):
     ephys = rig("ephys", main_sync=True)
     process = started(example("spontaneous"), "--duration", "3600", "--remote", ephys.uri)

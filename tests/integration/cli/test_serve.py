@@ -325,6 +325,21 @@ def test_another_conductor_goes_on_with_the_recording_of_one_that_was_killed(lef
     assert camera.end() == 0
 
 
+def test_a_recovery_on_the_pc_that_began_takes_back_what_another_conductor_has_joined(
+    left_alone, session, multirig, wait_for_start, tmp_path
+):
+    camera, uri, reference = left_alone
+    (folder,) = {path.parent for path in (tmp_path / "data").rglob("_multirig_journal.jsonl")}
+    other = session(uri, "--seconds", "600", "--take-over", "--data", str(tmp_path / "other"))
+    wait_for_start(tmp_path / "other")
+    done = multirig("recover", folder, "--stop", "--take-over")
+    camera.expect("camera is connected")
+    assert done.returncode == 0, done.stderr
+    assert reference in done.stdout
+    other.kill()
+    assert "is led by" in "".join(other.communicate())
+
+
 def test_a_conductor_with_another_subject_cannot_take_over_the_recording(left_alone, multirig):
     camera, uri, reference = left_alone
     done = multirig("run", "-s", "SP_02", "-r", uri, "--seconds", "0.2")

@@ -10,10 +10,10 @@ import pytest
 
 from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import read_journal
+from multirig.conductor.journal import FILE_NAME, read_journal
 from multirig.conductor.recovery import find_open
 from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Word
+from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
@@ -72,6 +72,20 @@ async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     assert summary.state == "idle"
     assert [rig.files_total for rig in summary.rigs.values()] == [1, 1]
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
+
+
+async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    folder = await die_in(lab, SessionState.RUNNING)
+    journal = folder / FILE_NAME
+    lines = journal.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if '"trigger":"start"' in line)
+    journal.write_text("".join(lines[: start + 1]))
+    conductor = await come_back(lab, folder)
+    await conductor.recover()
+    await conductor.stop()
+    await conductor.cleanup()
+    assert judge(summarise(read_journal(folder))).word is Word.GOOD
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])
