@@ -24,7 +24,13 @@ from pydantic import TypeAdapter
 import multirig
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+from multirig.lifecycle.session_events import (
+    AgreeRequested,
+    ClockRead,
+    Marked,
+    RigsChosen,
+    StepRequested,
+)
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
@@ -41,6 +47,8 @@ _INPUTS = {
     one.__name__: one
     for one in (
         AgreeRequested,
+        ClockRead,
+        Marked,
         Noticed,
         Received,
         Refused,

@@ -27,10 +27,12 @@ from multirig.lifecycle.rig_events import RESUME
 from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
+    ClockRead,
     Complained,
     Finished,
     Heard,
     Limits,
+    Marked,
     Moved,
     Progressed,
     RigsChosen,
@@ -182,6 +184,8 @@ class SessionMachine:
                 return [Record(event=event, at=now)]
             case AgreeRequested():
                 return [Record(event=event, at=now), *self._request(event, SessionTrigger.AGREE)]
+            case ClockRead() | Marked():
+                return [Record(event=event, at=now)]
             case StepRequested(trigger=trigger):
                 return [Record(event=event, at=now), *self._request(event, trigger)]
             case AskRequested():

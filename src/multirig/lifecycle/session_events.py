@@ -73,6 +73,36 @@ class Complained:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRead:
+    """What is known of a rig's clock; all times in nanoseconds."""
+
+    rig: str
+    at: int
+    """When, on the session clock."""
+    offset: int
+    """The rig's clock minus the session clock."""
+    bound: int
+    """By how much that may be wrong, either way."""
+    drift: float
+    """How much faster the rig's clock runs, in parts per million."""
+    round_trip: int
+    """The shortest of the recent exchanges."""
+    steps: int = 0
+    """How often that clock has jumped, as far as it was noticed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """Something happened in the experiment that is to be found again in the data."""
+
+    text: str
+    at: int
+    """When, on the session clock; ns."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """More on it; anything that JSON can carry."""
+
+
 # -- effects for the conductor ----------------------------------------------------------------------------
 
 

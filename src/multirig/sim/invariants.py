@@ -619,6 +619,8 @@ class GoodIsTrue(Invariant):
         """Note what really happened."""
         now = self.world.time
         match fact:
+            case SessionMoved(who=who, state=SessionState.INITIALIZING, exp_ref=exp_ref):
+                self._ran.pop((who, exp_ref), None)  # a number that was given back is tried again
             case SessionMoved(who=who, state=SessionState.RUNNING, exp_ref=exp_ref):
                 begin, _ = self._ran.get((who, exp_ref), (now, None))
                 self._ran[who, exp_ref] = begin, None  # also where it goes on after a recovery
