@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -149,7 +150,27 @@ async def test_a_target_that_is_not_there_is_silence(until) -> None:
         assert here.heard == []
 
 
-@pytest.mark.parametrize("keys", [{"loss": 1.1}, {"duplication": -0.1}, {"delay": -1.0}, {"delay": (-1, 1)}])
+async def test_the_way_back_may_take_another_time(until) -> None:
+    async with target() as there, Relay(there.uri, delay_back=0.05) as relay, client(relay) as here:
+        sent = asyncio.get_running_loop().time()
+        here.say(1)
+        await until(lambda: there.heard)
+        heard = asyncio.get_running_loop().time()
+        await until(lambda: here.heard)
+        assert asyncio.get_running_loop().time() - sent >= 0.05 > heard - sent
+
+
+async def test_it_listens_at_the_port_that_is_asked_for() -> None:
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+    async with target() as there, Relay(there.uri, port=port) as relay:
+        assert relay.uri == f"udp://127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    "keys", [{"loss": 1.1}, {"duplication": -0.1}, {"delay": -1.0}, {"delay": (-1, 1)}, {"delay_back": -1.0}]
+)
 def test_a_share_or_time_that_is_none_is_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="give"):
         Relay("udp://127.0.0.1:11001", **keys)

@@ -85,6 +85,8 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         Share of datagrams that are held back, so that later ones overtake them.
     delay : float or (float, float)
         Seconds on the way, or the least and the most of them; spread evenly between.
+    delay_back : float or (float, float), optional
+        The same for the way to the client, where it is another one.
     tearing : float
         Share of segments that go on in pieces, TCP only.
     stalls : float
@@ -96,7 +98,9 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
     seed : int
         Chooses what meets which fate.
     listen : str
-        Local address on which clients are heard; a free port is taken.
+        Local address on which clients are heard.
+    port : int
+        Local port; 0 takes a free one.
 
     Raises
     ------
@@ -112,27 +116,30 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         duplication: float = 0.0,
         reordering: float = 0.0,
         delay: float | tuple[float, float] = 0.0,
+        delay_back: float | tuple[float, float] | None = None,
         tearing: float = 0.0,
         stalls: float = 0.0,
         stall: float = 0.2,
         resets: float = 0.0,
         seed: int = 0,
         listen: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.target = Uri.parse(target)
         self.loss = _share("loss", loss)
         self.duplication = _share("duplication", duplication)
         self.reordering = _share("reordering", reordering)
         self.delay = delay if isinstance(delay, tuple) else (delay, delay)
+        self.delay_back = delay_back if isinstance(delay_back, tuple | None) else (delay_back, delay_back)
         self.tearing = _share("tearing", tearing)
         self.stalls = _share("stalls", stalls)
         self.stall = stall
         self.resets = _share("resets", resets)
-        if min(*self.delay, stall) < 0:
+        if min(*self.delay, *(self.delay_back or ()), stall) < 0:
             raise ConfigError("a delay cannot be negative: give 0 or more seconds")
         self.counts = Counts()
         """What it did so far."""
-        self._listen = listen
+        self._listen = (listen, port)
         self._chances = {way: random.Random(f"{seed} {way.name}") for way in Way}
         self._open_ways = {way: asyncio.Event() for way in Way}
         self._uri: Uri | None = None
@@ -156,11 +163,11 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         """Listen at a free port."""
         if self.target.scheme == "udp":
             loop = asyncio.get_running_loop()
-            front, _ = await loop.create_datagram_endpoint(lambda: _Front(self), local_addr=(self._listen, 0))
+            front, _ = await loop.create_datagram_endpoint(lambda: _Front(self), local_addr=self._listen)
             self._front = front
             bound = front.get_extra_info("socket").getsockname()
         else:
-            self._server = await asyncio.start_server(self._accept, self._listen, 0)
+            self._server = await asyncio.start_server(self._accept, *self._listen)
             bound = self._server.sockets[0].getsockname()
         self._uri = Uri(self.target.scheme, *bound[:2])
 
@@ -241,13 +248,19 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
             self.counts.copied += 1
         if is_held := held < self.reordering:
             self.counts.held_back += 1
-        least, most = self.delay
+        least, most = self._delay(way)
         for spread in delays[: 1 + is_copied]:
             delay = least + spread * (most - least) + (HELD_BACK if is_held else 0)
             if delay > 0:
                 asyncio.get_running_loop().call_later(delay, self._deliver, data, way, back)
             else:
                 self._deliver(data, way, back)
+
+    def _delay(self, way: Way) -> tuple[float, float]:
+        """Return the least and the most seconds that something takes in this way."""
+        if way is Way.TO_CLIENT and self.delay_back is not None:
+            return self.delay_back
+        return self.delay
 
     def _deliver(self, data: bytes, way: Way, back: _Back) -> None:
         if way is Way.TO_TARGET:
@@ -304,7 +317,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
             if stalled < self.stalls:
                 self.counts.stalled += 1
                 await asyncio.sleep(self.stall)
-            least, most = self.delay
+            least, most = self._delay(way)
             if most > 0:
                 await asyncio.sleep(least + spread * (most - least))
             if torn < self.tearing and len(data) > 1:
