@@ -12,8 +12,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import multirig
-from multirig.conductor.journal import read_readable
+from multirig.conductor.journal import Entry, read_readable
 from multirig.conductor.summary import Summary, summarise
+from multirig.conductor.time_files import (
+    OFFSETS_NAME,
+    STARTS_NAME,
+    read_clocks,
+    write_offsets,
+    write_starts,
+)
 from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError
 from multirig.writing import write_whole
@@ -68,7 +75,11 @@ def account(folder: Path) -> Account:
     ConfigError
         There is no journal.
     """
-    summary = summarise(*read_readable(folder))
+    return _account(folder, *read_readable(folder))
+
+
+def _account(folder: Path, entries: list[Entry], unreadable: list[int]) -> Account:
+    summary = summarise(entries, unreadable)
     verdict = judge(summary)
     own = _find_own_files(folder, summary)
     return Account(
@@ -84,12 +95,31 @@ def account(folder: Path) -> Account:
 
 
 def write_verdict(folder: Path) -> None:
-    """Write the account of a session into its folder; a disk that does not take it is logged."""
+    """Write the account of a session, its clocks and its starts into its folder.
+
+    A disk that does not take one of the files is logged.
+    """
     try:
-        text = json.dumps(account(folder).to_json(), indent=1) + "\n"
-        write_whole(folder / FILE_NAME, text.encode())
+        entries, unreadable = read_readable(folder)
+        told = _account(folder, entries, unreadable)
     except (OSError, ConfigError) as error:
         log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
+        return
+    texts = {
+        "the verdict": (FILE_NAME, json.dumps(told.to_json(), indent=1) + "\n"),
+        "the table of clocks": (OFFSETS_NAME, write_offsets(read_clocks(entries))),
+        "the table of starts": (STARTS_NAME, write_starts(told)),
+    }
+    for what, (name, text) in texts.items():
+        try:
+            write_whole(folder / name, text.encode())
+        except OSError as error:
+            log.error(
+                "%s cannot be written into %s: %s; multirig show gives it from the journal",
+                what,
+                folder,
+                error,
+            )
 
 
 def verdict_schema() -> dict[str, Any]:

@@ -7,9 +7,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from multirig.conductor.journal import BEGINNING, Entry
+from multirig.conductor.timing import ClockSummary, RigStart, Spread, find_spread, number
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import AgreeRequested, Progressed, RigsChosen, StepRequested
+from multirig.lifecycle.session_events import (
+    AgreeRequested,
+    ClockRead,
+    Marked,
+    Progressed,
+    RigsChosen,
+    StepRequested,
+)
 from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
@@ -42,6 +50,18 @@ class Happening:
 
 
 @dataclass(slots=True, kw_only=True)
+class Marker:
+    """What the task, or somebody, marked in the experiment."""
+
+    at: float
+    """Seconds on the session clock."""
+    seconds: float | None
+    """Since the recording began; None: before it."""
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
 class RigSummary:
     """What one rig recorded."""
 
@@ -62,6 +82,10 @@ class RigSummary:
     """Name of the rig's own list of files, in its session folder."""
     started_at: float | None = None
     """Seconds on the conductor's clock."""
+    start: RigStart | None = None
+    """How it started; None: it does not tell, as IBL's peers do not."""
+    started_within: float | None = None
+    """Seconds from the command to the answer of a rig that does not tell: somewhere in there it started."""
     stopped_at: float | None = None
     ended_early: float | None = None
     """Seconds by which its recording had ended before the session was told to stop; None: not known."""
@@ -73,10 +97,17 @@ class RigSummary:
     """Seconds that were added to the rig's own clock to get the conductor's."""
     clock_bound: float | None = None
     """Seconds by which the rig's times may be off the conductor's clock; None: not measured."""
+    clock: ClockSummary | None = None
+    """What the conductor read of its clock; None: nothing, as with IBL's peers."""
     problems: list[str] = field(default_factory=list)
     """What went wrong on this rig, oldest first."""
     remarks: list[Remark] = field(default_factory=list)
     """What was noticed and is no fault: silence that ended, an answer that came late."""
+
+    @property
+    def first(self) -> float | None:
+        """When its first frame was, in seconds on the conductor's clock."""
+        return min((at for one in self.files if (at := number(one.get("first"))) is not None), default=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,8 +127,12 @@ class Summary:
     subject: str | None = None
     began: str | None = None
     """ISO time of day on the conductor's PC."""
+    began_at: float | None = None
+    """The same moment in seconds on the conductor's clock."""
     ended: str | None = None
     """ISO time of day of the last line of the journal."""
+    ended_at: float | None = None
+    """The same moment in seconds on the conductor's clock."""
     state: str = SessionState.IDLE.value
     """Where the session was when the journal ended."""
     attempts: int = 0
@@ -111,6 +146,12 @@ class Summary:
     interruption: str | None = None
     """Why the session was interrupted, if it was."""
     rigs: dict[str, RigSummary] = field(default_factory=dict)
+    start_spread: Spread | None = None
+    """How near to each other the rigs' adapters were told to start; None: fewer than two rigs tell it."""
+    first_spread: Spread | None = None
+    """How near to each other the rigs' first frames were, by those whose clock is known."""
+    markers: list[Marker] = field(default_factory=list)
+    """What was marked, oldest first."""
     steps: list[StepSummary] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
     """What happened to the rigs, oldest first."""
@@ -124,11 +165,18 @@ class Summary:
     @property
     def zero(self) -> float:
         """When the first rig began, in seconds on the conductor's clock: its first frame, or its start."""
-        firsts = [
-            one["first"] for rig in self.rigs.values() for one in rig.files if one.get("first") is not None
-        ]
+        firsts = [rig.first for rig in self.rigs.values() if rig.first is not None]
         starts = [rig.started_at for rig in self.rigs.values() if rig.started_at is not None]
         return float(min([*firsts, *starts], default=0.0))
+
+    @property
+    def silent_starts(self) -> dict[str, RigSummary]:
+        """The rigs that were started, and do not tell when by the session clock."""
+        return {
+            name: rig
+            for name, rig in self.rigs.items()
+            if rig.was_started and (rig.start is None or rig.start.called is None or rig.start.bound is None)
+        }
 
     @property
     def is_whole(self) -> bool:
@@ -161,6 +209,8 @@ class _Teller:
         self._summary = Summary()
         self._machine = SessionMachine()
         self._step: tuple[str, int, int] | None = None
+        self._start_asked: int | None = None
+        """When the rigs were told to start."""
         self._open: dict[str, tuple[Event | None, str]] = {}
         """What each rig could not do, or did not answer, as a problem that may yet turn out to be none."""
         self._told: dict[str, int] = {}
@@ -171,7 +221,7 @@ class _Teller:
     def take(self, entry: Entry) -> None:
         """Take one line."""
         summary = self._summary
-        summary.ended = entry.wall
+        summary.ended, summary.ended_at = entry.wall, entry.at / 1e9
         if entry.kind == BEGINNING:
             self._machine = SessionMachine()
             summary.attempts += 1
@@ -186,7 +236,14 @@ class _Teller:
                 self._choose(event, {name: str(address) for name, address in rigs.items()})
             case AgreeRequested(subject=subject):
                 self._begin_again()
-                summary.subject, summary.began = subject, entry.wall
+                summary.subject, summary.began, summary.began_at = subject, entry.wall, entry.at / 1e9
+            case StepRequested(trigger=SessionTrigger.START):
+                self._ask_start(entry.at)
+            case ClockRead(rig=rig) if rig in summary.rigs:
+                self._take_clock(event)
+            case Marked(text=text, at=at, data=data):
+                marker = Marker(at=at / 1e9, seconds=self._since(at), text=text, data=dict(data))
+                summary.markers.append(marker)
             case Replied(key=(_, str(rig), *_), message=message) if rig in summary.rigs:
                 self._take_reply(rig, message, entry.at)
             case Refused(key=(_, str(rig), *_), reason=reason) if rig in summary.rigs:
@@ -218,8 +275,24 @@ class _Teller:
     def finish(self) -> Summary:
         """Return the whole."""
         self._finish_step()
-        self._summary.state = self._machine.state.value
-        return self._summary
+        summary = self._summary
+        summary.state = self._machine.state.value
+        starts = {name: rig.start for name, rig in summary.rigs.items() if rig.start is not None}
+        summary.start_spread = find_spread(
+            {
+                name: (one.called, one.bound)
+                for name, one in starts.items()
+                if one.called is not None and one.bound is not None
+            }
+        )
+        summary.first_spread = find_spread(
+            {
+                name: (rig.first, rig.clock_bound)
+                for name, rig in summary.rigs.items()
+                if rig.first is not None and rig.clock_bound is not None
+            }
+        )
+        return summary
 
     def _choose(self, event: RigsChosen, addresses: Mapping[str, str]) -> None:
         """Take who takes part; a conductor that recovers a session names the same rigs again."""
@@ -238,7 +311,8 @@ class _Teller:
         summary.rigs = {
             name: RigSummary(address=one.address, role=one.role) for name, one in summary.rigs.items()
         }
-        summary.steps, summary.happenings, self._step = [], [], None
+        summary.steps, summary.happenings, summary.markers = [], [], []
+        self._step = self._start_asked = None
         summary.running_from = summary.running_until = summary.interruption = None
         summary.recoveries = 0
         self._open.clear()
@@ -287,6 +361,8 @@ class _Teller:
         data = next((one for one in message.args if isinstance(one, dict)), {})
         if message.event is Event.EXPSTART and isinstance(data.get("started_at"), float):
             rig.started_at = data["started_at"]
+        if message.event is Event.EXPSTART:
+            self._take_start(rig, data, at)
         if message.event is Event.EXPCLEANUP and isinstance(digests := data.get("digests"), dict):
             for one in rig.files:
                 one["blake2b"] = one.get("blake2b") or digests.get(one["path"])
@@ -313,6 +389,27 @@ class _Teller:
             rig.clock_offset, rig.clock_bound = clock.get("offset"), clock.get("bound")
         if data.get("failure"):
             self._note(name, str(data["failure"]), None)
+
+    def _take_start(self, rig: RigSummary, data: Mapping[str, Any], at: int) -> None:
+        if isinstance(start := data.get("start"), dict):
+            rig.start, rig.started_within = RigStart.read(start), None
+        elif rig.start is None and rig.started_within is None and self._start_asked is not None:
+            rig.started_within = (at - self._start_asked) / 1e9
+
+    def _ask_start(self, at: int) -> None:
+        self._start_asked = at
+        for rig in self._summary.rigs.values():
+            if rig.clock is not None:
+                rig.clock.hold_worst()
+
+    def _take_clock(self, read: ClockRead) -> None:
+        rig = self._summary.rigs[read.rig]
+        if rig.clock is None:
+            rig.clock = ClockSummary.begin(read)
+        else:
+            rig.clock.take(read)
+        if self._start_asked is not None and self._summary.running_until is None:
+            rig.clock.hold_worst()
 
     def _take_news(self, event: Received, at: int, *, is_running: bool) -> None:
         address = str(event.address)

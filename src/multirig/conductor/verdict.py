@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multirig.conductor.summary import RigSummary, Summary
+from multirig.conductor.timing import RigStart
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 
@@ -16,6 +17,10 @@ TOLERANCE = 1.0
 """Seconds by which a rig may begin after, or end before, the session without a remark."""
 SLOW_FRAMES = 2
 """Frames of a slow device that may be still to come when it is stopped."""
+LATE = 0.050
+"""Seconds by which a rig may miss the agreed instant without a remark: a frame or two of a camera."""
+WIDE_BOUND = 0.010
+"""Seconds by which a clock may be off without a remark: less than a frame of a camera."""
 
 
 class Word(str, enum.Enum):
@@ -187,6 +192,16 @@ def _of_rigs(find: Callable[[Summary, RigSummary], Iterator[str]], *, optional: 
     return find_all
 
 
+def _of_all_rigs(find: Callable[[Summary, RigSummary], Iterator[str]]) -> Any:
+    """Return what finds something about each rig that recorded."""
+
+    def find_all(summary: Summary) -> Iterator[str]:
+        for name, rig in _recorded(summary):
+            yield from (f"{name}: {text}" for text in find(summary, rig))
+
+    return find_all
+
+
 def _find_absence(summary: Summary, rig: RigSummary) -> Iterator[str]:
     if not rig.was_started and not rig.files_total:
         yield f"took no part{f': {rig.problems[0]}' if rig.problems else ''}"
@@ -247,6 +262,49 @@ def _frame_period(file: dict[str, Any]) -> float:
     if not isinstance(frames, int) or frames < 2:
         return 0.0
     return max(0.0, float(file["last"] - file["first"])) / (frames - 1)
+
+
+def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    """Look for clocks that jumped while they stamped what was recorded."""
+    zero, end = summary.zero, summary.running_until
+    for jump in rig.clock.jumps if rig.clock is not None else ():
+        if jump.before > zero and (end is None or jump.after < end):
+            yield (
+                f"its clock jumped by {_span(jump.size)} between {max(0.0, jump.after - zero):.1f} s and "
+                f"{jump.before - zero:.1f} s after the beginning: did that PC sleep? What it stamped before "
+                "and after needs another offset each"
+            )
+
+
+def _find_very_late(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.start is not None and (rig.start.late or 0.0) > TOLERANCE:
+        yield _say_late(rig.start)
+
+
+def _find_late(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.start is not None and LATE < (rig.start.late or 0.0) <= TOLERANCE:
+        yield _say_late(rig.start)
+
+
+def _say_late(start: RigStart) -> str:
+    cause = "its PC was busy"
+    if start.heard is not None and start.planned is not None and start.heard > start.planned:
+        cause = "it heard of it too late"
+    return f"started {_span(start.late or 0.0)} after the agreed instant: {cause}"
+
+
+def _find_wide(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    worst = rig.clock.worst_bound if rig.clock is not None else None
+    if worst is not None and worst > WIDE_BOUND:
+        yield (
+            f"its clock was known to ±{_span(worst)} only, at the worst: its times can be compared with the "
+            "others' no nearer than that"
+        )
+
+
+def _find_unknown(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.says_files and rig.clock is None and rig.clock_bound is None:
+        yield "its clock is not known: its times cannot be compared with the others'"
 
 
 def _find_leftovers(summary: Summary) -> Iterator[str]:
@@ -340,18 +398,51 @@ RULES: tuple[Rule, ...] = (
         f"by its own word; what its clock may be off is allowed for, and {SLOW_FRAMES} frames of its own",
         find=_of_rigs(_find_short, optional=False),
     ),
+    Rule(
+        word=Word.DEGRADED,
+        when=f"such a rig started more than {TOLERANCE:g} s after the agreed instant",
+        find=_of_rigs(_find_very_late, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="such a rig's clock jumped while it recorded",
+        find=_of_rigs(_find_jumps, optional=False),
+    ),
     Rule(word=Word.DEGRADED, when="lines of the journal cannot be read", find=_find_unreadable),
     Rule(
         word=Word.GOOD,
         when="any of these of a rig that is optional",
         find=lambda summary: (
             line
-            for find in (_find_absence, _find_problems, _find_gaps, _find_dropped, _find_short)
+            for find in (
+                _find_absence,
+                _find_problems,
+                _find_gaps,
+                _find_dropped,
+                _find_short,
+                _find_very_late,
+                _find_jumps,
+            )
             for line in _of_rigs(find, optional=True)(summary)
         ),
     ),
     Rule(word=Word.GOOD, when="a rig has files of a beginning that failed", find=_find_leftovers),
     Rule(word=Word.GOOD, when="a rig was not heard for a while, or answered late", find=_find_silent),
+    Rule(
+        word=Word.GOOD,
+        when=f"a rig started more than {LATE * 1000:g} ms after the agreed instant",
+        find=_of_all_rigs(_find_late),
+    ),
+    Rule(
+        word=Word.GOOD,
+        when=f"a rig's clock was known to no better than {WIDE_BOUND * 1000:g} ms at the start or later",
+        find=_of_all_rigs(_find_wide),
+    ),
+    Rule(
+        word=Word.GOOD,
+        when="the clock of a rig that is a multirig is not known",
+        find=_of_all_rigs(_find_unknown),
+    ),
     Rule(word=Word.GOOD, when="a rig is no multirig and says nothing of its files", find=_find_speechless),
     Rule(
         word=Word.GOOD,
@@ -366,6 +457,10 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 """All that is looked for, the gravest first."""
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if abs(seconds) >= 1.0 else f"{seconds * 1000:.1f} ms"
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from multirig.conductor.journal import FILE_NAME as JOURNAL
 from multirig.conductor.journal import Journal, read_journal, read_readable
 from multirig.conductor.story import tell
 from multirig.conductor.summary import summarise
+from multirig.conductor.time_files import OFFSETS_NAME, STARTS_NAME
 from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -171,6 +172,32 @@ async def test_a_verdict_that_cannot_be_written_ends_nothing(
     assert [one.name for one in folder.iterdir() if one.name.endswith(".new")] == []
     assert (await begin(conductor)).is_dir()
     await end(conductor)
+
+
+async def test_clocks_and_starts_lie_beside_the_verdict(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    offsets = (folder / OFFSETS_NAME).read_text(encoding="utf-8").splitlines()
+    assert offsets[0] == "rig,session_time_s,offset_s,bound_s,drift_ppm,round_trip_s"
+    starts = (folder / STARTS_NAME).read_text(encoding="utf-8").splitlines()
+    assert [one.split(",")[0] for one in starts] == ["rig", *conductor.rigs]
+    content = written(folder)
+    assert content["began_at"] < content["running_from"] < content["running_until"] < content["ended_at"]
+
+
+async def test_a_table_that_cannot_be_written_keeps_none_of_the_others_away(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    (folder / OFFSETS_NAME).mkdir()
+    await end(conductor)
+    assert "the table of clocks cannot be written" in caplog.text
+    assert written(folder)["verdict"] == "GOOD"
+    assert (folder / STARTS_NAME).is_file()
 
 
 async def test_without_a_folder_there_is_no_verdict_and_no_fault(lab: Any) -> None:
