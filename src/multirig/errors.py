@@ -70,6 +70,10 @@ class DateMismatch(AgreementError):
     """A rig is at another date."""
 
 
+class SyncError(MultirigError, ValueError):
+    """Times cannot be brought onto the session clock: a table is missing, or pulses do not fit."""
+
+
 class AdapterError(MultirigError, RuntimeError):
     """The part of a rig that drives its program or device failed.
 
