@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from multirig.conductor.account import Account
 from multirig.conductor.rehearsal import Rehearsed
-from multirig.conductor.story import Line
+from multirig.conductor.story import Line, say_marker
+from multirig.conductor.summary import Happening
 from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
@@ -29,6 +31,8 @@ out = Console(highlight=False, soft_wrap=False)
 """What was asked for."""
 err = Console(highlight=False, stderr=True)
 """What is going on, and what went wrong."""
+SHOWN_MARKERS = 20
+"""Markers that stand among what happened: a task may mark each of a thousand trials."""
 
 _COLOURS = {
     RigState.CONNECTED: "green",
@@ -91,6 +95,13 @@ def duration(seconds: float) -> str:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a short time span with the digits that count when clocks are compared."""
+    if abs(seconds) >= 1.0:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1000:.{3 if abs(seconds) < 1e-4 else 2}f} ms"
 
 
 def status_line(snapshot: Snapshot) -> Text:
@@ -199,9 +210,45 @@ def show_summary(told: Account, folder: object | None = None) -> None:
     if told.steps:
         steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in told.steps)
         out.print(Text(f"  {steps}", "dim"))
-    for one in told.happenings:
+    show_timing(told)
+    marked = [
+        Happening(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
+        for one in told.markers[:SHOWN_MARKERS]
+    ]
+    happened = [*told.happenings, *marked]
+    for one in sorted(happened, key=lambda one: -math.inf if one.seconds is None else one.seconds):
         when = "" if one.seconds is None else f"{one.seconds:+.1f} s"
         out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
+    if left := len(told.markers) - len(marked):
+        out.print(Text(f"  and {_count(left, 'more marker')}: --journal tells them all", "dim"))
+
+
+def show_timing(told: Account) -> None:
+    """Print how near to each other the rigs started, and what is known of each clock."""
+    for spread, what in ((told.start_spread, "started"), (told.first_spread, "had their first frame")):
+        if spread is not None:
+            near = f"{milliseconds(spread.seconds)} ± {milliseconds(spread.bound)}"
+            order = f"{spread.earliest} first, {spread.latest} last"
+            out.print(
+                Text(f"  {spread.rigs} rigs {what} within {near} of each other: {order}"), soft_wrap=True
+            )
+    for name, rig in told.silent_starts.items():
+        within = "" if rig.started_within is None else f" {duration(rig.started_within)} later"
+        line = f"{name} does not tell when it started: between the command and its answer{within}"
+        out.print(Text(f"  {line}", "dim"), soft_wrap=True)
+    for name, rig in told.rigs.items():
+        if (clock := rig.clock) is not None:
+            figures = (
+                f"{clock.offset:+.6f} s to this PC's ± {milliseconds(clock.bound)}",
+                f"drift {clock.drift:+.2f} ppm",
+                f"round trip {milliseconds(clock.round_trip)}",
+                _count(clock.readings, "reading"),
+                *([_count(len(clock.jumps), "jump")] if clock.jumps else ()),
+            )
+            out.print(Text(f"  clock of {name}: {', '.join(figures)}", "dim"), soft_wrap=True)
+        elif rig.was_started and rig.clock_bound is None:
+            reason = "nobody read it" if rig.says_files else "it is no multirig"
+            out.print(Text(f"  clock of {name}: not known, {reason}", "dim"), soft_wrap=True)
 
 
 def _files_table(told: Account) -> Table:

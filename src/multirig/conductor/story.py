@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
+from multirig.conductor.timing import number
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
+from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import EVENT_OF, SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
@@ -79,6 +80,10 @@ def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -
             return names.get(str(address), str(address)), f"said {message.event.name}{_say_message(message)}"
         case Noticed(rig=rig, text=text):
             return rig, text
+        case ClockRead(rig=rig):
+            return rig, _say_clock(event)
+        case Marked(text=text, data=data):
+            return CONDUCTOR, f"marked: {say_marker(text, data)}"
     if entry.kind == BEGINNING:
         return CONDUCTOR, f"opened the journal (multirig {entry.data.get('version', '?')})"
     if entry.kind == RECOVERY:
@@ -92,6 +97,21 @@ def _list_rigs(event: RigsChosen) -> str:
         role = event.policies.get(name, DEFAULT_POLICY).role
         rigs.append(f"{name} at {address}" + (f" ({role})" if role is not Role.EXPECTED else ""))
     return ", ".join(rigs) or "no rigs"
+
+
+def _say_clock(read: ClockRead) -> str:
+    way = "behind" if read.offset < 0 else "ahead"
+    jumps = f", jumps so far: {read.steps}" if read.steps else ""
+    return (
+        f"clock is {abs(read.offset) / 1e9:.6f} s {way} ± {read.bound / 1e6:.3f} ms, "
+        f"drift {read.drift:+.2f} ppm, round trip {read.round_trip / 1e6:.3f} ms{jumps}"
+    )
+
+
+def say_marker(text: str, data: Mapping[str, Any]) -> str:
+    """Return a marker in words: its text, and what belongs to it."""
+    more = ", ".join(f"{key} {value}" for key, value in data.items())
+    return f"{text} ({more})" if more else text
 
 
 def _say_message(message: Message) -> str:
@@ -112,6 +132,9 @@ def _say_message(message: Message) -> str:
         words.append(f"{count} file{'' if count == 1 else 's'}, {data.get('bytes_total', 0):,} bytes")
     if isinstance(gaps := data.get("gaps"), list) and gaps:
         words.append("with a gap in its recording")
+    if message.event is Event.EXPSTART and isinstance(start := data.get("start"), dict):
+        late = number(start.get("late"))
+        words.append("" if late is None else f"{late * 1000:.3f} ms after the agreed instant")
     words.append(str(data["failure"]) if data.get("failure") else "")
     text = ", ".join(word for word in words if word)
     return f": {text}" if text else ""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from multirig.conductor.journal import BEGINNING, Entry, beginning_line, input_line, parse_journal
+from multirig.conductor.story import tell
 from multirig.conductor.summary import Summary, summarise
 from multirig.conductor.time_files import OFFSETS, STARTS, read_clocks, write_offsets, write_starts
 from multirig.conductor.timing import RigStart, find_spread
@@ -279,3 +280,18 @@ def test_the_table_of_starts_has_a_row_for_each_rig_and_nothing_where_nothing_is
         "0.000010000",
     ]
     assert rows[2] == ["old", *[""] * 7]
+
+
+# -- words -------------------------------------------------------------------------------------------------
+
+
+def test_the_journal_tells_clocks_markers_and_starts_in_words() -> None:
+    book = session()
+    book.read("cam", 110, offset=-3_000_000_000, steps=2)
+    book.add(Marked(text="drug", at=111 * SECOND, data={"dose": 3, "unit": "mg"}), 111)
+    lines = [f"{one.who}: {one.what}" for one in tell(book.entries)]
+    assert "cam: answered EXPSTART: running, 0.100 ms after the agreed instant" in lines
+    assert (
+        "cam: clock is 3.000000 s behind ± 0.040 ms, drift -12.50 ppm, round trip 0.080 ms, jumps so far: 2"
+    ) in lines
+    assert lines[-1] == "this PC: marked: drug (dose 3, unit mg)"

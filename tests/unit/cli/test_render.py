@@ -1,0 +1,59 @@
+"""What ``multirig show`` prints of clocks, starts and markers."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from multirig.cli import render
+from multirig.conductor.account import Account
+from multirig.conductor.summary import Happening, Marker, RigSummary
+from multirig.conductor.timing import ClockSummary, RigStart, Spread
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    text = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=text, width=200, highlight=False))
+    return text
+
+
+def rig(*, clock: ClockSummary | None = None, start: RigStart | None = None, within: float | None = None):
+    return RigSummary(
+        address="udp://10.0.0.1:11001", was_started=True, clock=clock, start=start, started_within=within
+    )
+
+
+def test_starts_and_clocks_are_told_with_their_bounds(printed: io.StringIO) -> None:
+    clock = ClockSummary(
+        at=9.0, offset=-3.25, bound=0.00004, drift=4.2, round_trip=0.00021, steps=0, readings=7
+    )
+    known = rig(clock=clock, start=RigStart(called=1.0, bound=0.00004))
+    told = Account(
+        rigs={"cam": known, "ephys": known, "old": rig(within=0.03)},
+        start_spread=Spread(seconds=0.00008, bound=0.00003, rigs=2, earliest="ephys", latest="cam"),
+    )
+    render.show_timing(told)
+    lines = [line.strip() for line in printed.getvalue().splitlines()]
+    assert lines[0] == "2 rigs started within 0.080 ms ± 0.030 ms of each other: ephys first, cam last"
+    assert lines[1] == "old does not tell when it started: between the command and its answer 30 ms later"
+    assert lines[2] == (
+        "clock of cam: -3.250000 s to this PC's ± 0.040 ms, drift +4.20 ppm, round trip 0.21 ms, 7 readings"
+    )
+    assert lines[4] == "clock of old: not known, it is no multirig"
+
+
+def test_markers_stand_among_what_happened_and_a_thousand_do_not_drown_it(printed: io.StringIO) -> None:
+    markers = [
+        Marker(at=100.0 + number, seconds=float(number), text=f"trial {number}", data={"side": "left"})
+        for number in range(1000)
+    ]
+    happened = Happening(seconds=2.5, rig="cam", text="is not heard any more")
+    render.show_summary(Account(markers=markers, happenings=[happened]))
+    lines = [" ".join(line.split()) for line in printed.getvalue().splitlines()]
+    told = [line for line in lines if line.startswith("+")]
+    assert len(told) == render.SHOWN_MARKERS + 1
+    assert told[2:4] == ["+2.0 s session marked: trial 2 (side left)", "+2.5 s cam is not heard any more"]
+    assert lines[-1] == "and 980 more markers: --journal tells them all"
