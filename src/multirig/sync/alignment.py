@@ -117,7 +117,7 @@ def align(recorded: Iterable[float], sent: Iterable[float], *, jitter: float = 0
                 f"{what}: the pulses come every {every:.3g} s, so that any could be any: use random intervals"
             )
     pairs = match(theirs, ours, jitter)
-    corners, kept = fit([(theirs[pair.recorded], ours[pair.sent]) for pair in pairs], jitter)
+    corners, kept = fit([(theirs[pair.recorded], ours[pair.sent]) for pair in pairs])
     pairs = [pairs[place] for place in kept]
     # what came before the other one began, or after it ended, is neither missing nor too many
     spare = 3 * jitter

@@ -11,27 +11,28 @@ Points = Sequence[tuple[float, float]]
 
 PIECE = 120
 """Pairs to a straight piece: ten minutes of pulses; the temperature of a room changes no faster."""
-_ROUNDS = 4
+_ROUNDS = 20
 """Fits, each without what the one before found to lie too far off."""
 _FAR = 4 * 1.4826
 """Median deviations: four standard deviations of what is spread normally."""
+_LEAST = 10e-6
+"""Seconds: a point that is no further off is never left out, however well the others fit."""
 
 
-def fit(points: Points, least: float) -> tuple[list[tuple[float, float]], list[int]]:
+def fit(points: Points) -> tuple[list[tuple[float, float]], list[int]]:
     """Return the corners of the line, and the places of the points that it was drawn through.
 
     Parameters
     ----------
     points : sequence of (float, float)
         Two at least.
-    least : float
-        A point that is no further off than this is never left out, seconds.
     """
     kept = list(range(len(points)))
     corners = _draw([points[place] for place in kept])
     for _ in range(_ROUNDS):
         distances = [abs(follow(corners, points[place][0]) - points[place][1]) for place in kept]
-        limit = max(_FAR * median(distances), least)
+        # one point that is wrong bends a whole piece: the worst go first, and the others are judged anew
+        limit = max(_FAR * median(distances), _LEAST, max(distances) / 2)
         near = [place for place, distance in zip(kept, distances, strict=True) if distance <= limit]
         if len(near) == len(kept) or len(near) < 2:
             break

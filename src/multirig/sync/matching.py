@@ -145,10 +145,21 @@ def _walk(
         spare = jitter * (2 + 1 / math.sqrt(count) + 2 * abs(time - middle) / math.sqrt(spread))
         near = _nearest(sent, expected)
         is_new = (near - recent[-1].sent) * places.step > 0
-        if is_new and abs(sent[near] - expected) <= spare:
-            pair = Pair(place, near)
-            recent.append(pair)
-            yield pair
+        distance = abs(sent[near] - expected)
+        if not is_new or distance > spare:
+            continue
+        if _is_nearer(place + places.step, near, expected - time, distance, recorded, sent):
+            continue  # a false pulse that comes just before the true one
+        pair = Pair(place, near)
+        recent.append(pair)
+        yield pair
+
+
+def _is_nearer(
+    place: int, near: int, offset: float, distance: float, recorded: Sequence[float], sent: Sequence[float]
+) -> bool:
+    """Whether the next pulse lies nearer to a sent one than this one does."""
+    return 0 <= place < len(recorded) and abs(sent[near] - recorded[place] - offset) < distance
 
 
 def _nearest(train: Sequence[float], time: float) -> int:

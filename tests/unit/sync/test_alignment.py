@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from multirig.errors import MultirigError, SyncError
@@ -77,6 +77,7 @@ def test_a_perfect_recording_on_another_clock_is_found_to_the_microsecond():
     late=st.floats(0, 0.3),
     early=st.floats(0, 0.3),
 )
+@example(120, 149, 0.0, 0.0, 0.0, 0.0, 0.1875, 0.25, 0.0625)
 def test_a_bad_recording_is_placed_within_its_jitter(
     seed, count, offset, drift, jitter, missing, extra, late, early
 ):
@@ -104,6 +105,28 @@ def test_what_is_missing_and_what_is_too_many_is_counted():
     found = align(recorded, sent)
     assert (len(found.pairs), found.missing, found.extra) == (57, 3, 2)
     assert {pair.sent for pair in found.pairs}.isdisjoint({20, 21, 22})
+
+
+@pytest.mark.parametrize("beside", [-4e-3, -1e-4, 1e-4, 4e-3])
+def test_a_false_pulse_beside_a_true_one_does_not_take_its_place(beside):
+    sent = send(40)
+    found = align(sorted([*sent, *(sent[place] + beside for place in (5, 20, 33))]), sent)
+    assert (len(found.pairs), found.missing, found.extra) == (40, 0, 3)
+    assert found.largest < 1e-6
+
+
+@pytest.mark.parametrize("beside", [-4e-3, 4e-3])
+def test_a_false_pulse_in_the_place_of_a_missing_one_does_not_bend_the_line(beside):
+    sent = send(40)
+    found = align([*sent[:20], sent[20] + beside, *sent[21:]], sent)
+    assert (len(found.pairs), found.missing, found.extra) == (39, 1, 1)
+    assert found.largest < 1e-6
+
+
+def test_a_false_pulse_does_not_cost_the_true_ones_of_its_piece():
+    sent = send(300)
+    found = align([*sent[:20], sent[20] + 4e-3, *sent[21:]], sent)
+    assert (len(found.pairs), found.missing, found.extra) == (299, 1, 1)
 
 
 def test_pulses_before_and_after_the_recording_are_not_missing():
