@@ -10,8 +10,11 @@ import typer
 from multirig.cli import render
 from multirig.cli.main import FAILED, app
 from multirig.conductor.account import account
+from multirig.conductor.drawing import check_suffix, draw
 from multirig.conductor.journal import read_readable
+from multirig.conductor.plot import compose
 from multirig.conductor.story import tell
+from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError
 from multirig.rig.manifest import Checked, check, find_manifests
 
@@ -28,12 +31,22 @@ def show(
         bool,
         typer.Option("--verify", help="Read the files that this PC's rigs recorded, and compare checksums."),
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw clocks, starts and states into a .png or .html file."
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Show what a session recorded and what it turned out to be, from its journal."""
+    if plot is not None and (journal or verify or json):
+        raise ConfigError("--plot stands alone: leave out --journal, --verify and --json")
     if journal and (verify or json):
         raise ConfigError("--journal is for people and stands alone: leave out --verify and --json")
-    if verify:
+    if plot is not None:
+        _plot(session_folder, plot)
+    elif verify:
         _verify(session_folder, json=json)
     elif journal:
         entries, unreadable = read_readable(session_folder)
@@ -58,6 +71,13 @@ def _show(folder: Path, *, json: bool) -> None:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
         render.show_summary(told, folder)
+
+
+def _plot(folder: Path, path: Path) -> None:
+    check_suffix(path)
+    entries, unreadable = read_readable(folder)
+    draw(compose(entries, summarise(entries, unreadable)), path)
+    render.say(f"drew {path}: open it")
 
 
 def _verify(folder: Path, *, json: bool) -> None:

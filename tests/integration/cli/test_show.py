@@ -80,6 +80,23 @@ def test_files_that_are_whole_changed_and_missing_are_told_apart(recorded, multi
     assert "✗ missing  cameras  raw_data/fake.csv: is not there" in done.stdout
 
 
+def test_clocks_starts_and_states_are_drawn_into_a_file(recorded, multirig, tmp_path: Path):
+    done = multirig("show", "--plot", "clocks.html", recorded)
+    assert done.returncode == 0, done.stderr
+    assert "clocks.html" in done.stderr
+    text = (tmp_path / "clocks.html").read_text(encoding="utf-8")
+    for words in ("cameras", "ephys", "running", "asked for the step"):
+        assert words in text
+    for options, words in (
+        (("--plot", "clocks.pdf"), "give a file that ends in .png or .html"),
+        (("--plot", "clocks.png", "--journal"), "--plot stands alone"),
+    ):
+        done = multirig("show", recorded, *options)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_a_rigs_own_folder_has_no_journal_and_says_what_to_do(recorded, multirig, tmp_path: Path):
     done = multirig("show", folder_of("cameras", tmp_path))
     assert done.returncode == 2

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from multirig.conductor.journal import BEGINNING, Entry, beginning_line, input_line, parse_journal
+from multirig.conductor.plot import Picture, compose
 from multirig.conductor.story import tell
 from multirig.conductor.summary import Summary, summarise
 from multirig.conductor.time_files import OFFSETS, STARTS, read_clocks, write_offsets, write_starts
@@ -17,6 +19,7 @@ from multirig.conductor.timing import RigStart, find_spread
 from multirig.conductor.verdict import judge
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Replied
 from multirig.protocol.messages import Event, Message
 
@@ -295,3 +298,74 @@ def test_the_journal_tells_clocks_markers_and_starts_in_words() -> None:
         "cam: clock is 3.000000 s behind ± 0.040 ms, drift -12.50 ppm, round trip 0.080 ms, jumps so far: 2"
     ) in lines
     assert lines[-1] == "this PC: marked: drug (dose 3, unit mg)"
+
+
+# -- the picture -------------------------------------------------------------------------------------------
+
+
+def picture(book: Book) -> Picture:
+    return compose(book.entries, book.summarise())
+
+
+def test_a_clock_is_drawn_from_its_first_reading_on_with_its_bounds() -> None:
+    book = session()
+    book.read("cam", 111, offset=3_000_250_001, bound=70_000)
+    ephys, cam = picture(finish(book)).curves
+    assert (ephys.rig, cam.rig) == ("ephys", "cam")
+    assert (cam.offsets, cam.bounds) == ([0.0, 0.25], [0.04, 0.07])
+    assert cam.seconds == pytest.approx([99 - 101.01, 111 - 101.01])
+
+
+def test_starts_count_from_the_agreed_instant() -> None:
+    drawn = picture(finish(session()))
+    ephys, cam = drawn.starts
+    assert drawn.start_axis == "milliseconds since the agreed instant"
+    assert (cam.rig, cam.called, cam.first) == ("cam", pytest.approx(0.08), pytest.approx(30.0))
+    assert (ephys.heard, ephys.bound) == (pytest.approx(-900.0), 0.01)
+    assert drawn.spread == "2 rigs started within 0.080 ms ± 0.020 ms of each other"
+
+
+def test_each_rig_goes_through_its_states_without_a_hole() -> None:
+    for spans in picture(finish(session())).states.values():
+        assert [one.state for one in spans] == [
+            "connected",
+            "initialising",
+            "initialised",
+            "starting",
+            "running",
+            "stopping",
+            "stopped",
+            "cleaning up",
+            "connected",
+        ]
+        assert all(one.end == after.begin for one, after in pairwise(spans))
+
+
+def test_a_rig_that_is_lost_and_comes_back_is_not_known_in_between() -> None:
+    book = session()
+    book.add(Noticed(rig="cam", notice=Notice.LOST, text="is lost"), 110)
+    book.add(Noticed(rig="cam", notice=Notice.BACK, text="is back"), 120)
+    states = [one.state for one in picture(finish(book)).states["cam"]]
+    assert states[4:7] == ["running", "not known", "running"]
+
+
+def test_messages_and_markers_are_ticks_and_readings_are_none() -> None:
+    book = session()
+    book.add(Marked(text="drug", at=105 * SECOND), 105.2)
+    ticks = picture(finish(book)).ticks
+    (marker,) = (one for one in ticks if one.is_marker)
+    assert (marker.who, marker.text, marker.seconds) == ("this PC", "drug", pytest.approx(105 - 101.01))
+    assert [one.text for one in ticks if one.who == "cam"][2].startswith("answered EXPSTART: running")
+    assert not any("clock" in one.text for one in ticks)
+
+
+def test_a_session_of_which_nothing_is_known_is_an_empty_picture() -> None:
+    drawn = compose([], summarise([]))
+    assert (drawn.curves, drawn.starts, drawn.states, drawn.ticks) == ([], [], {}, [])
+
+
+def test_only_the_last_attempt_is_drawn() -> None:
+    entries = [*session().entries, *finish(session()).entries]
+    drawn = compose(entries, summarise(entries))
+    assert [len(one.seconds) for one in drawn.curves] == [1, 1]
+    assert [one.state for one in drawn.states["cam"]].count("running") == 1
