@@ -19,6 +19,7 @@ from typing import Any
 import multirig
 from multirig.conductor import numbering, preflight
 from multirig.conductor.account import write_verdict
+from multirig.conductor.clocks import Clocks
 from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.config import Uri
 from multirig.errors import (
@@ -213,6 +214,7 @@ class Conductor:
             await self.runtime.close()
             self._close_journal()
             raise
+        self._clocks.follow(self.addresses)
         self.runtime.feed(self._chosen())
 
     def _follow(self, machine: SessionMachine) -> None:
@@ -226,6 +228,7 @@ class Conductor:
             permits=AllowList(anybody=True).permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=self._network)
+        self._clocks = Clocks(self.runtime, machine.watch.news)
         self._numbers = itertools.count(machine.last_number + 1)
 
     def _chosen(self) -> RigsChosen:
@@ -274,6 +277,7 @@ class Conductor:
             for future in waiting:
                 if not future.done():
                     future.set_exception(MultirigError("the conductor was closed"))
+            await self._clocks.close()
             await self.runtime.close()
         finally:
             self._close_journal()
@@ -417,8 +421,9 @@ class Conductor:
 
     def _round_trip(self, rig: str) -> float | None:
         """Return the seconds that a message and its receipt take, at best."""
-        offset = self.node.clock_offset(self.addresses[rig])
-        return 2 * offset.bound / SECOND if offset is not None else None
+        clock = self.node.clock(self.addresses[rig])
+        reading = clock.read(self.runtime.clock()) if clock is not None else None
+        return reading.round_trip / SECOND if reading is not None else None
 
     async def agree(
         self,
@@ -499,6 +504,7 @@ class Conductor:
         if exp_ref is None:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
         try:
+            await self._clocks.measure()
             if checks:
                 await self._check_before_start(seconds)
             if journal is not None and (folder := self.session_folder) is not None:
@@ -538,6 +544,8 @@ class Conductor:
         SessionFailed
             Names each rig that failed, with its cause.
         """
+        if self.state is SessionState.INITIALIZED:
+            await self._clocks.measure()
         return await self._begin(SessionTrigger.START, data)
 
     async def stop(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
@@ -815,6 +823,8 @@ class Conductor:
             case Progressed(event=event, rig=rig, outcome=outcome):
                 if isinstance(outcome, Message):
                     self._unreached.discard(rig)
+                    if event is Event.EXPINFO:
+                        self._clocks.note_port(rig, information(outcome)[1])
                 elif isinstance(outcome, RigUnreachable | Unconfirmed):
                     self._unreached.add(rig)
                 self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
@@ -825,6 +835,7 @@ class Conductor:
                 log.info("the session %s is %s", exp_ref or "", state)
                 self._moved.set()
                 self._awake.keep(self.is_busy)
+                self._clocks.keep(self.is_busy)
                 if state is SessionState.IDLE:
                     self._judge()
             case Heard(rig=rig, message=message):

@@ -31,8 +31,10 @@ class Broadcast:
     rigs: Mapping[str, Address]
     limit: int
     """Nanoseconds that each rig may take."""
-    limits: Mapping[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     """Of rigs that may take another time."""
+    messages: dict[str, Message] = field(default_factory=dict)
+    """For rigs that are told something else."""
     overtakes: bool = False
     lasting: bool = False
     needs_reply: bool = True
@@ -46,7 +48,7 @@ class Broadcast:
         """Return the action for one rig."""
         return Send(
             address=self.rigs[name],
-            message=self.message,
+            message=self.messages.get(name, self.message),
             key=(self.number, name),
             limit=self.limit_of(name),
             overtakes=self.overtakes,

@@ -24,6 +24,7 @@ from multirig.lifecycle.growth import Growth
 from multirig.lifecycle.leader import BEAT_EVERY, Leader
 from multirig.lifecycle.rig_events import (
     CHECK,
+    CLOCK_PORT,
     MAX_FAILURE_TEXT,
     MAX_LISTED_FILES,
     MAX_NAMES,
@@ -32,6 +33,7 @@ from multirig.lifecycle.rig_events import (
     REHEARSAL,
     RESUME,
     SPARED,
+    START_AT,
     Broke,
     Commanded,
     Denied,
@@ -137,6 +139,8 @@ class RigMachine:
         """IP address of the PC whose conductor has begun to record."""
         self.stop_after = stop_after
         self.resumes = resumes
+        self.clock_port: int | None = None
+        """UDP port at which this PC's clock can be measured."""
         self.gaps: tuple[Mapping[str, Any], ...] = ()
         """When this session was not recorded, since the program had died; the last one may still go on."""
         self._growth = Growth(stall_after)
@@ -384,6 +388,7 @@ class RigMachine:
                     resumes=resumes,
                     takes_over=takes_over,
                     rehearses=flags.get(REHEARSAL) is True,
+                    start_at=at if type(at := flags.get(START_AT)) is int else None,
                 )
         return [Settle(token=token), _complaint(args)]  # an error that answers nothing
 
@@ -403,6 +408,7 @@ class RigMachine:
         resumes: bool = False,
         takes_over: bool = False,
         rehearses: bool = False,
+        start_at: int | None = None,
     ) -> list[Any]:
         """Judge a command; a refusal changes nothing."""
         trigger = _TRIGGERS[event]
@@ -439,7 +445,7 @@ class RigMachine:
                 if transition.hooks:
                     self._begun_from = token.address.host if event is Event.EXPSTART else None
             self._waiting.append(_Waiting(event, token, exp_ref))
-        return [*news, *self._enter(transition)]
+        return [*news, *self._enter(transition, start_at)]
 
     def _begins(self, event: Event, wanted: ExpRef | None) -> bool:
         """Whether a command begins a session, and does not go on with the one that has begun."""
@@ -532,7 +538,7 @@ class RigMachine:
         if failure is not None:
             self.failure = failure if self.failure in (None, failure) else f"{self.failure}; then {failure}"
 
-    def _enter(self, transition: RigTransition) -> list[Any]:
+    def _enter(self, transition: RigTransition, start_at: int | None = None) -> list[Any]:
         before, self.state = self.state, transition.to
         if STATUS[before] is Status.RUNNING and STATUS[self.state] is not Status.RUNNING:
             self._ended = self._now, self.leader
@@ -547,6 +553,8 @@ class RigMachine:
                     hooks=transition.hooks,
                     preempts=transition.preempts,
                     exp_ref=str(self.exp_ref) if self.exp_ref else None,
+                    start_at=start_at,
+                    heard_at=self._now,
                 )
             )
         if self.state in MOVING:
@@ -669,6 +677,7 @@ class RigMachine:
             "leader": self.leader.token.peer if self.leader is not None else None,
             "gap": dict(self.gaps[-1]) if self.gaps else None,
             "resumes": self.can_resume,
+            CLOCK_PORT: self.clock_port,
         }
 
     def _inform(self, event: Described) -> list[Any]:
@@ -682,6 +691,7 @@ class RigMachine:
             "exp_ref": str(exp_ref) if exp_ref else None,
             "subject": exp_ref.subject if exp_ref else self.subject,
             "state": self.state.value,
+            **({CLOCK_PORT: self.clock_port} if self.clock_port is not None else {}),
             **info,
         }
         if self.failure is not None:

@@ -181,6 +181,10 @@ REHEARSAL = "rehearsal"
 """Key in EXPINIT and EXPSTART: record for a try, use up no number and remove it at the clean-up."""
 RESUME = "resume"
 """Key in an EXPSTART: go on with the recording that the death of the rig's program has cut off."""
+CLOCK_PORT = "clock_port"
+"""Key in the answer to an EXPINFO, and in a rig's news: the UDP port at which its clock can be measured."""
+START_AT = "start_at"
+"""Key in an EXPSTART: the instant at which all begin to record, on the session clock; ns."""
 MAX_NAMES = 64
 """Conductors whose names are remembered."""
 MAX_REMEMBERED = 256

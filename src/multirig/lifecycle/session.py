@@ -23,7 +23,7 @@ from multirig.lifecycle.agreement import LED_BY, RECOVER, TAKE_OVER, agree, info
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
-from multirig.lifecycle.rig_events import RESUME
+from multirig.lifecycle.rig_events import RESUME, START_AT
 from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
@@ -120,6 +120,10 @@ class SessionMachine:
         self._waves: list[list[str]] = []
         """Who is still to be asked in this step, one group after the other."""
         self._wave_until: int | None = None
+        self._held: dict[str, int] = {}
+        """Who starts by the command itself, and when that leaves: IBL's peers know no instant."""
+        self.clocks: dict[str, ClockRead] = {}
+        """What was last known of each rig's clock."""
         self._retried: set[str] = set()
         """Rigs that were restarted in this step, and have been asked again."""
         self._resuming: set[str] = set()
@@ -184,7 +188,10 @@ class SessionMachine:
                 return [Record(event=event, at=now)]
             case AgreeRequested():
                 return [Record(event=event, at=now), *self._request(event, SessionTrigger.AGREE)]
-            case ClockRead() | Marked():
+            case ClockRead(rig=rig):
+                self.clocks[rig] = event
+                return [Record(event=event, at=now)]
+            case Marked():
                 return [Record(event=event, at=now)]
             case StepRequested(trigger=trigger):
                 return [Record(event=event, at=now), *self._request(event, trigger)]
@@ -198,8 +205,8 @@ class SessionMachine:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        times = [one for one in (self._beat_at, self._wave_until, *self._poll_at.values()) if one is not None]
-        return min(times, default=None)
+        times = (self._beat_at, self._wave_until, *self._held.values(), *self._poll_at.values())
+        return min((one for one in times if one is not None), default=None)
 
     def handle_timer(self, now: int) -> Iterable[Any]:
         """Say what the session does, look who is silent, and do not wait for slow ones among the stopped."""
@@ -207,6 +214,7 @@ class SessionMachine:
         out: list[Any] = []
         if self._wave_until is not None and self._wave_until <= now:
             out += self._send_wave()
+        out += self._send_held()
         if self._beat_at is not None and self._beat_at <= now:
             out += self._beat()
         for name, at in list(self._poll_at.items()):
@@ -354,6 +362,7 @@ class SessionMachine:
             self.exp_ref = None
             self._spared = frozenset()
             self.lost = None
+            self.clocks.clear()
             self.has_run = False
             self._absent.clear()
             self._failing.clear()
@@ -373,7 +382,7 @@ class SessionMachine:
         self.state = state
         self.watch.end()
         self._poll_at.clear()
-        self._waves, self._wave_until = [], None
+        self._waves, self._wave_until, self._held = [], None, {}
         self._retried.clear()
         self._resuming.clear()
         if state is SessionState.RUNNING:
@@ -429,7 +438,33 @@ class SessionMachine:
         names = self._waves.pop(0)
         ends = step.message.event is Event.EXPEND and bool(self._waves)
         self._wave_until = self._now + WAVE_LIMIT if ends else None
+        if step.message.event is Event.EXPSTART:
+            names = self._set_instant(step, names)
         return list(step.sends(names))
+
+    def _set_instant(self, step: Broadcast, names: list[str]) -> list[str]:
+        """Let these rigs start at one instant that all can have heard of; return who is told now.
+
+        IBL's peers start when they are told: they are told at that instant, unless nobody else is there.
+        """
+        timed = [name for name in names if name in self._multirigs]
+        if not timed:
+            return names
+        slowest = max((one.round_trip for name in timed if (one := self.clocks.get(name))), default=0)
+        at = self._now + self.limits.lead + 2 * slowest
+        exp_ref, data = step.message.args
+        for name in timed:
+            step.messages[name] = Message(step.message.event, (exp_ref, {**(data or {}), START_AT: at}))
+            step.limits[name] = step.limit_of(name) + at - self._now
+        self._held = {name: at for name in names if name not in self._multirigs}
+        return timed
+
+    def _send_held(self) -> list[Any]:
+        due = [name for name, at in self._held.items() if at <= self._now]
+        if not due or self._step is None:
+            return []
+        self._held = {name: at for name, at in self._held.items() if name not in due}
+        return list(self._step.sends(due))
 
     def _missing(self) -> dict[str, MultirigError]:
         """Return the rigs that do not record, when a session was recovered."""

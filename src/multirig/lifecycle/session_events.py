@@ -149,5 +149,7 @@ class Limits:
     agree: int = 10 * SECOND
     initialise: int = 35 * SECOND
     start: int = 35 * SECOND
+    lead: int = SECOND // 4
+    """From the command to the instant at which all begin: the slowest rig must have heard it by then."""
     stop: int = 65 * SECOND
     cleanup: int = 35 * SECOND

@@ -217,6 +217,10 @@ class Call:
     preempts: bool = False
     """Cancel what is running now instead of waiting for it."""
     exp_ref: str | None = None
+    start_at: int | None = None
+    """When ``start`` shall happen, on the session clock; ns. None: at once."""
+    heard_at: int | None = None
+    """When the command came, on this PC's clock; ns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from typing import Any
 
 from multirig.errors import RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec
-from multirig.protocol.clock import ClockEstimate
+from multirig.protocol.clock import ClockMap
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -104,7 +104,7 @@ class Link:
         self.boot = boot
         self.peer = peer
         self.reliable = reliable
-        self.clock = ClockEstimate()
+        self.clock = ClockMap()
         """The peer's clock, as seen from ours."""
         self.dropped_copies = 0
         """Messages that had been handled already."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, link
-from multirig.protocol.clock import Offset
+from multirig.protocol.clock import ClockMap
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import (
     RESTARTED,
@@ -184,10 +184,30 @@ class Node:
 
     # -- what others may ask --------------------------------------------------------------------------------
 
-    def clock_offset(self, address: Address) -> Offset | None:
-        """Return how far the peer's clock is ahead of ours, or None before it was measured."""
+    def clock(self, address: Address) -> ClockMap | None:
+        """Return what is known of the peer's clock; None where it is no multirig."""
         peer = self._peers.get(address)
-        return peer.link.clock.best if peer is not None and peer.link is not None else None
+        return peer.link.clock if peer is not None and peer.link is not None else None
+
+    def boot_of(self, address: Address) -> str | None:
+        """Return which program of a multirig is spoken to at an address; None where there is none."""
+        peer = self._peers.get(address)
+        return peer.link.peer if peer is not None and peer.link is not None else None
+
+    def note_exchanges(self, boot: str, exchanges: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """Take what was measured of a program's clock beside the conversation with it.
+
+        Parameters
+        ----------
+        boot : str
+            Which program.
+        exchanges : iterable of (sent, heard, answered, received, slack)
+            As `ClockMap.add` takes them.
+        """
+        peer = self._by_boot.get(boot)
+        if peer is not None and peer.link is not None:
+            for sent, heard, answered, received, slack in exchanges:
+                peer.link.clock.add(sent, heard, answered, received, slack=slack)
 
     def speaks_wire_2(self, address: Address) -> bool:
         """Whether the peer is known to be a multirig."""

@@ -99,9 +99,18 @@ class Adapter(ABC):
         the device plugged in? Open and start nothing.
         """
 
+    async def arm(self) -> None:  # noqa: B027  many devices begin at once
+        """Do what takes time before a start: open files, arm a trigger; called directly before `start`.
+
+        All rigs of a session are armed, wait for one instant, and then `start` is called on all at once.
+        """
+
     @abstractmethod
     async def start(self) -> None:
-        """Begin to record; return when recording has really begun."""
+        """Begin to record; return when recording has really begun.
+
+        What is done before the first ``await`` is done at the instant that the rigs have agreed upon.
+        """
 
     async def resume(self) -> None:
         """Go on with a session that this program, before it died, had begun to record.

@@ -40,7 +40,9 @@ from multirig.lifecycle.rig_events import (
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.awake import Awake
 from multirig.pc.finding import plain_findings
+from multirig.pc.instant import come_near, undisturbed, wait_for
 from multirig.protocol.allow import AllowList
+from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.codec import plain
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
@@ -56,9 +58,14 @@ from multirig.rig.rehearsal import LIMIT as REHEARSAL_LIMIT
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
+from multirig.transports.probe import ClockPort, Exchange
 
 HEALTH_EVERY = 0.5
 """Seconds between two looks at the adapter's proof of recording."""
+QUIET_AFTER = 0.001
+"""Seconds after the start for which this PC does nothing else before it."""
+WAIT_LIMIT = 5 * SECOND
+"""An instant that is further away is none: one of the clocks is wrong."""
 CANCEL_LIMIT = 5.0
 """Seconds that a hook may take to notice that it was cancelled."""
 T = TypeVar("T")
@@ -162,8 +169,10 @@ class RigService:
         """When this session's adapter had begun to record."""
         self._awake = Awake(f"{config.name} is in a session")
         self._checking = asyncio.Lock()
-        self._offset = 0
-        """From this PC's clock to the conductor's, as last known; ns."""
+        self._clock: ClockMap | None = None
+        """The clock of whoever leads this session, or led it last."""
+        self._clock_port = ClockPort(self.node.boot, permits=allowed.permits, report=self._take_exchange)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- life -------------------------------------------------------------------------------------------
 
@@ -184,10 +193,21 @@ class RigService:
         except ConfigError as error:
             await self.runtime.close()
             raise ConfigError(f"rig {self.config.name}: {error}") from None
+        self._open_clock_port()
         with contextlib.suppress(OSError):
             self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
         self._spawn(self._measure())
         log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
+
+    def _open_clock_port(self) -> None:
+        """Let conductors measure this PC's clock; without it they have what the messages tell."""
+        self._loop = asyncio.get_running_loop()
+        if self._scheme == "memory":
+            return
+        try:
+            self.machine.clock_port = self._clock_port.open(self.addresses[0].host)
+        except ConfigError as error:
+            log.warning("%s: %s; its clock is measured less closely", self.config.name, error)
 
     async def _restore(self) -> None:
         """Find out what this rig was doing when its program died, if it did."""
@@ -218,6 +238,7 @@ class RigService:
             await self._settled()
             self._command(Event.EXPCLEANUP)
             await self._settled()
+        await asyncio.to_thread(self._clock_port.close)
         await self.runtime.close()
         self._end_rehearsal()
         await asyncio.to_thread(self._awake.close)
@@ -372,7 +393,7 @@ class RigService:
                 return
         for position, hook in enumerate(call.hooks):
             try:
-                report |= await self._hook(hook, call.exp_ref)
+                report |= await self._hook(hook, call)
             except Exception as error:
                 failures.append(self._reason(hook, error))
                 log.error("%s", failures[-1], exc_info=not isinstance(error, AdapterError))
@@ -406,8 +427,9 @@ class RigService:
             text = f"{type(error).__name__}: {error} (details are in this rig's log)"
         return " ".join(f"{hook}: {text}".split())
 
-    async def _hook(self, hook: str, exp_ref: str | None) -> dict[str, Any]:
+    async def _hook(self, hook: str, call: Call) -> dict[str, Any]:
         """Run one hook of the adapter within its limit, and return what it has to tell."""
+        exp_ref = call.exp_ref
         match hook:
             case "initialise":
                 if exp_ref is not None:  # without a reference there is no folder yet; EXPSTART brings it
@@ -415,13 +437,9 @@ class RigService:
                     await self._limit(hook, self.adapter.initialise())
             case "start":
                 if self._session is None:
-                    await self._hook("initialise", exp_ref)
+                    await self._hook("initialise", call)
                 self._recorded = True
-                await self._limit(hook, self.adapter.start())
-                self._began = time.perf_counter()
-                self._ledger.start(self.adapter.session)
-                self._watcher = asyncio.create_task(self._watch())
-                return {"started_at": self._to_session_time(time.perf_counter_ns()) / 1e9}
+                return await self._start(call)
             case "resume":
                 self._recorded = True
                 await self._limit("start", self.adapter.resume())
@@ -446,6 +464,59 @@ class RigService:
                         return {"digests": await self._ledger.rest()}
         return {}
 
+    async def _start(self, call: Call) -> dict[str, Any]:
+        """Arm the adapter, wait for the instant that is agreed, and let it record."""
+        await self._limit("start", self.adapter.arm())
+        planned, instant = call.start_at, self._instant(call.start_at)
+        left = 0.0 if instant is None else max(0.0, (instant - time.perf_counter_ns()) / SECOND)
+        called = 0
+
+        async def begin() -> None:
+            nonlocal called
+            with contextlib.ExitStack() as quiet:
+                quiet.enter_context(undisturbed())  # before the wait: on a busy PC the loop itself wakes late
+                asyncio.get_running_loop().call_later(left + QUIET_AFTER, quiet.close)  # a hook may take long
+                start = self.adapter.start
+                if instant is not None:
+                    await come_near(instant)
+                    wait_for(instant)
+                called = time.perf_counter_ns()
+                await start()
+
+        await self._limit("start", begin(), more=left)
+        returned = time.perf_counter_ns()
+        self._began = time.perf_counter()
+        self._ledger.start(self.adapter.session)
+        self._watcher = asyncio.create_task(self._watch())
+        reading = self._read_clock(called)
+        on_session_clock = self._to_session_time
+        late = 0 if planned is None or reading is None else on_session_clock(called) - planned
+        return {
+            "started_at": on_session_clock(returned) / SECOND,
+            "start": {
+                "planned": None if planned is None else planned / SECOND,
+                "heard": None if call.heard_at is None else on_session_clock(call.heard_at) / SECOND,
+                "called": on_session_clock(called) / SECOND,
+                "returned": on_session_clock(returned) / SECOND,
+                "late": late / SECOND,
+                "bound": None if reading is None else reading.bound / SECOND,
+            },
+        }
+
+    def _instant(self, planned: int | None) -> int | None:
+        """Return when an instant on the session clock is on this PC's; None: at once."""
+        clock = self._session_clock()
+        now = time.perf_counter_ns()
+        if planned is None or clock is None or (reading := clock.read(now)) is None:
+            return None
+        at = planned - reading.offset
+        if at - now > WAIT_LIMIT:
+            log.warning(
+                "%s was to start %.1f s from now: it starts at once", self.config.name, (at - now) / 1e9
+            )
+            return None
+        return at
+
     def _end_gap(self) -> dict[str, Any]:
         """Return the gap that is over now."""
         gap = dict(self.machine.gaps[-1])
@@ -454,9 +525,9 @@ class RigService:
         until = now.isoformat(timespec="milliseconds")
         return {**gap, "to": until, "seconds": round((now - since).total_seconds(), 3)}
 
-    async def _limit(self, hook: str, work: Coroutine[Any, Any, T]) -> T:
+    async def _limit(self, hook: str, work: Coroutine[Any, Any, T], *, more: float = 0.0) -> T:
         """Run a hook in a task of its own; whatever it does, this ends."""
-        limit = getattr(self.config.limits, hook)
+        limit = getattr(self.config.limits, hook) + more
         task = asyncio.create_task(work, name=hook)
         task.add_done_callback(self._retire)
         try:
@@ -490,7 +561,7 @@ class RigService:
     async def _prepare(self, exp_ref: ExpRef) -> None:
         self._recorded = False
         self._began = None
-        self._offset = 0  # another conductor's clock
+        self._clock = None  # another conductor's
         self._health = Health()
         self._health_failed = False
         self._session = self.adapter.session = self._make_session(exp_ref)
@@ -546,8 +617,9 @@ class RigService:
                 f"stopped, but its files cannot be listed ({reason}): look into the session's folder"
             ) from None
         self._look_at_health()
-        offset = self._clock_offset()
-        stopped_at = self._to_session_time(time.perf_counter_ns()) / 1e9
+        now = time.perf_counter_ns()
+        stopped_at = self._to_session_time(now) / SECOND
+        reading = self._read_clock(now)
         if self._began is not None:
             seconds, self._began = time.perf_counter() - self._began, None
             recorded = sum(one.bytes for one in found)
@@ -559,7 +631,10 @@ class RigService:
             **files,
             "health": asdict(self._health),
             "stopped_at": stopped_at,
-            "clock": {"offset": self._offset / 1e9, "bound": offset.bound / 1e9 if offset else None},
+            "clock": {
+                "offset": 0.0 if reading is None else reading.offset / SECOND,
+                "bound": None if reading is None else reading.bound / SECOND,
+            },
         }
 
     def _look_at_health(self) -> None:
@@ -591,16 +666,28 @@ class RigService:
 
     # -- clock ------------------------------------------------------------------------------------------
 
-    def _clock_offset(self) -> Any:
+    def _session_clock(self) -> ClockMap | None:
+        """Return what is known of the clock of whoever leads; of who led last, if nobody does."""
         leader = self.machine.leader
-        return self.node.clock_offset(leader.address) if leader is not None else None
+        if leader is not None and (clock := self.node.clock(leader.address)) is not None:
+            self._clock = clock
+        return self._clock
+
+    def _read_clock(self, local: int) -> Reading | None:
+        """Return what was known of the session clock at a time of this PC; ns."""
+        clock = self._session_clock()
+        return clock.read(local) if clock is not None else None
 
     def _to_session_time(self, local: int) -> int:
         """Return a time of this PC on the conductor's clock; both in nanoseconds."""
-        offset = self._clock_offset()
-        if offset is not None:
-            self._offset = offset.offset
-        return local + self._offset
+        clock = self._session_clock()
+        return clock.to_peer(local) if clock is not None else local
+
+    def _take_exchange(self, boot: str, exchange: Exchange) -> None:
+        """Take what the clock port has measured, from its thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the program ends
+                self._loop.call_soon_threadsafe(self.node.note_exchanges, boot, [exchange])
 
     # -- what others may know ------------------------------------------------------------------------------
 

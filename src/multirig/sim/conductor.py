@@ -17,6 +17,7 @@ from multirig.lifecycle.rig_events import MIN_SEQUENCE
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
     AgreeRequested,
+    ClockRead,
     Finished,
     Moved,
     Progressed,
@@ -34,7 +35,7 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
-from multirig.sim.facts import RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
+from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
 from multirig.sim.world import Clock, Computer, Ear, World
@@ -43,6 +44,8 @@ TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
 PATIENCE = 2 * SECOND
 """Between two tries."""
+CLOCKS_EVERY = 4 * SECOND
+"""As the conductor has it."""
 
 
 @dataclass(slots=True)
@@ -165,6 +168,7 @@ class ConductorComputer(Computer):
         """Let the operator begin."""
         self.feed(self._chosen())
         self._operator = self._begin(self._operate(), "operator")
+        self._begin(self._keep_clocks(), "clocks")
 
     def _recover_machine(self) -> SessionMachine | None:
         """Return the machine of a session that was open when the program died, as its journal makes it."""
@@ -292,6 +296,34 @@ class ConductorComputer(Computer):
         """Whether its operator is still at it."""
         return self._operator is not None and not self._operator.is_done
 
+    def _look_at_clocks(self) -> None:
+        """Tell the machine what is known of the rigs' clocks, as the conductor does."""
+        node, now = self.node, self.now
+        for rig, address in self.rigs.items():
+            clock = node.clock(address) if node is not None else None
+            if clock is None or (reading := clock.read(now)) is None:
+                continue
+            self.feed(
+                ClockRead(
+                    rig=rig,
+                    at=now,
+                    offset=reading.offset,
+                    bound=reading.bound,
+                    drift=reading.drift,
+                    round_trip=reading.round_trip,
+                    steps=len(clock.steps),
+                )
+            )
+            self.world.note(
+                ClockSeen(who=self.name, rig=rig, at=now, offset=reading.offset, bound=reading.bound)
+            )
+
+    def _keep_clocks(self) -> Steps:
+        while True:
+            yield CLOCKS_EVERY
+            if self.is_busy:
+                self._look_at_clocks()
+
     def _operate(self) -> Steps:
         yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
         if self.is_busy:
@@ -334,6 +366,7 @@ class ConductorComputer(Computer):
                         raise
                     yield PATIENCE
             yield from self._take(SessionTrigger.INIT)
+            self._look_at_clocks()
             yield from self._take(SessionTrigger.START)
             self._ask("record")
             yield int(self.script.record * SECOND)

@@ -40,6 +40,46 @@ class HookFailed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJumped(Fact):
+    """A PC's clock jumps."""
+
+    def __str__(self) -> str:
+        return "its clock jumps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSeen(Fact):
+    """A conductor says what it knows of a rig's clock."""
+
+    rig: str
+    at: int
+    """On the conductor's clock; ns."""
+    offset: int
+    bound: int
+
+    def __str__(self) -> str:
+        return f"knows the clock of {self.rig} within {self.bound / 1e6:.3f} ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartCalled(Fact):
+    """An adapter is told to start, at the instant that was agreed or as soon as the command was heard."""
+
+    exp_ref: str
+    leader: str | None
+    """IP address of whoever leads."""
+    planned: int | None
+    """The instant, on the leader's clock; ns."""
+    bound: int | None
+    """How wrong the rig may be about that clock, as it says; ns."""
+    waited: int | None
+    """Since the command was heard; ns."""
+
+    def __str__(self) -> str:
+        return f"starts {self.exp_ref}{'' if self.planned is None else ' at the agreed instant, or late'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingBegan(Fact):
     """The device records."""
 

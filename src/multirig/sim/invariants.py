@@ -15,6 +15,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.sim.facts import (
     Asked,
+    ClockJumped,
+    ClockSeen,
     Died,
     Fact,
     HookBegan,
@@ -24,12 +26,16 @@ from multirig.sim.facts import (
     RigJudged,
     RigNoticed,
     SessionMoved,
+    StartCalled,
     StepAsked,
     StepEnded,
 )
 
 if TYPE_CHECKING:
     from multirig.sim.lab import Lab
+
+READING = 2_000
+"""Nanoseconds by which reading a clock at a moment of virtual time may be off: drifts are floats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -647,6 +653,80 @@ class GoodIsTrue(Invariant):
         to = begin if end is None else end
         if not any(since - self.MARGIN <= begin and to <= until + self.MARGIN for since, until in spans):
             self.report(f"{who} calls {exp_ref} GOOD, and {rig} has not recorded all of it")
+
+
+class _Clocks(Invariant):
+    """Knows whose clock has jumped lately: what others know of it is wrong until they have heard of it."""
+
+    FORGIVEN = 60 * SECOND
+    """As long as PCs may be cut off, or stand still, and a few messages after that."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._jumped: dict[str, int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Note the jumps."""
+        if isinstance(fact, ClockJumped):
+            self._jumped[fact.who] = self.world.time
+
+    def is_steady(self, *names: str) -> bool:
+        """Whether none of these clocks has jumped lately."""
+        since = self.world.time - self.FORGIVEN
+        return all(self._jumped.get(name, since) <= since for name in names)
+
+
+class ClockIsTrue(_Clocks):
+    """Compares what is said of clocks with what they show."""
+
+    name = "the clock is true"
+    promise = (
+        "A clock is never further off than the bound that is told with it; a jump is found as soon as the "
+        "PCs hear each other again."
+    )
+
+    def see(self, fact: Fact) -> None:
+        """Compare."""
+        super().see(fact)
+        if not isinstance(fact, ClockSeen) or not self.is_steady(fact.who, fact.rig):
+            return
+        rig = self.lab.rigs[fact.rig].clock
+        error = rig.read(self.world.time) - fact.at - fact.offset
+        if abs(error) > fact.bound + READING:
+            self.report(
+                f"{fact.who} knows the clock of {fact.rig} within {fact.bound / 1e6:.3f} ms, and is wrong by "
+                f"{error / 1e6:.3f} ms"
+            )
+
+
+class StartsTogether(_Clocks):
+    """Compares when adapters are started with the instant that was agreed."""
+
+    name = "starts together"
+    promise = (
+        "A rig that hears of a start in time begins at the agreed instant, as exactly as it knows the clock; "
+        "none begins earlier."
+    )
+    IN_TIME = SECOND // 20
+    """A rig that hears so long before the instant can still get ready."""
+
+    def see(self, fact: Fact) -> None:
+        """Compare."""
+        super().see(fact)
+        if not isinstance(fact, StartCalled) or fact.planned is None or fact.bound is None:
+            return
+        leader = self.world.computers.get(fact.leader or "")
+        if leader is None or not self.is_steady(fact.who, leader.name):
+            return
+        late = leader.clock.read(self.world.time) - fact.planned
+        was_in_time = fact.waited is not None and late - fact.waited < -self.IN_TIME
+        if late < -fact.bound - READING:
+            self.report(f"{fact.who} begins {-late} ns early, and knows the clock within {fact.bound} ns")
+        elif was_in_time and late > fact.bound + READING and not self._was_held_up(fact.who):
+            self.report(f"{fact.who} begins {late} ns late, and knows the clock within {fact.bound} ns")
+
+    def _was_held_up(self, name: str) -> bool:
+        return any(one.who == name and one.kind in ("freeze", "hang") for one in self.lab.scenario.faults)
 
 
 class Converges(Invariant):

@@ -22,6 +22,7 @@ from multirig.lifecycle.rig_events import (
     Memory,
     Restored,
 )
+from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.events import SECOND, Address, Call
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
@@ -32,6 +33,7 @@ from multirig.sim.facts import (
     RecordingEnded,
     RigEntered,
     RigRefused,
+    StartCalled,
 )
 from multirig.sim.work import Cancelled, Signal, Steps, Work
 from multirig.sim.world import Clock, Computer, Ear, World
@@ -43,6 +45,8 @@ LIMITS = {
     "cleanup": 30 * SECOND,
 }
 """As a rig's config has them where it says nothing."""
+WAIT_LIMIT = 5 * SECOND
+"""As the service has it."""
 CANCEL_LIMIT = 5 * SECOND
 """As the service has it."""
 STALL_AFTER = 10 * SECOND
@@ -189,7 +193,8 @@ class RigComputer(Computer):
         self._exp_ref: ExpRef | None = None
         """What the service calls its session."""
         self._recorded = False
-        self._offset = 0
+        self._clock: ClockMap | None = None
+        """Of whoever leads this session, or led it last."""
         self._work: Work | None = None
         self._stuck: set[Work] = set()
         self._watcher: Work | None = None
@@ -275,7 +280,7 @@ class RigComputer(Computer):
         yield from self._keep()
         for position, hook in enumerate(call.hooks):
             try:
-                report |= yield from self._hook(hook, call.exp_ref)
+                report |= yield from self._hook(hook, call)
             except MultirigError as error:
                 failures.append(f"{hook}: {error}")
                 self.world.note(HookFailed(who=self.name, hook=hook, reason=str(error)))
@@ -292,7 +297,8 @@ class RigComputer(Computer):
         self.disk.memory = self._memory
         self.disk.written_at = self.world.time
 
-    def _hook(self, hook: str, exp_ref: str | None) -> Steps:
+    def _hook(self, hook: str, call: Call) -> Steps:
+        exp_ref = call.exp_ref
         match hook:
             case "initialise":
                 if exp_ref is not None:
@@ -300,12 +306,15 @@ class RigComputer(Computer):
                     yield from self._limit(hook, exp_ref)
             case "start":
                 if self._exp_ref is None:
-                    yield from self._hook("initialise", exp_ref)
+                    yield from self._hook("initialise", call)
                 self._recorded = True
+                yield from self._wait(call.start_at)
+                called = self.now
+                self.world.note(self._describe_start(call))
                 yield from self._limit(hook, str(self._exp_ref))
                 self._broken = Signal()
                 self._watcher = self._begin(self._watch(), "watch")
-                return {"started_at": self._session_time()}
+                return {"started_at": self._session_time(self.now), "start": self._tell_start(call, called)}
             case "resume":
                 self._recorded = True
                 yield from self._limit(hook, str(self._exp_ref))
@@ -359,6 +368,7 @@ class RigComputer(Computer):
             self._exp_ref = None
             raise AdapterError("cannot make the folder: no space left on device; check the disk")
         self._exp_ref = exp_ref
+        self._clock = None
         self.disk.sessions.setdefault(exp_ref, [])
 
     def _account(self) -> dict[str, Any]:
@@ -367,27 +377,65 @@ class RigComputer(Computer):
             {"path": f"part{number}.csv", "bytes": 1000 * count, "frames": count, "first": None, "last": None}
             for number, count in enumerate(frames)
         ]
-        offset = self._clock_offset()
-        clock = {"offset": self._offset / SECOND, "bound": offset.bound / SECOND if offset else None}
+        reading = self._read_clock(self.now)
+        clock = {
+            "offset": 0.0 if reading is None else reading.offset / SECOND,
+            "bound": None if reading is None else reading.bound / SECOND,
+        }
         return {
             "files": files,
             "health": self.device.health(),
-            "stopped_at": self._session_time(),
+            "stopped_at": self._session_time(self.now),
             "clock": clock,
         }
 
-    def _clock_offset(self) -> Any:
-        leader = self.machine.leader
-        return (
-            self.node.clock_offset(leader.address) if leader is not None and self.node is not None else None
+    def _wait(self, planned: int | None) -> Steps:
+        """Wait for the instant that is agreed, if it is still to come."""
+        clock = self._session_clock()
+        if planned is None or clock is None or (reading := clock.read(self.now)) is None:
+            return
+        left = self.clock.until(planned - reading.offset, self.world.time)
+        if 0 < left <= WAIT_LIMIT:
+            yield left
+
+    def _describe_start(self, call: Call) -> StartCalled:
+        """Return what an all-knowing bystander sees of a start."""
+        leader, reading = self.machine.leader, self._read_clock(self.now)
+        return StartCalled(
+            who=self.name,
+            exp_ref=str(self._exp_ref),
+            leader=leader.address.host if leader is not None else None,
+            planned=call.start_at,
+            bound=None if reading is None else reading.bound,
+            waited=None if call.heard_at is None else self.now - call.heard_at,
         )
 
-    def _session_time(self) -> float:
-        """Return the present time on the conductor's clock, as far as it is known."""
-        offset = self._clock_offset()
-        if offset is not None:
-            self._offset = offset.offset
-        return (self.now + self._offset) / SECOND
+    def _tell_start(self, call: Call, called: int) -> dict[str, Any]:
+        reading, planned = self._read_clock(called), call.start_at
+        late = 0.0 if planned is None else self._session_time(called) - planned / SECOND
+        return {
+            "planned": None if planned is None else planned / SECOND,
+            "heard": None if call.heard_at is None else self._session_time(call.heard_at),
+            "called": self._session_time(called),
+            "returned": self._session_time(self.now),
+            "late": late,
+            "bound": None if reading is None else reading.bound / SECOND,
+        }
+
+    def _session_clock(self) -> ClockMap | None:
+        leader = self.machine.leader
+        if leader is not None and self.node is not None:
+            self._clock = self.node.clock(leader.address) or self._clock
+        return self._clock
+
+    def _read_clock(self, local: int) -> Reading | None:
+        clock = self._session_clock()
+        return clock.read(local) if clock is not None else None
+
+    def _session_time(self, local: int) -> float:
+        """Return a time of this PC in seconds on the conductor's clock, as far as that is known."""
+        clock = self._session_clock()
+        return (clock.to_peer(local) if clock is not None else local) / SECOND
 
     def _watch(self) -> Steps:
         yield self._broken

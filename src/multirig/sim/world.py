@@ -12,7 +12,7 @@ from typing import Any
 
 from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
-from multirig.sim.facts import Asked, Died, Fact, Restarted
+from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
 from multirig.sim.work import Steps, Work
 
 MAX_EVENTS = 200_000
@@ -314,6 +314,7 @@ class Computer:
     def step_clock(self, by: int) -> None:
         """Let the clock jump ahead."""
         self.clock.offset += by
+        self.world.note(ClockJumped(who=self.name))
         self._alarm_at = None
         self.pump()
 

@@ -625,6 +625,7 @@ def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> 
                 "leader": "boot",
                 "gap": None,
                 "resumes": False,
+                "clock_port": None,
             },
         ),
     )

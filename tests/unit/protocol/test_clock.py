@@ -1,59 +1,151 @@
-from hypothesis import given
+"""The peer's clock, from exchanges over any network: the truth is always within the bound."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multirig.protocol.clock import ClockEstimate
-from multirig.protocol.events import SECOND
+from multirig.protocol.clock import ClockMap
 
-TIMES = st.integers(0, 10**18)
-DELAYS = st.integers(0, 5 * SECOND)
-AHEAD = st.integers(-(10**18), 10**18)
+SECOND = 1_000_000_000
+US, MS = 1000, 1_000_000
 
 
-def exchange(clock, ahead, sent, there, busy, back):
-    """Let the clock see one exchange with a peer that is ahead by so much; return when it ended."""
-    heard = sent + there + ahead
-    received = sent + there + busy + back
-    clock.add(sent, heard, heard + busy, received)
-    return received
+class Peer:
+    """A clock with an offset and a drift, over a network whose delays are drawn."""
+
+    def __init__(self, seed, offset=0, drift=0.0, there=(5 * US, 50 * US), back=(5 * US, 50 * US)):
+        self.dice = random.Random(seed)
+        self.offset, self.drift, self.there, self.back = offset, drift, there, back
+
+    def reads(self, time):
+        return time + self.offset + round(time * self.drift)
+
+    def exchange(self, clock, time):
+        heard = time + self.dice.randint(*self.there)
+        answered = heard + self.dice.randint(1 * US, 20 * US)
+        received = answered + self.dice.randint(*self.back)
+        clock.add(time, self.reads(heard), self.reads(answered), received)
+        return received
+
+    def burst(self, clock, time, count=8):
+        for _ in range(count):
+            time = self.exchange(clock, time) + 1 * US
+        return time
+
+    def error(self, clock, time):
+        reading = clock.read(time)
+        return abs(self.reads(time) - time - reading.offset), reading.bound
 
 
 def test_before_the_first_exchange_nothing_is_known():
-    assert ClockEstimate().best is None
+    clock = ClockMap()
+    assert clock.read(0) is None
+    assert clock.to_peer(7) == clock.from_peer(7) == 7
 
 
-@given(ahead=AHEAD, sent=TIMES, there=DELAYS, busy=DELAYS, back=DELAYS)
-def test_the_offset_is_within_its_bound_however_unequal_the_ways(ahead, sent, there, busy, back):
-    clock = ClockEstimate()
-    exchange(clock, ahead, sent, there, busy, back)
-    assert clock.best is not None
-    assert abs(clock.best.offset - ahead) <= clock.best.bound
-    assert clock.best.bound <= (there + back) // 2 + 1
+def test_one_exchange_tells_the_offset_within_half_of_the_round_trip():
+    clock = ClockMap()
+    clock.add(1000, 5_000_600, 5_000_900, 2100)
+    reading = clock.read(2100)
+    assert reading.offset == pytest.approx(5_000_000 - 800, abs=2)
+    assert reading.bound == pytest.approx(400, abs=3)
+    assert reading.round_trip == 800
 
 
-@given(ahead=AHEAD, ways=st.lists(st.tuples(DELAYS, DELAYS, DELAYS), min_size=1, max_size=200))
-def test_the_best_is_the_shortest_round_trip_of_the_recent_exchanges(ahead, ways):
-    clock = ClockEstimate()
-    now = 0
-    for there, busy, back in ways:
-        now = exchange(clock, ahead, now, there, busy, back)
-    shortest = min(there + back for there, _, back in ways[-ClockEstimate.WINDOW :])
-    assert clock.best is not None
-    assert clock.best.bound == shortest // 2 + 1
-    assert abs(clock.best.offset - ahead) <= clock.best.bound
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    offset=st.integers(-(10**15), 10**15),
+    drift=st.floats(-190e-6, 190e-6),
+    there=st.integers(1 * US, 20 * MS),
+    back=st.integers(1 * US, 20 * MS),
+)
+def test_the_truth_is_always_within_the_bound(seed, offset, drift, there, back):
+    clock = ClockMap()
+    peer = Peer(seed, offset, drift, (there, there * 3), (back, back * 3))
+    time = 0
+    for _ in range(40):
+        time = peer.burst(clock, time, peer.dice.randint(1, 8))
+        for later in (0, 100 * MS, 3 * SECOND):
+            error, bound = peer.error(clock, time + later)
+            assert error <= bound + 2
+        time += peer.dice.randint(100 * MS, 6 * SECOND)
+    for past in range(0, time, SECOND):
+        error, bound = peer.error(clock, past)
+        assert error <= bound + 2
+    assert clock.steps == ()
 
 
-def test_an_exchange_of_another_conversation_is_not_counted():
-    clock = ClockEstimate()
-    clock.add(sent=100, heard=50, answered=40, received=200)
-    clock.add(sent=100, heard=0, answered=500, received=200)
-    assert clock.best is None
+def test_after_a_minute_the_drift_is_known_and_the_bound_stays_narrow():
+    clock, peer = ClockMap(), Peer(1, 7 * SECOND, 42e-6)
+    for second in range(0, 64, 4):
+        peer.burst(clock, second * SECOND)
+    reading = clock.read(64 * SECOND)
+    assert reading.drift == pytest.approx(42, abs=2)
+    assert reading.bound < 50 * US
 
 
-def test_an_old_exchange_leaves_the_window_even_if_it_was_the_best():
-    clock = ClockEstimate()
-    exchange(clock, ahead=7, sent=0, there=1, busy=0, back=1)
-    for number in range(ClockEstimate.WINDOW):
-        exchange(clock, ahead=9000, sent=10_000 * (number + 1), there=100, busy=0, back=100)
-    assert clock.best is not None
-    assert clock.best.offset == 9000
-    assert clock.best.bound == 101
+@pytest.mark.parametrize("size", [20 * SECOND, 3 * MS, -3 * MS])
+def test_a_jump_is_found_with_the_third_exchange_after_it_and_the_bound_is_true_meanwhile(size):
+    clock, peer = ClockMap(), Peer(2, -5 * SECOND, -30e-6)
+    for second in range(0, 40, 4):
+        peer.burst(clock, second * SECOND)
+    before = clock.to_peer(30 * SECOND)
+    peer.offset += size
+    time = 40 * SECOND
+    for _ in range(3):
+        time = peer.exchange(clock, time)
+        error, bound = peer.error(clock, time)
+        assert error <= bound
+    (step,) = clock.steps
+    assert step.size == pytest.approx(size, abs=100 * US)
+    assert peer.error(clock, time)[1] < 100 * US
+    assert clock.to_peer(30 * SECOND) == before
+
+
+def test_a_lone_wrong_exchange_changes_nothing():
+    clock, peer = ClockMap(), Peer(3)
+    time = peer.burst(clock, 0)
+    clock.add(time, time + 50 * MS, time + 50 * MS, time + 10)
+    peer.burst(clock, time + 20)
+    assert clock.steps == ()
+    assert clock.ignored == 0
+    assert clock.read(time).bound < 20 * US
+
+
+def test_stamps_that_cannot_be_true_are_ignored():
+    clock = ClockMap()
+    clock.add(100, 50, 40, 200)
+    clock.add(200, 50, 60, 100)
+    clock.add(0, 10, 500, 100)
+    assert clock.ignored == 3
+    assert clock.read(0) is None
+
+
+def test_times_go_there_and_back_and_never_backwards():
+    clock, peer = ClockMap(), Peer(4, 3600 * SECOND, 80e-6)
+    for second in range(0, 300, 4):
+        peer.burst(clock, second * SECOND)
+    times = range(-5 * SECOND, 310 * SECOND, SECOND // 7)
+    there = [clock.to_peer(time) for time in times]
+    assert all(one < other for one, other in zip(there, there[1:], strict=False))
+    assert all(abs(clock.from_peer(one) - time) <= 2 for one, time in zip(there, times, strict=True))
+
+
+def test_a_day_takes_little_memory():
+    clock, peer = ClockMap(), Peer(5, drift=20e-6)
+    for second in range(0, 86_400, 60):
+        for part in range(4):
+            peer.exchange(clock, second * SECOND + part * SECOND // 4)
+    assert len(clock._epochs[0].all) <= 86_400 // 4 + 20
+
+
+def test_a_clock_that_jumps_all_the_time_does_not_fill_the_memory():
+    clock, peer = ClockMap(), Peer(6)
+    for second in range(3000):
+        peer.offset += 10 * MS
+        peer.burst(clock, second * SECOND, 4)
+    assert len(clock.steps) <= 64
+    assert len(clock._epochs) <= 65

@@ -220,7 +220,7 @@ def test_after_the_upgrade_everything_goes_in_wire_2_without_a_greeting():
 def test_the_clocks_are_known_after_an_exchange():
     conductor, rig = node("C"), node("R", answer_at_once)
     ahead = 7 * SECOND
-    assert conductor.clock_offset(RIG) is None
+    assert conductor.clock(RIG) is None
     now = 0
     for message in (INFO, STATUS, STATUS):
         conductor.handle(Send(address=RIG, message=message, key="k"), now)
@@ -232,10 +232,12 @@ def test_the_clocks_are_known_after_an_exchange():
                 conductor.receive_datagram(data, RIG, now + MS)
             now += MS
     for one, address, true in ((conductor, RIG, ahead), (rig, CONDUCTOR, -ahead)):
-        offset = one.clock_offset(address)
-        assert offset is not None
-        assert abs(offset.offset - true) <= offset.bound <= 20 * MS
-    assert conductor.clock_offset(OTHER) is None
+        clock = one.clock(address)
+        assert clock is not None
+        reading = clock.read(now)
+        assert reading is not None
+        assert abs(reading.offset - true) <= reading.bound <= 20 * MS
+    assert conductor.clock(OTHER) is None
 
 
 @pytest.mark.parametrize("copies", [1, 2, 5])

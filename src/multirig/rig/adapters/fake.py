@@ -152,7 +152,8 @@ class Fake(Adapter):
 
     async def _play(self, hook: Hook) -> None:
         self.calls.append(hook)
-        await asyncio.sleep(self.delay.get(hook, 0.0))
+        if delay := self.delay.get(hook):
+            await asyncio.sleep(delay)
         if hook in self.hang:
             await asyncio.Event().wait()
         if hook in self.fail and self._counts[hook] < self.fail_times.get(hook, float("inf")):

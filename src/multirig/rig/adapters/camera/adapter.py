@@ -118,10 +118,17 @@ class Camera(Adapter):
             await self._release()
             raise self._tell(failures)
 
+    async def arm(self) -> None:
+        """Open the files of all cameras."""
+        if not self._is_recording:
+            self._open_files()
+
     async def start(self) -> None:
         """Begin to record with all cameras at once; return when each has a frame in its video."""
-        if not self._is_recording:
-            self._begin()
+        await self.arm()
+        # the threads wait already: from the first camera to the last it takes microseconds
+        for label, recording in self._current.items():
+            self._captures[label].record(recording)
         current = list(self._current.values())
         deadline = time.monotonic() + max(one.stall_limit for one in self.cameras)
         while time.monotonic() < deadline and not all(one.began.done() for one in current):
@@ -240,7 +247,7 @@ class Camera(Adapter):
         }
         return {"devices": {"cameras": cameras}}
 
-    def _begin(self) -> None:
+    def _open_files(self) -> None:
         missing = [one.label for one in self.cameras if one.label not in self._captures]
         if missing:
             raise AdapterError(f"camera {', '.join(missing)} is not open: initialise first")
@@ -253,9 +260,6 @@ class Camera(Adapter):
         self._recordings.extend(self._current.values())
         for label, recording in self._current.items():
             recording.open(self._captures[label].rate)
-        # the threads wait already: from the first camera to the last it takes microseconds
-        for label, recording in self._current.items():
-            self._captures[label].record(recording)
 
     async def _release(self) -> list[Capture]:
         """Let go of every source; return those that did not in time."""

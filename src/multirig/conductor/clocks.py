@@ -1,0 +1,113 @@
+"""Keeps the rigs' clocks measured while a session is led."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from multirig.lifecycle.rig_events import CLOCK_PORT
+from multirig.lifecycle.session_events import ClockRead
+from multirig.protocol.events import Address
+from multirig.runtime import Runtime
+from multirig.transports.probe import ClockProber, Target
+
+EVERY = 4.0
+"""Seconds between two looks at all clocks: a crystal that gains 10 ppm has gone astray by 40 µs."""
+
+
+class Clocks:
+    """Measures the rigs' clocks, and tells the machine what is known of them.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Of the conductor's node, whose links keep what is known.
+    news : callable
+        Returns what each rig last said of itself.
+    """
+
+    def __init__(self, runtime: Runtime, news: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+        self._runtime = runtime
+        self._news = news
+        self._prober: ClockProber | None = None
+        self._ports: dict[str, int] = {}
+        self._keeper: asyncio.Task[None] | None = None
+        self._addresses: Mapping[str, Address] = {}
+
+    def follow(self, addresses: Mapping[str, Address]) -> None:
+        """Say where the rigs are, by name."""
+        self._addresses = addresses
+
+    def note_port(self, rig: str, told: Mapping[str, Any]) -> None:
+        """Take from what a rig says of itself where its clock can be measured."""
+        port = told.get(CLOCK_PORT)
+        if type(port) is int and 0 < port < 65536:
+            self._ports[rig] = port
+
+    async def measure(self) -> None:
+        """Look at all clocks now."""
+        targets = list(self._targets())
+        if targets:
+            if self._prober is None:
+                self._prober = ClockProber(self._runtime.node.boot)
+            measured = await asyncio.wrap_future(self._prober.measure(targets))
+            for boot, exchanges in measured.items():
+                self._runtime.node.note_exchanges(boot, exchanges)
+        for read in self._read():
+            self._runtime.feed(read)
+
+    def keep(self, wanted: bool) -> None:
+        """Look at the clocks again and again, or not any more."""
+        if wanted and self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+        elif not wanted and self._keeper is not None:
+            self._keeper.cancel()
+            self._keeper = None
+
+    async def close(self) -> None:
+        """Measure no more."""
+        keeper = self._keeper
+        self.keep(False)
+        if keeper is not None:
+            await asyncio.wait([keeper])
+        prober, self._prober = self._prober, None
+        if prober is not None:
+            with contextlib.suppress(RuntimeError):  # the program ends and begins no more threads
+                await asyncio.to_thread(prober.close)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            for rig, news in self._news().items():  # of one that was restarted it is another
+                self.note_port(rig, news)
+            await self.measure()
+
+    def _targets(self) -> list[Target]:
+        out = []
+        for rig, port in self._ports.items():
+            address = self._addresses.get(rig)
+            boot = self._runtime.node.boot_of(address) if address is not None else None
+            if address is not None and boot is not None and address.scheme != "memory":
+                out.append(Target(boot, address.host, port))
+        return out
+
+    def _read(self) -> list[ClockRead]:
+        out = []
+        now = self._runtime.clock()
+        for rig, address in self._addresses.items():
+            clock = self._runtime.node.clock(address)
+            if clock is not None and (reading := clock.read(now)) is not None:
+                out.append(
+                    ClockRead(
+                        rig=rig,
+                        at=now,
+                        offset=reading.offset,
+                        bound=reading.bound,
+                        drift=reading.drift,
+                        round_trip=reading.round_trip,
+                        steps=len(clock.steps),
+                    )
+                )
+        return out
