@@ -61,11 +61,14 @@ class Lab(contextlib.AbstractAsyncContextManager["Lab"]):
     def make_conductor(self, *, over: str = "memory", rigs: Any = None, **options: Any) -> Any:
         """Make a conductor of all rigs, which is not open yet; its data goes to ``lab.folder / "pc"``."""
         from multirig.conductor.conductor import Conductor
+        from multirig.lifecycle.session_events import Limits
+        from multirig.protocol.events import SECOND
 
         if rigs is None:
             rigs = {name: str(rig.addresses[0]) for name, rig in self.rigs.items()}
         rigs = {name: uri.replace("memory://", "udp://") for name, uri in rigs.items()}
         options.setdefault("data_folder", self.folder / "pc")
+        options.setdefault("limits", Limits(lead=SECOND // 50))  # what is near needs no quarter of a second
         conductor = Conductor(rigs, network=self.network if over == "memory" else None, **options)
         self.conductors.append(conductor)
         return conductor

@@ -33,6 +33,8 @@ class Broadcast:
     """Nanoseconds that each rig may take."""
     limits: dict[str, int] = field(default_factory=dict)
     """Of rigs that may take another time."""
+    waits: dict[str, int] = field(default_factory=dict)
+    """How much longer rigs may take that are told to wait for something."""
     messages: dict[str, Message] = field(default_factory=dict)
     """For rigs that are told something else."""
     overtakes: bool = False
@@ -50,7 +52,7 @@ class Broadcast:
             address=self.rigs[name],
             message=self.messages.get(name, self.message),
             key=(self.number, name),
-            limit=self.limit_of(name),
+            limit=self.limit_of(name) + self.waits.get(name, 0),
             overtakes=self.overtakes,
             lasting=self.lasting,
             needs_reply=self.needs_reply,

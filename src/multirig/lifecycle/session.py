@@ -455,7 +455,7 @@ class SessionMachine:
         exp_ref, data = step.message.args
         for name in timed:
             step.messages[name] = Message(step.message.event, (exp_ref, {**(data or {}), START_AT: at}))
-            step.limits[name] = step.limit_of(name) + at - self._now
+            step.waits[name] = at - self._now
         self._held = {name: at for name in names if name not in self._multirigs}
         return timed
 

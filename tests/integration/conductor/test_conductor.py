@@ -33,7 +33,12 @@ from multirig.rig.adapters.fake import Fake
 TODAY = datetime.date.today()
 HOOKS = ["initialise", "start", "stop", "cleanup"]
 QUICK = Limits(
-    agree=SECOND // 3, initialise=SECOND // 3, start=SECOND // 3, stop=SECOND // 3, cleanup=SECOND // 3
+    agree=SECOND // 3,
+    initialise=SECOND // 3,
+    start=SECOND // 3,
+    stop=SECOND // 3,
+    cleanup=SECOND // 3,
+    lead=0,
 )
 
 

@@ -57,6 +57,7 @@ async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(
     exp_ref = await first.agree("SP_01")
     await first.init()
     await first.start()
+    await first._clocks.close()
     await first.runtime.close()  # as a killed program: nobody is told
     lab.conductors.remove(first)
     first._close_journal()  # as the system does for it
