@@ -28,7 +28,7 @@ lint: $(VENV)/dev-ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/dev-ready
+bench: $(VENV)/bench-ready
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -47,3 +47,7 @@ $(VENV)/demo-ready: $(VENV)/python-ready pyproject.toml
 $(VENV)/dev-ready: $(VENV)/python-ready pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/demo-ready
+
+$(VENV)/bench-ready: $(VENV)/dev-ready
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	@touch $@

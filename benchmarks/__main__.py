@@ -1,32 +1,31 @@
-"""Run every benchmark and print figures, ratios and whether each claim holds; exit code 1 if one does not."""
+"""Run every benchmark and print figures, ratios and whether each claim holds; exit code 1 if one does not.
+
+``python -m benchmarks offsets starts`` runs these only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import platform
 import sys
+from collections.abc import Callable
 
-from benchmarks import broadcast, communicate, imports, request
+from benchmarks import broadcast, communicate, imports, links, offsets, request, starts
+
+Claim = Callable[..., None]
+"""Takes a text, a figure, the most that it may be, and perhaps a unit; prints whether it holds."""
 
 
-def main() -> int:
-    """Measure and print."""
-    print(f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}")
-    held = []
-
-    def claim(text: str, ratio: float, limit: float) -> None:
-        held.append(ratio <= limit)
-        print(f"  {'holds ' if held[-1] else 'FAILS '} {text}: {ratio:.2f} x (at most {limit:g} x)")
-
+def _imports(claim: Claim) -> None:
     print("\nStarting Python (median)")
     starts = imports.measure()
     for name, seconds in starts.items():
         print(f"  {name:<30} {seconds * 1e3:6.0f} ms")
     cost = starts["import multirig"] - starts["bare Python"]
-    held.append(cost <= imports.CLAIM)
-    verdict = "holds " if held[-1] else "FAILS "
-    print(f"  {verdict} cost of import multirig: {cost:.3f} s (at most {imports.CLAIM:g} s)")
+    claim("cost of import multirig", cost, imports.CLAIM, "s")
 
+
+def _request(claim: Claim) -> None:
     print("\nOne request completed, one rig, loopback UDP, two processes (median)")
     one = asyncio.run(request.measure())
     for kind, seconds in one["seconds"].items():
@@ -34,17 +33,18 @@ def main() -> int:
     for kind, ratio in one["ratios"].items():
         claim(f"{kind} against a bare asyncio echo", ratio, request.CLAIM)
 
+
+def _communicate(claim: Claim) -> None:
     print(f"\ncommunicate() from the main thread to {communicate.RIGS} rigs in another process")
     calls = communicate.measure()
     for what, seconds in calls.items():
         print(f"  {what:<36} {seconds * 1e3:8.2f} ms")
     ours = calls["multirig rigs, median"]
-    held.append(ours <= communicate.CLAIM)
-    print(
-        f"  {'holds ' if held[-1] else 'FAILS '} multirig rigs, median: {ours * 1e3:.2f} ms (at most "
-        f"{communicate.CLAIM * 1e3:g} ms; iblrig polls every {communicate.IBLRIG_POLLS * 1e3:g} ms)"
-    )
+    claim("multirig rigs, median", ours * 1e3, communicate.CLAIM * 1e3, "ms")
+    print(f"         iblrig polls every {communicate.IBLRIG_POLLS * 1e3:g} ms")
 
+
+def _broadcast(claim: Claim) -> None:
     print(f"\nEXPSTART to {broadcast.RIGS} rigs in another process until every reply is in (median)")
     many = asyncio.run(broadcast.measure())
     for kind, seconds in many["seconds"].items():
@@ -59,8 +59,52 @@ def main() -> int:
     print("\nThe same over the number of rigs (multirig, median)")
     for count, seconds in many["growth"].items():
         print(f"  {count:>5} rigs {seconds * 1e3:9.2f} ms  {seconds / count * 1e6:7.0f} µs a rig")
+
+
+def _offsets(claim: Claim) -> None:
+    print("\nThe other computer's clock: errors against the truth, in the middle of a session")
+    offsets.report(claim, print)
+
+
+def _links(claim: Claim) -> None:
+    print("\nThe same over bad cables")
+    links.report(claim, print)
+
+
+def _starts(claim: Claim) -> None:
+    print(f"\nFirst to last start of {starts.RIGS} rigs with clocks hours apart")
+    starts.report(claim, print)
+
+
+PARTS: dict[str, Callable[[Claim], None]] = {
+    "imports": _imports,
+    "request": _request,
+    "communicate": _communicate,
+    "broadcast": _broadcast,
+    "offsets": _offsets,
+    "links": _links,
+    "starts": _starts,
+}
+"""What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""
+
+
+def main(chosen: list[str]) -> int:
+    """Measure and print what was chosen, or all."""
+    if unknown := set(chosen) - PARTS.keys():
+        print(f"there is no benchmark {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
+        return 2
+    print(f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}")
+    held: list[bool] = []
+
+    def claim(text: str, figure: float, limit: float, unit: str = "x") -> None:
+        held.append(figure <= limit)
+        verdict = "holds " if held[-1] else "FAILS "
+        print(f"  {verdict} {text}: {figure:.2f} {unit} (at most {limit:g} {unit})")
+
+    for name in chosen or PARTS:
+        PARTS[name](claim)
     return 0 if all(held) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
