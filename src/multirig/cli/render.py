@@ -17,6 +17,7 @@ from multirig.conductor.account import Account
 from multirig.conductor.rehearsal import Rehearsed
 from multirig.conductor.story import Line, say_marker
 from multirig.conductor.summary import Happening
+from multirig.conductor.timing import say_offset
 from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
@@ -239,7 +240,7 @@ def show_timing(told: Account) -> None:
     for name, rig in told.rigs.items():
         if (clock := rig.clock) is not None:
             figures = (
-                f"{clock.offset:+.6f} s to this PC's ± {milliseconds(clock.bound)}",
+                f"{say_offset(clock.offset)} ± {milliseconds(clock.bound)}",
                 f"drift {clock.drift:+.2f} ppm",
                 f"round trip {milliseconds(clock.round_trip)}",
                 _count(clock.readings, "reading"),

@@ -88,7 +88,6 @@ def _load() -> tuple[type[Figure], Any]:
         raise ConfigError("a picture needs matplotlib: pip install 'multirig[plot]'") from None
     settings: Any = {
         "svg.fonttype": "none",  # text stays text: it can be searched for, and read aloud
-        "svg.hashsalt": "multirig",
         "text.parse_math": False,  # a dollar in a name is a dollar
         "font.size": 9.0,
         "axes.spines.top": False,

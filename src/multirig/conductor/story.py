@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
-from multirig.conductor.timing import number
+from multirig.conductor.timing import number, say_offset
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import SessionMachine
@@ -100,10 +100,9 @@ def _list_rigs(event: RigsChosen) -> str:
 
 
 def _say_clock(read: ClockRead) -> str:
-    way = "behind" if read.offset < 0 else "ahead"
     jumps = f", jumps so far: {read.steps}" if read.steps else ""
     return (
-        f"clock is {abs(read.offset) / 1e9:.6f} s {way} ± {read.bound / 1e6:.3f} ms, "
+        f"clock is {say_offset(read.offset / 1e9)} ± {read.bound / 1e6:.3f} ms, "
         f"drift {read.drift:+.2f} ppm, round trip {read.round_trip / 1e6:.3f} ms{jumps}"
     )
 

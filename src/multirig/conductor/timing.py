@@ -134,6 +134,12 @@ def find_spread(times: Mapping[str, tuple[float, float]]) -> Spread | None:
     return Spread(seconds=seconds, bound=widest - seconds, rigs=len(times), earliest=earliest, latest=latest)
 
 
+def say_offset(seconds: float) -> str:
+    """Return in words how far a clock is from another, with the digits that count."""
+    size = f"{abs(seconds):.6f} s" if abs(seconds) >= 1.0 else f"{abs(seconds) * 1e3:.4f} ms"
+    return f"{size} {'behind' if seconds < 0 else 'ahead'}"
+
+
 def number(value: object) -> float | None:
     """Return a peer's value as a number; None for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

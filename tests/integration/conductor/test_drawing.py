@@ -76,12 +76,6 @@ def test_what_stands_in_the_page_can_be_read_and_pointed_at(tmp_path: Path) -> N
     assert "<title>this PC: drug &lt;29&gt;</title>" in text
 
 
-def test_the_same_session_is_the_same_page(tmp_path: Path) -> None:
-    for name in ("one.html", "other.html"):
-        draw(FULL, tmp_path / name)
-    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "other.html").read_bytes()
-
-
 def test_a_name_that_the_font_cannot_write_is_no_fault(tmp_path: Path) -> None:
     draw(replace(EMPTY, title="小鼠"), tmp_path / "clocks.png")
     assert (tmp_path / "clocks.png").exists()

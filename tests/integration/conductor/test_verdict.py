@@ -181,9 +181,11 @@ async def test_clocks_and_starts_lie_beside_the_verdict(lab: Any) -> None:
     await end(conductor)
     offsets = (folder / OFFSETS_NAME).read_text(encoding="utf-8").splitlines()
     assert offsets[0] == "rig,session_time_s,offset_s,bound_s,drift_ppm,round_trip_s"
+    assert {one.split(",")[0] for one in offsets[1:]} == set(conductor.rigs)
     starts = (folder / STARTS_NAME).read_text(encoding="utf-8").splitlines()
     assert [one.split(",")[0] for one in starts] == ["rig", *conductor.rigs]
     content = written(folder)
+    assert content["start_spread"]["rigs"] == len(conductor.rigs)
     assert content["began_at"] < content["running_from"] < content["running_until"] < content["ended_at"]
 
 

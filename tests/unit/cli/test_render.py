@@ -40,7 +40,7 @@ def test_starts_and_clocks_are_told_with_their_bounds(printed: io.StringIO) -> N
     assert lines[0] == "2 rigs started within 0.080 ms ± 0.030 ms of each other: ephys first, cam last"
     assert lines[1] == "old does not tell when it started: between the command and its answer 30 ms later"
     assert lines[2] == (
-        "clock of cam: -3.250000 s to this PC's ± 0.040 ms, drift +4.20 ppm, round trip 0.21 ms, 7 readings"
+        "clock of cam: 3.250000 s behind ± 0.040 ms, drift +4.20 ppm, round trip 0.21 ms, 7 readings"
     )
     assert lines[4] == "clock of old: not known, it is no multirig"
 
