@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, RecordedFile, Session
+    from multirig.rig.adapter import Adapter, Health, Marker, RecordedFile, Session
     from multirig.rig.service import RigService
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ _HOMES = {
     "Event": "multirig.protocol.messages",
     "ExpRef": "multirig.protocol.exp_ref",
     "Health": "multirig.rig.adapter",
+    "Marker": "multirig.rig.adapter",
     "Message": "multirig.protocol.messages",
     "MultirigError": "multirig.errors",
     "RecordedFile": "multirig.rig.adapter",
@@ -44,6 +45,7 @@ __all__ = [
     "Event",
     "ExpRef",
     "Health",
+    "Marker",
     "Message",
     "MultirigError",
     "RecordedFile",

@@ -21,6 +21,7 @@ from multirig.conductor import numbering, preflight
 from multirig.conductor.account import write_verdict
 from multirig.conductor.clocks import Clocks
 from multirig.conductor.journal import RECOVERY, Journal, replay
+from multirig.conductor.marking import check_markable, make_marked
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -44,6 +45,7 @@ from multirig.lifecycle.session_events import (
     Finished,
     Heard,
     Limits,
+    Marked,
     Moved,
     Progressed,
     RigsChosen,
@@ -694,6 +696,47 @@ class Conductor:
     def news(self) -> dict[str, Mapping[str, Any]]:
         """Return what each multirig last said of itself while it records, without asking."""
         return self.machine.watch.news()
+
+    # -- markers ------------------------------------------------------------------------------------------
+
+    def mark(self, text: str, /, **data: Any) -> float:
+        """Set a marker, for now: it goes into the journal, and to all multirigs; nothing is waited for.
+
+        Parameters
+        ----------
+        text : str
+            What has happened, in one line of at most 300 characters.
+        **data
+            More on it; anything that JSON can carry, 8 kB in all.
+
+        Returns
+        -------
+        float
+            When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
+
+        Raises
+        ------
+        IllegalTransition
+            The rigs have not been started yet, or the session is over.
+        ConfigError
+            The text is no line, or the data are too many.
+        LocalProtocolError
+            JSON cannot carry the data.
+        """
+        marked = self.make_marked(text, data)
+        self.take_marked(marked)
+        return marked.at / SECOND
+
+    def make_marked(self, text: str, data: Mapping[str, Any]) -> Marked:
+        """Return a marker of now, for `take_marked`; may be called from any thread. Raises as `mark` does."""
+        at = self.runtime.clock()
+        self._check_open()
+        check_markable(self.state)
+        return make_marked(text, data, at)
+
+    def take_marked(self, marked: Marked) -> None:
+        """Write down a marker and tell it to the rigs; in the thread of the event loop."""
+        self.runtime.feed(marked)
 
     # -- who listens ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
+from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.transports.memory import MemoryNetwork
@@ -310,6 +311,22 @@ class Auxiliaries:
             return exp_ref, conductor.information
 
         return self.lead(find)
+
+    def mark(self, text: str, /, **data: Any) -> float:
+        """Set a marker, for now, without waiting for anything; see `Conductor.mark`.
+
+        Returns
+        -------
+        float
+            When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
+        """
+        conductor = self.conductor
+        marked = conductor.make_marked(text, data)
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop ends just now, and the session with it
+                loop.call_soon_threadsafe(conductor.take_marked, marked)
+        return marked.at / SECOND
 
     def on_notice(self, callback: Callable[[Noticed], None]) -> None:
         """Call back, from another thread, whenever something is noticed of a rig that records.

@@ -14,6 +14,7 @@ import functools
 import logging
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -224,6 +225,35 @@ class NetworkMixin:
             token, self._token = self._token, None
             alyx_tokens.update_alyx_token(token, None, one=one)
         return one
+
+    def mark(self, text: str, /, **data: Any) -> float:
+        """Set a marker, for now: it goes into the journal, and to all rigs that are multirigs.
+
+        Nothing is waited for, so that a task may call it in the middle of a trial. Without rigs it only tells
+        the time.
+
+        Parameters
+        ----------
+        text : str
+            What has happened, in one line of at most 300 characters.
+        **data
+            More on it; anything that JSON can carry, 8 kB in all.
+
+        Returns
+        -------
+        float
+            When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
+
+        Raises
+        ------
+        IllegalTransition
+            The rigs have not been started yet: ``_run`` is the place for it.
+        ConfigError, LocalProtocolError
+            The text is no line, or the data cannot be told.
+        """
+        if not self.remote_rigs.is_running:
+            return time.perf_counter()
+        return self.remote_rigs.mark(text, **data)
 
     # -- the steps, as a base session calls them --------------------------------------------------------
 

@@ -25,6 +25,7 @@ from multirig.lifecycle.leader import BEAT_EVERY, Leader
 from multirig.lifecycle.rig_events import (
     CHECK,
     CLOCK_PORT,
+    MARK,
     MAX_FAILURE_TEXT,
     MAX_LISTED_FILES,
     MAX_NAMES,
@@ -44,6 +45,7 @@ from multirig.lifecycle.rig_events import (
     Failed,
     Keep,
     LedBy,
+    Mark,
     Measured,
     Memory,
     NotHandled,
@@ -369,6 +371,8 @@ class RigMachine:
                         check=check if isinstance(check := data.get(CHECK), dict) else None,
                     ),
                 ]
+            case Event.EXPSTATUS if token.wire == 2 and (mark := _marker(args)) is not None:
+                return [*self._mark(mark, token), Settle(token=token)]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -391,6 +395,13 @@ class RigMachine:
                     start_at=at if type(at := flags.get(START_AT)) is int else None,
                 )
         return [Settle(token=token), _complaint(args)]  # an error that answers nothing
+
+    def _mark(self, mark: Mapping[str, Any], token: Token) -> list[Any]:
+        """Take a marker of whoever leads the recording that goes on here."""
+        leads = self.leader is not None and self.leader.is_sender_of(token)
+        if not leads or self.state not in _MARKED or mark["exp_ref"] != str(self.exp_ref):
+            return []  # also a late one, of a session that is over here
+        return [Mark(text=mark["text"], data=mark["data"], at=mark["at"], received=self._now)]
 
     def _note_name(self, boot: str, name: str) -> None:
         """Note how the PC of a conductor is called."""
@@ -741,6 +752,8 @@ TELL_LIMIT = 5 * SECOND
 """How long a conductor is told what it has not asked."""
 _BUSY = frozenset({RigState.INITIALIZING, RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 """States in which a rig is deaf to whoever leads another session."""
+_MARKED = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
+"""States in which a marker has its place in what is recorded here."""
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 _ENDINGS = frozenset({Event.EXPEND, Event.EXPINTERRUPT})
 _TRIGGERS = {
@@ -772,6 +785,15 @@ def _complaint(args: tuple[Any, ...]) -> NotHandled:
     except ProtocolError:
         about = "a message"
     return NotHandled(about=about, reason=reason[:MAX_FAILURE_TEXT] or "no reason given")
+
+
+def _marker(args: tuple[Any, ...]) -> dict[str, Any] | None:
+    """Return the marker that an EXPSTATUS holds, with the session that it belongs to."""
+    said = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
+    match said.get(MARK):
+        case {"text": str(text), "at": int() | float() as at, "data": dict(data)}:
+            return {"text": text, "data": data, "at": float(at), "exp_ref": said.get("exp_ref")}
+    return None
 
 
 def _sequence(value: object) -> int:

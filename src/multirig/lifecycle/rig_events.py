@@ -163,6 +163,19 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Write down what has happened in the experiment, and tell the adapter."""
+
+    text: str
+    data: Mapping[str, Any]
+    """More on it."""
+    at: float
+    """When, in seconds on the session clock."""
+    received: int
+    """When it was heard here; ns on the rig's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotHandled:
     """A peer says that it could not handle what this rig had told it; for the log."""
 
@@ -171,6 +184,8 @@ class NotHandled:
     reason: str
 
 
+MARK = "mark"
+"""Key in an EXPSTATUS of the conductor: a marker (``text``, ``data``, ``at``)."""
 MIN_SEQUENCE = "min_sequence"
 """Key in an EXPINFO: the first number that is free on the conductor's PC."""
 CHECK = "check"

@@ -23,7 +23,7 @@ from multirig.lifecycle.agreement import LED_BY, RECOVER, TAKE_OVER, agree, info
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
-from multirig.lifecycle.rig_events import RESUME, START_AT
+from multirig.lifecycle.rig_events import MARK, RESUME, START_AT
 from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
@@ -80,6 +80,8 @@ STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
 INFORMED_FOR = 10 * SECOND
 """Longer than copies of an answer are sent: a peer that asks again by then has been told already."""
+MARK_LIMIT = 5 * SECOND
+"""How long a rig is told of a marker; the journal has it in any case."""
 COMPLAINT_LIMIT = 5 * SECOND
 """How long a rig is told that what it said could not be handled."""
 
@@ -192,7 +194,7 @@ class SessionMachine:
                 self.clocks[rig] = event
                 return [Record(event=event, at=now)]
             case Marked():
-                return [Record(event=event, at=now)]
+                return [Record(event=event, at=now), *self._mark(event)]
             case StepRequested(trigger=trigger):
                 return [Record(event=event, at=now), *self._request(event, trigger)]
             case AskRequested():
@@ -729,6 +731,20 @@ class SessionMachine:
             del self._open[asked.number]
             out.append(Finished(number=asked.number, outcomes=asked.ordered(asked.rigs)))
         return out
+
+    def _mark(self, event: Marked) -> list[Any]:
+        """Tell every multirig that records; IBL's peers know no such message."""
+        if self.state not in (SessionState.STARTING, SessionState.RUNNING):
+            return []
+        mark = {"text": event.text, "data": dict(event.data), "at": event.at / SECOND}
+        news = {"exp_ref": str(self.exp_ref), MARK: mark}
+        message = Message(Event.EXPSTATUS, (int(self._status), news))
+        told = self._multirigs - self._absent - self._failing
+        return [
+            Send(address=address, message=message, key=None, limit=MARK_LIMIT, needs_reply=False)
+            for name, address in self.rigs.items()
+            if name in told
+        ]
 
     def _complain(self, event: Complained) -> Send:
         message = Message(Event.ERROR, (event.reason, int(event.event)))

@@ -119,6 +119,9 @@ EVENT_OF: Mapping[SessionState, Event] = {
 UNTOUCHED = frozenset({S.IDLE, S.AGREEING, S.AGREED})
 """States in which no rig has been touched, or all have been let go."""
 
+MARKABLE = frozenset({S.STARTING, S.RUNNING, S.STOPPING, S.INTERRUPTING, S.STOPPED})
+"""States in which a marker has its place in the session: a task may set one until it is over."""
+
 
 def next_state(state: SessionState, trigger: SessionTrigger) -> SessionState:
     """Return where a trigger leads; IllegalTransition if the table does not say."""

@@ -76,6 +76,20 @@ class RecordedFile:
     """Time of the last frame: seconds on the conductor's clock."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """Something that happened in the experiment, as the conductor has marked it."""
+
+    text: str
+    """What happened, in a line."""
+    data: Mapping[str, Any]
+    """More on it: whatever JSON can carry."""
+    at: float
+    """When it happened: seconds on the conductor's clock."""
+    received: int
+    """When this PC heard of it: its ``time.perf_counter_ns()``."""
+
+
 @dataclass(kw_only=True)
 class Adapter(ABC):
     """Drives one acquisition program or device; see the module's text for how to write one."""
@@ -134,6 +148,12 @@ class Adapter(ABC):
     def health(self) -> Health:
         """Return the proof of recording, without waiting for anything."""
         return Health(bytes=sum(entry.bytes for entry in list_files(self.session)))
+
+    def mark(self, marker: Marker) -> None:  # noqa: B027  the rig itself keeps a table of all
+        """Take a marker of the conductor, to write it into the data or to tell the program; return at once.
+
+        Called while the recording starts, goes on or stops. Markers of the same moment may come in any order.
+        """
 
     def files(self) -> list[RecordedFile]:
         """Return what was recorded; called after `stop`, in a thread of its own."""

@@ -31,6 +31,7 @@ from multirig.lifecycle.rig_events import (
     Failed,
     Keep,
     LedBy,
+    Mark,
     Measured,
     Memory,
     NotHandled,
@@ -48,9 +49,10 @@ from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
-from multirig.rig.adapter import Adapter, Health, Session
+from multirig.rig.adapter import Adapter, Health, Marker, Session
 from multirig.rig.loading import build_adapter
 from multirig.rig.manifest import Ledger
+from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.rig.preflight import check_rig
 from multirig.rig.rate import rate_file, remember_rate
@@ -153,6 +155,10 @@ class RigService:
         self._health = Health()
         self._health_failed = False
         """Whether this session's log says already that the adapter cannot tell it."""
+        self._marking = asyncio.Lock()
+        """Held while a marker is written: one after the other, as they came."""
+        self._mark_failures: set[str] = set()
+        """What could not be done with this session's markers, and stands in the log already."""
         self._disk_free = 0
         self._is_alone = False
         """Whether whoever leads is not heard."""
@@ -343,6 +349,8 @@ class RigService:
                 )
             case Call():
                 self._work = asyncio.create_task(self._run(effect, self._work))
+            case Mark():
+                self._mark(effect)
             case Describe():
                 self._spawn(self._describe(effect))
             case Entered(state=state, exp_ref=exp_ref, failure=failure):
@@ -456,7 +464,8 @@ class RigService:
                 if self._session is not None:
                     await self._limit(hook, self.adapter.cleanup())
                     self._check_stuck()
-                    await asyncio.to_thread(self._release_folder)
+                    async with self._marking:  # those that came before are written
+                        await asyncio.to_thread(self._release_folder)
                     self._ledger.end()
                     self._session = None
                     self._health = Health()
@@ -564,6 +573,7 @@ class RigService:
         self._clock = None  # another conductor's
         self._health = Health()
         self._health_failed = False
+        self._mark_failures.clear()
         self._session = self.adapter.session = self._make_session(exp_ref)
         self._begin_rehearsal()
         collection = self._session.folder
@@ -663,6 +673,32 @@ class RigService:
         if watcher is not None:
             watcher.cancel()
             await asyncio.wait([watcher], timeout=CANCEL_LIMIT)
+
+    # -- markers ----------------------------------------------------------------------------------------
+
+    def _mark(self, effect: Mark) -> None:
+        """Write down a marker and hand it to the adapter; whatever it does, the recording goes on."""
+        if self._session is None:
+            return
+        marker = Marker(text=effect.text, data=effect.data, at=effect.at, received=effect.received)
+        self._spawn(self._write_marker(self._session.session_folder, marker))
+        try:
+            self.adapter.mark(marker)
+        except Exception:
+            if "adapter" not in self._mark_failures:
+                log.exception("the adapter could not take the marker %r; the recording goes on", marker.text)
+            self._mark_failures.add("adapter")
+
+    async def _write_marker(self, folder: Path, marker: Marker) -> None:
+        path = folder / markers_name(self.config.name)
+        async with self._marking:
+            try:
+                await asyncio.to_thread(append_marker, path, marker)
+            except OSError as error:
+                if "disk" not in self._mark_failures:
+                    reason = error.strerror or error
+                    log.error("%s misses markers: %s; the conductor's journal has them", path, reason)
+                self._mark_failures.add("disk")
 
     # -- clock ------------------------------------------------------------------------------------------
 

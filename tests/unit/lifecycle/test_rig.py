@@ -33,6 +33,7 @@ from multirig.lifecycle.rig_events import (
     Failed,
     Keep,
     LedBy,
+    Mark,
     Measured,
     Memory,
     NotHandled,
@@ -1495,3 +1496,46 @@ def test_ibls_conductor_is_told_no_more_than_it_can_read() -> None:
         0
     ]
     assert data.keys() == {"exp_ref", "status", "files_total", "bytes_total"}
+
+
+# -- markers -----------------------------------------------------------------------------------------------
+
+SNEEZE = {"text": "sneezed", "data": {"trial": 7}, "at": 12.5}
+
+
+def mark(rig: Rig, exp_ref: object = ONE, what: object = SNEEZE) -> list[Any]:
+    return rig.ask(Event.EXPSTATUS, 20, {"exp_ref": str(exp_ref), "mark": what})
+
+
+@pytest.mark.parametrize("state", list(RigState))
+def test_a_marker_of_the_leader_is_taken_while_a_recording_goes_on_here(state: RigState) -> None:
+    rig = rig_in(state)
+    *marks, receipt = mark(rig)
+    assert isinstance(receipt, Settle)
+    taken = [Mark(text="sneezed", data={"trial": 7}, at=12.5, received=0)]
+    assert marks == (taken if state in (S.STARTING, S.RUNNING, S.STOPPING) else [])
+    assert rig.state is state
+
+
+def test_a_marker_of_somebody_who_does_not_lead_is_ignored() -> None:
+    rig = rig_in(S.RUNNING)
+    token = Token(OTHER_PC, 2, 1, "another boot")
+    message = Message(Event.EXPSTATUS, (20, {"exp_ref": str(ONE), "mark": SNEEZE}))
+    assert rig.feed(Received(address=OTHER_PC, message=message, token=token)) == [Settle(token=token)]
+
+
+def test_a_late_marker_of_another_session_is_ignored() -> None:
+    [receipt] = mark(rig_in(S.RUNNING), TWO)
+    assert isinstance(receipt, Settle)
+
+
+@pytest.mark.parametrize("what", [None, 7, {}, {"text": 7, "data": {}, "at": 1.0}, {"text": "a", "at": 1.0}])
+def test_what_is_no_marker_is_the_question_how_the_rig_is(what: object) -> None:
+    [answer] = mark(rig_in(S.RUNNING), what=what)
+    assert isinstance(answer, Reply)
+    assert answer.message.event is Event.EXPSTATUS
+
+
+def test_nobody_marks_on_wire_1() -> None:
+    [answer] = mark(rig_in(S.RUNNING, wire=1))
+    assert isinstance(answer, Reply)

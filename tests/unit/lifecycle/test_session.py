@@ -29,6 +29,7 @@ from multirig.lifecycle.session_events import (
     Finished,
     Heard,
     Limits,
+    Marked,
     Moved,
     Progressed,
     RigsChosen,
@@ -1440,3 +1441,40 @@ def test_a_session_that_not_all_have_begun_does_not_go_on() -> None:
     number = session.request(T.GO_ON)
     assert str(session.finished(number).error).startswith("going on failed on cam")
     assert session.state is S.RECOVERED
+
+
+# -- markers -----------------------------------------------------------------------------------------------
+
+
+def marks(actions: list[Any]) -> dict[str, dict[str, Any]]:
+    """Return what each rig is told of a marker."""
+    told = [one for one in actions if isinstance(one, Send) and one.message.event is Event.EXPSTATUS]
+    return {one.address.host: one.message.args[1] for one in told}
+
+
+def test_a_marker_is_written_down_and_told_to_every_multirig_that_records() -> None:
+    session = session_in(S.RUNNING)
+    for name in ("main", "ephys"):
+        session.feed(Upgraded(address=address(name), boot="boot", name=name))
+    marked = Marked(text="sneezed", at=3 * SECOND // 2, data={"trial": 7})
+    out = session.feed(marked, 2 * SECOND)
+    assert out[0] == Record(event=marked, at=2 * SECOND)
+    mark = {"text": "sneezed", "data": {"trial": 7}, "at": 1.5}
+    told = {"exp_ref": str(REF), "mark": mark}
+    assert marks(out) == {"main": told, "ephys": told}
+    assert not any(one.needs_reply or one.overtakes or one.key for one in out if isinstance(one, Send))
+
+
+@pytest.mark.parametrize("state", [one for one in SessionState if one not in (S.STARTING, S.RUNNING)])
+def test_a_marker_is_told_to_nobody_before_the_rigs_are_started_and_after_they_are_stopped(
+    state: SessionState,
+) -> None:
+    session = session_in(state)
+    session.feed(Upgraded(address=address("main"), boot="boot", name="main"))
+    assert session.feed(Marked(text="late", at=1)) == [Record(event=Marked(text="late", at=1), at=0)]
+
+
+def test_a_marker_while_the_rigs_are_started_is_told_too() -> None:
+    session = session_in(S.STARTING)
+    session.feed(Upgraded(address=address("main"), boot="boot", name="main"))
+    assert list(marks(session.feed(Marked(text="go", at=1)))) == ["main"]

@@ -1,7 +1,7 @@
 """Reaction times on the keyboard: after a random delay a letter is asked for.
 
-One JSON line a trial goes into ``_iblrig_taskData.raw.jsonable``. A line ``stop`` ends the task early; what
-is typed before the letter is asked for does not count.
+One JSON line a trial goes into ``_iblrig_taskData.raw.jsonable``, and a marker to the rigs. A line ``stop``
+ends the task early; what is typed before the letter is asked for does not count.
 Run it with ``multirig run multirig.examples.tasks.keyboard_trials --subject SP_01 --trials 10``.
 """
 
@@ -75,6 +75,7 @@ class Session(NetworkSession):
                 }
                 file.write(json.dumps(record) + "\n")
                 file.flush()  # a trial that was done is on the disk, whatever comes
+                self.mark("trial", number=trial, correct=is_correct)
                 self.session_info.NTRIALS += 1
                 self.session_info.NTRIALS_CORRECT += is_correct
 

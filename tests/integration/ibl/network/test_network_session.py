@@ -23,6 +23,7 @@ from multirig.errors import (
     AgreementError,
     ConfigError,
     DateMismatch,
+    IllegalTransition,
     NoMainSync,
     SessionFailed,
     SeveralMainSyncs,
@@ -140,6 +141,49 @@ def test_without_rigs_it_is_a_plain_session(settings: Any) -> None:
     assert task.exp_ref == {}
     assert task.paths.SESSION_FOLDER.name == "001"
     assert [what for what, _ in task.met] == ["constructed", "hardware", "task", "hardware stopped"]
+
+
+class Marks(Task):
+    """Sets a marker in the middle of the task, and one when the rigs have stopped."""
+
+    def _run(self) -> None:
+        super()._run()
+        self.at = self.mark("stimulus", contrast=0.5)
+
+    def stop_mixin_hardware(self) -> None:
+        self.mark("the end")
+
+
+def test_a_task_sets_markers_that_the_rigs_keep(rigs: Any, lab: Any, settings: Any) -> None:
+    task = Marks(subject="SP_01", remote_rigs=lab, **settings)
+    with pytest.raises(IllegalTransition, match="once the rigs have been started"):
+        task.mark("early")
+    task.run()
+    entries = [one.data for one in read_journal(task.paths.SESSION_FOLDER) if one.kind == "Marked"]
+    assert [one["text"] for one in entries] == ["stimulus", "the end"]
+    assert entries[0]["data"] == {"contrast": 0.5}
+    for name in lab:
+        [path] = rigs.folder.joinpath(name).rglob(f"_multirig_markers.{name}.csv")
+        assert path.read_text().splitlines() == [
+            "session_time_s,text,data",
+            f'{task.at:.9f},stimulus,"{{""contrast"": 0.5}}"',
+        ]
+
+
+def test_without_rigs_a_marker_tells_the_time(settings: Any) -> None:
+    before = time.perf_counter()
+    task = Marks(subject="SP_01", **settings)
+    task.run()
+    assert before < task.at < time.perf_counter()
+
+
+def test_a_rig_of_iblutil_is_told_of_no_marker(
+    rigs: Any, settings: Any, today: Any, needs_iblutil: None
+) -> None:
+    uris = {"foreign": rigs.add_iblutil("foreign", exp_ref=f"{today}_1_SP_01"), "cam": rigs.add("cam")}
+    Marks(subject="SP_01", remote_rigs=uris, **settings).run()
+    assert 32 not in [event for event, *_ in rigs.heard["foreign"]]
+    assert [*rigs.folder.joinpath("cam").rglob("_multirig_markers.cam.csv")]
 
 
 def test_a_chained_task_goes_on_in_the_session_of_a_main_sync_that_still_records(
