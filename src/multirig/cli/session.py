@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from pathlib import Path
@@ -243,9 +244,42 @@ async def stop(conductor: Conductor, steps: Steps, again: asyncio.Event) -> None
 
 
 async def _watch(conductor: Conductor, ended: asyncio.Event, seconds: float | None) -> None:
-    """Show what the rigs record until it is time."""
+    """Show what the rigs record until it is time; what is typed meanwhile becomes markers."""
     began = time.perf_counter()
-    render.say("recording; Ctrl-C ends the session" if seconds is None else f"recording for {seconds:g} s")
+    has_keyboard = sys.stdin is not None and sys.stdin.isatty()
+    said = "recording; Ctrl-C ends the session" if seconds is None else f"recording for {seconds:g} s"
+    render.say(f"{said}, a line that you type becomes a marker" if has_keyboard else said)
+    marking = asyncio.ensure_future(_mark_lines(conductor, began)) if has_keyboard else None
+    try:
+        await _show_recording(conductor, ended, seconds, began)
+    finally:
+        if marking is not None:
+            marking.cancel()
+            await asyncio.gather(marking, return_exceptions=True)
+
+
+async def _mark_lines(conductor: Conductor, began: float) -> None:
+    """Set a marker for each line that is typed; a keyboard that is taken away ends nothing."""
+    from multirig.ibl.net.rigs import read_stdin  # not for those who have no keyboard
+
+    if hasattr(
+        signal, "SIGTTIN"
+    ):  # in the background there is no keyboard; the session is not to stand still
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    async for line in read_stdin():
+        if line.strip():
+            try:
+                at = conductor.mark(line)
+            except MultirigError as error:
+                render.show_error(error)
+            else:
+                render.say(f"{at - began:.1f} s  marker: {' '.join(line.split())}")
+
+
+async def _show_recording(
+    conductor: Conductor, ended: asyncio.Event, seconds: float | None, began: float
+) -> None:
+    """Show what the rigs record until it is time."""
     live = (
         Live(render.watch_table(0, {}), console=render.err, auto_refresh=False, transient=True)
         if render.err.is_terminal
