@@ -28,6 +28,8 @@ _FEW = 0.3
 """Less of a train than that fits by chance only."""
 _MOST = 0.6
 """So much of a train fits where the recording is what it seems to be."""
+_SURE = 0.1
+"""Of the jitter: what lies so near to its place belongs there, even where the others lie nearer still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,9 @@ def align(recorded: Iterable[float], sent: Iterable[float], *, jitter: float = 0
                 f"{what}: the pulses come every {every:.3g} s, so that any could be any: use random intervals"
             )
     pairs = match(theirs, ours, jitter)
-    corners, kept = fit([(theirs[pair.recorded], ours[pair.sent]) for pair in pairs])
+    if len(pairs) < MIN_PULSES:
+        raise _too_few(len(pairs), len(theirs))
+    corners, kept = fit([(theirs[pair.recorded], ours[pair.sent]) for pair in pairs], jitter * _SURE)
     pairs = [pairs[place] for place in kept]
     # what came before the other one began, or after it ended, is neither missing nor too many
     spare = 3 * jitter
@@ -127,10 +131,7 @@ def align(recorded: Iterable[float], sent: Iterable[float], *, jitter: float = 0
     extra = _count(placed, ours[0] - spare, ours[-1] + spare) - len(pairs)
     share = len(pairs) / (len(pairs) + min(missing, extra))
     if len(pairs) < MIN_PULSES or share < _FEW:
-        raise SyncError(
-            f"only {len(pairs)} of {len(theirs)} recorded pulses fit those that were sent: "
-            "check that both are of one session, or record for longer"
-        )
+        raise _too_few(len(pairs), len(theirs))
     (start, here), (stop, there) = corners[0], corners[-1]
     residuals = tuple(placed[pair.recorded] - ours[pair.sent] for pair in pairs)
     rms = math.sqrt(sum(one * one for one in residuals) / len(residuals))
@@ -143,6 +144,13 @@ def align(recorded: Iterable[float], sent: Iterable[float], *, jitter: float = 0
         extra=extra,
         reason=_doubt(len(pairs), share, rms, jitter),
         _corners=tuple(corners),
+    )
+
+
+def _too_few(matched: int, recorded: int) -> SyncError:
+    return SyncError(
+        f"only {matched} of {recorded} recorded pulses fit those that were sent: "
+        "check that both are of one session, or record for longer"
     )
 
 

@@ -16,29 +16,39 @@ _ROUNDS = 20
 _FAR = 4 * 1.4826
 """Median deviations: four standard deviations of what is spread normally."""
 _LEAST = 10e-6
-"""Seconds: a point that is no further off is never left out, however well the others fit."""
+"""Seconds: a point that is no further off bends the line by nothing that matters."""
 
 
-def fit(points: Points) -> tuple[list[tuple[float, float]], list[int]]:
-    """Return the corners of the line, and the places of the points that it was drawn through.
+def fit(points: Points, near: float) -> tuple[list[tuple[float, float]], list[int]]:
+    """Return the corners of the line, and the places of the points that lie on it.
 
     Parameters
     ----------
     points : sequence of (float, float)
         Two at least.
+    near : float
+        A point that is no further off, in seconds, lies on the line even where most others lie nearer; the
+        line is drawn without it.
     """
     kept = list(range(len(points)))
-    corners = _draw([points[place] for place in kept])
+    corners = _draw(points)
     for _ in range(_ROUNDS):
-        distances = [abs(follow(corners, points[place][0]) - points[place][1]) for place in kept]
+        distances = [_measure(corners, points[place]) for place in kept]
+        limit = max(_FAR * median(distances), _LEAST)
         # one point that is wrong bends a whole piece: the worst go first, and the others are judged anew
-        limit = max(_FAR * median(distances), _LEAST, max(distances) / 2)
-        near = [place for place, distance in zip(kept, distances, strict=True) if distance <= limit]
-        if len(near) == len(kept) or len(near) < 2:
+        spared = max(limit, max(distances) / 2)
+        fitting = [place for place, distance in zip(kept, distances, strict=True) if distance <= spared]
+        if len(fitting) == len(kept):
             break
-        kept = near
+        kept = fitting
         corners = _draw([points[place] for place in kept])
-    return corners, kept
+    near = max(near, limit)
+    return corners, [place for place, point in enumerate(points) if _measure(corners, point) <= near]
+
+
+def _measure(corners: Points, point: tuple[float, float]) -> float:
+    """Return how far a point lies off the line, seconds."""
+    return abs(follow(corners, point[0]) - point[1])
 
 
 def follow(corners: Points, time: float) -> float:
