@@ -595,11 +595,12 @@ def show_parameter_table(cls: type) -> str:
 
 
 def show_fields(cls: type) -> str:
-    """Return the fields of a dataclass with the text under each."""
+    """Return the public fields of a dataclass with the text under each."""
     docs = attribute_docs(cls)
+    public = [each for each in dataclasses.fields(cls) if not each.name.startswith("_")]
     return table(
         ("field", "type", "meaning"),
-        ((code(each.name), code(each.type), docs.get(each.name, "")) for each in dataclasses.fields(cls)),
+        ((code(each.name), code(each.type), docs.get(each.name, "")) for each in public),
     )
 
 
@@ -645,6 +646,11 @@ def show_api(name: str, show: Callable[[type], str]) -> str:
     return show(getattr(multirig, name))
 
 
+def _sync(name: str) -> type:
+    """Return a class of `multirig.sync`."""
+    return getattr(importlib.import_module("multirig.sync"), name)
+
+
 def show_promises() -> str:
     """Return what a rehearsal watches."""
     from multirig.sim.invariants import INVARIANTS
@@ -675,6 +681,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "health-fields": lambda: show_api("Health", show_fields),
     "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
     "errors": show_errors,
+    "offset-functions": lambda: show_functions("multirig.sync.offsets"),
+    "alignment-functions": lambda: show_functions("multirig.sync.alignment"),
+    "pulse-functions": lambda: show_functions("multirig.sync.pulses"),
+    "alignment-fields": lambda: show_fields(_sync("Alignment")),
+    "alignment-methods": lambda: show_methods(_sync("Alignment")),
+    "pulse-fields": lambda: show_fields(_sync("Pulse")),
     "network-session": lambda: show_ibl("network_session.NetworkMixin", show_methods),
     "auxiliaries-parameters": lambda: show_ibl("auxiliaries.Auxiliaries", show_parameter_table),
     "auxiliaries": lambda: show_ibl("auxiliaries.Auxiliaries", show_methods),

@@ -12,6 +12,7 @@ from multirig.config import (
     Limits,
     LostConductor,
     RigConfig,
+    SyncPulses,
     Uri,
     explain,
     load_rig_config,
@@ -70,6 +71,15 @@ def test_a_small_file_has_defaults_for_everything_else(load):
     assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
     assert config.on_lost_conductor.stop_after is None
     assert config.stall_after == 10
+
+
+def test_sync_pulses_are_turned_on_as_they_are_or_as_they_are_wanted(load):
+    assert load(SMALL).sync_pulses is None
+    assert load(SMALL + "sync_pulses: false\n").sync_pulses is None
+    assert load(SMALL + "sync_pulses: true\n").sync_pulses == SyncPulses(mean=5, length=0.05)
+    config = load(SMALL + "sync_pulses: {mean: 2 s, length: 20 ms}\n")
+    assert config.sync_pulses == SyncPulses(mean=2, length=0.02)
+    assert RigConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_what_becomes_of_a_recording_without_its_conductor_is_chosen(load):
@@ -209,6 +219,13 @@ def test_a_configuration_is_frozen_and_survives_json(load):
             ["on_lost_conductor.stop_after: '10 mins' is not a duration", "10 min"],
         ),
         (SMALL + "on_lost_conductor: {stop_after: }\n", ["on_lost_conductor.stop_after: empty is not"]),
+        (
+            SMALL + "sync_pulses: often\n",
+            ["sync_pulses: 'often'", "true, or {mean: 5 s, length: 50 ms}"],
+        ),
+        (SMALL + "sync_pulses: {}\n", ["sync_pulses: a mapping", "write true, or"]),
+        (SMALL + "sync_pulses: {mean: 1 s, length: 1 s}\n", ["length 1 s is too long", "at most 0.25 s"]),
+        (SMALL + "sync_pulses: {mean: 1 h, length: 2 s}\n", ["length 2 s is too long", "at most 1 s"]),
         (SMALL + "stall_after: 0.5\n", ["stall_after: 0.5 is too short", "write at least 1 s, or never"]),
         (SMALL + "stall_after: no\n", ["stall_after: false is not a duration", "or never"]),
         (SMALL + "stall_after:\n", ["stall_after: empty is not a duration", "or never"]),

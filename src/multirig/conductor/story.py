@@ -10,6 +10,7 @@ from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
 from multirig.conductor.timing import number, say_offset
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
+from multirig.lifecycle.rig_events import PULSE
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import EVENT_OF, SessionState
@@ -134,6 +135,8 @@ def _say_message(message: Message) -> str:
     if message.event is Event.EXPSTART and isinstance(start := data.get("start"), dict):
         late = number(start.get("late"))
         words.append("" if late is None else f"{late * 1000:.3f} ms after the agreed instant")
+    if isinstance(pulse := data.get(PULSE), dict) and (at := number(pulse.get("at"))) is not None:
+        words.append(f"gave a sync pulse at {at:.6f} s of the session clock")
     words.append(str(data["failure"]) if data.get("failure") else "")
     text = ", ".join(word for word in words if word)
     return f": {text}" if text else ""

@@ -36,6 +36,11 @@ MAX_NAME = 64
 MIN_STALL = 1.0
 """Seconds: the rig looks twice in that time whether the recording grows."""
 
+MAX_DUTY = 0.25
+"""Of the time from pulse to pulse: half of the shortest interval stays free."""
+MAX_PULSE = 1.0
+"""Seconds: the end of a recording waits for a pulse that has begun."""
+
 CONTINUE = "continue"
 NEVER = "never"
 
@@ -135,6 +140,16 @@ def _read_lost(value: object) -> object:
     )
 
 
+def _read_pulses(value: object) -> object:
+    if isinstance(value, bool):
+        return {} if value else None
+    if value is None or isinstance(value, BaseModel) or (isinstance(value, Mapping) and value):
+        return value
+    raise ConfigError(
+        f"{show_value(value)} does not say which pulses: write true, or {{mean: 5 s, length: 50 ms}}"
+    )
+
+
 def _parse_stall(value: object) -> float | None:
     if value == NEVER:
         return None
@@ -153,6 +168,26 @@ Name = Annotated[str, AfterValidator(check_name)]
 _ListeningUri = Annotated[Uri, BeforeValidator(lambda value: Uri.parse(value, listening=True))]
 _PlacedPath = Annotated[Path, BeforeValidator(_place)]
 _EVERYWHERE = Uri("udp", "0.0.0.0", DEFAULT_PORT)
+_PULSES_SCHEMA = {
+    "anyOf": [
+        {"type": "boolean"},
+        {"type": "null"},
+        {
+            "type": "object",
+            "properties": {
+                "mean": {
+                    **DURATION_SCHEMA,
+                    "description": "From one pulse to the next, on average; 5 s without it.",
+                },
+                "length": {
+                    **DURATION_SCHEMA,
+                    "description": "For how long the line is high; 50 ms without it.",
+                },
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
 _STALL_SCHEMA = {"anyOf": [DURATION_SCHEMA, {"const": NEVER}]}
 _LOST_SCHEMA = {
     "anyOf": [
@@ -218,6 +253,25 @@ class LostConductor(_Frozen):
         return CONTINUE if self.stop_after is None else {"stop_after": self.stop_after}
 
 
+class SyncPulses(_Frozen):
+    """Pulses on a line of this rig while it records, at random intervals; ``true``: as below."""
+
+    mean: Duration = 5.0
+    """How long it is on average from one pulse to the next; each interval is 0.5 to 1.5 times that."""
+    length: Duration = 0.05
+    """For how long the line is high."""
+
+    @model_validator(mode="after")
+    def _check_length(self) -> SyncPulses:
+        longest = min(self.mean * MAX_DUTY, MAX_PULSE)
+        if self.length > longest:
+            raise ConfigError(
+                f"length {self.length:g} s is too long for a pulse each {self.mean:g} s: "
+                f"write at most {longest:g} s"
+            )
+        return self
+
+
 class Description(_Frozen):
     """This rig's part of the experiment description, as IBL's files write it."""
 
@@ -279,6 +333,10 @@ class RigConfig(_Frozen):
         WithJsonSchema(_STALL_SCHEMA),
     ] = 10.0
     """How long a recording may not grow before the operator is told; never switches it off."""
+    sync_pulses: Annotated[
+        SyncPulses | None, BeforeValidator(_read_pulses), WithJsonSchema(_PULSES_SCHEMA)
+    ] = None
+    """Whether this rig gives sync pulses while it records: true, or how often and for how long."""
     experiment_description: Description = Description()
     """This rig's part of the experiment description, where the adapter does not know it."""
 

@@ -31,6 +31,7 @@ from multirig.lifecycle.rig_events import (
     MAX_NAMES,
     MAX_REMEMBERED,
     MIN_SEQUENCE,
+    PULSE,
     REHEARSAL,
     RESUME,
     SPARED,
@@ -49,6 +50,7 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    Pulsed,
     Restored,
     SubjectChosen,
 )
@@ -209,6 +211,8 @@ class RigMachine:
             case Measured(health=health):
                 self.health = health
                 self._growth.measure(health, now)
+            case Pulsed(at=at):
+                return self._tell_conductor({PULSE: {"at": at}})
             case SubjectChosen(subject=subject):
                 self._choose(subject)
         return []
@@ -739,11 +743,11 @@ class RigMachine:
     def _fail(self, event: Event, token: Token, reason: str) -> Fail:
         return Fail(token=token, message=Message(Event.ERROR, (reason, int(event))))
 
-    def _tell_conductor(self) -> list[Any]:
+    def _tell_conductor(self, more: Mapping[str, Any] | None = None) -> list[Any]:
         """A failure is told at once; IBL's conductors take what they did not ask for badly."""
         if self.leader is None or not self.leader.beats:
             return []
-        message = self._status_message(self.leader.token)
+        message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), {**self._news(), **(more or {})}))
         address = self.leader.address
         return [Send(address=address, message=message, key=None, limit=TELL_LIMIT, needs_reply=False)]
 

@@ -98,6 +98,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pulsed:
+    """The rig has given a sync pulse."""
+
+    at: float
+    """When its edge rose: seconds on the session clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commanded:
     """Somebody at the rig's own keyboard wants something."""
 
@@ -186,6 +194,8 @@ class NotHandled:
 
 MARK = "mark"
 """Key in an EXPSTATUS of the conductor: a marker (``text``, ``data``, ``at``)."""
+PULSE = "pulse"
+"""Key in what a rig says of itself: the sync pulse that it has just given (``at``)."""
 MIN_SEQUENCE = "min_sequence"
 """Key in an EXPINFO: the first number that is free on the conductor's PC."""
 CHECK = "check"

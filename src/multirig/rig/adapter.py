@@ -30,6 +30,7 @@ from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
+from multirig.sync.pulses import PULSES_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +146,25 @@ class Adapter(ABC):
         """Raise AdapterError as soon as the recording fails by itself; cancelled when it is stopped."""
         await asyncio.Event().wait()
 
+    async def pulse(self, seconds: float) -> int | None:
+        """Raise the sync line, hold it for so long and let it fall; called at random times while it records.
+
+        Only where the rig's config says ``sync_pulses``. Whatever records the line can be aligned with the
+        session afterwards: see `multirig.sync.align`.
+
+        Returns
+        -------
+        int or None
+            When the edge rose, on ``time.perf_counter_ns()``, where the driver knows it better than that it
+            was after this call.
+        """
+        raise AdapterError("this adapter has no sync line")
+
     def health(self) -> Health:
         """Return the proof of recording, without waiting for anything."""
-        return Health(bytes=sum(entry.bytes for entry in list_files(self.session)))
+        files = list_files(self.session)
+        # pulses go on when the device does not
+        return Health(bytes=sum(entry.bytes for entry in files if not entry.path.endswith(PULSES_NAME)))
 
     def mark(self, marker: Marker) -> None:  # noqa: B027  the rig itself keeps a table of all
         """Take a marker of the conductor, to write it into the data or to tell the program; return at once.

@@ -35,6 +35,7 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    Pulsed,
     Restored,
     SubjectChosen,
 )
@@ -55,6 +56,7 @@ from multirig.rig.manifest import Ledger
 from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.rig.preflight import check_rig
+from multirig.rig.pulses import Pulser, check_pulses
 from multirig.rig.rate import rate_file, remember_rate
 from multirig.rig.rehearsal import LIMIT as REHEARSAL_LIMIT
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
@@ -122,6 +124,7 @@ class RigService:
     ) -> None:
         self.config = config
         self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
+        check_pulses(config.name, config.sync_pulses, self.adapter)
         self.machine = RigMachine(
             name=config.name,
             main_sync=config.main_sync,
@@ -163,6 +166,13 @@ class RigService:
         self._is_alone = False
         """Whether whoever leads is not heard."""
         self._ledger = Ledger(config.name, config.adapter.type)
+        self._pulser = Pulser(
+            config.name,
+            self.adapter,
+            config.sync_pulses,
+            read_clock=self._read_clock,
+            tell=lambda pulse: self.runtime.feed(Pulsed(at=pulse.at)),
+        )
         self._memory_file = memory_file(config.data_folder, config.name)
         self._memory: Memory | None = None
         """What must survive the death of this program."""
@@ -661,7 +671,8 @@ class RigService:
 
     async def _watch(self) -> None:
         try:
-            await self.adapter.watch()
+            async with self._pulser.going():
+                await self.adapter.watch()
         except Exception as error:
             reason = self._reason("recording", error)
             log.error("%s", reason, exc_info=not isinstance(error, AdapterError))

@@ -37,6 +37,7 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    Pulsed,
     Restored,
     SubjectChosen,
 )
@@ -630,6 +631,17 @@ def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> 
             },
         ),
     )
+
+
+def test_a_sync_pulse_is_told_to_whoever_leads_and_needs_no_answer() -> None:
+    rig = rig_in(S.RUNNING)
+    [sent] = rig.feed(Pulsed(at=12.5))
+    assert isinstance(sent, Send)
+    assert not sent.needs_reply
+    assert sent.message.event is Event.EXPSTATUS
+    assert sent.message.args[0] == Status.RUNNING
+    assert (sent.message.args[1]["pulse"], sent.message.args[1]["state"]) == ({"at": 12.5}, "running")
+    assert rig_in(S.RUNNING, wire=1).feed(Pulsed(at=12.5)) == []
 
 
 def test_ibls_conductors_are_not_told_what_they_did_not_ask_for() -> None:

@@ -16,6 +16,8 @@ from multirig.rig.inspection import CLOCK_COLUMN, list_recorded_files
 Hook: TypeAlias = Literal["initialise", "start", "resume", "stop", "cleanup"]
 
 FILE_NAME = "fake.csv"
+PULSES_FILE_NAME = "fake_pulses.csv"
+"""What a device that records the sync line of this rig would have written."""
 PART_NAME = "fake.part{}.csv"
 """Of a recording that was resumed: it is the second part at least."""
 
@@ -124,6 +126,13 @@ class Fake(Adapter):
                 f"the scripted failure after {self.fail_after:g} s: see fail_after in the rig config"
             )
 
+    async def pulse(self, seconds: float) -> int | None:
+        """Note in ``fake_pulses.csv`` when the edge would have risen; hold nothing for so long."""
+        rose = time.perf_counter()
+        path = self.session.folder / PULSES_FILE_NAME
+        await asyncio.gather(asyncio.sleep(seconds), asyncio.to_thread(_note_pulse, path, rose))
+        return None
+
     def health(self) -> Health:
         """Return the frames that a device of that rate would have given since the start."""
         if self._began is None:
@@ -166,6 +175,11 @@ class Fake(Adapter):
         if self.fail_after is not None:
             elapsed = min(elapsed, self.fail_after)
         return int(elapsed * self.rate)
+
+
+def _note_pulse(path: Path, rose: float) -> None:
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(f"{CLOCK_COLUMN}\n{rose:.9f}\n" if file.tell() == 0 else f"{rose:.9f}\n")
 
 
 def _write_frames(path: Path, began: float, rate: float, frames: int) -> int:
