@@ -10,27 +10,36 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 BLOCK = 0.02 if sys.platform == "win32" else 0.005
 """Seconds before the instant from which the thread itself waits: an event loop's timers are coarser."""
+LOOK = 0.02
+"""Seconds between two looks when the instant is."""
 SPIN = 0.002 if sys.platform == "win32" else 0.0001
 """Seconds before the instant from which it looks at the clock without a pause: sleeps end a little late."""
 SWITCH = 0.0005
 """Seconds after which another thread of this program must give way, meanwhile."""
 
 
-async def come_near(at: int) -> None:
+async def come_near(find: Callable[[], int]) -> int:
     """Return some milliseconds before an instant, from where `wait_for` takes over.
 
     Parameters
     ----------
-    at : int
-        When, on ``time.perf_counter_ns()``.
+    find : callable
+        Returns when it is, on ``time.perf_counter_ns()``; asked again and again, since clocks may be known
+        better meanwhile.
+
+    Returns
+    -------
+    int
+        When it is, as it was found last.
     """
-    while (left := (at - time.perf_counter_ns()) / 1e9 - BLOCK) > 0:
-        await asyncio.sleep(left)
+    while (left := ((at := find()) - time.perf_counter_ns()) / 1e9 - BLOCK) > 0:
+        await asyncio.sleep(min(left, LOOK))
+    return at
 
 
 def wait_for(at: int) -> None:

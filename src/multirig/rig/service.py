@@ -486,8 +486,9 @@ class RigService:
     async def _start(self, call: Call) -> dict[str, Any]:
         """Arm the adapter, wait for the instant that is agreed, and let it record."""
         await self._limit("start", self.adapter.arm())
-        planned, instant = call.start_at, self._instant(call.start_at)
-        left = 0.0 if instant is None else max(0.0, (instant - time.perf_counter_ns()) / SECOND)
+        planned = call.start_at
+        instant = self._find_instant(planned)
+        left = max(0.0, (instant - time.perf_counter_ns()) / SECOND)
         called = 0
 
         async def begin() -> None:
@@ -496,9 +497,7 @@ class RigService:
                 quiet.enter_context(undisturbed())  # before the wait: on a busy PC the loop itself wakes late
                 asyncio.get_running_loop().call_later(left + QUIET_AFTER, quiet.close)  # a hook may take long
                 start = self.adapter.start
-                if instant is not None:
-                    await come_near(instant)
-                    wait_for(instant)
+                wait_for(await come_near(lambda: self._find_instant(planned)))
                 called = time.perf_counter_ns()
                 await start()
 
@@ -522,18 +521,17 @@ class RigService:
             },
         }
 
-    def _instant(self, planned: int | None) -> int | None:
-        """Return when an instant on the session clock is on this PC's; None: at once."""
-        clock = self._session_clock()
+    def _find_instant(self, planned: int | None) -> int:
+        """Return when an instant on the session clock is on this PC's, as far as is known now."""
         now = time.perf_counter_ns()
-        if planned is None or clock is None or (reading := clock.read(now)) is None:
-            return None
+        if planned is None or (reading := self._read_clock(now)) is None:
+            return now
         at = planned - reading.offset
         if at - now > WAIT_LIMIT:
             log.warning(
                 "%s was to start %.1f s from now: it starts at once", self.config.name, (at - now) / 1e9
             )
-            return None
+            return now
         return at
 
     def _end_gap(self) -> dict[str, Any]:

@@ -780,6 +780,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     DeadIsNoticed,
     EveryStepEnds,
     GoodIsTrue,
+    ClockIsTrue,
+    StartsTogether,
     Converges,
 )
 """All that is promised."""

@@ -47,6 +47,8 @@ LIMITS = {
 """As a rig's config has them where it says nothing."""
 WAIT_LIMIT = 5 * SECOND
 """As the service has it."""
+LOOK_EVERY = SECOND // 50
+"""As `multirig.pc.instant` has it."""
 CANCEL_LIMIT = 5 * SECOND
 """As the service has it."""
 STALL_AFTER = 10 * SECOND
@@ -193,6 +195,8 @@ class RigComputer(Computer):
         self._exp_ref: ExpRef | None = None
         """What the service calls its session."""
         self._recorded = False
+        self._doubt: int | None = None
+        """How little the session clock was known while an instant was waited for; ns."""
         self._clock: ClockMap | None = None
         """Of whoever leads this session, or led it last."""
         self._work: Work | None = None
@@ -391,22 +395,23 @@ class RigComputer(Computer):
 
     def _wait(self, planned: int | None) -> Steps:
         """Wait for the instant that is agreed, if it is still to come."""
-        clock = self._session_clock()
-        if planned is None or clock is None or (reading := clock.read(self.now)) is None:
-            return
-        left = self.clock.until(planned - reading.offset, self.world.time)
-        if 0 < left <= WAIT_LIMIT:
-            yield left
+        self._doubt = None
+        while planned is not None and (reading := self._read_clock(self.now)) is not None:
+            self._doubt = max(reading.bound, self._doubt or 0)
+            left = self.clock.until(planned - reading.offset, self.world.time)
+            if not 0 < left <= WAIT_LIMIT:
+                break
+            yield min(left, LOOK_EVERY)
 
     def _describe_start(self, call: Call) -> StartCalled:
         """Return what an all-knowing bystander sees of a start."""
-        leader, reading = self.machine.leader, self._read_clock(self.now)
+        leader = self.machine.leader
         return StartCalled(
             who=self.name,
             exp_ref=str(self._exp_ref),
             leader=leader.address.host if leader is not None else None,
             planned=call.start_at,
-            bound=None if reading is None else reading.bound,
+            bound=self._doubt,
             waited=None if call.heard_at is None else self.now - call.heard_at,
         )
 

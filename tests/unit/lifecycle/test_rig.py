@@ -1551,3 +1551,27 @@ def test_what_is_no_marker_is_the_question_how_the_rig_is(what: object) -> None:
 def test_nobody_marks_on_wire_1() -> None:
     [answer] = mark(rig_in(S.RUNNING, wire=1))
     assert isinstance(answer, Reply)
+
+
+# -- the instant of a start ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("told", "planned"), [({"start_at": 5_000}, 5_000), ({"start_at": "soon"}, None)])
+def test_the_instant_of_a_start_goes_to_the_hooks_with_the_time_at_which_it_was_heard(
+    told: dict[str, Any], planned: int | None
+) -> None:
+    rig = Rig()
+    rig.init()
+    rig.done()
+    message = Message(Event.EXPSTART, (str(ONE), told))
+    token = Token(PEER, 2, 9, "boot")
+    out = rig.machine.handle(Received(address=PEER, message=message, token=token), 1_234)
+    [call] = [one for one in out if isinstance(one, Call)]
+    assert (call.start_at, call.heard_at) == (planned, 1_234)
+
+
+def test_a_rig_tells_where_its_clock_can_be_measured() -> None:
+    rig = Rig()
+    rig.machine.clock_port = 4711
+    [reply] = rig.ask(Event.EXPSTATUS, 0)
+    assert reply.message.args[1]["clock_port"] == 4711

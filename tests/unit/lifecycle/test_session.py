@@ -25,6 +25,7 @@ from multirig.lifecycle.session import INFORMED_FOR, SessionMachine
 from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
+    ClockRead,
     Complained,
     Finished,
     Heard,
@@ -325,6 +326,54 @@ def test_each_step_has_its_own_limit() -> None:
         for state in (S.AGREEING, S.INITIALIZING, S.STARTING, S.STOPPING, S.INTERRUPTING, S.CLEANING)
     }
     assert list(found.values()) == [1, 2, 3, 4, 4, 5]
+
+
+def starting(*foreign: str, round_trip: int = 0) -> Session:
+    """Return a session that starts on main, cam and ephys; those that are not foreign are multirigs."""
+    session = Session("main", "cam", "ephys", limits=Limits(lead=100))
+    for name in ("main", "cam", "ephys"):
+        if name not in foreign:
+            session.feed(Upgraded(address=address(name), boot=name, name=name))
+    session.agree()
+    session.reply_all()
+    session.request(T.INIT)
+    session.reply_all()
+    for name in ("main", "cam"):
+        session.feed(ClockRead(rig=name, at=0, offset=7, bound=1, drift=0.0, round_trip=round_trip))
+    session.feed(StepRequested(number=99, trigger=T.START, data={"why": "now"}), at=1000)
+    return session
+
+
+def test_all_rigs_are_told_the_same_instant_far_enough_ahead_for_the_slowest() -> None:
+    session = starting(round_trip=30)
+    told = [session.now(name).message.args for name in ("main", "cam", "ephys")]
+    assert told == [(str(REF), {"why": "now", "start_at": 1000 + 100 + 60})] * 3
+    assert session.now("cam").limit == session.machine.limits.start + 160
+    assert Record(event=session.machine.clocks["cam"], at=0) in session.out
+
+
+def test_a_peer_that_knows_no_instant_is_told_at_that_instant() -> None:
+    session = starting("ephys")
+    assert session.sends("ephys")[-1] is Event.EXPINIT
+    assert session.machine.get_timer() is not None
+    session.tick(1099)
+    assert session.sends("ephys")[-1] is Event.EXPINIT
+    session.tick(1100)
+    assert session.now("ephys").message == Message(Event.EXPSTART, (str(REF), {"why": "now"}))
+    session.reply_all()
+    assert session.state is S.RUNNING
+
+
+def test_peers_among_themselves_are_started_at_once() -> None:
+    session = starting("main", "cam", "ephys")
+    assert {session.now(name).message.args[1].get("start_at") for name in ("main", "cam", "ephys")} == {None}
+
+
+def test_an_interrupt_takes_back_what_was_to_be_told_later() -> None:
+    session = starting("ephys")
+    session.request(T.INTERRUPT)
+    session.tick(1100)
+    assert Event.EXPSTART not in session.sends("ephys")
 
 
 def test_a_session_of_this_pc_alone_needs_no_rig() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import multirig.lifecycle.rig_states as rig_states
 import multirig.lifecycle.session as session_rules
 import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.watch as watching
+import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.rig import RigMachine
@@ -18,6 +20,7 @@ from multirig.lifecycle.rig_events import Restored
 from multirig.lifecycle.rig_states import RigState, RigTransition, RigTrigger
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
+from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
@@ -25,6 +28,7 @@ from multirig.protocol.link import Link
 from multirig.sim.conductor import ConductorComputer, Script
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import ConductorPlan, Fault, RigPlan, Scenario
+from multirig.sim.work import Steps
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -55,6 +59,18 @@ def rewrite(where: Any, name: str, rules: Mapping[Any, Any]) -> Mutant:
 
 
 # -- what is planted ----------------------------------------------------------------------------------------
+
+
+def narrow(original: Any) -> Any:
+    def read(self: ClockMap, at: int) -> Reading | None:
+        reading = original(self, at)
+        return None if reading is None else replace(reading, bound=reading.bound // 4)
+
+    return read
+
+
+def start_at_once(self: RigComputer, planned: int | None) -> Steps:
+    yield from ()
 
 
 def handle_copies(original: Any) -> Any:
@@ -260,6 +276,9 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
     "used numbers forgotten by a restart": (change(RigMachine, "_restore", forget_numbers), "started once"),
     "a stop waits for the sick": (swap(session_rules, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
+    "bounds by half too narrow": (change(ClockMap, "read", narrow), "the clock is true"),
+    "crystals are thought perfect": (swap(clocks, "MAX_DRIFT", 0.0), "the clock is true"),
+    "a start waits for nothing": (swap(RigComputer, "_wait", start_at_once), "starts together"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
 
