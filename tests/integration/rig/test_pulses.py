@@ -18,7 +18,7 @@ from multirig.conductor.story import tell
 from multirig.errors import AdapterError, ConfigError
 from multirig.rig.adapter import Adapter
 from multirig.rig.adapters.fake import PULSES_FILE_NAME, Fake
-from multirig.sync import PULSES_NAME, align, read_pulses
+from multirig.sync import OFFSETS_NAME, PULSES_NAME, align, offset_bounds, read_pulses, to_session_time
 
 QUICK = {"mean": 0.1, "length": "10 ms"}
 """Intervals of 50 to 150 ms: a test does not wait for minutes of pulses."""
@@ -73,6 +73,23 @@ def _find_dicts(value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         return [value, *(found for one in value.values() for found in _find_dicts(one))]
     return [found for one in value for found in _find_dicts(one)] if isinstance(value, list) else []
+
+
+async def test_the_conductors_readings_place_a_rigs_stamps_where_the_rig_did(lab, until):
+    rig = await lab.rig("cam", over="udp", main_sync=True, sync_pulses=QUICK)
+    conductor = await lab.conductor(over="udp")
+    await record(conductor, lambda: count_pulses(rig) >= 3, until)
+    folder = conductor.session_folder
+    await conductor.cleanup()
+    await until(lambda: (folder / OFFSETS_NAME).exists())
+    pulses = read_pulses(collection_of(rig))
+    stamps = [one.rig_time for one in pulses]
+    placed = to_session_time(stamps, "cam", folder, unit="ns")
+    bounds = offset_bounds(stamps, "cam", folder, unit="ns")
+    for one, at, bound in zip(pulses, placed, bounds, strict=True):
+        assert one.bound is not None
+        assert abs(at - one.at * 1e9) <= bound + one.bound * 1e9
+        assert abs(at - one.rig_time) <= bound + 1  # both run on this PC's one clock
 
 
 async def test_no_pulse_comes_where_none_is_asked_for_nor_when_nothing_is_recorded(lab, until):
