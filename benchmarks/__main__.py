@@ -10,10 +10,17 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import broadcast, communicate, imports, links, offsets, request, starts
+from benchmarks import broadcast, clock_day, communicate, imports, links, offsets, request, starts
 
 Claim = Callable[..., None]
 """Takes a text, a figure, the most that it may be, and perhaps a unit; prints whether it holds."""
+
+
+def _clock_day(claim: Claim) -> None:
+    print(
+        "\nA day of virtual time: a clock that drifts, warms up and jumps twice, as known from lossy bursts"
+    )
+    clock_day.report(clock_day.measure(), claim)
 
 
 def _imports(claim: Claim) -> None:
@@ -84,6 +91,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "offsets": _offsets,
     "links": _links,
     "starts": _starts,
+    "clock_day": _clock_day,
 }
 """What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""
 
