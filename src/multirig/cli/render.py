@@ -17,7 +17,7 @@ from multirig.conductor.account import Account
 from multirig.conductor.rehearsal import Rehearsed
 from multirig.conductor.story import Line, say_marker
 from multirig.conductor.summary import Happening
-from multirig.conductor.timing import say_offset
+from multirig.conductor.timing import Spread, say_offset, say_span, say_spread
 from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
@@ -96,13 +96,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"
-
-
-def milliseconds(seconds: float) -> str:
-    """Return a short time span with the digits that count when clocks are compared."""
-    if abs(seconds) >= 1.0:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1000:.{3 if abs(seconds) < 1e-4 else 2}f} ms"
 
 
 def status_line(snapshot: Snapshot) -> Text:
@@ -224,15 +217,16 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         out.print(Text(f"  and {_count(left, 'more marker')}: --journal tells them all", "dim"))
 
 
+def spread_line(spread: Spread) -> None:
+    """Print how near to each other the rigs have just started."""
+    err.print(Text(f"  {say_spread(spread, 'started')}", "dim"), soft_wrap=True)
+
+
 def show_timing(told: Account) -> None:
     """Print how near to each other the rigs started, and what is known of each clock."""
     for spread, what in ((told.start_spread, "started"), (told.first_spread, "had their first frame")):
         if spread is not None:
-            near = f"{milliseconds(spread.seconds)} ± {milliseconds(spread.bound)}"
-            order = f"{spread.earliest} first, {spread.latest} last"
-            out.print(
-                Text(f"  {spread.rigs} rigs {what} within {near} of each other: {order}"), soft_wrap=True
-            )
+            out.print(Text(f"  {say_spread(spread, what)}"), soft_wrap=True)
     for name, rig in told.silent_starts.items():
         within = "" if rig.started_within is None else f" {duration(rig.started_within)} later"
         line = f"{name} does not tell when it started: between the command and its answer{within}"
@@ -240,9 +234,9 @@ def show_timing(told: Account) -> None:
     for name, rig in told.rigs.items():
         if (clock := rig.clock) is not None:
             figures = (
-                f"{say_offset(clock.offset)} ± {milliseconds(clock.bound)}",
+                f"{say_offset(clock.offset)} ± {say_span(clock.bound)}",
                 f"drift {clock.drift:+.2f} ppm",
-                f"round trip {milliseconds(clock.round_trip)}",
+                f"round trip {say_span(clock.round_trip)}",
                 _count(clock.readings, "reading"),
                 *([_count(len(clock.jumps), "jump")] if clock.jumps else ()),
             )

@@ -23,7 +23,7 @@ from multirig.conductor.conductor import Conductor, Progress
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.summary import find_trouble
 from multirig.conductor.verdict import Word
-from multirig.config import Uri
+from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_states import SessionState
@@ -92,7 +92,15 @@ def run_session(
     """
     keep_log("conductor")
     rigs, policies = choose_rigs(remote or [], rigs_file)
-    conductor = Conductor(rigs, policies=policies, data_folder=data, lab=lab, main_sync=main_sync)
+    settings = load_conductor_config(find_rigs_file(rigs_file))
+    conductor = Conductor(
+        rigs,
+        policies=policies,
+        data_folder=data,
+        lab=lab,
+        main_sync=main_sync,
+        clock_gate=settings.clock.to_gate(),
+    )
     leading = lead(conductor, subject, seconds, takes_over=take_over, checks=not no_check)
     show_account(*asyncio.run(leading), json=json)
 
@@ -163,8 +171,17 @@ async def lead(
                 raise ConfigError("a session needs a folder for its journal")
             await steps.take("initialise", conductor.init())
             await steps.take("start", conductor.start())
+            show_start(conductor)
             await watch_and_end(conductor, steps, ended, seconds)
     return await asyncio.to_thread(account, folder), folder
+
+
+def show_start(conductor: Conductor) -> None:
+    """Print how near to each other the rigs started, and what is wrong with clocks."""
+    for one in conductor.objections:
+        render.alarm_line(one.rig, one.text)
+    if (spread := conductor.start_spread) is not None:
+        render.spread_line(spread)
 
 
 async def watch_and_end(

@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from multirig.lifecycle.clock_gate import KnownClock
 from multirig.lifecycle.rig_events import CLOCK_PORT
 from multirig.lifecycle.session_events import ClockRead
-from multirig.protocol.events import Address
+from multirig.protocol.events import SECOND, Address
 from multirig.runtime import Runtime
 from multirig.transports.probe import ClockProber, Target
 
@@ -35,6 +36,8 @@ class Clocks:
         self._ports: dict[str, int] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._addresses: Mapping[str, Address] = {}
+        self._steps_before: dict[str, int] = {}
+        """How often each clock had jumped when the rigs agreed."""
 
     def follow(self, addresses: Mapping[str, Address]) -> None:
         """Say where the rigs are, by name."""
@@ -57,6 +60,34 @@ class Clocks:
                 self._runtime.node.note_exchanges(boot, exchanges)
         for read in self._read():
             self._runtime.feed(read)
+
+    def begin(self) -> None:
+        """Note what is known as the rigs agree: jumps count from here."""
+        self._steps_before = {
+            rig: len(clock.steps)
+            for rig, address in self._addresses.items()
+            if (clock := self._runtime.node.clock(address)) is not None
+        }
+
+    def known(self, dates: Mapping[str, object]) -> dict[str, KnownClock]:
+        """Return what is known of each clock, for `judge_clocks`.
+
+        Parameters
+        ----------
+        dates : mapping of str to str
+            The day on each rig's PC, as it said when it agreed.
+        """
+        reads = {one.rig: one for one in self._read()}
+        out = {}
+        for rig, address in self._addresses.items():
+            took, date = self._runtime.node.round_trip(address), dates.get(rig)
+            out[rig] = KnownClock(
+                read=reads.get(rig),
+                steps_before=self._steps_before.get(rig, 0),
+                date=date if isinstance(date, str) else None,
+                round_trip=None if took is None else took / SECOND,
+            )
+        return out
 
     def keep(self, wanted: bool) -> None:
         """Look at the clocks again and again, or not any more."""

@@ -10,7 +10,7 @@ import itertools
 import logging
 import platform
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from multirig.conductor.account import write_verdict
 from multirig.conductor.clocks import Clocks
 from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.conductor.marking import check_markable, make_marked
+from multirig.conductor.timing import RigStart, Spread, find_spread
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -35,6 +36,7 @@ from multirig.errors import (
 from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.agreement import TAKE_OVER, information
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.clock_gate import ClockGate, Objection, Reaction, judge_clocks
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig_events import CHECK, MIN_SEQUENCE
 from multirig.lifecycle.session import SessionMachine
@@ -123,6 +125,8 @@ class Conductor:
         What rigs mean to the session (role, order, time limits), where that is not the usual.
     may_have_token : iterable of str
         Names of rigs that may be given the Alyx token when they ask for it.
+    clock_gate : ClockGate, optional
+        When clocks are good enough for a start.
     network : MemoryNetwork, optional
         For rehearsal and tests without a network; the rigs' addresses are then those on it.
     """
@@ -137,6 +141,7 @@ class Conductor:
         limits: Limits | None = None,
         policies: Mapping[str, RigPolicy] | None = None,
         may_have_token: Iterable[str] = (),
+        clock_gate: ClockGate | None = None,
         network: MemoryNetwork | None = None,
     ) -> None:
         self.policies = dict(policies or {})
@@ -151,6 +156,12 @@ class Conductor:
         )
         self.information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
+        self.clock_gate = clock_gate or ClockGate()
+        """What follows from what may be wrong with clocks at a start."""
+        self.start_spread: Spread | None = None
+        """How near to each other the rigs began at the last start; None where fewer than two can tell."""
+        self.objections: Sequence[Objection] = ()
+        """What was wrong with clocks at the last start, and did not keep it from happening."""
         self.findings: dict[str, list[Finding]] = {}
         """What the check at the last agreement found, by PC."""
         self._network = network
@@ -507,6 +518,7 @@ class Conductor:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
         try:
             await self._clocks.measure()
+            self._clocks.begin()
             if checks:
                 await self._check_before_start(seconds)
             if journal is not None and (folder := self.session_folder) is not None:
@@ -528,6 +540,31 @@ class Conductor:
         if (hindrance := preflight.find_hindrance(self.findings, self.policies)) is not None:
             raise hindrance
 
+    def _judge_clocks(self) -> None:
+        """Look whether the clocks are good enough for a start, by the rules of this PC.
+
+        Raises
+        ------
+        SessionFailed
+            They are not; the rigs stay as they are.
+        """
+        if self.exp_ref is None:
+            return
+        dates = {name: told.get("date") for name, told in self.information.items()}
+        taking_part = {
+            name: one for name, one in self._clocks.known(dates).items() if name in self.information
+        }
+        self.objections = judge_clocks(
+            self.clock_gate, taking_part, date=self.exp_ref.date, today=datetime.date.today()
+        )
+        for one in self.objections:
+            log.warning("%s: %s", one.rig, one.text)
+        refused = {
+            one.rig: AgreementError(one.text) for one in self.objections if one.reaction is Reaction.REFUSE
+        }
+        if refused:
+            raise SessionFailed("start", refused, "nobody has begun to record; see clock in multirig.yaml")
+
     async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
         """Get every rig ready; if one fails, all are cleaned up.
 
@@ -539,16 +576,23 @@ class Conductor:
         return await self._begin(SessionTrigger.INIT, data)
 
     async def start(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
-        """Let every rig record; if one fails, all are stopped and cleaned up.
+        """Let every rig record, at one instant; if one fails, all are stopped and cleaned up.
 
         Raises
         ------
         SessionFailed
-            Names each rig that failed, with its cause.
+            Names each rig that failed, with its cause. Or clocks are not good enough for this PC's rules
+            (`clock_gate`): then the rigs are as ready as before.
         """
         if self.state is SessionState.INITIALIZED:
             await self._clocks.measure()
-        return await self._begin(SessionTrigger.START, data)
+            self._judge_clocks()
+        self.start_spread = None
+        replies = await self._begin(SessionTrigger.START, data)
+        self.start_spread = find_spread(
+            {name: told for name, one in replies.items() if (told := RigStart.of(one).instant) is not None}
+        )
+        return replies
 
     async def stop(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         """End the recording on every rig; a sick rig does not hold up the others.

@@ -279,11 +279,7 @@ class _Teller:
         summary.state = self._machine.state.value
         starts = {name: rig.start for name, rig in summary.rigs.items() if rig.start is not None}
         summary.start_spread = find_spread(
-            {
-                name: (one.called, one.bound)
-                for name, one in starts.items()
-                if one.called is not None and one.bound is not None
-            }
+            {name: told for name, one in starts.items() if (told := one.instant) is not None}
         )
         summary.first_spread = find_spread(
             {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.lifecycle.session_events import ClockRead
+from multirig.protocol.messages import Message
 
 _SECOND = 1e9
 
@@ -95,6 +96,18 @@ class RigStart:
         """Return what an answer to EXPSTART tells; what is no number is not known."""
         return cls(**{key: number(data.get(key)) for key in cls.__dataclass_fields__})
 
+    @classmethod
+    def of(cls, answer: Message) -> RigStart:
+        """Return what is told in an answer to EXPSTART; IBL's peers tell nothing."""
+        data = next((one for one in answer.args if isinstance(one, dict)), {})
+        told = data.get("start")
+        return cls.read(told) if isinstance(told, dict) else cls()
+
+    @property
+    def instant(self) -> tuple[float, float] | None:
+        """When its adapter was told to start, and how wrong that may be; None where it is not known."""
+        return None if self.called is None or self.bound is None else (self.called, self.bound)
+
 
 @dataclass(slots=True, kw_only=True)
 class Spread:
@@ -132,6 +145,20 @@ def find_spread(times: Mapping[str, tuple[float, float]]) -> Spread | None:
     seconds = times[latest][0] - times[earliest][0]
     widest = max(at + bound for at, bound in times.values()) - min(at - bound for at, bound in times.values())
     return Spread(seconds=seconds, bound=widest - seconds, rigs=len(times), earliest=earliest, latest=latest)
+
+
+def say_span(seconds: float) -> str:
+    """Return a short time span in words, with the digits that count when clocks are compared."""
+    if abs(seconds) >= 1.0:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1000:.{3 if abs(seconds) < 1e-4 else 2}f} ms"
+
+
+def say_spread(spread: Spread, what: str) -> str:
+    """Return in words how near to each other several rigs did something."""
+    near = f"{say_span(spread.seconds)} ± {say_span(spread.bound)}"
+    order = f"{spread.earliest} first, {spread.latest} last"
+    return f"{spread.rigs} rigs {what} within {near} of each other: {order}"
 
 
 def say_offset(seconds: float) -> str:

@@ -3,6 +3,12 @@
 Whatever is wrong in a file becomes a `ConfigError` of one line: the file, the key, what is wrong, what to do.
 """
 
+from multirig.config.conductor import (
+    ClockRules,
+    ConductorConfig,
+    conductor_config_schema,
+    load_conductor_config,
+)
 from multirig.config.duration import Duration, parse_duration
 from multirig.config.explaining import explain, suggestion
 from multirig.config.reading import YamlLoader, parse_yaml, read_text
@@ -22,6 +28,8 @@ from multirig.config.uri import DEFAULT_PORT, Uri
 __all__ = [
     "DEFAULT_PORT",
     "AdapterConfig",
+    "ClockRules",
+    "ConductorConfig",
     "Duration",
     "Limits",
     "LostConductor",
@@ -31,7 +39,9 @@ __all__ = [
     "Uri",
     "YamlLoader",
     "check_name",
+    "conductor_config_schema",
     "explain",
+    "load_conductor_config",
     "load_rig_config",
     "parse_duration",
     "parse_yaml",

@@ -29,6 +29,7 @@ from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
@@ -101,6 +102,7 @@ class Auxiliaries:
         limits: Limits | None = None,
         policies: Mapping[str, RigPolicy] | None = None,
         allow_cleartext_token: Iterable[str] = (),
+        clock_gate: ClockGate | None = None,
         tell: Callable[[str], None] = log.warning,
         network: MemoryNetwork | None = None,
     ) -> None:
@@ -126,7 +128,14 @@ class Auxiliaries:
         self.allow_cleartext_token = frozenset(allow_cleartext_token)
         if self._clients:
             self._start(
-                functools.partial(Conductor, self._clients, limits=limits, policies=policies, network=network)
+                functools.partial(
+                    Conductor,
+                    self._clients,
+                    limits=limits,
+                    policies=policies,
+                    clock_gate=clock_gate,
+                    network=network,
+                )
             )
 
     def _start(self, make: Callable[[], Conductor]) -> None:

@@ -22,7 +22,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.roster import Roster
-from multirig.config import Uri
+from multirig.conductor.timing import say_spread
+from multirig.config import Uri, load_conductor_config
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
@@ -30,6 +31,7 @@ from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import STOP_FILE, BaseSession
 from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
 from multirig.ibl.remote_services import RemoteService
+from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
@@ -81,6 +83,8 @@ class NetworkMixin:
 
     remote_rigs: Auxiliaries = Auxiliaries(None)
     """Talks to the rigs; to none before `connect`."""
+    _clock_gate: ClockGate | None = None
+    """When clocks are good enough for a start, as ``multirig.yaml`` beside the rigs file says."""
     rig_policies: Mapping[str, RigPolicy] = MappingProxyType({})
     """What the rigs mean to the session, by name, as the rigs file says it; for `connect`."""
     exp_ref: dict[str, Any]
@@ -113,6 +117,9 @@ class NetworkMixin:
         self._appends = bool(kwargs.get("append"))
         try:
             rigs, self.rig_policies = choose_rigs(remote_rigs, kwargs.get("iblrig_settings"))
+            if rigs:
+                rigs_file = get_remote_devices_file(kwargs.get("iblrig_settings"))
+                self._clock_gate = load_conductor_config(rigs_file).clock.to_gate()
             self.connect(rigs)
             super().__init__(*_, **kwargs)
             self._describe_rigs()
@@ -151,7 +158,10 @@ class NetworkMixin:
             Name of each rig and its URI.
         """
         self.remote_rigs = Auxiliaries(
-            remote_rigs, policies=self.rig_policies, tell=lambda line: self._log.warning("%s", line)
+            remote_rigs,
+            policies=self.rig_policies,
+            clock_gate=self._clock_gate,
+            tell=lambda line: self._log.warning("%s", line),
         )
         if remote_rigs:
             self._heed_signals()
@@ -297,6 +307,9 @@ class NetworkMixin:
         """
         if self._expects(Event.EXPSTART):
             self.communicate("EXPSTART", str(ExpRef.parse(self.exp_ref)))
+            spread = self.remote_rigs.conductor.start_spread
+            if spread is not None:
+                self._log.info("%s", say_spread(spread, "started"))
 
     def stop_mixin_network(self) -> None:
         """End the recording on every rig; one that is sick does not hold up the others.

@@ -153,6 +153,8 @@ class EchoLink:
         self.dropped_copies = 0
         """Copies of echoes and requests that were recognised and not handled."""
         self.ignored = 0
+        self.round_trip: int | None = None
+        """Nanoseconds from a message to its echo, at best: all that wire 1.0 tells of time."""
         """Datagrams that were no message."""
         self._queue: deque[_Outgoing] = deque()
         self._current: _Outgoing | None = None
@@ -363,6 +365,9 @@ class EchoLink:
         if sent.due == 0:
             return not self._is_mirrored(data, sent.event, now)
         is_ours = self._is_ours(data, sent.event)
+        if sent.due == 1:
+            took = now - sent.last_at
+            self.round_trip = took if self.round_trip is None else min(took, self.round_trip)
         sent.due = 0 if now - sent.last_at < PROMPT and not is_ours else sent.due - 1
         sent.until = now + (EXPIRED_KEPT if sent.due and is_ours else ECHO_WINDOW)
         unheard = [one for one in (self._current, *self._waiting) if one is not None and not one.confirmed]

@@ -189,6 +189,11 @@ class Node:
         peer = self._peers.get(address)
         return peer.link.clock if peer is not None and peer.link is not None else None
 
+    def round_trip(self, address: Address) -> int | None:
+        """Return the nanoseconds that a message and its echo take on wire 1.0, at best."""
+        peer = self._peers.get(address)
+        return peer.echo.round_trip if peer is not None else None
+
     def boot_of(self, address: Address) -> str | None:
         """Return which program of a multirig is spoken to at an address; None where there is none."""
         peer = self._peers.get(address)

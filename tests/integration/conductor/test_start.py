@@ -1,0 +1,144 @@
+"""One start on all rigs: the instant, and clocks that are good enough for it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from typing import Any
+
+import pytest
+
+from multirig.conductor.account import account
+from multirig.errors import SessionFailed
+from multirig.lifecycle.clock_gate import ClockGate, Reaction
+from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.events import SECOND
+
+LEAD = Limits(lead=SECOND // 5)
+
+
+async def ready(lab: Any, *names: str, **options: Any) -> Any:
+    """Return a conductor whose rigs are initialised."""
+    over = options.pop("over", "udp")
+    await lab.rigs_of_a_session(*names, over=over)
+    conductor = await lab.conductor(over=over, **options)
+    await conductor.agree("SP_01")
+    await conductor.init()
+    return conductor
+
+
+@pytest.mark.parametrize("over", ["memory", "udp", "tcp"])
+async def test_all_rigs_start_at_the_instant_and_tell_how_it_was(lab: Any, over: str) -> None:
+    conductor = await ready(lab, "cam", "ephys", over=over, limits=LEAD)
+    replies = await conductor.start()
+    starts = [one.args[1]["start"] for one in replies.values()]
+    [planned] = {one["planned"] for one in starts}
+    for one in starts:
+        assert one["heard"] < planned
+        assert planned - one["bound"] <= one["called"] <= one["returned"]
+        assert one["late"] == pytest.approx(one["called"] - planned, abs=1e-6)
+    spread = conductor.start_spread
+    assert spread.rigs == 3
+    assert spread.seconds == pytest.approx(
+        max(one["called"] for one in starts) - min(one["called"] for one in starts)
+    )
+    await conductor.stop()
+    await conductor.cleanup()
+    told = account(conductor.session_folder or lab.folder)
+    assert told.start_spread == spread
+
+
+async def test_a_rig_that_hears_too_late_starts_at_once_and_says_how_late(lab: Any) -> None:
+    conductor = await ready(lab, "cam", over="memory", limits=Limits(lead=SECOND // 50))
+
+    def slow(data: bytes, source: Any, target: Any) -> list[float]:
+        return [0.15] if target.host == "cam" and b"start_at" in data else [0.0]
+
+    lab.network.postman = slow
+    replies = await conductor.start()
+    late = replies["cam"].args[1]["start"]["late"]
+    assert late > 0.05
+    assert replies["main"].args[1]["start"]["late"] < late
+
+
+async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
+    rig = await lab.rig("cam", main_sync=True)
+    order = []
+
+    async def arm() -> None:
+        await asyncio.sleep(0.05)
+        order.append("armed")
+
+    start = rig.adapter.start
+
+    async def begin() -> None:
+        order.append("started")
+        await start()
+
+    rig.adapter.arm, rig.adapter.start = arm, begin
+    conductor = await lab.conductor(limits=LEAD)
+    await conductor.agree("SP_01")
+    await conductor.init()
+    replies = await conductor.start()
+    assert order == ["armed", "started"]
+    assert replies["cam"].args[1]["start"]["late"] < 0.05
+
+
+async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None:
+    conductor = await ready(lab, "cam", over="memory", limits=Limits(lead=3 * SECOND))
+    starting = asyncio.create_task(conductor.start())
+    await asyncio.sleep(0.1)
+    await conductor.interrupt("enough")
+    with pytest.raises(SessionFailed):
+        await starting
+    assert [rig.adapter.calls.count("start") for rig in lab.rigs.values()] == [0, 0]
+    await conductor.cleanup()
+    assert {rig.machine.state for rig in lab.rigs.values()} == {RigState.CONNECTED}
+
+
+async def test_an_instant_that_is_far_away_is_not_waited_for(lab: Any, caplog: Any) -> None:
+    conductor = await ready(lab, over="memory", limits=Limits(lead=60 * SECOND))
+    replies = await asyncio.wait_for(conductor.start(), 10)
+    assert replies["main"].args[1]["start"]["late"] < -50
+    assert "it starts at once" in caplog.text
+
+
+async def test_clocks_that_are_not_good_enough_keep_a_session_from_starting(lab: Any) -> None:
+    gate = ClockGate(wide=Reaction.REFUSE, max_bound=0)
+    conductor = await ready(lab, "cam", clock_gate=gate)
+    with pytest.raises(SessionFailed, match="start failed on main, cam"):
+        await conductor.start()
+    assert conductor.state is SessionState.INITIALIZED
+    assert [rig.adapter.calls.count("start") for rig in lab.rigs.values()] == [0, 0]
+    conductor.clock_gate = ClockGate(max_bound=0)
+    await conductor.start()
+    assert {(one.rig, one.reaction) for one in conductor.objections} == {
+        ("main", Reaction.FLAG),
+        ("cam", Reaction.FLAG),
+    }
+
+
+async def test_a_rig_at_another_day_is_refused_before_anybody_records(lab: Any) -> None:
+    conductor = await ready(lab, "cam")
+    told = dict(conductor.information["cam"])
+    told["date"] = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
+    conductor.information["cam"] = told
+    with pytest.raises(SessionFailed, match="set the clock that is wrong"):
+        await conductor.start()
+
+
+async def test_what_is_known_of_the_clocks_is_in_the_journal_and_beside_the_data(lab: Any) -> None:
+    conductor = await ready(lab, "cam")
+    await conductor.start()
+    folder = conductor.session_folder
+    await conductor.stop()
+    await conductor.cleanup()
+    offsets = (folder / "_multirig_clock.offsets.csv").read_text().splitlines()
+    starts = (folder / "_multirig_sync.starts.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in offsets[1:]} == {"main", "cam"}
+    assert {line.split(",")[0] for line in starts[1:]} == {"main", "cam"}
+    for line in offsets[1:]:
+        _, _, offset, bound, *_ = line.split(",")
+        assert abs(float(offset)) <= float(bound) + 1e-9  # all in one program: the truth is 0
