@@ -248,6 +248,21 @@ def show_rigs_file_keys() -> str:
     )
 
 
+def show_conductor_keys() -> str:
+    """Return the tables of what the leading PC's file may say."""
+    from multirig.config import conductor_config_schema
+
+    schema = conductor_config_schema()
+    defs = schema["$defs"]
+    return "\n\n".join(
+        [
+            key_table(schema),
+            "Under `clock`:",
+            key_table({**defs["ClockRules"], "$defs": defs}),
+        ]
+    )
+
+
 def show_adapter_keys(name: str) -> str:
     """Return the tables of an adapter's keys."""
     schema = adapter_schema(name)
@@ -311,7 +326,7 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     return _WORDS.get(str(kind), "any") + describe_limits(schema)
 
 
-_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig")
+_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig", "ClockRules")
 """What a table of its own shows; the others have one with an anchor."""
 
 
@@ -662,6 +677,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": show_commands,
     "rig-keys": show_rig_keys,
     "rigs-file-keys": show_rigs_file_keys,
+    "conductor-keys": show_conductor_keys,
     "camera-keys": lambda: show_adapter_keys("camera"),
     "process-keys": lambda: show_adapter_keys("process"),
     "fake-keys": lambda: show_adapter_keys("fake"),
@@ -709,6 +725,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "rig-config.schema.json": rig_config_schema,
+    "multirig-yaml.schema.json": lambda: importlib.import_module("multirig.config").conductor_config_schema(),
     "verdict.schema.json": verdict_schema,
     "manifest.schema.json": manifest_schema,
 }

@@ -341,11 +341,15 @@ def test_every_kind_of_journal_line_is_documented() -> None:
 @blocks_of("yaml")
 def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
     from multirig.conductor.roster import Roster
-    from multirig.config import RigConfig, load_rig_config
+    from multirig.config import ConductorConfig, RigConfig, load_conductor_config, load_rig_config
     from multirig.rig.loading import build_adapter
 
     content = yaml.safe_load(block.text)
     path = tmp_path / "file.yaml"
+    if content.keys() <= ConductorConfig.model_fields.keys():
+        (tmp_path / "multirig.yaml").write_text(block.text, encoding="utf-8")
+        assert load_conductor_config(path) != ConductorConfig()
+        return
     if not content.keys() <= RigConfig.model_fields.keys():
         path.write_text(block.text, encoding="utf-8")
         assert list(Roster.load(path).entries) == list(content)
@@ -522,10 +526,30 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     )
 
 
+def find_numbers_of_time() -> Iterator[tuple[str, str]]:
+    """Yield sentences of the page about time with the numbers that the code has."""
+    from multirig.conductor.clocks import EVERY
+    from multirig.lifecycle.clock_gate import ClockGate
+    from multirig.lifecycle.session_events import Limits
+    from multirig.protocol import clock
+    from multirig.protocol.events import SECOND
+    from multirig.transports.probe import BURST
+
+    assert BURST == 10
+    yield "bursts of ten small probes"
+    yield f"every {EVERY:g} s as long as a session goes on"
+    yield f"{Limits().lead / SECOND:g} s ahead plus two round trips"
+    drift = clock.MAX_DRIFT * 1e6
+    yield f"more than {drift / 2:g} ppm, so no two differ by more than {drift:g} ppm"
+    yield f"at most {clock.WANDER * 60 * SECOND * 1e6:g} ppm in a minute"
+    yield f"narrower than {clock.FLOOR / 1000:g} µs"
+    yield f"less than {clock.SMALLEST_STEP / 1e6:g} ms is told as no jump"
+    yield f"is its bound at most {ClockGate().max_bound / 1e6:g} ms"
+
+
 def test_numbers_in_sentences_are_those_of_the_code() -> None:
-    missing = [
-        (name, said) for name, said in find_numbers() if said not in " ".join(read_prose(name).split())
-    ]
+    numbers = [*find_numbers(), *(("docs/explanations/time.md", said) for said in find_numbers_of_time())]
+    missing = [(name, said) for name, said in numbers if said not in " ".join(read_prose(name).split())]
     assert missing == []
 
 
