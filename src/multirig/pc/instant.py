@@ -56,6 +56,14 @@ def wait_for(at: int) -> None:
         _give_way()  # others wait for the same instant, perhaps on this core
 
 
+def may_go_first() -> bool:
+    """Whether the system lets this program run before others at an instant."""
+    if sys.platform == "win32":
+        return True
+    with _first() as is_first:
+        return is_first
+
+
 class _Quiet:
     """What is set for as long as somebody wants it quiet; of one thread, the event loop's."""
 
@@ -148,19 +156,19 @@ if sys.platform == "win32":
 else:
 
     @contextlib.contextmanager
-    def _first() -> Iterator[None]:
-        """Let this thread run before those of other programs."""
+    def _first() -> Iterator[bool]:
+        """Let this thread run before those of other programs; tell whether the system allows it."""
         if not hasattr(os, "sched_setscheduler"):  # macOS
-            yield
+            yield False
             return
         policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
         try:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         except OSError:  # an ordinary user may not, unless the system's limits say so
-            yield
+            yield False
             return
         try:
-            yield
+            yield True
         finally:
             os.sched_setscheduler(0, policy, priority)
 

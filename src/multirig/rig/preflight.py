@@ -13,6 +13,7 @@ from multirig.errors import AdapterError
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_disk, check_folder
 from multirig.pc.finding import Finding, Level
+from multirig.pc.instant import may_go_first
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.rig.adapter import Adapter
@@ -50,6 +51,7 @@ async def check_rig(
         "clock": lambda: check_clock(pc, datetime.datetime.now().astimezone()),
         "sleep": lambda: check_sleep(pc),
         "restart": lambda: check_restart(pc),
+        "start": _check_priority,
     }
     if not is_idle:
         del checks["adapter"]
@@ -67,6 +69,18 @@ def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:
             level=Level.OK,
             text=f"{name}: nothing speaks against it; it is opened when a session begins",
         )
+
+
+def _check_priority() -> Iterator[Finding]:
+    if may_go_first():
+        text = "this program may run before others at the instant of a start"
+        yield Finding(check="start", level=Level.OK, text=text)
+    else:
+        text = (
+            "this program may not run before others: while the PC is busy a start may be some ms late, which "
+            "is told; the page Time says how to allow it (rtprio)"
+        )
+        yield Finding(check="start", level=Level.NOTE, text=text)
 
 
 def _tell_versions(adapter: str) -> Iterator[Finding]:
