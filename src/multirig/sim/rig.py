@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.errors import AdapterError, MultirigError
+from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
     Broke,
@@ -195,6 +196,9 @@ class RigComputer(Computer):
         self._exp_ref: ExpRef | None = None
         """What the service calls its session."""
         self._recorded = False
+        self._start_clock: ClockMap | None = None
+        self._start_leader: Leader | None = None
+        """Of whoever gave the last command."""
         self._doubt: int | None = None
         """How little the session clock was known while an instant was waited for; ns."""
         self._clock: ClockMap | None = None
@@ -263,6 +267,8 @@ class RigComputer(Computer):
                 self._memory = memory
                 self._begin(self._keep(), "keep")
             case Call():
+                self._start_clock = self._session_clock()
+                self._start_leader = self.machine.leader
                 self._work = self._begin(self._run(effect, self._work), f"call {effect.number}")
             case Describe():
                 self._begin(self._describe(effect), "describe")
@@ -396,7 +402,8 @@ class RigComputer(Computer):
     def _wait(self, planned: int | None) -> Steps:
         """Wait for the instant that is agreed, if it is still to come."""
         self._doubt = None
-        while planned is not None and (reading := self._read_clock(self.now)) is not None:
+        clock = self._start_clock
+        while planned is not None and clock is not None and (reading := clock.read(self.now)) is not None:
             self._doubt = max(reading.bound, self._doubt or 0)
             left = self.clock.until(planned - reading.offset, self.world.time)
             if not 0 < left <= WAIT_LIMIT:
@@ -405,7 +412,7 @@ class RigComputer(Computer):
 
     def _describe_start(self, call: Call) -> StartCalled:
         """Return what an all-knowing bystander sees of a start."""
-        leader = self.machine.leader
+        leader = self._start_leader
         return StartCalled(
             who=self.name,
             exp_ref=str(self._exp_ref),

@@ -27,7 +27,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
 from multirig.sim.conductor import ConductorComputer, Script
 from multirig.sim.rig import RigComputer
-from multirig.sim.scenario import ConductorPlan, Fault, RigPlan, Scenario
+from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
 from multirig.sim.work import Steps
 
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -70,6 +70,8 @@ def narrow(original: Any) -> Any:
 
 
 def start_at_once(self: RigComputer, planned: int | None) -> Steps:
+    reading = self._read_clock(self.now)
+    self._doubt = None if reading is None else reading.bound
     yield from ()
 
 
@@ -283,6 +285,15 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
 """By what is wrong: how to plant it, and which invariant must notice."""
 
 SCRIPTED: Mapping[str, Scenario] = {
+    "nobody is told when a recording ended": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True),),
+        conductors=(  # while the first one stands still, the second one joins its session and ends it
+            ConductorPlan(name="leader", offset=3 * HOUR, script=Script(record=2.5)),
+            ConductorPlan(name="second", offset=7 * HOUR, script=Script(begins=3.5, record=3.5)),
+        ),
+        faults=(Fault(kind="freeze", who="leader", after="record", delay=0.5, lasts=34.0),),
+    ),
     "used numbers forgotten by a restart": Scenario(
         seed=1,
         rigs=(RigPlan(name="rig1"),),

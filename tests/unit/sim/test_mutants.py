@@ -23,7 +23,6 @@ QUICK = {
     "no roll-back": 23,
     "no time-out": 142,
     "nobody is silent": 289,
-    "nobody is told when a recording ended": 65,
 }
 """Seeds in which a planted bug has been noticed soon; they are tried first."""
 
