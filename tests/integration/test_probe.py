@@ -107,7 +107,7 @@ def test_rubbish_at_the_port_is_ignored(ends):
 
 def test_a_port_on_an_address_of_another_pc_is_refused_in_words():
     port = ClockPort(RIG, permits=lambda host: True, report=lambda boot, exchange: None)
-    with pytest.raises(ConfigError, match=r"no port to measure clocks at on 192\.0\.2\.1"):
+    with pytest.raises(ConfigError, match=r"no port to measure clocks at on 192\.0\.2\.1 cannot be had"):
         port.open("192.0.2.1")
     port.close()
 

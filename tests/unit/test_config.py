@@ -68,6 +68,7 @@ def test_a_small_file_has_defaults_for_everything_else(load):
     assert config.lab == "mylab"
     assert (config.allow, config.allow_any, config.alyx_token_to) == ([], False, [])
     assert config.log_folder is None
+    assert config.clock_port == 0
     assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
     assert config.on_lost_conductor.stop_after is None
     assert config.stall_after == 10

@@ -609,7 +609,9 @@ class Conductor:
                 await self._moved.wait()
             if self.state is SessionState.STOPPED:
                 return dict(self.machine.ended)
-        return await self._end(SessionTrigger.STOP, data)
+        outcomes = await self._end(SessionTrigger.STOP, data)
+        await self._clocks.measure()  # what was recorded lies between two readings
+        return outcomes
 
     async def interrupt(self, message: str, **data: Any) -> dict[str, Outcome]:
         """Stop every rig now, overtaking whatever goes on, and say why.

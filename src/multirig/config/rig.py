@@ -337,6 +337,8 @@ class RigConfig(_Frozen):
         SyncPulses | None, BeforeValidator(_read_pulses), WithJsonSchema(_PULSES_SCHEMA)
     ] = None
     """Whether this rig gives sync pulses while it records: true, or how often and for how long."""
+    clock_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """UDP port at which the leading PC measures this PC's clock, for firewalls; 0: any that is free."""
     experiment_description: Description = Description()
     """This rig's part of the experiment description, where the adapter does not know it."""
 

@@ -223,7 +223,7 @@ class RigService:
         if self._scheme == "memory":
             return
         try:
-            self.machine.clock_port = self._clock_port.open(self.addresses[0].host)
+            self.machine.clock_port = self._clock_port.open(self.addresses[0].host, self.config.clock_port)
         except ConfigError as error:
             log.warning("%s: %s; its clock is measured less closely", self.config.name, error)
 

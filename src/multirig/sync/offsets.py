@@ -21,7 +21,9 @@ _COLUMNS = ("rig", "session_time_s", "offset_s", "bound_s", "drift_ppm")
 WANDER = 1.0
 """ppm by which a PC's clock may leave the line between two readings that are seconds apart: temperature."""
 UNSEEN = 10.0
-"""ppm by which a drift may be wrong before the first reading and after the last one."""
+"""ppm by which a drift may be wrong before the first reading and after the last one, at least."""
+UNKNOWN = 200.0
+"""ppm by which two PCs' clocks may gain on each other where nothing is known."""
 STEP = 50.0
 """ppm: two readings that differ by more, beyond their bounds and drift, have a step between them."""
 
@@ -61,7 +63,15 @@ class _Piece:
         end = self.readings[0 if after == 0 else -1]
         away = time - end.rig
         gained = round(away * end.drift * 1e-6 / (1 + end.drift * 1e-6))
-        return end.session + away - gained, round(end.bound + abs(away) * UNSEEN * 1e-6)
+        return end.session + away - gained, round(end.bound + abs(away) * self._doubt() * 1e-6)
+
+    def _doubt(self) -> float:
+        """Return the ppm by which the drift may be wrong beyond the ends; a few seconds tell little."""
+        first, last = self.readings[0], self.readings[-1]
+        length = last.rig - first.rig
+        if length <= 0:
+            return UNKNOWN
+        return min(UNKNOWN, max(UNSEEN, (first.bound + last.bound) / length * 1e6 + WANDER))
 
 
 class _History:

@@ -142,19 +142,28 @@ class ClockPort:
         self._last: dict[bytes, tuple[int, int]] = {}
         """Of each conductor: the number of the last probe, and when it was answered."""
 
-    def open(self, host: str) -> int:
-        """Listen at a free port of an address of this PC, and return it.
+    def open(self, host: str, port: int = 0) -> int:
+        """Listen at a port of an address of this PC, and return it.
+
+        Parameters
+        ----------
+        host : str
+            IP address.
+        port : int
+            0: any that is free.
 
         Raises
         ------
         ConfigError
-            No port can be had.
+            The port cannot be had.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._socket = _Socket(family, host)
+            self._socket = _Socket(family, host, port)
         except OSError as error:
-            raise ConfigError(f"no port to measure clocks at on {host}: {error.strerror or error}") from None
+            which = f"UDP port {port}" if port else "no port"
+            why = error.strerror or error
+            raise ConfigError(f"{which} to measure clocks at on {host} cannot be had: {why}") from None
         self._thread = threading.Thread(target=self._serve, args=(self._socket,), name="clock", daemon=True)
         self._thread.start()
         return int(self._socket.inner.getsockname()[1])

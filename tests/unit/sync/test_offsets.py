@@ -43,6 +43,18 @@ def test_outside_of_them_the_drift_goes_on_and_the_bound_widens(tmp_path):
     assert to_session_time([5000.0 + 40.0 - 60 * 20e-6], "cam", tmp_path) == pytest.approx([40.0], abs=1e-6)
 
 
+def test_after_a_session_of_seconds_the_bound_knows_how_little_is_known_of_the_drift(tmp_path):
+    one, other = (
+        ("cam", "100.0", "5000.0", "0.000002", 0.0, "0"),
+        ("cam", "100.04", "5000.0", "0.000002", 0.0, "0"),
+    )
+    write(tmp_path, one, other)
+    true = 3.0 * 40e-6  # a drift of 40 ppm
+    [time], [bound] = (of([5103.04 + true], "cam", tmp_path) for of in (to_session_time, offset_bounds))
+    assert abs(time - 103.04) <= bound
+    assert bound <= 2e-6 + 3.1 * 200e-6
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     offset=st.integers(-(10**15), 10**15),
