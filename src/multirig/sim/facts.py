@@ -74,6 +74,8 @@ class StartCalled(Fact):
     """How wrong the rig may be about that clock, as it says; ns."""
     waited: int | None
     """Since the command was heard; ns."""
+    was_ready: bool = True
+    """Whether it had been initialised before."""
 
     def __str__(self) -> str:
         return f"starts {self.exp_ref}{'' if self.planned is None else ' at the agreed instant, or late'}"

@@ -704,8 +704,8 @@ class StartsTogether(_Clocks):
 
     name = "starts together"
     promise = (
-        "A rig that hears of a start in time begins at the agreed instant, as exactly as it knows the clock; "
-        "none begins earlier."
+        "A rig that is ready and hears of a start in time begins at the agreed instant, as exactly as it "
+        "knows the clock; none begins earlier."
     )
     IN_TIME = SECOND // 20
     """A rig that hears so long before the instant can still get ready."""
@@ -719,7 +719,7 @@ class StartsTogether(_Clocks):
         if leader is None or not self.is_steady(fact.who, leader.name):
             return
         late = leader.clock.read(self.world.time) - fact.planned
-        was_in_time = fact.waited is not None and late - fact.waited < -self.IN_TIME
+        was_in_time = fact.was_ready and fact.waited is not None and late - fact.waited < -self.IN_TIME
         if late < -fact.bound - READING:
             self.report(f"{fact.who} begins {-late} ns early, and knows the clock within {fact.bound} ns")
         elif was_in_time and late > fact.bound + READING and not self._was_held_up(fact.who):

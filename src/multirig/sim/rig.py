@@ -420,6 +420,7 @@ class RigComputer(Computer):
             planned=call.start_at,
             bound=self._doubt,
             waited=None if call.heard_at is None else self.now - call.heard_at,
+            was_ready="initialise" not in call.hooks,
         )
 
     def _tell_start(self, call: Call, called: int) -> dict[str, Any]:
