@@ -182,6 +182,8 @@ class Conductor:
         self._on_message: list[Callable[[str, Message], None]] = []
         self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
         self._unreached: set[str] = set()
+        self._agreed_on = datetime.date.today()
+        """The day on this PC when the rigs last agreed."""
 
     @classmethod
     def from_journal(cls, folder: Path, *, network: MemoryNetwork | None = None) -> Conductor:
@@ -477,7 +479,8 @@ class Conductor:
             Rigs that did not answer, or PCs on which nothing would be recorded.
         """
         check_subject(subject)
-        today = date or datetime.date.today()
+        self._agreed_on = datetime.date.today()
+        today = date or self._agreed_on
         here = None
         least = 1
         if self.subjects_folder is not None and self.main_sync:
@@ -548,14 +551,12 @@ class Conductor:
         SessionFailed
             They are not; the rigs stay as they are.
         """
-        if self.exp_ref is None:
-            return
         dates = {name: told.get("date") for name, told in self.information.items()}
         taking_part = {
             name: one for name, one in self._clocks.known(dates).items() if name in self.information
         }
         self.objections = judge_clocks(
-            self.clock_gate, taking_part, date=self.exp_ref.date, today=datetime.date.today()
+            self.clock_gate, taking_part, date=self._agreed_on, today=datetime.date.today()
         )
         for one in self.objections:
             log.warning("%s: %s", one.rig, one.text)

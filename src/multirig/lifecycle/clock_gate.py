@@ -40,7 +40,7 @@ class ClockGate:
     stepped: Reaction = Reaction.FLAG
     """It has jumped since the rigs agreed."""
     midnight: Reaction = Reaction.REFUSE
-    """It is another day on a rig than in the session's reference, or has become one here."""
+    """It is another day on a rig than here, or has become one here since the rigs agreed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +80,13 @@ def judge_clocks(
     clocks : mapping of str to KnownClock
         By rig.
     date : datetime.date
-        Of the session's reference.
+        On this PC, when the rigs agreed.
     today : datetime.date
         On this PC, now.
     """
     out = [one for name, known in clocks.items() for one in _judge(gate, name, known, date)]
     if today != date:
-        text = f"was at {date} when the rigs agreed, and is at {today} now: agree again for a number of today"
+        text = f"it was {date} when the rigs agreed, and is {today} now: agree again for a number of today"
         out.append(Objection(rig=THIS_PC, text=text, reaction=gate.midnight))
     return [one for one in out if one.reaction is not Reaction.IGNORE]
 
@@ -112,6 +112,6 @@ def _judge(gate: ClockGate, name: str, known: KnownClock, date: datetime.date) -
             text = "its clock has jumped: did that PC sleep, or is it a virtual machine that stood still?"
             out.append(Objection(rig=name, text=text, reaction=gate.stepped))
     if known.date not in (None, date.isoformat()):
-        text = f"it is {known.date} there and {date} in the session: set the clock that is wrong"
+        text = f"it was {known.date} there and {date} here when the rigs agreed: set the clock that is wrong"
         out.append(Objection(rig=name, text=text, reaction=gate.midnight))
     return out

@@ -31,6 +31,8 @@ SMALLEST_STEP = 500_000
 """Nanoseconds; less is no jump but a clock that is steered: a new epoch begins, and nothing is told."""
 MAX_STEPS = 1_000
 """Jumps that are remembered, the newest."""
+NOW = 1_000_000_000
+"""Nanoseconds for which limits are known well enough to see that an exchange says nothing new."""
 MAX_RECENT = 64
 """Exchanges that can be judged anew when a clock turns out to have jumped."""
 SPANS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89)
@@ -407,6 +409,8 @@ class ClockMap:
         """They contradict what is known."""
         self._waiting: list[_Exchange] = []
         """They came after a suspect, and do not."""
+        self._known: tuple[int, int, int] | None = None
+        """The limits at the last exchange that has sharpened them: time, least, most."""
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -441,6 +445,8 @@ class ClockMap:
         self._take(one)
 
     def _take(self, one: _Exchange) -> None:
+        if self._says_nothing(one):
+            return
         epoch = self._epochs[-1]
         if epoch.since is not None and one.sent < epoch.since:
             self._take_late(one)
@@ -459,8 +465,19 @@ class ClockMap:
             if len(against) >= CONFIRMED_BY or self._is_full():
                 self._dispel()
 
+    def _says_nothing(self, one: _Exchange) -> bool:
+        """Whether an exchange was so slow that it neither sharpens nor contradicts what is known."""
+        if self._known is None or self._suspects:
+            return False
+        at, least, most = self._known
+        away = max(abs(one.sent - at), abs(one.received - at))
+        spare = int(away * MAX_DRIFT) + 1
+        return away < NOW and one.least < least - spare and one.most > most + spare
+
     def _accept(self, one: _Exchange) -> None:
-        self._epochs[-1].put(one)
+        epoch = self._epochs[-1]
+        epoch.put(one)
+        self._known = (one.received, *epoch.limits(one.received))
         self._recent.append(one)
         if sum(len(epoch.bins) for epoch in self._epochs) > MAX_BINS:
             self._epochs[0].forget(1)
@@ -528,6 +545,7 @@ class ClockMap:
         if abs(size) >= SMALLEST_STEP:
             self._steps.append(Step(since, size))
         self._epochs.append(epoch)
+        self._known = None
         if len(self._epochs) > MAX_STEPS:
             self._forget_epoch()
         self._recent.clear()

@@ -142,3 +142,11 @@ async def test_what_is_known_of_the_clocks_is_in_the_journal_and_beside_the_data
     for line in offsets[1:]:
         _, _, offset, bound, *_ = line.split(",")
         assert abs(float(offset)) <= float(bound) + 1e-9  # all in one program: the truth is 0
+
+
+async def test_a_session_of_another_date_that_was_asked_for_starts(lab: Any) -> None:
+    conductor = await lab.conductor(main_sync=True)
+    await conductor.agree("SP_01", date=datetime.date(2024, 5, 6))
+    await conductor.init()
+    await conductor.start()
+    assert conductor.state is SessionState.RUNNING

@@ -24,7 +24,7 @@ WRONG = {
     "foreign": (KnownClock(round_trip=0.0012), "an answer takes 1.2 ms: it speaks IBL's wire"),
     "wide": (replace(WELL, read=replace(READ, bound=6_000_000)), "within 6 ms only (max_bound is 5 ms)"),
     "stepped": (replace(WELL, read=replace(READ, steps=2), steps_before=1), "has jumped"),
-    "midnight": (replace(WELL, date="2024-05-07"), "it is 2024-05-07 there and 2024-05-06 in the session"),
+    "midnight": (replace(WELL, date="2024-05-07"), "it was 2024-05-07 there and 2024-05-06 here"),
 }
 
 
