@@ -17,8 +17,8 @@ BLOCK = 0.02 if sys.platform == "win32" else 0.005
 """Seconds before the instant from which the thread itself waits: an event loop's timers are coarser."""
 LOOK = 0.02
 """Seconds between two looks when the instant is."""
-SPIN = 0.002 if sys.platform == "win32" else 0.0001
-"""Seconds before the instant from which it looks at the clock without a pause: sleeps end a little late."""
+SPIN = 0.002
+"""Seconds before the instant from which it looks at the clock without a pause: a core that sleeps wakes late."""
 SWITCH = 0.0005
 """Seconds after which another thread of this program must give way, meanwhile."""
 
