@@ -18,7 +18,7 @@ BLOCK = 0.02 if sys.platform == "win32" else 0.005
 LOOK = 0.02
 """Seconds between two looks when the instant is."""
 SPIN = 0.002
-"""Seconds before the instant from which it looks at the clock without a pause: a core that sleeps wakes late."""
+"""Seconds before the instant from which it looks at the clock without a pause: a sleeping core wakes late."""
 SWITCH = 0.0005
 """Seconds after which another thread of this program must give way, meanwhile."""
 
