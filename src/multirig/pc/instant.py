@@ -122,7 +122,7 @@ def _quick_switches() -> Iterator[None]:
 
 def _give_way() -> None:
     """Let whoever else is ready run first."""
-    if hasattr(os, "sched_yield"):
+    if sys.platform == "linux":
         os.sched_yield()
     else:
         time.sleep(0)
@@ -158,19 +158,22 @@ else:
     @contextlib.contextmanager
     def _first() -> Iterator[bool]:
         """Let this thread run before those of other programs; tell whether the system allows it."""
-        if not hasattr(os, "sched_setscheduler"):  # macOS
+        if sys.platform != "linux":
             yield False
             return
         policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-        try:
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        try:  # what a hook starts, a thread or a program, does not have it
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         except OSError:  # an ordinary user may not, unless the system's limits say so
             yield False
             return
         try:
             yield True
         finally:
-            os.sched_setscheduler(0, policy, priority)
+            try:
+                os.sched_setscheduler(0, policy, priority)
+            except OSError:  # an ordinary user cannot take that back, and it does no harm
+                os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, priority)
 
     @contextlib.contextmanager
     def _fine_timers() -> Iterator[None]:

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import os
+import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -64,6 +66,18 @@ def test_whatever_is_set_meanwhile_is_as_it_was_afterwards():
     assert not gc.isenabled()  # another one still wants it quiet
     other.__exit__(None, None, None)
     assert settings() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such priorities")
+def test_what_is_started_meanwhile_runs_as_usual():
+    found = []
+    with undisturbed():
+        thread = threading.Thread(target=lambda: found.append(os.sched_getscheduler(0)))
+        thread.start()
+        thread.join()
+        command = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+        found.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
+    assert found == [os.SCHED_OTHER] * 2
 
 
 def test_it_is_put_back_after_an_error_too():
