@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import time
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from multirig.lifecycle.clock_gate import ClockGate, Reaction
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.clock import ClockMap
 from multirig.protocol.events import SECOND
 
 LEAD = Limits(lead=SECOND // 5)
@@ -150,3 +152,30 @@ async def test_a_session_of_another_date_that_was_asked_for_starts(lab: Any) -> 
     await conductor.init()
     await conductor.start()
     assert conductor.state is SessionState.RUNNING
+
+
+async def test_a_rig_that_gets_another_leader_while_it_waits_keeps_to_the_clock_of_the_first(
+    lab: Any,
+) -> None:
+    rig = await lab.rig("cam", main_sync=True)
+    begun: list[int] = []
+    start = rig.adapter.start
+
+    async def begin() -> None:
+        begun.append(time.perf_counter_ns())
+        await start()
+
+    rig.adapter.start = begin
+    conductor = await lab.conductor(limits=Limits(lead=SECOND // 2))
+    await conductor.agree("SP_01")
+    await conductor.init()
+    asked = time.perf_counter_ns()
+    starting = asyncio.create_task(conductor.start())
+    while rig.machine.state is not RigState.STARTING:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    hours_ahead = ClockMap()
+    hours_ahead.add(0, 7 * 3600 * SECOND, 7 * 3600 * SECOND, 1000)
+    rig._session_clock = lambda: hours_ahead  # as after a take-over
+    await starting
+    assert begun[0] - asked >= SECOND // 2
