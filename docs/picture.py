@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from multirig.cli import demo, main, render
+from multirig import logs
+from multirig.cli import demo, render
 
 TARGET = Path(__file__).parent / "images" / "demo.svg"
 
@@ -20,7 +21,7 @@ def draw() -> None:
     render.out = render.err = console
     console.print("[dim]$[/] multirig demo")
     with tempfile.TemporaryDirectory() as folder:
-        main.keep_log("picture", Path(folder))
+        logs.keep_log("picture", Path(folder))
         summary, session = asyncio.run(demo.record(3.0, Path(folder)))
         render.show_summary(summary, Path("multirig-demo", *session.parts[-5:]))
     TARGET.parent.mkdir(exist_ok=True)

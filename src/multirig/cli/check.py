@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app, keep_log
+from multirig.cli.main import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA, choose_rigs
 from multirig.conductor.conductor import Conductor
+from multirig.logs import keep_log
 from multirig.pc.finding import Finding, Level, plain_findings, worst
 
 MINUTES = 60.0

@@ -15,11 +15,12 @@ import typer
 import yaml
 
 from multirig.cli import render
-from multirig.cli.main import app, keep_log
+from multirig.cli.main import app
 from multirig.cli.session import lead, show_account
 from multirig.conductor.account import Account
 from multirig.conductor.conductor import Conductor
 from multirig.errors import MultirigError
+from multirig.logs import keep_log
 
 READY_LIMIT = 30.0
 """Seconds that a rig process has to come up on a slow PC."""

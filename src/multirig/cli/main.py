@@ -7,17 +7,14 @@ agree on main sync, subject or date; 130 interrupted.
 from __future__ import annotations
 
 import logging
-import logging.handlers
-import re
 import sys
-from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 import typer
 
 import multirig
 from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
+from multirig.logs import log_folder
 
 FAILED, USAGE, DISAGREED, INTERRUPTED = 1, 2, 3, 130
 
@@ -45,34 +42,6 @@ def _options(
     ] = False,
 ) -> None:
     """Carry the options that belong to no command."""
-
-
-def log_folder() -> Path:
-    """Return the user's own folder for multirig's logs."""
-    return platformdirs.user_log_path("multirig", appauthor=False)
-
-
-def keep_log(name: str, folder: Path | None = None) -> Path:
-    """Write what multirig does into a log file, and return where."""
-    folder = folder or log_folder()
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True
-        )
-    except OSError as error:
-        raise ConfigError(f"cannot write the log {path}: {error.strerror or error}; set log_folder") from None
-    handler.setFormatter(
-        logging.Formatter(
-            "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"
-        )
-    )
-    root = logging.getLogger("multirig")
-    root.setLevel(logging.INFO)
-    root.addHandler(handler)
-    root.propagate = False
-    return path
 
 
 def spread(arguments: list[str]) -> list[str]:
@@ -124,7 +93,7 @@ def run(arguments: list[str]) -> int:
         render.show_error(
             MultirigError(
                 f"a fault of multirig itself: {type(error).__name__}: {error}; "
-                f"please report it with the newest log in {platformdirs.user_log_path('multirig')}"
+                f"please report it with the newest log in {log_folder()}"
             )
         )
         return FAILED

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app, keep_log
+from multirig.cli.main import app
 from multirig.cli.session import DEFAULT_DATA, Steps, ctrl_c, show_account, stop, watch_and_end
 from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
@@ -21,6 +21,7 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
 from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.broadcast import Outcome
+from multirig.logs import keep_log
 from multirig.protocol.messages import Message
 
 

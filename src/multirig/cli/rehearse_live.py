@@ -9,10 +9,11 @@ from pathlib import Path
 
 from multirig.cli import render
 from multirig.cli.check import findings_to_json
-from multirig.cli.main import FAILED, keep_log
+from multirig.cli.main import FAILED
 from multirig.cli.session import choose_rigs
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse
+from multirig.logs import keep_log
 from multirig.pc.finding import Finding
 
 

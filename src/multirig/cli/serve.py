@@ -16,11 +16,12 @@ import typer
 from rich.live import Live
 
 from multirig.cli import render
-from multirig.cli.main import app, keep_log
+from multirig.cli.main import app
 from multirig.conductor.registration import check_address, register
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
+from multirig.logs import keep_log
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 

@@ -16,7 +16,7 @@ from rich.live import Live
 from typer.core import TyperCommand
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app, keep_log
+from multirig.cli.main import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
@@ -28,6 +28,7 @@ from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message
 
