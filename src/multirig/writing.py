@@ -17,10 +17,19 @@ PAUSE = 0.05
 _Result = TypeVar("_Result")
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
     """Write a file beside its place and put it there, even through a power cut; what it may stays as it was.
 
     One program writes a file at a time: a lock, or one thread, sees to it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    data : bytes
+        All of it.
+    is_private : bool
+        Let nobody else read it, at no moment; on Windows the rights of its folder hold.
 
     Raises
     ------
@@ -29,16 +38,22 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.new")
     try:
-        with beside.open("wb") as stream:
+        if is_private:
+            beside.unlink(missing_ok=True)  # whoever made it may have let others read it
+        with open(beside, "wb", opener=_open_privately if is_private else None) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        if path.exists():
+        if path.exists() and not is_private:
             shutil.copymode(path, beside)
         patiently(lambda: os.replace(beside, path))
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def patiently(action: Callable[[], _Result]) -> _Result:

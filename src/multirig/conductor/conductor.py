@@ -180,6 +180,7 @@ class Conductor:
         self._on_progress: list[Callable[[Progress], None]] = []
         self._on_notice: list[Callable[[Noticed], None]] = []
         self._on_message: list[Callable[[str, Message], None]] = []
+        self._on_state: list[Callable[[SessionState], None]] = []
         self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
         self._unreached: set[str] = set()
         self._agreed_on = datetime.date.today()
@@ -744,6 +745,10 @@ class Conductor:
         """Return what each multirig last said of itself while it records, without asking."""
         return self.machine.watch.news()
 
+    def clock_jumps(self) -> dict[str, int]:
+        """Return how often each rig's clock has jumped since this PC hears it, as far as it was noticed."""
+        return {name: read.steps for name, read in self.machine.clocks.items()}
+
     # -- markers ------------------------------------------------------------------------------------------
 
     def mark(self, text: str, /, **data: Any) -> float:
@@ -794,6 +799,10 @@ class Conductor:
     def on_progress(self, callback: Callable[[Progress], None]) -> None:
         """Call back whenever a rig has its outcome in a step."""
         self._on_progress.append(callback)
+
+    def on_state(self, callback: Callable[[SessionState], None]) -> None:
+        """Call back whenever the session comes to another state, as soon as it is there."""
+        self._on_state.append(callback)
 
     def on_message(self, callback: Callable[[str, Message], None]) -> None:
         """Call back with (rig, message) whenever a rig says something by itself."""
@@ -928,6 +937,7 @@ class Conductor:
                 self._clocks.keep(self.is_busy)
                 if state is SessionState.IDLE:
                     self._judge()
+                self._call_all(self._on_state, state)
             case Heard(rig=rig, message=message):
                 self._hear(rig, message)
             case Ignored(address=address, reason=reason, first=first):
