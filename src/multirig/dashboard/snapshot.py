@@ -16,6 +16,8 @@ class Step(str, enum.Enum):
 
     AGREE = "agree"
     INITIALISE = "initialise"
+    ARM = "arm"
+    """Open files and triggers, and wait for the instant that is agreed."""
     START = "start"
     STOP = "stop"
     INTERRUPT = "interrupt"

@@ -1,0 +1,1 @@
+"""The pages: they hold no rule; each shows what `view` says, and hands what is pressed to the `Console`."""

@@ -1,0 +1,90 @@
+"""Small parts of all pages. Each is told what to show, and sends to the browser only what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from nicegui import ui
+from nicegui.element import Element
+from nicegui.elements.mixins.text_element import TextElement
+
+from multirig.dashboard.view.tones import ICONS, Tone
+
+E = TypeVar("E", bound=Element)
+T = TypeVar("T")
+
+
+def text(tag: str, content: str = "", classes: str = "") -> TextElement:
+    """Make an element of HTML that holds a text."""
+    return TextElement(tag=tag, text=content).classes(classes)
+
+
+def box(tag: str = "div", classes: str = "") -> Element:
+    """Make an element of HTML that holds others."""
+    return ui.element(tag).classes(classes)
+
+
+def show_if(element: E, is_shown: bool) -> E:
+    """Show an element, or not."""
+    element.classes(remove="hidden") if is_shown else element.classes(add="hidden")
+    return element
+
+
+def set_tone(element: Element, tone: Tone) -> None:
+    """Give an element the colours of a tone, instead of another's."""
+    wanted = f"tone-{tone.value}"
+    if wanted not in element.classes:
+        element.classes(add=wanted, remove=" ".join(f"tone-{one.value}" for one in Tone if one is not tone))
+
+
+class Line:
+    """An icon and a text in the colours of a tone; the icon says the same as the colour."""
+
+    def __init__(self, classes: str = "", *, role: str | None = None) -> None:
+        self.root = box("div", f"line top {classes}")
+        if role is not None:
+            self.root.props(f"role={role}")
+        with self.root:
+            self._icon = ui.icon("info").props("aria-hidden=true")
+            self._text = text("span", classes="grow break")
+
+    def show(self, content: str | None, tone: Tone = Tone.PLAIN, icon: str | None = None) -> None:
+        """Show a text; None: nothing."""
+        show_if(self.root, bool(content))
+        if content:
+            set_tone(self.root, tone)
+            set_icon(self._icon, icon or ICONS[tone])
+            self._text.text = content
+
+
+def set_icon(icon: ui.icon, name: str) -> None:
+    """Show another icon."""
+    if icon.props.get("name") != name:
+        icon.props["name"] = name
+        icon.update()
+
+
+class Rows:
+    """A list that is built anew when what it shows has changed."""
+
+    def __init__(self, root: Element, build: Callable[[Any], None]) -> None:
+        self.root = root
+        self._build = build
+        self._shown: Sequence[Any] | None = None
+
+    def show(self, rows: Sequence[Any]) -> None:
+        """Show these rows."""
+        if rows == self._shown:
+            return
+        self._shown = rows
+        self.root.clear()
+        with self.root:
+            for row in rows:
+                self._build(row)
+
+
+def button(label: str, action: Callable[..., Any], *, icon: str | None = None, look: str = "") -> ui.button:
+    """Make a button with words on it."""
+    made = ui.button(label, on_click=action, icon=icon)
+    return made.props(f"no-caps {look}")

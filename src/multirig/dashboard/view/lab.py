@@ -1,0 +1,170 @@
+"""The whole page: one sentence on the lab, the cards, the form, and the session that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from multirig.dashboard.snapshot import RigNow, SessionNow
+from multirig.dashboard.view import words
+from multirig.dashboard.view.cards import Card, make_cards
+from multirig.dashboard.view.session import OVER, RECORDING, SessionView, view_session
+from multirig.dashboard.view.start import Draft, StartView, view_start
+from multirig.dashboard.view.tones import ICONS, LEVEL_TONES, Tone, worst_tone
+from multirig.lifecycle.rig_states import RigState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """A session whose program has died: it can be taken up again."""
+
+    folder: str
+    exp_ref: str
+    state: str
+    rigs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabNow:
+    """All that the console knows at a moment."""
+
+    now: float
+    """Seconds since 1970."""
+    rigs: Sequence[RigNow] = ()
+    draft: Draft = field(default_factory=Draft)
+    session: SessionNow | None = None
+    """The session that is led from here, or was until somebody has taken note of its end."""
+    is_lost: bool = False
+    """Whether the process of that session has died before it was over."""
+    abandoned: Sequence[Abandoned] = ()
+    findings: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    """What the last look at each PC found: check, level, text."""
+    is_checking: bool = False
+    problem: str | None = None
+    """What is wrong with the rigs file, or with this PC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """The lab in one sentence, with the next action."""
+
+    text: str
+    tone: Tone
+    icon: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A line of what the look at each PC has found."""
+
+    pc: str
+    check: str
+    text: str
+    tone: Tone
+    icon: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabView:
+    """The page, as it is shown."""
+
+    headline: Headline
+    cards: tuple[Card, ...]
+    start: StartView
+    draft: Draft
+    session: SessionView | None
+    abandoned: tuple[Abandoned, ...]
+    findings: tuple[Found, ...]
+    is_checking: bool
+    title: str
+    """For the browser's tab."""
+
+
+def view_lab(lab: LabNow) -> LabView:
+    """Return what the page shows."""
+    session = None if lab.session is None else view_session(lab.session, lab.now)
+    is_led = session is not None and not session.is_over and not lab.is_lost
+    led = lab.session.order.rigs if lab.session is not None and is_led else ()
+    cards = make_cards(lab.rigs, selected=lab.draft.rigs, led=led)
+    headline = _find_headline(lab, cards, session)
+    return LabView(
+        headline=headline,
+        cards=tuple(cards),
+        start=view_start(lab.draft, lab.rigs, is_led=is_led),
+        draft=lab.draft,
+        session=session,
+        abandoned=tuple(lab.abandoned) if not is_led else (),
+        findings=tuple(list_findings(lab.findings)),
+        is_checking=lab.is_checking,
+        title=_title(session, headline),
+    )
+
+
+def _find_headline(lab: LabNow, cards: Sequence[Card], session: SessionView | None) -> Headline:
+    tone, text = _find_sentence(lab, cards, session)
+    return Headline(text=text, tone=tone, icon=ICONS[tone])
+
+
+def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | None) -> tuple[Tone, str]:
+    if lab.problem is not None:
+        return Tone.BAD, lab.problem
+    if session is not None and lab.is_lost:
+        return Tone.BAD, f"the program that led {session.exp_ref or 'the session'} has died: take it up again"
+    if session is not None and session.phase is not OVER:
+        led = lab.session.order.rigs if lab.session is not None else ()
+        sick = [one for one in cards if one.name in led and one.trouble_tone is Tone.BAD]
+        if sick:
+            return Tone.BAD, _say_trouble(sick)
+        if session.phase is RECORDING:
+            return Tone.RECORDING, f"recording {session.subtitle}"
+        return session.tone, f"{session.title}: {session.subtitle}"
+    if lab.abandoned:
+        one = lab.abandoned[0]
+        return Tone.WARNING, f"{one.exp_ref} was never ended: take it up again, or clean it up"
+    if not cards:
+        return Tone.PLAIN, "no rigs yet: press Add a rig, and give its name and address"
+    sick = [one for one in cards if one.trouble is not None]
+    if sick:
+        return worst_tone(one.trouble_tone for one in sick), _say_trouble(sick)
+    looking = [one for one in lab.rigs if one.state is None]
+    if looking:
+        return Tone.PLAIN, f"looking for {words.listed([one.name for one in looking])}"
+    busy = [one.name for one in lab.rigs if one.state != RigState.CONNECTED.value]
+    if busy:
+        return Tone.BUSY, f"{words.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
+    ready = words.count(len(cards), "rig")
+    return Tone.GOOD, f"all is well: {ready} ready"
+
+
+def _say_trouble(sick: Sequence[Card]) -> str:
+    gravest = max(sick, key=lambda one: one.trouble_tone is Tone.BAD)
+    more = len(sick) - 1
+    others = f" (and {words.count(more, 'more rig')} with trouble)" if more else ""
+    return f"{gravest.name}: {gravest.trouble}{others}"
+
+
+def list_findings(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> list[Found]:
+    """Return what a look at each PC has found, the gravest of each PC first."""
+    out = []
+    order = list(Tone)
+    for pc, found in findings.items():
+        lines = [
+            Found(
+                pc=pc,
+                check=one.get("check", ""),
+                text=one.get("text", ""),
+                tone=(tone := LEVEL_TONES.get(one.get("level", ""), Tone.PLAIN)),
+                icon=ICONS[tone],
+            )
+            for one in found
+        ]
+        out += sorted(lines, key=lambda one: -order.index(one.tone))
+    return out
+
+
+def _title(session: SessionView | None, headline: Headline) -> str:
+    mark = "⚠ " if headline.tone in (Tone.BAD, Tone.WARNING) else ""
+    if session is None:
+        return f"{mark}multirig"
+    what = f"● {session.elapsed}" if session.phase is RECORDING and session.elapsed else session.title
+    return f"{mark}{what} – multirig"

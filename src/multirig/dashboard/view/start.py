@@ -1,0 +1,147 @@
+"""The form for a session: what is filled in, whether that can begin, and the order that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.dashboard.snapshot import Order, RigNow
+from multirig.dashboard.view import words
+from multirig.errors import MultirigError
+from multirig.lifecycle.rig_states import RigState
+from multirig.protocol.exp_ref import check_subject
+
+THIS_PC = "this PC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is filled in so far; all browsers share it."""
+
+    subject: str = ""
+    rigs: tuple[str, ...] = ()
+    task: str = ""
+    """File or module; empty: the rigs alone record."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    projects: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    user: str = ""
+    minutes: float | None = None
+    ends_itself: bool = True
+    takes_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartView:
+    """What the form says of itself."""
+
+    can_start: bool
+    button: str
+    """What is written on the one button."""
+    why_not: str | None
+    """What is still missing, or wrong: one sentence."""
+    warnings: tuple[str, ...]
+    """What may keep the session from beginning, a line each."""
+    numbered_by: str
+    """Who gives the number."""
+
+
+def view_start(draft: Draft, rigs: Collection[RigNow], *, is_led: bool) -> StartView:
+    """Return whether the session that is filled in can begin.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is filled in.
+    rigs : collection of RigNow
+        All rigs that are known.
+    is_led : bool
+        Whether a session is led from here already.
+    """
+    chosen = [one for one in rigs if one.name in draft.rigs]
+    main_syncs = [one.name for one in chosen if one.main_sync]
+    why_not = _find_objection(draft, chosen, main_syncs, is_led=is_led)
+    subject = f" {draft.subject.strip()}" if draft.subject.strip() else ""
+    where = f" on {words.count(len(chosen), 'rig')}" if chosen else ""
+    return StartView(
+        can_start=why_not is None,
+        button=f"Start recording{subject}{where}",
+        why_not=why_not,
+        warnings=tuple(_find_warnings(draft, chosen)),
+        numbered_by=main_syncs[0] if main_syncs else THIS_PC,
+    )
+
+
+def _find_objection(
+    draft: Draft, chosen: Sequence[RigNow], main_syncs: Sequence[str], *, is_led: bool
+) -> str | None:
+    if is_led:
+        return "a session goes on: it has to end first"
+    if not draft.subject.strip():
+        return "who is recorded? Fill in the subject"
+    try:
+        check_subject(draft.subject.strip())
+    except MultirigError as error:
+        return str(error)
+    if not chosen and not draft.task.strip():
+        return "which rigs take part? Click on their cards"
+    if len(main_syncs) > 1:
+        return (
+            f"{words.listed(main_syncs)} are main syncs, and one session has one: "
+            "select one of them only, or set main_sync: false in the other's config"
+        )
+    if draft.minutes is not None and draft.minutes <= 0:
+        return "the planned duration has to be longer than nothing; leave it empty to record until Stop"
+    return None
+
+
+def _find_warnings(draft: Draft, chosen: Sequence[RigNow]) -> list[str]:
+    found = []
+    subject = draft.subject.strip()
+    for one in chosen:
+        if one.problem is not None:
+            found.append(f"{one.name} {one.problem}; or leave it out: click on its card")
+        elif one.failure is not None:
+            found.append(f"{one.name} is broken: press Clean up on its card")
+        elif one.state not in (None, RigState.CONNECTED.value) and one.exp_ref is not None:
+            leader = f", led by {one.conductor}" if one.conductor else ""
+            end = "tick Take over to lead it from here" if not draft.takes_over else "it will be taken over"
+            found.append(f"{one.name} is {one.state} {one.exp_ref}{leader}: {end}")
+        elif subject and one.subject not in (None, subject) and one.state == RigState.CONNECTED.value:
+            found.append(
+                f"{one.name} is set up for {one.subject}, not for {subject}: type 'subject {subject}' there"
+            )
+        if draft.minutes and one.hours_left is not None and one.hours_left * 60 < draft.minutes:
+            found.append(
+                f"the disk of {one.name} has room for {words.room(one.hours_left)}: "
+                "free space, or plan a shorter session"
+            )
+    return found
+
+
+def make_order(
+    draft: Draft, rigs: Collection[RigNow], *, rigs_file: str, data_folder: str, lab: str
+) -> Order:
+    """Return what is asked for when the button is pressed.
+
+    The PC of the console gives the number where no chosen rig is a main sync.
+    """
+    known = {one.name: one for one in rigs}
+    names = [name for name in known if name in draft.rigs]
+    return Order(
+        subject=draft.subject.strip(),
+        rigs=names,
+        rigs_file=rigs_file,
+        data_folder=data_folder,
+        lab=lab,
+        main_sync=not any(known[name].main_sync for name in names),
+        seconds=None if draft.minutes is None else draft.minutes * 60,
+        ends_itself=draft.ends_itself,
+        task=draft.task.strip() or None,
+        parameters=dict(draft.parameters),
+        projects=list(draft.projects),
+        procedures=list(draft.procedures),
+        user=draft.user.strip() or None,
+        takes_over=draft.takes_over,
+    )
