@@ -259,6 +259,8 @@ def show_conductor_keys() -> str:
             key_table(schema),
             "Under `clock`:",
             key_table({**defs["ClockRules"], "$defs": defs}),
+            "Under `console`:",
+            key_table({**defs["ConsoleRules"], "$defs": defs}),
         ]
     )
 
@@ -326,7 +328,7 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     return _WORDS.get(str(kind), "any") + describe_limits(schema)
 
 
-_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig", "ClockRules")
+_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig", "ClockRules", "ConsoleRules")
 """What a table of its own shows; the others have one with an anchor."""
 
 

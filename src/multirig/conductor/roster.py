@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import yaml
-from filelock import FileLock, Timeout
 from platformdirs import user_config_path
 from pydantic import (
     AfterValidator,
@@ -30,30 +28,25 @@ from pydantic import (
     model_validator,
 )
 
+from multirig.conductor.yaml_file import change, dump, find_nodes, locked, read_now
 from multirig.config import (
     Duration,
     Name,
     Uri,
-    YamlLoader,
     check_name,
     explain,
     parse_yaml,
-    read_text,
     suggestion,
 )
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.protocol.events import SECOND
-from multirig.writing import patiently, write_whole
 
 RIGS_FILES = ("remote_rigs.yaml", "remote_devices.yaml")
 """Names of the rigs file, the first one preferred; iblrig uses both."""
 
 VARIABLE = "MULTIRIG_RIGS"
 """Environment variable that names the rigs file or its folder."""
-
-LOCK_SECONDS = 10.0
-"""How long to wait for another program that is changing the file; one change takes milliseconds."""
 
 MIN_POLL = 1.0
 """Seconds between two polls: iblutil's peers answer in the thread that does their work."""
@@ -176,7 +169,7 @@ class Roster:
             Something in it is wrong; one line with the file, the rig and what to do.
         """
         path = Path(path)
-        roster = cls(path, _check(_parse(_text(path), path), path))
+        roster = cls(path, _check(_parse(read_now(path), path), path))
         roster._check_order()
         return roster
 
@@ -337,8 +330,8 @@ def remove_rig(path: str | Path, name: str) -> None:
     if not path.exists():
         # The folder may be missing too, and with it the place for the lock.
         raise Roster.load(path)._unknown([name])
-    with _locked(path) as file:
-        text = _text(file)
+    with locked(path) as file:
+        text = read_now(file)
         before = _parse(text, file)
         entries = _check(before, file)
         if name not in entries:
@@ -348,9 +341,7 @@ def remove_rig(path: str | Path, name: str) -> None:
                 f"{file}: {' and '.join(waiting)} would come after a rig that there is not: "
                 f"take {name} out of 'after' first"
             )
-        _change(
-            file, text, _removed(text, name), {key: value for key, value in before.items() if key != name}
-        )
+        change(file, text, _removed(text, name), {key: value for key, value in before.items() if key != name})
 
 
 def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEntry | None:
@@ -360,8 +351,8 @@ def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEnt
         raise ConfigError(
             f"{name}: {uri} is where a rig may listen, not where it is: give its own IP address or name"
         )
-    with _locked(path, make_folder=True) as file:
-        text = _text(file)
+    with locked(path, make_folder=True) as file:
+        text = read_now(file)
         before = _parse(text, file)
         entry = _check(before, file).get(name)
         if entry is not None and entry.uri == uri:
@@ -370,17 +361,11 @@ def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEnt
             raise ConfigError(f"{file}: {name} is already at {entry.uri}: give --replace to put it at {uri}")
         old = before.get(name)
         after = {**before, name: {**old, "uri": str(uri)} if isinstance(old, Mapping) else str(uri)}
-        _change(
-            file, text, _appended(text, name, uri) if entry is None else _replaced(text, name, uri), after
-        )
+        change(file, text, _appended(text, name, uri) if entry is None else _replaced(text, name, uri), after)
     return entry
 
 
 # -- reading -------------------------------------------------------------------------------------------------
-
-
-def _text(path: Path) -> str:
-    return patiently(lambda: read_text(path)) if path.exists() else ""
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
@@ -432,65 +417,19 @@ def is_every_address(host: str) -> bool:
         return False
 
 
-# -- changing ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _locked(path: Path, make_folder: bool = False) -> Iterator[Path]:
-    """Hold the file's lock and yield the path of the file itself, where the given one is a link to it."""
-    file = Path(os.path.realpath(path))
-    lock = FileLock(f"{file}.lock", timeout=LOCK_SECONDS)
-    try:
-        if make_folder:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"{file}: another program has held {lock.lock_file} for {LOCK_SECONDS:.0f} s: "
-            "close it and try again"
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        raise _cannot_change(file, error) from error
-    try:
-        yield file
-    finally:
-        lock.release()
-
-
-def _cannot_change(file: Path, error: Exception) -> ConfigError:
-    reason = getattr(error, "strerror", None) or error
-    return ConfigError(f"{file}: cannot be changed ({reason}): check the rights and the space of its folder")
-
-
-def _change(file: Path, old: str, edited: str, content: Mapping[str, Any]) -> None:
-    """Write the edited text if it holds the content, else (a file in some rare style) the content alone."""
-    try:
-        is_right = _parse(edited, file) == content
-    except ConfigError:
-        is_right = False
-    if not is_right:
-        edited = _dumped(content)
-    if "\r\n" in old:
-        edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
-    try:
-        write_whole(file, edited.encode())
-    except OSError as error:
-        raise _cannot_change(file, error) from error
-
-
-# -- edits of the text; `_change` checks what comes of them --------------------------------------------------
+# -- edits of the text; `change` checks what comes of them --------------------------------------------------
 
 
 def _appended(text: str, name: str, uri: Uri) -> str:
-    entries = _nodes(text)
+    entries = find_nodes(text)
     indent = " " * entries[0][0].start_mark.column if entries else ""
     if text and not text.endswith("\n"):
         text += "\n"
-    return text + indent + _dumped({name: str(uri)})
+    return text + indent + dump({name: str(uri)})
 
 
 def _replaced(text: str, name: str, uri: Uri) -> str:
-    value = next((value for key, value in _nodes(text) if key.value == name), None)
+    value = next((value for key, value in find_nodes(text) if key.value == name), None)
     if isinstance(value, yaml.MappingNode):
         value = next((inner for key, inner in value.value if key.value == "uri"), None)
     if value is None:
@@ -499,7 +438,7 @@ def _replaced(text: str, name: str, uri: Uri) -> str:
 
 
 def _removed(text: str, name: str) -> str:
-    for key, value in _nodes(text):
+    for key, value in find_nodes(text):
         if key.value == name:
             # What is in block style ends where the next key begins, after the comments above that key.
             while isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
@@ -508,12 +447,3 @@ def _removed(text: str, name: str) -> str:
             start = text.rfind("\n", 0, key.start_mark.index) + 1
             return text[:start] + text[value.end_mark.index :].partition("\n")[2]
     return text
-
-
-def _nodes(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    root = yaml.compose(text, YamlLoader)
-    return root.value if isinstance(root, yaml.MappingNode) else []
-
-
-def _dumped(content: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=1000) if content else ""

@@ -6,6 +6,7 @@ Whatever is wrong in a file becomes a `ConfigError` of one line: the file, the k
 from multirig.config.conductor import (
     ClockRules,
     ConductorConfig,
+    ConsoleRules,
     conductor_config_schema,
     load_conductor_config,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "AdapterConfig",
     "ClockRules",
     "ConductorConfig",
+    "ConsoleRules",
     "Duration",
     "Limits",
     "LostConductor",

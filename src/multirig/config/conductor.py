@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from multirig.config.duration import Duration
 from multirig.config.explaining import explain, show_value
 from multirig.config.reading import parse_yaml, read_text
+from multirig.config.rig import PlacedPath, check_lab, place
 from multirig.errors import ConfigError
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 from multirig.protocol.events import SECOND
@@ -18,6 +28,42 @@ from multirig.protocol.events import SECOND
 FILE_NAME = "multirig.yaml"
 """Beside the rigs file."""
 _DEFAULT = ClockGate()
+_HASH = re.compile(
+    r"scrypt\$(1[0-9]|20)\$([1-9]|1[0-6])\$([1-9]|1[0-6])\$[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}="
+)
+"""What stands for a password: log2 of scrypt's n, r and p, within what a PC can reckon; the salt, the key."""
+_TASK_FILE = re.compile(r"(?P<file>.+\.py)(?P<name>:\w+)?")
+
+
+def _check_hash(text: str) -> str:
+    # What was written there may be the password itself: it is not repeated on a screen.
+    if _HASH.fullmatch(text) is None:
+        raise ConfigError(
+            "this is no hash of a password: take the line out, and set one: multirig console --set-password"
+        )
+    return text
+
+
+def _place_task(value: object, info: ValidationInfo) -> object:
+    found = _TASK_FILE.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else f"{place(found['file'], info)}{found['name'] or ''}"
+
+
+def _as_names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_ListedTexts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_Task = Annotated[str, BeforeValidator(_place_task)]
+_ListedTasks = Annotated[
+    tuple[_Task, ...],
+    BeforeValidator(_as_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 class _Frozen(BaseModel):
@@ -49,11 +95,34 @@ class ClockRules(_Frozen):
         )
 
 
+class ConsoleRules(_Frozen):
+    """What the web console offers, and to whom."""
+
+    password: Annotated[str, AfterValidator(_check_hash)] | None = None
+    """Hash of the password that other PCs are asked for; multirig console --set-password writes it."""
+    names: _ListedTexts = ()
+    """Names by which other PCs reach this one, besides its own name and its addresses."""
+    tasks: _ListedTasks = ()
+    """Tasks to choose from: file.py, file.py:Class or module:Class; files relative to this file."""
+    subjects: _ListedTexts = ()
+    """Subjects to choose from, besides those that were recorded here."""
+    projects: _ListedTexts = ()
+    """Projects to choose from, besides those seen in sessions here."""
+    procedures: _ListedTexts = ()
+    """Procedures to choose from, besides those seen in sessions here."""
+    data_folder: PlacedPath | None = None
+    """Where this PC's part of a session goes; relative to this file. Without it: data, where it starts."""
+    lab: Annotated[str, AfterValidator(check_lab)] = "mylab"
+    """Name of the lab: the folder between the data folder and Subjects."""
+
+
 class ConductorConfig(_Frozen):
     """The configuration of the leading PC."""
 
     clock: ClockRules = ClockRules()
     """When clocks are good enough to start."""
+    console: ConsoleRules = ConsoleRules()
+    """What there is to choose from in the web console, and who may see it."""
 
 
 def load_conductor_config(rigs_file: Path) -> ConductorConfig:
@@ -76,7 +145,7 @@ def load_conductor_config(rigs_file: Path) -> ConductorConfig:
             "clock: {wide: refuse, max_bound: 1 ms}"
         )
     try:
-        return ConductorConfig.model_validate(content)
+        return ConductorConfig.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:
         raise ConfigError(explain(error, path, model=ConductorConfig)) from error
 

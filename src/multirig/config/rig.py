@@ -65,7 +65,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def _check_lab(lab: str) -> str:
+def check_lab(lab: str) -> str:
+    """Return a lab's name if it can name a folder, else raise ConfigError."""
     try:
         return check_subject(lab)
     except LocalProtocolError:
@@ -109,7 +110,7 @@ def _check_uris(uris: list[Uri]) -> list[Uri]:
     return uris
 
 
-def _place(value: object, info: ValidationInfo) -> object:
+def place(value: object, info: ValidationInfo) -> object:
     """Expand ``~`` and put a relative path below the config file's folder; pydantic refuses other types."""
     if not isinstance(value, str | Path):
         return value
@@ -166,7 +167,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 """A rig's name, as a field of a pydantic model."""
 
 _ListeningUri = Annotated[Uri, BeforeValidator(lambda value: Uri.parse(value, listening=True))]
-_PlacedPath = Annotated[Path, BeforeValidator(_place)]
+PlacedPath = Annotated[Path, BeforeValidator(place)]
 _EVERYWHERE = Uri("udp", "0.0.0.0", DEFAULT_PORT)
 _PULSES_SCHEMA = {
     "anyOf": [
@@ -303,9 +304,9 @@ class RigConfig(_Frozen):
     """Where the rig listens: one address or a list; port 0 takes any free port."""
     main_sync: Annotated[bool, Field(strict=True)] = False
     """Whether this rig owns the experiment's number and timeline; in a session exactly one PC does."""
-    data_folder: _PlacedPath
+    data_folder: PlacedPath
     """Folder on this PC below which the sessions are written; relative to this file, ~ is your home."""
-    lab: Annotated[str, AfterValidator(_check_lab)] = "mylab"
+    lab: Annotated[str, AfterValidator(check_lab)] = "mylab"
     """Name of the lab: the folder between the data folder and Subjects."""
     adapter: AdapterConfig
     """What the rig drives, and how."""
@@ -315,7 +316,7 @@ class RigConfig(_Frozen):
     """Whether every computer that can reach this rig may command it."""
     alyx_token_to: list[Annotated[str, AfterValidator(_check_ip_address)]] = []
     """IP addresses of computers that may be given the Alyx token, which travels unencrypted."""
-    log_folder: _PlacedPath | None = None
+    log_folder: PlacedPath | None = None
     """Folder for this rig's log files; relative to this file; without it, the user's log folder."""
     limits: Limits = Limits()
     """Seconds that each step may take."""

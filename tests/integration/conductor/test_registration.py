@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from multirig.conductor import registration, roster
+from multirig.conductor import registration, yaml_file
 from multirig.conductor.registration import own_addresses, register
 from multirig.conductor.roster import Roster
 from multirig.config import Uri
@@ -69,7 +69,7 @@ def test_what_is_not_published_leaves_no_file(file: Path) -> None:
 
 
 def test_a_lock_that_is_held_is_told_in_one_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roster, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(yaml_file, "LOCK_SECONDS", 0.05)
     file.parent.mkdir()
     with FileLock(f"{file}.lock"):
         done = register(file, "cameras", HERE)

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from multirig import writing
-from multirig.conductor import roster
+from multirig.conductor import yaml_file
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig
 from multirig.config import Uri
 from multirig.errors import ConfigError
@@ -340,7 +340,7 @@ def test_a_reader_never_sees_half_a_file(file):
 
 
 def test_a_lock_that_is_not_let_go_is_named(file, monkeypatch):
-    monkeypatch.setattr(roster, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(yaml_file, "LOCK_SECONDS", 0.05)
     with FileLock(f"{file}.lock"):
         refusal(lambda: add_rig(file, "a", "udp://a"), file, "another program has held", ".lock", "try again")
     assert add_rig(file, "a", "udp://a") is True

@@ -1,0 +1,118 @@
+"""``multirig console``: the lab on a web page, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from multirig.cli import render
+from multirig.cli.main import app
+from multirig.cli.rigs import RigsFile
+from multirig.cli.session import DEFAULT_DATA, ctrl_c
+from multirig.conductor.roster import find_rigs_file
+from multirig.config import load_conductor_config
+from multirig.errors import ConfigError
+from multirig.logs import keep_log
+
+
+@app.command()
+def console(
+    host: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 for other PCs too, which are asked for a password.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 takes any free one.")] = 8090,
+    rigs_file: RigsFile = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where this PC's part of a session goes; otherwise as multirig.yaml says, or data."
+        ),
+    ] = None,
+    lab: Annotated[
+        str | None, typer.Option(help="Name of the lab's folder; otherwise as multirig.yaml says, or mylab.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate in PEM form, to encrypt all of it.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key.")] = None,
+    sets_password: Annotated[
+        bool, typer.Option("--set-password", help="Ask for the password of other PCs, keep it, and end.")
+    ] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser on this PC.")] = False,
+) -> None:
+    """Show the lab on a web page: rigs, sessions, history."""
+    file = find_rigs_file(rigs_file)
+    if sets_password:
+        _set_password(file)
+        return
+    settings = load_conductor_config(file).console
+    keep_log("console")
+    from multirig.dashboard.console import Console
+    from multirig.dashboard.server import Place, is_loopback, serve
+
+    place = Place(
+        host=host,
+        port=port,
+        certificate=tls_cert,
+        key=tls_key,
+        password=settings.password,
+        names=settings.names,
+    )
+    if not is_loopback(host) and tls_cert is None:
+        render.warn(
+            "without TLS whoever listens in this network can read the password: give --tls-cert and --tls-key"
+        )
+    shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab)
+    opens = not no_browser and is_loopback(host) and _has_display()
+
+    def tell(urls: Sequence[str]) -> None:
+        render.out.print(f"console ready at {' '.join(urls)}", soft_wrap=True, markup=False)
+        sys.stdout.flush()
+        if opens:
+            asyncio.get_running_loop().run_in_executor(None, _open_browser, urls[0])
+
+    async def run() -> None:
+        ended = asyncio.Event()
+        with ctrl_c(ended):
+            await serve(shown, place, ended, tell)
+
+    asyncio.run(run())
+
+
+def _open_browser(url: str) -> None:
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(url)
+
+
+def _has_display() -> bool:
+    """Whether a browser would be seen on this PC."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _set_password(rigs_file: Path) -> None:
+    """Ask for a password twice, and keep it."""
+    from multirig.dashboard.access import MIN_PASSWORD
+    from multirig.dashboard.password import keep_password
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ConfigError(
+            "a password is typed at a terminal: open one and run multirig console --set-password there"
+        )
+    first = getpass.getpass(f"Password of the console, at least {MIN_PASSWORD} characters: ")
+    if first != getpass.getpass("The same once more: "):
+        raise ConfigError(
+            "the two passwords differ, nothing was changed: run multirig console --set-password again"
+        )
+    file = keep_password(rigs_file, first)
+    render.say(f"the password is set in {file}; a console that runs takes it when it is started again")
