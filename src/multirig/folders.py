@@ -9,6 +9,8 @@ from pathlib import Path
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef, check_subject
 
+DESCRIPTION_NAME = "_ibl_experiment.description.yaml"
+"""In a session folder: IBL's description of the experiment."""
 _NUMBER = re.compile("[0-9]{1,3}")
 
 

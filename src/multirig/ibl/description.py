@@ -15,11 +15,12 @@ import yaml
 
 from multirig.config import parse_yaml, read_text
 from multirig.errors import ConfigError
+from multirig.folders import DESCRIPTION_NAME
 from multirig.ibl.bunch import unbunched
 from multirig.ibl.writing import write_whole
 
 VERSION = "1.0.0"
-FILE_NAME = "_ibl_experiment.description.yaml"
+FILE_NAME = DESCRIPTION_NAME
 HERE = "this PC"
 """Who gave what was there first, where nobody else is named."""
 
