@@ -36,6 +36,7 @@ from multirig.lifecycle.rig_events import (
     RESUME,
     SPARED,
     START_AT,
+    WATCH,
     Broke,
     Commanded,
     Denied,
@@ -52,6 +53,7 @@ from multirig.lifecycle.rig_events import (
     NotHandled,
     Pulsed,
     Restored,
+    SpaceMeasured,
     SubjectChosen,
 )
 from multirig.lifecycle.rig_states import (
@@ -64,6 +66,7 @@ from multirig.lifecycle.rig_states import (
     RigTrigger,
     next_transition,
 )
+from multirig.lifecycle.watchers import Watchers
 from multirig.protocol import codec
 from multirig.protocol.events import (
     SECOND,
@@ -111,6 +114,8 @@ class RigMachine:
         Nanoseconds for which a recording may not grow before it counts as stalled; None: never.
     resumes : bool
         Whether the adapter can go on with a recording after the program has died.
+    about : mapping, optional
+        What others are told of this rig and does not change: its adapter, the version of its program.
     """
 
     def __init__(
@@ -123,8 +128,10 @@ class RigMachine:
         stop_after: int | None = None,
         stall_after: int | None = None,
         resumes: bool = False,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
+        self.about = dict(about or {})
         self.main_sync = main_sync
         self.may_have_token = may_have_token
         self.subject = subject
@@ -154,6 +161,9 @@ class RigMachine:
         self._now = 0
         self._kept: Memory | None = None
         self.health: Mapping[str, Any] = {}
+        self.space: SpaceMeasured | None = None
+        """How full the disk is."""
+        self.watchers = Watchers()
         self.report: Mapping[str, Any] = {}
         """What the last finished hooks had to tell."""
         self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
@@ -177,6 +187,14 @@ class RigMachine:
             `SubjectChosen` in the middle of another subject's session; nothing has changed.
         """
         self._now = now
+        if not self.watchers:
+            return self._handle(event)
+        before = self._gist()
+        out = self._handle(event)
+        return out if self._gist() == before else [*out, *self._tell_watchers()]
+
+    def _handle(self, event: Any) -> Iterable[Any]:
+        now = self._now
         match event:
             case Received(message=message, token=token):
                 self._hear(token.peer if token.wire == 2 else token.address)
@@ -211,6 +229,8 @@ class RigMachine:
             case Measured(health=health):
                 self.health = health
                 self._growth.measure(health, now)
+            case SpaceMeasured():
+                self.space = event
             case Pulsed(at=at):
                 return self._tell_conductor({PULSE: {"at": at}})
             case SubjectChosen(subject=subject):
@@ -219,11 +239,21 @@ class RigMachine:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        return self._beat_at
+        times = (self._beat_at, self.watchers.get_timer())
+        return min((one for one in times if one is not None), default=None)
 
     def handle_timer(self, now: int) -> Iterable[Any]:
-        """Say how we are to whoever leads; stop where it was not heard for too long."""
+        """Say how we are to whoever leads or looks on; stop where a leader was silent for too long."""
         self._now = now
+        before = self._gist()
+        out = self._look_at_leader() if self._beat_at is not None and self._beat_at <= now else []
+        if self.watchers.is_due(now) or self._gist() != before:
+            out += self._tell_watchers()
+        return out
+
+    def _look_at_leader(self) -> list[Any]:
+        """Say how we are to whoever leads; stop where it was not heard for too long."""
+        now = self._now
         leader = self.leader
         if leader is None or not leader.beats:
             self._beat_at = None
@@ -243,6 +273,27 @@ class RigMachine:
             return []
         self._beat_at = self._now + BEAT_EVERY
         return [Tell(address=self.leader.address, message=self._status_message(self.leader.token))]
+
+    # -- who looks on -----------------------------------------------------------------------------------
+
+    def _watch(self, seconds: float, token: Token) -> list[Any]:
+        """Tell somebody for a while how we are, or no more; it leads nobody by that."""
+        self.watchers.watch(token, seconds, self._now)
+        if seconds <= 0:
+            return [Settle(token=token)]
+        return [Reply(token=token, message=self._status_message(token))]
+
+    def _gist(self) -> tuple[Any, ...]:
+        """Return what those who look on are told at once when it changes."""
+        leader = self.leader
+        led_by = (leader.token.peer, leader.address) if leader is not None else None
+        return self.state, self.exp_ref, self.failure, led_by, self.subject
+
+    def _tell_watchers(self) -> list[Any]:
+        leader = self.leader
+        boot = leader.token.peer if leader is not None and leader.beats else None
+        message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), self._news()))
+        return [*self.watchers.tell(message, self._now, besides=boot)]
 
     # -- who leads --------------------------------------------------------------------------------------
 
@@ -377,6 +428,8 @@ class RigMachine:
                 ]
             case Event.EXPSTATUS if token.wire == 2 and (mark := _marker(args)) is not None:
                 return [*self._mark(mark, token), Settle(token=token)]
+            case Event.EXPSTATUS if token.wire == 2 and (lease := _lease(args)) is not None:
+                return self._watch(lease, token)
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -682,7 +735,9 @@ class RigMachine:
         return Message(Event.EXPSTATUS, (status, self._news()))
 
     def _news(self) -> dict[str, Any]:
+        space = self.space
         return {
+            **self.about,
             "state": self.state.value,
             "exp_ref": str(self.exp_ref) if self.exp_ref else None,
             "failure": self.failure,
@@ -692,6 +747,10 @@ class RigMachine:
             "leader": self.leader.token.peer if self.leader is not None else None,
             "gap": dict(self.gaps[-1]) if self.gaps else None,
             "resumes": self.can_resume,
+            "main_sync": self.main_sync,
+            "subject": self.exp_ref.subject if self.exp_ref else self.subject,
+            "disk_free": space.free if space is not None else None,
+            "hours_left": space.hours_left if space is not None else None,
             CLOCK_PORT: self.clock_port,
         }
 
@@ -798,6 +857,13 @@ def _marker(args: tuple[Any, ...]) -> dict[str, Any] | None:
         case {"text": str(text), "at": int() | float() as at, "data": dict(data)}:
             return {"text": text, "data": data, "at": float(at), "exp_ref": said.get("exp_ref")}
     return None
+
+
+def _lease(args: tuple[Any, ...]) -> float | None:
+    """Return for how many seconds somebody wants to be told how we are, if an EXPSTATUS asks for that."""
+    seconds = args[1].get(WATCH) if len(args) > 1 and isinstance(args[1], dict) else None
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return seconds if is_number else None
 
 
 def _sequence(value: object) -> int:

@@ -98,6 +98,16 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceMeasured:
+    """The disk where the data goes, as of now."""
+
+    free: int
+    """Bytes."""
+    hours_left: float | None
+    """Hours of recording for which that is enough; None: nothing tells how much a recording needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pulsed:
     """The rig has given a sync pulse."""
 
@@ -194,6 +204,8 @@ class NotHandled:
 
 MARK = "mark"
 """Key in an EXPSTATUS of the conductor: a marker (``text``, ``data``, ``at``)."""
+WATCH = "watch"
+"""Key in an EXPSTATUS of somebody who looks on: for how many seconds it wants to be told; 0: no more."""
 PULSE = "pulse"
 """Key in what a rig says of itself: the sync pulse that it has just given (``at``)."""
 MIN_SEQUENCE = "min_sequence"

@@ -30,11 +30,16 @@ def recall_rate(path: Path, adapter: AdapterConfig) -> float | None:
     return max(_read(path, adapter), default=None)
 
 
+def rate_since(size: int, seconds: float) -> float | None:
+    """Return bytes a second of what was recorded in that time; None where it says nothing."""
+    return size / seconds if seconds >= SHORTEST and size > 0 else None
+
+
 def remember_rate(path: Path, adapter: AdapterConfig, size: int, seconds: float) -> None:
     """Note what a recording has taken; one that was too short, or of nothing, says nothing."""
-    if seconds < SHORTEST or size <= 0:
+    if (rate := rate_since(size, seconds)) is None:
         return
-    rates = [*_read(path, adapter), size / seconds][-REMEMBERED:]
+    rates = [*_read(path, adapter), rate][-REMEMBERED:]
     try:
         write_whole(path, json.dumps({"adapter": _mark(adapter), "rates": rates}).encode())
     except OSError as error:

@@ -37,6 +37,7 @@ from multirig.lifecycle.rig_events import (
     NotHandled,
     Pulsed,
     Restored,
+    SpaceMeasured,
     SubjectChosen,
 )
 from multirig.lifecycle.rig_states import RigState
@@ -57,7 +58,7 @@ from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.rig.preflight import check_rig
 from multirig.rig.pulses import Pulser, check_pulses
-from multirig.rig.rate import rate_file, remember_rate
+from multirig.rig.rate import rate_file, rate_since, recall_rate, remember_rate
 from multirig.rig.rehearsal import LIMIT as REHEARSAL_LIMIT
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
 from multirig.runtime import Runtime
@@ -133,6 +134,7 @@ class RigService:
             stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
             stall_after=_nanoseconds(config.stall_after),
             resumes=self.adapter.resumes,
+            about={"adapter": config.adapter.type, "version": multirig.__version__},
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
@@ -163,6 +165,8 @@ class RigService:
         self._mark_failures: set[str] = set()
         """What could not be done with this session's markers, and stands in the log already."""
         self._disk_free = 0
+        self._usual_rate: float | None = None
+        """Bytes a second, as the last recordings had; None: not known yet."""
         self._is_alone = False
         """Whether whoever leads is not heard."""
         self._ledger = Ledger(config.name, config.adapter.type)
@@ -174,6 +178,7 @@ class RigService:
             tell=lambda pulse: self.runtime.feed(Pulsed(at=pulse.at)),
         )
         self._memory_file = memory_file(config.data_folder, config.name)
+        self._rate_file = rate_file(config.data_folder, config.name)
         self._memory: Memory | None = None
         """What must survive the death of this program."""
         self._written: Memory | None = None
@@ -212,8 +217,8 @@ class RigService:
             await self.runtime.close()
             raise ConfigError(f"rig {self.config.name}: {error}") from None
         self._open_clock_port()
-        with contextlib.suppress(OSError):
-            self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+        self._usual_rate = await asyncio.to_thread(recall_rate, self._rate_file, self.config.adapter)
+        await self._look_at_disk()
         self._spawn(self._measure())
         log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
 
@@ -644,8 +649,9 @@ class RigService:
         if self._began is not None:
             seconds, self._began = time.perf_counter() - self._began, None
             recorded = sum(one.bytes for one in found)
-            kept = rate_file(self.config.data_folder, self.config.name)
-            await asyncio.to_thread(remember_rate, kept, self.config.adapter, recorded, seconds)
+            kept, adapter = self._rate_file, self.config.adapter
+            await asyncio.to_thread(remember_rate, kept, adapter, recorded, seconds)
+            self._usual_rate = await asyncio.to_thread(recall_rate, kept, adapter)
         if self._recorded and self._session is not None and self._rehearsal_end is None:
             files = await self._ledger.account(self._session, found)
         return {
@@ -742,8 +748,7 @@ class RigService:
     async def _measure(self) -> None:
         """Look at the adapter and the disk now and then."""
         while True:
-            with contextlib.suppress(OSError):
-                self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+            await self._look_at_disk()
             self._look_at_leader()
             if self.machine.state is RigState.RUNNING:
                 mark_alive(self._memory_file)
@@ -751,6 +756,20 @@ class RigService:
                 self._look_at_health()
                 self.runtime.feed(Measured(health=asdict(self._health)))
             await asyncio.sleep(HEALTH_EVERY)
+
+    async def _look_at_disk(self) -> None:
+        """Look how much is free, and for how many hours of recording that is enough."""
+        with contextlib.suppress(OSError):
+            self._disk_free = await asyncio.to_thread(_free, self.config.data_folder)
+            rate = self._rate_of_now() or self._usual_rate
+            hours = None if rate is None else round(self._disk_free / rate / 3600, 2)
+            self.runtime.feed(SpaceMeasured(free=self._disk_free, hours_left=hours))
+
+    def _rate_of_now(self) -> float | None:
+        """Return how many bytes a second are recorded; None while that is not known."""
+        if self._began is None or self.machine.state is not RigState.RUNNING:
+            return None
+        return rate_since(self._health.bytes, time.perf_counter() - self._began)
 
     def _look_at_leader(self) -> None:
         """Say once that whoever leads is not heard, and once that it is again."""

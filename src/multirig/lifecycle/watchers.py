@@ -1,0 +1,69 @@
+"""Who looks on: observers, whom a rig tells how it is though they do not lead it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from multirig.protocol.events import SECOND, Address, Tell, Token
+from multirig.protocol.messages import Message
+
+TELL_EVERY = SECOND
+"""Between two heartbeats to whoever looks on: a screen needs no more."""
+LONGEST_LEASE = 30.0
+"""Seconds for which somebody is told without asking again: a screen that is closed is soon forgotten."""
+MAX_WATCHERS = 16
+"""Observers at once; past it the one that has not asked for the longest time goes."""
+
+
+@dataclass(slots=True)
+class _Lease:
+    """One observer."""
+
+    address: Address
+    until: int
+
+
+class Watchers:
+    """Keeps the leases of observers: each is told for so long, and has no say."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, _Lease] = {}
+        """By the boot id of their programs, the one that has asked last at the end."""
+        self._tell_at: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._leases)
+
+    def watch(self, token: Token, seconds: float, now: int) -> None:
+        """Begin a lease, or go on with one; 0 s end it."""
+        self._leases.pop(token.peer, None)
+        if seconds > 0:
+            while len(self._leases) >= MAX_WATCHERS:
+                del self._leases[next(iter(self._leases))]
+            until = now + round(min(seconds, LONGEST_LEASE) * SECOND)
+            self._leases[token.peer] = _Lease(token.address, until)
+            if self._tell_at is None:
+                self._tell_at = now + TELL_EVERY
+
+    def get_timer(self) -> int | None:
+        """Return when somebody is to be told, or None."""
+        return self._tell_at if self._leases else None
+
+    def is_due(self, now: int) -> bool:
+        """Whether it is time for a heartbeat."""
+        return self._tell_at is not None and self._tell_at <= now
+
+    def tell(self, message: Message, now: int, *, besides: str | None) -> list[Tell]:
+        """Tell everybody whose lease lasts.
+
+        Parameters
+        ----------
+        message : Message
+        now : int
+        besides : str or None
+            Boot id of whoever is told anyway, since it leads.
+        """
+        self._leases = {boot: one for boot, one in self._leases.items() if one.until > now}
+        self._tell_at = now + TELL_EVERY if self._leases else None
+        told = (one.address for boot, one in self._leases.items() if boot != besides)
+        return [Tell(address=address, message=message) for address in told]
