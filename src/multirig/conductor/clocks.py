@@ -1,4 +1,4 @@
-"""Keeps the rigs' clocks measured while a session is led."""
+"""Keeps the rigs' clocks measured while a session is led, or looked at."""
 
 from __future__ import annotations
 
@@ -19,19 +19,28 @@ EVERY = 4.0
 
 
 class Clocks:
-    """Measures the rigs' clocks, and tells the machine what is known of them.
+    """Measures the rigs' clocks, and tells what is known of them.
 
     Parameters
     ----------
     runtime : Runtime
-        Of the conductor's node, whose links keep what is known.
+        Of the node whose links keep what is known.
     news : callable
         Returns what each rig last said of itself.
+    report : callable
+        Takes what is known of a clock after each look at it.
     """
 
-    def __init__(self, runtime: Runtime, news: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        news: Callable[[], Mapping[str, Mapping[str, Any]]],
+        *,
+        report: Callable[[ClockRead], None],
+    ) -> None:
         self._runtime = runtime
         self._news = news
+        self._report = report
         self._prober: ClockProber | None = None
         self._ports: dict[str, int] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -59,7 +68,7 @@ class Clocks:
             for boot, exchanges in measured.items():
                 self._runtime.node.note_exchanges(boot, exchanges)
         for read in self._read():
-            self._runtime.feed(read)
+            self._report(read)
 
     def begin(self) -> None:
         """Note what is known as the rigs agree: jumps count from here."""

@@ -244,7 +244,7 @@ class Conductor:
             permits=AllowList(anybody=True).permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=self._network)
-        self._clocks = Clocks(self.runtime, machine.watch.news)
+        self._clocks = Clocks(self.runtime, machine.watch.news, report=self.runtime.feed)
         self._numbers = itertools.count(machine.last_number + 1)
 
     def _chosen(self) -> RigsChosen:

@@ -1,0 +1,315 @@
+"""Looks on: what every rig of the lab does, whoever leads it; a screen shows it, and no session notices."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import platform
+import secrets
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from multirig.conductor.clocks import Clocks
+from multirig.config import Uri
+from multirig.errors import ConfigError, MultirigError
+from multirig.lifecycle.observer import Answered, Asked, Changed, Followed, ObserverMachine, Suspended
+from multirig.lifecycle.session_events import ClockRead
+from multirig.protocol.allow import AllowList
+from multirig.protocol.events import SECOND, Address, Ignored
+from multirig.protocol.node import Node
+from multirig.runtime import Runtime
+from multirig.transports.base import allow_open_sockets
+from multirig.transports.memory import MemoryNetwork
+
+FIND_LIMIT = 5.0
+"""Seconds for a name to be resolved."""
+FIND_AGAIN = 10.0
+"""Seconds until a name is looked for again, where it was not found or its PC is not heard."""
+FIRST_LOOK = 0.5
+"""Seconds for which `Observer.follow` waits for names; those that take longer come later."""
+PATIENCE = 0.5
+"""Seconds that a question may take longer than its limit."""
+
+log = logging.getLogger("multirig.conductor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What is known of one rig from looking on."""
+
+    name: str
+    uri: str
+    address: str | None
+    """Where it was found; None: its name is not known on this network."""
+    is_multirig: bool
+    """Whether it tells by itself how it is; a foreign peer is asked now and then."""
+    heard_at: int | None
+    """When it was last heard, on the clock of `Observer.clock`; ns. None: never."""
+    info: Mapping[str, Any]
+    """What its last EXPINFO held."""
+    news: Mapping[str, Any]
+    """What it last said of itself: state, exp_ref, failure, health, led_by, stalled, gap, disk_free…"""
+    problem: str | None
+    """Why it is not heard: one line with the next action."""
+    offset: float | None
+    """Its clock minus this PC's (``time.perf_counter()`` of both); seconds. None: not known."""
+    bound: float | None
+    """By how much that may be wrong, either way; seconds."""
+    round_trip: float | None
+    """Of a message and its answer, at best; seconds."""
+
+
+class Observer:
+    """Watches rigs, and disturbs nobody.
+
+    Use it as an asynchronous context manager::
+
+        async with Observer() as observer:
+            await observer.follow({"cameras": Uri.parse("udp://192.168.1.20")})
+            ...
+            observer.sightings()["cameras"].news
+
+    Parameters
+    ----------
+    network : MemoryNetwork, optional
+        For rehearsal and tests without a network; the rigs' addresses are then those on it.
+    """
+
+    def __init__(self, *, network: MemoryNetwork | None = None) -> None:
+        self.machine = ObserverMachine()
+        self.node = Node(
+            boot=secrets.token_hex(8),
+            name=platform.node() or "observer",
+            machine=self.machine,
+            # whoever is followed may answer from wherever it is
+            permits=AllowList(anybody=True).permits,
+        )
+        self.runtime = Runtime(self.node, self._perform, network=network)
+        self._scheme = "memory" if network is not None else None
+        self._rigs: dict[str, Uri] = {}
+        self._addresses: dict[str, Address] = {}
+        self._unfound: dict[str, str] = {}
+        """Why a name is not known."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._suspended: set[str] = set()
+        self._callbacks: list[Callable[[str], None]] = []
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._numbers = itertools.count(1)
+        self._clocks = Clocks(self.runtime, self._news, report=self._note_clock)
+        self._clocks.follow(self._addresses)
+        self._reads: dict[str, ClockRead] = {}
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Begin to look; there is nobody to look at yet."""
+        self._clocks.keep(True)
+        self._spawn(self._keep_finding())
+
+    async def close(self) -> None:
+        """Look no more; the rigs are told."""
+        await self.follow({})
+        tasks: list[asyncio.Future[Any]] = [*self._tasks, *self._waiting.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._clocks.close()
+        await self.runtime.close()
+
+    async def __aenter__(self) -> Observer:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- whom to look at ----------------------------------------------------------------------------------
+
+    async def follow(self, rigs: Mapping[str, Uri]) -> None:
+        """Say which rigs there are now; those that were followed before and are not among them are left.
+
+        A name that is not known on this network is a `Sighting.problem`, and tried again and again.
+
+        Parameters
+        ----------
+        rigs : mapping of str to Uri
+            Name of each rig and where it listens.
+        """
+        allow_open_sockets(len(rigs) + 64)
+        for name in [name for name, uri in self._rigs.items() if rigs.get(name) != uri]:
+            for known in (self._rigs, self._addresses, self._unfound, self._reads):
+                known.pop(name, None)
+        added = [name for name in rigs if name not in self._rigs]
+        self._rigs = dict(rigs)
+        self._tell_whom()
+        looks = [self._spawn(self._find(name)) for name in added]
+        if looks:
+            await asyncio.wait(looks, timeout=FIRST_LOOK)
+
+    def suspend(self, names: Iterable[str]) -> None:
+        """Ask nothing of these while a session with them is led from this PC, unless they are multirigs.
+
+        A foreign peer may take a question of somebody else badly, and whoever leads it knows how it is. One
+        that was not heard before is not asked either.
+        """
+        self._suspended = {*names}
+        self._tell_whom()
+
+    def resume(self) -> None:
+        """Ask everybody again."""
+        self.suspend(())
+
+    # -- what is known --------------------------------------------------------------------------------------
+
+    def sightings(self) -> dict[str, Sighting]:
+        """Return what is known of each rig, in the order in which they were named."""
+        return {name: self._sighting(name) for name in self._rigs}
+
+    def clock(self) -> int:
+        """Return the time on the clock of `Sighting.heard_at`; ns."""
+        return self.runtime.clock()
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """Have something called with a rig's name when there is news of it.
+
+        That is: another state, reference, failure, leader or subject, a recording that stalls or grows again,
+        or that the rig is heard again or not any more. It is called in the event loop and must not block.
+        """
+        self._callbacks.append(callback)
+
+    async def ping(self, name: str, limit: float = 3.0) -> Sighting:
+        """Ask a rig now.
+
+        Parameters
+        ----------
+        name : str
+            Of a rig that is followed.
+        limit : float
+            Seconds that the answer may take.
+
+        Returns
+        -------
+        Sighting
+            What is known then; `Sighting.problem` where it has not answered.
+
+        Raises
+        ------
+        ConfigError
+            No rig of that name is followed.
+        """
+        if name not in self._rigs:
+            raise ConfigError(f"there is no rig {name}: add it to the rigs file")
+        if name not in self._addresses:
+            await self._find(name)
+        if (address := self._addresses.get(name)) is not None:
+            number = next(self._numbers)
+            answered = self._waiting[number] = asyncio.get_running_loop().create_future()
+            self.runtime.feed(Asked(address=address, number=number, limit=round(limit * SECOND)))
+            try:
+                await asyncio.wait([answered], timeout=limit + PATIENCE)
+            finally:
+                del self._waiting[number]
+        return self._sighting(name)
+
+    def _sighting(self, name: str) -> Sighting:
+        uri, address = self._rigs[name], self._addresses.get(name)
+        seen = self.machine.seen.get(address) if address is not None else None
+        problem = self._unfound.get(name) if seen is None else seen.problem(self.clock())
+        read = self._reads.get(name) if problem is None else None
+        return Sighting(
+            name=name,
+            uri=str(uri),
+            address=str(address) if address is not None else None,
+            is_multirig=seen is not None and seen.is_multirig,
+            heard_at=seen.heard_at if seen is not None else None,
+            info=seen.info if seen is not None else {},
+            news=seen.news if seen is not None else {},
+            problem=f"{name} {problem}" if problem is not None else None,
+            offset=read.offset / SECOND if read is not None else None,
+            bound=read.bound / SECOND if read is not None else None,
+            round_trip=read.round_trip / SECOND if read is not None else None,
+        )
+
+    def _news(self) -> dict[str, Mapping[str, Any]]:
+        """Return what each rig last said of itself."""
+        seen = self.machine.seen
+        return {name: seen[address].news for name, address in self._addresses.items() if address in seen}
+
+    def _note_clock(self, read: ClockRead) -> None:
+        self._reads[read.rig] = read
+
+    # -- finding ------------------------------------------------------------------------------------------
+
+    async def _keep_finding(self) -> None:
+        """Look again for names that are not known, and for PCs that are not heard: they may have moved."""
+        while True:
+            await asyncio.sleep(FIND_AGAIN)
+            await asyncio.gather(*(self._find(name) for name in self._rigs if self._is_missing(name)))
+
+    def _is_missing(self, name: str) -> bool:
+        address = self._addresses.get(name)
+        seen = self.machine.seen.get(address) if address is not None else None
+        return seen is None or seen.trouble is not None
+
+    async def _find(self, name: str) -> None:
+        """Find where a rig is."""
+        uri = self._rigs[name]
+        scheme = self._scheme or uri.scheme
+        address, problem = None, f"is not found: the name {uri.host!r} takes too long; use the IP address"
+        try:
+            address = await asyncio.wait_for(self.runtime.connect(scheme, uri.host, uri.port), FIND_LIMIT)
+        except MultirigError as error:
+            problem = f"is not found: {error}"
+        except asyncio.TimeoutError:
+            log.debug("%s takes too long to be found", uri.host)
+        if self._rigs.get(name) != uri:
+            return  # meanwhile it is not followed any more
+        if address is not None and address != self._addresses.get(name):
+            self._addresses[name] = address
+            self._unfound.pop(name, None)
+            self._tell_whom()
+            self._tell(name)
+        elif name not in self._addresses and problem != self._unfound.get(name):
+            self._unfound[name] = problem
+            self._tell(name)
+
+    def _tell_whom(self) -> None:
+        """Tell the machine whom to look at."""
+        spared = (self._addresses[name] for name in self._suspended if name in self._addresses)
+        self.runtime.feed(Suspended(addresses=frozenset(spared)))
+        self.runtime.feed(Followed(addresses=frozenset(self._addresses.values())))
+
+    # -- effects ------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Any) -> None:
+        match effect:
+            case Changed(address=address):
+                for name in [name for name, one in self._addresses.items() if one == address]:
+                    self._tell(name)
+            case Answered(number=number):
+                waiting = self._waiting.get(number)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(None)
+            case Ignored(address=address, reason=reason, first=first):
+                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case _:
+                log.debug("%s", effect)
+
+    def _tell(self, name: str) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(name)
+            except Exception:  # whoever shows it must not hold up the look-out
+                log.exception("showing the news of %s failed", name)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,360 @@
+"""Looks on: whom to ask when, and what is known of each rig, whoever leads it.
+
+Who has never been heard is asked who it is, again and again. A multirig then tells how it is by itself, for
+as long as its lease lasts; a foreign peer is asked now and then, since it may do its work in the thread that
+answers. Nothing that is said here makes the sender a conductor, and no rig is changed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.errors import MultirigError
+from multirig.lifecycle.agreement import LED_BY, information
+from multirig.lifecycle.leader import SILENT_AFTER
+from multirig.lifecycle.rig_events import WATCH
+from multirig.lifecycle.rig_states import RigState
+from multirig.protocol.events import (
+    RESTARTED,
+    SECOND,
+    WITHDRAWN,
+    Address,
+    Rebooted,
+    Received,
+    Refused,
+    Replied,
+    Send,
+    Settle,
+    TimedOut,
+    Told,
+    Unreached,
+    Upgraded,
+)
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.node import GREETING
+
+LEASE = 15
+"""Seconds for which a rig is asked to tell how it is: two renewals may get lost."""
+RENEW_EVERY = 5 * SECOND
+QUIET_AFTER = SECOND * 7 // 2
+"""A multirig that is not heard for so long, three heartbeats, is missed."""
+ASK_LIMIT = 2 * SECOND
+FOREIGN_LIMIT = 5 * SECOND
+"""A foreign peer may be at work, and answers when it has done it."""
+FOREIGN_EVERY = 10 * SECOND
+"""Between two questions to a foreign peer that answers."""
+PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
+"""From one question without an answer to the next; the last one for ever: who is back is soon seen."""
+_WHO_ARE_YOU = Message(
+    Event.EXPINFO, (int(Status.CONNECTED), {"exp_ref": None, "main_sync": False, "subject": None})
+)
+_WATCHED = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: LEASE}))
+_LEFT = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: 0}))
+_LOOK, _ASKED = "look", "asked"
+"""Kinds of questions: by itself, and for somebody who waits."""
+_IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
+_IS_IT_RUNNING = "is multirig serve running there?"
+_LOOK_AT_IT = "its program has the question; look at its screen"
+_STATE_OF = {
+    Status.CONNECTED: RigState.CONNECTED,
+    Status.INITIALIZED: RigState.INITIALIZED,
+    Status.RUNNING: RigState.RUNNING,
+    Status.STOPPED: RigState.STOPPED,
+}
+"""What a multirig would call the state of a foreign peer."""
+
+
+# -- events from whoever looks at the screen -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """These are the rigs of now."""
+
+    addresses: frozenset[Address]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """Of these, whoever is no multirig is left alone: a session with it is led from this PC."""
+
+    addresses: frozenset[Address]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Somebody wants to know now; the outcome comes as `Answered`."""
+
+    address: Address
+    number: int
+    limit: int
+    """Nanoseconds."""
+
+
+# -- effects -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A rig's state, reference, failure or leader is another one, or it is heard again or not any more."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was asked has its outcome."""
+
+    number: int
+
+
+# -- what is known of a rig ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Seen:
+    """One rig, as it was last heard."""
+
+    ask_at: int
+    """When it is asked next."""
+    asked: tuple[int, int] | None = None
+    """The question that waits for its outcome: its number, and when it was asked."""
+    tries: int = 0
+    """Questions in a row that had no answer."""
+    is_multirig: bool = False
+    is_known: bool = False
+    """Whether this program has said who it is."""
+    is_watched: bool = False
+    """Whether it tells by itself how it is."""
+    is_let_be: bool = False
+    """Whether it is not to be asked unless it is a multirig."""
+    heard_at: int | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """What its last EXPINFO held."""
+    news: Mapping[str, Any] = field(default_factory=dict)
+    """What it last said of itself."""
+    trouble: str | None = None
+    """What to do about it, where it is not heard."""
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether it is left alone now."""
+        return self.is_let_be and not self.is_multirig
+
+    def problem(self, now: int) -> str | None:
+        """Return why it is not heard, in words that follow its name."""
+        if self.trouble is None:
+            return None
+        if self.heard_at is None:
+            return f"does not answer: {self.trouble}"
+        return f"is not heard since {(now - self.heard_at) / SECOND:.0f} s: {self.trouble}"
+
+    def gist(self) -> tuple[Any, ...]:
+        """Return what is news when it changes."""
+        said = self.news
+        return (
+            self.heard_at is None,
+            self.trouble is None,
+            said.get("stalled") is None,
+            said.get("gap") is None,
+            *(said.get(key) for key in ("state", "exp_ref", "failure", LED_BY, "subject")),
+        )
+
+    def due(self) -> int | None:
+        """Return when something is to be done about it, or None."""
+        if self.is_spared:
+            return None
+        times = [self.ask_at] if self.asked is None else []
+        if self.is_multirig and self.trouble is None and self.heard_at is not None:
+            times.append(self.heard_at + (SILENT_AFTER if self.asked is None else QUIET_AFTER))
+        return min(times, default=None)
+
+    @property
+    def pause(self) -> int:
+        """Nanoseconds from a question that has its outcome to the next one."""
+        if self.tries:
+            return PAUSES[min(self.tries, len(PAUSES)) - 1]
+        if not self.is_multirig:
+            return FOREIGN_EVERY
+        return RENEW_EVERY if self.is_watched else 0
+
+    def note_sign(self, now: int) -> None:
+        """Note that something came of it."""
+        if self.trouble is not None and self.is_multirig:
+            self.ask_at = now
+        self.heard_at, self.trouble = now, None
+
+    def miss(self, hint: str) -> None:
+        """Note that it is not heard, and what to do about it."""
+        if not self.is_spared:
+            self.trouble, self.is_watched = hint, False
+
+    def is_missed(self, now: int) -> bool:
+        """Whether it should have been heard by now; one that has never been tells nothing by its silence."""
+        return self.is_multirig and self.heard_at is not None and now - self.heard_at >= QUIET_AFTER
+
+
+class ObserverMachine:
+    """The rules of whoever looks on, pure."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Address, Seen] = {}
+        """What is known of each rig that is followed."""
+        self._let_be: frozenset[Address] = frozenset()
+        self._number = 0
+        self._now = 0
+
+    def handle(self, event: Any, now: int) -> Iterable[Any]:
+        """Take what happened; return questions and news."""
+        self._now = now
+        match event:
+            case Followed(addresses=addresses):
+                return self._follow(addresses)
+            case Suspended(addresses=addresses):
+                self._suspend(addresses)
+                return []
+            case Asked():
+                return self._ask_for(event)
+        out: list[Any] = [Settle(token=event.token)] if isinstance(event, Received) else []
+        address = getattr(event, "address", None)
+        if not isinstance(address, Address) or (seen := self.seen.get(address)) is None:
+            return out
+        before = seen.gist()
+        out += self._take(seen, event)
+        return out if seen.gist() == before else [*out, Changed(address=address)]
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        times = (one.due() for one in self.seen.values())
+        return min((one for one in times if one is not None), default=None)
+
+    def handle_timer(self, now: int) -> Iterable[Any]:
+        """Ask who is to be asked, and notice who is not heard."""
+        self._now = now
+        out: list[Any] = []
+        for address, seen in self.seen.items():
+            if (at := seen.due()) is None or at > now:
+                continue
+            if seen.is_missed(now) and seen.trouble is None:
+                seen.miss(_IS_IT_RUNNING)
+                out.append(Changed(address=address))
+            if seen.asked is None:
+                out.append(self._ask(address, seen))
+        return out
+
+    # -- asking -----------------------------------------------------------------------------------------
+
+    def _follow(self, addresses: frozenset[Address]) -> list[Any]:
+        out: list[Any] = []
+        for address in [one for one in self.seen if one not in addresses]:
+            if self.seen.pop(address).is_multirig:
+                out.append(Send(address=address, message=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
+        for address in addresses - self.seen.keys():
+            self.seen[address] = Seen(ask_at=self._now, is_let_be=address in self._let_be)
+        return out
+
+    def _suspend(self, addresses: frozenset[Address]) -> None:
+        self._let_be = addresses
+        for address, seen in self.seen.items():
+            if seen.is_let_be and address not in addresses:
+                seen.ask_at = self._now
+            seen.is_let_be = address in addresses
+
+    def _ask(self, address: Address, seen: Seen) -> Send:
+        """Renew the lease, or ask who it is."""
+        self._number += 1
+        seen.asked = self._number, self._now
+        renews = seen.is_multirig and seen.is_known and seen.trouble is None
+        is_foreign = seen.is_known and not seen.is_multirig
+        return Send(
+            address=address,
+            message=_WATCHED if renews else _WHO_ARE_YOU,
+            key=(_LOOK, self._number),
+            limit=FOREIGN_LIMIT if is_foreign else ASK_LIMIT,
+        )
+
+    def _ask_for(self, event: Asked) -> list[Any]:
+        seen = self.seen.get(event.address)
+        if seen is None or seen.is_spared:
+            return [Answered(number=event.number)]
+        key = (_ASKED, event.number)
+        return [Send(address=event.address, message=_WHO_ARE_YOU, key=key, limit=event.limit)]
+
+    # -- hearing ------------------------------------------------------------------------------------------
+
+    def _take(self, seen: Seen, event: Any) -> list[Any]:
+        """Take what comes of a rig, or of a question to it."""
+        match event:
+            case Received(message=message) | Told(message=message):
+                self._hear(seen, message)
+            case Replied(message=message, key=key):
+                self._hear(seen, message)
+                return self._end(seen, key, answered=True)
+            case Refused(reason=reason, key=key):
+                if reason not in (RESTARTED, WITHDRAWN):
+                    seen.note_sign(self._now)
+                    seen.is_known = True
+                    seen.news = {**seen.news, "failure": reason}
+                return self._end(seen, key, answered=False)
+            case TimedOut(confirmed=confirmed, key=key):
+                if not seen.is_multirig or seen.is_missed(self._now):
+                    unheard = _IS_IT_ON if seen.heard_at is None else _IS_IT_RUNNING
+                    seen.miss(_LOOK_AT_IT if confirmed else unheard)
+                return self._end(seen, key, answered=False)
+            case Unreached(reason=reason, key=key):
+                seen.miss(reason)
+                return self._end(seen, key, answered=False)
+            case Upgraded():
+                seen.is_multirig = True
+            case Rebooted():
+                seen.is_known = seen.is_watched = False
+                seen.asked, seen.ask_at = None, self._now
+        return []
+
+    def _end(self, seen: Seen, key: Hashable, *, answered: bool) -> list[Any]:
+        """Note that a question has its outcome, and plan the next one."""
+        match key:
+            case (kind, int(number)) if kind == _ASKED:
+                return [Answered(number=number)]
+            case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
+                asked_at, seen.asked = seen.asked[1], None
+                seen.tries = 0 if answered else seen.tries + 1
+                seen.ask_at = max(self._now, asked_at + seen.pause)
+        return []
+
+    def _hear(self, seen: Seen, message: Message) -> None:
+        """Take what a rig says."""
+        seen.note_sign(self._now)
+        match message.event:
+            case Event.EXPINFO:
+                status, data = information(message)
+                seen.is_multirig = GREETING in data or (seen.is_multirig and "state" in data)
+                seen.is_known = True
+                seen.info = {key: value for key, value in data.items() if key != GREETING}
+                seen.news = {**seen.news, **_said_of_itself(status, data)}
+            case Event.EXPSTATUS if seen.is_multirig:
+                news = message.args[1] if len(message.args) > 1 else None
+                if isinstance(news, dict):
+                    seen.news = news
+                    seen.is_watched = True
+
+
+def _said_of_itself(status: Status | None, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return from an EXPINFO what a multirig's report would hold."""
+    state = data.get("state")
+    if not isinstance(state, str):
+        state = _STATE_OF[status].value if status is not None else None
+    try:
+        exp_ref = str(ExpRef.parse(data["exp_ref"])) if data.get("exp_ref") else None
+    except MultirigError:
+        exp_ref = None
+    return {
+        "state": state,
+        "exp_ref": exp_ref,
+        "failure": data.get("failure"),
+        LED_BY: data.get(LED_BY),
+        "subject": data.get("subject"),
+    }
