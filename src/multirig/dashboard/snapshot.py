@@ -112,6 +112,8 @@ class Order:
     """Whether rigs are led that another conductor leads."""
     recover: str | None = None
     """Folder of a session whose conductor has died; then all else is as the journal says."""
+    recover_ends: bool = False
+    """Whether that session is not recorded on, but stopped and cleaned up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

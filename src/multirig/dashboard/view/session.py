@@ -11,6 +11,7 @@ from multirig.dashboard.snapshot import Alarm, Outcome, SessionNow, Step, StepNo
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
+from multirig.protocol.exp_ref import ExpRef
 
 SHOWN_ALARMS = 20
 SHOWN_MARKERS = 20
@@ -123,6 +124,8 @@ class SessionView:
     can_stop: bool
     can_interrupt: bool
     is_over: bool
+    page: str | None
+    """Where all of it can be read, once it is over."""
     newest_alarm: int
     """Number of the newest alarm that is bad, for those who are notified."""
 
@@ -172,6 +175,7 @@ def view_session(session: SessionNow, now: float) -> SessionView:
         can_stop=not session.is_over and session.state == S.RUNNING.value,
         can_interrupt=not session.is_over and phase is not OVER and session.state not in _ENDING_ANYWAY,
         is_over=session.is_over,
+        page=_page(session) if session.is_over else None,
         newest_alarm=max((one.number for one in session.alarms if one.is_bad), default=0),
     )
 
@@ -180,6 +184,13 @@ _VERDICTS = frozenset(one.value for one in Word)
 _ENDING_ANYWAY = frozenset(
     {S.INTERRUPTING.value, S.ABORTING.value, S.ROLLING_BACK.value, S.CLEANING.value, S.STOPPED.value}
 )
+
+
+def _page(session: SessionNow) -> str | None:
+    if session.exp_ref is None or session.folder is None:
+        return None
+    subject, date, number = ExpRef.parse(session.exp_ref).folder_parts()
+    return f"/session/{subject}/{date}/{number}"
 
 
 def _name_end(session: SessionNow) -> tuple[str, Tone]:

@@ -1,0 +1,125 @@
+from multirig.dashboard.snapshot import RigNow
+from multirig.dashboard.view.cards import make_card, make_cards
+from multirig.dashboard.view.tones import Tone
+
+
+def rig(**known):
+    return RigNow(**{"name": "left", "uri": "udp://h:11001", "state": "connected", "heard_ago": 0.2, **known})
+
+
+def card(*, selected=False, led_here=False, **known):
+    return make_card(rig(**known), is_selected=selected, led_here=led_here)
+
+
+def facts(card):
+    return {one.label: one.value for one in card.facts}
+
+
+def test_a_rig_that_waits_is_ready():
+    made = card(adapter="camera")
+    assert (made.word, made.tone, made.trouble) == ("Ready", Tone.GOOD, None)
+    assert made.about == "camera"
+    assert made.spoken == "left: Ready. camera"
+
+
+def test_a_rig_that_was_never_heard_is_looked_for_before_it_is_missed():
+    made = card(state=None, heard_ago=None)
+    assert (made.word, made.tone) == ("Looking for it", Tone.PLAIN)
+    made = card(state=None, heard_ago=None, problem="does not answer: is multirig serve running there?")
+    assert (made.word, made.tone) == ("Not heard", Tone.BAD)
+    assert made.trouble == "does not answer: is multirig serve running there?"
+
+
+def test_what_a_silent_rig_last_said_is_not_shown_as_its_state():
+    made = card(state="running", problem="is not heard since 12 s", heard_ago=12.0, pictures=("left",))
+    assert (made.word, made.icon) == ("Not heard", "cloud_off")
+    assert made.pictures == ()
+    assert facts(made)["heard"] == "12 s ago"
+
+
+def test_a_recording_shows_what_comes_in():
+    made = card(
+        state="running", frames=12345, rate=59.94, dropped=0, exp_ref="2026-11-26_1_SP_01", conductor="pc"
+    )
+    assert made.word == "Recording"
+    assert made.tone is Tone.RECORDING
+    assert facts(made) == {"frames": "12\u202f345", "rate": "59.9/s", "dropped": "0", "heard": "now"}
+    assert made.about == "2026-11-26_1_SP_01, led by pc"
+
+
+def test_a_device_without_frames_shows_its_bytes():
+    assert facts(card(state="running", bytes=2_500_000))["written"] == "2.5 MB"
+
+
+def test_who_leads_from_here_is_this_console():
+    made = card(state="running", exp_ref="2026-11-26_1_SP_01", conductor="pc", led_here=True)
+    assert made.about == "2026-11-26_1_SP_01, led by this console"
+
+
+def test_a_broken_rig_says_why_and_can_be_cleaned_up():
+    made = card(state="broken", failure="start: the camera is in use: close the other program")
+    assert (made.word, made.tone) == ("Broken", Tone.BAD)
+    assert made.trouble == "start: the camera is in use: close the other program"
+    assert made.can_clean_up
+    assert not card(state="broken", failure="x", led_here=True).can_clean_up
+
+
+def test_a_stalled_recording_is_the_trouble_though_the_state_is_fine():
+    made = card(state="running", stalled=7.4)
+    assert made.tone is Tone.RECORDING
+    assert made.trouble_tone is Tone.BAD
+    assert made.trouble == "nothing has come in for 7 s: look at its device, its trigger and its disk"
+
+
+def test_a_gap_tells_since_when():
+    made = card(state="stopped", gap="2026-11-26T21:04:05.123+01:00")
+    assert made.trouble.startswith("has not recorded since 21:04:05")
+
+
+def test_little_room_on_the_disk_is_a_warning_and_none_is_bad_while_it_records():
+    assert card(disk_free=5_000_000_000, hours_left=0.5).trouble_tone is Tone.WARNING
+    made = card(state="running", disk_free=100_000_000, hours_left=0.05)
+    assert made.trouble_tone is Tone.BAD
+    assert made.trouble == "its disk has room for 3 min only: free space in its data folder"
+    assert facts(made)["disk"] == "100.0 MB free, 3 min left"
+
+
+def test_lost_frames_and_a_wide_clock_are_warnings():
+    assert card(state="running", dropped=3).trouble.startswith("3 frames lost so far")
+    assert card(state="running", dropped=1).trouble.startswith("1 frame lost so far")
+    wide = card(offset=0.1, bound=0.02)
+    assert wide.trouble == "its clock is known within 20 ms only: check the network to it"
+
+
+def test_a_clock_is_shown_with_its_bound():
+    assert facts(card(offset=-0.0000123, bound=0.0000301))["clock"] == "-12 µs ± 30 µs"
+    assert facts(card(offset=3671.5, bound=0.0003))["clock"] == "+1.0 h ± 0.30 ms"
+
+
+def test_a_peer_of_ibl_tells_its_state_only():
+    made = card(is_foreign=True, state="running")
+    assert made.word == "Recording"
+    assert made.about == "speaks IBL's protocol: it tells its state only"
+    assert facts(made) == {"heard": "now"}
+
+
+def test_what_an_earlier_session_has_left_can_be_cleaned_up():
+    made = card(state="stopped", exp_ref="2026-11-26_1_SP_01")
+    assert made.trouble == "an earlier session was not cleaned up here: press Clean up"
+    assert made.can_clean_up
+    assert card(state="stopped", exp_ref="2026-11-26_1_SP_01", conductor="pc").trouble is None
+
+
+def test_a_main_sync_and_whom_it_is_set_up_for_are_told():
+    made = card(adapter="process", main_sync=True, subject="SP_01")
+    assert made.about == "process, main sync, set up for SP_01"
+
+
+def test_a_state_of_a_later_version_is_shown_as_it_is():
+    made = card(state="dreaming")
+    assert (made.word, made.tone) == ("dreaming", Tone.PLAIN)
+
+
+def test_cards_come_in_the_order_of_the_rigs():
+    made = make_cards([rig(name="b"), rig(name="a")], selected=["a"], led=[])
+    assert [(one.name, one.is_selected) for one in made] == [("b", False), ("a", True)]

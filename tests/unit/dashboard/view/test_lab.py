@@ -1,0 +1,95 @@
+from dataclasses import replace
+
+from multirig.dashboard.snapshot import Order, RigNow, SessionNow
+from multirig.dashboard.view.lab import Abandoned, LabNow, view_lab
+from multirig.dashboard.view.start import Draft
+from multirig.dashboard.view.tones import Tone
+
+LEFT = RigNow(name="left", uri="udp://h:1", state="connected", heard_ago=0.1)
+EPHYS = RigNow(name="ephys", uri="udp://h:2", state="connected", heard_ago=0.1)
+ORDER = Order(subject="SP_01", rigs=["left"], rigs_file="/r", data_folder="/d")
+RUNNING = SessionNow(order=ORDER, state="running", began_at=900.0, exp_ref="2026-11-26_1_SP_01")
+
+
+def view(**known):
+    return view_lab(LabNow(**{"now": 1000.0, "rigs": [LEFT, EPHYS], **known}))
+
+
+def said(**known):
+    headline = view(**known).headline
+    return headline.tone, headline.text
+
+
+def test_a_lab_that_is_well_says_so():
+    assert said() == (Tone.GOOD, "all is well: 2 rigs ready")
+
+
+def test_an_empty_lab_says_how_to_begin():
+    assert said(rigs=[]) == (Tone.PLAIN, "no rigs yet: press Add a rig, and give its name and address")
+
+
+def test_the_gravest_trouble_is_the_headline():
+    rigs = [replace(LEFT, hours_left=0.5, disk_free=1), replace(EPHYS, problem="is not heard: start it")]
+    assert said(rigs=rigs) == (Tone.BAD, "ephys: is not heard: start it (and 1 more rig with trouble)")
+
+
+def test_rigs_that_are_looked_for_or_in_a_session_are_no_trouble():
+    assert said(rigs=[LEFT, replace(EPHYS, state=None)]) == (Tone.PLAIN, "looking for ephys")
+    busy = replace(EPHYS, state="running", exp_ref="2026-11-26_1_A", conductor="pc")
+    assert said(rigs=[LEFT, busy]) == (Tone.BUSY, "ephys is in a session")
+
+
+def test_a_wrong_rigs_file_comes_before_all_else():
+    assert said(problem="rigs.yaml: line 3 is no YAML")[0] is Tone.BAD
+
+
+def test_a_recording_is_the_headline_and_its_sick_rig_even_more():
+    assert said(session=RUNNING) == (Tone.RECORDING, "recording SP_01, on left")
+    sick = replace(LEFT, state="running", stalled=9.0)
+    assert said(session=RUNNING, rigs=[sick])[1].startswith("left: nothing has come in for 9 s")
+
+
+def test_trouble_of_a_rig_that_takes_no_part_does_not_hide_the_recording():
+    assert said(session=RUNNING, rigs=[LEFT, replace(EPHYS, problem="is not heard")])[0] is Tone.RECORDING
+
+
+def test_a_session_whose_program_died_can_be_taken_up():
+    shown = view(session=RUNNING, is_lost=True)
+    assert shown.headline.text == "the program that led 2026-11-26_1_SP_01 has died: take it up again"
+    left = Abandoned(folder="/d", exp_ref="2026-11-26_1_SP_01", state="running", rigs=("left",))
+    assert said(abandoned=[left]) == (
+        Tone.WARNING,
+        "2026-11-26_1_SP_01 was never ended: take it up again, or clean it up",
+    )
+    assert view(abandoned=[left], session=RUNNING).abandoned == ()
+
+
+def test_the_title_of_the_tab_shows_a_recording_and_trouble_from_afar():
+    assert view().title == "multirig"
+    assert view(session=RUNNING).title == "● 01:40 – multirig"
+    assert view(rigs=[replace(LEFT, problem="x")]).title == "⚠ multirig"
+
+
+def test_the_gravest_finding_of_each_pc_comes_first():
+    findings = {
+        "left": [
+            {"check": "disk", "level": "ok", "text": "is fine"},
+            {"check": "sleep", "level": "failure", "text": "sleeps soon"},
+        ],
+        "this PC": [{"check": "clock", "level": "note", "text": "is not synchronised"}],
+    }
+    shown = view(findings=findings).findings
+    assert [(one.pc, one.check, one.tone) for one in shown] == [
+        ("left", "sleep", Tone.BAD),
+        ("left", "disk", Tone.GOOD),
+        ("this PC", "clock", Tone.PLAIN),
+    ]
+
+
+def test_only_rigs_that_are_selected_are_marked_so():
+    shown = view(draft=Draft(rigs=("ephys",)))
+    assert [one.is_selected for one in shown.cards] == [False, True]
+
+
+def test_nothing_can_start_while_a_session_goes_on():
+    assert not view(session=RUNNING, draft=Draft(subject="a", rigs=("left",))).start.can_start
