@@ -417,9 +417,7 @@ class BaseSession(ABC):
 
     def _write_description(self) -> None:
         """Write the description, with what an earlier task of the session wrote."""
-        path = self.paths.SESSION_FOLDER / description.FILE_NAME
-        there = description.read(path) if path.exists() else {}
-        description.write(path, description.merge(there, self.experiment_description, description.HERE))
+        description.write_into(self.paths.SESSION_FOLDER, self.experiment_description)
 
     def _ask_weight(self) -> None:
         weight = ask_number(f"{self.session_info.SUBJECT_NAME} weight (g)")

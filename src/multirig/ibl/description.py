@@ -50,6 +50,33 @@ def merge_all(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return whole
 
 
+def describe_rigs(
+    own: Mapping[str, Any], information: Mapping[str, Mapping[str, Any]], uris: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return this PC's description with the rigs that take part, and each one's own part.
+
+    Parameters
+    ----------
+    own : mapping
+        This PC's part.
+    information : mapping of str to mapping
+        What each rig said of itself when it agreed.
+    uris : mapping of str to str
+        Where each rig is.
+
+    Raises
+    ------
+    ConfigError
+        Two of them contradict each other, or claim the sync.
+    """
+    parts = {
+        name: part
+        for name, said in information.items()
+        if isinstance(part := said.get("experiment_description"), Mapping)
+    }
+    return {**merge_all({HERE: own, **parts}), "remote_rigs": dict(uris)}
+
+
 def merge(
     into: dict[str, Any], part: Mapping[str, Any] | None, who: str, sources: Sources | None = None
 ) -> dict[str, Any]:
@@ -192,3 +219,18 @@ def write(path: str | Path, description: Mapping[str, Any]) -> Path:
     content = {**unbunched(description), "version": VERSION}
     write_whole(path, yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
     return path
+
+
+def write_into(folder: Path, part: Mapping[str, Any]) -> Path:
+    """Write a description into a session folder, with what an earlier task of the session wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The session folder.
+    part : mapping
+        What is added to what is there.
+    """
+    path = folder / FILE_NAME
+    there = read(path) if path.exists() else {}
+    return write(path, merge(there, part, HERE))

@@ -462,15 +462,9 @@ class NetworkMixin:
         """
         if not self.remote_rigs.clients:
             return
-        parts = {
-            name: part
-            for name, said in self.rig_information.items()
-            if isinstance(part := said.get("experiment_description"), Mapping)
-        }
-        self.experiment_description = description.merge_all(
-            {description.HERE: self.experiment_description, **parts}
+        self.experiment_description = description.describe_rigs(
+            self.experiment_description, self.rig_information, self.remote_rigs.clients
         )
-        self.experiment_description["remote_rigs"] = self.remote_rigs.clients
 
     def _make_task_parameters_dict(self) -> dict[str, Any]:
         """Return what the settings file holds: the base session's, the rigs and the reference."""

@@ -1,0 +1,286 @@
+"""The control channel of a session's process: JSON lines on 127.0.0.1 behind a secret, in its own thread.
+
+Whatever its clients do, the session does not wait for them: each is sent the newest state when it has taken
+the one before, and one that takes nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from multirig.dashboard.leading.board import Board
+from multirig.dashboard.leading.record import Record, now_to_json, write_record
+from multirig.errors import ConfigError, MultirigError
+
+HOST = "127.0.0.1"
+MAX_LINE = 64 * 1024
+"""Bytes of a line from a client: a command with a marker's text."""
+MAX_CLIENTS = 32
+"""Connections at a time: the consoles of one PC, and strangers until they are shown out."""
+SECRET_LIMIT = 5.0
+"""Seconds that a client has to say the secret."""
+SEND_LIMIT = 10.0
+"""Seconds that a client may take for what it is sent; then it is dropped."""
+GATHER = 0.02
+"""Seconds in which changes are gathered before they are sent: a step of 32 rigs is told in a few lines."""
+WRITE_EVERY = 0.5
+"""Seconds between two writes of the state file."""
+BEGIN_LIMIT = 10.0
+"""Seconds until the channel must be open."""
+
+log = logging.getLogger("multirig.console")
+
+
+class Led(Protocol):
+    """A session, as the channel asks things of it; called in the channel's thread, must not block.
+
+    Each raises a `MultirigError` with one line where it cannot be done.
+    """
+
+    def stop(self) -> None:
+        """End the recording in good order."""
+
+    def interrupt(self, why: str) -> None:
+        """Stop every rig at once."""
+
+    def mark(self, text: str) -> None:
+        """Set a marker."""
+
+
+class Channel:
+    """Serves what is on the board, and takes commands.
+
+    Parameters
+    ----------
+    board : Board
+        What is told.
+    led : Led
+        What is asked.
+    secret : str
+        Without it nobody hears or asks anything.
+    state_file : pathlib.Path
+        Where the channel writes how it is reached, and what was last told.
+    pid : int
+        Of this process.
+    """
+
+    def __init__(self, board: Board, led: Led, *, secret: str, state_file: Path, pid: int) -> None:
+        self._board = board
+        self._led = led
+        self._secret = secret
+        self._state_file = state_file
+        self._pid = pid
+        self._port = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self._has_opened = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve_in_thread, name="control channel", daemon=True)
+        self._changed: set[asyncio.Event] = set()
+        """One for each who waits for a change."""
+        self._clients: set[asyncio.Task[None]] = set()
+        self._is_dismissed = threading.Event()
+
+    def open(self) -> None:
+        """Serve from now on.
+
+        Raises
+        ------
+        MultirigError
+            No port, or the state file cannot be written.
+        """
+        self._thread.start()
+        if not self._has_opened.wait(BEGIN_LIMIT) or self._failure is not None:
+            raise MultirigError(
+                f"the control channel cannot be opened: {self._failure or 'it takes too long'}"
+            )
+
+    def close(self) -> None:
+        """Write down what was last told, and hang up."""
+        if self._loop is not None and self._ended is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(BEGIN_LIMIT)
+
+    def linger(self, seconds: float) -> None:
+        """Wait until everybody had the time to hear the last word, or somebody says that it is enough."""
+        self._is_dismissed.wait(seconds)
+
+    # -- in its thread ----------------------------------------------------------------------------------
+
+    def _serve_in_thread(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            log.exception("the control channel has ended")
+        finally:
+            self._has_opened.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._greet, HOST, 0, limit=MAX_LINE)
+        self._port = server.sockets[0].getsockname()[1]
+        self._board.on_change(self._wake)
+        await asyncio.to_thread(self._write)
+        writing = asyncio.create_task(self._keep_file())
+        self._has_opened.set()
+        try:
+            await self._ended.wait()
+        finally:
+            server.close()
+            for task in [writing, *self._clients]:
+                task.cancel()
+            await asyncio.gather(writing, *self._clients, return_exceptions=True)
+            await asyncio.to_thread(self._write)
+
+    def _wake(self) -> None:
+        """Let all who wait know that there is news; called in any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+                self._loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        for one in self._changed:
+            one.set()
+
+    # -- the state file -----------------------------------------------------------------------------------
+
+    async def _keep_file(self) -> None:
+        """Write the state file after each change that somebody would miss; heartbeats are none."""
+        written = None
+        with self._waiting() as changed:
+            while True:
+                now = self._board.now
+                if (gist := replace(now, revision=0, news={})) != written:
+                    await asyncio.to_thread(self._write)
+                    written = gist
+                    await asyncio.sleep(WRITE_EVERY)
+                await changed.wait()
+                changed.clear()
+
+    def _write(self) -> None:
+        record = Record(pid=self._pid, port=self._port, secret=self._secret, now=self._board.now)
+        try:
+            write_record(self._state_file, record)
+        except ConfigError as error:  # the session goes on all the same
+            if self._port and self._has_opened.is_set():
+                log.error("%s", error)
+                return
+            raise
+
+    # -- clients ------------------------------------------------------------------------------------------
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk to a client, once it has said the secret."""
+        task = asyncio.current_task()
+        if task is None or len(self._clients) >= MAX_CLIENTS:
+            writer.transport.abort()
+            return
+        self._clients.add(task)
+        try:
+            said = await asyncio.wait_for(_read_line(reader), SECRET_LIMIT)
+            if said is None or not hmac.compare_digest(said, self._secret.encode()):
+                log.warning("somebody on this PC knocked at the control channel without its secret")
+                return
+            await self._talk(reader, writer)
+        except (OSError, asyncio.TimeoutError, asyncio.CancelledError):
+            pass  # it is gone, or too slow, or the session is over
+        finally:
+            self._clients.discard(task)
+            if writer.transport.get_write_buffer_size():  # it did not take what it was sent
+                writer.transport.abort()
+            else:
+                writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sending = asyncio.Lock()
+        telling = asyncio.create_task(self._tell(writer, sending))
+        hearing = asyncio.create_task(self._hear(reader, writer, sending))
+        try:
+            await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+            hearing.cancel()
+            await asyncio.gather(telling, hearing, return_exceptions=True)
+
+    async def _tell(self, writer: asyncio.StreamWriter, sending: asyncio.Lock) -> None:
+        """Send the newest state after each change, as fast as the client takes it."""
+        told = -1
+        with self._waiting() as changed:
+            while True:
+                now = self._board.now
+                if now.revision != told:
+                    told = now.revision
+                    await _send(writer, sending, {"now": now_to_json(now)})
+                    await asyncio.sleep(GATHER)
+                await changed.wait()
+                changed.clear()
+
+    async def _hear(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sending: asyncio.Lock
+    ) -> None:
+        while (line := await _read_line(reader)) is not None:
+            try:
+                command = json.loads(line)
+            except ValueError:
+                command = None
+            number = command.get("number") if isinstance(command, dict) else None
+            answer: dict[str, Any] = {"number": number if isinstance(number, int) else None}
+            try:
+                self._obey(command if isinstance(command, dict) else {})
+            except MultirigError as error:
+                answer["error"] = " ".join(str(error).split())
+            await _send(writer, sending, answer)
+
+    def _obey(self, command: Mapping[str, Any]) -> None:
+        text = command.get("text")
+        match command.get("do"):
+            case "dismiss":
+                self._is_dismissed.set()
+                return
+            case "stop" if not self._board.now.is_over:
+                self._led.stop()
+            case "interrupt" if not self._board.now.is_over:
+                self._led.interrupt(" ".join(str(text or "").split()) or "interrupted by the operator")
+            case "mark" if not self._board.now.is_over:
+                self._led.mark(str(text or ""))
+            case "stop" | "interrupt" | "mark":
+                raise MultirigError("the session is over: begin another one")
+            case unknown:
+                raise MultirigError(f"the session's process knows no command {unknown!r:.40}")
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Any:
+        """Give an event that is set at each change."""
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        try:
+            yield changed
+        finally:
+            self._changed.discard(changed)
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
+    """Return a line without its end; None where there is none, or it is too long."""
+    try:
+        line = await reader.readuntil(b"\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+        return None
+    return line[:-1]
+
+
+async def _send(writer: asyncio.StreamWriter, sending: asyncio.Lock, value: Mapping[str, Any]) -> None:
+    """Send a line; asyncio.TimeoutError where the client does not take it."""
+    async with sending:
+        writer.write(json.dumps(value).encode() + b"\n")
+        await asyncio.wait_for(writer.drain(), SEND_LIMIT)

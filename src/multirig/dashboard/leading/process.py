@@ -1,0 +1,141 @@
+"""``python -m multirig.dashboard.leading STATE_FILE``: lead one session, and end.
+
+The order comes on the standard input. What is printed, by a task too, is for the file that the console has
+opened for it; what multirig does is in the user's log folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from multirig.dashboard.leading.board import Board
+from multirig.dashboard.leading.channel import Channel, Led
+from multirig.dashboard.leading.plain import PlainSession
+from multirig.dashboard.leading.record import Commission, commission_from_json
+from multirig.dashboard.leading.teller import Teller
+from multirig.dashboard.leading.watching import find_verdict
+from multirig.errors import MultirigError
+from multirig.logs import keep_log
+
+LINGER = 10.0
+"""Seconds that the process stays when all is done, so that every console hears the last word."""
+LOCK_LIMIT = 10.0
+"""Seconds until the process of the session before must have ended."""
+THREAD_LIMIT = 5.0
+"""Seconds that threads which a task has left behind may take to end."""
+LOG_NAME = "console-session"
+FAILED, USAGE = 1, 2
+
+log = logging.getLogger("multirig.console")
+
+
+class _Session(Led, Protocol):
+    def run(self) -> None:
+        """Lead the session to its end."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m multirig.dashboard.leading", description=__doc__)
+    parser.add_argument("state_file", type=Path, metavar="STATE_FILE", help="where it says how it is reached")
+    options = parser.parse_args(arguments)
+    try:
+        commission = commission_from_json(sys.stdin.buffer.read())
+        _close_stdin()
+        keep_log(LOG_NAME)
+        with _lock(options.state_file):
+            _lead(commission, options.state_file)
+    except MultirigError as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return USAGE
+    _leave()
+    return 0
+
+
+def _lead(commission: Commission, state_file: Path) -> None:
+    board = Board(Teller(commission.order))
+    session = _make(commission, board)
+    channel = Channel(board, session, secret=commission.secret, state_file=state_file, pid=os.getpid())
+    channel.open()
+    try:
+        with _signals(session):
+            session.run()
+    except BaseException as error:
+        failure = error
+        log.exception("the session's process has failed")
+        board.tell(lambda teller: teller.take_trouble(failure, "lead"))
+    finally:
+        verdict = find_verdict(board)
+        board.tell(lambda teller: teller.finish(verdict))
+        channel.linger(LINGER)
+        channel.close()
+
+
+def _make(commission: Commission, board: Board) -> _Session:
+    return PlainSession(commission.order, board)
+
+
+@contextlib.contextmanager
+def _signals(session: Led) -> Any:
+    """Let SIGTERM, and whatever else asks a program to end, end the recording in good order."""
+
+    def end(*_: Any) -> None:
+        with contextlib.suppress(MultirigError):  # it ends already
+            session.stop()
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _lock(state_file: Path) -> Any:
+    """Be the only one who leads a session for this state file."""
+    lock = FileLock(state_file.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=LOCK_LIMIT)
+    except Timeout:
+        raise MultirigError("another session goes on: stop it first") from None
+    except OSError as error:
+        raise MultirigError(
+            f"{state_file.parent}: cannot be written ({error.strerror or error}): check its rights"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _close_stdin() -> None:
+    """Let nobody wait for a keyboard that is not there."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _leave() -> None:
+    """End the program, even where a task has left a thread behind that does not end."""
+    end = time.monotonic() + THREAD_LIMIT
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                log.warning("the thread %s does not end and is left behind", thread.name)
+                logging.shutdown()
+                os._exit(0)

@@ -1,0 +1,294 @@
+"""Turns what a conductor reports into what the console is told: one `SessionNow` after another. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from multirig.conductor.conductor import Progress
+from multirig.conductor.summary import find_trouble
+from multirig.conductor.timing import Spread, say_spread
+from multirig.dashboard.snapshot import (
+    Alarm,
+    MarkerNow,
+    Order,
+    Outcome,
+    SessionNow,
+    Step,
+    StepNow,
+    Trouble,
+)
+from multirig.errors import AgreementError, MultirigError, SessionFailed
+from multirig.lifecycle.agreement import THIS_PC
+from multirig.lifecycle.clock_gate import Objection
+from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.pc.finding import Finding
+from multirig.protocol.messages import Event, Message
+
+MAX_KEPT = 100
+"""Alarms and markers that are told: whoever wants more has the journal."""
+LEAST_HOURS = 0.5
+"""Hours of recording for which a disk must be good, whatever is planned."""
+GOOD_NOTICES = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
+
+_STEP_OF_STATE: Mapping[SessionState, Step] = {
+    SessionState.AGREEING: Step.AGREE,
+    SessionState.INITIALIZING: Step.INITIALISE,
+    SessionState.STARTING: Step.START,
+    SessionState.STOPPING: Step.STOP,
+    SessionState.INTERRUPTING: Step.INTERRUPT,
+    SessionState.ABORTING: Step.INTERRUPT,
+    SessionState.CLEANING: Step.CLEAN_UP,
+    SessionState.ROLLING_BACK: Step.CLEAN_UP,
+    SessionState.RECOVERING: Step.AGREE,
+}
+_STEP_OF_EVENT: Mapping[Event, Step] = {
+    Event.EXPINFO: Step.AGREE,
+    Event.EXPINIT: Step.INITIALISE,
+    Event.EXPSTART: Step.START,
+    Event.EXPEND: Step.STOP,
+    Event.EXPINTERRUPT: Step.INTERRUPT,
+    Event.EXPCLEANUP: Step.CLEAN_UP,
+}
+_STEP_OF_FAILURE: Mapping[str, Step] = {
+    "connect": Step.AGREE,
+    "agreement": Step.AGREE,
+    "check": Step.AGREE,
+    "going on": Step.AGREE,
+    **{step.value: step for step in Step},
+    **{event.name: step for event, step in _STEP_OF_EVENT.items()},
+}
+"""What a `SessionFailed` calls its step."""
+
+
+class Teller:
+    """Holds what is told of one session; each ``take_…`` is one thing that has happened.
+
+    Parameters
+    ----------
+    order : Order
+        What was asked for.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.now = SessionNow(order=order)
+        """What is told at the moment."""
+        self._rigs = list(order.rigs)
+        self._alarms = 0
+        self._jumps: dict[str, int] | None = None
+        """How often each clock has jumped; None: nobody records yet, so that it does not matter."""
+        self._objections: list[Objection] = []
+        self._short_of_disk: set[str] = set()
+
+    # -- how far it is ----------------------------------------------------------------------------------
+
+    def follow(self, order: Order) -> None:
+        """Take what a session turns out to be of that was ordered by its folder alone."""
+        self._rigs = list(order.rigs)
+        self._change(order=order)
+
+    def take_state(self, state: SessionState, exp_ref: str | None, folder: str | None, at: float) -> None:
+        """Take the state that a session has come to; `at` in seconds since 1970, here and below."""
+        left = self.now.step
+        step = _STEP_OF_STATE.get(state)
+        steps = [one for one in self.now.steps if one.step is not left or one.outcome is not Outcome.WAITING]
+        if step is not None:
+            steps = [one for one in steps if one.step is not step]
+            steps += [StepNow(rig=rig, step=step, outcome=Outcome.WAITING) for rig in self._rigs]
+        changes: dict[str, Any] = {"state": state.value, "step": step, "steps": tuple(steps)}
+        if exp_ref is not None:
+            changes |= {"exp_ref": exp_ref, "folder": folder}
+        if state is SessionState.RUNNING:
+            changes |= {"began_at": self.now.began_at or at, "ended_at": None}
+        elif self.now.state == SessionState.RUNNING.value:
+            changes |= {"ended_at": at}
+        self._change(**changes)
+
+    def take_place(self, exp_ref: str, folder: str) -> None:
+        """Take where a session lies that no rig takes part in."""
+        self._change(exp_ref=exp_ref, folder=folder)
+
+    def take_beginning(self, at: float) -> None:
+        """Take since when a session records that has been going on for a while."""
+        self._change(began_at=at)
+
+    def take_progress(self, progress: Progress) -> None:
+        """Take a rig's outcome in a step; what it answers to other questions is none."""
+        step = _STEP_OF_EVENT.get(progress.event)
+        waiting = (progress.rig, step, Outcome.WAITING)
+        if step is not None and any((one.rig, one.step, one.outcome) == waiting for one in self.now.steps):
+            failed = isinstance(progress.outcome, MultirigError)
+            self._settle(progress.rig, step, say_line(progress.outcome) if failed else None)
+
+    def take_findings(self, findings: Mapping[str, Iterable[Finding]]) -> None:
+        """Take what the look at each PC has found."""
+        told = {name: tuple(one.to_json() for one in found) for name, found in findings.items()}
+        if told != self.now.findings:
+            self._change(findings=told)
+
+    def take_spread(self, spread: Spread | None) -> None:
+        """Take how near to each other the rigs started."""
+        told = None if spread is None else say_spread(spread, "started")
+        if told is not None and told != self.now.spread:
+            self._change(spread=told)
+
+    def take_news(self, news: Mapping[str, Mapping[str, Any]], at: float) -> None:
+        """Take what each rig last said of itself, and warn once of a disk that will be full too soon."""
+        if not news or news == self.now.news:
+            return
+        self._change(news={name: dict(one) for name, one in news.items()})
+        for name, one in news.items():
+            self._watch_disk(name, one, at)
+
+    def take_marker(self, text: str, at: float) -> None:
+        """Take a marker that was set."""
+        began = self.now.began_at
+        marker = MarkerNow(seconds=max(0.0, at - began) if began is not None else 0.0, text=text)
+        self._change(markers=(*self.now.markers, marker)[-MAX_KEPT:])
+
+    # -- what is the matter -----------------------------------------------------------------------------
+
+    def take_notice(self, noticed: Noticed, at: float) -> None:
+        """Take what was noticed of a rig that records."""
+        self.warn(noticed.rig, noticed.text, at, is_bad=noticed.notice not in GOOD_NOTICES)
+
+    def take_message(self, rig: str, message: Message, at: float) -> None:
+        """Take what a rig says by itself; how it records is noticed, and told as that."""
+        if message.event is Event.EXPSTATUS:
+            return
+        data = next((one for one in message.args if isinstance(one, dict)), {})
+        is_running = self.now.state == SessionState.RUNNING.value
+        if trouble := find_trouble(message, data, is_running=is_running):
+            self.warn(rig, trouble, at)
+
+    def take_objections(self, objections: Iterable[Objection], at: float) -> None:
+        """Take what was wrong with clocks at the start, and did not keep it from happening."""
+        for one in objections:
+            if one not in self._objections:
+                self._objections.append(one)
+                self.warn(one.rig, one.text, at)
+
+    def take_jumps(self, jumps: Mapping[str, int], at: float) -> None:
+        """Take how often each rig's clock has jumped; what is new since the last time is an alarm."""
+        if self._jumps is not None:
+            for rig, count in jumps.items():
+                if count > self._jumps.get(rig, count):
+                    self.warn(rig, "its clock has jumped: did that PC sleep, or was its clock set?", at)
+        self._jumps = dict(jumps)
+
+    def warn(self, rig: str | None, text: str, at: float, *, is_bad: bool = True) -> None:
+        """Tell of something that was noticed."""
+        self._alarms += 1
+        alarm = Alarm(number=self._alarms, at=at, rig=rig, text=_line(text), is_bad=is_bad)
+        self._change(alarms=(*self.now.alarms, alarm)[-MAX_KEPT:])
+
+    def take_trouble(self, error: BaseException, step: str) -> None:
+        """Take why a session could not begin or go on.
+
+        Parameters
+        ----------
+        error : BaseException
+            What was raised.
+        step : str
+            In which step, where the error itself does not say.
+        """
+        known = Step.AGREE if isinstance(error, AgreementError) else None
+        if isinstance(error, SessionFailed):
+            known = _STEP_OF_FAILURE.get(error.step)
+        trouble = say_trouble(error, known.value if known is not None else step, self._rigs)
+        for rig, why in trouble.causes.items():
+            if known is not None and rig in self._rigs:
+                self._settle(rig, known, why)
+        self._change(trouble=trouble)
+
+    def finish(self, verdict: str | None) -> None:
+        """Take that nothing more will happen."""
+        self._change(is_over=True, step=None, verdict=verdict)
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _change(self, **changes: Any) -> None:
+        self.now = replace(self.now, revision=self.now.revision + 1, **changes)
+
+    def _settle(self, rig: str, step: Step, failure: str | None) -> None:
+        """Let a rig's latest word on a step replace the one before, in its place."""
+        outcome = Outcome.DONE if failure is None else Outcome.FAILED
+        latest = StepNow(rig=rig, step=step, outcome=outcome, reason=failure)
+        steps = list(self.now.steps)
+        places = [place for place, one in enumerate(steps) if (one.rig, one.step) == (rig, step)]
+        if places:
+            steps[places[0]] = latest
+        else:
+            steps.append(latest)
+        self._change(steps=tuple(steps))
+
+    def _watch_disk(self, rig: str, news: Mapping[str, Any], at: float) -> None:
+        hours = hours_left(news)
+        if hours is None or self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
+            return
+        planned = None
+        if self.now.order.seconds is not None and self.now.began_at is not None:
+            planned = self.now.order.seconds - (at - self.now.began_at)
+        if hours < LEAST_HOURS or (planned is not None and hours * 3600 < planned):
+            self._short_of_disk.add(rig)
+            wanted = "" if planned is None else f", the session is to go on for {_span(planned)}"
+            self.warn(rig, f"its disk will be full in {_span(hours * 3600)}{wanted}: make room on it", at)
+
+
+def hours_left(news: Mapping[str, Any]) -> float | None:
+    """Return for how many hours of recording a rig's disk is good, as it says; None: it does not."""
+    disk = news.get("disk")
+    for told in (news, disk if isinstance(disk, Mapping) else {}):
+        hours = told.get("hours_left")
+        if isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0:
+            return float(hours)
+    return None
+
+
+def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:
+    """Return an error as the console shows it: rig by rig, and the whole in one line.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    step : str
+        The step, as people call it.
+    rigs : sequence of str
+        Who may be meant by it.
+    """
+    text = say_line(error)
+    if isinstance(error, SessionFailed):
+        causes = {rig: say_line(cause) for rig, cause in error.causes.items()}
+        head = f"{step} failed" + (f" on {', '.join(causes)}" if causes else "")
+        whys = "; ".join(
+            causes.values() if len(causes) == 1 else (f"{rig}: {why}" for rig, why in causes.items())
+        )
+        rest = f" ({error.consequence})" if error.consequence else ""
+        return Trouble(step=step, causes=causes, text=f"{head}: {whys}{rest}" if whys else head + rest)
+    if isinstance(error, AgreementError):  # its line begins with the rig that disagrees, where it is one
+        for rig in rigs:
+            if text.startswith(f"{rig} "):
+                return Trouble(step=step, causes={rig: text[len(rig) + 1 :]}, text=text)
+    return Trouble(step=step, causes={THIS_PC: text}, text=text)
+
+
+def say_line(what: object) -> str:
+    """Return an error's words as one line."""
+    words = _line(str(what))
+    if isinstance(what, MultirigError) and words:
+        return words
+    kind = type(what).__name__
+    return f"{kind}: {words}" if words else kind
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _span(seconds: float) -> str:
+    """Return a time span as people plan with it."""
+    minutes = max(0, round(seconds / 60))
+    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
