@@ -42,6 +42,8 @@ class RigNow:
     """What its loss means to a session: essential, expected or optional."""
     state: str | None = None
     """The rig's own word (``connected``, ``running``…); None: it has not been heard."""
+    is_armed: bool = False
+    """Whether it could begin to record at once, and waits for the instant to do so."""
     is_foreign: bool = False
     """Whether it speaks IBL's wire only, and can tell little."""
     heard_ago: float | None = None

@@ -37,6 +37,7 @@ from multirig.lifecycle.rig_events import (
     SPARED,
     START_AT,
     WATCH,
+    Armed,
     Broke,
     Commanded,
     Denied,
@@ -142,6 +143,8 @@ class RigMachine:
         """As main sync: the number that was last offered, until it is started."""
         self.failure: str | None = None
         """What is broken, until a clean-up."""
+        self.is_armed = False
+        """Whether it could begin to record at once, and waits for the instant to do so."""
         self.rehearses = False
         """Whether the session is only tried: nothing is to be kept of it."""
         self.leader: Leader | None = None
@@ -215,6 +218,9 @@ class RigMachine:
                 if self._awaits(number):
                     self._note(failure)
                     return self._step(RigTrigger.DONE)
+            case Armed(number=number):
+                if self._awaits(number):
+                    self.is_armed = self.state is RigState.STARTING
             case Failed(number=number, reason=reason, report=report):
                 self._take_report(report)
                 if self._awaits(number):
@@ -287,7 +293,7 @@ class RigMachine:
         """Return what those who look on are told at once when it changes."""
         leader = self.leader
         led_by = (leader.token.peer, leader.address) if leader is not None else None
-        return self.state, self.exp_ref, self.failure, led_by, self.subject
+        return self.state, self.is_armed, self.exp_ref, self.failure, led_by, self.subject
 
     def _tell_watchers(self) -> list[Any]:
         leader = self.leader
@@ -608,6 +614,7 @@ class RigMachine:
 
     def _enter(self, transition: RigTransition, start_at: int | None = None) -> list[Any]:
         before, self.state = self.state, transition.to
+        self.is_armed = False
         if STATUS[before] is Status.RUNNING and STATUS[self.state] is not Status.RUNNING:
             self._ended = self._now, self.leader
         out: list[Any] = []
@@ -741,6 +748,7 @@ class RigMachine:
             "state": self.state.value,
             "exp_ref": str(self.exp_ref) if self.exp_ref else None,
             "failure": self.failure,
+            **({"armed": True} if self.is_armed else {}),
             "health": dict(self.health),
             "stalled": self._growth.stalled(self._now),
             "led_by": str(self.leader) if self.leader is not None else None,

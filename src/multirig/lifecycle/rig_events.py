@@ -30,6 +30,14 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """All that takes time before a start is done: the rig waits for the instant."""
+
+    number: int
+    """Of the `Call` that starts it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """A hook of a `Call` raised."""
 

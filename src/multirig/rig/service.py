@@ -21,6 +21,7 @@ from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
     PREFLIGHT,
+    Armed,
     Broke,
     Commanded,
     Denied,
@@ -494,6 +495,7 @@ class RigService:
     async def _start(self, call: Call) -> dict[str, Any]:
         """Arm the adapter, wait for the instant that is agreed, and let it record."""
         await self._limit("start", self.adapter.arm())
+        self.runtime.feed(Armed(number=call.number))
         planned = call.start_at
         instant = self._find_instant(planned)
         left = max(0.0, (instant - time.perf_counter_ns()) / SECOND)

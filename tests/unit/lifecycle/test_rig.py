@@ -23,6 +23,7 @@ from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
     MAX_FAILURE_TEXT,
     MAX_LISTED_FILES,
+    Armed,
     Broke,
     Commanded,
     Denied,
@@ -1579,3 +1580,41 @@ def test_a_rig_tells_where_its_clock_can_be_measured() -> None:
     rig.machine.clock_port = 4711
     [reply] = rig.ask(Event.EXPSTATUS, 0)
     assert reply.message.args[1]["clock_port"] == 4711
+
+
+# -- armed ----------------------------------------------------------------------------------------------
+
+
+def armed(rig: Rig) -> list[bool]:
+    """What those who look on are told of it, message by message."""
+    told = [one for one in rig.out if isinstance(one, Tell) and one.address == OTHER_PC]
+    return [one.message.args[1].get("armed", False) for one in told]
+
+
+def test_those_who_look_on_are_told_at_once_that_a_rig_is_armed_and_no_longer_than_it_is() -> None:
+    rig = Rig()
+    rig.feed(
+        Received(
+            address=OTHER_PC,
+            message=Message(Event.EXPSTATUS, (0, {"watch": 10})),
+            token=Token(OTHER_PC, 2, 1, "observer"),
+        )
+    )
+    rig.init(), rig.done(), rig.start()
+    before = armed(rig)
+    rig.feed(Armed(number=rig.call.number))
+    assert armed(rig) == [*before, True]
+    rig.done()
+    assert rig.state is S.RUNNING
+    assert armed(rig)[-1] is False
+
+
+def test_what_a_start_that_was_overtaken_has_armed_is_no_news() -> None:
+    rig = Rig()
+    rig.init(), rig.done(), rig.start()
+    late = rig.call.number
+    rig.end()
+    rig.feed(Armed(number=late))
+    assert not rig.machine.is_armed
+    rig.feed(Armed(number=rig.call.number))
+    assert not rig.machine.is_armed

@@ -82,7 +82,11 @@ class LabView:
 
 def view_lab(lab: LabNow) -> LabView:
     """Return what the page shows."""
-    session = None if lab.session is None else view_session(lab.session, lab.now)
+    session = (
+        None
+        if lab.session is None
+        else view_session(lab.session, lab.now, {one.name: one for one in lab.rigs})
+    )
     is_led = session is not None and not session.is_over and not lab.is_lost
     led = lab.session.order.rigs if lab.session is not None and is_led else ()
     cards = make_cards(lab.rigs, selected=lab.draft.rigs, led=led)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from multirig.conductor.verdict import MEANING, Word
-from multirig.dashboard.snapshot import Alarm, Outcome, SessionNow, Step, StepNow
+from multirig.dashboard.snapshot import Alarm, Outcome, RigNow, SessionNow, Step, StepNow
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
 
+NOTHING: Mapping[str, RigNow] = MappingProxyType({})
 SHOWN_ALARMS = 20
 SHOWN_MARKERS = 20
 
@@ -130,7 +132,7 @@ class SessionView:
     """Number of the newest alarm that is bad, for those who are notified."""
 
 
-def view_session(session: SessionNow, now: float) -> SessionView:
+def view_session(session: SessionNow, now: float, rigs: Mapping[str, RigNow] = NOTHING) -> SessionView:
     """Return how a session is shown.
 
     Parameters
@@ -139,6 +141,9 @@ def view_session(session: SessionNow, now: float) -> SessionView:
         What its process tells.
     now : float
         Seconds since 1970.
+    rigs : mapping of str to RigNow
+        What is known of the rigs from looking on: a rig tells its conductor that it has started, and whoever
+        looks on also that it is armed.
     """
     phase, title, tone = _TITLES.get(session.state, (STARTING, session.state.capitalize(), Tone.BUSY))
     if session.is_over:
@@ -160,7 +165,7 @@ def view_session(session: SessionNow, now: float) -> SessionView:
         progress=progress,
         remaining=remaining,
         columns=tuple(one.value for one in columns),
-        rows=tuple(_row(session, rig, columns) for rig in order.rigs),
+        rows=tuple(_row(session, rig, columns, rigs.get(rig)) for rig in order.rigs),
         alarms=tuple(_alarm_entry(one, session) for one in reversed(session.alarms[-SHOWN_ALARMS:])),
         markers=tuple(
             Entry(when=words.clock_time(one.seconds), who="", text=one.text, tone=Tone.PLAIN, icon="bookmark")
@@ -224,13 +229,15 @@ def _progress(session: SessionNow, elapsed: float | None, phase: Phase) -> tuple
     return elapsed / planned, f"{end} in {words.clock_time(left)}"
 
 
-def _row(session: SessionNow, rig: str, columns: tuple[Step, ...]) -> Row:
+def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], seen: RigNow | None) -> Row:
     latest: dict[Step, StepNow] = {one.step: one for one in session.steps if one.rig == rig}
     failed = [one for one in latest.values() if one.outcome is Outcome.FAILED]
+    outcomes = {step: one.outcome for step, one in latest.items()}
+    if (armed := _find_armed(outcomes.get(Step.START), seen)) is not None:
+        outcomes[Step.ARM] = armed
     cells = []
     for step in columns:
-        found = latest.get(step)
-        icon, word, tone = _MARKS[found.outcome if found is not None else None]
+        icon, word, tone = _MARKS[outcomes.get(step)]
         cells.append(Cell(word=word, icon=icon, tone=tone))
     return Row(
         rig=rig,
@@ -238,6 +245,13 @@ def _row(session: SessionNow, rig: str, columns: tuple[Step, ...]) -> Row:
         reason=f"{failed[-1].step.value}: {failed[-1].reason}" if failed else None,
         progress=", ".join(_say_progress(session.news.get(rig, {}))),
     )
+
+
+def _find_armed(started: Outcome | None, seen: RigNow | None) -> Outcome | None:
+    """Return whether a rig has done all that takes time before its start."""
+    if started is Outcome.DONE or (seen is not None and seen.is_armed):
+        return Outcome.DONE
+    return started if started is Outcome.WAITING else None
 
 
 def _say_progress(news: Mapping[str, object]) -> Iterator[str]:

@@ -1,6 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
-from multirig.dashboard.snapshot import Alarm, MarkerNow, Order, Outcome, SessionNow, Step, StepNow, Trouble
+from multirig.dashboard.snapshot import (
+    Alarm,
+    MarkerNow,
+    Order,
+    Outcome,
+    RigNow,
+    SessionNow,
+    Step,
+    StepNow,
+    Trouble,
+)
 from multirig.dashboard.view.session import Phase, view_session
 from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.session_states import SessionState
@@ -35,6 +47,19 @@ def test_a_beginning_shows_each_rig_in_each_step():
     assert shown.can_interrupt
     assert not shown.can_stop
     assert not shown.can_mark
+
+
+def test_a_rig_that_starts_is_armed_first_as_those_who_look_on_see():
+    steps = [StepNow(rig="left", step=Step.START, outcome=Outcome.WAITING)]
+    session = SessionNow(order=ORDER, state="starting", steps=steps)
+    seen = RigNow(name="left", uri="udp://h:1", state="starting")
+    words = [one.word for one in view_session(session, 0.0, {"left": seen}).rows[0].cells]
+    assert words == ["not yet", "not yet", "waiting", "waiting"]
+    armed = replace(seen, is_armed=True)
+    words = [one.word for one in view_session(session, 0.0, {"left": armed}).rows[0].cells]
+    assert words == ["not yet", "not yet", "done", "waiting"]
+    done = replace(session, steps=[replace(steps[0], outcome=Outcome.DONE)])
+    assert [one.word for one in view_session(done, 0.0).rows[0].cells][2:] == ["done", "done"]
 
 
 def test_a_beginning_that_failed_says_which_rig_which_step_and_why():
