@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test endure fuzz simulate lint bench clean
+.PHONY: demo test screenshots endure fuzz simulate lint bench clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/multirig demo
@@ -12,6 +12,10 @@ test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/unit
 	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/integration
 	$(BIN)/python -m pytest --timeout 120 tests/docs
+
+# The pictures of the console in the docs, taken by its tests.
+screenshots: $(VENV)/dev-ready
+	MULTIRIG_SCREENSHOTS=docs/images $(BIN)/python -m pytest --timeout 120 tests/integration/dashboard
 
 endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults

@@ -1,12 +1,24 @@
-"""Real rigs, and sessions that are led for the console by processes of their own."""
+"""Real rigs, sessions led in processes of their own, the console as a program, and a browser to look at it.
+
+One Chromium serves all tests of a process; each test that takes ``browser`` speaks to it in its own loop.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -15,6 +27,8 @@ import yaml
 from multirig.dashboard.leading.client import Leader
 from multirig.dashboard.leading.record import read_record
 from multirig.dashboard.snapshot import Order
+
+# -- sessions ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -34,7 +48,7 @@ def state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 class Desk(contextlib.AbstractAsyncContextManager["Desk"]):
-    """Orders sessions over the lab's rigs; clients that were opened here are closed at the end of the test."""
+    """Orders sessions over the lab's rigs; clients that were opened here are closed at its end."""
 
     def __init__(self, lab: Any, state_file: Path) -> None:
         self.lab = lab
@@ -45,7 +59,7 @@ class Desk(contextlib.AbstractAsyncContextManager["Desk"]):
         """Return an order for a session over all rigs."""
         rigs_file = self.lab.folder / "remote_rigs.yaml"
         rigs = {name: str(rig.addresses[0]) for name, rig in self.lab.rigs.items()}
-        rigs_file.write_text(yaml.safe_dump({name: uri for name, uri in rigs.items()}))
+        rigs_file.write_text(yaml.safe_dump(rigs))
         asked = {
             "subject": "SP_01",
             "rigs": tuple(rigs),
@@ -75,3 +89,241 @@ class Desk(contextlib.AbstractAsyncContextManager["Desk"]):
 @pytest.fixture
 def desk(lab: Any, state_file: Path) -> Desk:
     return Desk(lab, state_file)
+
+
+LIMIT = 30
+"""Seconds that a program may take to start or end on a busy machine."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge", "microsoft-edge")
+MISSING = (
+    "no Chromium on this machine, so no page of the console is tested: apt-get install chromium (as root), "
+    "or install Chrome or Edge"
+)
+SCREENSHOTS = "MULTIRIG_SCREENSHOTS"
+"""Environment variable with the folder for pictures of the pages; without it, none are made."""
+
+
+# -- the console ---------------------------------------------------------------------------------------------
+
+
+class ConsoleProgram:
+    """``multirig console`` in a process of its own."""
+
+    def __init__(self, folder: Path, *options: object) -> None:
+        self.folder = folder
+        self.seen: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "multirig", "console", *map(str, options)],
+            cwd=folder,
+            env={
+                **os.environ,
+                "MULTIRIG_RIGS": str(folder),
+                "XDG_STATE_HOME": str(folder / "state"),
+                "XDG_CONFIG_HOME": str(folder / "config"),
+                "XDG_CACHE_HOME": str(folder / "cache"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self._lines.put(line)
+
+    @property
+    def url(self) -> str:
+        """The address of its first page; waits until it is served."""
+        if not self.seen:
+            try:
+                self.seen.append(self._lines.get(timeout=LIMIT))
+            except queue.Empty:
+                self.process.kill()
+                raise AssertionError(f"the console does not come: {self.process.communicate()[1]}") from None
+        return re.search(r"ready at (\S+)", self.seen[0])[1]
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "state" / "multirig" / "log" / "console.log").read_text(encoding="utf-8")
+
+    def end(self) -> tuple[int, str]:
+        """End it as Ctrl-C does; return its exit code, and what it wrote on standard error."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            code = self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        with self.process.stderr as stream:
+            return code, stream.read()
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Callable[..., ConsoleProgram]]:
+    """Start consoles on free ports, and end them when the test ends; without options, one on loopback."""
+    started: list[ConsoleProgram] = []
+
+    def start(*options: object, folder: Path | None = None) -> ConsoleProgram:
+        started.append(ConsoleProgram(folder or tmp_path, "--port", 0, "--no-browser", *options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait()
+        for stream in (one.process.stdout, one.process.stderr):
+            stream.close()
+
+
+# -- the browser ---------------------------------------------------------------------------------------------
+
+
+def find_browser() -> str | None:
+    """Return the path of a Chromium, Chrome or Edge of this machine."""
+    usual = Path("/usr/bin/chromium")
+    if usual.exists():
+        return str(usual)
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[str]:
+    """Start the browser of this test process, and give where it is spoken to."""
+    program = find_browser()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    pytest.importorskip("playwright", reason="no Playwright: pip install 'multirig[dev]'")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        options = (
+            "--headless=new --remote-debugging-port=0 --no-first-run --no-default-browser-check "
+            "--disable-gpu --disable-dev-shm-usage --disable-background-networking "
+            "--disable-component-update --disable-sync --disable-extensions --mute-audio "
+            "--password-store=basic --use-mock-keychain --force-color-profile=srgb"
+        ).split()
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [program, *options, *as_root, f"--user-data-dir={folder}/profile", "about:blank"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            port_file = Path(folder) / "profile" / "DevToolsActivePort"
+            end = time.monotonic() + LIMIT
+            while not (port_file.exists() and port_file.read_text().count("\n") >= 1):
+                said = (Path(folder) / "log").read_text(errors="replace")
+                assert process.poll() is None, f"{program} ended: {said}"
+                assert time.monotonic() < end, f"{program} does not come: {said}"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+
+
+class Browser(contextlib.AbstractAsyncContextManager["Browser"]):
+    """The browser in one test: each page is a visitor of its own, who shares nothing with the others.
+
+    At the end of the test no page may have asked anybody but this machine for anything, nor have complained.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._stack = contextlib.AsyncExitStack()
+        self.requests: list[str] = []
+        """Every address that any page has asked for."""
+        self.complaints: list[str] = []
+        """Errors in scripts, and what the browser wrote as an error into its console."""
+        self.may_complain = False
+        """For a test in which the console is taken away, or refuses something."""
+
+    async def __aenter__(self) -> Browser:
+        from playwright.async_api import async_playwright
+
+        playwright = await self._stack.enter_async_context(async_playwright())
+        self._browser = await playwright.chromium.connect_over_cdp(self._address)
+        return self
+
+    async def page(
+        self,
+        url: str | None = None,
+        *,
+        size: tuple[int, int] = (1280, 800),
+        dark: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Open a page.
+
+        Parameters
+        ----------
+        url : str, optional
+            Where to go at once.
+        size : tuple of int
+            Width and height of the window.
+        dark : bool
+            Whether this visitor likes dark colours.
+        **options
+            Others of Playwright's ``new_context``: ``has_touch``, ``permissions``…
+        """
+        width, height = size
+        context = await self._browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            **options,
+        )
+        self._stack.push_async_callback(context.close)
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        page = await context.new_page()
+        page.on("console", self._listen)
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+        if url is not None:
+            await page.goto(url)
+        return page
+
+    def _listen(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    @property
+    def foreign(self) -> list[str]:
+        """What was asked of other machines."""
+        ours = ("127.0.0.1", "localhost", "::1")
+        parts = [(one, urlsplit(one)) for one in self.requests]
+        return [
+            one for one, at in parts if at.scheme not in ("data", "blob", "about") and at.hostname not in ours
+        ]
+
+    async def __aexit__(self, *caught: object) -> None:
+        await self._stack.aclose()
+        if caught[0] is None:
+            assert self.foreign == [], "a page asked another machine"
+            assert self.may_complain or self.complaints == []
+
+
+@pytest.fixture
+def browser(chromium: str) -> Browser:
+    return Browser(chromium)
+
+
+@pytest.fixture
+def shoot() -> Callable[..., Any]:
+    """Take a picture of a page for the docs, if they are asked for: ``await shoot(page, "lab")``."""
+    folder = os.environ.get(SCREENSHOTS)
+
+    async def take(page: Any, name: str, **options: Any) -> None:
+        if folder:
+            await page.evaluate("document.fonts.ready")
+            await page.screenshot(path=f"{folder}/{name}.png", animations="disabled", **options)
+
+    return take
