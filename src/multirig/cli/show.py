@@ -13,7 +13,7 @@ from multirig.conductor.account import account
 from multirig.conductor.drawing import check_suffix, draw
 from multirig.conductor.journal import read_readable
 from multirig.conductor.plot import compose
-from multirig.conductor.story import tell
+from multirig.conductor.story import Kind, choose, tell
 from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError
 from multirig.rig.manifest import Checked, check, find_manifests
@@ -31,6 +31,16 @@ def show(
         bool,
         typer.Option("--verify", help="Read the files that this PC's rigs recorded, and compare checksums."),
     ] = False,
+    rigs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rig", metavar="NAME", help="With --journal: only what this rig did; may be repeated."
+        ),
+    ] = None,
+    kinds: Annotated[
+        list[Kind] | None,
+        typer.Option("--kind", help="With --journal: only lines of this kind; may be repeated."),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -44,15 +54,14 @@ def show(
         raise ConfigError("--plot stands alone: leave out --journal, --verify and --json")
     if journal and (verify or json):
         raise ConfigError("--journal is for people and stands alone: leave out --verify and --json")
+    if (rigs or kinds) and not journal:
+        raise ConfigError("--rig and --kind choose lines of the journal: add --journal")
     if plot is not None:
         _plot(session_folder, plot)
     elif verify:
         _verify(session_folder, json=json)
     elif journal:
-        entries, unreadable = read_readable(session_folder)
-        render.show_story(tell(entries))
-        if unreadable:
-            render.warn(f"lines that cannot be read are left out: {', '.join(map(str, unreadable))}")
+        _tell(session_folder, rigs or [], kinds or [])
     else:
         _show(session_folder, json=json)
 
@@ -71,6 +80,17 @@ def _show(folder: Path, *, json: bool) -> None:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
         render.show_summary(told, folder)
+
+
+def _tell(folder: Path, rigs: list[str], kinds: list[Kind]) -> None:
+    entries, unreadable = read_readable(folder)
+    lines = list(tell(entries))
+    known = dict.fromkeys(line.who for line in lines)
+    if strangers := [name for name in rigs if name not in known]:
+        raise ConfigError(f"no line of {', '.join(strangers)} in this journal; there are: {', '.join(known)}")
+    render.show_story(choose(lines, who=rigs, kinds=kinds))
+    if unreadable:
+        render.warn(f"lines that cannot be read are left out: {', '.join(map(str, unreadable))}")
 
 
 def _plot(folder: Path, path: Path) -> None:

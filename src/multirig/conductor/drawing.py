@@ -1,4 +1,4 @@
-"""A picture of a session as a file: PNG, or a page of HTML that needs nothing else.
+"""A picture of a session: a PNG, an SVG, or a page of HTML that needs nothing else.
 
 matplotlib is loaded when something is drawn, and draws into memory: no window, no screen.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import html
 import io
 import re
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from multirig.conductor.plot import STATES, UNKNOWN, Picture
 from multirig.conductor.story import CONDUCTOR
@@ -25,8 +27,35 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".html")
 """What can be drawn."""
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's, which the colour-blind can tell apart; each rig has a sign and a line of its own too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paper:
+    """What a picture is drawn on."""
+
+    colour: str
+    ink: str
+    colours: tuple[str, ...]
+    """Of rigs and points: each has a sign of its own too, and a rig also a line."""
+
+
+_PAPERS = {
+    False: _Paper(
+        colour="#FFFFFF",
+        ink="#000000",
+        # Okabe and Ito's, which the colour-blind can tell apart
+        colours=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"),
+    ),
+    True: _Paper(
+        colour="#191E26",
+        ink="#EEF1F5",
+        # the same hues, lighter
+        colours=("#4DA3E0", "#FF8C42", "#2FC99A", "#E39AC6", "#9AD4F5", "#F0B429", "#FFFFFF"),
+    ),
+}
+"""By whether the page is dark."""
+_DRAWS = threading.Lock()
+"""Held while a picture is drawn: matplotlib's settings are those of the whole program."""
 _SIGNS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", "-.", ":")
 _LOOKS: Mapping[str, tuple[str, str]] = {
@@ -62,16 +91,49 @@ def draw(picture: Picture, path: Path) -> None:
         The suffix is another one, matplotlib is missing, or the file cannot be written.
     """
     check_suffix(path)
-    figure_class, settings = _load()
-    with settings(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name that the font cannot write
-        figure = _draw(figure_class, picture)
-        data = _write_page(figure, picture) if path.suffix.lower() == ".html" else _write_png(figure)
+    data = _write_page(picture) if path.suffix.lower() == ".html" else draw_bytes(picture, "png")
     try:
         write_whole(path, data)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"cannot write the picture {path}: {reason}; choose another file") from None
+
+
+def draw_bytes(picture: Picture, kind: Literal["svg", "png"], *, is_dark: bool = False) -> bytes:
+    """Return a picture of a session, in memory.
+
+    Any thread may call it; one draws at a time.
+
+    Parameters
+    ----------
+    picture : Picture
+        What it shows.
+    kind : {'svg', 'png'}
+        SVG is one element without a header, to stand in a page; what its bars and ticks are stands under the
+        pointer. It scales with the room that it gets.
+    is_dark : bool
+        Light on dark, for a page that is dark.
+
+    Returns
+    -------
+    bytes
+        UTF-8 text, or the PNG at 150 dots an inch.
+
+    Raises
+    ------
+    ConfigError
+        matplotlib is missing.
+    """
+    figure_class, settings = _load()
+    data = io.BytesIO()
+    with _DRAWS, settings(_PAPERS[is_dark]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name that the font cannot write
+        figure = _draw(figure_class, picture, _PAPERS[is_dark])
+        if kind == "png":
+            figure.savefig(data, format="png", dpi=150)
+            return data.getvalue()
+        figure.savefig(data, format="svg", metadata={"Date": None})
+    return _title(data.getvalue().decode(), picture).encode()
 
 
 def check_suffix(path: Path) -> None:
@@ -80,7 +142,7 @@ def check_suffix(path: Path) -> None:
         raise ConfigError(f"cannot draw into {path}: give a file that ends in {' or '.join(SUFFIXES)}")
 
 
-def _load() -> tuple[type[Figure], Any]:
+def _load() -> tuple[type[Figure], Callable[[_Paper], Any]]:
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -94,30 +156,32 @@ def _load() -> tuple[type[Figure], Any]:
         "axes.spines.right": False,
         "hatch.linewidth": 0.5,
     }
-    return Figure, lambda: rc_context(settings)
+
+    def set_up(paper: _Paper) -> Any:
+        inks = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+        papers = ("figure.facecolor", "axes.facecolor")
+        colours: Any = dict.fromkeys(inks, paper.ink) | dict.fromkeys(papers, paper.colour)
+        return rc_context(settings | colours)
+
+    return Figure, set_up
 
 
-def _write_png(figure: Figure) -> bytes:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=150)
-    return data.getvalue()
-
-
-def _write_page(figure: Figure, picture: Picture) -> bytes:
-    """Return the page; what stands under the pointer is in the titles of the picture's groups."""
-    data = io.StringIO()
-    figure.savefig(data, format="svg", metadata={"Date": None})
-    text = data.getvalue()
+def _title(text: str, picture: Picture) -> str:
+    """Return a drawing that says what is under the pointer, in the titles of its groups."""
     titles = {f"tick-{place}": f"{one.who}: {one.text}" for place, one in enumerate(picture.ticks)}
     for rig, spans in picture.states.items():
         for span in spans:
             place = f"span-{len(titles)}"
             titles[place] = f"{rig}: {span.state} from {span.begin:.3f} s to {span.end:.3f} s"
-    drawn = re.sub(
+    return re.sub(
         r'<g id="((?:tick|span)-\d+)">',
         lambda found: f"{found[0]}<title>{html.escape(titles.get(found[1], ''))}</title>",
         text[text.index("<svg") :],
     )
+
+
+def _write_page(picture: Picture) -> bytes:
+    drawn = draw_bytes(picture, "svg").decode()
     title = html.escape(picture.title)
     page = f"""<!DOCTYPE html>
 <html lang="en">
@@ -136,25 +200,25 @@ def _write_page(figure: Figure, picture: Picture) -> bytes:
     return page.encode()
 
 
-def _draw(figure_class: type[Figure], picture: Picture) -> Figure:
+def _draw(figure_class: type[Figure], picture: Picture, paper: _Paper) -> Figure:
     lanes = len(picture.states) + 1
     heights = (2.6, 0.9 + 0.45 * lanes, 0.9 + 0.4 * max(1, len(picture.starts)))
     figure = figure_class(figsize=(11, sum(heights) + 1.2), layout="constrained")
     figure.suptitle(picture.title)
     above, middle, below = figure.subplots(3, 1, height_ratios=heights)
     above.sharex(middle)
-    _draw_clocks(above, picture)
-    _draw_states(middle, picture)
-    _draw_starts(below, picture)
+    _draw_clocks(above, picture, paper)
+    _draw_states(middle, picture, paper)
+    _draw_starts(below, picture, paper)
     return figure
 
 
-def _draw_clocks(axes: Axes, picture: Picture) -> None:
+def _draw_clocks(axes: Axes, picture: Picture, paper: _Paper) -> None:
     axes.set_title("How far each clock has moved since its first reading", loc="left")
     axes.set_ylabel("ms")
     axes.tick_params(labelbottom=False)
     for place, curve in enumerate(picture.curves):
-        colour = _COLOURS[place % len(_COLOURS)]
+        colour = paper.colours[place % len(paper.colours)]
         sign, line = _SIGNS[place % len(_SIGNS)], _LINES[place % len(_LINES)]
         low = [offset - bound for offset, bound in zip(curve.offsets, curve.bounds, strict=True)]
         high = [offset + bound for offset, bound in zip(curve.offsets, curve.bounds, strict=True)]
@@ -176,7 +240,7 @@ def _draw_clocks(axes: Axes, picture: Picture) -> None:
         _say_nothing(axes, "no clock was read")
 
 
-def _draw_states(axes: Axes, picture: Picture) -> None:
+def _draw_states(axes: Axes, picture: Picture, paper: _Paper) -> None:
     from matplotlib.patches import Patch
 
     axes.set_title("What each rig was in, and what was said", loc="left")
@@ -210,12 +274,14 @@ def _draw_states(axes: Axes, picture: Picture) -> None:
             seen.add(span.state)
             if span.end - span.begin > length * _NAMED_SHARE:
                 middle = (span.begin + span.end) / 2
-                axes.text(middle, lanes[rig], span.state, ha="center", va="center", clip_on=True)
+                axes.text(
+                    middle, lanes[rig], span.state, color="#000000", ha="center", va="center", clip_on=True
+                )
     named = 0
     for place, tick in enumerate(picture.ticks):
         at, lane = tick.seconds, lanes[tick.who]
         colour, low, high = (
-            ("#D55E00", lane - 0.3, lane + 0.3) if tick.is_marker else ("#000000", lane, lane + 0.4)
+            (paper.colours[1], lane - 0.3, lane + 0.3) if tick.is_marker else (paper.ink, lane, lane + 0.4)
         )
         (line,) = axes.plot([at, at], [low, high], color=colour, linewidth=1.5 if tick.is_marker else 0.8)
         line.set_gid(f"tick-{place}")
@@ -231,14 +297,14 @@ def _draw_states(axes: Axes, picture: Picture) -> None:
         axes.legend(handles=looks, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
-def _draw_starts(axes: Axes, picture: Picture) -> None:
+def _draw_starts(axes: Axes, picture: Picture, paper: _Paper) -> None:
     axes.set_title(f"Start: {picture.spread}", loc="left")
     axes.set_xlabel(picture.start_axis)
     points = (
-        ("heard", "<", "#56B4E9", "has the command"),
-        ("called", "o", "#0072B2", "adapter is told to start"),
-        ("returned", "|", "#000000", "adapter has started"),
-        ("first", "D", "#D55E00", "first frame"),
+        ("heard", "<", paper.colours[4], "has the command"),
+        ("called", "o", paper.colours[0], "adapter is told to start"),
+        ("returned", "|", paper.ink, "adapter has started"),
+        ("first", "D", paper.colours[1], "first frame"),
     )
     lanes = {one.rig: len(picture.starts) - place for place, one in enumerate(picture.starts)}
     axes.set_yticks(list(lanes.values()), list(lanes))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import enum
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
+from multirig.conductor.summary import find_trouble
 from multirig.conductor.timing import number, say_offset
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
@@ -22,15 +24,38 @@ CONDUCTOR = "this PC"
 """Who did what no rig did."""
 
 
+class Kind(str, enum.Enum):
+    """What a line of a journal is about."""
+
+    STEP = "step"
+    """What was asked of all rigs."""
+    ANSWER = "answer"
+    """A rig has done what was asked."""
+    NEWS = "news"
+    """A rig said something by itself."""
+    ALARM = "alarm"
+    """A rig could not, or did not answer; something is wrong with it, or well again."""
+    MARKER = "marker"
+    CLOCK = "clock"
+    """What was read of a rig's clock."""
+    OTHER = "other"
+    """Who took part, and who led."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One entry of a journal, in words."""
 
+    kind: Kind
     wall: str
     """ISO time of day on the conductor's PC."""
     seconds: float | None
     """Since all rigs record; None before."""
     who: str
+    """A rig, or `CONDUCTOR`."""
     what: str
 
 
@@ -43,7 +68,7 @@ def tell(entries: Iterable[Entry]) -> Iterator[Line]:
         if entry.kind == BEGINNING:
             machine, zero = SessionMachine(), None
         event = entry.to_input()
-        asked = EVENT_OF.get(machine.state)
+        before = machine.state
         if event is not None:
             list(machine.handle(event, entry.at))
         if isinstance(event, AgreeRequested):
@@ -52,9 +77,45 @@ def tell(entries: Iterable[Entry]) -> Iterator[Line]:
             zero = entry.at
         if isinstance(event, RigsChosen):
             names = {str(address): name for name, address in event.rigs.items()}
-        who, what = _say(entry, event, asked, names)
+        kind = _sort(event, is_running=before is SessionState.RUNNING)
+        who, what = _say(entry, event, EVENT_OF.get(before), names)
         seconds = None if zero is None else (entry.at - zero) / 1e9
-        yield Line(wall=entry.wall, seconds=seconds, who=who, what=" ".join(what.split()))
+        yield Line(kind=kind, wall=entry.wall, seconds=seconds, who=who, what=" ".join(what.split()))
+
+
+def choose(
+    lines: Iterable[Line], *, who: Collection[str] = (), kinds: Collection[Kind] = ()
+) -> Iterator[Line]:
+    """Yield the lines of some rigs and kinds; of all where none is named.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        What `tell` yields.
+    who : collection of str
+        Names of rigs, or `CONDUCTOR`.
+    kinds : collection of Kind
+        What they are about.
+    """
+    return (one for one in lines if (not who or one.who in who) and (not kinds or one.kind in kinds))
+
+
+def _sort(event: Any, *, is_running: bool) -> Kind:
+    match event:
+        case AgreeRequested() | StepRequested():
+            return Kind.STEP
+        case Replied():
+            return Kind.ANSWER
+        case Refused() | TimedOut() | Unreached() | Noticed():
+            return Kind.ALARM
+        case Received(message=message):
+            trouble = find_trouble(message, _find_data(message), is_running=is_running)
+            return Kind.NEWS if trouble is None else Kind.ALARM
+        case ClockRead():
+            return Kind.CLOCK
+        case Marked():
+            return Kind.MARKER
+    return Kind.OTHER
 
 
 def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -> tuple[str, str]:
@@ -116,7 +177,7 @@ def say_marker(text: str, data: Mapping[str, Any]) -> str:
 
 def _say_message(message: Message) -> str:
     """Return what a message holds, as far as people care: state, files, failure."""
-    data: dict[str, Any] = next((one for one in message.args if isinstance(one, dict)), {})
+    data = _find_data(message)
     status, _ = information(message)
     state = data.get("state")
     if state is None and (shown := data.get("status")) is not None:
@@ -140,3 +201,7 @@ def _say_message(message: Message) -> str:
     words.append(str(data["failure"]) if data.get("failure") else "")
     text = ", ".join(word for word in words if word)
     return f": {text}" if text else ""
+
+
+def _find_data(message: Message) -> dict[str, Any]:
+    return next((one for one in message.args if isinstance(one, dict)), {})

@@ -53,6 +53,20 @@ def test_the_journal_is_told_a_line_an_entry_and_without_json(recorded, multirig
     assert re.search(r"cameras +answered EXPSTART: running", done.stdout)
 
 
+def test_the_journal_is_told_of_some_rigs_and_kinds_alone(recorded, multirig):
+    chosen = ("--rig", "cameras", "--kind", "answer", "--kind", "clock")
+    done = multirig("show", recorded, "--journal", *chosen)
+    lines = done.stdout.splitlines()
+    assert len(lines) > 5
+    assert all(re.search(r"  cameras +(answered|clock is) ", line) for line in lines)
+    done = multirig("show", recorded, "--journal", "--rig", "camera")
+    assert done.returncode == 2
+    assert "no line of camera in this journal; there are: this PC, " in done.stderr
+    done = multirig("show", recorded, "--kind", "alarm")
+    assert done.returncode == 2
+    assert "add --journal" in done.stderr
+
+
 @pytest.mark.parametrize("other", ["--json", "--verify"])
 def test_the_journal_for_people_stands_alone(recorded, multirig, other: str):
     done = multirig("show", recorded, "--journal", other)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from multirig.conductor.drawing import draw
+from multirig.conductor.drawing import draw, draw_bytes
 from multirig.conductor.plot import STATES, Curve, Picture, Span, StartPoints, Tick
 from multirig.errors import ConfigError
 
@@ -96,3 +97,31 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path, monkeypatch:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match=r"needs matplotlib: pip install 'multirig\[plot\]'"):
         draw(EMPTY, tmp_path / "clocks.png")
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_a_picture_for_a_page_is_one_svg_element_on_paper_of_its_own(is_dark: bool) -> None:
+    data = draw_bytes(FULL, "svg", is_dark=is_dark)
+    root = ElementTree.fromstring(data)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    text = data.decode()
+    assert "<title>this PC: drug &lt;29&gt;</title>" in text
+    paper, ink = ("#191e26", "#eef1f5") if is_dark else ("#ffffff", None)
+    assert f"fill: {paper}" in text
+    assert ink is None or f"fill: {ink}" in text
+    assert draw_bytes(EMPTY, "png", is_dark=is_dark).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_what_is_drawn_dark_leaves_no_trace_on_the_next_one(tmp_path: Path) -> None:
+    before = draw_bytes(EMPTY, "png")
+    with ThreadPoolExecutor() as pool:  # as two browsers ask
+        dark, light = (pool.submit(draw_bytes, EMPTY, "png", is_dark=one) for one in (True, False))
+    assert light.result() == before
+    assert dark.result() != before
+
+
+def test_a_picture_for_a_page_says_too_that_matplotlib_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=r"needs matplotlib: pip install 'multirig\[plot\]'"):
+        draw_bytes(EMPTY, "svg")
