@@ -697,6 +697,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "adapter-hooks": lambda: show_api("Adapter", show_methods),
     "session-fields": lambda: show_api("Session", show_fields),
     "health-fields": lambda: show_api("Health", show_fields),
+    "picture-fields": lambda: show_api("Picture", show_fields),
     "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
     "errors": show_errors,
     "offset-functions": lambda: show_functions("multirig.sync.offsets"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, Marker, RecordedFile, Session
+    from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
     from multirig.rig.service import RigService
 
 __version__ = "0.1.0"
@@ -29,6 +29,7 @@ _HOMES = {
     "Marker": "multirig.rig.adapter",
     "Message": "multirig.protocol.messages",
     "MultirigError": "multirig.errors",
+    "Picture": "multirig.rig.adapter",
     "RecordedFile": "multirig.rig.adapter",
     "RigConfig": "multirig.config",
     "RigService": "multirig.rig.service",
@@ -48,6 +49,7 @@ __all__ = [
     "Marker",
     "Message",
     "MultirigError",
+    "Picture",
     "RecordedFile",
     "RigConfig",
     "RigService",

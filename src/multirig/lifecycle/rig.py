@@ -22,6 +22,7 @@ from multirig.lifecycle.agreement import (
 )
 from multirig.lifecycle.growth import Growth
 from multirig.lifecycle.leader import BEAT_EVERY, Leader
+from multirig.lifecycle.picture_turns import PictureTurns
 from multirig.lifecycle.rig_events import (
     CHECK,
     CLOCK_PORT,
@@ -31,6 +32,7 @@ from multirig.lifecycle.rig_events import (
     MAX_NAMES,
     MAX_REMEMBERED,
     MIN_SEQUENCE,
+    PICTURES,
     PULSE,
     REHEARSAL,
     RESUME,
@@ -52,10 +54,13 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    PicturesOffered,
+    PicturesTaken,
     Pulsed,
     Restored,
     SpaceMeasured,
     SubjectChosen,
+    TakePictures,
 )
 from multirig.lifecycle.rig_states import (
     MOVING,
@@ -169,6 +174,9 @@ class RigMachine:
         self.watchers = Watchers()
         self.report: Mapping[str, Any] = {}
         """What the last finished hooks had to tell."""
+        self.pictures: tuple[str, ...] = ()
+        """Labels of the cameras of which there can be live pictures."""
+        self._picture_turns = PictureTurns()
         self.alyx: tuple[str | None, Mapping[str, Any]] = (None, {})
         self._report_of: ExpRef | None = None
         """Of which session that is."""
@@ -237,6 +245,10 @@ class RigMachine:
                 self._growth.measure(health, now)
             case SpaceMeasured():
                 self.space = event
+            case PicturesOffered(labels=labels):
+                self.pictures = labels
+            case PicturesTaken():
+                return self._show(event)
             case Pulsed(at=at):
                 return self._tell_conductor({PULSE: {"at": at}})
             case SubjectChosen(subject=subject):
@@ -436,6 +448,8 @@ class RigMachine:
                 return [*self._mark(mark, token), Settle(token=token)]
             case Event.EXPSTATUS if token.wire == 2 and (lease := _lease(args)) is not None:
                 return self._watch(lease, token)
+            case Event.EXPSTATUS if token.wire == 2 and _wants_pictures(args):
+                return [TakePictures(token=token)]
             case Event.EXPSTATUS:
                 return [Reply(token=token, message=self._status_message(token))]
             case Event.ALYX:
@@ -760,7 +774,17 @@ class RigMachine:
             "disk_free": space.free if space is not None else None,
             "hours_left": space.hours_left if space is not None else None,
             CLOCK_PORT: self.clock_port,
+            **({PICTURES: list(self.pictures)} if self.pictures else {}),
         }
+
+    def _show(self, event: PicturesTaken) -> list[Any]:
+        """Answer with the pictures that fit into a message; the others have their turn next time."""
+        status, news = int(STATUS[self.state]), self._news() | {PICTURES: []}
+        around = len(codec.encode_text(Message(Event.EXPSTATUS, (status, news)))) + FRAME_ROOM
+        sizes = [len(codec.encode_text(Message(Event.EXPSTATUS, (one,)))) for one in event.pictures]
+        chosen = self._picture_turns.choose(event.token.peer, sizes, codec.MAX_DATAGRAM - around)
+        news[PICTURES] = [event.pictures[which] for which in chosen]
+        return [Reply(token=event.token, message=Message(Event.EXPSTATUS, (status, news)))]
 
     def _inform(self, event: Described) -> list[Any]:
         info = dict(event.info)
@@ -819,6 +843,8 @@ class RigMachine:
         return [Send(address=address, message=message, key=None, limit=TELL_LIMIT, needs_reply=False)]
 
 
+FRAME_ROOM = 1_024
+"""Bytes that are kept free for what wire 2 writes around a message."""
 TELL_LIMIT = 5 * SECOND
 """How long a conductor is told what it has not asked."""
 _BUSY = frozenset({RigState.INITIALIZING, RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
@@ -872,6 +898,11 @@ def _lease(args: tuple[Any, ...]) -> float | None:
     seconds = args[1].get(WATCH) if len(args) > 1 and isinstance(args[1], dict) else None
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     return seconds if is_number else None
+
+
+def _wants_pictures(args: tuple[Any, ...]) -> bool:
+    """Whether an EXPSTATUS asks for live pictures."""
+    return len(args) > 1 and isinstance(args[1], dict) and args[1].get(PICTURES) is True
 
 
 def _sequence(value: object) -> int:

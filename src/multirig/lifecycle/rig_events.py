@@ -66,6 +66,22 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesOffered:
+    """The cameras of which there can be live pictures are others than before."""
+
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesTaken:
+    """What `TakePictures` has asked for."""
+
+    token: Token
+    pictures: tuple[Mapping[str, Any], ...]
+    """``label``, ``jpeg`` (base64) and ``age`` (seconds or None), in the order of the cameras."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a rig must still know after its program has died."""
 
@@ -157,6 +173,13 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakePictures:
+    """Get a small live picture of each camera and report `PicturesTaken`."""
+
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
     """The rig is in another state."""
 
@@ -216,6 +239,8 @@ WATCH = "watch"
 """Key in an EXPSTATUS of somebody who looks on: for how many seconds it wants to be told; 0: no more."""
 PULSE = "pulse"
 """Key in what a rig says of itself: the sync pulse that it has just given (``at``)."""
+PICTURES = "pictures"
+"""Key in an EXPSTATUS: live pictures are wanted; in its answer: they; in a rig's news: labels of cameras."""
 MIN_SEQUENCE = "min_sequence"
 """Key in an EXPINFO: the first number that is free on the conductor's PC."""
 CHECK = "check"

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,6 +31,11 @@ from pydantic import ConfigDict
 from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.sync.pulses import PULSES_NAME
+
+MAX_PICTURE = 12_000
+"""Bytes of one live picture: three at least fit into one datagram, as text and beside the report."""
+MAX_PICTURE_LABEL = 64
+"""Characters of the label of a live picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,18 @@ class Marker:
     """When it happened: seconds on the conductor's clock."""
     received: int
     """When this PC heard of it: its ``time.perf_counter_ns()``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What a camera sees now, small, for whoever watches."""
+
+    label: str
+    """Which camera, in at most `MAX_PICTURE_LABEL` characters; always the same for the same one."""
+    jpeg: bytes
+    """A JPEG file of at most `MAX_PICTURE` bytes; about 240 pixels wide is enough."""
+    at: int | None = None
+    """When it was taken: this PC's ``time.perf_counter_ns()``; None where that is not known."""
 
 
 @dataclass(kw_only=True)
@@ -165,6 +182,20 @@ class Adapter(ABC):
         files = list_files(self.session)
         # pulses go on when the device does not
         return Health(bytes=sum(entry.bytes for entry in files if not entry.path.endswith(PULSES_NAME)))
+
+    def pictures(self) -> list[Picture]:
+        """Return what each camera sees now; by default there is none.
+
+        Called only while somebody watches, at most twice a second, in a thread of its own: no two calls at
+        once, and none in the middle of a start. Be quick (some milliseconds), and cost no frame: where frames
+        wait to be written, return the last pictures again. May be called at any time, between sessions too.
+        Name the cameras in `picture_labels`, or nobody will ask.
+        """
+        return []
+
+    def picture_labels(self) -> Sequence[str]:
+        """Return of which cameras `pictures` can show something now, without waiting for anything."""
+        return ()
 
     def mark(self, marker: Marker) -> None:  # noqa: B027  the rig itself keeps a table of all
         """Take a marker of the conductor, to write it into the data or to tell the program; return at once.

@@ -36,10 +36,13 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    PicturesOffered,
+    PicturesTaken,
     Pulsed,
     Restored,
     SpaceMeasured,
     SubjectChosen,
+    TakePictures,
 )
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.awake import Awake
@@ -48,7 +51,7 @@ from multirig.pc.instant import come_near, undisturbed, wait_for
 from multirig.protocol.allow import AllowList
 from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.codec import plain
-from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
+from multirig.protocol.events import SECOND, Address, Call, Ignored, Token, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
@@ -62,6 +65,7 @@ from multirig.rig.pulses import Pulser, check_pulses
 from multirig.rig.rate import rate_file, rate_since, recall_rate, remember_rate
 from multirig.rig.rehearsal import LIMIT as REHEARSAL_LIMIT
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
+from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 from multirig.transports.probe import ClockPort, Exchange
@@ -178,6 +182,8 @@ class RigService:
             read_clock=self._read_clock,
             tell=lambda pulse: self.runtime.feed(Pulsed(at=pulse.at)),
         )
+        # a start has its instant, which nothing is to come near
+        self._viewfinder = Viewfinder(self.adapter, is_busy=lambda: self.machine.state is RigState.STARTING)
         self._memory_file = memory_file(config.data_folder, config.name)
         self._rate_file = rate_file(config.data_folder, config.name)
         self._memory: Memory | None = None
@@ -372,6 +378,8 @@ class RigService:
                 self._mark(effect)
             case Describe():
                 self._spawn(self._describe(effect))
+            case TakePictures(token=token):
+                self._spawn(self._take_pictures(token))
             case Entered(state=state, exp_ref=exp_ref, failure=failure):
                 self._awake.keep(state is not RigState.CONNECTED)
                 level = logging.ERROR if failure else logging.INFO
@@ -752,6 +760,8 @@ class RigService:
         while True:
             await self._look_at_disk()
             self._look_at_leader()
+            if (labels := self._viewfinder.labels()) != self.machine.pictures:
+                self.runtime.feed(PicturesOffered(labels=labels))
             if self.machine.state is RigState.RUNNING:
                 mark_alive(self._memory_file)
             if self._session is not None:
@@ -818,6 +828,9 @@ class RigService:
             info[PREFLIGHT] = await self._check(effect.check.get("seconds"))
             info["time"] = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         self.runtime.feed(Described(token=effect.token, info=info, room=effect.room))
+
+    async def _take_pictures(self, token: Token) -> None:
+        self.runtime.feed(PicturesTaken(token=token, pictures=await self._viewfinder.look()))
 
     async def _check(self, seconds: object) -> list[Any]:
         """Return what speaks for and against a session of that length on this PC."""

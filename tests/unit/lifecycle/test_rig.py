@@ -38,9 +38,12 @@ from multirig.lifecycle.rig_events import (
     Measured,
     Memory,
     NotHandled,
+    PicturesOffered,
+    PicturesTaken,
     Pulsed,
     Restored,
     SubjectChosen,
+    TakePictures,
 )
 from multirig.lifecycle.rig_states import (
     MOVING,
@@ -51,7 +54,7 @@ from multirig.lifecycle.rig_states import (
     RigTrigger,
     next_transition,
 )
-from multirig.protocol.codec import TIMELINE_LIMIT, encode_array
+from multirig.protocol.codec import MAX_DATAGRAM, TIMELINE_LIMIT, encode_array, encode_text
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -1618,3 +1621,67 @@ def test_what_a_start_that_was_overtaken_has_armed_is_no_news() -> None:
     assert not rig.machine.is_armed
     rig.feed(Armed(number=rig.call.number))
     assert not rig.machine.is_armed
+
+
+# -- pictures ------------------------------------------------------------------------------------------------
+
+
+def pictures_of(actions: list[Any]) -> list[Any]:
+    listed: list[Any] = reply(actions).args[1]["pictures"]
+    return listed
+
+
+def take(rig: Rig, count: int, size: int = 16_000) -> list[Any]:
+    """Ask for pictures, as many as that; return the answer."""
+    [asked] = rig.ask(Event.EXPSTATUS, 0, {"pictures": True})
+    assert isinstance(asked, TakePictures)
+    taken = tuple({"label": str(number), "jpeg": "x" * size, "age": 0.1} for number in range(count))
+    return rig.feed(PicturesTaken(token=asked.token, pictures=taken))
+
+
+@pytest.mark.parametrize("state", list(S))
+def test_whoever_asks_for_pictures_gets_them_with_the_report_in_any_state(state: RigState) -> None:
+    rig = rig_in(state)
+    rig.feed(PicturesOffered(labels=("0", "1")))
+    answer = reply(take(rig, 2))
+    [status] = [one.message for one in rig.ask(Event.EXPSTATUS, 0)]
+    assert answer.event is Event.EXPSTATUS
+    assert answer.args[0] == status.args[0] == STATUS[state]
+    assert [one["label"] for one in answer.args[1]["pictures"]] == ["0", "1"]
+    assert {**answer.args[1], "pictures": None} == {**status.args[1], "pictures": None}
+
+
+def test_the_news_name_the_cameras_only_where_there_are_any() -> None:
+    rig = Rig()
+    assert "pictures" not in reply(rig.ask(Event.EXPSTATUS, 0)).args[1]
+    assert rig.feed(PicturesOffered(labels=("left", "right"))) == []
+    assert reply(rig.ask(Event.EXPSTATUS, 0)).args[1]["pictures"] == ["left", "right"]
+    rig.feed(PicturesOffered(labels=()))
+    assert "pictures" not in reply(rig.ask(Event.EXPSTATUS, 0)).args[1]
+
+
+def test_a_rig_without_cameras_answers_that_there_are_no_pictures() -> None:
+    assert pictures_of(take(Rig(), 0)) == []
+
+
+def test_peers_of_wire_1_that_ask_for_pictures_get_the_status_only() -> None:
+    [answer] = Rig(wire=1).ask(Event.EXPSTATUS, 0, {"pictures": True})
+    assert isinstance(answer, Reply)
+    assert answer.message == Message(Event.EXPSTATUS, (0,))
+
+
+@pytest.mark.parametrize("asked", [False, None, 1, "yes", ["left"]])
+def test_only_a_clear_wish_for_pictures_is_one(asked: object) -> None:
+    [answer] = Rig().ask(Event.EXPSTATUS, 0, {"pictures": asked})
+    assert isinstance(answer, Reply)
+
+
+def test_pictures_never_fill_more_than_a_datagram_and_each_camera_has_its_turn() -> None:
+    rig, seen = Rig(), set()
+    rig.machine.failure = "x" * MAX_FAILURE_TEXT
+    for _ in range(3):
+        answer = reply(take(rig, 8, size=20_000))
+        assert len(encode_text(answer)) < MAX_DATAGRAM - 1_000
+        assert len(answer.args[1]["pictures"]) == 3
+        seen |= {one["label"] for one in answer.args[1]["pictures"]}
+    assert len(seen) == 8

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
 from multirig.rig.inspection import CLOCK_COLUMN, list_recorded_files
 
 Hook: TypeAlias = Literal["initialise", "start", "resume", "stop", "cleanup"]
@@ -20,6 +22,17 @@ PULSES_FILE_NAME = "fake_pulses.csv"
 """What a device that records the sync line of this rig would have written."""
 PART_NAME = "fake.part{}.csv"
 """Of a recording that was resumed: it is the second part at least."""
+PICTURE = base64.b64decode(
+    "/9j//gAQTGF2YzYyLjI4LjEwMgD/2wBDAAgYGBwYHCEhISEhISckJygoKCcnJycoKCgrKyszMzMrKysoKCsrMDAzMzc5NzQ0MzQ5"
+    "OTw8PEhIRUVUVFdnZ3z/xABlAAEBAQEBAAAAAAAAAAAAAAAFAAQDAgEBAQAAAAAAAAAAAAAAAAAAAAEQAAEDAwMEAQUBAQEAAAAA"
+    "AAECAwARMRJBIVJhcVGBMqJCcjPRsSKCEQEAAAAAAAAAAAAAAAAAAAAA/8AAEQgAMABAAwEiAAIRAAMRAP/aAAwDAQACEQMRAD8A"
+    "ZDqXBi7U+HPuT35Cvsb0mJxstkVoQbKSapPY9NZjiDbpQCn5IPySbH+HqJEHyi6mgoFbVVJFwaZJ7gXGtRCIFKUTQ0CM1nFH1Kpx"
+    "GvithAzobU4dh3OiepOk3FaGwUt0VUbuEb76JBttsdTOC3chikYI4gk16k6+7Q2BSlKB1SooIUk0IsYvRD9sW3OIFEr8U4nTfYmk"
+    "OQ2pw7DudE9SdJvLiWhRr/o6uEUP/jjtc3MD1glj9gyXcI2KR+f+0Hu8MW4pw5KNTEA6lwYu1Phz7k9+Qr7G9JicbLZFaEGykmqT"
+    "2PTWBjlKUCiaGgRms4o+pVOI18VsJpwSx+wZLuEbFI/P/aD3eGLcU4clGpgaVu5DFIwRxBJr1J192hspQKINulAKfkg/JJsf4eoh"
+    "8oC6mgoFbVVJFwaZJ7gXGtRCJ1SooIUk0IsYvRD9sW3OIFEr8U4nTfYmkD//2Q=="
+)
+"""What its cameras see: a cross of 64 by 48 pixels, a JPEG file."""
 
 
 @dataclass(kw_only=True)
@@ -48,6 +61,8 @@ class Fake(Adapter):
     """Frames per second."""
     write_file: bool = True
     """Whether `stop` writes ``fake.csv``, one row a frame with its time."""
+    cameras: list[str] = field(default_factory=list)
+    """Labels of cameras of which it shows a live picture, always the same one."""
     resumes: bool = False  # type: ignore[misc]  # of a class elsewhere, here what it is told
     """Whether it goes on after a restart of the rig's program, and then writes ``fake.part2.csv``."""
 
@@ -144,6 +159,15 @@ class Fake(Adapter):
             bytes=self._bytes,
             rate=self.rate if self._ended is None and not failed else 0.0,
         )
+
+    def pictures(self) -> list[Picture]:
+        """Return a grey picture with a cross for each of its cameras."""
+        now = time.perf_counter_ns()
+        return [Picture(label=label, jpeg=PICTURE, at=now) for label in self.cameras]
+
+    def picture_labels(self) -> Sequence[str]:
+        """Return the labels of its cameras."""
+        return self.cameras
 
     def files(self) -> list[RecordedFile]:
         """Return what was written, with frames and times."""

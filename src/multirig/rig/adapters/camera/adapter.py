@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -16,7 +16,7 @@ import av.logging
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
 from multirig.rig.adapters.camera.capture import Capture
 from multirig.rig.adapters.camera.options import CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
@@ -201,6 +201,21 @@ class Camera(Adapter):
             rate=sum(one.measure_rate(now) for one in self._recordings),
         )
 
+    def pictures(self) -> list[Picture]:
+        """Return the newest frame of each camera that is open; the picture before where frames wait."""
+        found = []
+        for label, capture in tuple(self._captures.items()):
+            recording = self._current.get(label)
+            is_behind = recording is not None and recording.is_behind
+            picture = capture.live.last if is_behind else capture.live.take()
+            if picture is not None:
+                found.append(picture)
+        return found
+
+    def picture_labels(self) -> Sequence[str]:
+        """Return the labels of the cameras that are open."""
+        return [label for label, capture in self._captures.items() if capture.live.can_be_seen]
+
     def files(self) -> list[RecordedFile]:
         """Return the videos and frame times of these cameras, those of before a restart too."""
         known: dict[Path, Recording] = {}
@@ -256,7 +271,10 @@ class Camera(Adapter):
             raise self._tell(failures)
         self._is_recording = True
         self._told.clear()
-        self._current = {one.label: Recording(one, self.session) for one in self.cameras}
+        self._current = {
+            one.label: Recording(one, self.session, self._captures[one.label].live.show)
+            for one in self.cameras
+        }
         self._recordings.extend(self._current.values())
         for label, recording in self._current.items():
             recording.open(self._captures[label].rate)

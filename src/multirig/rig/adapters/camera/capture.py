@@ -11,6 +11,7 @@ from threading import Event, Thread
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
+from multirig.rig.adapters.camera.live import LivePicture
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import promise, resolve
 from multirig.rig.adapters.camera.recording import Recording
@@ -40,6 +41,8 @@ class Capture:
         """Width and height of the source's pictures; known when it is open."""
         self.rate = options.fps or DEFAULT_FPS
         """Frames per second, as the source says; known when it is open."""
+        self.live = LivePicture(options.label)
+        """What the camera sees now; while it records, the last frame that is in the video."""
         self._due = 0
         self._recording: Recording | None = None
         self._changed = Event()
@@ -76,7 +79,7 @@ class Capture:
     def _run(self) -> None:
         try:
             while not self._released:
-                with Source(self.options) as source:
+                with Source(self.options) as source, self.live:
                     self.rate = source.rate
                     if self.options.kind.live:
                         self._forward(source)
@@ -98,7 +101,7 @@ class Capture:
                 return
             if frame is not None:
                 self._due = arrival
-                self._show(frame)
+                self._show(arrival, frame)
             self._deliver(self._wanted(), arrival, frame)
         raise complain(self.options, "has ended")
 
@@ -108,7 +111,7 @@ class Capture:
         first = next(((offset, frame) for offset, frame in frames if frame is not None), None)
         if first is None:
             raise complain(self.options, "holds no picture")
-        self._show(first[1])
+        self._show(time.perf_counter_ns(), first[1])
         recording = self._await_recording()
         if recording is None:
             return
@@ -137,7 +140,9 @@ class Capture:
             begin = offset + interval
             source.rewind()
 
-    def _show(self, frame: VideoFrame) -> None:
+    def _show(self, stamp: int, frame: VideoFrame) -> None:
+        if self._wanted() is None:
+            self.live.show(stamp, frame)
         if not self.opened.done():
             self.size = (frame.width, frame.height)
             resolve(self.opened)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -33,9 +34,23 @@ class Recording:
 
     The files are made when the first frame comes. Where the session already has files of this camera, from
     before a restart, these are left as they are and the new ones are called ``part2`` and so on.
+
+    Parameters
+    ----------
+    options : CameraOptions
+        Of the camera.
+    session : Session
+        What is recorded, and where.
+    show : callable, optional
+        Takes each frame, with its time, once it is in the video and nothing here needs it any more.
     """
 
-    def __init__(self, options: CameraOptions, session: Session) -> None:
+    def __init__(
+        self,
+        options: CameraOptions,
+        session: Session,
+        show: Callable[[int, VideoFrame], None] = lambda stamp, frame: None,
+    ) -> None:
         self.options = options
         self.dropped = 0
         """Frames that were seen and are not in the video."""
@@ -48,6 +63,7 @@ class Recording:
         self.video: Video | None = None
         self.times: FrameTimes | None = None
         self.session = session
+        self._show = show
         self._queue: SimpleQueue[tuple[int, VideoFrame] | None] = SimpleQueue()
         self._rate = 0.0
         self._opened_at = 0
@@ -97,6 +113,11 @@ class Recording:
                 f"camera {self.options.label}: {self.session.folder} takes no more data: check the disk"
             )
         return self.error
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether frames wait for the encoder."""
+        return not self._queue.empty()
 
     @property
     def ended(self) -> bool:
@@ -169,6 +190,7 @@ class Recording:
                 video.write(last, item[1])
                 times.append(last)
                 resolve(self.began)
+                self._show(*item)
                 if now >= flush_at:
                     times.flush()
                     flush_at = now + FLUSH_INTERVAL

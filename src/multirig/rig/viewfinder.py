@@ -1,0 +1,127 @@
+"""Has the adapter take live pictures for whoever watches, so that it costs the recording nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+from multirig.rig.adapter import MAX_PICTURE, MAX_PICTURE_LABEL, Adapter, Picture
+
+TAKE_EVERY = 500_000_000
+"""Nanoseconds for which pictures are new enough: however many watch, the adapter is asked no more often."""
+TAKE_LIMIT = 2.0
+"""Seconds that whoever asks is kept waiting by an adapter that is slow."""
+
+log = logging.getLogger("multirig.rig")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    label: str
+    text: str
+    """The JPEG file in base64."""
+    at: int | None
+
+
+class Viewfinder:
+    """Takes pictures when somebody asks: in a thread of its own, one at a time, at most twice a second.
+
+    Whoever asks meanwhile shares the result. An adapter that fails is complained of once, and shows nothing.
+    The thread has the priority of all others: one that may be held up by other programs while it has Python's
+    lock would hold up the cameras' threads with it.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Whose `pictures` are shown.
+    is_busy : callable
+        Whether this is no moment to take any: then the last ones are shown.
+    """
+
+    def __init__(self, adapter: Adapter, *, is_busy: Callable[[], bool]) -> None:
+        self._adapter = adapter
+        self._is_busy = is_busy
+        self._shots: list[_Shot] = []
+        self._taken: int | None = None
+        """When the adapter was asked last, on this PC's clock; ns."""
+        self._taking: asyncio.Future[None] | None = None
+        """Done when the thread that is at work is; None without one."""
+        self._has_complained = False
+        """Whether the log says already that the adapter's hooks fail."""
+
+    async def look(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the newest pictures: ``label``, ``jpeg`` (base64) and ``age`` (seconds or None)."""
+        if self._taking is None and self._is_due() and not self._is_busy():
+            self._begin()
+        if self._taking is not None:
+            await asyncio.wait([self._taking], timeout=TAKE_LIMIT)
+        now = time.perf_counter_ns()
+        return tuple(
+            {
+                "label": shot.label,
+                "jpeg": shot.text,
+                "age": None if shot.at is None else round(max(0, now - shot.at) / 1e9, 3),
+            }
+            for shot in self._shots
+        )
+
+    def labels(self) -> tuple[str, ...]:
+        """Return of which cameras there can be pictures now."""
+        try:
+            return tuple(str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels())
+        except Exception:
+            if not self._has_complained:
+                log.exception("the adapter could not name its cameras; it shows no pictures")
+            self._has_complained = True
+            return ()
+
+    def _is_due(self) -> bool:
+        return self._taken is None or time.perf_counter_ns() - self._taken >= TAKE_EVERY
+
+    def _begin(self) -> None:
+        self._taken = time.perf_counter_ns()
+        loop = asyncio.get_running_loop()
+        self._taking = loop.create_future()
+        # a daemon, not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
+        Thread(target=self._take, args=(loop,), name="pictures", daemon=True).start()
+
+    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
+        shots: list[_Shot] = []
+        try:
+            shots = _encode(self._adapter.pictures())
+        except Exception:
+            if not self._has_complained:
+                log.exception("the adapter could not take its pictures; the recording goes on")
+            self._has_complained = True
+        with contextlib.suppress(RuntimeError):  # the program ends
+            loop.call_soon_threadsafe(self._end, shots)
+
+    def _end(self, shots: list[_Shot]) -> None:
+        self._shots = shots
+        taking, self._taking = self._taking, None
+        if taking is not None and not taking.done():
+            taking.set_result(None)
+
+
+def _encode(pictures: Sequence[Picture]) -> list[_Shot]:
+    """Return pictures as a message can carry them.
+
+    Raises
+    ------
+    ValueError
+        One of them is too large for a message, or its label is.
+    """
+    for one in pictures:
+        if len(one.jpeg) > MAX_PICTURE or len(one.label) > MAX_PICTURE_LABEL:
+            raise ValueError(
+                f"the picture {one.label[:MAX_PICTURE_LABEL]} has {len(one.jpeg):,} bytes and a label of "
+                f"{len(one.label)} characters: at most {MAX_PICTURE:,} and {MAX_PICTURE_LABEL} can be shown"
+            )
+    return [_Shot(one.label, base64.b64encode(one.jpeg).decode("ascii"), one.at) for one in pictures]
