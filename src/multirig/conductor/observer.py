@@ -13,12 +13,23 @@ from types import TracebackType
 from typing import Any
 
 from multirig.conductor.clocks import Clocks
+from multirig.conductor.pictures import Picture, read_pictures
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError
-from multirig.lifecycle.observer import Answered, Asked, Changed, Followed, ObserverMachine, Suspended
+from multirig.lifecycle.observer import (
+    Answered,
+    Asked,
+    Changed,
+    Followed,
+    ObserverMachine,
+    PicturesAnswered,
+    PicturesAsked,
+    Suspended,
+)
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
 from multirig.protocol.events import SECOND, Address, Ignored
+from multirig.protocol.messages import Message
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
@@ -96,7 +107,8 @@ class Observer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspended: set[str] = set()
         self._callbacks: list[Callable[[str], None]] = []
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, asyncio.Future[Message | None]] = {}
+        """By number, who waits for the outcome of a question."""
         self._numbers = itertools.count(1)
         self._clocks = Clocks(self.runtime, self._news, report=self._note_clock)
         self._clocks.follow(self._addresses)
@@ -203,19 +215,57 @@ class Observer:
         ConfigError
             No rig of that name is followed.
         """
-        if name not in self._rigs:
-            raise ConfigError(f"there is no rig {name}: add it to the rigs file")
+        self._check_followed(name)
         if name not in self._addresses:
             await self._find(name)
         if (address := self._addresses.get(name)) is not None:
             number = next(self._numbers)
-            answered = self._waiting[number] = asyncio.get_running_loop().create_future()
-            self.runtime.feed(Asked(address=address, number=number, limit=round(limit * SECOND)))
-            try:
-                await asyncio.wait([answered], timeout=limit + PATIENCE)
-            finally:
-                del self._waiting[number]
+            asked = Asked(address=address, number=number, limit=round(limit * SECOND))
+            await self._wait_for(asked, limit)
         return self._sighting(name)
+
+    async def pictures(self, name: str, limit: float = 2.0) -> list[Picture]:
+        """Return what a rig's cameras see now; a rig makes pictures at most twice a second.
+
+        Parameters
+        ----------
+        name : str
+            Of a rig that is followed. Of which cameras there are pictures stands in its news; where it has so
+            many that they do not fit into a message, they take turns.
+        limit : float
+            Seconds that the answer may take.
+
+        Returns
+        -------
+        list of Picture
+            None of them where the rig has no cameras, is no multirig, or does not answer.
+
+        Raises
+        ------
+        ConfigError
+            No rig of that name is followed.
+        """
+        self._check_followed(name)
+        if (address := self._addresses.get(name)) is None:
+            return []
+        number = next(self._numbers)
+        asked = PicturesAsked(address=address, number=number, limit=round(limit * SECOND))
+        answer = await self._wait_for(asked, limit)
+        return read_pictures(answer) if answer is not None else []
+
+    def _check_followed(self, name: str) -> None:
+        if name not in self._rigs:
+            raise ConfigError(f"there is no rig {name}: add it to the rigs file")
+
+    async def _wait_for(self, asked: Asked | PicturesAsked, limit: float) -> Message | None:
+        """Ask, and wait for the outcome; return the answer where there is one."""
+        answered = self._waiting[asked.number] = asyncio.get_running_loop().create_future()
+        try:
+            self.runtime.feed(asked)
+            await asyncio.wait([answered], timeout=limit + PATIENCE)
+        finally:
+            del self._waiting[asked.number]
+        return answered.result() if answered.done() and not answered.cancelled() else None
 
     def _sighting(self, name: str) -> Sighting:
         uri, address = self._rigs[name], self._addresses.get(name)
@@ -293,13 +343,18 @@ class Observer:
                 for name in [name for name, one in self._addresses.items() if one == address]:
                     self._tell(name)
             case Answered(number=number):
-                waiting = self._waiting.get(number)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(None)
+                self._note_answer(number, None)
+            case PicturesAnswered(number=number, answer=answer):
+                self._note_answer(number, answer)
             case Ignored(address=address, reason=reason, first=first):
                 log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
             case _:
                 log.debug("%s", effect)
+
+    def _note_answer(self, number: int, answer: Message | None) -> None:
+        waiting = self._waiting.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
     def _tell(self, name: str) -> None:
         for callback in self._callbacks:

@@ -14,7 +14,7 @@ from typing import Any
 from multirig.errors import MultirigError
 from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.leader import SILENT_AFTER
-from multirig.lifecycle.rig_events import WATCH
+from multirig.lifecycle.rig_events import PICTURES, WATCH
 from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import (
     RESTARTED,
@@ -53,7 +53,8 @@ _WHO_ARE_YOU = Message(
 )
 _WATCHED = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: LEASE}))
 _LEFT = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: 0}))
-_LOOK, _ASKED = "look", "asked"
+_SHOW = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {PICTURES: True}))
+_LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
 """Kinds of questions: by itself, and for somebody who waits."""
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
 _IS_IT_RUNNING = "is multirig serve running there?"
@@ -94,6 +95,16 @@ class Asked:
     """Nanoseconds."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesAsked:
+    """Somebody wants to see what its cameras see now; the outcome comes as `PicturesAnswered`."""
+
+    address: Address
+    number: int
+    limit: int
+    """Nanoseconds."""
+
+
 # -- effects -------------------------------------------------------------------------------------------
 
 
@@ -109,6 +120,14 @@ class Answered:
     """What was asked has its outcome."""
 
     number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesAnswered:
+    """What a rig's cameras see, or that nothing is known of it."""
+
+    number: int
+    answer: Message | None
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -218,6 +237,8 @@ class ObserverMachine:
                 return []
             case Asked():
                 return self._ask_for(event)
+            case PicturesAsked():
+                return self._ask_for_pictures(event)
         out: list[Any] = [Settle(token=event.token)] if isinstance(event, Received) else []
         address = getattr(event, "address", None)
         if not isinstance(address, Address) or (seen := self.seen.get(address)) is None:
@@ -283,6 +304,13 @@ class ObserverMachine:
         key = (_ASKED, event.number)
         return [Send(address=event.address, message=_WHO_ARE_YOU, key=key, limit=event.limit)]
 
+    def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
+        seen = self.seen.get(event.address)
+        if seen is None or not seen.is_multirig or seen.trouble is not None:
+            return [PicturesAnswered(number=event.number, answer=None)]
+        key = (_PICTURES, event.number)
+        return [Send(address=event.address, message=_SHOW, key=key, limit=event.limit)]
+
     # -- hearing ------------------------------------------------------------------------------------------
 
     def _take(self, seen: Seen, event: Any) -> list[Any]:
@@ -290,6 +318,11 @@ class ObserverMachine:
         match event:
             case Received(message=message) | Told(message=message):
                 self._hear(seen, message)
+            case Replied(message=message, key=(kind, int(number))) if kind == _PICTURES:
+                seen.note_sign(self._now)  # what it says of itself it tells by itself, without the pictures
+                return [PicturesAnswered(number=number, answer=message)]
+            case Refused(key=(kind, int(number))) if kind == _PICTURES:
+                return [PicturesAnswered(number=number, answer=None)]
             case Replied(message=message, key=key):
                 self._hear(seen, message)
                 return self._end(seen, key, answered=True)
@@ -319,6 +352,8 @@ class ObserverMachine:
         match key:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
+            case (kind, int(number)) if kind == _PICTURES:
+                return [PicturesAnswered(number=number, answer=None)]
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1

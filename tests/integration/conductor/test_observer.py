@@ -9,6 +9,8 @@ import pytest
 
 from multirig.conductor.observer import Observer
 from multirig.config import Uri
+from multirig.errors import ConfigError
+from multirig.rig.adapters.fake import PICTURE
 
 Until = Callable[..., Any]
 
@@ -41,3 +43,29 @@ async def test_an_observer_sees_what_a_rig_is_and_does(lab: Any, until: Until, o
         await until(lambda: observer.sightings()["main"].news["state"] == "running")
         assert observer.sightings()["main"].news["exp_ref"] == str(exp_ref)
         assert "main" in told
+
+
+@pytest.mark.parametrize("over", ["memory", "udp"])
+async def test_an_observer_sees_what_the_cameras_see_and_which_there_are(
+    lab: Any, until: Until, over: str
+) -> None:
+    async with lab, Observer(network=lab.network if over == "memory" else None) as observer:
+        rig = await lab.rig("main", over=over, main_sync=True, fake={"cameras": ["left", "right"]})
+        await observer.follow(uris(lab))
+        labels = ["left", "right"]
+        await until(lambda: observer.sightings()["main"].news.get("pictures") == labels)
+        await rig.start_here("SP_01")
+        shown = await observer.pictures("main")
+        assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
+        assert observer.sightings()["main"].news["pictures"] == labels
+
+
+async def test_there_are_no_pictures_of_a_rig_that_has_no_cameras_or_is_not_heard(lab: Any) -> None:
+    async with lab, Observer(network=lab.network) as observer:
+        await lab.rig("main")
+        await observer.follow({**uris(lab), "gone": Uri.parse("udp://gone:11001")})
+        await observer.ping("main")
+        assert await observer.pictures("main") == []
+        assert await observer.pictures("gone", limit=0.1) == []
+        with pytest.raises(ConfigError, match="there is no rig left: add it to the rigs file"):
+            await observer.pictures("left")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAnswered, PicturesAsked
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Refused,
+    Replied,
+    Send,
+    TimedOut,
+    Told,
+    Unreached,
+    Upgraded,
+)
+from multirig.protocol.messages import Event, Message
+
+RIG = Address("udp", "10.0.0.1", 11_001)
+REPORT = {"state": "running", "failure": None, "pictures": ["left"]}
+ANSWER = Message(Event.EXPSTATUS, (20, {**REPORT, "pictures": [{"label": "left", "jpeg": "", "age": 0}]}))
+
+
+def look_at_a_multirig() -> ObserverMachine:
+    machine = ObserverMachine()
+    machine.handle(Followed(addresses=frozenset([RIG])), 0)
+    machine.handle(Upgraded(address=RIG, boot="boot", name="cam"), 0)
+    machine.handle(Told(address=RIG, message=Message(Event.EXPSTATUS, (20, REPORT)), boot="boot"), 0)
+    return machine
+
+
+def ask(machine: ObserverMachine) -> list[Any]:
+    return list(machine.handle(PicturesAsked(address=RIG, number=7, limit=SECOND), 0))
+
+
+def test_pictures_are_asked_of_a_multirig_and_are_no_news_of_it() -> None:
+    machine = look_at_a_multirig()
+    [asked] = ask(machine)
+    assert isinstance(asked, Send)
+    assert asked.message == Message(Event.EXPSTATUS, (0, {"pictures": True}))
+    assert asked.limit == SECOND
+    out = machine.handle(Replied(address=RIG, message=ANSWER, key=asked.key), SECOND)
+    assert list(out) == [PicturesAnswered(number=7, answer=ANSWER)]
+    assert machine.seen[RIG].news == REPORT
+    assert machine.seen[RIG].heard_at == SECOND
+
+
+@pytest.mark.parametrize("outcome", [TimedOut, Refused, Unreached])
+def test_whoever_waits_for_pictures_is_told_that_there_are_none(outcome: Any) -> None:
+    machine = look_at_a_multirig()
+    [asked] = ask(machine)
+    more = {"confirmed": True} if outcome is TimedOut else {"reason": "no way"}
+    out = list(machine.handle(outcome(address=RIG, key=asked.key, **more), SECOND))
+    assert PicturesAnswered(number=7, answer=None) in out
+    assert machine.seen[RIG].news == REPORT
+
+
+def test_nobody_else_is_asked_for_pictures() -> None:
+    none = [PicturesAnswered(number=7, answer=None)]
+    machine = ObserverMachine()
+    assert ask(machine) == none
+    machine.handle(Followed(addresses=frozenset([RIG])), 0)
+    assert ask(machine) == none  # not heard yet, or an IBL peer
+    machine = look_at_a_multirig()
+    machine.seen[RIG].miss("is it on?")
+    assert ask(machine) == none
