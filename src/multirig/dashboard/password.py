@@ -48,14 +48,12 @@ def keep_password(rigs_file: Path, password: str) -> Path:
 def _with_password(text: str, kept: str) -> str:
     """Return the text of the file with that hash in it; `change` checks what comes of it."""
     console = next((value for key, value in find_nodes(text) if key.value == "console"), None)
-    if console is None:
+    if not isinstance(console, yaml.MappingNode):
         return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}console:\n  password: {kept}\n"
-    start, end = console.start_mark.index, console.end_mark.index
-    if not isinstance(console, yaml.MappingNode):  # nothing stands there yet
-        return f"{text[:start]}\n  password: {kept}{text[end:]}"
     for key, value in console.value:
         if key.value == "password":
             return f"{text[: value.start_mark.index]}{kept}{text[value.end_mark.index :]}"
+    start = console.start_mark.index
     if console.flow_style:
         return f"{text[: start + 1]}password: {kept}{', ' if console.value else ''}{text[start + 1 :]}"
     return f"{text[:start]}password: {kept}\n{' ' * console.start_mark.column}{text[start:]}"
