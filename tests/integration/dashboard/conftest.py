@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,7 +108,7 @@ SCREENSHOTS = "MULTIRIG_SCREENSHOTS"
 class ConsoleProgram:
     """``multirig console`` in a process of its own."""
 
-    def __init__(self, folder: Path, *options: object) -> None:
+    def __init__(self, folder: Path, *options: object, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.seen: list[str] = []
         self.process = subprocess.Popen(
@@ -120,6 +120,7 @@ class ConsoleProgram:
                 "XDG_STATE_HOME": str(folder / "state"),
                 "XDG_CONFIG_HOME": str(folder / "config"),
                 "XDG_CACHE_HOME": str(folder / "cache"),
+                **(environment or {}),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -161,22 +162,44 @@ class ConsoleProgram:
             return code, stream.read()
 
 
+class Consoles:
+    """Starts consoles on free ports, if no other is said; without options, on loopback."""
+
+    def __init__(self) -> None:
+        self.started: list[ConsoleProgram] = []
+
+    @property
+    def last(self) -> ConsoleProgram:
+        return self.started[-1]
+
+    def __call__(self, folder: Path, *options: object, **keys: Any) -> ConsoleProgram:
+        """Start one; `folder` holds its rigs file, its data and all else that it keeps."""
+        self.started.append(ConsoleProgram(folder, "--port", 0, "--no-browser", *options, **keys))
+        return self.last
+
+    def end(self) -> None:
+        for one in self.started:
+            if one.process.poll() is None:
+                one.process.kill()
+            one.process.wait()
+            for stream in (one.process.stdout, one.process.stderr):
+                stream.close()
+
+
+@pytest.fixture(scope="module")
+def start_console() -> Iterator[Consoles]:
+    """Start consoles that may serve several tests, and end them after the last one of a file."""
+    consoles = Consoles()
+    yield consoles
+    consoles.end()
+
+
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Callable[..., ConsoleProgram]]:
-    """Start consoles on free ports, and end them when the test ends; without options, one on loopback."""
-    started: list[ConsoleProgram] = []
-
-    def start(*options: object, folder: Path | None = None) -> ConsoleProgram:
-        started.append(ConsoleProgram(folder or tmp_path, "--port", 0, "--no-browser", *options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.wait()
-        for stream in (one.process.stdout, one.process.stderr):
-            stream.close()
+    """Start consoles of this test in its folder, and end them with it."""
+    consoles = Consoles()
+    yield lambda *options, **keys: consoles(tmp_path, *options, **keys)
+    consoles.end()
 
 
 # -- the browser ---------------------------------------------------------------------------------------------
