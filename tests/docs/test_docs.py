@@ -254,7 +254,7 @@ def run_in_a_process(name: str, folder: Path) -> list[str]:
         "PYTHONIOENCODING": "utf-8",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "PYTHONPATH", "FORCE_COLOR"):
+    for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "PYTHONPATH", "FORCE_COLOR"):
         environment.pop(variable, None)
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__, name],

@@ -62,7 +62,18 @@ def spread(arguments: list[str]) -> list[str]:
 def load_commands() -> typer.Typer:
     """Return the program with all of its commands."""
     # each of them adds its own
-    from multirig.cli import check, console, demo, recover, rehearse, rigs, serve, session, show  # noqa: F401
+    from multirig.cli import (  # noqa: F401
+        check,
+        console,
+        demo,
+        history,
+        recover,
+        rehearse,
+        rigs,
+        serve,
+        session,
+        show,
+    )
 
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import sys
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multirig.conductor.account import Account
+from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.conductor.rehearsal import Rehearsed
 from multirig.conductor.story import Line, say_marker
 from multirig.conductor.summary import Happening
@@ -57,6 +59,8 @@ _VERDICTS = {
     Word.INTERRUPTED: ("✗", "bold red"),
     Word.ABORTED: ("✗", "bold red"),
 }
+_WORDS = {**{str(word): look for word, look in _VERDICTS.items()}, NOT_OVER: ("…", "bold yellow")}
+_WORDS[NO_VERDICT] = ("·", "dim")
 
 
 def show_error(error: BaseException) -> None:
@@ -189,6 +193,27 @@ def show_verdict(told: Account) -> None:
         out.print(Text.assemble((f"  {mark} ", style), reason), soft_wrap=True)
     for note in told.notes:
         out.print(Text(f"  · {note}", "dim"), soft_wrap=True)
+
+
+def show_sessions(sessions: Iterable[Listed]) -> None:
+    """Print a list of sessions: when, which number, who, what it turned out to be and why."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("began", "no", "subject", "verdict", "length", "rigs", "why"):
+        whole = heading in ("began", "no", "verdict", "length")
+        right = heading in ("no", "length")
+        table.add_column(
+            heading, justify="right" if right else "left", no_wrap=whole, overflow="fold", vertical="top"
+        )
+    for one in sessions:
+        began = one.date.isoformat()
+        if one.began_at is not None:
+            began += datetime.datetime.fromtimestamp(one.began_at).strftime(" %H:%M")
+        mark, style = _WORDS[one.word]
+        length = "" if one.seconds is None else duration(one.seconds)
+        why = Text(one.reason, "dim" if one.verdict is None else "")
+        verdict = Text(f"{mark} {one.word}", style)
+        table.add_row(began, str(one.number), Text(one.subject), verdict, length, ", ".join(one.rigs), why)
+    out.print(table)
 
 
 def show_summary(told: Account, folder: object | None = None) -> None:

@@ -9,20 +9,28 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.main import FAILED, app
+from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.account import account
 from multirig.conductor.drawing import check_suffix, draw
 from multirig.conductor.journal import read_readable
 from multirig.conductor.plot import compose
 from multirig.conductor.story import Kind, choose, tell
 from multirig.conductor.summary import summarise
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, LocalProtocolError
+from multirig.folders import session_folder, subjects_folder
+from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.manifest import Checked, check, find_manifests
 
 
 @app.command()
 def show(
-    session_folder: Annotated[
-        Path, typer.Argument(metavar="SESSION_FOLDER", help="<data>/<lab>/Subjects/<subject>/<date>/<NNN>")
+    session: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION",
+            help="Its folder, <data>/<lab>/Subjects/<subject>/<date>/<NNN>, or its reference, "
+            "2026-01-31_1_SP_01, as multirig history lists them.",
+        ),
     ],
     journal: Annotated[
         bool, typer.Option("--journal", help="All that happened, a line each, for people.")
@@ -47,6 +55,10 @@ def show(
             "--plot", metavar="FILE", help="Draw clocks, starts and states into a .png or .html file."
         ),
     ] = None,
+    data: Annotated[
+        Path, typer.Option(help="With a reference: where this PC's part of the sessions is.")
+    ] = DEFAULT_DATA,
+    lab: Annotated[str, typer.Option(help="With a reference: name of the lab's folder.")] = "mylab",
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Show what a session recorded and what it turned out to be, from its journal."""
@@ -56,14 +68,39 @@ def show(
         raise ConfigError("--journal is for people and stands alone: leave out --verify and --json")
     if (rigs or kinds) and not journal:
         raise ConfigError("--rig and --kind choose lines of the journal: add --journal")
+    folder = _find(session, data, lab)
     if plot is not None:
-        _plot(session_folder, plot)
+        _plot(folder, plot)
     elif verify:
-        _verify(session_folder, json=json)
+        _verify(folder, json=json)
     elif journal:
-        _tell(session_folder, rigs or [], kinds or [])
+        _tell(folder, rigs or [], kinds or [])
     else:
-        _show(session_folder, json=json)
+        _show(folder, json=json)
+
+
+def _find(session: str, data: Path, lab: str) -> Path:
+    """Return the folder that is meant.
+
+    Raises
+    ------
+    ConfigError
+        It is a reference, and there is no such session.
+    """
+    folder = Path(session)
+    if folder.is_dir():
+        return folder
+    try:
+        exp_ref = ExpRef.parse(session)
+    except LocalProtocolError:
+        return folder
+    folder = session_folder(data, lab, exp_ref)
+    if not folder.is_dir():
+        raise ConfigError(
+            f"there is no session {exp_ref} in {subjects_folder(data, lab)}: multirig history lists those "
+            "that there are; say where they are with --data and --lab"
+        )
+    return folder
 
 
 def _show(folder: Path, *, json: bool) -> None:

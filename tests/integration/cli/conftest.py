@@ -108,6 +108,7 @@ def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
                 "COLUMNS": "200",
                 "XDG_STATE_HOME": str(tmp_path / "state"),
                 "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
                 **environment,
             },
             capture_output=True,

@@ -1,0 +1,102 @@
+"""``multirig history``: which sessions were recorded, and what each turned out to be."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from multirig.cli import render
+from multirig.cli.main import app
+from multirig.cli.session import DEFAULT_DATA
+from multirig.conductor.catalogue import Catalogue
+from multirig.folders import subjects_folder
+from multirig.logs import keep_log
+
+DEFAULT_LIMIT = 50
+"""Sessions that are listed if nothing else is said: a screen or two."""
+
+
+class _Wanted(str, enum.Enum):
+    """The catalogue's words, as they are typed."""
+
+    GOOD = "good"
+    DEGRADED = "degraded"
+    INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
+    ABORTED = "aborted"
+    NOT_OVER = "not-over"
+    NO_VERDICT = "no-verdict"
+
+    @property
+    def word(self) -> str:
+        return self.value.upper().replace("-", " ")
+
+
+@app.command()
+def history(
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT]...",
+            show_default=False,
+            help="Words or parts of words that all stand in a session's reference, rigs, task, projects, "
+            "reasons or markers.",
+        ),
+    ] = None,
+    subject: Annotated[str, typer.Option("--subject", "-s", help="Its name, or a part of it.")] = "",
+    since: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The first day."),
+    ] = None,
+    until: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The last day."),
+    ] = None,
+    verdict: Annotated[
+        _Wanted | None, typer.Option(case_sensitive=False, help="What a session turned out to be.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many sessions are listed.")] = DEFAULT_LIMIT,
+    data: Annotated[Path, typer.Option(help="Where this PC's part of the sessions is.")] = DEFAULT_DATA,
+    lab: Annotated[str, typer.Option(help="Name of the lab's folder.")] = "mylab",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Read every session folder again, also where nothing changed.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
+) -> None:
+    """List the sessions on this PC, the newest first, and search them."""
+    keep_log("conductor")
+    subjects = subjects_folder(data, lab)
+    catalogue = Catalogue(subjects)
+    if rebuild:
+        catalogue.rebuild()
+    else:
+        catalogue.refresh()
+    asked: dict[str, Any] = {
+        "subject": subject,
+        "since": since.date() if since is not None else None,
+        "until": until.date() if until is not None else None,
+        "verdict": verdict.word if verdict is not None else None,
+        "text": " ".join(text or ()),
+    }
+    found, total = catalogue.search(**asked, limit=limit), catalogue.count(**asked)
+    if json:
+        render.show_json({"total": total, "sessions": [one.to_json() for one in found]})
+        return
+    if not found:
+        everything = catalogue.count()
+        render.say(
+            f"none of the {everything} sessions in {subjects} is of that kind: ask for less"
+            if everything
+            else f"no sessions in {subjects}: say where they are with --data and --lab"
+        )
+        return
+    render.show_sessions(found)
+    if total > len(found):
+        render.say(f"and {total - len(found)} older ones: --limit {total} lists all, --until goes back")
+    place = f" --data {data}" if data != DEFAULT_DATA else ""
+    place += f" --lab {lab}" if lab != "mylab" else ""
+    render.say(f"more on one of them: multirig show {found[0].exp_ref}{place}")

@@ -1,0 +1,114 @@
+"""``multirig history``: the list, and the search in it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from multirig.conductor.account import Account
+from multirig.conductor.summary import Marker, RigSummary
+from multirig.conductor.verdict import Word
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Path:
+    """Make three sessions, two of which were led."""
+    subjects = tmp_path / "data" / "mylab" / "Subjects"
+    rigs = {"cameras": RigSummary(address="udp://10.0.0.2:1", files_total=2, bytes_total=10)}
+    for path, told in {
+        "SP_01/2026-01-30/001": Account(
+            verdict=Word.DEGRADED,
+            reasons=["cameras: 3 frames were dropped"],
+            rigs=rigs,
+            markers=[Marker(at=1.0, seconds=None, text="drug given")],
+            began="2026-01-30T10:00:00+00:00",
+            running_from=5.0,
+            running_until=95.0,
+        ),
+        "SP_01/2026-01-31/001": Account(rigs=rigs),
+        "other/2026-01-31/002": None,
+    }.items():
+        folder = subjects / path
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("x")
+        if told is not None:
+            (folder / "_multirig_journal.jsonl").touch()
+            (folder / "_multirig_verdict.json").write_text(json.dumps(told.to_json()), encoding="utf-8")
+    return subjects
+
+
+def references(multirig, words: str) -> list[str]:
+    done = multirig("history", "--json", *shlex.split(words))
+    assert done.returncode == 0, done.stderr
+    return [one["exp_ref"] for one in json.loads(done.stdout)["sessions"]]
+
+
+def test_sessions_are_listed_the_newest_first_with_their_verdict_in_words(multirig, sessions: Path):
+    done = multirig("history")
+    assert done.returncode == 0, done.stderr
+    heading, *lines = done.stdout.splitlines()
+    assert heading.split() == ["began", "no", "subject", "verdict", "length", "rigs", "why"]
+    assert [line.split()[0] for line in lines] == ["2026-01-31", "2026-01-31", "2026-01-30"]
+    for words, line in zip(
+        (
+            ("2  other", "· NO VERDICT", "recorded without rigs"),
+            ("1  SP_01", "✓ GOOD", "cameras"),
+            ("1  SP_01", "! DEGRADED", "1 min 30 s", "cameras", "cameras: 3 frames were dropped"),
+        ),
+        lines,
+        strict=True,
+    ):
+        assert [word for word in words if word not in line] == []
+    assert done.stderr.splitlines()[-1] == "more on one of them: multirig show 2026-01-31_2_other"
+
+
+def test_each_way_to_search_narrows_the_list(multirig, sessions: Path):
+    first, second, other = "2026-01-30_1_SP_01", "2026-01-31_1_SP_01", "2026-01-31_2_other"
+    for words, wanted in {
+        "": [other, second, first],
+        "-s sp": [second, first],
+        "--since 2026-01-31": [other, second],
+        "--until 2026-01-30": [first],
+        "--verdict Degraded": [first],
+        "--verdict no-verdict": [other],
+        "DRUG 'dropped fra'": [first],
+        "cameras --limit 1": [second],
+        "nowhere": [],
+    }.items():
+        assert references(multirig, words) == wanted, words
+
+
+def test_one_that_is_listed_is_shown_by_its_reference(multirig, sessions: Path):
+    journal = sessions / "SP_01" / "2026-01-31" / "001" / "_multirig_journal.jsonl"
+    journal.write_bytes(b"")
+    done = multirig("show", "2026-01-31_1_SP_01", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["session_folder"] == "data/mylab/Subjects/SP_01/2026-01-31/001"
+    done = multirig("show", "2026-01-31_9_SP_01", "--data", "data")
+    assert done.returncode == 2
+    assert "there is no session 2026-01-31_9_SP_01 in data/mylab/Subjects" in done.stderr
+
+
+def test_an_empty_list_says_where_it_has_looked(multirig, sessions: Path):
+    done = multirig("history", "nowhere")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "none of the 3 sessions in data/mylab/Subjects" in done.stderr
+    done = multirig("history", "--data", "elsewhere")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no sessions in elsewhere/mylab/Subjects: say where they are with --data and --lab" in done.stderr
+
+
+def test_a_list_that_is_cut_says_how_to_see_the_rest(multirig, sessions: Path):
+    done = multirig("history", "--limit", 1, "--rebuild")
+    assert len(done.stdout.splitlines()) == 2
+    assert "and 2 older ones: --limit 3 lists all" in done.stderr
+
+
+def test_a_wrong_day_or_verdict_is_told(multirig, sessions: Path):
+    for words in ("--since yesterday", "--verdict splendid"):
+        done = multirig("history", *words.split())
+        assert done.returncode == 2
+        assert "Invalid value" in done.stderr
