@@ -299,6 +299,7 @@ class Auxiliaries:
         subjects: Path | None = None,
         main_sync: bool = False,
         appends: bool = False,
+        takes_over: bool = False,
         checks: bool = False,
     ) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
         """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
@@ -312,7 +313,9 @@ class Auxiliaries:
 
         async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
             conductor.record_in(subjects, main_sync=main_sync)
-            exp_ref = await conductor.agree(subject, date=date, info=info, appends=appends, checks=checks)
+            exp_ref = await conductor.agree(
+                subject, date=date, info=info, appends=appends, takes_over=takes_over, checks=checks
+            )
             for name, found in conductor.findings.items():
                 for one in found:
                     if one.level in (Level.WARNING, Level.FAILURE):

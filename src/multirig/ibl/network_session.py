@@ -87,6 +87,8 @@ class NetworkMixin:
     """When clocks are good enough for a start, as ``multirig.yaml`` beside the rigs file says."""
     rig_policies: Mapping[str, RigPolicy] = MappingProxyType({})
     """What the rigs mean to the session, by name, as the rigs file says it; for `connect`."""
+    takes_over: bool = False
+    """Whether rigs that another conductor leads are taken over."""
     exp_ref: dict[str, Any]
     """``{'subject': str, 'date': datetime.date, 'sequence': int}``, as the main sync says; empty before."""
     if TYPE_CHECKING:  # what the base session has
@@ -290,6 +292,7 @@ class NetworkMixin:
             subjects=Path(paths["LOCAL_SUBJECT_FOLDER"]),
             main_sync=self._is_main_sync,
             appends=self._appends,
+            takes_over=self.takes_over,
             checks=self._checks,
         )
         self.exp_ref = {"subject": exp_ref.subject, "date": exp_ref.date, "sequence": exp_ref.sequence}

@@ -12,10 +12,10 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.record import Record, now_to_json, write_record
@@ -36,6 +36,8 @@ WRITE_EVERY = 0.5
 """Seconds between two writes of the state file."""
 BEGIN_LIMIT = 10.0
 """Seconds until the channel must be open."""
+
+_Result = TypeVar("_Result")
 
 log = logging.getLogger("multirig.console")
 
@@ -188,7 +190,7 @@ class Channel:
             return
         self._clients.add(task)
         try:
-            said = await asyncio.wait_for(_read_line(reader), SECRET_LIMIT)
+            said = await _within(SECRET_LIMIT, _read_line(reader))
             if said is None or not hmac.compare_digest(said, self._secret.encode()):
                 log.warning("somebody on this PC knocked at the control channel without its secret")
                 return
@@ -283,4 +285,16 @@ async def _send(writer: asyncio.StreamWriter, sending: asyncio.Lock, value: Mapp
     """Send a line; asyncio.TimeoutError where the client does not take it."""
     async with sending:
         writer.write(json.dumps(value).encode() + b"\n")
-        await asyncio.wait_for(writer.drain(), SEND_LIMIT)
+        await _within(SEND_LIMIT, writer.drain())
+
+
+async def _within(limit: float, doing: Coroutine[Any, Any, _Result]) -> _Result:
+    """Wait as `asyncio.wait_for` does, which before Python 3.12 may miss that it is cancelled itself."""
+    task = asyncio.ensure_future(doing)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=limit)
+        if not done:
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        task.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ from multirig.dashboard.leading.plain import PlainSession
 from multirig.dashboard.leading.record import Commission, commission_from_json
 from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.leading.watching import find_verdict
+from multirig.dashboard.snapshot import Order
 from multirig.errors import MultirigError
 from multirig.logs import keep_log
 
@@ -49,8 +51,14 @@ class _Session(Led, Protocol):
 def main(arguments: Sequence[str]) -> int:
     """Run the program; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m multirig.dashboard.leading", description=__doc__)
-    parser.add_argument("state_file", type=Path, metavar="STATE_FILE", help="where it says how it is reached")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "state_file", nargs="?", type=Path, metavar="STATE_FILE", help="where it says how it is reached"
+    )
+    what.add_argument("--describe", metavar="TASK", help="print what a task wants to know instead")
     options = parser.parse_args(arguments)
+    if options.describe is not None:
+        return _describe(options.describe)
     try:
         commission = commission_from_json(sys.stdin.buffer.read())
         _close_stdin()
@@ -66,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _lead(commission: Commission, state_file: Path) -> None:
     board = Board(Teller(commission.order))
-    session = _make(commission, board)
+    session = _make(commission.order, board)
     channel = Channel(board, session, secret=commission.secret, state_file=state_file, pid=os.getpid())
     channel.open()
     try:
@@ -83,8 +91,26 @@ def _lead(commission: Commission, state_file: Path) -> None:
         channel.close()
 
 
-def _make(commission: Commission, board: Board) -> _Session:
-    return PlainSession(commission.order, board)
+def _make(order: Order, board: Board) -> _Session:
+    if order.task is not None and order.recover is None:
+        from multirig.dashboard.leading.task import TaskSession  # not for those who have no task
+
+        return TaskSession(order, board)
+    return PlainSession(order, board)
+
+
+def _describe(task: str) -> int:
+    """Print a task's form, or why there is none, as the last line."""
+    from multirig.dashboard.task_forms import describe_task, form_to_json
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a task may print what it likes
+            told = form_to_json(describe_task(task))
+    except MultirigError as error:
+        told = {"error": " ".join(str(error).split())}
+    sys.stdout.write(f"\n{json.dumps(told)}\n")
+    sys.stdout.flush()
+    return FAILED if "error" in told else 0
 
 
 @contextlib.contextmanager

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import pytest
+
+from multirig.conductor.conductor import Progress
+from multirig.conductor.timing import Spread
+from multirig.dashboard.leading.teller import MAX_KEPT, Teller, hours_left, say_trouble
+from multirig.dashboard.snapshot import Order, Outcome, Step
+from multirig.errors import (
+    AdapterError,
+    AgreementError,
+    ConfigError,
+    SessionFailed,
+    SubjectMismatch,
+    Unconfirmed,
+)
+from multirig.lifecycle.clock_gate import Objection, Reaction
+from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.pc.finding import Finding, Level
+from multirig.protocol.messages import Event, Message
+
+AT = 1_000_000.0
+
+
+def make_teller(**keys: object) -> Teller:
+    order = {"subject": "SP_01", "rigs": ("main", "cam"), "rigs_file": "rigs.yaml", "data_folder": "data"}
+    return Teller(Order(**(order | keys)))  # type: ignore[arg-type]
+
+
+def move(teller: Teller, *states: SessionState, at: float = AT) -> None:
+    for state in states:
+        teller.take_state(state, "2026-11-26_1_SP_01", "data/001", at)
+
+
+def answer(teller: Teller, event: Event, rig: str, outcome: object = None) -> None:
+    told = outcome if outcome is not None else Message(event, ())
+    teller.take_progress(Progress(event=event, rig=rig, outcome=told))  # type: ignore[arg-type]
+
+
+def outcomes(teller: Teller, step: Step) -> dict[str, Outcome]:
+    return {one.rig: one.outcome for one in teller.now.steps if one.step is step}
+
+
+def test_a_step_waits_for_each_rig_until_it_has_answered() -> None:
+    teller = make_teller()
+    move(teller, SessionState.AGREEING)
+    assert teller.now.step is Step.AGREE
+    assert outcomes(teller, Step.AGREE) == {"main": Outcome.WAITING, "cam": Outcome.WAITING}
+    answer(teller, Event.EXPINFO, "cam")
+    assert outcomes(teller, Step.AGREE) == {"main": Outcome.WAITING, "cam": Outcome.DONE}
+
+
+def test_a_rig_that_cannot_is_told_with_its_reason_in_one_line() -> None:
+    teller = make_teller()
+    move(teller, SessionState.INITIALIZING)
+    answer(teller, Event.EXPINIT, "cam", AdapterError("no camera\nis plugged in"))
+    failed = next(one for one in teller.now.steps if one.rig == "cam")
+    assert (failed.outcome, failed.reason) == (Outcome.FAILED, "no camera is plugged in")
+
+
+def test_whoever_is_not_waited_for_any_more_is_no_step() -> None:
+    teller = make_teller()
+    move(teller, SessionState.INITIALIZING)
+    answer(teller, Event.EXPINIT, "main")
+    move(teller, SessionState.INTERRUPTING)
+    assert outcomes(teller, Step.INITIALISE) == {"main": Outcome.DONE}
+
+
+def test_what_a_rig_answers_to_another_question_changes_no_step() -> None:
+    teller = make_teller()
+    move(teller, SessionState.AGREEING)
+    answer(teller, Event.EXPINFO, "cam")
+    before = teller.now
+    answer(teller, Event.EXPINFO, "cam", Unconfirmed("does not hear EXPINFO"))
+    answer(teller, Event.EXPSTATUS, "cam")
+    assert teller.now is before
+
+
+def test_a_step_that_is_taken_again_begins_anew() -> None:
+    teller = make_teller()
+    move(teller, SessionState.INTERRUPTING)
+    answer(teller, Event.EXPINTERRUPT, "cam", Unconfirmed("silent"))
+    move(teller, SessionState.STOPPED, SessionState.INTERRUPTING)
+    assert outcomes(teller, Step.INTERRUPT) == {"main": Outcome.WAITING, "cam": Outcome.WAITING}
+
+
+def test_it_tells_when_all_recorded_and_when_that_ended() -> None:
+    teller = make_teller()
+    move(teller, SessionState.STARTING)
+    move(teller, SessionState.RUNNING, at=AT)
+    move(teller, SessionState.STOPPING, at=AT + 60)
+    move(teller, SessionState.STOPPED, SessionState.CLEANING, SessionState.IDLE, at=AT + 70)
+    assert (teller.now.began_at, teller.now.ended_at) == (AT, AT + 60)
+    assert (teller.now.exp_ref, teller.now.folder) == ("2026-11-26_1_SP_01", "data/001")
+
+
+def test_a_session_that_was_recovered_goes_on_counting_from_its_own_start() -> None:
+    teller = make_teller()
+    teller.take_beginning(AT - 600)
+    move(teller, SessionState.RECOVERING, SessionState.RECOVERED, SessionState.RUNNING)
+    assert teller.now.began_at == AT - 600
+    teller.take_marker("back again", AT)
+    assert teller.now.markers[0].seconds == 600
+
+
+def test_each_change_has_a_revision_and_nothing_new_has_none() -> None:
+    teller = make_teller()
+    findings = {"cam": [Finding(check="disk", level=Level.WARNING, text="nearly full")]}
+    spread = Spread(seconds=0.001, bound=0.0001, rigs=2, earliest="main", latest="cam")
+    for _ in range(2):
+        teller.take_findings(findings)
+        teller.take_spread(spread)
+        teller.take_news({"cam": {"state": "running"}}, AT)
+    assert teller.now.revision == 3
+    assert teller.now.findings == {"cam": ({"check": "disk", "level": "warning", "text": "nearly full"},)}
+    assert teller.now.spread == "2 rigs started within 1.00 ms ± 0.10 ms of each other: main first, cam last"
+
+
+def test_news_of_a_rig_that_is_well_again_is_no_bad_alarm() -> None:
+    teller = make_teller()
+    teller.take_notice(Noticed(rig="cam", notice=Notice.SILENT, text="is not heard any more"), AT)
+    teller.take_notice(Noticed(rig="cam", notice=Notice.BACK, text="is heard again"), AT + 1)
+    assert [(one.number, one.rig, one.is_bad) for one in teller.now.alarms] == [
+        (1, "cam", True),
+        (2, "cam", False),
+    ]
+
+
+def test_what_a_rig_says_by_itself_is_an_alarm_when_something_is_wrong() -> None:
+    teller = make_teller()
+    move(teller, SessionState.RUNNING)
+    teller.take_message("cam", Message(Event.EXPSTATUS, (20, {"failure": "noticed elsewhere"})), AT)
+    teller.take_message("cam", Message(Event.EXPEND, ()), AT)
+    assert [one.text for one in teller.now.alarms] == ["said EXPEND: it was stopped at its own screen"]
+
+
+def test_clocks_that_were_bad_at_the_start_are_told_once() -> None:
+    teller = make_teller()
+    objections = [Objection(rig="cam", text="nothing is known of its clock", reaction=Reaction.FLAG)]
+    teller.take_objections(objections, AT)
+    teller.take_objections(objections, AT + 1)
+    assert len(teller.now.alarms) == 1
+
+
+def test_a_clock_that_jumps_while_the_rigs_record_is_an_alarm() -> None:
+    teller = make_teller()
+    teller.take_jumps({"cam": 2, "main": 0}, AT)
+    teller.take_jumps({"cam": 2, "main": 1}, AT + 1)
+    teller.take_jumps({"cam": 2, "main": 1}, AT + 2)
+    assert [(one.rig, one.at) for one in teller.now.alarms] == [("main", AT + 1)]
+
+
+@pytest.mark.parametrize(
+    ("planned", "hours", "is_warned"),
+    [(None, 2.0, False), (None, 0.4, True), (7200.0, 1.9, False), (7200.0, 0.9, True), (600.0, 0.4, True)],
+)
+def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: float, is_warned: bool) -> None:
+    teller = make_teller(seconds=planned)
+    move(teller, SessionState.RUNNING)
+    for second in (3600, 3601):  # an hour of the planned time is over
+        teller.take_news({"cam": {"disk": {"hours_left": hours}, "at": second}}, AT + second)
+    assert [one.rig for one in teller.now.alarms] == (["cam"] if is_warned else [])
+
+
+@pytest.mark.parametrize(
+    ("news", "hours"),
+    [
+        ({"hours_left": 3}, 3.0),
+        ({"disk": {"hours_left": 1.5}}, 1.5),
+        ({"disk": "full"}, None),
+        ({"hours_left": True}, None),
+        ({}, None),
+    ],
+)
+def test_hours_left_are_read_where_a_rig_tells_them(news: dict[str, object], hours: float | None) -> None:
+    assert hours_left(news) == hours
+
+
+def test_alarms_and_markers_are_kept_to_the_last_hundred() -> None:
+    teller = make_teller()
+    for number in range(MAX_KEPT + 20):
+        teller.warn("cam", f"alarm {number}", AT)
+        teller.take_marker(f"marker {number}", AT)
+    assert (len(teller.now.alarms), teller.now.alarms[-1].number) == (MAX_KEPT, MAX_KEPT + 20)
+    assert teller.now.markers[0].text == "marker 20"
+
+
+def test_a_failed_step_names_the_rig_the_step_and_why() -> None:
+    teller = make_teller()
+    move(teller, SessionState.INITIALIZING)
+    error = SessionFailed("initialise", {"cam": AdapterError("no camera")}, "the others were cleaned up")
+    teller.take_trouble(error, "initialise")
+    trouble = teller.now.trouble
+    assert trouble is not None
+    assert (trouble.step, trouble.causes) == ("initialise", {"cam": "no camera"})
+    assert trouble.text == "initialise failed on cam: no camera (the others were cleaned up)"
+    assert outcomes(teller, Step.INITIALISE)["cam"] is Outcome.FAILED
+
+
+def test_several_causes_stand_in_one_line() -> None:
+    error = SessionFailed("start", {"main": ConfigError("no space"), "cam": ConfigError("no\ncamera")})
+    assert say_trouble(error, "start").text == "start failed on main, cam: main: no space; cam: no camera"
+
+
+def test_a_rig_that_disagrees_is_named_though_it_has_answered() -> None:
+    teller = make_teller()
+    move(teller, SessionState.AGREEING)
+    answer(teller, Event.EXPINFO, "cam")
+    teller.take_trouble(SubjectMismatch("cam is set up for subject SP_02, you asked for SP_01"), "agree")
+    failed = next(one for one in teller.now.steps if one.rig == "cam")
+    assert failed.reason == "is set up for subject SP_02, you asked for SP_01"
+    assert teller.now.trouble is not None
+    assert teller.now.trouble.causes == {"cam": failed.reason}
+
+
+def test_what_no_rig_did_is_this_pc() -> None:
+    trouble = say_trouble(AgreementError("no main sync among main, cam"), "agree", ["main", "cam"])
+    assert trouble.causes == {"this PC": "no main sync among main, cam"}
+    assert say_trouble(ValueError(), "lead").text == "ValueError"
+
+
+def test_a_rig_that_is_not_reached_at_all_has_failed_to_agree() -> None:
+    teller = make_teller()
+    teller.take_trouble(SessionFailed("connect", {"cam": Unconfirmed("is not found")}), "agree")
+    assert outcomes(teller, Step.AGREE) == {"cam": Outcome.FAILED}
+
+
+def test_a_session_that_is_over_says_so() -> None:
+    teller = make_teller()
+    move(teller, SessionState.CLEANING)
+    teller.finish("GOOD")
+    assert (teller.now.is_over, teller.now.verdict, teller.now.step) == (True, "GOOD", None)
