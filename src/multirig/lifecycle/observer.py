@@ -46,6 +46,8 @@ FOREIGN_LIMIT = 5 * SECOND
 """A foreign peer may be at work, and answers when it has done it."""
 FOREIGN_EVERY = 10 * SECOND
 """Between two questions to a foreign peer that answers."""
+FOREIGN_BUSY_EVERY = 30 * SECOND
+"""… and is in a session: iblutil's server is deaf to all once a single echo is lost (W5)."""
 PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
 """From one question without an answer to the next; the last one for ever: who is back is soon seen."""
 _WHO_ARE_YOU = Message(
@@ -66,6 +68,7 @@ _STATE_OF = {
     Status.STOPPED: RigState.STOPPED,
 }
 """What a multirig would call the state of a foreign peer."""
+_IN_SESSION = frozenset({RigState.INITIALIZED.value, RigState.RUNNING.value})
 
 
 # -- events from whoever looks at the screen -----------------------------------------------------------------
@@ -148,6 +151,8 @@ class Seen:
     """Whether this program has said who it is."""
     is_watched: bool = False
     """Whether it tells by itself how it is."""
+    is_stream: bool = False
+    """Whether it is spoken to over TCP."""
     is_let_be: bool = False
     """Whether it is not to be asked unless it is a multirig."""
     heard_at: int | None = None
@@ -162,6 +167,16 @@ class Seen:
     def is_spared(self) -> bool:
         """Whether it is left alone now."""
         return self.is_let_be and not self.is_multirig
+
+    @property
+    def is_asked_by_itself(self) -> bool:
+        """Whether it is asked without anybody's wish.
+
+        A server of iblutil on TCP answers everybody on the connection that was made last (W12), and that may
+        have become ours in the middle of a session: who has said once that it is none of us is asked no more.
+        """
+        is_one_of_many = self.is_multirig or not self.is_stream
+        return not self.is_spared and (is_one_of_many or not self.is_known or self.trouble is not None)
 
     def problem(self, now: int) -> str | None:
         """Return why it is not heard, in words that follow its name."""
@@ -184,7 +199,7 @@ class Seen:
 
     def due(self) -> int | None:
         """Return when something is to be done about it, or None."""
-        if self.is_spared:
+        if not self.is_asked_by_itself:
             return None
         times = [self.ask_at] if self.asked is None else []
         if self.is_multirig and self.trouble is None and self.heard_at is not None:
@@ -197,7 +212,7 @@ class Seen:
         if self.tries:
             return PAUSES[min(self.tries, len(PAUSES)) - 1]
         if not self.is_multirig:
-            return FOREIGN_EVERY
+            return FOREIGN_BUSY_EVERY if self.news.get("state") in _IN_SESSION else FOREIGN_EVERY
         return RENEW_EVERY if self.is_watched else 0
 
     def note_sign(self, now: int) -> None:
@@ -274,7 +289,9 @@ class ObserverMachine:
             if self.seen.pop(address).is_multirig:
                 out.append(Send(address=address, message=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
         for address in addresses - self.seen.keys():
-            self.seen[address] = Seen(ask_at=self._now, is_let_be=address in self._let_be)
+            self.seen[address] = Seen(
+                ask_at=self._now, is_stream=address.scheme == "tcp", is_let_be=address in self._let_be
+            )
         return out
 
     def _suspend(self, addresses: frozenset[Address]) -> None:

@@ -763,6 +763,23 @@ class Converges(Invariant):
                 self.report(f"{name} is {conductor.machine.state} for ever")
 
 
+class ScreensTell(Invariant):
+    """Compares, long after the last fault is mended, what those who look on have seen with what is."""
+
+    name = "screens tell"
+    promise = "Whoever looks on sees each rig as it is, whatever was lost or has died meanwhile."
+
+    def conclude(self) -> None:
+        """Compare."""
+        for who, observer in self.lab.observers.items():
+            for name, rig in self.lab.rigs.items():
+                machine, seen = rig.machine, observer.machine.seen[rig.address]
+                is_so = f"{machine.state} {machine.exp_ref}"
+                is_seen = f"{seen.news.get('state')} {seen.news.get('exp_ref')}"
+                if rig.node is not None and is_so != is_seen:
+                    self.report(f"{who} sees that {name} is {is_seen}, and it is {is_so}")
+
+
 INVARIANTS: tuple[type[Invariant], ...] = (
     StartedOnce,
     OneReference,
@@ -783,6 +800,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     ClockIsTrue,
     StartsTogether,
     Converges,
+    ScreensTell,
 )
 """All that is promised."""
 COMES_TO_REST = "comes to rest"

@@ -11,6 +11,7 @@ from multirig.protocol.events import SECOND, Address
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
+from multirig.sim.observer import ObserverComputer
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import DATE, HOUR, KINDS, Fault, Scenario
 from multirig.sim.world import Clock, Restless, World
@@ -81,7 +82,17 @@ class Lab:
                 subject=one.subject,
                 script=one.script,
             )
-        self.computers = {**self.rigs, **self.conductors}
+        self.observers: dict[str, ObserverComputer] = {}
+        for index in range(scenario.observers):
+            name = f"screen{index + 1}"
+            self.observers[name] = ObserverComputer(
+                self.world,
+                name,
+                Address("udp", f"10.0.2.{index + 1}", 50_000),
+                Clock(offset=(index + 1) * HOUR, drift=3e-5),
+                rigs=[rig.address for rig in self.rigs.values()],
+            )
+        self.computers = {**self.rigs, **self.conductors, **self.observers}
         self.invariants = [one(self) for one in invariants]
         self.world.watchers += [one.see for one in self.invariants]
         self.world.watchers.append(self._arm_faults)

@@ -109,6 +109,8 @@ class Scenario:
     conductors: tuple[ConductorPlan, ...]
     network: Network = field(default_factory=Network)
     faults: tuple[Fault, ...] = ()
+    observers: int = 0
+    """Screens on which the lab is seen."""
 
     def to_json(self) -> str:
         """Return it as text."""
@@ -126,6 +128,7 @@ class Scenario:
             conductors=tuple(ConductorPlan(**one) for one in conductors),
             network=Network(**data["network"]),
             faults=tuple(Fault(**one) for one in data["faults"]),
+            observers=data.get("observers", 0),
         )
 
     def lines(self) -> list[str]:
@@ -151,6 +154,7 @@ class Scenario:
             if script.interrupt_after:
                 words.append(f"interrupts {script.interrupt_delay:.3f} s after '{script.interrupt_after}'")
             out.append(f"conductor {one.name}: {', '.join(words)}")
+        out += [f"observers: {self.observers}"] if self.observers else []
         return [*out, *(f"fault: {fault}" for fault in self.faults)]
 
 
@@ -186,6 +190,7 @@ def draw(seed: int) -> Scenario:
         conductors=tuple(conductors),
         network=_draw_network(dice),
         faults=tuple(faults),
+        observers=random.Random(f"{seed}/observers").choice((0, 0, 0, 0, 1, 1, 2)),
     )
 
 

@@ -133,6 +133,8 @@ def _fewer_people(one: Scenario) -> Iterator[Scenario]:
             yield replace(
                 one, rigs=rigs, faults=tuple(f for f in one.faults if rig.name not in (f.who, f.other))
             )
+    if one.observers:
+        yield replace(one, observers=0)
     for conductor in one.conductors[1:]:
         named = {conductor.name}
         yield replace(

@@ -15,6 +15,7 @@ import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
 from multirig.lifecycle.broadcast import Broadcast
+from multirig.lifecycle.observer import Seen
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Restored
 from multirig.lifecycle.rig_states import RigState, RigTransition, RigTrigger
@@ -193,6 +194,13 @@ def echo_echoes() -> Iterator[None]:
         yield
 
 
+def ask_once(original: Any) -> Any:
+    def due(self: Seen) -> Any:
+        return None if self.is_watched else original(self)
+
+    return due
+
+
 @contextmanager
 def start_again() -> Iterator[None]:
     again = RigTransition(RigState.STARTING, ("start",))
@@ -281,6 +289,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "bounds by half too narrow": (change(ClockMap, "read", narrow), "the clock is true"),
     "crystals are thought perfect": (swap(clocks, "MAX_DRIFT", 0.0), "the clock is true"),
     "a start waits for nothing": (swap(RigComputer, "_wait", start_at_once), "starts together"),
+    "a lease is not renewed": (change(Seen, "due", ask_once), "screens tell"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from multirig.sim.facts import Fact, HookBegan, RigEntered, SessionMoved, StepEnded
 from multirig.sim.lab import run
 from multirig.sim.scenario import Scenario, draw
 from multirig.sim.search import simulate_all
@@ -34,6 +35,22 @@ def test_a_world_in_which_a_promise_was_once_broken_keeps_them_all(seed: int) ->
     start, a rig looked for it on the clock of the new conductor (393). A rig
     that had been restarted was late, since it had to get ready first (1457)."""
     assert run(draw(seed)).violations == ()
+
+
+def test_observers_change_nothing_that_happens_in_a_lab() -> None:
+    deeds = StepEnded, SessionMoved, RigEntered, HookBegan
+
+    def story(seed: int, observers: int) -> dict[str, list[Fact]]:
+        result = run(replace(draw(seed), observers=observers))
+        assert result.violations == ()
+        told: dict[str, list[Fact]] = {}
+        for _, fact in result.facts:  # timers are rounded to the nanosecond, so the times are not the same
+            if isinstance(fact, deeds):
+                told.setdefault(fact.who, []).append(fact)
+        return told
+
+    for seed in range(30):
+        assert story(seed, 0) == story(seed, 2)
 
 
 def test_a_seed_gives_the_same_world_again() -> None:
