@@ -692,6 +692,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "conversation": show_conversation,
     "conductor-parameters": lambda: show_api("Conductor", show_parameter_table),
     "conductor-methods": lambda: show_api("Conductor", show_methods),
+    "observer-methods": lambda: show_api("Observer", show_methods),
+    "sighting-fields": lambda: show_api("Sighting", show_fields),
     "rig-service-parameters": lambda: show_api("RigService", show_parameter_table),
     "rig-service-methods": lambda: show_api("RigService", show_methods),
     "adapter-hooks": lambda: show_api("Adapter", show_methods),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
+    from multirig.conductor.observer import Observer, Sighting
     from multirig.conductor.roster import Roster
     from multirig.config import RigConfig, Uri, load_rig_config
     from multirig.errors import MultirigError
@@ -29,12 +30,14 @@ _HOMES = {
     "Marker": "multirig.rig.adapter",
     "Message": "multirig.protocol.messages",
     "MultirigError": "multirig.errors",
+    "Observer": "multirig.conductor.observer",
     "Picture": "multirig.rig.adapter",
     "RecordedFile": "multirig.rig.adapter",
     "RigConfig": "multirig.config",
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
     "Session": "multirig.rig.adapter",
+    "Sighting": "multirig.conductor.observer",
     "Status": "multirig.protocol.messages",
     "Uri": "multirig.config",
     "load_rig_config": "multirig.config",
@@ -49,12 +52,14 @@ __all__ = [
     "Marker",
     "Message",
     "MultirigError",
+    "Observer",
     "Picture",
     "RecordedFile",
     "RigConfig",
     "RigService",
     "Roster",
     "Session",
+    "Sighting",
     "Status",
     "Uri",
     "load_rig_config",

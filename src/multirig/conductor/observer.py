@@ -52,7 +52,9 @@ class Sighting:
     """What is known of one rig from looking on."""
 
     name: str
+    """As the rigs file has it."""
     uri: str
+    """Where it was said to listen."""
     address: str | None
     """Where it was found; None: its name is not known on this network."""
     is_multirig: bool
@@ -309,7 +311,8 @@ class Observer:
 
     async def _find(self, name: str) -> None:
         """Find where a rig is."""
-        uri = self._rigs[name]
+        if (uri := self._rigs.get(name)) is None:
+            return
         scheme = self._scheme or uri.scheme
         address, problem = None, f"is not found: the name {uri.host!r} takes too long; use the IP address"
         try:

@@ -202,7 +202,7 @@ class RigMachine:
             return self._handle(event)
         before = self._gist()
         out = self._handle(event)
-        return out if self._gist() == before else [*out, *self._tell_watchers()]
+        return out if self._gist() == before else [*out, *self._tell_watchers(is_news=True)]
 
     def _handle(self, event: Any) -> Iterable[Any]:
         now = self._now
@@ -265,8 +265,9 @@ class RigMachine:
         self._now = now
         before = self._gist()
         out = self._look_at_leader() if self._beat_at is not None and self._beat_at <= now else []
-        if self.watchers.is_due(now) or self._gist() != before:
-            out += self._tell_watchers()
+        is_news = self._gist() != before
+        if is_news or self.watchers.is_due(now):
+            out += self._tell_watchers(is_news=is_news)
         return out
 
     def _look_at_leader(self) -> list[Any]:
@@ -307,11 +308,11 @@ class RigMachine:
         led_by = (leader.token.peer, leader.address) if leader is not None else None
         return self.state, self.is_armed, self.exp_ref, self.failure, led_by, self.subject
 
-    def _tell_watchers(self) -> list[Any]:
+    def _tell_watchers(self, *, is_news: bool) -> list[Any]:
         leader = self.leader
         boot = leader.token.peer if leader is not None and leader.beats else None
         message = Message(Event.EXPSTATUS, (int(STATUS[self.state]), self._news()))
-        return [*self.watchers.tell(message, self._now, besides=boot)]
+        return [*self.watchers.tell(message, self._now, is_news=is_news, besides=boot)]
 
     # -- who leads --------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from multirig.protocol.messages import Message
 
 TELL_EVERY = SECOND
 """Between two heartbeats to whoever looks on: a screen needs no more."""
+TELL_AGAIN = SECOND // 5
+"""After a change: what is told once may be lost, and nobody shall wait a second for it."""
 LONGEST_LEASE = 30.0
 """Seconds for which somebody is told without asking again: a screen that is closed is soon forgotten."""
 MAX_WATCHERS = 16
@@ -53,17 +55,20 @@ class Watchers:
         """Whether it is time for a heartbeat."""
         return self._tell_at is not None and self._tell_at <= now
 
-    def tell(self, message: Message, now: int, *, besides: str | None) -> list[Tell]:
+    def tell(self, message: Message, now: int, *, is_news: bool, besides: str | None) -> list[Tell]:
         """Tell everybody whose lease lasts.
 
         Parameters
         ----------
         message : Message
         now : int
+        is_news : bool
+            Whether something has changed; it is told again soon.
         besides : str or None
             Boot id of whoever is told anyway, since it leads.
         """
         self._leases = {boot: one for boot, one in self._leases.items() if one.until > now}
-        self._tell_at = now + TELL_EVERY if self._leases else None
+        pause = TELL_AGAIN if is_news else TELL_EVERY
+        self._tell_at = now + pause if self._leases else None
         told = (one.address for boot, one in self._leases.items() if boot != besides)
         return [Tell(address=address, message=message) for address in told]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.observer import Observer
+from multirig.config import Uri
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
@@ -246,3 +249,28 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     assert told.keys() <= {VICTIM}
     assert full.rows(exp_ref) == written
     assert lab.rigs["ephys"].hooks()[-1][0] == "cleanup"
+
+
+# -- seen by somebody who looks on --------------------------------------------------------------------------
+
+
+async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_be_back(
+    lab: Any, until: Any
+) -> None:
+    async with Observer() as observer:
+        [rig] = await lab.open_rigs("main", adapter={"type": "fake"})
+        await observer.follow({"main": Uri.parse(rig.uri)})
+        conductor = await lab.conductor()
+        await conductor.agree("SP_01")
+        await conductor.init()
+        await conductor.start()
+        await until(lambda: observer.sightings()["main"].news.get("state") == "running")
+        rig.kill()
+        await until(lambda: observer.sightings()["main"].problem, 15)
+        assert "multirig serve" in str(observer.sightings()["main"].problem)
+        await rig.open()
+        await until(lambda: observer.sightings()["main"].problem is None, 15)
+        await until(lambda: observer.sightings()["main"].news.get("gap"))
+        assert "its program died" in observer.sightings()["main"].news["failure"]
+        with contextlib.suppress(MultirigError):
+            await conductor.stop()

@@ -8,7 +8,7 @@ import pytest
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Done, Measured, SpaceMeasured, SubjectChosen
 from multirig.lifecycle.rig_states import RigState
-from multirig.lifecycle.watchers import LONGEST_LEASE, MAX_WATCHERS, TELL_EVERY
+from multirig.lifecycle.watchers import LONGEST_LEASE, MAX_WATCHERS, TELL_AGAIN, TELL_EVERY
 from multirig.protocol.codec import encode_text
 from multirig.protocol.events import SECOND, Address, Call, Received, Reply, Settle, Tell, Token, Told
 from multirig.protocol.messages import Event, Message
@@ -151,6 +151,15 @@ def test_every_change_of_state_is_told_at_once() -> None:
     rig.watch()
     states = [news["state"] for news in told(rig.record())]
     assert states == ["initialising", "initialised", "starting", "running"]
+
+
+def test_a_change_is_told_again_soon_since_a_heartbeat_may_be_lost() -> None:
+    rig = Rig()
+    rig.watch()
+    rig.record()
+    assert [one["state"] for one in told(rig.pass_time(TELL_AGAIN / SECOND))] == ["running"]
+    assert told(rig.pass_time(0.9)) == []
+    assert len(told(rig.pass_time(0.1))) == 1
 
 
 def test_a_change_of_leader_or_subject_is_told_at_once() -> None:
