@@ -350,3 +350,95 @@ def shoot() -> Callable[..., Any]:
             await page.screenshot(path=f"{folder}/{name}.png", animations="disabled", **options)
 
     return take
+
+
+# -- the lab -------------------------------------------------------------------------------------------------
+
+
+class RigProgram:
+    """``multirig serve`` in a process of its own, which can be killed."""
+
+    def __init__(self, folder: Path, name: str, uri: str, options: tuple[str, ...], **config: Any) -> None:
+        self.name = name
+        file = folder / f"{name}.yaml"
+        config = {"adapter": {"type": "fake"}, **config}
+        shared = {"name": name, "uri": uri, "data_folder": str(folder), "log_folder": str(folder / "logs")}
+        file.write_text(yaml.safe_dump({**shared, **config}))
+        self._again = (folder, name, options, config)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "multirig", "serve", str(file), "--plain", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._uri: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """Where it listens; waits until it does."""
+        while self._uri is None:
+            line = self.process.stdout.readline()
+            assert line, f"the rig {self.name} does not come"
+            if found := re.search(r"ready at (\S+)", line):
+                self._uri = found[1]
+        return self._uri
+
+    def again(self) -> RigProgram:
+        """Start it once more, at the same address."""
+        folder, name, options, config = self._again
+        return RigProgram(folder, name, self.uri, options, **config)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            stream.close()
+
+
+class Rigs:
+    """Rigs that are real programs, and the list of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.programs: dict[str, RigProgram] = {}
+
+    def start(self, **configs: dict[str, Any]) -> None:
+        """Start rigs by name, each with what its config says; ``options`` are those of its command."""
+        started = {}
+        for name, config in configs.items():
+            options = tuple(config.pop("options", ()))
+            started[name] = RigProgram(self.folder, name, "udp://127.0.0.1:0", options, **config)
+        self.programs |= started
+        self.write({name: one.uri for name, one in self.programs.items()})
+
+    def write(self, uris: dict[str, str]) -> None:
+        """Write the list of rigs."""
+        (self.folder / "remote_rigs.yaml").write_text(yaml.safe_dump(uris, sort_keys=False))
+
+    def revive(self, name: str) -> None:
+        """Start a rig again that was killed."""
+        self.programs[name] = self.programs[name].again()
+        assert self.programs[name].uri
+
+    def end(self) -> None:
+        """End all rigs, and whoever leads a session with them."""
+        for record in (self.folder / "state").rglob("console/*.json"):
+            found = read_record(record)
+            if found is not None:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(found.pid)
+                    if "multirig.dashboard.leading" in process.cmdline():
+                        process.kill()
+        for one in self.programs.values():
+            if one.process.poll() is None:
+                one.kill()
+
+
+@pytest.fixture
+def rigs(tmp_path: Path) -> Iterator[Rigs]:
+    """Start rigs as programs in the folder of the test; they are ended with it."""
+    found = Rigs(tmp_path)
+    yield found
+    found.end()

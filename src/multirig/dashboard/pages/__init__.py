@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from fastapi import Response
+from nicegui import app, ui
 
-if TYPE_CHECKING:
-    from multirig.dashboard.console import Console
+from multirig.dashboard.console import Console
+from multirig.dashboard.pages.lab import build_lab
+
+__all__ = ["register"]
 
 
 def register(console: Console) -> None:
-    """Make the pages of a console known to NiceGUI."""
-    from nicegui import ui
-
-    from multirig.dashboard.pages.elements import text
-    from multirig.dashboard.pages.frame import frame
+    """Make the pages of a console known to the server."""
 
     @ui.page("/")
-    def show_lab() -> None:
-        with frame("Lab"):
-            text("p", str(console.rigs_file))
+    def lab() -> None:
+        build_lab(console)
+
+    @app.get("/picture/{rig:path}/{label}")
+    def picture(rig: str, label: str) -> Response:
+        shot = console.shot(rig, label)
+        if shot is None:
+            return Response(status_code=404)
+        return Response(shot.jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})

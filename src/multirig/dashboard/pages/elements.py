@@ -84,7 +84,15 @@ class Rows:
                 self._build(row)
 
 
-def button(label: str, action: Callable[..., Any], *, icon: str | None = None, look: str = "") -> ui.button:
-    """Make a button with words on it."""
+def button(
+    label: str, action: Callable[..., Any] | None, *, icon: str | None = None, look: str = ""
+) -> ui.button:
+    """Make a button with words on it; without an action it is the one that Enter presses in its form."""
     made = ui.button(label, on_click=action, icon=icon)
-    return made.props(f"no-caps {look}")
+    return made.props(f"no-caps {look}" if action is not None else f"no-caps type=submit {look}")
+
+
+def form(label: str, action: Callable[..., Any], classes: str = "stack") -> Element:
+    """Make a form: its button, and Enter in one of its fields, do the action."""
+    made = box("form", classes).props(f'aria-label="{label}"')
+    return made.on("submit", action, js_handler="(event) => { event.preventDefault(); emit(); }")

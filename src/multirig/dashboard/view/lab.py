@@ -113,31 +113,31 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
     if lab.problem is not None:
         return Tone.BAD, lab.problem
     if session is not None and lab.is_lost:
-        return Tone.BAD, f"the program that led {session.exp_ref or 'the session'} has died: take it up again"
+        return Tone.BAD, f"The program that led {session.exp_ref or 'the session'} has died: take it up again"
     if session is not None and session.phase is not OVER:
         led = lab.session.order.rigs if lab.session is not None else ()
         sick = [one for one in cards if one.name in led and one.trouble_tone is Tone.BAD]
         if sick:
             return Tone.BAD, _say_trouble(sick)
         if session.phase is RECORDING:
-            return Tone.RECORDING, f"recording {session.subtitle}"
+            return Tone.RECORDING, f"Recording {session.subtitle}"
         return session.tone, f"{session.title}: {session.subtitle}"
     if lab.abandoned:
         one = lab.abandoned[0]
         return Tone.WARNING, f"{one.exp_ref} was never ended: take it up again, or clean it up"
     if not cards:
-        return Tone.PLAIN, "no rigs yet: press Add a rig, and give its name and address"
+        return Tone.PLAIN, "No rigs yet: press Add a rig, and give its name and address"
     sick = [one for one in cards if one.trouble is not None]
     if sick:
         return worst_tone(one.trouble_tone for one in sick), _say_trouble(sick)
     looking = [one for one in lab.rigs if one.state is None]
     if looking:
-        return Tone.PLAIN, f"looking for {words.listed([one.name for one in looking])}"
+        return Tone.PLAIN, f"Looking for {words.listed([one.name for one in looking])}"
     busy = [one.name for one in lab.rigs if one.state != RigState.CONNECTED.value]
     if busy:
         return Tone.BUSY, f"{words.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
     ready = words.count(len(cards), "rig")
-    return Tone.GOOD, f"all is well: {ready} ready"
+    return Tone.GOOD, f"All is well: {ready} ready"
 
 
 def _say_trouble(sick: Sequence[Card]) -> str:

@@ -77,22 +77,22 @@ def _find_objection(
     draft: Draft, chosen: Sequence[RigNow], main_syncs: Sequence[str], *, is_led: bool
 ) -> str | None:
     if is_led:
-        return "a session goes on: it has to end first"
+        return "A session goes on: it has to end first"
     if not draft.subject.strip():
-        return "who is recorded? Fill in the subject"
+        return "Who is recorded? Fill in the subject"
     try:
         check_subject(draft.subject.strip())
     except MultirigError as error:
         return str(error)
     if not chosen and not draft.task.strip():
-        return "which rigs take part? Click on their cards"
+        return "Which rigs take part? Click on their cards"
     if len(main_syncs) > 1:
         return (
             f"{words.listed(main_syncs)} are main syncs, and one session has one: "
             "select one of them only, or set main_sync: false in the other's config"
         )
     if draft.minutes is not None and draft.minutes <= 0:
-        return "the planned duration has to be longer than nothing; leave it empty to record until Stop"
+        return "The planned duration has to be longer than nothing; leave it empty to record until Stop"
     return None
 
 

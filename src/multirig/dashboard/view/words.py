@@ -39,6 +39,8 @@ def offset(seconds: float, bound: float | None) -> str:
 def _span(seconds: float, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     size = abs(seconds)
+    if size < 0.0000005:
+        return "0 µs"
     if size < 0.0001:
         return f"{seconds * 1e6:{plus}.0f} µs"
     if size < 1:

@@ -21,11 +21,11 @@ def said(**known):
 
 
 def test_a_lab_that_is_well_says_so():
-    assert said() == (Tone.GOOD, "all is well: 2 rigs ready")
+    assert said() == (Tone.GOOD, "All is well: 2 rigs ready")
 
 
 def test_an_empty_lab_says_how_to_begin():
-    assert said(rigs=[]) == (Tone.PLAIN, "no rigs yet: press Add a rig, and give its name and address")
+    assert said(rigs=[]) == (Tone.PLAIN, "No rigs yet: press Add a rig, and give its name and address")
 
 
 def test_the_gravest_trouble_is_the_headline():
@@ -34,7 +34,7 @@ def test_the_gravest_trouble_is_the_headline():
 
 
 def test_rigs_that_are_looked_for_or_in_a_session_are_no_trouble():
-    assert said(rigs=[LEFT, replace(EPHYS, state=None)]) == (Tone.PLAIN, "looking for ephys")
+    assert said(rigs=[LEFT, replace(EPHYS, state=None)]) == (Tone.PLAIN, "Looking for ephys")
     busy = replace(EPHYS, state="running", exp_ref="2026-11-26_1_A", conductor="pc")
     assert said(rigs=[LEFT, busy]) == (Tone.BUSY, "ephys is in a session")
 
@@ -44,7 +44,7 @@ def test_a_wrong_rigs_file_comes_before_all_else():
 
 
 def test_a_recording_is_the_headline_and_its_sick_rig_even_more():
-    assert said(session=RUNNING) == (Tone.RECORDING, "recording SP_01, on left")
+    assert said(session=RUNNING) == (Tone.RECORDING, "Recording SP_01, on left")
     sick = replace(LEFT, state="running", stalled=9.0)
     assert said(session=RUNNING, rigs=[sick])[1].startswith("left: nothing has come in for 9 s")
 
@@ -55,7 +55,7 @@ def test_trouble_of_a_rig_that_takes_no_part_does_not_hide_the_recording():
 
 def test_a_session_whose_program_died_can_be_taken_up():
     shown = view(session=RUNNING, is_lost=True)
-    assert shown.headline.text == "the program that led 2026-11-26_1_SP_01 has died: take it up again"
+    assert shown.headline.text == "The program that led 2026-11-26_1_SP_01 has died: take it up again"
     left = Abandoned(folder="/d", exp_ref="2026-11-26_1_SP_01", state="running", rigs=("left",))
     assert said(abandoned=[left]) == (
         Tone.WARNING,

@@ -28,8 +28,8 @@ def test_a_form_with_subject_and_rigs_can_start():
 @pytest.mark.parametrize(
     ("draft", "words"),
     [
-        (Draft(), "who is recorded? Fill in the subject"),
-        (Draft(subject="SP_01"), "which rigs take part? Click on their cards"),
+        (Draft(), "Who is recorded? Fill in the subject"),
+        (Draft(subject="SP_01"), "Which rigs take part? Click on their cards"),
         (Draft(subject="../x", rigs=("left",)), "cannot name a folder"),
         (Draft(subject="con", rigs=("left",)), "a device on Windows"),
         (Draft(subject="SP_01", rigs=("left",), minutes=0), "longer than nothing"),
@@ -42,7 +42,7 @@ def test_what_is_missing_is_said_in_a_sentence(draft, words):
 
 
 def test_there_is_one_session_at_a_time():
-    assert said(is_led=True).why_not == "a session goes on: it has to end first"
+    assert said(is_led=True).why_not == "A session goes on: it has to end first"
 
 
 def test_a_task_needs_no_rigs():

@@ -1,0 +1,193 @@
+"""The cards of the rigs: click to select; a menu for what is done with one rig."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from nicegui import ui
+
+from multirig.dashboard.console import Console, Shot, tell
+from multirig.dashboard.pages.elements import Line, Rows, box, button, form, set_icon, set_tone, show_if, text
+from multirig.dashboard.view.cards import Card, Fact
+from multirig.dashboard.view.tones import Tone
+
+
+class Cards:
+    """All cards, in the order of the rigs file."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._cards: dict[str, RigCard] = {}
+        self._root = box("div", "cards").props('role=group aria-label="Rigs"')
+
+    def show(self, cards: Sequence[Card]) -> None:
+        """Show these cards."""
+        names = [one.name for one in cards]
+        if names != list(self._cards):
+            self._root.clear()
+            with self._root:
+                self._cards = {name: RigCard(self._console, name) for name in names}
+        for one in cards:
+            self._cards[one.name].show(one)
+
+
+class RigCard:
+    """One rig."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console = console
+        self._name = name
+        self._shown: Card | None = None
+        self._pictures: dict[str, Picture] = {}
+        self.root = box("article", "rig tone-plain").props(f'data-rig="{name}"')
+        self.root.on("click", self._toggle)
+        with self.root:
+            with box("div", "line"):
+                self._check = ui.checkbox(name, on_change=self._select).classes("grow")
+                self._check.on("click.stop", lambda: None, js_handler="(event) => event.stopPropagation()")
+                self._add_menu()
+            with box("div", "line state"):
+                self._icon = ui.icon("search").props("aria-hidden=true")
+                self._word = text("span", classes="grow")
+            self._about = text("div", classes="soft break")
+            self._trouble = Line("trouble")
+            self._picture_box = box("div", "pictures")
+            self._facts = Rows(box("dl", "facts"), _build_fact)
+
+    def show(self, card: Card) -> None:
+        """Show the rig as it is now."""
+        for label, picture in self._pictures.items():
+            picture.show(self._console.shot(self._name, label))
+        if card == self._shown:
+            return
+        self._shown = card
+        set_tone(self.root, card.tone)
+        if card.is_selected:
+            self.root.classes(add="selected")
+        else:
+            self.root.classes(remove="selected")
+        if self._check.value != card.is_selected:
+            self._check.value = card.is_selected
+        set_icon(self._icon, card.icon)
+        self._word.text = card.word
+        self._about.text = card.about
+        show_if(self._about, bool(card.about))
+        self._trouble.show(card.trouble, card.trouble_tone)
+        self._facts.show(card.facts)
+        show_if(self._clean_up, card.can_clean_up)
+        if tuple(self._pictures) != card.pictures:
+            self._picture_box.clear()
+            with self._picture_box:
+                self._pictures = {label: Picture(self._name, label) for label in card.pictures}
+
+    def _toggle(self) -> None:
+        self._console.select(self._name, self._shown is None or not self._shown.is_selected)
+
+    def _select(self, event: Any) -> None:
+        if self._shown is not None and bool(event.value) != self._shown.is_selected:
+            self._console.select(self._name, bool(event.value))
+
+    def _add_menu(self) -> None:
+        opener = ui.button(icon="more_vert").props(f'flat round dense aria-label="More on {self._name}"')
+        opener.on("click.stop", lambda: None, js_handler="(event) => event.stopPropagation()")
+        with opener, ui.menu():
+            ui.menu_item("Ping", self._ping)
+            ui.menu_item("Check this PC", lambda: report(self._console.check([self._name])))
+            self._clean_up = ui.menu_item("Clean up", self._do_clean_up)
+            ui.menu_item("Change address", lambda: edit_rig(self._console, self._name, self._uri))
+            ui.menu_item("Remove from the list", lambda: confirm_removal(self._console, self._name))
+
+    @property
+    def _uri(self) -> str:
+        return self._shown.uri if self._shown is not None else ""
+
+    async def _ping(self) -> None:
+        ui.notify(await self._console.ping(self._name), position="top")
+
+    async def _do_clean_up(self) -> None:
+        if await report(self._console.clean_up(self._name)):
+            ui.notify(f"{self._name} is cleaned up", position="top")
+
+
+class Picture:
+    """The newest picture of a camera."""
+
+    def __init__(self, rig: str, label: str) -> None:
+        self._address = f"/picture/{quote(rig, safe='')}/{quote(label, safe='')}"
+        self._number = 0
+        with box("figure"):
+            self._image = ui.element("img").props(f'alt="Camera {label} of {rig}"')
+            text("figcaption", label)
+
+    def show(self, shot: Shot | None) -> None:
+        """Show the newest one."""
+        if shot is not None and shot.number != self._number:
+            self._number = shot.number
+            self._image.props["src"] = f"{self._address}?{shot.number}"
+            self._image.update()
+
+
+def _build_fact(fact: Fact) -> None:
+    text("dt", fact.label)
+    text("dd", fact.value, f"tone-{fact.tone.value}")
+
+
+async def report(work: Any) -> bool:
+    """Do something, and say on the page why it was not possible, if it was not; return whether it was."""
+    problem = await tell(work)
+    if problem is not None:
+        ui.notify(problem, type="negative", position="top", timeout=0, close_button="OK", multi_line=True)
+    return problem is None
+
+
+def edit_rig(console: Console, name: str = "", uri: str = "") -> None:
+    """Open the dialog for a new rig, or for the address of a known one."""
+    is_new = not name
+
+    async def save() -> None:
+        said = await tell(console.add_rig(called.value or "", where.value or "", replaces=not is_new))
+        problem.show(said, Tone.BAD)
+        if said is None:
+            dialog.close()
+
+    with ui.dialog() as dialog, box("div", "panel"), form("Rig", save):
+        text("h2", "Add a rig" if is_new else f"Where is {name}?")
+        called = ui.input("Name", value=name).props("outlined autofocus")
+        called.set_enabled(is_new)
+        where = ui.input("Address", value=uri, placeholder="udp://192.168.1.20").props("outlined")
+        text("div", "as its own screen says: ready at udp://…", "soft")
+        problem = Line("trouble")
+        problem.show(None)
+        with box("div", "line"):
+            button("Save", None, icon="save", look="color=primary unelevated")
+            button("Cancel", dialog.close, look="flat")
+    dialog.open()
+
+
+def confirm_removal(console: Console, name: str) -> None:
+    """Ask whether a rig is to be taken off the list."""
+
+    async def remove() -> None:
+        dialog.close()
+        await report(console.remove_rig(name))
+
+    dialog = ask(
+        f"Remove {name} from the list?",
+        "The rig itself, and what it has recorded, stay as they are.",
+        "Remove",
+        remove,
+    )
+
+
+def ask(question: str, more: str, yes: str, action: Callable[[], Any], *, bad: bool = False) -> ui.dialog:
+    """Ask before something is done; Cancel is what Enter and Escape choose."""
+    with ui.dialog() as dialog, box("div", "panel").props(f'role=alertdialog aria-label="{question}"'):
+        text("h2", question)
+        text("p", more, "break")
+        with box("div", "line wrap"):
+            button("Cancel", dialog.close, look="outline autofocus")
+            button(yes, action, look=f"unelevated color={'negative' if bad else 'primary'}")
+    dialog.open()
+    return dialog

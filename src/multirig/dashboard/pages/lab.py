@@ -1,0 +1,117 @@
+"""The lab at a glance: the sentence, the cards, the form or the session."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+from multirig.dashboard.console import Console
+from multirig.dashboard.pages.cards import Cards, ask, edit_rig, report
+from multirig.dashboard.pages.elements import Line, Rows, box, button, show_if, text
+from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.session import SessionPanel
+from multirig.dashboard.pages.start import StartForm
+from multirig.dashboard.view.lab import Abandoned, Found, LabView
+from multirig.dashboard.view.tones import Tone
+
+
+def build_lab(console: Console) -> None:
+    """Build the page, and keep it up to date as long as it is open."""
+    page = LabPage(console)
+    leave = console.attend(page.show)
+    page.show()
+    ui.context.client.on_delete(leave)
+
+
+class LabPage:
+    """One browser's view of the lab."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._client = ui.context.client
+        self._title = ""
+        with frame("Lab"):
+            self._headline = Line("headline", role="status")
+            with box("div", "room") as self._room:
+                with box("section", "stack").props('aria-label="Rigs of this lab"'):
+                    self._build_tools()
+                    self._findings = self._build_findings()
+                    self._cards = Cards(console)
+                with box("div", "stack side"):
+                    self._abandoned = Rows(box("div", "stack"), self._build_abandoned)
+                    self._session = SessionPanel(console)
+                    self._form = StartForm(console)
+
+    def show(self) -> None:
+        """Show the lab as it is now."""
+        view = self._console.view
+        self._headline.show(view.headline.text, view.headline.tone, view.headline.icon)
+        self._cards.show(view.cards)
+        self._session.show(view.session)
+        show_if(self._form.root, view.session is None)
+        self._form.show(view, self._console.form, self._console.task_problem)
+        self._abandoned.show(view.abandoned)
+        self._show_findings(view)
+        is_led = view.session is not None and not view.session.is_over
+        if is_led:
+            self._room.classes(add="led")
+        else:
+            self._room.classes(remove="led")
+        if view.title != self._title:
+            self._title = view.title
+            self._client.run_javascript(f"document.title = {view.title!r}")
+
+    def _build_tools(self) -> None:
+        with box("div", "line wrap"):
+            text("h2", "Rigs", "grow")
+            self._check = button(
+                "Check all PCs", lambda: report(self._console.check()), icon="fact_check", look="outline"
+            )
+            button("Add a rig", lambda: edit_rig(self._console), icon="add", look="outline")
+
+    def _build_findings(self) -> Rows:
+        with box("section", "panel").props('aria-label="What the check has found"') as self._found:
+            with box("div", "line"):
+                text("h3", "What the check has found", "grow")
+                button("Close", self._console.forget_findings, icon="close", look="flat dense")
+            return Rows(box("div", "stack tight"), _build_found)
+
+    def _show_findings(self, view: LabView) -> None:
+        show_if(self._found, bool(view.findings))
+        self._findings.show(view.findings)
+        label = "Checking…" if view.is_checking else "Check all PCs"
+        if any(card.is_selected for card in view.cards) and not view.is_checking:
+            label = "Check the selected PCs"
+        self._check.text = label
+        self._check.set_enabled(not view.is_checking)
+
+    def _build_abandoned(self, one: Abandoned) -> None:
+        with box("section", "panel tone-warning").props('aria-label="A session that was never ended"'):
+            Line("trouble").show(
+                f"{one.exp_ref} was {one.state} when the program that led it died; its rigs may still record",
+                Tone.WARNING,
+            )
+            with box("div", "line wrap"):
+                button(
+                    "Take it up again",
+                    lambda: report(self._console.recover(one.folder)),
+                    icon="restart_alt",
+                    look="unelevated color=primary",
+                )
+                button("Clean it up…", lambda: self._ask_to_end(one), look="outline color=negative")
+
+    def _ask_to_end(self, one: Abandoned) -> None:
+        async def end() -> None:
+            dialog.close()
+            await report(self._console.recover(one.folder, ends=True))
+
+        dialog = ask(
+            f"End {one.exp_ref}?",
+            "Its rigs are stopped and let go. What is recorded is kept.",
+            "End it",
+            end,
+            bad=True,
+        )
+
+
+def _build_found(one: Found) -> None:
+    Line(f"toned tone-{one.tone.value}").show(f"{one.pc}: {one.check}: {one.text}", one.tone, one.icon)

@@ -1,0 +1,191 @@
+"""The lab's page: several browsers, a console that is restarted, a phone, a keyboard, the list of rigs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+MAIN = {"main_sync": True, "adapter": {"type": "fake"}}
+SLOW = 15_000
+"""Milliseconds that a page may take to show what it is waited for, on a busy machine."""
+
+
+def card(page, name):
+    return page.locator(f'[data-rig="{name}"]')
+
+
+def session(page):
+    return page.get_by_role("region", name="Session")
+
+
+async def wait_for_title(page, words):
+    await session(page).get_by_role("heading", name=words, exact=True).wait_for(timeout=SLOW)
+
+
+async def wait_until_ready(page, *names):
+    for name in names:
+        await card(page, name).get_by_text("Ready").wait_for(timeout=SLOW)
+
+
+@pytest.mark.limit(90)
+async def test_two_browsers_see_the_same_and_closing_one_changes_nothing(rigs, console, browser):
+    rigs.start(monitor=MAIN)
+    url = console().url
+    one, two = await browser.page(url), await browser.page(url)
+    await wait_until_ready(one, "monitor")
+    await wait_until_ready(two, "monitor")
+    await one.get_by_role("checkbox", name="monitor").click()
+    await two.locator('[data-rig="monitor"].selected').wait_for(timeout=SLOW)
+    await two.get_by_label("Subject").fill("SP_01")
+    await one.wait_for_function(
+        "document.querySelector('[aria-label=Subject]').value === 'SP_01'", timeout=SLOW
+    )
+    await one.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await wait_for_title(one, "Recording")
+    await wait_for_title(two, "Recording")
+    await one.context.close()
+    await two.wait_for_timeout(1000)
+    await wait_for_title(two, "Recording")
+    await two.reload()
+    await wait_for_title(two, "Recording")
+    await two.get_by_role("button", name="Stop", exact=True).click()
+    await wait_for_title(two, "GOOD")
+
+
+@pytest.mark.limit(120)
+async def test_a_console_that_is_restarted_comes_back_to_the_session_that_goes_on(rigs, console, browser):
+    browser.may_complain = True  # the console is away for a while
+    rigs.start(monitor=MAIN)
+    first = console()
+    page = await browser.page(first.url)
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await wait_for_title(page, "Recording")
+    number = await session(page).get_by_text(re.compile(r"^\d{4}-\d\d-\d\d_\d+_SP_01$")).inner_text()
+    first.process.kill()
+    first.process.wait()
+    again = await browser.page(console().url)
+    await wait_for_title(again, "Recording")
+    assert await session(again).get_by_text(number, exact=True).is_visible()
+    await card(again, "monitor").get_by_text("led by this console").wait_for(timeout=SLOW)
+    await again.get_by_role("button", name="Stop", exact=True).click()
+    await wait_for_title(again, "GOOD")
+
+
+@pytest.mark.limit(90)
+async def test_a_phone_shows_the_session_first_and_scrolls_in_one_direction_only(
+    rigs, console, browser, shoot
+):
+    rigs.start(monitor=MAIN, left={}, right={})
+    page = await browser.page(console().url, size=(390, 844), has_touch=True)
+    await wait_until_ready(page, "monitor", "left", "right")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for name in ("monitor", "left", "right"):
+        await card(page, name).get_by_text("Ready").tap()
+        await page.locator(f'[data-rig="{name}"].selected').wait_for(timeout=SLOW)
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 3 rigs").tap()
+    await wait_for_title(page, "Recording")
+    top = await session(page).evaluate("(element) => element.getBoundingClientRect().top + scrollY")
+    rig = await card(page, "monitor").evaluate("(element) => element.getBoundingClientRect().top + scrollY")
+    assert top < rig
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.evaluate("scrollTo(0, 0)")
+    await shoot(page, "phone")
+    await page.get_by_role("button", name="Stop", exact=True).tap()
+    await wait_for_title(page, "GOOD")
+
+
+@pytest.mark.limit(90)
+async def test_a_session_can_be_led_by_the_keyboard_alone(rigs, console, browser):
+    rigs.start(monitor=MAIN)
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor")
+
+    async def reach(role, name):
+        """Press Tab until the element has the focus."""
+        wanted = page.get_by_role(role, name=name)
+        for _ in range(60):
+            if await wanted.evaluate("(element) => element.contains(document.activeElement)"):
+                return
+            await page.keyboard.press("Tab")
+        raise AssertionError(f"Tab never comes to {name}")
+
+    await reach("checkbox", "monitor")
+    await page.keyboard.press("Space")
+    await page.locator('[data-rig="monitor"].selected').wait_for(timeout=SLOW)
+    await reach("textbox", "Subject")
+    await page.keyboard.type("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").wait_for(timeout=SLOW)
+    await page.keyboard.press("Enter")
+    await wait_for_title(page, "Recording")
+    await reach("button", "Stop")
+    await page.keyboard.press("Enter")
+    await wait_for_title(page, "GOOD")
+
+
+@pytest.mark.limit(90)
+async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, browser, shoot):
+    rigs.start(monitor=MAIN)
+    uri = rigs.programs["monitor"].uri
+    rigs.write({})
+    page = await browser.page(console().url)
+    await page.get_by_text("No rigs yet: press Add a rig").wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="Add a rig").click()
+    await page.get_by_label("Name").fill("monitor")
+    await page.get_by_label("Address").fill("http://nonsense")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("dialog").get_by_text(re.compile("http://nonsense")).wait_for(timeout=SLOW)
+    await page.get_by_label("Address").fill(uri)
+    await page.keyboard.press("Enter")
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("button", name="More on monitor").click()
+    await page.get_by_text("Ping", exact=True).click()
+    await page.get_by_text(re.compile("^monitor answers")).wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="Check all PCs").click()
+    found = page.get_by_role("region", name="What the check has found")
+    await found.get_by_text(re.compile("monitor: answer: answers in")).wait_for(timeout=SLOW)
+    await found.get_by_text(re.compile("this PC: ")).first.wait_for(timeout=SLOW)
+    await shoot(page, "check")
+    await found.get_by_role("button", name="Close").click()
+    await found.wait_for(state="hidden", timeout=SLOW)
+    await page.get_by_role("button", name="More on monitor").click()
+    await page.get_by_text("Change address").click()
+    await page.get_by_label("Address").fill("udp://127.0.0.1:9")
+    await page.get_by_role("button", name="Save").click()
+    await card(page, "monitor").get_by_text("Not heard", exact=True).wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="More on monitor").click()
+    await page.get_by_text("Remove from the list").click()
+    await page.get_by_role("button", name="Remove", exact=True).click()
+    await page.get_by_text("No rigs yet: press Add a rig").wait_for(timeout=SLOW)
+    assert (rigs.folder / "remote_rigs.yaml").read_text().strip() in ("", "{}")
+
+
+@pytest.mark.limit(90)
+async def test_what_a_session_has_left_behind_is_cleaned_up_from_its_card(rigs, console, browser):
+    rigs.start(broken={"main_sync": True, "adapter": {"type": "fake", "fail_after": 0.5}})
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "broken")
+    rigs.programs["broken"].process.stdin.write("start SP_01\n")
+    rigs.programs["broken"].process.stdin.flush()
+    await card(page, "broken").get_by_text("Broken").wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="More on broken").click()
+    await page.get_by_text("Clean up", exact=True).click()
+    await wait_until_ready(page, "broken")
+
+
+@pytest.mark.limit(60)
+async def test_light_and_dark_are_as_the_computer_says_or_as_it_is_chosen(rigs, console, browser, shoot):
+    rigs.start(monitor=MAIN, left={})
+    page = await browser.page(console().url, dark=True)
+    await wait_until_ready(page, "monitor", "left")
+    await page.wait_for_function("document.body.classList.contains('body--dark')", timeout=SLOW)
+    await shoot(page, "dark")
+    await page.get_by_role("button", name="Colours: auto").click()
+    await page.wait_for_function("!document.body.classList.contains('body--dark')", timeout=SLOW)
+    await page.reload()
+    await page.get_by_role("button", name="Colours: light").wait_for(timeout=SLOW)
+    await page.wait_for_function("!document.body.classList.contains('body--dark')", timeout=SLOW)
