@@ -1,0 +1,226 @@
+"""All sessions of this PC: searched while one types, a row for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from nicegui import ui
+
+from multirig.conductor.catalogue import WORDS
+from multirig.dashboard.pages.elements import Line, box, button, show_if, text
+from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.past import Past
+from multirig.dashboard.pages.tables import Cell, Heading, Table
+from multirig.dashboard.view.history import (
+    SHOWN,
+    HistoryRow,
+    HistoryView,
+    Search,
+    history_address,
+    judge_word,
+    read_search,
+    view_history,
+)
+from multirig.dashboard.view.tones import Tone
+from multirig.errors import ConfigError
+
+DEBOUNCE = 300
+"""Milliseconds without a key after which is searched."""
+_KNOWN = "known-subjects"
+_TASK = "Task"
+"""A column that is left out where no session has one."""
+_HEADINGS = (
+    Heading("Verdict"),
+    Heading("Subject"),
+    Heading("Began"),
+    Heading("No.", is_number=True),
+    Heading("Length", is_number=True),
+    Heading("Rigs"),
+    Heading(_TASK),
+    Heading("Size", is_number=True),
+    Heading("What is the matter"),
+)
+
+
+def build_history(console: Past) -> None:
+    """Build the page, with what its address asks for."""
+    ui.page_title("History – multirig")
+    page = HistoryPage(console, read_search(ui.context.client.request.query_params))
+    ui.timer(0, page.begin, once=True)
+
+
+class HistoryPage:
+    """One browser's view of the history."""
+
+    def __init__(self, console: Past, search: Search) -> None:
+        self._console = console
+        self._client = ui.context.client
+        self._search = search
+        self._limit = SHOWN
+        self._number = 0
+        """Of the search that was asked for last: an answer to one before is not shown any more."""
+        with frame("History"), box("div", "page"):
+            with box("div", "line wrap"):
+                text("h2", "History", "grow")
+                self._rebuild = button(
+                    "Rebuild the catalogue", self._ask_rebuild, icon="refresh", look="outline"
+                )
+            self._build_form()
+            self._trouble = Line("trouble", role="alert")
+            with box("section", "panel").props('aria-label="Sessions"'):
+                self._summary = text("p", "looking…", "soft").props("role=status")
+                self._nothing = Line("big")
+                self._table = Table("Sessions, the newest first", "stacked")
+                self._more = button("", self._show_more, icon="expand_more", look="outline")
+            show_if(self._table.root, False)
+            show_if(self._more, False)
+            self._trouble.show(None)
+            self._nothing.show(None)
+
+    def _build_form(self) -> None:
+        options = {"": "any"} | {word: f"{word}: {judge_word(word)[1]}" for word in WORDS}
+        with (
+            box("form", "panel asked")
+            .props('role=search aria-label="Search"')
+            .on("submit.prevent", lambda: None)
+        ):
+            subject = ui.input("Subject", value=self._search.subject, on_change=self._change("subject"))
+            subject.props(f"debounce={DEBOUNCE} list={_KNOWN} autocomplete=off type=search")
+            with box("datalist").props(f"id={_KNOWN}"):
+                for name in self._console.subjects:
+                    ui.element("option").props["value"] = name
+            since = ui.input("From", value=_say_date(self._search.since), on_change=self._change("since"))
+            until = ui.input("To", value=_say_date(self._search.until), on_change=self._change("until"))
+            for one in (since, until):
+                one.props(f"type=date stack-label debounce={DEBOUNCE}")
+            verdict = ui.select(
+                options, label="Verdict", value=self._search.verdict or "", on_change=self._change("verdict")
+            )
+            words = ui.input("Words", value=self._search.text, on_change=self._change("text"))
+            words.props(
+                f'debounce={DEBOUNCE} autocomplete=off type=search placeholder="reason, marker, rig, task…"'
+            )
+            self._fields: dict[str, Any] = {
+                "subject": subject,
+                "since": since,
+                "until": until,
+                "verdict": verdict,
+                "text": words,
+            }
+            button("Clear", self._clear, icon="close", look="flat")
+
+    # -- searching ----------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Show what is known at once, then take up what is new in the folders."""
+        await self._show_found()
+        try:
+            await asyncio.to_thread(self._console.catalogue.refresh)
+        except ConfigError:
+            return  # the search has told the same
+        await self._show_found()
+
+    def _change(self, key: str) -> Callable[[Any], Any]:
+        async def change(_: Any) -> None:
+            asked = {name: str(field.value or "") for name, field in self._fields.items()}
+            search = read_search(asked)
+            if search == self._search:
+                return
+            self._search, self._limit = search, SHOWN
+            ui.navigate.history.replace(history_address(search))
+            await self._show_found()
+
+        return change
+
+    async def _clear(self) -> None:
+        for field in self._fields.values():
+            field.value = ""
+
+    async def _show_more(self) -> None:
+        self._limit += SHOWN
+        await self._show_found()
+
+    async def _show_found(self) -> None:
+        self._number += 1
+        number, search, limit = self._number, self._search, self._limit
+        try:
+            view = await asyncio.to_thread(self._look, search, limit)
+        except ConfigError as error:
+            self._trouble.show(str(error), Tone.BAD)
+            return
+        if number == self._number and not self._client.is_deleted:
+            self._show(view)
+
+    def _look(self, search: Search, limit: int) -> HistoryView:
+        catalogue, asked = self._console.catalogue, search.to_catalogue()
+        found = catalogue.search(**asked, limit=limit)
+        total = catalogue.count(**asked)
+        return view_history(found, total=total, search=search, folder=self._console.subjects_folder)
+
+    def _show(self, view: HistoryView) -> None:
+        self._trouble.show(view.trouble, Tone.WARNING)
+        self._summary.text = view.summary
+        self._nothing.show(view.nothing)
+        show_if(self._table.root, bool(view.rows))
+        headings = [one for one in _HEADINGS if view.has_tasks or one.text != _TASK]
+        self._table.show(headings, (_cells(one, has_task=view.has_tasks) for one in view.rows))
+        show_if(self._more, view.more is not None)
+        if view.more is not None:
+            self._more.text = view.more
+
+    # -- the catalogue ------------------------------------------------------------------------------------
+
+    async def _ask_rebuild(self) -> None:
+        with ui.dialog() as dialog, ui.card().classes("stack").props("role=document"):
+            text("h3", "Rebuild the catalogue?")
+            text(
+                "p",
+                "The catalogue is only an index of the session folders on this PC. It is made anew from "
+                "them: nothing is lost, no recording is touched. Thousands of sessions take a minute, "
+                "and some sessions are missing from this list meanwhile.",
+            )
+            with box("div", "line wrap"):
+                button("Rebuild", lambda: dialog.submit(True), icon="refresh")
+                button("Leave it", lambda: dialog.submit(False), look="flat")
+        try:
+            if await dialog:
+                await self._rebuild_now()
+        finally:
+            dialog.delete()
+
+    async def _rebuild_now(self) -> None:
+        self._rebuild.props("loading")
+        try:
+            await asyncio.to_thread(self._console.catalogue.rebuild)
+        except ConfigError as error:
+            self._trouble.show(str(error), Tone.BAD)
+            return
+        finally:
+            self._rebuild.props(remove="loading")
+        await self._show_found()
+        ui.notify("The catalogue is made anew.", position="top", type="positive")
+
+
+def _say_date(day: Any) -> str:
+    return "" if day is None else str(day.isoformat())
+
+
+def _cells(row: HistoryRow, *, has_task: bool) -> list[Cell]:
+    return [
+        Cell(row.word, tone=row.tone, icon=row.icon, is_strong=True),
+        Cell(
+            row.subject,
+            link=row.link,
+            label=f"{row.subject}, {row.day}, number {row.number}: {row.word}",
+            is_heading=True,
+        ),
+        Cell(row.when),
+        Cell(row.number, is_number=True, name="No."),
+        Cell(row.length, is_number=True, name="Length"),
+        Cell(row.rigs),
+        *([Cell(row.task, is_soft=True)] if has_task else ()),
+        Cell(row.size, is_number=True),
+        Cell(row.reason, is_long=True),
+    ]
