@@ -71,7 +71,7 @@ def console(
         render.warn(
             "without TLS whoever listens in this network can read the password: give --tls-cert and --tls-key"
         )
-    shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab)
+    shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
     opens = not no_browser and is_loopback(host) and _has_display()
 
     def tell(urls: Sequence[str]) -> None:
@@ -83,7 +83,10 @@ def console(
     async def run() -> None:
         ended = asyncio.Event()
         with ctrl_c(ended):
-            await serve(shown, place, ended, tell)
+            going_on = await serve(shown, place, ended, tell)
+        if going_on is not None:
+            name = going_on.exp_ref or f"of {going_on.order.subject}"
+            render.say(f"session {name} goes on: multirig console shows it again, and can stop it")
 
     asyncio.run(run())
 

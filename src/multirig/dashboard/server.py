@@ -32,6 +32,7 @@ from multirig.writing import write_whole
 
 if TYPE_CHECKING:
     from multirig.dashboard.console import Console
+    from multirig.dashboard.snapshot import SessionNow
 
 TITLE = "multirig"
 NAME_LIMIT = 2.0
@@ -87,8 +88,8 @@ async def serve(
     ended: asyncio.Event,
     on_ready: Callable[[Sequence[str]], None],
     folder: Path | None = None,
-) -> None:
-    """Serve a console until it is time to end.
+) -> SessionNow | None:
+    """Serve a console until it is time to end, and return the session that goes on without it, if one does.
 
     Parameters
     ----------
@@ -102,6 +103,10 @@ async def serve(
         Is given the addresses of the first page as soon as browsers may come.
     folder : pathlib.Path, optional
         For this installation's secret; by default in the user's own state folder.
+
+    Returns
+    -------
+    SessionNow or None
 
     Raises
     ------
@@ -138,6 +143,7 @@ async def serve(
         await console.open()
         try:
             await _run(guard, place, listening, ended, lambda: on_ready(_urls(place, port)))
+            return console.session if console.is_led else None
         finally:
             await console.close()
 
