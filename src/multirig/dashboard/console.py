@@ -503,7 +503,9 @@ class Console:
         if leader is not None:
             self._lead(leader)
             if not leader.session.is_over:
-                self._observer.suspend(leader.session.order.rigs)
+                # those who tell how they are are multirigs; nobody of this program has heard them yet
+                told = leader.session.news
+                self._observer.suspend(one for one in leader.session.order.rigs if one not in told)
         else:
             self._last = await asyncio.to_thread(read_last, self.state_file)
         if self.session is not None:

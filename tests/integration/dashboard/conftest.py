@@ -417,6 +417,21 @@ class Rigs:
         """Write the list of rigs."""
         (self.folder / "remote_rigs.yaml").write_text(yaml.safe_dump(uris, sort_keys=False))
 
+    def kill_leader(self) -> None:
+        """End the program that leads a session with them, as a power cut does."""
+        for found in self._find_leaders():
+            found.kill()
+            found.wait(LIMIT)
+
+    def _find_leaders(self) -> Iterator[psutil.Process]:
+        for file in (self.folder / "state").rglob("console/*.json"):
+            record = read_record(file)
+            if record is not None:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(record.pid)
+                    if "multirig.dashboard.leading" in process.cmdline():
+                        yield process
+
     def revive(self, name: str) -> None:
         """Start a rig again that was killed."""
         self.programs[name] = self.programs[name].again()
@@ -424,13 +439,8 @@ class Rigs:
 
     def end(self) -> None:
         """End all rigs, and whoever leads a session with them."""
-        for record in (self.folder / "state").rglob("console/*.json"):
-            found = read_record(record)
-            if found is not None:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process = psutil.Process(found.pid)
-                    if "multirig.dashboard.leading" in process.cmdline():
-                        process.kill()
+        for leader in self._find_leaders():
+            leader.kill()
         for one in self.programs.values():
             if one.process.poll() is None:
                 one.kill()

@@ -189,3 +189,99 @@ async def test_light_and_dark_are_as_the_computer_says_or_as_it_is_chosen(rigs, 
     await page.reload()
     await page.get_by_role("button", name="Colours: light").wait_for(timeout=SLOW)
     await page.wait_for_function("!document.body.classList.contains('body--dark')", timeout=SLOW)
+
+
+@pytest.mark.limit(90)
+@pytest.mark.parametrize("goes_on", [True, False], ids=["recorded on", "cleaned up"])
+async def test_a_session_whose_program_has_died_is_taken_up_again_or_ended(rigs, console, browser, goes_on):
+    rigs.start(monitor=MAIN)
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await wait_for_title(page, "Recording")
+    await page.wait_for_timeout(1000)
+    rigs.kill_leader()
+    await page.get_by_text(re.compile("The program that led .* has died: take it up again")).wait_for(
+        timeout=SLOW
+    )
+    await card(page, "monitor").get_by_text("Recording").wait_for(timeout=SLOW)  # on its own
+    if goes_on:
+        await page.get_by_role("button", name="Take it up again").click()
+        await wait_for_title(page, "Recording")
+        await page.get_by_role("button", name="Stop", exact=True).click()
+    else:
+        await page.get_by_role("button", name="Clean it up…").click()
+        await page.get_by_role("button", name="End it", exact=True).click()
+    await page.get_by_role("button", name="New session").wait_for(timeout=SLOW)
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("button", name="New session").click()
+    await page.get_by_role("form", name="Start a session").wait_for(timeout=SLOW)
+    assert not await page.get_by_role("button", name="Take it up again").is_visible()
+
+
+TASK = """
+import argparse, time
+from multirig.ibl import NetworkSession
+
+class Session(NetworkSession):
+    "Waits for a while."
+    protocol_name = "waiting"
+
+    def __init__(self, *args, seconds=60.0, colour="red", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seconds, self.colour = seconds, colour
+
+    @classmethod
+    def extra_parser(cls):
+        parser = super().extra_parser()
+        parser.add_argument("--seconds", type=float, default=60.0, help="how long it waits")
+        parser.add_argument("--colour", choices=["red", "green"], default="red")
+        return parser
+
+    def start_hardware(self):
+        pass
+
+    def _run(self):
+        (self.paths.SESSION_FOLDER / "colour.txt").write_text(self.colour)
+        end = time.time() + self.seconds
+        while time.time() < end and not self.paths.SESSION_FOLDER.joinpath(".stop").exists():
+            time.sleep(0.05)
+"""
+
+
+@pytest.mark.limit(90)
+async def test_a_task_asks_on_the_page_for_what_its_own_parser_names(rigs, console, browser, shoot):
+    rigs.start(monitor=MAIN)
+    task = rigs.folder / "waiting.py"
+    task.write_text(TASK)
+    (rigs.folder / "multirig.yaml").write_text("console: {tasks: waiting.py}\n")
+    page = await browser.page(console().url, size=(1280, 1100))
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_text("Task, projects, procedures").click()
+    await page.get_by_role("button", name="waiting.py").click()
+    await page.get_by_text("Waits for a while.").wait_for(timeout=SLOW)
+    assert await page.get_by_label("Seconds").input_value() == "60"
+    await page.get_by_label("Seconds").fill("2")
+    await page.get_by_role("combobox", name="Colour").click()
+    await page.get_by_role("option", name="green").click()
+    await shoot(page, "task")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await wait_for_title(page, "Recording")
+    await wait_for_title(page, "GOOD")  # a task ends by its own rule
+    assert [one.read_text() for one in rigs.folder.rglob("colour.txt")] == ["green"]
+    description = next(rigs.folder.rglob("_ibl_experiment.description*.yaml")).read_text()
+    assert rigs.programs["monitor"].uri in description
+
+
+@pytest.mark.limit(60)
+async def test_a_task_that_cannot_be_loaded_says_why(rigs, console, browser):
+    rigs.start(monitor=MAIN)
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor")
+    await page.get_by_text("Task, projects, procedures").click()
+    await page.get_by_label(re.compile("^Task")).fill("nowhere.py")
+    await page.get_by_text(re.compile("nowhere.py: there is no such file")).wait_for(timeout=SLOW)

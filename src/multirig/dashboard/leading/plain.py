@@ -169,6 +169,9 @@ class PlainSession:
             self._board.tell(lambda teller: teller.take_beginning(began))
         async with self._watching(conductor):
             await conductor.recover(takes_over=order.takes_over)
+            if order.recover_ends:
+                await self._let_go(conductor)
+                return
             try:
                 await conductor.go_on()
             except MultirigError:
