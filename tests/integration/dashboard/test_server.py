@@ -248,6 +248,7 @@ async def test_the_password_page_works_without_scripts(locked: str, browser, sho
     alert = page.get_by_role("alert")
     await alert.wait_for()
     assert await alert.inner_text() == "That is not the password: type it again."
+    await shoot(page, "console-password")
     await page.get_by_label("Password of this console").fill(PASSWORD)
     await page.get_by_role("button", name="Open the console").click()
     await page.wait_for_url(f"{locked}/")
@@ -418,6 +419,27 @@ def test_ctrl_c_ends_it_at_once_though_a_page_is_open(start_console, tmp_path: P
         assert program.process.wait(10) == 0
     assert program.process.stderr.read() == ""
     assert program.process.stdout.read() == ""
+
+
+@pytest.mark.limit(120)
+async def test_ctrl_c_leaves_a_session_alone_and_says_so_in_one_line(rigs, console, browser) -> None:
+    browser.may_complain = True  # the console is away for a while
+    rigs.start(monitor={"main_sync": True, "adapter": {"type": "fake"}})
+    first = console()
+    page = await browser.page(first.url)
+    await page.locator('[data-rig="monitor"]').get_by_text("Ready").wait_for(timeout=15_000)
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await page.get_by_role("heading", name="Recording", exact=True).wait_for(timeout=15_000)
+    code, said = first.end()
+    assert code == 0
+    assert re.fullmatch(
+        r"session [\d-]+_1_SP_01 goes on: multirig console shows it again, and can stop it\n", said
+    )
+    again = await browser.page(console().url)
+    await again.get_by_role("button", name="Stop", exact=True).click(timeout=15_000)
+    await again.get_by_role("heading", name="GOOD", exact=True).wait_for(timeout=15_000)
 
 
 def test_the_secret_of_the_installation_is_for_its_user_only_and_stays(start_console, tmp_path: Path) -> None:
