@@ -5,8 +5,9 @@ BIN = $(VENV)/bin
 
 .PHONY: demo test screenshots endure fuzz simulate lint bench clean
 
-demo: $(VENV)/demo-ready
-	$(BIN)/multirig demo
+# KEEP=1 leaves its rigs running, to be led from the console.
+demo: $(VENV)/$(if $(KEEP),console,demo)-ready
+	$(BIN)/multirig demo $(if $(KEEP),--keep)
 
 test: $(VENV)/dev-ready
 	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/unit
@@ -48,9 +49,13 @@ $(VENV)/demo-ready: $(VENV)/python-ready pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[camera]'
 	@touch $@
 
+$(VENV)/console-ready: $(VENV)/python-ready pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[camera,console,plot]'
+	@touch $@ $(VENV)/demo-ready
+
 $(VENV)/dev-ready: $(VENV)/python-ready pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/demo-ready
+	@touch $@ $(VENV)/demo-ready $(VENV)/console-ready
 
 $(VENV)/bench-ready: $(VENV)/dev-ready
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

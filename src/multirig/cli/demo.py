@@ -1,118 +1,126 @@
-"""``multirig demo``: three rigs as processes on this PC, and a whole session over them."""
+"""``multirig demo``: three rigs as processes on this PC, a whole session over them, and more if you like."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
+import shlex
+import shutil
+import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
 
 from multirig.cli import render
+from multirig.cli.demo_rigs import DemoRig, run_rigs
 from multirig.cli.main import app
-from multirig.cli.session import lead, show_account
+from multirig.cli.session import ctrl_c, lead, show_account
 from multirig.conductor.account import Account
 from multirig.conductor.conductor import Conductor
-from multirig.errors import MultirigError
+from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
+from multirig.writing import write_whole
 
-READY_LIMIT = 30.0
-"""Seconds that a rig process has to come up on a slow PC."""
-QUIT_LIMIT = 10.0
-"""Seconds that a rig process has to end by itself."""
 DEMO_DATA = Path("multirig-demo")
 """Where the demo records if nothing else is said."""
 SUBJECT = "demo_mouse"
+RIGS_NAME = "remote_rigs.yaml"
+"""List of the rigs that are kept, in the data folder."""
+CONDUCTOR_FILE = f"""\
+# What the console offers for the rigs of multirig demo --keep.
+console:
+  subjects: [{SUBJECT}]
+  tasks: ["multirig.examples.tasks.spontaneous:Session"]
+  data_folder: .
+"""
 
 
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=0.5, help="How long to record.")] = 5.0,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where the rigs record.")] = DEMO_DATA,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the rigs running afterwards, until Ctrl-C.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="The result for machines, on standard output.")
     ] = False,
 ) -> None:
     """Record a session on three rigs that run on this PC: two cameras, and a monitor of this PC."""
     keep_log("conductor")
-    show_account(*asyncio.run(record(seconds, data.absolute())), json=json)
-
-
-def configs(data: Path, logs: Path) -> dict[str, dict[str, Any]]:
-    """Return the configurations of the demo's three rigs."""
-    shared = {"uri": "udp://127.0.0.1:0", "data_folder": str(data), "log_folder": str(logs)}
-
-    def camera(label: str) -> dict[str, Any]:
-        return {
-            "type": "camera",
-            "cameras": [{"label": label, "source": "test", "fps": 60, "size": [640, 480]}],
-        }
-
-    monitor = {
-        "type": "process",
-        "command": ["{python}", "-m", "multirig.examples.pc_monitor", "{folder}/pc_monitor.csv"],
-        "ready": "^ready",
-        "progress": r"samples (?P<frames>\d+)",
-        "stop_by": {"stdin": "stop"},
-        "collection": "raw_pc_data",
-    }
-    return {
-        "monitor": {"name": "monitor", "main_sync": True, "adapter": monitor, **shared},
-        "left": {"name": "left", "adapter": camera("left"), **shared},
-        "right": {"name": "right", "adapter": camera("right"), **shared},
-    }
+    if keep:
+        asyncio.run(_record_and_keep(seconds, data.absolute(), data, json=json))
+    else:
+        show_account(*asyncio.run(record(seconds, data.absolute())), json=json)
 
 
 async def record(seconds: float, data: Path) -> tuple[Account, Path]:
     """Start three rigs, lead a session over them, and return what was recorded and where the journal lies."""
-    with tempfile.TemporaryDirectory(prefix="multirig-demo-", ignore_cleanup_errors=True) as scratch:
-        async with contextlib.AsyncExitStack() as stack:
-            files = {}
-            for name, config in configs(data, Path(scratch)).items():
-                files[name] = Path(scratch) / f"{name}.yaml"
-                files[name].write_text(yaml.safe_dump(config), encoding="utf-8")
-            render.say(f"starting {len(files)} rigs on this PC: {', '.join(files)}")
-            processes = [await stack.enter_async_context(_rig_process(path)) for path in files.values()]
-            uris = await asyncio.gather(*map(_ready, files, processes))
-            conductor = Conductor(dict(zip(files, uris, strict=True)), data_folder=data)
-            return await lead(conductor, SUBJECT, seconds, checks=False)
+    async with run_rigs(data) as rigs:
+        return await _lead(rigs, seconds, data)
 
 
-@contextlib.asynccontextmanager
-async def _rig_process(config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a rig in a process of its own, and end it by its keyboard."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "multirig", "serve", str(config), "--plain"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
+async def _record_and_keep(seconds: float, data: Path, shown: Path, *, json: bool) -> None:
+    """Record a session, show it, and leave the rigs running until Ctrl-C.
+
+    Parameters
+    ----------
+    seconds : float
+        How long to record.
+    data, shown : pathlib.Path
+        Where the rigs record: in full, and as it was typed.
+    json : bool
+        Show it for machines.
+    """
+    async with run_rigs(data) as rigs:
+        told, folder = await _lead(rigs, seconds, data)
+        _write_files(data, {name: one.uri for name, one in rigs.items()})
         try:
-            await asyncio.wait_for(process.communicate(b"quit\n"), QUIT_LIMIT)
-        except asyncio.TimeoutError:
-            process.kill()
-            await process.wait()
+            show_account(told, folder, json=json)
+        finally:  # also after a session that is not good
+            words = ["console", "--rigs-file", str(shown / RIGS_NAME), "--data", str(shown)]
+            render.say(f"the rigs go on until Ctrl-C; in another terminal type: {_program()} {_join(words)}")
+            ended = asyncio.Event()
+            with ctrl_c(ended):
+                await _watch(rigs, ended)
 
 
-async def _ready(name: str, process: asyncio.subprocess.Process) -> str:
-    """Return where a rig listens, as it says itself."""
-    if process.stdout is None or process.stderr is None:
-        raise MultirigError(f"{name} has no output to read")
-    try:
-        while line := (await asyncio.wait_for(process.stdout.readline(), READY_LIMIT)).decode():
-            if found := re.search(r"ready at (\S+)", line):
-                return found[1]
-    except asyncio.TimeoutError:
-        raise MultirigError(f"the rig {name} did not come up within {READY_LIMIT:g} s") from None
-    words = (await process.stderr.read()).decode(errors="replace").strip()
-    raise MultirigError(f"the rig {name} did not come up: {words.removeprefix('✗ ') or 'it said nothing'}")
+async def _lead(rigs: Mapping[str, DemoRig], seconds: float, data: Path) -> tuple[Account, Path]:
+    conductor = Conductor({name: one.uri for name, one in rigs.items()}, data_folder=data)
+    return await lead(conductor, SUBJECT, seconds, checks=False)
+
+
+async def _watch(rigs: Mapping[str, DemoRig], ended: asyncio.Event) -> None:
+    """Return when it is to end; a rig that ends before that is told."""
+    ending = asyncio.create_task(ended.wait())
+    left = dict(rigs)
+    while not ending.done():
+        reading = [one.reading for one in left.values()]
+        await asyncio.wait({ending, *reading}, return_when=asyncio.FIRST_COMPLETED)
+        for name in [name for name, one in left.items() if one.reading.done() and not ending.done()]:
+            del left[name]
+            render.warn(f"the rig {name} has ended: press Ctrl-C to end the others too, and begin again")
+
+
+def _write_files(data: Path, rigs: Mapping[str, str]) -> None:
+    """Write which rigs there are, and what the console offers, unless somebody has changed that."""
+    heading = "# The rigs of multirig demo --keep while it runs; each time they are elsewhere.\n"
+    write_whole(data / RIGS_NAME, (heading + yaml.safe_dump(dict(rigs), sort_keys=False)).encode())
+    if not (data / FILE_NAME).exists():
+        write_whole(data / FILE_NAME, CONDUCTOR_FILE.encode())
+
+
+def _program() -> str:
+    """Return how multirig is called in the terminal of the person at this PC."""
+    called = Path(sys.argv[0])
+    if shutil.which("multirig") is not None:
+        return "multirig"
+    return _join([str(called)] if called.stem == "multirig" else [sys.executable, "-m", "multirig"])
+
+
+def _join(words: list[str]) -> str:
+    """Return words as a shell takes them."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)

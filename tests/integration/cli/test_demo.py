@@ -1,11 +1,21 @@
 """The main job, as a newcomer runs it."""
 
 import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import psutil
+import pytest
+
+from multirig.config import load_conductor_config
 
 
 def test_the_demo_records_what_it_says(multirig, tmp_path: Path):
@@ -55,3 +65,80 @@ def test_a_second_demo_gets_the_next_number(multirig):
         for _ in range(2)
     ]
     assert [one.split("_")[1] for one in references] == ["1", "2"]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a demo whose rigs go on, until the test ends."""
+    command = [sys.executable, "-m", "multirig", "demo", "--keep", "--seconds", "0.5", "--json"]
+    home = {f"XDG_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
+    with (
+        (tmp_path / "stdout").open("w") as out,
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, **home, "TMPDIR": str(tmp_path), "COLUMNS": "200"},
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+    ):
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def read_next_words(process: subprocess.Popen[str]) -> list[str]:
+    """Return what a demo says that is to be typed next."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"the rigs go on until Ctrl-C; in another terminal type: (.+)", line):
+            return shlex.split(found[1])
+    raise AssertionError("it ended")
+
+
+def test_rigs_that_are_kept_record_on_for_whoever_types_what_the_demo_says(
+    kept: subprocess.Popen[str], multirig, tmp_path: Path
+):
+    words = read_next_words(kept)
+    assert words[-5:] == [
+        *("console", "--rigs-file", "multirig-demo/remote_rigs.yaml", "--data", "multirig-demo"),
+    ]
+    first = json.loads((tmp_path / "stdout").read_text(encoding="utf-8"))
+    assert first["verdict"] == "GOOD"
+    settings = load_conductor_config(tmp_path / "multirig-demo" / "remote_rigs.yaml").console
+    assert (settings.subjects, settings.data_folder) == (("demo_mouse",), tmp_path / "multirig-demo")
+    remote = ("--remote", "monitor", "left", "right")
+    asked = ("-s", "mouse_2", *words[-4:], *remote, "--seconds", "0.5", "--json")
+    done = multirig("run", *asked)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["exp_ref"].endswith("_1_mouse_2")
+    other = multirig("demo", "--seconds", "0.5", "--data", "other", "--json")
+    assert other.returncode == 0, other.stderr
+    kept.send_signal(signal.SIGINT)
+    assert kept.wait(30) == 0
+    lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if str(tmp_path) in line] == []
+
+
+def test_rigs_that_are_kept_end_with_their_terminal_and_a_rig_that_ends_before_is_told(
+    kept: subprocess.Popen[str], tmp_path: Path
+):
+    read_next_words(kept)
+    (left,) = [
+        one
+        for one in psutil.Process(kept.pid).children()
+        if any(word.endswith("left.yaml") for word in one.cmdline())
+    ]
+    left.terminate()
+    assert kept.stderr is not None
+    assert any("the rig left has ended: press Ctrl-C" in line for line in iter(kept.stderr.readline, ""))
+    kept.send_signal(getattr(signal, "SIGHUP", signal.SIGINT))
+    assert kept.wait(30) == 0
+    lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if str(tmp_path) in line] == []
