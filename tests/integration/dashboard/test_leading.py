@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ import psutil
 import pytest
 import yaml
 
+from multirig.dashboard.leading import channel
+from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.client import Leader, read_last
 from multirig.dashboard.leading.record import Commission, commission_to_json, read_record
+from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.snapshot import Outcome, SessionNow, Step
 from multirig.errors import MultirigError
 
@@ -217,19 +221,29 @@ async def test_an_order_that_is_none_is_refused_by_the_process(desk: Any) -> Non
 
 
 @pytest.mark.limit(90)
-async def test_the_session_outlives_the_console_that_began_it(lab: Any, desk: Any, until: Any) -> None:
+@pytest.mark.parametrize("end", ["killed", "Ctrl-C"])
+async def test_the_session_outlives_the_console_that_began_it(
+    lab: Any, desk: Any, until: Any, end: str
+) -> None:
     await lab.rigs_of_a_session(over="udp")
     commission = commission_to_json(Commission(order=desk.order(), secret="-"))
     pipe = asyncio.subprocess.PIPE
     console = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", BEGINNING, str(desk.state_file)), stdin=pipe, stdout=pipe
+        *(sys.executable, "-c", BEGINNING, str(desk.state_file)),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
     assert console.stdin is not None
     assert console.stdout is not None
     console.stdin.write(commission)
     console.stdin.close()
     assert await asyncio.wait_for(console.stdout.readline(), LIMIT) == b"begun\n"
-    console.kill()
+    if end == "killed":
+        console.kill()
+    else:  # a terminal tells every program that belongs to it
+        os.killpg(console.pid, signal.SIGINT)
     await console.wait()
 
     leader = await desk.attach()
@@ -353,3 +367,78 @@ async def test_a_command_that_is_none_is_refused_and_the_session_goes_on(
         await leader.mark("")
     await leader.stop()
     assert (await over(leader, until)).verdict == "GOOD"
+
+
+class Nobody:
+    """A session that does as it is told, which is nothing."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    def interrupt(self, why: str) -> None:
+        raise ZeroDivisionError
+
+    def mark(self, text: str) -> None:
+        self.heard.append(text)
+
+
+@pytest.fixture
+def served(desk: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Board, Nobody]]:
+    """A channel in this process, with little patience."""
+    monkeypatch.setattr(channel, "SEND_LIMIT", 0.3)
+    monkeypatch.setattr(channel, "SECRET_LIMIT", 0.3)
+    board, nobody = Board(Teller(desk.order())), Nobody()
+    desk.state_file.parent.mkdir()
+    opened = channel.Channel(board, nobody, secret="s", state_file=desk.state_file, pid=os.getpid())
+    opened.open()
+    yield board, nobody
+    opened.close()
+
+
+async def test_a_client_that_takes_nothing_is_dropped_and_holds_up_nobody(
+    desk: Any, until: Any, served: tuple[Board, Nobody]
+) -> None:
+    board, nobody = served
+    leader = await desk.attach()
+    record = read_record(desk.state_file)
+    assert leader is not None
+    assert record is not None
+    _, slow = await asyncio.open_connection("127.0.0.1", record.port, limit=1000)
+    slow.write(b"s\n")
+    for number in range(200):
+        text = f"{number} " * 10_000
+        board.tell(lambda teller, text=text: teller.warn("cam", text, 0.0))
+        await asyncio.sleep(0.002)
+    await until(lambda: leader.session.alarms and leader.session.alarms[-1].number == 200)
+    await until(lambda: slow.transport.is_closing() or is_hung_up(slow), LIMIT)
+    await leader.mark("still here")
+    assert nobody.heard == ["still here"]
+    slow.transport.abort()
+
+
+def is_hung_up(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other side has gone; a reader that is full does not tell by itself."""
+    writer.write(b"\n")
+    return bool(writer.transport.is_closing())
+
+
+async def test_whoever_says_nothing_is_shown_out(desk: Any, served: tuple[Board, Nobody]) -> None:
+    record = read_record(desk.state_file)
+    assert record is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", record.port)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_fault_in_a_command_is_told_and_the_channel_stays(
+    desk: Any, until: Any, served: tuple[Board, Nobody]
+) -> None:
+    leader = await desk.attach()
+    assert leader is not None
+    with pytest.raises(MultirigError, match="a fault of multirig itself: ZeroDivisionError"):
+        await leader.interrupt("now")
+    await leader.stop()
+    assert served[1].heard == ["stop"]

@@ -242,6 +242,9 @@ class Channel:
                 self._obey(command if isinstance(command, dict) else {})
             except MultirigError as error:
                 answer["error"] = " ".join(str(error).split())
+            except Exception as error:
+                log.exception("a command failed")
+                answer["error"] = f"a fault of multirig itself: {type(error).__name__}: {error}"
             await _send(writer, sending, answer)
 
     def _obey(self, command: Mapping[str, Any]) -> None:

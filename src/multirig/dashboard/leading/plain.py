@@ -51,9 +51,9 @@ class PlainSession:
         self._board = board
         self._conductor: Conductor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
+        self._ended = asyncio.Event()
         """The operator wants an end, or it has come by itself."""
-        self._interrupted: asyncio.Event | None = None
+        self._interrupted = asyncio.Event()
         """The operator wants it at once."""
         self._why: str | None = None
         self._step = PREPARE
@@ -83,15 +83,18 @@ class PlainSession:
         loop.call_soon_threadsafe(conductor.take_marked, marked)
         self._board.tell(lambda teller: teller.take_marker(marked.text, time.time()))
 
-    def _want(self, event: asyncio.Event | None) -> None:
-        if event is None or self._loop is None:
-            raise MultirigError("the session is only just beginning: try again in a moment")
-        self._loop.call_soon_threadsafe(event.set)
+    def _want(self, event: asyncio.Event) -> None:
+        if self._loop is None:  # it is only just beginning, and will look
+            event.set()
+            return
+        try:
+            self._loop.call_soon_threadsafe(event.set)
+        except RuntimeError:
+            raise MultirigError("the session is over: begin another one") from None
 
     # -- how it goes --------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._interrupted, self._ended = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         try:
             await (
@@ -206,13 +209,13 @@ class PlainSession:
         """Notice that a recording has ended by itself."""
         conductor = self._conductor
         if conductor is not None and conductor.lost is not None and state is not SessionState.RUNNING:
-            self._wishes()[0].set()
+            self._ended.set()
 
     async def _take(self, step: Step, doing: Coroutine[Any, Any, Any]) -> None:
         """Take a step of the beginning, until it is done or the operator wants an end."""
         self._step = step.value
-        conductor, ended = self._conductor, self._wishes()[0]
-        going, enough = asyncio.ensure_future(doing), asyncio.ensure_future(ended.wait())
+        conductor = self._conductor
+        going, enough = asyncio.ensure_future(doing), asyncio.ensure_future(self._ended.wait())
         await asyncio.wait({going, enough}, return_when=asyncio.FIRST_COMPLETED)
         enough.cancel()
         if conductor is None or going.done() or conductor.state is SessionState.STARTING:
@@ -228,27 +231,26 @@ class PlainSession:
     async def _watch_and_end(self, conductor: Conductor) -> None:
         """Watch a recording until it is time, or somebody wants an end; then stop it and let the rigs go."""
         self._step = "recording"
-        ended, interrupted = self._wishes()
         seconds = self._order.seconds if self._order.ends_itself else None
         tell_figures(conductor, self._board)
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(ended.wait(), seconds)
+            await asyncio.wait_for(self._ended.wait(), seconds)
         self._step = Step.STOP.value
         lost = conductor.lost
-        if interrupted.is_set():
+        if self._interrupted.is_set():
             await conductor.interrupt(self._why or "interrupted by the operator")
         else:
-            await self._stop(conductor, interrupted)
+            await self._stop(conductor)
         self._step = Step.CLEAN_UP.value
         await conductor.cleanup()
         if lost is not None:
             consequence = "it is essential: all rigs were interrupted"
             raise SessionFailed("recording", {lost.rig: MultirigError(lost.text)}, consequence)
 
-    async def _stop(self, conductor: Conductor, interrupted: asyncio.Event) -> None:
+    async def _stop(self, conductor: Conductor) -> None:
         """Stop every rig; an operator who cannot wait for the slow ones interrupts them."""
         stopping = asyncio.ensure_future(conductor.stop())
-        impatience = asyncio.ensure_future(interrupted.wait())
+        impatience = asyncio.ensure_future(self._interrupted.wait())
         await asyncio.wait({stopping, impatience}, return_when=asyncio.FIRST_COMPLETED)
         impatience.cancel()
         if not stopping.done() and conductor.state is SessionState.STOPPING:
@@ -258,11 +260,6 @@ class PlainSession:
         except SessionFailed:
             if conductor.state is not SessionState.STOPPED:
                 raise
-
-    def _wishes(self) -> tuple[asyncio.Event, asyncio.Event]:
-        if self._ended is None or self._interrupted is None:
-            raise MultirigError("the session does not go on")
-        return self._ended, self._interrupted
 
 
 def _began(began: str | None, began_at: float | None, running_from: float | None) -> float | None:
