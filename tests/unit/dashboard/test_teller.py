@@ -159,7 +159,7 @@ def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: fl
     teller = make_teller(seconds=planned)
     move(teller, SessionState.RUNNING)
     for second in (3600, 3601):  # an hour of the planned time is over
-        teller.take_news({"cam": {"disk": {"hours_left": hours}, "at": second}}, AT + second)
+        teller.take_news({"cam": {"hours_left": hours, "disk_free": second}}, AT + second)
     assert [one.rig for one in teller.now.alarms] == (["cam"] if is_warned else [])
 
 
@@ -167,8 +167,8 @@ def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: fl
     ("news", "hours"),
     [
         ({"hours_left": 3}, 3.0),
-        ({"disk": {"hours_left": 1.5}}, 1.5),
-        ({"disk": "full"}, None),
+        ({"hours_left": "many"}, None),
+        ({"hours_left": -1}, None),
         ({"hours_left": True}, None),
         ({}, None),
     ],

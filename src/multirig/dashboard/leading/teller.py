@@ -239,11 +239,9 @@ class Teller:
 
 def hours_left(news: Mapping[str, Any]) -> float | None:
     """Return for how many hours of recording a rig's disk is good, as it says; None: it does not."""
-    disk = news.get("disk")
-    for told in (news, disk if isinstance(disk, Mapping) else {}):
-        hours = told.get("hours_left")
-        if isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0:
-            return float(hours)
+    hours = news.get("hours_left")
+    if isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0:
+        return float(hours)
     return None
 
 
