@@ -6,9 +6,13 @@ from fastapi import Response
 from nicegui import app, ui
 
 from multirig.dashboard.console import Console
+from multirig.dashboard.pages.account import PLOT, answer_plot, build_account
+from multirig.dashboard.pages.history import build_history
 from multirig.dashboard.pages.lab import build_lab
 
 __all__ = ["register"]
+
+_SESSION = "/session/{subject}/{date}/{number}"
 
 
 def register(console: Console) -> None:
@@ -17,6 +21,18 @@ def register(console: Console) -> None:
     @ui.page("/")
     def lab() -> None:
         build_lab(console)
+
+    @ui.page("/history")
+    def history() -> None:
+        build_history(console)
+
+    @ui.page(_SESSION)
+    async def session(subject: str, date: str, number: str) -> None:
+        await build_account(console, subject, date, number)
+
+    @app.get(f"{_SESSION}/{PLOT}")
+    async def plot(subject: str, date: str, number: str, dark: bool = False) -> Response:
+        return await answer_plot(console, subject, date, number, dark)
 
     @app.get("/picture/{rig:path}/{label}")
     def picture(rig: str, label: str) -> Response:

@@ -20,9 +20,9 @@ from multirig.conductor.plot import compose
 from multirig.conductor.story import Line as StoryLine
 from multirig.conductor.story import tell
 from multirig.conductor.summary import summarise
+from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, set_tone, show_if, text
 from multirig.dashboard.pages.frame import frame
-from multirig.dashboard.pages.past import Past
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.view.account import (
     AccountView,
@@ -82,12 +82,12 @@ return document.execCommand("copy");
 log = logging.getLogger("multirig.console")
 
 
-async def build_account(console: Past, subject: str, date: str, number: str) -> None:
+async def build_account(console: Console, subject: str, date: str, number: str) -> None:
     """Build the page of the session of which an address speaks.
 
     Parameters
     ----------
-    console : Past
+    console : Console
         What knows the sessions.
     subject, date, number : str
         As they stand in the address.
@@ -105,7 +105,7 @@ async def build_account(console: Past, subject: str, date: str, number: str) -> 
     ui.timer(0, page.begin, once=True)
 
 
-async def answer_plot(console: Past, subject: str, date: str, number: str, dark: bool = False) -> Response:
+async def answer_plot(console: Console, subject: str, date: str, number: str, dark: bool = False) -> Response:
     """Answer a request for a session's picture, as SVG."""
     try:
         folder = find_session(console.subjects_folder, subject, date, number)
@@ -145,7 +145,7 @@ def _build_unknown(why: str) -> None:
 class AccountPage:
     """One browser's view of a session."""
 
-    def __init__(self, console: Past, folder: Path) -> None:
+    def __init__(self, console: Console, folder: Path) -> None:
         self._console, self._folder = console, folder
         self._client = ui.context.client
         self._lines: Sequence[StoryLine] = ()

@@ -9,9 +9,9 @@ from typing import Any
 from nicegui import ui
 
 from multirig.conductor.catalogue import WORDS
+from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
-from multirig.dashboard.pages.past import Past
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.view.history import (
     SHOWN,
@@ -44,7 +44,7 @@ _HEADINGS = (
 )
 
 
-def build_history(console: Past) -> None:
+def build_history(console: Console) -> None:
     """Build the page, with what its address asks for."""
     ui.page_title("History – multirig")
     page = HistoryPage(console, read_search(ui.context.client.request.query_params))
@@ -54,7 +54,7 @@ def build_history(console: Past) -> None:
 class HistoryPage:
     """One browser's view of the history."""
 
-    def __init__(self, console: Past, search: Search) -> None:
+    def __init__(self, console: Console, search: Search) -> None:
         self._console = console
         self._client = ui.context.client
         self._search = search
