@@ -238,7 +238,7 @@ def _list_unknown(told: Account) -> Iterator[str]:
         if rig.has_ended and not rig.says_files:
             yield f"what {name} wrote: it does not tell; look into its own folder"
         elif rig.was_started and not rig.has_ended and told.is_final:
-            yield f"what {name} wrote: it did not answer the stop; look into its own folder"
+            yield f"what {name} wrote: it did not tell when it was stopped; look into its own folder"
         if rig.was_started and rig.has_ended and number(rig.dropped) is None:
             yield f"whether {name} lost frames: it does not tell"
     if told.unreadable:

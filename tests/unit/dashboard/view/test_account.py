@@ -333,7 +333,7 @@ def test_a_rig_that_did_not_answer_the_stop_may_have_files_all_the_same():
     shown = view_account(told(rig(has_ended=False, start=None)))
     assert shown.unknown == (
         "when left started: it does not tell; it was between the command and its answer",
-        "what left wrote: it did not answer the stop; look into its own folder",
+        "what left wrote: it did not tell when it was stopped; look into its own folder",
     )
     assert view_account(told(rig(has_ended=False), is_final=False, state="running")).unknown == ()
 
