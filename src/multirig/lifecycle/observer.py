@@ -184,7 +184,7 @@ class Seen:
             return None
         if self.heard_at is None:
             return f"does not answer: {self.trouble}"
-        return f"is not heard since {(now - self.heard_at) / SECOND:.0f} s: {self.trouble}"
+        return f"has not been heard for {(now - self.heard_at) / SECOND:.0f} s: {self.trouble}"
 
     def gist(self) -> tuple[Any, ...]:
         """Return what is news when it changes."""

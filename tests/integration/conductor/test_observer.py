@@ -139,7 +139,7 @@ async def test_a_rig_that_is_gone_is_a_problem_and_no_more_once_it_is_back(
         observer.on_change(told.append)
         await until(lambda: observer.sightings()["main"].problem, 15)
         problem = observer.sightings()["main"].problem
-        assert problem.startswith("main is not heard since ")
+        assert problem.startswith("main has not been heard for ")
         assert "multirig serve" in problem
         assert told == ["main"]
         rig = await lab.rig("main", over=over, main_sync=True, uri=str(where["main"]))
@@ -208,7 +208,7 @@ async def test_a_ping_asks_now(lab: Any) -> None:
         before = seen.heard_at
         assert (await observer.ping("main")).heard_at > before
         await lab.rigs["main"].close()
-        assert (await observer.ping("main", 0.5)).problem.startswith("main is not heard since 0 s: ")
+        assert (await observer.ping("main", 0.5)).problem.startswith("main has not been heard for 0 s: ")
 
 
 async def test_clocks_are_measured_beside_it(lab: Any, until: Until) -> None:

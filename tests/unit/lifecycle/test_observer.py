@@ -157,7 +157,7 @@ def test_a_multirig_that_is_not_heard_for_three_heartbeats_is_missed() -> None:
     assert (changed(out), screen.problem) == ([], None)
     assert changed(screen.pass_time(0.01)) == [CAM]
     screen.now = 12 * SECOND
-    assert screen.problem == "is not heard since 12 s: is multirig serve running there?"
+    assert screen.problem == "has not been heard for 12 s: is multirig serve running there?"
 
 
 def test_a_rig_whose_heartbeats_stay_away_is_asked_before_it_is_missed() -> None:
@@ -205,7 +205,7 @@ def test_one_where_nothing_listens_is_missed_at_once() -> None:
     screen.pass_time(1.7)
     unreached = Unreached(address=CAM, key=screen.question().key, reason="nothing listens there: start it")
     assert changed(screen.feed(unreached)) == [CAM]
-    assert screen.problem == "is not heard since 2 s: nothing listens there: start it"
+    assert screen.problem == "has not been heard for 2 s: nothing listens there: start it"
     asked = sends(screen.pass_time(PAUSES[0] / SECOND))
     assert [one.message.event for one in asked] == [Event.EXPINFO]
 

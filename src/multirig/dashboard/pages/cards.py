@@ -9,7 +9,18 @@ from urllib.parse import quote
 from nicegui import ui
 
 from multirig.dashboard.console import Console, Shot, tell
-from multirig.dashboard.pages.elements import Line, Rows, box, button, form, set_icon, set_tone, show_if, text
+from multirig.dashboard.pages.elements import (
+    Line,
+    Rows,
+    box,
+    button,
+    complain,
+    form,
+    set_icon,
+    set_tone,
+    show_if,
+    text,
+)
 from multirig.dashboard.view.cards import Card, Fact
 from multirig.dashboard.view.tones import Tone
 
@@ -138,7 +149,7 @@ async def report(work: Any) -> bool:
     """Do something, and say on the page why it was not possible, if it was not; return whether it was."""
     problem = await tell(work)
     if problem is not None:
-        ui.notify(problem, type="negative", position="top", timeout=0, close_button="OK", multi_line=True)
+        complain(problem)
     return problem is None
 
 

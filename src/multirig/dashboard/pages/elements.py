@@ -92,6 +92,18 @@ def button(
     return made.props(f"no-caps {look}" if action is not None else f"no-caps type=submit {look}")
 
 
+def complain(words: str, *, seconds: float = 0.0) -> None:
+    """Say on the page what went wrong, until somebody has read it, or for so long."""
+    ui.notify(
+        words,
+        type="negative",
+        position="top",
+        timeout=round(seconds * 1000),
+        multi_line=True,
+        actions=[{"label": "OK", "color": "inherit"}],
+    )
+
+
 def form(label: str, action: Callable[..., Any], classes: str = "stack") -> Element:
     """Make a form: its button, and Enter in one of its fields, do the action."""
     made = box("form", classes).props(f'aria-label="{label}"')

@@ -8,9 +8,23 @@ from nicegui import ui
 
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.cards import report
-from multirig.dashboard.pages.elements import Line, Rows, box, button, form, set_icon, set_tone, show_if, text
+from multirig.dashboard.pages.elements import (
+    Line,
+    Rows,
+    box,
+    button,
+    complain,
+    form,
+    set_icon,
+    set_tone,
+    show_if,
+    text,
+)
 from multirig.dashboard.view.session import Entry, Row, SessionView
 from multirig.dashboard.view.tones import Tone
+
+ALARM_SECONDS = 15.0
+"""For so long an alarm stands over the page; in the list it stays."""
 
 
 class SessionPanel:
@@ -143,14 +157,7 @@ class SessionPanel:
             client = self.root.client
             client.run_javascript(f"window.multirig.notify('multirig: look at your session', {what})")
             with self.root:
-                ui.notify(
-                    f"{newest.who}: {newest.text}",
-                    type="negative",
-                    position="top",
-                    timeout=15_000,
-                    close_button="OK",
-                    multi_line=True,
-                )
+                complain(f"{newest.who}: {newest.text}", seconds=ALARM_SECONDS)
 
 
 class RigTable:

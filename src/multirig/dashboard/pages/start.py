@@ -80,7 +80,7 @@ class StartForm:
         )
 
     def _build_known(self, subject: str) -> None:
-        button(subject, lambda: self._fill(subject=subject), look="outline dense size=sm")
+        button(subject, lambda: self._fill(subject=subject), look="outline dense")
 
     def _say_rigs(self, view: LabView) -> str:
         chosen = [one.name for one in view.cards if one.is_selected]
@@ -100,6 +100,7 @@ class StartForm:
         ):
             if element.value != value and (element.value or value):
                 element.value = value
+        self._ends_itself.set_enabled(draft.minutes is not None)
         for chips, chosen in ((self._projects, draft.projects), (self._procedures, draft.procedures)):
             if tuple(chips.value or ()) != chosen:
                 chips.value = list(chosen)
@@ -147,7 +148,7 @@ class StartForm:
 
     def _build_task(self, task: str) -> None:
         short = task.replace("\\", "/").rpartition("/")[2]
-        button(short, lambda: self._console.choose_task(task), look="outline dense size=sm")
+        button(short, lambda: self._console.choose_task(task), look="outline dense")
 
     def _show_form(self, asked: Form | None) -> None:
         """Ask for what the task takes."""

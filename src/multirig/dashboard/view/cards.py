@@ -52,6 +52,12 @@ class Card:
     """Whether something is left on it that a clean-up would end, and nobody leads it."""
 
     @property
+    def alarm(self) -> str:
+        """What is wrong, with the rig's name, as a sentence."""
+        joint = " " if self.word == _WORDS[None][0] else ": "
+        return f"{self.name}{joint}{self.trouble}" if self.trouble else self.name
+
+    @property
     def spoken(self) -> str:
         """The card in a sentence, for screen readers."""
         return f"{self.name}: {self.word}. {self.trouble or self.about}".strip()
@@ -175,7 +181,8 @@ def _facts(rig: RigNow) -> Iterator[Fact]:
         yield Fact(label="clock", value=words.offset(rig.offset, rig.bound), tone=tone)
     if rig.heard_ago is not None:
         tone = Tone.BAD if rig.problem is not None else Tone.PLAIN
-        yield Fact(label="heard", value=words.ago(rig.heard_ago), tone=tone)
+        fresh = rig.problem is None
+        yield Fact(label="heard", value=words.ago(rig.heard_ago, is_fresh=fresh), tone=tone)
 
 
 def make_cards(rigs: Collection[RigNow], *, selected: Collection[str], led: Collection[str]) -> list[Card]:

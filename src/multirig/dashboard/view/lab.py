@@ -144,7 +144,7 @@ def _say_trouble(sick: Sequence[Card]) -> str:
     gravest = max(sick, key=lambda one: one.trouble_tone is Tone.BAD)
     more = len(sick) - 1
     others = f" (and {words.count(more, 'more rig')} with trouble)" if more else ""
-    return f"{gravest.name}: {gravest.trouble}{others}"
+    return f"{gravest.alarm}{others}"
 
 
 def list_findings(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> list[Found]:

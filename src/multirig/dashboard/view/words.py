@@ -12,9 +12,9 @@ def clock_time(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes:02d}:{left:02d}"
 
 
-def ago(seconds: float) -> str:
+def ago(seconds: float, *, is_fresh: bool = True) -> str:
     """Return how long ago something was, to the second it matters: what is fresh does not flicker."""
-    if seconds < 3:
+    if seconds < 3 and is_fresh:
         return "now"
     if seconds < 100:
         return f"{seconds:.0f} s ago"

@@ -31,7 +31,7 @@ def test_a_rig_that_was_never_heard_is_looked_for_before_it_is_missed():
 
 
 def test_what_a_silent_rig_last_said_is_not_shown_as_its_state():
-    made = card(state="running", problem="is not heard since 12 s", heard_ago=12.0, pictures=("left",))
+    made = card(state="running", problem="has not been heard for 12 s", heard_ago=12.0, pictures=("left",))
     assert (made.word, made.icon) == ("Not heard", "cloud_off")
     assert made.pictures == ()
     assert facts(made)["heard"] == "12 s ago"

@@ -30,7 +30,7 @@ def test_an_empty_lab_says_how_to_begin():
 
 def test_the_gravest_trouble_is_the_headline():
     rigs = [replace(LEFT, hours_left=0.5, disk_free=1), replace(EPHYS, problem="is not heard: start it")]
-    assert said(rigs=rigs) == (Tone.BAD, "ephys: is not heard: start it (and 1 more rig with trouble)")
+    assert said(rigs=rigs) == (Tone.BAD, "ephys is not heard: start it (and 1 more rig with trouble)")
 
 
 def test_rigs_that_are_looked_for_or_in_a_session_are_no_trouble():
