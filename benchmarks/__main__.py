@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import broadcast, clock_day, communicate, imports, links, offsets, request, starts
+from benchmarks import broadcast, clock_day, communicate, imports, links, offsets, pictures, request, starts
 
 Claim = Callable[..., None]
 """Takes a text, a figure, the most that it may be, and perhaps a unit; prints whether it holds."""
@@ -83,6 +83,12 @@ def _starts(claim: Claim) -> None:
     starts.report(claim, print)
 
 
+def _pictures(claim: Claim) -> None:
+    cameras = f"{len(pictures.CAMERAS)} cameras of {pictures.FPS} frames a second"
+    print(f"\nLive pictures, twice a second, of {cameras} that are recorded")
+    pictures.report(claim, print)
+
+
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
@@ -91,6 +97,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "offsets": _offsets,
     "links": _links,
     "starts": _starts,
+    "pictures": _pictures,
     "clock_day": _clock_day,
 }
 """What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""
