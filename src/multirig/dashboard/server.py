@@ -171,6 +171,7 @@ def _build(console: Console, secret: str, session: dict[str, Any], storage: Path
         storage_secret=secret,
         session_middleware_kwargs=session,
         show_welcome_message=False,
+        tailwind=False,  # our own style sheet is all that there is
     )
     return app
 

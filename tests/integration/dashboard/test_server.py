@@ -265,6 +265,17 @@ async def test_a_page_whose_session_ends_asks_for_the_password_again(locked: str
     assert browser.foreign == []
 
 
+async def test_who_has_logged_in_can_log_out_on_the_page(locked: str, browser) -> None:
+    browser.may_complain = True  # of the answer 401
+    page = await browser.page(f"{locked}/")
+    await page.get_by_label("Password of this console").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Log out").click()
+    await page.wait_for_url(re.compile("/login"), timeout=15_000)
+    await page.goto(f"{locked}/history")
+    assert "/login" in page.url
+
+
 def test_who_guesses_has_to_wait_and_others_do_not(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     for _ in range(FREE_TRIES):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nicegui import ui
 
+from multirig.dashboard.guard import LOGGED_IN
 from multirig.dashboard.pages.elements import box, text
 
 _HERE = Path(__file__).parent
@@ -45,6 +46,7 @@ def frame(current: str) -> Iterator[None]:
                     link.props("aria-current=page")
         _add_bell()
         _add_theme(dark)
+        _add_logout()
     with box("main").props("id=content"):
         yield
 
@@ -57,6 +59,15 @@ def _add_bell() -> None:
     bell = ui.button(icon="notifications", on_click=ask)
     bell.props('flat round aria-label="Call me when something goes wrong"')
     bell.tooltip("Call me when something goes wrong")
+
+
+def _add_logout() -> None:
+    """Let whoever has given a password end that, where one is asked for."""
+    request = ui.context.client.request
+    if request is not None and request.scope.get(LOGGED_IN):
+        with box("form").props("method=post action=/logout"):
+            leave = ui.button(icon="logout").props('flat round type=submit aria-label="Log out"')
+            leave.tooltip("Log out")
 
 
 def _add_theme(dark: ui.dark_mode) -> None:

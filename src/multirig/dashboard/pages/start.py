@@ -45,7 +45,7 @@ class StartForm:
                 self._ends_itself = ui.checkbox(
                     "stop by itself then", on_change=lambda event: self._fill(ends_itself=bool(event.value))
                 )
-            with ui.expansion("Task, projects, procedures", icon="tune").classes("w-full") as self._more:
+            with ui.expansion("Task, projects, procedures", icon="tune").classes("wide") as self._more:
                 self._build_more()
             self._take_over = ui.checkbox(
                 "Take over rigs that another PC leads",

@@ -58,7 +58,11 @@ def test_two_main_syncs_are_refused_before_anybody_is_asked():
 @pytest.mark.parametrize(
     ("known", "draft", "words"),
     [
-        ({"problem": "has not been heard for 9 s"}, READY, "left has not been heard for 9 s; or leave it out"),
+        (
+            {"problem": "has not been heard for 9 s"},
+            READY,
+            "left has not been heard for 9 s; or leave it out",
+        ),
         ({"failure": "x", "state": "broken"}, READY, "left is broken: press Clean up on its card"),
         (
             {"state": "running", "exp_ref": "2026-11-26_1_A", "conductor": "pc-2"},
