@@ -96,10 +96,12 @@ def kept(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def read_next_words(process: subprocess.Popen[str]) -> list[str]:
     """Return what a demo says that is to be typed next."""
     assert process.stderr is not None
+    seen = []
     for line in process.stderr:
+        seen.append(line)
         if found := re.search(r"the rigs go on until Ctrl-C; in another terminal type: (.+)", line):
             return shlex.split(found[1])
-    raise AssertionError("it ended")
+    raise AssertionError(f"it ended: {seen}")
 
 
 def test_rigs_that_are_kept_record_on_for_whoever_types_what_the_demo_says(
