@@ -473,7 +473,7 @@ class Console:
         if self.is_led:
             raise MultirigError("the session goes on: stop it first")
         if self._leader is not None:
-            await self._leader.close()
+            await self._leader.dismiss()
         self._leader = self._last = None
         with contextlib.suppress(OSError):
             self.state_file.unlink()

@@ -290,6 +290,23 @@ async def test_a_process_that_is_done_ends_soon(lab: Any, desk: Any, until: Any)
 
 
 @pytest.mark.limit(90)
+async def test_a_session_that_is_dismissed_leaves_nothing_behind(lab: Any, desk: Any, until: Any) -> None:
+    await lab.rigs_of_a_session(over="udp")
+    leader = await desk.begin()
+    await running(leader, until)
+    with pytest.raises(MultirigError, match="goes on"):
+        await leader.dismiss()
+    await leader.stop()
+    await over(leader, until)
+    record = read_record(desk.state_file)
+    assert record is not None
+    await leader.dismiss()
+    desk.state_file.unlink()
+    await until(lambda: not psutil.pid_exists(record.pid), LIMIT)
+    assert not desk.state_file.exists()
+
+
+@pytest.mark.limit(90)
 async def test_a_session_whose_process_was_killed_is_recovered(lab: Any, desk: Any, until: Any) -> None:
     await lab.rigs_of_a_session("cam", over="udp")
     leader = await desk.begin()

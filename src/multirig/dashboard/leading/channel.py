@@ -140,10 +140,12 @@ class Channel:
             await self._ended.wait()
         finally:
             server.close()
-            for task in [writing, *self._clients]:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await asyncio.to_thread(self._write)  # whoever is hung up on may take the file away
+            for task in self._clients:
                 task.cancel()
-            await asyncio.gather(writing, *self._clients, return_exceptions=True)
-            await asyncio.to_thread(self._write)
+            await asyncio.gather(*self._clients, return_exceptions=True)
 
     def _wake(self) -> None:
         """Let all who wait know that there is news; called in any thread."""

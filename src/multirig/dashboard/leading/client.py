@@ -94,7 +94,7 @@ class Leader:
                 await last.close()
                 name = last.session.exp_ref or f"with {last.session.order.subject}"
                 raise MultirigError(f"the session {name} goes on already: stop it first")
-            await last._dismiss()
+            await last.dismiss()
         secret = secrets.token_urlsafe(32)
         try:
             commission = commission_to_json(Commission(order=order, secret=secret))
@@ -167,6 +167,24 @@ class Leader:
     async def mark(self, text: str) -> None:
         """Set a marker, for now; see `stop`."""
         await self._ask("mark", text=text)
+
+    async def dismiss(self) -> None:
+        """Let a process whose session is over end at once, and return when it writes nothing more.
+
+        Raises
+        ------
+        MultirigError
+            Its session goes on.
+        """
+        if self.is_alive and not self._now.is_over:
+            raise MultirigError("the session goes on: stop it first")
+        try:
+            with contextlib.suppress(MultirigError):
+                await self._ask("dismiss")
+            if self._listening is not None:
+                await asyncio.wait({self._listening}, timeout=LEAVE_LIMIT)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Listen no more; the session goes on."""
@@ -250,16 +268,6 @@ class Leader:
             ) from None
         finally:
             self._asked.pop(number, None)
-
-    async def _dismiss(self) -> None:
-        """Let a process whose session is over end at once."""
-        try:
-            with contextlib.suppress(MultirigError):
-                await self._ask("dismiss")
-            if self._listening is not None:
-                await asyncio.wait({self._listening}, timeout=LEAVE_LIMIT)
-        finally:
-            await self.close()
 
     async def _hang_up(self) -> None:
         writer, self._writer = self._writer, None

@@ -33,7 +33,7 @@ from multirig.logs import keep_log
 
 LINGER = 10.0
 """Seconds that the process stays when all is done, so that every console hears the last word."""
-LOCK_LIMIT = 10.0
+LOCK_LIMIT = 15.0
 """Seconds until the process of the session before must have ended."""
 THREAD_LIMIT = 5.0
 """Seconds that threads which a task has left behind may take to end."""
