@@ -7,11 +7,13 @@ import re
 import pytest
 
 MAIN = {"main_sync": True, "adapter": {"type": "fake"}}
-CAMERA = {
+CAMERAS = {
     "adapter": {
         "type": "camera",
         "min_free_gb": 0,
-        "cameras": [{"label": "body", "source": "test", "fps": 30, "size": [320, 240]}],
+        "cameras": [
+            {"label": label, "source": "test", "fps": 30, "size": [320, 240]} for label in ("left", "right")
+        ],
     }
 }
 SLOW = 15_000
@@ -41,11 +43,15 @@ async def select(page, *names):
         await page.locator(f'[data-rig="{name}"].selected').wait_for(timeout=SLOW)
 
 
-async def start(page, subject, *names):
+async def start(page, subject, *names, shoot=None):
     """Fill in the form, and press the one button."""
     await select(page, *names)
     await page.get_by_label("Subject").fill(subject)
-    await page.get_by_role("button", name=re.compile("^Start recording .* on")).click()
+    button = page.get_by_role("button", name=re.compile("^Start recording .* on"))
+    await button.wait_for(timeout=SLOW)
+    if shoot is not None:
+        await shoot(page, "lab")
+    await button.click()
 
 
 async def wait_for_title(page, words):
@@ -68,19 +74,19 @@ async def wait_for_more_frames(page, name):
 async def test_a_session_is_selected_started_watched_marked_stopped_judged_and_found(
     rigs, console, browser, shoot
 ):
-    rigs.start(monitor=MAIN, camera=CAMERA)
-    page = await browser.page(console().url, size=(1280, 860))
+    rigs.start(ephys=MAIN, cameras=CAMERAS)
+    page = await browser.page(console().url, size=(1280, 900))
     await page.get_by_text("All is well: 2 rigs ready").wait_for(timeout=SLOW)
     await page.get_by_text("Who is recorded? Fill in the subject").wait_for(timeout=SLOW)
-    await shoot(page, "lab")
-    await start(page, "SP_01", "monitor", "camera")
+    await start(page, "SP_01", "ephys", "cameras", shoot=shoot)
     await wait_for_title(page, "Recording")
-    await wait_for_more_frames(page, "camera")
-    await wait_for_more_frames(page, "monitor")
-    await card(page, "camera").get_by_alt_text("Camera body of camera").wait_for(timeout=SLOW)
+    await wait_for_more_frames(page, "cameras")
+    await wait_for_more_frames(page, "ephys")
+    for label in ("left", "right"):
+        await card(page, "cameras").get_by_alt_text(f"Camera {label} of cameras").wait_for(timeout=SLOW)
     await page.wait_for_function(
-        """() => { const image = document.querySelector('[data-rig="camera"] img');
-                   return image && image.complete && image.naturalWidth > 100 }""",
+        """() => [...document.querySelectorAll('[data-rig="cameras"] img')].filter(
+                     (one) => one.complete && one.naturalWidth > 100).length == 2""",
         timeout=SLOW,
     )
     await page.get_by_label("What has just happened?").fill("first lick")
@@ -92,6 +98,17 @@ async def test_a_session_is_selected_started_watched_marked_stopped_judged_and_f
     await wait_for_title(page, "GOOD")
     await session(page).get_by_text("every rig recorded from the beginning to the end").wait_for()
     await shoot(page, "verdict")
+    await page.get_by_role("button", name="Files, times and journal").click()
+    await page.get_by_text("_iblrig_leftCamera.raw.mp4").wait_for(timeout=SLOW)
+    await page.get_by_text("first lick").first.wait_for()
+    await page.locator("img.by-day").scroll_into_view_if_needed(timeout=SLOW)
+    await page.wait_for_function("document.querySelector('img.by-day').naturalWidth > 0", timeout=SLOW)
+    await page.get_by_text("marked: first lick").wait_for(timeout=SLOW)
+    await shoot(page, "session", full_page=True, style=".folder { display: none }")
+    await page.get_by_role("link", name="History").click()
+    await page.get_by_role("row", name=re.compile("SP_01.*GOOD")).wait_for(timeout=SLOW)
+    await shoot(page, "history")
+    await page.get_by_role("link", name="Lab").click()
     await page.get_by_role("button", name="New session").click()
     await page.get_by_role("form", name="Start a session").wait_for(timeout=SLOW)
     # who was just recorded is whom one is likely to record next
@@ -169,3 +186,5 @@ async def test_an_interruption_is_asked_for_twice_and_its_reason_stands_in_the_v
     await shoot(page, "interrupt")
     await page.get_by_role("button", name="Interrupt now").click()
     await wait_for_title(page, "INTERRUPTED")
+    await page.get_by_role("button", name="Files, times and journal").click()
+    await page.get_by_text(re.compile("the mouse has escaped")).first.wait_for(timeout=SLOW)
