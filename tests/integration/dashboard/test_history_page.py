@@ -165,6 +165,16 @@ async def test_a_session_tells_its_verdict_its_files_and_its_journal(lab, consol
 
 
 @pytest.mark.limit(60)
+async def test_a_journal_of_which_nothing_can_be_read_has_a_page_that_says_so(lab, console, browser):
+    folder = lab.folder / "pc" / "mylab" / "Subjects" / "SP_01" / "2026-11-20" / "001"
+    folder.mkdir(parents=True)
+    (folder / "_multirig_journal.jsonl").write_bytes(bytes(range(256)) * 8)
+    page = await browser.page(console("--data", lab.folder / "pc").url + address(folder))
+    await page.get_by_role("heading", name="2026-11-20_1_SP_01").wait_for(timeout=SLOW)
+    await page.get_by_text("what stood in the journal's lines that cannot be read").wait_for()
+
+
+@pytest.mark.limit(60)
 async def test_a_session_without_a_journal_shows_what_its_folder_tells(lab, console, browser):
     folder = lab.folder / "pc" / "mylab" / "Subjects" / "SP_01" / "2026-11-20" / "001"
     (folder / "raw_task_data_00").mkdir(parents=True)

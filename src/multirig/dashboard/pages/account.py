@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -43,6 +44,8 @@ PLOT = "plot.svg"
 """Last part of the picture's address."""
 _KEPT_PLOTS = 8
 _NOT_FOUND = 404
+_OF_A_DAY = 10_000
+"""Sessions of a day that a search may find: more than there are."""
 _FILES = (
     Heading("File"),
     Heading("Size", is_number=True),
@@ -147,6 +150,8 @@ class AccountPage:
 
     def __init__(self, console: Console, folder: Path) -> None:
         self._console, self._folder = console, folder
+        subject, date, number = folder.parts[-3:]
+        self._subject, self._name = subject, f"{date}_{int(number)}_{subject}"
         self._client = ui.context.client
         self._lines: Sequence[StoryLine] = ()
         with frame("History"):
@@ -169,7 +174,7 @@ class AccountPage:
         with self._page:
             self._waiting.delete()
             if view is None:
-                text("h2", self._folder.parts[-3])
+                text("h2", self._name, "break")
                 Line("big", role="alert").show(why, Tone.BAD)
                 with box("section", "panel"):
                     self._build_folder()
@@ -181,9 +186,12 @@ class AccountPage:
 
     def _read(self) -> AccountView:
         try:
-            return view_account(account(self._folder))
+            return view_account(account(self._folder), name=self._name)
         except ConfigError:
-            found = self._console.catalogue.search(subject=self._folder.parts[-3])
+            day = datetime.date.fromisoformat(self._folder.parts[-2])
+            found = self._console.catalogue.search(
+                subject=self._subject, since=day, until=day, limit=_OF_A_DAY
+            )
             for one in found:
                 if one.folder == self._folder:
                     return view_listed(one)
@@ -303,8 +311,9 @@ class AccountPage:
                 return
             address = f"{session_address(self._folder)}/{PLOT}"
             with box("div", "scroll").props('tabindex=0 role=region aria-label="Clocks, states and starts"'):
-                for look, query in (("by-day", ""), ("by-night", "?dark=true")):
-                    picture = box("img", f"plot {look}").props("loading=lazy")
+                # the light one goes onto paper too; the dark one is drawn where it is looked at
+                for look, query, loading in (("by-day", "", "eager"), ("by-night", "?dark=true", "lazy")):
+                    picture = box("img", f"plot {look}").props(f"loading={loading}")
                     picture.props["src"] = address + query
                     picture.props["alt"] = f"Clocks, states and starts of {exp_ref} on one time axis"
             link = text("a", "Open the picture alone: point at a bar or a tick to read what it is")

@@ -118,8 +118,9 @@ class HistoryPage:
         await self._show_found()
         try:
             await asyncio.to_thread(self._console.catalogue.refresh)
-        except ConfigError:
-            return  # the search has told the same
+        except ConfigError as error:
+            self._trouble.show(str(error), Tone.BAD)
+            return
         await self._show_found()
 
     def _change(self, key: str) -> Callable[[Any], Any]:

@@ -107,8 +107,16 @@ class AccountView:
     """What nobody can tell of this session."""
 
 
-def view_account(told: Account) -> AccountView:
-    """Return how a session's account is shown."""
+def view_account(told: Account, *, name: str = "session without a number") -> AccountView:
+    """Return how a session's account is shown.
+
+    Parameters
+    ----------
+    told : Account
+        What the journal tells.
+    name : str
+        What it is called where its journal knows no number: that of its folder.
+    """
     word = str(told.verdict) if told.is_final else NOT_OVER
     tone, meaning = judge_word(word)
     if not told.is_final:
@@ -126,7 +134,7 @@ def view_account(told: Account) -> AccountView:
         for one in told.happenings[:SHOWN_ENTRIES]
     ]
     return AccountView(
-        exp_ref=told.exp_ref or "session without a number",
+        exp_ref=told.exp_ref or name,
         subject=told.subject or "",
         word=word,
         tone=tone,

@@ -134,6 +134,7 @@ def test_what_is_known_of_the_start_and_the_steps_is_said():
 def test_a_session_that_never_got_a_number_has_a_page_too():
     shown = view_account(Account(verdict=Word.ABORTED))
     assert (shown.exp_ref, shown.subject) == ("session without a number", "")
+    assert view_account(Account(), name="2026-11-26_1_SP_01").exp_ref == "2026-11-26_1_SP_01"
     assert facts(shown) == {
         "Began": NOT_TOLD,
         "Recorded for": "it never recorded on all rigs",
