@@ -115,7 +115,7 @@ async def test_of_many_sessions_a_hundred_are_shown_and_more_on_demand(lab, cons
 
 
 @pytest.mark.limit(60)
-async def test_a_session_tells_its_verdict_its_files_and_its_journal(lab, console, browser, shoot):
+async def test_a_session_tells_its_verdict_its_files_and_its_journal(lab, console, browser):
     await lab.rig("main", main_sync=True)
     await lab.rig("cam", fake={"fail": {"stop": "the disk is full"}})
     folder = await record(lab, "SP_01", marks=["drug given"])
@@ -161,7 +161,6 @@ async def test_a_session_tells_its_verdict_its_files_and_its_journal(lab, consol
     levels = await page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(one => +one.tagName[1])")
     assert levels[:2] == [1, 2]
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    await shoot(page, "session", full_page=True)
 
 
 @pytest.mark.limit(60)
@@ -221,7 +220,7 @@ async def test_a_wrong_address_gives_a_page_that_says_so_and_no_file_from_elsewh
 
 @pytest.mark.limit(60)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-async def test_a_phone_scrolls_both_pages_in_one_direction_only(lab, console, browser, dark, shoot):
+async def test_a_phone_scrolls_both_pages_in_one_direction_only(lab, console, browser, dark):
     await lab.rigs_of_a_session("cam")
     folder = await record(lab, "SP_01", interruption="a very long reason without a space: " + "x" * 300)
     url = console("--data", lab.folder / "pc").url
@@ -229,7 +228,6 @@ async def test_a_phone_scrolls_both_pages_in_one_direction_only(lab, console, br
     await wait_for_rows(page, 1)
     wide = "document.documentElement.scrollWidth > innerWidth"
     assert not await page.evaluate(wide)
-    await shoot(page, f"history-phone-{'dark' if dark else 'light'}")
     await page.goto(url + address(folder))
     await page.get_by_role("region", name="The journal").wait_for(timeout=SLOW)
     assert not await page.evaluate(wide)

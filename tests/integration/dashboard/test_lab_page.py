@@ -94,7 +94,7 @@ async def test_a_phone_shows_the_session_first_and_scrolls_in_one_direction_only
     assert top < rig
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await page.evaluate("scrollTo(0, 0)")
-    await shoot(page, "phone")
+    await shoot(page, "console-phone")
     await page.get_by_role("button", name="Stop", exact=True).tap()
     await wait_for_title(page, "GOOD")
 
@@ -128,7 +128,7 @@ async def test_a_session_can_be_led_by_the_keyboard_alone(rigs, console, browser
 
 
 @pytest.mark.limit(90)
-async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, browser, shoot):
+async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, browser):
     rigs.start(monitor=MAIN)
     uri = rigs.programs["monitor"].uri
     rigs.write({})
@@ -149,7 +149,6 @@ async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, br
     found = page.get_by_role("region", name="What the check has found")
     await found.get_by_text(re.compile("monitor: answer: answers in")).wait_for(timeout=SLOW)
     await found.get_by_text(re.compile("this PC: ")).first.wait_for(timeout=SLOW)
-    await shoot(page, "check")
     await found.get_by_role("button", name="Close").click()
     await found.wait_for(state="hidden", timeout=SLOW)
     await page.get_by_role("button", name="More on monitor").click()
@@ -178,12 +177,11 @@ async def test_what_a_session_has_left_behind_is_cleaned_up_from_its_card(rigs, 
 
 
 @pytest.mark.limit(60)
-async def test_light_and_dark_are_as_the_computer_says_or_as_it_is_chosen(rigs, console, browser, shoot):
+async def test_light_and_dark_are_as_the_computer_says_or_as_it_is_chosen(rigs, console, browser):
     rigs.start(monitor=MAIN, left={})
     page = await browser.page(console().url, dark=True)
     await wait_until_ready(page, "monitor", "left")
     await page.wait_for_function("document.body.classList.contains('body--dark')", timeout=SLOW)
-    await shoot(page, "dark")
     await page.get_by_role("button", name="Colours: auto").click()
     await page.wait_for_function("!document.body.classList.contains('body--dark')", timeout=SLOW)
     await page.reload()
@@ -268,7 +266,7 @@ async def test_a_task_asks_on_the_page_for_what_its_own_parser_names(rigs, conso
     await page.get_by_label("Seconds").fill("2")
     await page.get_by_role("combobox", name="Colour").click()
     await page.get_by_role("option", name="green").click()
-    await shoot(page, "task")
+    await shoot(page, "console-task")
     await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
     await wait_for_title(page, "Recording")
     await wait_for_title(page, "GOOD")  # a task ends by its own rule

@@ -50,7 +50,7 @@ async def start(page, subject, *names, shoot=None):
     button = page.get_by_role("button", name=re.compile("^Start recording .* on"))
     await button.wait_for(timeout=SLOW)
     if shoot is not None:
-        await shoot(page, "lab")
+        await shoot(page, "console-lab")
     await button.click()
 
 
@@ -93,21 +93,21 @@ async def test_a_session_is_selected_started_watched_marked_stopped_judged_and_f
     await page.keyboard.press("Enter")
     await session(page).get_by_text("first lick").wait_for(timeout=SLOW)
     assert await page.get_by_label("What has just happened?").input_value() == ""
-    await shoot(page, "recording")
+    await shoot(page, "console-recording")
     await page.get_by_role("button", name="Stop", exact=True).click()
     await wait_for_title(page, "GOOD")
     await session(page).get_by_text("every rig recorded from the beginning to the end").wait_for()
-    await shoot(page, "verdict")
+    await shoot(page, "console-verdict")
     await page.get_by_role("button", name="Files, times and journal").click()
     await page.get_by_text("_iblrig_leftCamera.raw.mp4").wait_for(timeout=SLOW)
     await page.get_by_text("first lick").first.wait_for()
     await page.locator("img.by-day").scroll_into_view_if_needed(timeout=SLOW)
     await page.wait_for_function("document.querySelector('img.by-day').naturalWidth > 0", timeout=SLOW)
     await page.get_by_text("marked: first lick").wait_for(timeout=SLOW)
-    await shoot(page, "session", full_page=True, style=".folder { display: none }")
+    await shoot(page, "console-session", full_page=True, style=".folder { display: none }")
     await page.get_by_role("link", name="History").click()
     await page.get_by_role("row", name=re.compile("SP_01.*GOOD")).wait_for(timeout=SLOW)
-    await shoot(page, "history")
+    await shoot(page, "console-history")
     await page.get_by_role("link", name="Lab").click()
     await page.get_by_role("button", name="New session").click()
     await page.get_by_role("form", name="Start a session").wait_for(timeout=SLOW)
@@ -133,7 +133,7 @@ async def test_a_rig_that_dies_while_it_records_is_an_alarm_that_calls_and_costs
     await session(page).get_by_text("What has happened").wait_for(timeout=SLOW)
     await page.wait_for_function("window.called.some(one => one.includes('ephys'))", timeout=SLOW)
     await page.get_by_text(re.compile("ephys: is not heard")).first.wait_for(timeout=SLOW)
-    await shoot(page, "alarm")
+    await shoot(page, "console-alarm")
     await page.get_by_role("button", name="Stop", exact=True).click()
     await page.get_by_role("button", name="New session").wait_for(timeout=60_000)
     title = await session(page).get_by_role("heading").first.inner_text()
@@ -171,7 +171,7 @@ async def test_a_subject_that_cannot_name_a_folder_is_refused_before_anybody_is_
 
 @pytest.mark.limit(90)
 async def test_an_interruption_is_asked_for_twice_and_its_reason_stands_in_the_verdict(
-    rigs, console, browser, shoot
+    rigs, console, browser
 ):
     rigs.start(monitor=MAIN)
     page = await browser.page(console().url)
@@ -183,7 +183,6 @@ async def test_an_interruption_is_asked_for_twice_and_its_reason_stands_in_the_v
     await wait_for_title(page, "Recording")
     await page.get_by_role("button", name="Interrupt…").click()
     await page.get_by_label("Why?").fill("the mouse has escaped")
-    await shoot(page, "interrupt")
     await page.get_by_role("button", name="Interrupt now").click()
     await wait_for_title(page, "INTERRUPTED")
     await page.get_by_role("button", name="Files, times and journal").click()
