@@ -87,8 +87,10 @@ async def test_a_phone_shows_the_session_first_and_scrolls_in_one_direction_only
         await card(page, name).get_by_text("Ready").tap()
         await page.locator(f'[data-rig="{name}"].selected').wait_for(timeout=SLOW)
     await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_label("Planned minutes").fill("0.5")
     await page.get_by_role("button", name="Start recording SP_01 on 3 rigs").tap()
     await wait_for_title(page, "Recording")
+    await session(page).get_by_text(re.compile("stops by itself in 00:[0-2]")).wait_for(timeout=SLOW)
     top = await session(page).evaluate("(element) => element.getBoundingClientRect().top + scrollY")
     rig = await card(page, "monitor").evaluate("(element) => element.getBoundingClientRect().top + scrollY")
     assert top < rig
@@ -147,6 +149,12 @@ async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, br
     await page.get_by_text(re.compile("^monitor answers")).wait_for(timeout=SLOW)
     await page.get_by_role("button", name="Check all PCs").click()
     found = page.get_by_role("region", name="What the check has found")
+    await (
+        found.get_by_role("status")
+        .get_by_text(re.compile("2 PCs looked at|would fail"))
+        .wait_for(timeout=SLOW)
+    )
+    await found.get_by_text("All that was looked at").click()
     await found.get_by_text(re.compile("monitor: answer: answers in")).wait_for(timeout=SLOW)
     await found.get_by_text(re.compile("this PC: ")).first.wait_for(timeout=SLOW)
     await found.get_by_role("button", name="Close").click()

@@ -34,7 +34,7 @@ class LabPage:
             with box("div", "room") as self._room:
                 with box("section", "stack").props('aria-label="Rigs of this lab"'):
                     self._build_tools()
-                    self._findings = self._build_findings()
+                    self._build_check()
                     self._cards = Cards(console)
                 with box("div", "stack side"):
                     self._abandoned = Rows(box("div", "stack"), self._build_abandoned)
@@ -50,7 +50,7 @@ class LabPage:
         show_if(self._form.root, view.session is None)
         self._form.show(view, self._console.form, self._console.task_problem)
         self._abandoned.show(view.abandoned)
-        self._show_findings(view)
+        self._show_check(view)
         is_led = view.session is not None and not view.session.is_over
         if is_led:
             self._room.classes(add="led")
@@ -68,16 +68,21 @@ class LabPage:
             )
             button("Add a rig", lambda: edit_rig(self._console), icon="add", look="outline")
 
-    def _build_findings(self) -> Rows:
+    def _build_check(self) -> None:
         with box("section", "panel").props('aria-label="What the check has found"') as self._found:
-            with box("div", "line"):
-                text("h3", "What the check has found", "grow")
+            with box("div", "line top"):
+                self._summary = Line("grow big", role="status")
                 button("Close", self._console.forget_findings, icon="close", look="flat dense")
-            return Rows(box("div", "stack tight"), _build_found)
+            self._troubles = Rows(box("div", "stack tight"), _build_found)
+            with ui.expansion("All that was looked at").classes("wide"):
+                self._rest = Rows(box("div", "stack tight"), _build_found)
 
-    def _show_findings(self, view: LabView) -> None:
-        show_if(self._found, bool(view.findings))
-        self._findings.show(view.findings)
+    def _show_check(self, view: LabView) -> None:
+        show_if(self._found, view.check is not None)
+        if view.check is not None:
+            self._summary.show(view.check.summary, view.check.tone, view.check.icon)
+            self._troubles.show(view.check.troubles)
+            self._rest.show(view.check.rest)
         label = "Checking…" if view.is_checking else "Check all PCs"
         if any(card.is_selected for card in view.cards) and not view.is_checking:
             label = "Check the selected PCs"

@@ -65,6 +65,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckView:
+    """What a look at each PC has found, as it is shown."""
+
+    summary: str
+    """What it comes to, in one sentence."""
+    tone: Tone
+    icon: str
+    troubles: tuple[Found, ...]
+    """What speaks against a session, the gravest first."""
+    rest: tuple[Found, ...]
+    """What is well, and what is good to know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabView:
     """The page, as it is shown."""
 
@@ -74,7 +88,7 @@ class LabView:
     draft: Draft
     session: SessionView | None
     abandoned: tuple[Abandoned, ...]
-    findings: tuple[Found, ...]
+    check: CheckView | None
     is_checking: bool
     title: str
     """For the browser's tab."""
@@ -98,7 +112,7 @@ def view_lab(lab: LabNow) -> LabView:
         draft=lab.draft,
         session=session,
         abandoned=tuple(lab.abandoned) if not is_led else (),
-        findings=tuple(list_findings(lab.findings)),
+        check=view_check(lab.findings) if lab.findings else None,
         is_checking=lab.is_checking,
         title=_title(session, headline),
     )
@@ -147,23 +161,35 @@ def _say_trouble(sick: Sequence[Card]) -> str:
     return f"{gravest.alarm}{others}"
 
 
-def list_findings(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> list[Found]:
-    """Return what a look at each PC has found, the gravest of each PC first."""
-    out = []
+def view_check(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> CheckView:
+    """Return how it is shown what a look at each PC has found."""
     order = list(Tone)
-    for pc, found in findings.items():
-        lines = [
-            Found(
-                pc=pc,
-                check=one.get("check", ""),
-                text=one.get("text", ""),
-                tone=(tone := LEVEL_TONES.get(one.get("level", ""), Tone.PLAIN)),
-                icon=ICONS[tone],
-            )
-            for one in found
-        ]
-        out += sorted(lines, key=lambda one: -order.index(one.tone))
-    return out
+    lines = [_found(pc, one) for pc, found in findings.items() for one in found]
+    troubles = [one for one in lines if one.tone in (Tone.WARNING, Tone.BAD)]
+    tone = worst_tone(one.tone for one in troubles)
+    pcs = words.count(len(findings), "PC")
+    bad = [one for one in troubles if one.tone is Tone.BAD]
+    if bad:
+        who = words.listed(list(dict.fromkeys(one.pc for one in bad)))
+        summary = f"A session would fail on {who}: put this right first"
+    elif troubles:
+        summary = (
+            f"{pcs} looked at: a session can begin, and {words.count(len(troubles), 'thing')} to look after"
+        )
+    else:
+        tone, summary = Tone.GOOD, f"{pcs} looked at: nothing speaks against a session"
+    return CheckView(
+        summary=summary,
+        tone=tone,
+        icon=ICONS[tone],
+        troubles=tuple(sorted(troubles, key=lambda one: -order.index(one.tone))),
+        rest=tuple(one for one in lines if one not in troubles),
+    )
+
+
+def _found(pc: str, one: Mapping[str, str]) -> Found:
+    tone = LEVEL_TONES.get(one.get("level", ""), Tone.PLAIN)
+    return Found(pc=pc, check=one.get("check", ""), text=one.get("text", ""), tone=tone, icon=ICONS[tone])
 
 
 def _title(session: SessionView | None, headline: Headline) -> str:

@@ -70,20 +70,43 @@ def test_the_title_of_the_tab_shows_a_recording_and_trouble_from_afar():
     assert view(rigs=[replace(LEFT, problem="x")]).title == "⚠ multirig"
 
 
-def test_the_gravest_finding_of_each_pc_comes_first():
-    findings = {
-        "left": [
-            {"check": "disk", "level": "ok", "text": "is fine"},
-            {"check": "sleep", "level": "failure", "text": "sleeps soon"},
-        ],
-        "this PC": [{"check": "clock", "level": "note", "text": "is not synchronised"}],
-    }
-    shown = view(findings=findings).findings
-    assert [(one.pc, one.check, one.tone) for one in shown] == [
-        ("left", "sleep", Tone.BAD),
-        ("left", "disk", Tone.GOOD),
-        ("this PC", "clock", Tone.PLAIN),
+def finding(level, check="disk"):
+    return {"check": check, "level": level, "text": "is so"}
+
+
+def check(**found):
+    return view(
+        findings={pc.replace("_", " "): [finding(one) for one in levels] for pc, levels in found.items()}
+    ).check
+
+
+def test_nothing_is_said_of_a_check_before_there_is_one():
+    assert view().check is None
+
+
+def test_a_check_that_finds_nothing_says_so_and_hides_the_rest():
+    said = check(left=["ok", "note"], this_PC=["ok"])
+    assert (said.summary, said.tone) == ("2 PCs looked at: nothing speaks against a session", Tone.GOOD)
+    assert said.troubles == ()
+    assert [(one.pc, one.tone) for one in said.rest] == [
+        ("left", Tone.GOOD),
+        ("left", Tone.PLAIN),
+        ("this PC", Tone.GOOD),
     ]
+
+
+def test_what_is_to_be_looked_after_does_not_keep_a_session_from_beginning():
+    said = check(left=["warning", "ok"])
+    assert (said.summary, said.tone) == (
+        "1 PC looked at: a session can begin, and 1 thing to look after",
+        Tone.WARNING,
+    )
+
+
+def test_what_a_session_would_fail_of_comes_first():
+    said = check(left=["warning"], ephys=["ok", "failure"])
+    assert (said.summary, said.tone) == ("A session would fail on ephys: put this right first", Tone.BAD)
+    assert [(one.pc, one.tone) for one in said.troubles] == [("ephys", Tone.BAD), ("left", Tone.WARNING)]
 
 
 def test_only_rigs_that_are_selected_are_marked_so():
