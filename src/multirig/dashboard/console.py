@@ -184,6 +184,11 @@ class Console:
         """Return the newest picture of a camera."""
         return self._shots.get((rig, label))
 
+    def picture(self, rig: str, label: str) -> bytes | None:
+        """Return that picture, a JPEG file."""
+        shot = self.shot(rig, label)
+        return shot.jpeg if shot is not None else None
+
     def _now(self) -> LabNow:
         session = self.session
         alive = self._is_beginning or (self._leader is not None and self._leader.is_alive)

@@ -27,6 +27,7 @@ from multirig.conductor.roster import is_every_address
 from multirig.dashboard.access import LOOPBACK_NAMES, Names
 from multirig.dashboard.guard import SIGNED_IN, Guard
 from multirig.dashboard.icon import ICON
+from multirig.dashboard.pictures import Pictures
 from multirig.errors import ConfigError, MultirigError
 from multirig.writing import write_whole
 
@@ -173,7 +174,7 @@ def _build(console: Console, secret: str, session: dict[str, Any], storage: Path
         show_welcome_message=False,
         tailwind=False,  # our own style sheet is all that there is
     )
-    return app
+    return Pictures(app, console.picture)
 
 
 async def _run(

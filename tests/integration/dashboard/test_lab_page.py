@@ -129,6 +129,25 @@ async def test_a_session_can_be_led_by_the_keyboard_alone(rigs, console, browser
     await wait_for_title(page, "GOOD")
 
 
+@pytest.mark.limit(60)
+async def test_a_figure_that_grows_is_changed_in_its_place(rigs, console, browser):
+    rigs.start(monitor=MAIN)
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor")
+    rigs.programs["monitor"].process.stdin.write("start SP_01\n")
+    rigs.programs["monitor"].process.stdin.flush()
+    await card(page, "monitor").get_by_text("Recording").wait_for(timeout=SLOW)
+    for label in ("rate", "clock"):  # the last ones that come
+        await card(page, "monitor").locator(f"dt:text-is('{label}')").wait_for(timeout=SLOW)
+    figure = await card(page, "monitor").locator("dt:text-is('frames') + dd").element_handle(timeout=SLOW)
+    before = await figure.text_content()
+    await page.wait_for_function(
+        "([figure, before]) => figure.textContent !== before", arg=[figure, before], timeout=SLOW
+    )
+    # with 32 rigs, to build all figures anew each second was half of what the console took
+    assert await figure.evaluate("(element) => element.isConnected")
+
+
 @pytest.mark.limit(90)
 async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, browser):
     rigs.start(monitor=MAIN)

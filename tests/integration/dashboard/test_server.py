@@ -175,7 +175,8 @@ async def test_a_page_elsewhere_cannot_reach_into_a_console_on_loopback(here: st
 
 
 @pytest.mark.parametrize(
-    "path", ["/history", POLLING, "/_nicegui/3/static/nicegui.js", "/nonsense", "/signed-in"]
+    "path",
+    ["/history", POLLING, "/_nicegui/3/static/nicegui.js", "/nonsense", "/signed-in", "/picture/rig/left"],
 )
 def test_without_the_password_nothing_is_given(locked: str, path: str) -> None:
     for method in ("GET", "POST", "PUT"):

@@ -33,10 +33,3 @@ def register(console: Console) -> None:
     @app.get(f"{_SESSION}/{PLOT}")
     async def plot(subject: str, date: str, number: str, dark: bool = False) -> Response:
         return await answer_plot(console, subject, date, number, dark)
-
-    @app.get("/picture/{rig:path}/{label}")
-    def picture(rig: str, label: str) -> Response:
-        shot = console.shot(rig, label)
-        if shot is None:
-            return Response(status_code=404)
-        return Response(shot.jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})

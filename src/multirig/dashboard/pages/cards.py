@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
 
 from multirig.dashboard.console import Console, Shot, tell
 from multirig.dashboard.pages.elements import (
     Line,
-    Rows,
     box,
     button,
     complain,
@@ -21,6 +20,7 @@ from multirig.dashboard.pages.elements import (
     show_if,
     text,
 )
+from multirig.dashboard.pictures import picture_path
 from multirig.dashboard.view.cards import Card, Fact
 from multirig.dashboard.view.tones import Tone
 
@@ -65,7 +65,7 @@ class RigCard:
             self._about = text("div", classes="soft break")
             self._trouble = Line("trouble")
             self._picture_box = box("div", "pictures")
-            self._facts = Rows(box("dl", "facts"), _build_fact)
+            self._facts = Facts()
 
     def show(self, card: Card) -> None:
         """Show the rig as it is now."""
@@ -126,7 +126,7 @@ class Picture:
     """The newest picture of a camera."""
 
     def __init__(self, rig: str, label: str) -> None:
-        self._address = f"/picture/{quote(rig, safe='')}/{quote(label, safe='')}"
+        self._address = picture_path(rig, label)
         self._number = 0
         with box("figure"):
             self._image = ui.element("img").props(f'alt="Camera {label} of {rig}"')
@@ -140,9 +140,28 @@ class Picture:
             self._image.update()
 
 
-def _build_fact(fact: Fact) -> None:
+class Facts:
+    """The figures of a card: they change each second, and only what has changed is touched."""
+
+    def __init__(self) -> None:
+        self._root = box("dl", "facts")
+        self._values: dict[str, TextElement] = {}
+
+    def show(self, facts: Sequence[Fact]) -> None:
+        """Show these figures."""
+        if [one.label for one in facts] != list(self._values):
+            self._root.clear()
+            with self._root:
+                self._values = {one.label: _build_fact(one) for one in facts}
+        for one in facts:
+            value = self._values[one.label]
+            value.text = one.value
+            set_tone(value, one.tone)
+
+
+def _build_fact(fact: Fact) -> TextElement:
     text("dt", fact.label)
-    text("dd", fact.value, f"tone-{fact.tone.value}")
+    return text("dd", fact.value, f"tone-{fact.tone.value}")
 
 
 async def report(work: Any) -> bool:
