@@ -12,9 +12,10 @@ import typer
 from multirig.cli import render
 from multirig.cli.main import FAILED, app
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig
+from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig, set_role
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.agreement import information
+from multirig.lifecycle.policy import Role
 from multirig.pc.wording import size
 from multirig.protocol.messages import Event, Message
 
@@ -119,6 +120,18 @@ def add(
     path = find_rigs_file(rigs_file)
     add_rig(path, name, uri, replace=replace)
     render.say(f"{name} is in {path}")
+
+
+@group.command()
+def role(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which rig.")],
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="essential, expected or optional.")],
+    rigs_file: RigsFile = None,
+) -> None:
+    """Say what becomes of a session when a rig fails."""
+    path = find_rigs_file(rigs_file)
+    set_role(path, name, role)
+    render.say(f"{name} is {role} in {path}")
 
 
 @group.command()

@@ -318,6 +318,40 @@ def register_rig(path: str | Path, name: str, uri: Uri | str) -> Uri | None:
     return None if entry is None else entry.uri
 
 
+def set_role(path: str | Path, name: str, role: Role) -> None:
+    """Say what becomes of a session when a rig fails.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The rigs file.
+    name : str
+        The rig's name.
+    role : Role
+        What it means to the sessions that it takes part in.
+
+    Raises
+    ------
+    ConfigError
+        The rig is not in the file, or that cannot be read or changed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise Roster.load(path)._unknown([name])
+    with locked(path) as file:
+        text = read_now(file)
+        before = _parse(text, file)
+        entries = _check(before, file)
+        if name not in entries:
+            raise Roster(file, entries)._unknown([name])
+        if entries[name].role is role:
+            return
+        old = before[name]
+        known = dict(old) if isinstance(old, Mapping) else {"uri": old}
+        after = {**before, name: {**known, "role": role.value}}
+        change(file, text, _with_role(text, name, role), after)
+
+
 def remove_rig(path: str | Path, name: str) -> None:
     """Take a rig out of the rigs file.
 
@@ -435,6 +469,21 @@ def _replaced(text: str, name: str, uri: Uri) -> str:
     if value is None:
         return text
     return text[: value.start_mark.index] + str(uri) + text[value.end_mark.index :]
+
+
+def _with_role(text: str, name: str, role: Role) -> str:
+    value = next((value for key, value in find_nodes(text) if key.value == name), None)
+    if isinstance(value, yaml.ScalarNode):
+        known = text[value.start_mark.index : value.end_mark.index]
+        return f"{text[: value.start_mark.index]}{{uri: {known}, role: {role}}}{text[value.end_mark.index :]}"
+    if not isinstance(value, yaml.MappingNode):
+        return text
+    for key, inner in value.value:
+        if key.value == "role":
+            return text[: inner.start_mark.index] + str(role) + text[inner.end_mark.index :]
+    first = value.value[0][0].start_mark
+    joint = ", " if value.flow_style else "\n" + " " * first.column
+    return f"{text[: first.index]}role: {role}{joint}{text[first.index :]}"
 
 
 def _removed(text: str, name: str) -> str:

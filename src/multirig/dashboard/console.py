@@ -23,7 +23,7 @@ from multirig.conductor.catalogue import Catalogue
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.observer import Observer
 from multirig.conductor.recovery import find_open
-from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig
+from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig, set_role
 from multirig.config import Uri
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.leading.client import Leader, read_last
@@ -34,6 +34,7 @@ from multirig.dashboard.view.lab import Abandoned, LabNow, LabView, view_lab
 from multirig.dashboard.view.start import Draft, make_order
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
+from multirig.lifecycle.policy import Role
 from multirig.protocol.messages import Event
 
 GATHER = 0.05
@@ -265,15 +266,19 @@ class Console:
             self._draft = replace(self._draft, rigs=kept)
         self._note()
 
-    async def add_rig(self, name: str, uri: str, *, replaces: bool = False) -> None:
-        """Enter a rig in the rigs file, or give it another address.
+    async def add_rig(
+        self, name: str, uri: str, role: str = Role.EXPECTED.value, *, replaces: bool = False
+    ) -> None:
+        """Enter a rig in the rigs file, or give it another address and role.
 
         Raises
         ------
         ConfigError
             The name or the address is no good, or the file cannot be changed.
         """
-        await asyncio.to_thread(add_rig, self.rigs_file, name.strip(), uri.strip(), replaces)
+        name = name.strip()
+        await asyncio.to_thread(add_rig, self.rigs_file, name, uri.strip(), replaces)
+        await asyncio.to_thread(set_role, self.rigs_file, name, Role(role))
         await self._follow_rigs_file()
 
     async def remove_rig(self, name: str) -> None:

@@ -10,9 +10,10 @@ from filelock import FileLock
 
 from multirig import writing
 from multirig.conductor import yaml_file
-from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig
+from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig, set_role
 from multirig.config import Uri
 from multirig.errors import ConfigError
+from multirig.lifecycle.policy import Role
 
 WRITTEN = """\
 # rigs of room 3
@@ -306,6 +307,32 @@ def test_removing_a_rig_that_is_not_there_is_refused(written, tmp_path):
 
 
 # -- the file as a file --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cameras", "ephys", "cameras:left"])
+def test_a_role_is_set_and_all_else_stays_as_it_was_written(written, name):
+    before = names(written)
+    for role in (Role.ESSENTIAL, Role.OPTIONAL, Role.OPTIONAL, Role.EXPECTED):
+        set_role(written, name, role)
+        roles = {one: entry.role for one, entry in Roster.load(written).entries.items()}
+        assert roles == {one: role if one == name else Role.EXPECTED for one in before}
+    assert names(written) == before
+    text = written.read_text()
+    for comment in ("# rigs of room 3", "# two cameras", "# the big one", "# moved in May", "# behind glass"):
+        assert comment in text
+
+
+def test_a_role_is_set_in_a_file_of_one_line(file):
+    file.write_text("{left: {uri: 'udp://h:1'}, right: udp://h:2}\n")
+    set_role(file, "left", Role.OPTIONAL)
+    set_role(file, "right", Role.ESSENTIAL)
+    entries = Roster.load(file).entries
+    assert (entries["left"].role, entries["right"].role) == (Role.OPTIONAL, Role.ESSENTIAL)
+
+
+def test_a_role_of_a_rig_that_is_not_there_is_refused(written, tmp_path):
+    refusal(lambda: set_role(written, "camera", Role.OPTIONAL), "there is no rig 'camera'", "cameras")
+    refusal(lambda: set_role(tmp_path / "none" / "rigs.yaml", "cameras", Role.OPTIONAL), "there is no rig")
 
 
 def test_twenty_programs_adding_at_once_leave_twenty_entries(file):

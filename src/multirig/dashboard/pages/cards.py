@@ -21,8 +21,9 @@ from multirig.dashboard.pages.elements import (
     text,
 )
 from multirig.dashboard.pictures import picture_path
-from multirig.dashboard.view.cards import Card, Fact
+from multirig.dashboard.view.cards import ROLES, Card, Fact
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.policy import Role
 
 
 class Cards:
@@ -107,12 +108,8 @@ class RigCard:
             ui.menu_item("Ping", self._ping)
             ui.menu_item("Check this PC", lambda: report(self._console.check([self._name])))
             self._clean_up = ui.menu_item("Clean up", self._do_clean_up)
-            ui.menu_item("Change address", lambda: edit_rig(self._console, self._name, self._uri))
+            ui.menu_item("Edit", lambda: edit_rig(self._console, self._shown))
             ui.menu_item("Remove from the list", lambda: confirm_removal(self._console, self._name))
-
-    @property
-    def _uri(self) -> str:
-        return self._shown.uri if self._shown is not None else ""
 
     async def _ping(self) -> None:
         ui.notify(await self._console.ping(self._name), position="top")
@@ -172,22 +169,28 @@ async def report(work: Any) -> bool:
     return problem is None
 
 
-def edit_rig(console: Console, name: str = "", uri: str = "") -> None:
-    """Open the dialog for a new rig, or for the address of a known one."""
-    is_new = not name
+def edit_rig(console: Console, known: Card | None = None) -> None:
+    """Open the dialog for a new rig, or for a known one."""
 
     async def save() -> None:
-        said = await tell(console.add_rig(called.value or "", where.value or "", replaces=not is_new))
+        work = console.add_rig(
+            called.value or "", where.value or "", role.value or "", replaces=known is not None
+        )
+        said = await tell(work)
         problem.show(said, Tone.BAD)
         if said is None:
             dialog.close()
 
     with ui.dialog() as dialog, box("div", "panel"), form("Rig", save):
-        text("h2", "Add a rig" if is_new else f"Where is {name}?")
-        called = ui.input("Name", value=name).props("outlined autofocus")
-        called.set_enabled(is_new)
-        where = ui.input("Address", value=uri, placeholder="udp://192.168.1.20").props("outlined")
+        text("h2", "Add a rig" if known is None else f"Edit {known.name}")
+        called = ui.input("Name", value=known.name if known else "").props("outlined autofocus")
+        called.set_enabled(known is None)
+        where = ui.input("Address", value=known.uri if known else "", placeholder="udp://192.168.1.20")
+        where.props("outlined")
         text("div", "as its own screen says: ready at udp://…", "soft")
+        role = ui.select(
+            dict(ROLES), label="If it is lost", value=known.role if known else Role.EXPECTED.value
+        ).props("outlined")
         problem = Line("trouble")
         problem.show(None)
         with box("div", "line"):

@@ -71,7 +71,7 @@ class LabPage:
     def _build_check(self) -> None:
         with box("section", "panel").props('aria-label="What the check has found"') as self._found:
             with box("div", "line top"):
-                self._summary = Line("grow big", role="status")
+                self._summary = Line("grow big toned", role="status")
                 button("Close", self._console.forget_findings, icon="close", look="flat dense")
             self._troubles = Rows(box("div", "stack tight"), _build_found)
             with ui.expansion("All that was looked at").classes("wide"):

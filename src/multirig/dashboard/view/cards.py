@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from multirig.dashboard.snapshot import RigNow
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.policy import Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.wording import size
 
@@ -15,6 +16,12 @@ LITTLE_ROOM = 1.0
 """Hours of recording below which a disk is worth a warning."""
 NO_ROOM = 0.1
 """Hours below which it is about to end a recording."""
+ROLES: Mapping[str, str] = {
+    Role.ESSENTIAL.value: "essential: without it everything is interrupted",
+    Role.EXPECTED.value: "expected: the others go on, and the session is DEGRADED",
+    Role.OPTIONAL.value: "optional: the session goes on as if nothing had happened",
+}
+"""What the loss of a rig means to a session, to choose from."""
 WIDE_BOUND = 0.010
 """Seconds by which a clock may be unsure without a remark: less than a frame of most cameras."""
 
@@ -34,6 +41,7 @@ class Card:
 
     name: str
     uri: str
+    role: str
     word: str
     """Its state."""
     tone: Tone
@@ -103,6 +111,7 @@ def make_card(rig: RigNow, *, is_selected: bool, led_here: bool) -> Card:
     return Card(
         name=rig.name,
         uri=rig.uri,
+        role=rig.role,
         word=word,
         tone=tone if trouble is None or tone in (Tone.BAD, Tone.RECORDING) else trouble[0],
         icon=icon,
@@ -147,11 +156,14 @@ def _find_troubles(rig: RigNow) -> Iterator[tuple[Tone, str]]:
 def _about(rig: RigNow, *, led_here: bool) -> str:
     """Return what a rig is, or for whom it works."""
     if rig.exp_ref is not None and rig.state != RigState.CONNECTED.value:
-        leader = "this console" if led_here else rig.conductor
-        return rig.exp_ref if leader is None else f"{rig.exp_ref}, led by {leader}"
+        if led_here:
+            return f"{rig.exp_ref}, led from here"
+        return rig.exp_ref if rig.conductor is None else f"{rig.exp_ref}, led by {rig.conductor}"
     if rig.is_foreign:
         return "speaks IBL's protocol: it tells its state only"
     kind = rig.adapter or ""
+    if rig.role != Role.EXPECTED.value:
+        kind = f"{kind}, {rig.role}" if kind else rig.role
     if rig.main_sync:
         kind = f"{kind}, main sync" if kind else "main sync"
     if rig.subject is not None:

@@ -1,6 +1,7 @@
 from multirig.dashboard.snapshot import RigNow
-from multirig.dashboard.view.cards import make_card, make_cards
+from multirig.dashboard.view.cards import ROLES, make_card, make_cards
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.policy import Role
 
 
 def rig(**known):
@@ -51,9 +52,9 @@ def test_a_device_without_frames_shows_its_bytes():
     assert facts(card(state="running", bytes=2_500_000))["written"] == "2.5 MB"
 
 
-def test_who_leads_from_here_is_this_console():
+def test_a_rig_that_is_led_from_here_says_so():
     made = card(state="running", exp_ref="2026-11-26_1_SP_01", conductor="pc", led_here=True)
-    assert made.about == "2026-11-26_1_SP_01, led by this console"
+    assert made.about == "2026-11-26_1_SP_01, led from here"
 
 
 def test_a_broken_rig_says_why_and_can_be_cleaned_up():
@@ -113,6 +114,15 @@ def test_what_an_earlier_session_has_left_can_be_cleaned_up():
 def test_a_main_sync_and_whom_it_is_set_up_for_are_told():
     made = card(adapter="process", main_sync=True, subject="SP_01")
     assert made.about == "process, main sync, set up for SP_01"
+
+
+def test_a_role_is_told_where_it_is_not_the_usual_one():
+    assert card(adapter="camera", role="optional").about == "camera, optional"
+    assert card(adapter="camera").about == "camera"
+
+
+def test_every_role_can_be_chosen():
+    assert list(ROLES) == [one.value for one in Role]
 
 
 def test_a_state_of_a_later_version_is_shown_as_it_is():
