@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -335,15 +336,7 @@ def set_role(path: str | Path, name: str, role: Role) -> None:
     ConfigError
         The rig is not in the file, or that cannot be read or changed.
     """
-    path = Path(path)
-    if not path.exists():
-        raise Roster.load(path)._unknown([name])
-    with locked(path) as file:
-        text = read_now(file)
-        before = _parse(text, file)
-        entries = _check(before, file)
-        if name not in entries:
-            raise Roster(file, entries)._unknown([name])
+    with _known(Path(path), name) as (file, text, before, entries):
         if entries[name].role is role:
             return
         old = before[name]
@@ -360,7 +353,18 @@ def remove_rig(path: str | Path, name: str) -> None:
     ConfigError
         The rig is not in it, another one is to come after it, or the file cannot be read or changed.
     """
-    path = Path(path)
+    with _known(Path(path), name) as (file, text, before, entries):
+        if waiting := [other for other, entry in entries.items() if name in entry.after and other != name]:
+            raise ConfigError(
+                f"{file}: {' and '.join(waiting)} would come after a rig that there is not: "
+                f"take {name} out of 'after' first"
+            )
+        change(file, text, _removed(text, name), {key: value for key, value in before.items() if key != name})
+
+
+@contextmanager
+def _known(path: Path, name: str) -> Iterator[tuple[Path, str, dict[str, Any], dict[str, RosterEntry]]]:
+    """Hold the file, and yield it, its text and its content, where it has a rig of that name."""
     if not path.exists():
         # The folder may be missing too, and with it the place for the lock.
         raise Roster.load(path)._unknown([name])
@@ -370,12 +374,7 @@ def remove_rig(path: str | Path, name: str) -> None:
         entries = _check(before, file)
         if name not in entries:
             raise Roster(file, entries)._unknown([name])
-        if waiting := [other for other, entry in entries.items() if name in entry.after and other != name]:
-            raise ConfigError(
-                f"{file}: {' and '.join(waiting)} would come after a rig that there is not: "
-                f"take {name} out of 'after' first"
-            )
-        change(file, text, _removed(text, name), {key: value for key, value in before.items() if key != name})
+        yield file, text, before, entries
 
 
 def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEntry | None:

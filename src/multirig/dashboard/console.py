@@ -327,7 +327,8 @@ class Console:
             rigs = {name: self._uri(name) for name in chosen}
             draft = self._draft
             seconds = None if draft.minutes is None else draft.minutes * 60
-            conductor = Conductor(rigs, data_folder=self.data_folder, lab=self.lab)
+            gives_number = not any(one.main_sync for one in self._rigs() if one.name in rigs)
+            conductor = Conductor(rigs, data_folder=self.data_folder, lab=self.lab, main_sync=gives_number)
             async with conductor:
                 found = await conductor.check(seconds)
             self._findings = {pc: [one.to_json() for one in list_] for pc, list_ in found.items()}
