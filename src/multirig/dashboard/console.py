@@ -37,8 +37,10 @@ from multirig.folders import subjects_folder
 from multirig.lifecycle.policy import Role
 from multirig.protocol.messages import Event
 
-GATHER = 0.05
+GATHER = 0.02
 """Seconds for which changes are gathered before they are shown: far below what anybody sees."""
+REST = 0.03
+"""Seconds between two showings, at least: while all rigs change, the next one has more to show at once."""
 TICK = 1.0
 """Seconds between two looks at what no message tells: the time, the rigs file."""
 PICTURES_EVERY = 0.7
@@ -225,6 +227,8 @@ class Console:
                     page()
                 except Exception:
                     log.exception("a page could not be shown")
+                await asyncio.sleep(0)  # what this page shows leaves before the next one is looked at
+            await asyncio.sleep(REST)
 
     async def _tick(self) -> None:
         was_over = True
@@ -485,10 +489,12 @@ class Console:
             raise MultirigError("the session goes on: stop it first")
         if self._leader is not None:
             await self._leader.dismiss()
+        await self._look_into_folders()  # before the form comes: beside it stands what was never ended
+        if self.is_led:  # another browser has begun the next one
+            return
         self._leader = self._last = None
         with contextlib.suppress(OSError):
             self.state_file.unlink()
-        await self._look_into_folders()
         self._note()
 
     def _leading(self) -> Leader:

@@ -134,13 +134,11 @@ async def test_a_figure_that_grows_is_changed_in_its_place(rigs, console, browse
     rigs.start(monitor=MAIN)
     page = await browser.page(console().url)
     await wait_until_ready(page, "monitor")
-    rigs.programs["monitor"].process.stdin.write("start SP_01\n")
-    rigs.programs["monitor"].process.stdin.flush()
-    await card(page, "monitor").get_by_text("Recording").wait_for(timeout=SLOW)
-    for label in ("rate", "clock"):  # the last ones that come
-        await card(page, "monitor").locator(f"dt:text-is('{label}')").wait_for(timeout=SLOW)
     figure = await card(page, "monitor").locator("dt:text-is('frames') + dd").element_handle(timeout=SLOW)
     before = await figure.text_content()
+    rigs.programs["monitor"].process.stdin.write("start SP_01\n")
+    rigs.programs["monitor"].process.stdin.flush()
+    await card(page, "monitor").locator("dt:text-is('rate')").wait_for(timeout=SLOW)
     await page.wait_for_function(
         "([figure, before]) => figure.textContent !== before", arg=[figure, before], timeout=SLOW
     )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import ui
-from nicegui.elements.mixins.text_element import TextElement
 
 from multirig.dashboard.console import Console, Shot, tell
 from multirig.dashboard.pages.elements import (
@@ -21,7 +20,7 @@ from multirig.dashboard.pages.elements import (
     text,
 )
 from multirig.dashboard.pictures import picture_path
-from multirig.dashboard.view.cards import ROLES, Card, Fact
+from multirig.dashboard.view.cards import FACTS, ROLES, Card, Fact
 from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.policy import Role
 
@@ -138,27 +137,22 @@ class Picture:
 
 
 class Facts:
-    """The figures of a card: they change each second, and only what has changed is touched."""
+    """The figures of a card; all are there from the beginning: to make one costs far more than to hide it."""
 
     def __init__(self) -> None:
-        self._root = box("dl", "facts")
-        self._values: dict[str, TextElement] = {}
+        with box("dl", "facts"):
+            self._rows = {label: (text("dt", label, "hidden"), text("dd", "", "hidden")) for label in FACTS}
 
     def show(self, facts: Sequence[Fact]) -> None:
         """Show these figures."""
-        if [one.label for one in facts] != list(self._values):
-            self._root.clear()
-            with self._root:
-                self._values = {one.label: _build_fact(one) for one in facts}
-        for one in facts:
-            value = self._values[one.label]
-            value.text = one.value
-            set_tone(value, one.tone)
-
-
-def _build_fact(fact: Fact) -> TextElement:
-    text("dt", fact.label)
-    return text("dd", fact.value, f"tone-{fact.tone.value}")
+        shown = {one.label: one for one in facts}
+        for label, (name, value) in self._rows.items():
+            fact = shown.get(label)
+            show_if(name, fact is not None)
+            show_if(value, fact is not None)
+            if fact is not None:
+                value.text = fact.value
+                set_tone(value, fact.tone)
 
 
 async def report(work: Any) -> bool:

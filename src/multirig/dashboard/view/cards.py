@@ -25,6 +25,9 @@ ROLES: Mapping[str, str] = {
 WIDE_BOUND = 0.010
 """Seconds by which a clock may be unsure without a remark: less than a frame of most cameras."""
 
+FACTS = ("frames", "written", "rate", "dropped", "disk", "clock", "heard")
+"""Labels of the figures of a card, in the order in which they stand there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -172,7 +175,7 @@ def _about(rig: RigNow, *, led_here: bool) -> str:
 
 
 def _facts(rig: RigNow) -> Iterator[Fact]:
-    """Yield the figures of a card, always in the same order."""
+    """Yield the figures of a card that are known, in the order of `FACTS`."""
     if rig.frames is not None:
         yield Fact(label="frames", value=words.grouped(rig.frames))
     elif rig.bytes:

@@ -1,5 +1,5 @@
 from multirig.dashboard.snapshot import RigNow
-from multirig.dashboard.view.cards import ROLES, make_card, make_cards
+from multirig.dashboard.view.cards import FACTS, ROLES, make_card, make_cards
 from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.policy import Role
 
@@ -133,3 +133,14 @@ def test_a_state_of_a_later_version_is_shown_as_it_is():
 def test_cards_come_in_the_order_of_the_rigs():
     made = make_cards([rig(name="b"), rig(name="a")], selected=["a"], led=[])
     assert [(one.name, one.is_selected) for one in made] == [("b", False), ("a", True)]
+
+
+def test_every_figure_of_a_card_is_among_those_for_which_the_page_has_room():
+    known = {"frames": 1, "rate": 1.0, "dropped": 0, "disk_free": 1, "offset": 0.0}
+    counted, written = (
+        card(state="running", **known),
+        card(state="running", **{**known, "frames": None}, bytes=1),
+    )
+    for made in (counted, written):
+        assert list(facts(made)) == [one for one in FACTS if one in facts(made)]
+    assert {*facts(counted), *facts(written)} == {*FACTS}
