@@ -487,10 +487,11 @@ class Console:
         """Take note of the end of a session; the form is shown again."""
         if self.is_led:
             raise MultirigError("the session goes on: stop it first")
-        if self._leader is not None:
-            await self._leader.dismiss()
+        leader = self._leader
+        if leader is not None:
+            await leader.dismiss()
         await self._look_into_folders()  # before the form comes: beside it stands what was never ended
-        if self.is_led:  # another browser has begun the next one
+        if self._is_beginning or self._leader is not leader:  # another browser has begun the next one
             return
         self._leader = self._last = None
         with contextlib.suppress(OSError):
