@@ -278,7 +278,7 @@ class Session(NetworkSession):
 
 
 @pytest.mark.limit(90)
-async def test_a_task_asks_on_the_page_for_what_its_own_parser_names(rigs, console, browser, shoot):
+async def test_a_task_asks_on_the_page_for_what_its_own_parser_names(rigs, console, browser):
     rigs.start(monitor=MAIN)
     task = rigs.folder / "waiting.py"
     task.write_text(TASK)
@@ -294,7 +294,6 @@ async def test_a_task_asks_on_the_page_for_what_its_own_parser_names(rigs, conso
     await page.get_by_label("Seconds").fill("2")
     await page.get_by_role("combobox", name="Colour").click()
     await page.get_by_role("option", name="green").click()
-    await shoot(page, "console-task")
     await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
     await wait_for_title(page, "Recording")
     await wait_for_title(page, "GOOD")  # a task ends by its own rule
