@@ -100,7 +100,7 @@ def complain(words: str, *, seconds: float = 0.0) -> None:
         position="bottom",  # the headline says the same at the top
         timeout=round(seconds * 1000),
         multi_line=True,
-        actions=[{"label": "OK", "color": "inherit"}],
+        actions=[{"label": "OK"}],
     )
 
 
