@@ -27,6 +27,7 @@ from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig, 
 from multirig.config import Uri
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.leading.client import Leader, read_last
+from multirig.dashboard.pictures import plan_round
 from multirig.dashboard.seeing import see
 from multirig.dashboard.snapshot import Order, RigNow, SessionNow
 from multirig.dashboard.task_forms import Form, read_form
@@ -43,8 +44,6 @@ REST = 0.03
 """Seconds between two showings, at least: while all rigs change, the next one has more to show at once."""
 TICK = 1.0
 """Seconds between two looks at what no message tells: the time, the rigs file."""
-PICTURES_EVERY = 0.7
-"""Seconds between two pictures of a camera, while a page is open."""
 PICTURES_LIMIT = 1.0
 """Seconds that a rig has to send its pictures."""
 CLEAN_UP_LIMIT = 40.0
@@ -555,14 +554,16 @@ class Console:
     async def _take_pictures(self) -> None:
         """Ask for pictures while a page is open."""
         while True:
-            await asyncio.sleep(PICTURES_EVERY)
-            if self._pages:
-                wanted = [one.name for one in self._rigs() if one.pictures and one.problem is None]
-                await asyncio.gather(*(self._take(name) for name in wanted))
-                if wanted:
-                    self._changed.set()
+            seen = self._rigs() if self._pages else ()
+            cameras = {one.name: len(one.pictures) for one in seen if one.pictures and one.problem is None}
+            length, turns = plan_round(cameras)
+            await asyncio.gather(
+                asyncio.sleep(length), *(self._take(name, delay) for name, delay in turns.items())
+            )
 
-    async def _take(self, name: str) -> None:
+    async def _take(self, name: str, delay: float) -> None:
+        """Ask a rig for its pictures after so many seconds."""
+        await asyncio.sleep(delay)
         try:
             found = await asyncio.wait_for(self._observer.pictures(name), PICTURES_LIMIT)
         except (MultirigError, asyncio.TimeoutError):
@@ -575,6 +576,7 @@ class Console:
             if before is None or before.jpeg != one.jpeg:
                 number = 1 if before is None else before.number + 1
                 self._shots[name, one.label] = Shot(number, one.jpeg)
+                self._changed.set()
 
 
 def default_state_file(rigs_file: Path) -> Path:

@@ -1,17 +1,34 @@
-"""Answers for the cameras' pictures ahead of the pages' own machinery: in there each would cost far more.
+"""When the rigs are asked for what their cameras see, and how a browser gets it.
 
-They are most of all requests: with every camera, every browser asks for two a second.
+Pictures are most of what goes to a browser, so they are answered for ahead of the pages' own machinery, in
+which each would cost far more; and however many cameras there are, only so many are shown in a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
 from multirig.dashboard.guard import App, Receive, Scope, Send
 
+EVERY = 0.7
+"""Seconds between two pictures of a camera, at least."""
+AT_MOST = 12.0
+"""Pictures a second of all cameras together: more keep a browser busy that also has a session to show."""
 _PLACE = "/picture/"
+
+
+def plan_round(cameras: Mapping[str, int]) -> tuple[float, dict[str, float]]:
+    """Return how long a round takes in which each rig is asked once, and when in it each is; seconds.
+
+    Parameters
+    ----------
+    cameras : mapping of str to int
+        Of each rig that has some, how many. They take turns, so that their pictures come one by one.
+    """
+    length = max(EVERY, sum(cameras.values()) / AT_MOST)
+    return length, {name: length * place / len(cameras) for place, name in enumerate(cameras)}
 
 
 class Pictures:

@@ -146,6 +146,17 @@ async def test_a_figure_that_grows_is_changed_in_its_place(rigs, console, browse
     assert await figure.evaluate("(element) => element.isConnected")
 
 
+@pytest.mark.limit(60)
+async def test_a_picture_that_stays_the_same_is_seen_by_whoever_comes_later(rigs, console, browser):
+    rigs.start(monitor={"main_sync": True, "adapter": {"type": "fake", "cameras": ["left"]}})
+    url = console().url
+    for _ in range(2):
+        page = await browser.page(url)
+        await page.wait_for_function(
+            "() => document.querySelector('img[data-picture]')?.naturalWidth > 0", timeout=SLOW
+        )
+
+
 @pytest.mark.limit(90)
 async def test_rigs_are_added_pinged_moved_checked_and_removed(rigs, console, browser):
     rigs.start(monitor=MAIN)

@@ -60,7 +60,7 @@ async def wait_for_title(page, words):
 
 async def count_frames(page, name):
     """Return how many frames a card shows."""
-    text = await card(page, name).locator("dt:text-is('frames') + dd").inner_text(timeout=SLOW)
+    text = await card(page, name).locator("dt:text-is('frames') + dd:not(.hidden)").inner_text(timeout=SLOW)
     return int(re.sub(r"\D", "", text))
 
 
@@ -87,6 +87,12 @@ async def test_a_session_is_selected_started_watched_marked_stopped_judged_and_f
     await page.wait_for_function(
         """() => [...document.querySelectorAll('[data-rig="cameras"] img')].filter(
                      (one) => one.complete && one.naturalWidth > 100).length == 2""",
+        timeout=SLOW,
+    )
+    seen = await card(page, "cameras").get_by_alt_text("Camera left of cameras").get_attribute("src")
+    await page.wait_for_function(
+        "(seen) => document.querySelector('[alt=\"Camera left of cameras\"]').getAttribute('src') !== seen",
+        arg=seen,
         timeout=SLOW,
     )
     await page.get_by_label("What has just happened?").fill("first lick")

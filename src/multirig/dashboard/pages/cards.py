@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import ui
 
-from multirig.dashboard.console import Console, Shot, tell
+from multirig.dashboard.console import Console, tell
 from multirig.dashboard.pages.elements import (
     Line,
     box,
@@ -42,6 +43,11 @@ class Cards:
                 self._cards = {name: RigCard(self._console, name) for name in names}
         for one in cards:
             self._cards[one.name].show(one)
+        pictures: dict[str, str] = {}
+        for card in self._cards.values():
+            pictures |= card.pictures.take_new(self._console)
+        if pictures:
+            self._root.client.run_javascript(f"window.multirig.see({json.dumps(pictures)})")
 
 
 class RigCard:
@@ -51,7 +57,6 @@ class RigCard:
         self._console = console
         self._name = name
         self._shown: Card | None = None
-        self._pictures: dict[str, Picture] = {}
         self.root = box("article", "rig tone-plain").props(f'data-rig="{name}"')
         self.root.on("click", self._toggle)
         with self.root:
@@ -64,13 +69,11 @@ class RigCard:
                 self._word = text("span", classes="grow")
             self._about = text("div", classes="soft break")
             self._trouble = Line("trouble")
-            self._picture_box = box("div", "pictures")
+            self.pictures = Pictures(name)
             self._facts = Facts()
 
     def show(self, card: Card) -> None:
         """Show the rig as it is now."""
-        for label, picture in self._pictures.items():
-            picture.show(self._console.shot(self._name, label))
         if card == self._shown:
             return
         self._shown = card
@@ -88,10 +91,7 @@ class RigCard:
         self._trouble.show(card.trouble, card.trouble_tone)
         self._facts.show(card.facts)
         show_if(self._clean_up, card.can_clean_up)
-        if tuple(self._pictures) != card.pictures:
-            self._picture_box.clear()
-            with self._picture_box:
-                self._pictures = {label: Picture(self._name, label) for label in card.pictures}
+        self.pictures.show(card.pictures)
 
     def _toggle(self) -> None:
         self._console.select(self._name, self._shown is None or not self._shown.is_selected)
@@ -118,22 +118,40 @@ class RigCard:
             ui.notify(f"{self._name} is cleaned up", position="top")
 
 
-class Picture:
-    """The newest picture of a camera."""
+class Pictures:
+    """The newest picture of each camera of a rig."""
 
-    def __init__(self, rig: str, label: str) -> None:
-        self._address = picture_path(rig, label)
-        self._number = 0
+    def __init__(self, rig: str) -> None:
+        self._rig = rig
+        self._root = box("div", "pictures")
+        self._numbers: dict[str, int] = {}
+        """Of each camera, which picture is shown."""
+
+    def show(self, labels: Sequence[str]) -> None:
+        """Show these cameras."""
+        if list(labels) != list(self._numbers):
+            self._root.clear()
+            self._numbers = dict.fromkeys(labels, 0)
+            with self._root:
+                for label in labels:
+                    self._build(label)
+
+    def _build(self, label: str) -> None:
         with box("figure"):
-            self._image = ui.element("img").props(f'alt="Camera {label} of {rig}"')
+            image = ui.element("img").props(f'alt="Camera {label} of {self._rig}"')
+            image.props["data-picture"] = picture_path(self._rig, label)
             text("figcaption", label)
 
-    def show(self, shot: Shot | None) -> None:
-        """Show the newest one."""
-        if shot is not None and shot.number != self._number:
-            self._number = shot.number
-            self._image.props["src"] = f"{self._address}?{shot.number}"
-            self._image.update()
+    def take_new(self, console: Console) -> dict[str, str]:
+        """Return where the pictures are that are new since the last call, by that of their cameras."""
+        found = {}
+        for label, number in self._numbers.items():
+            shot = console.shot(self._rig, label)
+            if shot is not None and shot.number != number:
+                self._numbers[label] = shot.number
+                path = picture_path(self._rig, label)
+                found[path] = f"{path}?{shot.number}"
+        return found
 
 
 class Facts:

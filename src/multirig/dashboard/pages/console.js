@@ -1,4 +1,4 @@
-// What only the browser can do: remember light or dark, and call somebody who looks elsewhere.
+// What only the browser can do: remember light or dark, call somebody who looks elsewhere, show pictures cheaply.
 window.multirig = {
   canNotify() {
     if (!window.isSecureContext || !("Notification" in window)) return "impossible";
@@ -10,6 +10,17 @@ window.multirig = {
   },
   notify(title, text) {
     if (this.canNotify() === "granted") new Notification(title, { body: text, tag: "multirig", renotify: true });
+  },
+  // To update an element by its properties has the whole page rendered anew, for each picture of each camera.
+  see(pictures, tries = 10) {
+    const left = { ...pictures };
+    for (const image of document.querySelectorAll("img[data-picture]")) {
+      const camera = image.dataset.picture;
+      if (!(camera in left)) continue;
+      image.src = left[camera];
+      delete left[camera];
+    }
+    if (tries && Object.keys(left).length) setTimeout(() => this.see(left, tries - 1), 100); // not built yet
   },
   theme() { try { return localStorage.getItem("multirig-theme") || "auto"; } catch { return "auto"; } },
   keepTheme(name) { try { localStorage.setItem("multirig-theme", name); } catch { /* private window */ } },
