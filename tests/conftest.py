@@ -16,7 +16,10 @@ from hypothesis import HealthCheck, settings
 # A slow machine is no fault; where changes are judged, the same examples are tried each time.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+# On the other Pythons it is looked at whether the code runs at all, and not for new examples.
+settings.register_profile("few", settings.get_profile("ci"), max_examples=10)
+chosen = "ci" if os.environ.get("CI") else "here"
+settings.load_profile("few" if os.environ.get("MULTIRIG_EXAMPLES") == "few" else chosen)
 
 
 class Lab(contextlib.AbstractAsyncContextManager["Lab"]):
