@@ -10,7 +10,18 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import broadcast, clock_day, communicate, imports, links, offsets, pictures, request, starts
+from benchmarks import (
+    broadcast,
+    clock_day,
+    communicate,
+    console,
+    imports,
+    links,
+    offsets,
+    pictures,
+    request,
+    starts,
+)
 
 Claim = Callable[..., None]
 """Takes a text, a figure, the most that it may be, and perhaps a unit; prints whether it holds."""
@@ -89,6 +100,11 @@ def _pictures(claim: Claim) -> None:
     pictures.report(claim, print)
 
 
+def _console(claim: Claim) -> None:
+    print(f"\nThe console with {console.RIGS} rigs and {console.BROWSERS} browsers, all on this computer")
+    console.report(claim, print)
+
+
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
@@ -97,6 +113,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "offsets": _offsets,
     "links": _links,
     "starts": _starts,
+    "console": _console,
     "pictures": _pictures,
     "clock_day": _clock_day,
 }

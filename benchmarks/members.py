@@ -12,12 +12,16 @@ import datetime
 import itertools
 import json
 import logging
+import re
+import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.field import SECOND, clock_of_day
 from multirig.conductor.conductor import Conductor
@@ -25,7 +29,8 @@ from multirig.config import RigConfig
 from multirig.config.rig import AdapterConfig
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
+from multirig.rig.adapters.fake import PICTURE
 from multirig.rig.service import RigService
 from multirig.sim.relay import Relay
 
@@ -34,6 +39,8 @@ Answers = dict[str, Callable[..., Any]]
 EXP_REF = "2026-01-01_1_bench"
 LIMIT = 5.0
 """Seconds that a rig may take for anything."""
+PICTURE_BYTES = 8_000
+"""Of a picture of a camera, 240 pixels wide."""
 
 
 @dataclass(kw_only=True)
@@ -57,6 +64,39 @@ class Stamped(Adapter):
     def files(self) -> list[RecordedFile]:
         """Return that nothing was written."""
         return []
+
+
+@dataclass(kw_only=True)
+class Filmed(Stamped):
+    """Also counts frames while it records, and shows a picture that is another one each time."""
+
+    cameras: tuple[str, ...] = ()
+    began: int | None = None
+    """On this program's clock; ns."""
+
+    async def start(self) -> None:
+        """Count from now on."""
+        await super().start()
+        self.began = time.perf_counter_ns()
+
+    async def cleanup(self) -> None:
+        """Count no more."""
+        self.began = None
+
+    def health(self) -> Health:
+        """Return what a camera of 100 frames a second has given."""
+        seconds = 0.0 if self.began is None else (time.perf_counter_ns() - self.began) / SECOND
+        return Health(frames=int(100 * seconds), bytes=int(1e6 * seconds), rate=100.0, dropped=0)
+
+    def picture_labels(self) -> tuple[str, ...]:
+        """Return the labels of its cameras."""
+        return self.cameras
+
+    def pictures(self) -> list[Picture]:
+        """Return a picture of each camera."""
+        now = time.perf_counter_ns()
+        rest = str(now).encode().ljust(PICTURE_BYTES - len(PICTURE))  # behind its end no browser looks
+        return [Picture(label=label, jpeg=PICTURE + rest, at=now) for label in self.cameras]
 
 
 def _read(clock: ClockMap | None) -> dict[str, int] | None:
@@ -97,6 +137,57 @@ async def rig(host: str, folder: str, number: str) -> AsyncIterator[tuple[dict[s
 
 
 @contextlib.asynccontextmanager
+async def rigs(
+    host: str, folder: str, first: str, count: str, cameras: str
+) -> AsyncIterator[tuple[dict[str, Any], Answers]]:
+    """Run several whole rigs; rig 0 is the main sync, and the first `cameras` of them have two cameras."""
+    changes: list[tuple[str, str, float]] = []
+    adapters: dict[str, Filmed] = {}
+    states: dict[str, str] = {}
+    ports: dict[str, int] = {}
+
+    def note() -> None:
+        now = time.time()
+        for name, service in services.items():
+            state = service.machine.state.value
+            if states.get(name) != state:
+                states[name] = state
+                changes.append((name, state, now))
+
+    def changed() -> list[tuple[str, str, float]]:
+        """Return each change of state since the last call: rig, state, time of day."""
+        found = list(changes)
+        changes.clear()
+        return found
+
+    def starts() -> dict[str, list[tuple[int, int]]]:
+        found = {name: one.stamps for name, one in adapters.items()}
+        for one in adapters.values():
+            one.stamps = []
+        return found
+
+    services: dict[str, RigService] = {}
+    async with contextlib.AsyncExitStack() as opened:
+        for number in range(int(first), int(first) + int(count)):
+            name = f"rig{number}"
+            is_filmed = number - int(first) < int(cameras)
+            adapters[name] = Filmed(cameras=("left", "right") if is_filmed else ())
+            config = RigConfig(
+                name=name,
+                uri=f"udp://{host}:0",  # type: ignore[arg-type]
+                data_folder=Path(folder),
+                adapter=AdapterConfig(type="fake"),
+                main_sync=number == 0,
+            )
+            services[name] = RigService(config, adapter=adapters[name], on_news=note)
+            await services[name].open()
+            opened.push_async_callback(services[name].close)
+            ports[name] = services[name].addresses[0].port
+            states[name] = services[name].machine.state.value
+        yield {"ports": ports}, {"changed": changed, "starts": starts}
+
+
+@contextlib.asynccontextmanager
 async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[dict[str, Any], Answers]]:
     """Run a conductor, with its journal on the disk."""
     rigs = {f"rig{number}": uri for number, uri in enumerate(uris)}
@@ -104,13 +195,28 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
     async with Conductor(rigs, data_folder=folder) as leading:
 
         async def begin(subject: str = "bench") -> dict[str, Any]:
-            await leading.agree(subject, date=today)
-            await leading.init()
+            await prepare(subject)
             replies = await leading.start()
             return {name: one.args[1].get("start") for name, one in replies.items()}
 
         async def end() -> None:
+            await stop()
+            await clean_up()
+
+        async def prepare(subject: str = "bench") -> None:
+            await leading.agree(subject, date=today)
+            await leading.init()
+
+        async def start() -> float:
+            """Return how many seconds passed until all recorded."""
+            began = time.perf_counter()
+            await leading.start()
+            return time.perf_counter() - began
+
+        async def stop() -> None:
             await leading.stop()
+
+        async def clean_up() -> None:
             await leading.cleanup()
 
         async def ask(event: str, *args: Any) -> None:
@@ -129,7 +235,56 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
         def read() -> dict[str, Any]:
             return {name: _read(leading.node.clock(one)) for name, one in leading.addresses.items()}
 
-        yield {}, {"begin": begin, "end": end, "tell_at_once": tell_at_once, "read": read}
+        steps: Answers = {"prepare": prepare, "start": start, "stop": stop, "clean_up": clean_up}
+        yield {}, {"begin": begin, "end": end, "tell_at_once": tell_at_once, "read": read, **steps}
+
+
+@contextlib.asynccontextmanager
+async def visitors(
+    host: str, folder: str, url: str, count: str
+) -> AsyncIterator[tuple[dict[str, Any], Answers]]:
+    """Hold pages of a console open as browsers on other computers do: all is fetched, and nothing drawn."""
+    import aiohttp
+    import socketio
+
+    seen: Counter[str] = Counter()
+    fetching: set[asyncio.Task[None]] = set()
+    async with contextlib.AsyncExitStack() as opened:
+        for _ in range(int(count)):
+            session = await opened.enter_async_context(aiohttp.ClientSession())
+            async with session.get(url) as answer:
+                found = re.search(r"['\"]client_id['\"]: ?['\"]([\w-]+)", await answer.text())
+            if found is None:
+                raise RuntimeError(f"{url} is no page of NiceGUI")
+            query = {"client_id": found[1], "next_message_id": 0, "implicit_handshake": "true"}
+            query |= {"tab_id": secrets.token_hex(8), "document_id": secrets.token_hex(8)}
+            client = socketio.AsyncClient(http_session=session)
+
+            async def fetch(path: str, session: Any = session) -> None:
+                async with session.get(f"{url}{path}") as answer:
+                    await answer.read()
+                seen["pictures"] += 1
+
+            def take(message: dict[str, Any], fetch: Any = fetch) -> None:
+                if found := re.search(r"multirig\.see\((.*)\)", message["code"]):
+                    for path in json.loads(found[1]).values():
+                        task = asyncio.create_task(fetch(path))
+                        fetching.add(task)
+                        task.add_done_callback(fetching.discard)
+
+            def count_update(message: dict[str, Any]) -> None:
+                seen["updates"] += 1
+
+            client.on("run_javascript", take)
+            client.on("update", count_update)
+            await client.connect(
+                f"{url}/?{urlencode(query)}",
+                headers={"Origin": url},
+                transports=["websocket"],
+                socketio_path="/_nicegui_ws/socket.io",
+            )
+            opened.push_async_callback(client.disconnect)
+        yield {}, {"seen": lambda: dict(seen)}
 
 
 @contextlib.asynccontextmanager
@@ -233,7 +388,10 @@ def _lsl_ahead(pylsl: Any) -> int:
     return theirs - clock_of_day(time.perf_counter_ns)
 
 
-KINDS = {one.__name__: one for one in (rig, conductor, relay, iblutil_rig, iblutil_services, outlet, inlet)}
+KINDS = {
+    one.__name__: one
+    for one in (rig, rigs, conductor, visitors, relay, iblutil_rig, iblutil_services, outlet, inlet)
+}
 
 
 async def main(kind: str, *options: str) -> None:

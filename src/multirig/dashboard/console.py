@@ -40,8 +40,10 @@ from multirig.protocol.messages import Event
 
 GATHER = 0.02
 """Seconds for which changes are gathered before they are shown: far below what anybody sees."""
-REST = 0.03
-"""Seconds between two showings, at least: while all rigs change, the next one has more to show at once."""
+REST = 0.05
+"""Seconds between two showings, at least: each has a browser render the whole page anew, and one that is
+told faster than it renders falls behind.
+"""
 TICK = 1.0
 """Seconds between two looks at what no message tells: the time, the rigs file."""
 PICTURES_LIMIT = 1.0
