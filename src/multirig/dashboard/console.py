@@ -36,6 +36,7 @@ from multirig.dashboard.view.start import Draft, make_order
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
 from multirig.lifecycle.policy import Role
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.messages import Event
 
 GATHER = 0.02
@@ -44,12 +45,18 @@ REST = 0.05
 """Seconds between two showings, at least: each has a browser render the whole page anew, and one that is
 told faster than it renders falls behind.
 """
+REST_AT_START = 0.2
+"""The same while a session begins: browsers that draw on this PC shall not hold up a start."""
 TICK = 1.0
 """Seconds between two looks at what no message tells: the time, the rigs file."""
 PICTURES_LIMIT = 1.0
 """Seconds that a rig has to send its pictures."""
 CLEAN_UP_LIMIT = 40.0
 """Seconds that a rig has to let go of its device."""
+
+_BEGINNING = frozenset(
+    {SessionState.INITIALIZING.value, SessionState.INITIALIZED.value, SessionState.STARTING.value}
+)
 
 log = logging.getLogger("multirig.console")
 
@@ -170,6 +177,11 @@ class Console:
         return self._is_beginning or (leader is not None and leader.is_alive and not leader.session.is_over)
 
     @property
+    def _is_beginning_to_record(self) -> bool:
+        """Whether the rigs of a session that is led from here get ready, or start."""
+        return self.is_led and (session := self.session) is not None and session.state in _BEGINNING
+
+    @property
     def session(self) -> SessionNow | None:
         """The session that is led from here, or the last one until it is dismissed."""
         return self._leader.session if self._leader is not None else self._last
@@ -229,7 +241,7 @@ class Console:
                 except Exception:
                     log.exception("a page could not be shown")
                 await asyncio.sleep(0)  # what this page shows leaves before the next one is looked at
-            await asyncio.sleep(REST)
+            await asyncio.sleep(REST_AT_START if self._is_beginning_to_record else REST)
 
     async def _tick(self) -> None:
         was_over = True
