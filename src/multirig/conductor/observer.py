@@ -175,6 +175,11 @@ class Observer:
         self._suspended = {*names}
         self._tell_whom()
 
+    @property
+    def suspended(self) -> frozenset[str]:
+        """Of whom nothing is asked now."""
+        return frozenset(self._suspended)
+
     def resume(self) -> None:
         """Ask everybody again."""
         self.suspend(())

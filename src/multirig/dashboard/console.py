@@ -113,6 +113,8 @@ class Console:
         self._last: SessionNow | None = None
         """Of the session whose process is not there any more."""
         self._is_beginning = False
+        self._was_led = False
+        """Whether a session was led at the last look, or has begun since."""
         self._draft = Draft()
         self.form: Form | None = None
         """What the chosen task asks for; None: no task, or it is not known yet."""
@@ -244,17 +246,14 @@ class Console:
             await asyncio.sleep(REST_AT_START if self._is_beginning_to_record else REST)
 
     async def _tick(self) -> None:
-        was_over = True
         while True:
             await asyncio.sleep(TICK)
             try:
                 await self._follow_rigs_file()
-                session = self.session
-                is_over = session is None or session.is_over or not self.is_led
-                if is_over and not was_over:
+                if self._was_led and not self.is_led:
+                    self._was_led = False
                     await self._look_into_folders()
                     self._observer.resume()
-                was_over = is_over
             except Exception:
                 log.exception("the lab could not be looked at")
             self._note()
@@ -469,6 +468,7 @@ class Console:
             self._findings = {}
             self._note()
             self._observer.suspend(order.rigs)
+            self._was_led = True
             leader = await Leader.begin(order, self.state_file)
         except BaseException:
             self._last = None
@@ -534,6 +534,7 @@ class Console:
         if leader is not None:
             self._lead(leader)
             if not leader.session.is_over:
+                self._was_led = True
                 # those who tell how they are are multirigs; nobody of this program has heard them yet
                 told = leader.session.news
                 self._observer.suspend(one for one in leader.session.order.rigs if one not in told)

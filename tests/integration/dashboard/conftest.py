@@ -364,7 +364,6 @@ class RigProgram:
         config = {"adapter": {"type": "fake"}, **config}
         shared = {"name": name, "uri": uri, "data_folder": str(folder), "log_folder": str(folder / "logs")}
         file.write_text(yaml.safe_dump({**shared, **config}))
-        self._again = (folder, name, options, config)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "multirig", "serve", str(file), "--plain", *options],
             stdin=subprocess.PIPE,
@@ -383,11 +382,6 @@ class RigProgram:
             if found := re.search(r"ready at (\S+)", line):
                 self._uri = found[1]
         return self._uri
-
-    def again(self) -> RigProgram:
-        """Start it once more, at the same address."""
-        folder, name, options, config = self._again
-        return RigProgram(folder, name, self.uri, options, **config)
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -431,11 +425,6 @@ class Rigs:
                     process = psutil.Process(record.pid)
                     if "multirig.dashboard.leading" in process.cmdline():
                         yield process
-
-    def revive(self, name: str) -> None:
-        """Start a rig again that was killed."""
-        self.programs[name] = self.programs[name].again()
-        assert self.programs[name].uri
 
     def end(self) -> None:
         """End all rigs, and whoever leads a session with them."""

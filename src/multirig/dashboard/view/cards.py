@@ -68,11 +68,6 @@ class Card:
         joint = " " if self.word == _WORDS[None][0] else ": "
         return f"{self.name}{joint}{self.trouble}" if self.trouble else self.name
 
-    @property
-    def spoken(self) -> str:
-        """The card in a sentence, for screen readers."""
-        return f"{self.name}: {self.word}. {self.trouble or self.about}".strip()
-
 
 _WORDS: Mapping[str | None, tuple[str, Tone, str]] = {
     None: ("Not heard", Tone.BAD, "cloud_off"),

@@ -20,7 +20,6 @@ def test_a_rig_that_waits_is_ready():
     made = card(adapter="camera")
     assert (made.word, made.tone, made.trouble) == ("Ready", Tone.GOOD, None)
     assert made.about == "camera"
-    assert made.spoken == "left: Ready. camera"
 
 
 def test_a_rig_that_was_never_heard_is_looked_for_before_it_is_missed():

@@ -1,0 +1,30 @@
+"""The console itself, without a page: what it makes of sessions that are over soon."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import yaml
+
+from multirig.dashboard import console as module
+from multirig.dashboard.console import Console
+
+
+@pytest.mark.limit(60)
+async def test_a_session_that_is_over_between_two_looks_leaves_nobody_unasked(lab, state_file, monkeypatch):
+    rig = await lab.rig("ephys", over="udp", main_sync=True)
+    rig.choose_subject("OTHER")
+    rigs_file = lab.folder / "remote_rigs.yaml"
+    rigs_file.write_text(yaml.safe_dump({"ephys": str(rig.addresses[0])}))
+    monkeypatch.setattr(module, "TICK", 6.0)  # the whole session fits in between
+    async with Console(rigs_file, lab.folder / "pc", state_file=state_file) as console:
+        console.select("ephys", True)
+        console.fill_in(subject="SP_01")
+        await console.start()
+        while not console.session.is_over:
+            await asyncio.sleep(0.02)
+        assert console.session.trouble is not None
+        assert console._observer.suspended == {"ephys"}
+        while console._observer.suspended:
+            await asyncio.sleep(0.02)
