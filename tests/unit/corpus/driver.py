@@ -292,6 +292,8 @@ class Computer:
         ](line)
 
     def _rig_event(self, line: Line) -> Any:
+        if "request" in line and line["request"] not in self._tokens:
+            return None  # nothing of the kind was wanted this time; what comes out shows it
         match line["do"]:
             case "described":
                 room = line.get("room")

@@ -55,7 +55,7 @@ def test_another_input_gives_other_bytes() -> None:
             assert changed["pc"] == expected["pc"]
 
 
-@pytest.mark.parametrize("number", [0, 3, 7])
+@pytest.mark.parametrize("number", [0, 2, 4])
 def test_one_byte_that_came_otherwise_is_noticed(number: int) -> None:
     lines = read_conversation(FOLDER / "wire1-conductor-as-iblrig.jsonl")
     heard = [line for line in lines if line.get("do") == "hear"]
