@@ -700,7 +700,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "session-fields": lambda: show_api("Session", show_fields),
     "health-fields": lambda: show_api("Health", show_fields),
     "picture-fields": lambda: show_api("Picture", show_fields),
-    "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
+    "recorded-file-fields": lambda: show_api("File", show_fields),
     "errors": show_errors,
     "offset-functions": lambda: show_functions("multirig.sync.offsets"),
     "alignment-functions": lambda: show_functions("multirig.sync.alignment"),

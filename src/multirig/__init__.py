@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
+    from multirig.rig.adapter import Adapter, Health, Marker, Picture, File, Session
     from multirig.rig.service import RigService
 
 __version__ = "0.1.0"
@@ -32,7 +32,7 @@ _HOMES = {
     "MultirigError": "multirig.errors",
     "Observer": "multirig.conductor.observer",
     "Picture": "multirig.rig.adapter",
-    "RecordedFile": "multirig.rig.adapter",
+    "File": "multirig.rig.adapter",
     "RigConfig": "multirig.config",
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
@@ -54,7 +54,7 @@ __all__ = [
     "MultirigError",
     "Observer",
     "Picture",
-    "RecordedFile",
+    "File",
     "RigConfig",
     "RigService",
     "Roster",

@@ -11,8 +11,8 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from io import FileIO
 from pathlib import Path
@@ -32,8 +32,12 @@ from multirig.lifecycle.session_events import (
     StepRequested,
 )
 from multirig.lifecycle.session_states import SessionTrigger
-from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import hear_leader, hear_rig, read_report, write
+from multirig.protocol.events import Address, Received, Refused, Replied, TimedOut, Token, Unreached
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AskInfo
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
@@ -43,21 +47,104 @@ BEGINNING = "Opened"
 """Kind of the line that begins an attempt at a session; a folder may see several."""
 RECOVERY = "Recovered"
 """Kind of the line with which another program goes on where the one before has died."""
-_INPUTS = {
-    one.__name__: one
-    for one in (
-        AgreeRequested,
-        ClockRead,
-        Marked,
-        Noticed,
-        Received,
-        Refused,
-        Replied,
-        RigsChosen,
-        StepRequested,
-        TimedOut,
-        Unreached,
-    )
+
+
+# -- what a line holds where words are in an input: IBL's arrays, as they crossed the wire -----------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AgreeLine:
+    number: int
+    subject: str
+    date: datetime.date
+    info: Mapping[str, Any]
+    here: ExpRef | None = None
+    takes_over: bool = False
+
+    @classmethod
+    def of(cls, event: AgreeRequested) -> _AgreeLine:
+        return cls(
+            number=event.number,
+            subject=event.subject,
+            date=event.date,
+            info=write(event.ask).args[1],
+            here=event.here,
+            takes_over=event.takes_over,
+        )
+
+    def to_input(self) -> AgreeRequested:
+        ask = hear_leader(Message(Event.EXPINFO, (0, self.info)))
+        return AgreeRequested(
+            number=self.number,
+            subject=self.subject,
+            date=self.date,
+            ask=ask if isinstance(ask, AskInfo) else AskInfo(),
+            here=self.here,
+            takes_over=self.takes_over,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReceivedLine:
+    address: Address
+    message: Message
+    token: Token
+
+    @classmethod
+    def of(cls, event: Received) -> _ReceivedLine:
+        return cls(address=event.address, message=write(event.word), token=event.token)
+
+    def to_input(self) -> Received:
+        return Received(address=self.address, word=hear_rig(self.message), token=self.token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RepliedLine:
+    address: Address
+    key: Hashable
+    message: Message
+
+    @classmethod
+    def of(cls, event: Replied) -> _RepliedLine:
+        return cls(address=event.address, key=event.key, message=write(event.word))
+
+    def to_input(self) -> Replied:
+        return Replied(address=self.address, key=self.key, word=hear_rig(self.message))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NoticedLine:
+    rig: str
+    notice: Notice
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, event: Noticed) -> _NoticedLine:
+        data: Mapping[str, Any] = {}
+        if (report := event.report) is not None:
+            doing = report.doing.value if report.doing is not None else None
+            data = next(iter(write(report).args[1:]), {"state": doing})
+        return cls(rig=event.rig, notice=event.notice, text=event.text, data=data)
+
+    def to_input(self) -> Noticed:
+        report = read_report(self.data) if self.data else None
+        return Noticed(rig=self.rig, notice=self.notice, text=self.text, report=report)
+
+
+_LINES: Mapping[str, Any] = {
+    "AgreeRequested": _AgreeLine,
+    "Noticed": _NoticedLine,
+    "Received": _ReceivedLine,
+    "Replied": _RepliedLine,
+}
+"""Inputs whose lines hold something else than their fields."""
+_INPUTS: Mapping[str, Any] = {
+    **_LINES,
+    **{
+        kind.__name__: kind
+        for kind in (ClockRead, Marked, Refused, RigsChosen, StepRequested, TimedOut, Unreached)
+    },
 }
 
 
@@ -80,7 +167,8 @@ class Entry:
         data = dict(self.data)
         if isinstance(data.get("key"), list):
             data["key"] = tuple(data["key"])
-        return _adapter(self.kind).validate_python(data)
+        line = _adapter(self.kind).validate_python(data)
+        return line.to_input() if self.kind in _LINES else line
 
 
 class Journal:
@@ -204,6 +292,8 @@ def _cannot_write(folder: Path, error: Exception) -> ConfigError:
 def input_line(event: Any, at: int) -> bytes:
     """Return an input of the machine as a line; ValueError for what no line can hold."""
     kind = type(event).__name__
+    if (line := _LINES.get(kind)) is not None:
+        event = line.of(event)
     return _line(kind, _adapter(kind).dump_python(event, mode="json"), at)
 
 

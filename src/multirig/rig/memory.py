@@ -7,12 +7,12 @@ import logging
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from multirig.errors import AdapterError
 from multirig.lifecycle.rig_events import Memory
+from multirig.protocol.words import Gap
 from multirig.writing import file_name, write_whole
 
 log = logging.getLogger("multirig.rig")
@@ -58,7 +58,7 @@ def mark_alive(path: Path) -> None:
         log.debug("%s cannot be marked: %s", path, error)
 
 
-def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]:
+def find_gap(path: Path, folder: Path, now: datetime.datetime) -> Gap:
     """Return since when nothing was recorded: the last time of which anything tells.
 
     Parameters
@@ -69,20 +69,15 @@ def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]
         Where the recording lies.
     now : datetime.datetime
         Time of day, with its zone.
-
-    Returns
-    -------
-    dict
-        ``from`` and ``to`` (ISO times of day), ``seconds`` between them.
     """
     times = [one.stat().st_mtime for one in (path, *folder.rglob("*")) if one.is_file()]
     last = datetime.datetime.fromtimestamp(max(times, default=now.timestamp())).astimezone()
     last = min(last, now)  # a clock that was set back
-    return {
-        "from": last.isoformat(timespec="milliseconds"),
-        "to": now.isoformat(timespec="milliseconds"),
-        "seconds": round((now - last).total_seconds(), 3),
-    }
+    return Gap(
+        since=last.isoformat(timespec="milliseconds"),
+        until=now.isoformat(timespec="milliseconds"),
+        seconds=round((now - last).total_seconds(), 3),
+    )
 
 
 @cache

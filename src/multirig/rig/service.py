@@ -20,9 +20,9 @@ from multirig.errors import AdapterError, ConfigError, MultirigError
 from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
-    PREFLIGHT,
     Armed,
     Broke,
+    ClockPortOpened,
     Commanded,
     Denied,
     Describe,
@@ -46,16 +46,18 @@ from multirig.lifecycle.rig_events import (
 )
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.awake import Awake
-from multirig.pc.finding import plain_findings
+from multirig.pc.finding import Finding, plain_findings
 from multirig.pc.instant import come_near, undisturbed, wait_for
 from multirig.protocol.allow import AllowList
 from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.codec import plain
+from multirig.protocol.dialect import hear_leader
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Token, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
-from multirig.rig.adapter import Adapter, Health, Marker, Session
+from multirig.protocol.words import ClockOffset, Gap, Health, Info, Marker, Recorded, RigStart
+from multirig.rig.adapter import Adapter, Session
 from multirig.rig.loading import build_adapter
 from multirig.rig.manifest import Ledger
 from multirig.rig.markers import append_marker, markers_name
@@ -139,13 +141,15 @@ class RigService:
             stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
             stall_after=_nanoseconds(config.stall_after),
             resumes=self.adapter.resumes,
-            about={"adapter": config.adapter.type, "version": multirig.__version__},
+            adapter=config.adapter.type,
+            version=multirig.__version__,
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
             boot=secrets.token_hex(8),
             name=config.name,
             machine=self.machine,
+            hears=hear_leader,
             permits=(lambda host: True) if network is not None else allowed.permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=network)
@@ -235,9 +239,11 @@ class RigService:
         if self._scheme == "memory":
             return
         try:
-            self.machine.clock_port = self._clock_port.open(self.addresses[0].host, self.config.clock_port)
+            port = self._clock_port.open(self.addresses[0].host, self.config.clock_port)
         except ConfigError as error:
             log.warning("%s: %s; its clock is measured less closely", self.config.name, error)
+        else:
+            self.runtime.feed(ClockPortOpened(port=port))
 
     async def _restore(self) -> None:
         """Find out what this rig was doing when its program died, if it did."""
@@ -245,7 +251,7 @@ class RigService:
         if memory is None:
             return
         self._written = memory
-        report: dict[str, Any] = {}
+        recorded = Recorded()
         gap = None
         if memory.has_recorded and memory.exp_ref is not None:
             session = self._make_session(memory.exp_ref)
@@ -255,10 +261,10 @@ class RigService:
                 now = datetime.datetime.now().astimezone()
                 gap = await asyncio.to_thread(find_gap, self._memory_file, session.folder, now)
             try:
-                report = await self._account()
+                recorded = await self._account()
             except AdapterError as error:
                 log.error("%s", error)
-        self.runtime.feed(Restored(memory=memory, report=report, gap=gap))
+        self.runtime.feed(Restored(memory=memory, recorded=recorded, gap=gap))
 
     async def close(self) -> None:
         """Stop what is being recorded, let go of the device and leave the network."""
@@ -419,7 +425,8 @@ class RigService:
             if call.preempts:
                 before.cancel()
             await asyncio.wait([before])
-        report: dict[str, Any] = {}
+        recorded = Recorded()
+        gap: Gap | None = None
         failures: list[str] = []
         if reason := await self._keep():
             log.error("%s", reason)
@@ -428,18 +435,24 @@ class RigService:
                 return
         for position, hook in enumerate(call.hooks):
             try:
-                report |= await self._hook(hook, call)
+                told = await self._hook(hook, call)
+                if isinstance(told, Gap):
+                    gap = told
+                else:
+                    recorded = recorded.followed_by(told)
             except Exception as error:
                 failures.append(self._reason(hook, error))
                 log.error("%s", failures[-1], exc_info=not isinstance(error, AdapterError))
                 if hook == "stop":  # what was recorded is still accounted for
                     with contextlib.suppress(Exception):
-                        report |= await self._account()
+                        recorded = recorded.followed_by(await self._account())
                     if "cleanup" in call.hooks[position:]:  # letting go of the device ends it for certain
                         continue
-                self.runtime.feed(Failed(number=call.number, reason="; then ".join(failures), report=report))
+                reason = "; then ".join(failures)
+                self.runtime.feed(Failed(number=call.number, reason=reason, recorded=recorded))
                 return
-        self.runtime.feed(Done(number=call.number, report=report, failure=failures[0] if failures else None))
+        failure = failures[0] if failures else None
+        self.runtime.feed(Done(number=call.number, recorded=recorded, gap=gap, failure=failure))
 
     async def _keep(self) -> str | None:
         """Put on the disk what must survive; return why that was not possible."""
@@ -462,13 +475,13 @@ class RigService:
             text = f"{type(error).__name__}: {error} (details are in this rig's log)"
         return " ".join(f"{hook}: {text}".split())
 
-    async def _hook(self, hook: str, call: Call) -> dict[str, Any]:
+    async def _hook(self, hook: str, call: Call) -> Recorded | Gap:
         """Run one hook of the adapter within its limit, and return what it has to tell."""
         exp_ref = call.exp_ref
         match hook:
             case "initialise":
                 if exp_ref is not None:  # without a reference there is no folder yet; EXPSTART brings it
-                    await self._prepare(ExpRef.parse(exp_ref))
+                    await self._prepare(exp_ref)
                     await self._limit(hook, self.adapter.initialise())
             case "start":
                 if self._session is None:
@@ -479,7 +492,7 @@ class RigService:
                 self._recorded = True
                 await self._limit("start", self.adapter.resume())
                 self._watcher = asyncio.create_task(self._watch())
-                return {"gap": self._end_gap()}
+                return self._end_gap()
             case "stop":
                 await self._end_watch()
                 if self._session is not None:
@@ -497,10 +510,10 @@ class RigService:
                     self._session = None
                     self._health = Health()
                     if self._recorded and self._rehearsal_end is None:
-                        return {"digests": await self._ledger.rest()}
-        return {}
+                        return Recorded(digests=await self._ledger.rest())
+        return Recorded()
 
-    async def _start(self, call: Call) -> dict[str, Any]:
+    async def _start(self, call: Call) -> Recorded:
         """Arm the adapter, wait for the instant that is agreed, and let it record."""
         await self._limit("start", self.adapter.arm())
         self.runtime.feed(Armed(number=call.number))
@@ -527,17 +540,17 @@ class RigService:
         reading = self._read_clock(called)
         on_session_clock = self._to_session_time
         late = 0 if planned is None or reading is None else on_session_clock(called) - planned
-        return {
-            "started_at": on_session_clock(returned) / SECOND,
-            "start": {
-                "planned": None if planned is None else planned / SECOND,
-                "heard": None if call.heard_at is None else on_session_clock(call.heard_at) / SECOND,
-                "called": on_session_clock(called) / SECOND,
-                "returned": on_session_clock(returned) / SECOND,
-                "late": late / SECOND,
-                "bound": None if reading is None else reading.bound / SECOND,
-            },
-        }
+        return Recorded(
+            started_at=on_session_clock(returned) / SECOND,
+            start=RigStart(
+                planned=None if planned is None else planned / SECOND,
+                heard=None if call.heard_at is None else on_session_clock(call.heard_at) / SECOND,
+                called=on_session_clock(called) / SECOND,
+                returned=on_session_clock(returned) / SECOND,
+                late=late / SECOND,
+                bound=None if reading is None else reading.bound / SECOND,
+            ),
+        )
 
     def _find_instant(self, planned: int | None) -> int:
         """Return when an instant on the session clock is on this PC's, as far as is known now."""
@@ -552,13 +565,13 @@ class RigService:
             return now
         return at
 
-    def _end_gap(self) -> dict[str, Any]:
+    def _end_gap(self) -> Gap:
         """Return the gap that is over now."""
-        gap = dict(self.machine.gaps[-1])
+        gap = self.machine.recording.gaps[-1]
         now = datetime.datetime.now().astimezone()
-        since = datetime.datetime.fromisoformat(gap["from"])
+        since = datetime.datetime.fromisoformat(str(gap.since))
         until = now.isoformat(timespec="milliseconds")
-        return {**gap, "to": until, "seconds": round((now - since).total_seconds(), 3)}
+        return replace(gap, until=until, seconds=round((now - since).total_seconds(), 3))
 
     async def _limit(self, hook: str, work: Coroutine[Any, Any, T], *, more: float = 0.0) -> T:
         """Run a hook in a task of its own; whatever it does, this ends."""
@@ -641,11 +654,10 @@ class RigService:
                 folder = folder.parent
                 folder.rmdir()
 
-    async def _account(self) -> dict[str, Any]:
+    async def _account(self) -> Recorded:
         """Return what was recorded, file by file."""
         try:
             found = await self._limit("stop", asyncio.to_thread(self.adapter.files))
-            files: dict[str, Any] = {"files": [asdict(one) for one in found]}
         except Exception as error:
             log.exception("the adapter's list of files failed")
             reason = f"{type(error).__name__}: {error}"
@@ -658,21 +670,18 @@ class RigService:
         reading = self._read_clock(now)
         if self._began is not None:
             seconds, self._began = time.perf_counter() - self._began, None
-            recorded = sum(one.bytes for one in found)
+            written = sum(one.bytes for one in found)
             kept, adapter = self._rate_file, self.config.adapter
-            await asyncio.to_thread(remember_rate, kept, adapter, recorded, seconds)
+            await asyncio.to_thread(remember_rate, kept, adapter, written, seconds)
             self._usual_rate = await asyncio.to_thread(recall_rate, kept, adapter)
+        recorded = Recorded(files=tuple(found))
         if self._recorded and self._session is not None and self._rehearsal_end is None:
-            files = await self._ledger.account(self._session, found)
-        return {
-            **files,
-            "health": asdict(self._health),
-            "stopped_at": stopped_at,
-            "clock": {
-                "offset": 0.0 if reading is None else reading.offset / SECOND,
-                "bound": None if reading is None else reading.bound / SECOND,
-            },
-        }
+            recorded = await self._ledger.account(self._session, found)
+        clock = ClockOffset(
+            offset=0.0 if reading is None else reading.offset / SECOND,
+            bound=None if reading is None else reading.bound / SECOND,
+        )
+        return replace(recorded, health=self._health, stopped_at=stopped_at, clock=clock)
 
     def _look_at_health(self) -> None:
         """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
@@ -708,7 +717,7 @@ class RigService:
         """Write down a marker and hand it to the adapter; whatever it does, the recording goes on."""
         if self._session is None:
             return
-        marker = Marker(text=effect.text, data=effect.data, at=effect.at, received=effect.received)
+        marker = effect.marker
         self._spawn(self._write_marker(self._session.session_folder, marker))
         try:
             self.adapter.mark(marker)
@@ -760,13 +769,13 @@ class RigService:
         while True:
             await self._look_at_disk()
             self._look_at_leader()
-            if (labels := self._viewfinder.labels()) != self.machine.pictures:
+            if (labels := self._viewfinder.labels()) != self.machine.cameras:
                 self.runtime.feed(PicturesOffered(labels=labels))
             if self.machine.state is RigState.RUNNING:
                 mark_alive(self._memory_file)
             if self._session is not None:
                 self._look_at_health()
-                self.runtime.feed(Measured(health=asdict(self._health)))
+                self.runtime.feed(Measured(health=self._health))
             await asyncio.sleep(HEALTH_EVERY)
 
     async def _look_at_disk(self) -> None:
@@ -798,47 +807,47 @@ class RigService:
     def _next_exp_ref(self, subject: str, at_least: int = 1) -> ExpRef:
         today = datetime.date.today()
         free = next_exp_ref(self.config.data_folder, self.config.lab, subject, today)
-        return self.machine.skip_used(replace(free, sequence=max(free.sequence, at_least)))
+        return self.machine.numbers.skip_used(replace(free, sequence=max(free.sequence, at_least)))
 
     async def _describe(self, effect: Describe) -> None:
-        info: dict[str, Any] = {
-            "name": self.config.name,
-            "date": datetime.date.today().isoformat(),
-            "adapter": self.config.adapter.type,
-            "collection": self.adapter.collection,
-            "disk_free": self._disk_free,
-            "version": multirig.__version__,
-        }
+        info = Info(
+            name=self.config.name,
+            date=datetime.date.today().isoformat(),
+            adapter=self.config.adapter.type,
+            collection=self.adapter.collection,
+            disk_free=self._disk_free,
+            version=multirig.__version__,
+        )
         try:
-            info["device"] = plain(self.adapter.describe(), "device")
+            info = replace(info, device=plain(self.adapter.describe(), "device"))
         except Exception:
             log.exception("the adapter's description of its device failed")
         try:
-            info["experiment_description"] = plain(self._experiment_description(), "experiment_description")
+            description = plain(self._experiment_description(), "experiment_description")
+            info = replace(info, experiment_description=description)
         except Exception:
             log.exception("the adapter's part of the experiment description failed")
         if effect.subject is not None:
             try:
                 free = await asyncio.to_thread(self._next_exp_ref, effect.subject, effect.at_least)
-                info["exp_ref"] = str(free)
+                info = replace(info, exp_ref=free)
             except (MultirigError, OSError) as error:
                 log.error("no number for subject %r: %s", effect.subject, error)
-                info["failure"] = str(error)
+                info = replace(info, failure=str(error))
         if effect.check is not None:
-            info[PREFLIGHT] = await self._check(effect.check.get("seconds"))
-            info["time"] = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+            found = await self._check(effect.check.seconds)
+            now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+            info = replace(info, preflight=tuple(plain_findings(found)), time=now)
         self.runtime.feed(Described(token=effect.token, info=info, room=effect.room))
 
     async def _take_pictures(self, token: Token) -> None:
         self.runtime.feed(PicturesTaken(token=token, pictures=await self._viewfinder.look()))
 
-    async def _check(self, seconds: object) -> list[Any]:
+    async def _check(self, seconds: float | None) -> list[Finding]:
         """Return what speaks for and against a session of that length on this PC."""
-        planned = float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
         is_idle = self.machine.state is RigState.CONNECTED
         async with self._checking:  # whoever asks a hundred times has no hundred threads
-            found = await check_rig(self.config, self.adapter, planned, is_idle=is_idle)
-        return plain_findings(found)
+            return await check_rig(self.config, self.adapter, seconds, is_idle=is_idle)
 
     def _begin_rehearsal(self) -> None:
         """Note whether this session is a rehearsal, which is not to go on for ever."""

@@ -27,7 +27,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Health, RecordedFile
+from multirig.rig.adapter import Health, File
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.service import RigService
 
@@ -386,7 +386,7 @@ async def test_a_recording_that_fails_by_itself_is_told_to_its_conductor_at_once
 async def test_a_list_of_files_that_fails_is_an_error_of_the_stop_and_does_not_last(lab: Any) -> None:
     @dataclass(kw_only=True)
     class Forgetful(Fake):
-        def files(self) -> list[RecordedFile]:
+        def files(self) -> list[File]:
             raise OSError("the share is gone")
 
     rig = await lab.rig(adapter=Forgetful())
