@@ -960,7 +960,7 @@ def answered(key="a", data=START_REPLY):
 def test_the_receipt_of_an_answer_is_told_to_whoever_gave_it_a_key():
     link = answered()
     assert hear(link, START_REPLY, now=MS) == []
-    assert events(link) == [replied(b"[2]", "a")]
+    assert events(link) == [outcome("a", Replied, word=Receipt(event=Event.EXPSTART))]
     assert tick(link, 100 * SECOND) == []
     assert events(link) == []
 
@@ -991,7 +991,7 @@ def test_a_complaint_of_our_own_leaves_once_and_waits_for_no_echo():
     complaint = b'[0, "ValueError: boom", 2]'
     assert ask(link, START) == [START]
     assert ask(link, complaint, now=MS, key="c") == [complaint]  # though an echo is awaited
-    assert events(link) == [replied(b"[0]", "c")]
+    assert events(link) == [outcome("c", Replied, word=Receipt(event=Event.ERROR))]
     assert hear(link, START, now=2 * MS) == []
     assert events(link) == [outcome("k", Confirmed)]
     assert tick(link, 2 * SECOND) == []

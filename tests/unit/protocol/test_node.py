@@ -303,15 +303,15 @@ def test_what_a_foreign_peer_gets_is_short_enough_for_timeline():
     """Its greeting on EXPINFO, the answers of a rig, and every error."""
     sent = []
     boot, name = "0123456789abcdef", "acquisition-pc-in-the-third-room-on-the-left.lab.example.org"
-    conductor = Node(boot=boot, name=name, machine=Desk())
+    conductor = Node(boot=boot, name=name, machine=Desk(), hears=hear_verbatim)
     sent += send(conductor, Verbatim(Event.EXPINFO, (0, IBLRIG)))
-    rig = Node(boot=boot, name=name, machine=Desk(answer_at_once))
+    rig = Node(boot=boot, name=name, machine=Desk(answer_at_once), hears=hear_verbatim)
     rig.receive_datagram(json.dumps([64, 0, IBLRIG]).encode(), OTHER, 0)
     sent += rig.datagrams_to_send(0) + tick(rig, ANSWER_PAUSE)
     rig.receive_datagram(b"[" + b"1" * 4000 + b"]", OTHER, 0)
     sent += rig.datagrams_to_send(0)
     rig = node("R", lambda event: [Fail(token=event.token, word=Complaint(text="x" * 5000, about=Event(2)))])
-    rig.receive_datagram(json.dumps(START.to_array()).encode(), OTHER, 0)
+    rig.receive_datagram(json.dumps([START.event, *START.args]).encode(), OTHER, 0)
     sent += rig.datagrams_to_send(0)
     assert len(sent) == 6
     assert all(len(data) < TIMELINE_LIMIT for _, data in sent)
@@ -1071,7 +1071,7 @@ class Clockwork(Desk):
 
 
 def test_a_machine_is_woken_when_it_wants_to_be():
-    one = Node(boot="A", name="a", machine=Clockwork())
+    one = Node(boot="A", name="a", machine=Clockwork(), hears=hear_verbatim)
     assert one.get_timer() == SECOND
     one.handle_timer(SECOND - 1)
     assert one.datagrams_to_send(SECOND - 1) == []
