@@ -31,8 +31,8 @@ from multirig.conductor.time_files import OFFSETS_NAME, STARTS_NAME, read_clocks
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED: frozenset[str] = frozenset()
-"""Keys that 0.1 did not write."""
+ADDED = frozenset({"format"})
+"""Keys of an account or a manifest that 0.1 did not write."""
 WIDTH = 160
 
 __all__ = ["ADDED", "JOURNAL_NAME", "OFFSETS_NAME", "STARTS_NAME", "VERDICT_NAME"]
@@ -43,26 +43,21 @@ def to_plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def without_added(value: Any) -> Any:
+def without_added(told: dict[str, Any]) -> dict[str, Any]:
     """Return it without what 0.1 did not write."""
-    match value:
-        case dict():
-            return {key: without_added(one) for key, one in value.items() if key not in ADDED}
-        case list():
-            return [without_added(one) for one in value]
-    return value
+    return {key: one for key, one in told.items() if key not in ADDED}
 
 
 def read_account(folder: Path) -> dict[str, Any]:
     """Return the account of a session as its journal gives it; the version of the program says nothing."""
     told = without_added(to_plain(account(folder).to_json()))
     told.pop("version")
-    return dict(told)
+    return told
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return what the journal tells, without the verdict."""
-    return dict(without_added(to_plain(summarise(*read_readable(folder)).to_json())))
+    return without_added(to_plain(summarise(*read_readable(folder)).to_json()))
 
 
 def read_story(folder: Path) -> list[dict[str, Any]]:
@@ -73,7 +68,7 @@ def read_story(folder: Path) -> list[dict[str, Any]]:
 def read_picture(folder: Path) -> dict[str, Any]:
     """Return what a picture of the session would show."""
     entries, unreadable = read_readable(folder)
-    return dict(without_added(to_plain(asdict(compose(entries, summarise(entries, unreadable))))))
+    return without_added(to_plain(asdict(compose(entries, summarise(entries, unreadable)))))
 
 
 def read_tables(folder: Path) -> dict[str, str]:
@@ -135,7 +130,7 @@ def show_as_json(folder: Path) -> dict[str, Any]:
     """Return what ``multirig show --json`` says of a session."""
     told = without_added(json.loads(show(folder, "--json")))
     told.pop("version")
-    return dict(told)
+    return told
 
 
 def read_manifests(folder: Path) -> dict[str, Any]:
