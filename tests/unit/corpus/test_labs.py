@@ -12,7 +12,7 @@ from tests.unit.corpus.labs import to_digest, to_lines
 
 FOLDER = Path(__file__).parents[2] / "data" / "corpus-0.1" / "labs"
 DIGESTS = [json.loads(line) for line in (FOLDER / "digests.jsonl").read_text(encoding="utf-8").splitlines()]
-"""Of labs that say too much to be kept whole; where one differs, `record.py` writes it whole in each checkout."""
+"""Of labs that say too much to be kept whole; where one differs, `record.py` writes it whole."""
 
 
 def read(name: str) -> tuple[dict[str, Any], list[Line]]:
