@@ -40,7 +40,7 @@ class Awake:
         self._orders: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def keep(self, wanted: bool) -> None:
+    def keep(self, wanted: bool) -> None:  # noqa: FBT001  it is the whole of what is asked
         """Keep the system awake from now on, or let it sleep."""
         if wanted == self._wanted:
             return
@@ -63,12 +63,12 @@ class Awake:
         child: subprocess.Popen[bytes] | None = None
         while (wanted := self._orders.get()) is not None:
             if sys.platform == "win32":
-                _tell_windows(wanted)
+                _tell_windows(wanted=wanted)
                 continue
             _end(child)
             child = _begin(self._why) if wanted else None
         if sys.platform == "win32":
-            _tell_windows(False)
+            _tell_windows(wanted=False)
         _end(child)
 
 
@@ -113,7 +113,7 @@ def _end(child: subprocess.Popen[bytes] | None) -> None:
         child.communicate()
 
 
-def _tell_windows(wanted: bool) -> None:
+def _tell_windows(*, wanted: bool) -> None:
     if sys.platform == "win32":
         import ctypes
 
