@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-import multirig
 from multirig.conductor.journal import Entry, read_readable
 from multirig.conductor.summary import Summary, summarise
 from multirig.conductor.time_files import (
@@ -23,6 +22,7 @@ from multirig.conductor.time_files import (
 )
 from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError
+from multirig.version import __version__
 from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
@@ -46,7 +46,7 @@ class OwnFile:
 class Account(Summary):
     """What a session was, and what it turned out to be."""
 
-    version: str = multirig.__version__
+    version: str = __version__
     """Of multirig on the PC that gave the verdict."""
     verdict: Word = Word.GOOD
     """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import multirig
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import next_exp_ref_in
 from multirig.ibl import description, task_logging
@@ -28,6 +27,7 @@ from multirig.ibl.task_parameters import read_task_parameters, task_file
 from multirig.ibl.task_run import TaskRun, hooks
 from multirig.ibl.writing import write_whole
 from multirig.protocol.exp_ref import check_subject
+from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
 """The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
@@ -337,7 +337,7 @@ class BaseSession(ABC):
             **self.hardware_settings,
             **self.session_info,
             "IBLRIG_VERSION": IBLRIG_LAYOUT,
-            "MULTIRIG_VERSION": multirig.__version__,
+            "MULTIRIG_VERSION": __version__,
             "PYBPOD_PROTOCOL": self.protocol_name,
             "ALYX_USER": self.iblrig_settings["ALYX_USER"],
             "ALYX_LAB": self.iblrig_settings["ALYX_LAB"],

@@ -40,7 +40,7 @@ class Awake:
         self._orders: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def keep(self, wanted: bool) -> None:  # noqa: FBT001  it is the whole of what is asked
+    def keep(self, wanted: bool) -> None:
         """Keep the system awake from now on, or let it sleep."""
         if wanted == self._wanted:
             return

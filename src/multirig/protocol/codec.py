@@ -182,7 +182,7 @@ class StreamCutter:
         return whole
 
     def _find_mark(self, position: int) -> tuple[re.Match[bytes] | None, int]:
-        """Return the next mark outside of strings, and where to go on: behind it, or when more has arrived."""
+        """Return the next mark outside of strings and where to go on: behind it, or when more has arrived."""
         if self._in_string:
             position = self._skip_string(position)
             if self._in_string:
