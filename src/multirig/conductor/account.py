@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-import multirig
 from multirig import formats
 from multirig.conductor.journal import Entry, read_readable
 from multirig.conductor.summary import Summary, summarise
@@ -25,6 +24,7 @@ from multirig.conductor.time_files import (
 )
 from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError
+from multirig.version import __version__
 from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
@@ -52,7 +52,7 @@ class Account(Summary):
 
     format: int = FORMAT
     """Of this file; without it 1."""
-    version: str = multirig.__version__
+    version: str = __version__
     """Of multirig on the PC that gave the verdict."""
     verdict: Word = Word.GOOD
     """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""

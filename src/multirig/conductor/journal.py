@@ -21,7 +21,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-import multirig
 from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
@@ -35,6 +34,7 @@ from multirig.lifecycle.session_events import (
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.version import __version__
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
@@ -212,7 +212,7 @@ def input_line(event: Any, at: int) -> bytes:
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": multirig.__version__, formats.KEY: FORMAT}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
