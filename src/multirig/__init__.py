@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from multirig.version import __version__
+
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
     from multirig.conductor.observer import Observer, Sighting
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, Marker, Picture, File, Session
+    from multirig.rig.adapter import Adapter, File, Health, Marker, Picture, Session
     from multirig.rig.service import RigService
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Adapter": "multirig.rig.adapter",
@@ -48,13 +48,13 @@ __all__ = [
     "Conductor",
     "Event",
     "ExpRef",
+    "File",
     "Health",
     "Marker",
     "Message",
     "MultirigError",
     "Observer",
     "Picture",
-    "File",
     "RigConfig",
     "RigService",
     "Roster",
@@ -62,6 +62,7 @@ __all__ = [
     "Sighting",
     "Status",
     "Uri",
+    "__version__",
     "load_rig_config",
 ]
 

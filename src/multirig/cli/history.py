@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.catalogue import Catalogue
 from multirig.folders import subjects_folder

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.account import account
 from multirig.conductor.drawing import check_suffix, draw

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED
+from multirig.cli.program import FAILED
 from multirig.conductor import journal
 from multirig.conductor.account import account
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE

@@ -21,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-import multirig
+from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
@@ -38,6 +38,7 @@ from multirig.protocol.events import Address, Received, Refused, Replied, TimedO
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import AskInfo
+from multirig.version import __version__
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
@@ -299,7 +300,7 @@ def input_line(event: Any, at: int) -> bytes:
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": multirig.__version__}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
@@ -328,7 +329,8 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        There is no journal, or a line other than the last is not one of a journal.
+        There is no journal, a line other than the last is not one of a journal, or it is of a format that
+        is not known here.
     """
     yield from parse_journal(_read(folder), folder / FILE_NAME)
 
@@ -346,9 +348,9 @@ def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        A line other than the last is not one of a journal.
+        A line other than the last is not one of a journal, or it is of a format that is not known here.
     """
-    for number, entry in _parse_lines(data):
+    for number, entry in _parse_lines(data, path):
         if entry is None:
             raise ConfigError(
                 f"{path}, line {number}: this is no line of a journal; "
@@ -363,9 +365,9 @@ def read_readable(folder: Path) -> tuple[list[Entry], list[int]]:
     Raises
     ------
     ConfigError
-        There is no journal.
+        There is no journal, or it is of a format that is not known here.
     """
-    lines = list(_parse_lines(_read(folder)))
+    lines = list(_parse_lines(_read(folder), folder / FILE_NAME))
     entries = [entry for _, entry in lines if entry is not None]
     return entries, [number for number, entry in lines if entry is None]
 
@@ -379,18 +381,29 @@ def _read(folder: Path) -> bytes:
         ) from None
 
 
-def _parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
+def _parse_lines(data: bytes, path: object) -> Iterator[tuple[int, Entry | None]]:
     """Yield each line with its number; None for one that is no line of a journal."""
     lines = data.split(b"\n")
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
     for number, line in enumerate(lines[:torn], 1):
         if line.strip():
+            found: Any = None
             entry: Entry | None = None
             with contextlib.suppress(ValueError, RecursionError):
-                read = _entry().validate_python(json.loads(line))
+                found = json.loads(line)
+            _check_format(found, path)
+            with contextlib.suppress(ValueError, RecursionError):
+                read = _entry().validate_python(found)
                 read.to_input()
                 entry = read
             yield number, entry
+
+
+def _check_format(line: object, path: object) -> None:
+    """Refuse what follows a line that says that it is of a newer format."""
+    match line:
+        case {"kind": kind, "data": {formats.KEY: int(found), **rest}} if kind in (BEGINNING, RECOVERY):
+            formats.check_format(found, FORMAT, path, rest.get("version"))
 
 
 def holds_start(folder: Path) -> bool:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import multirig
 from multirig.config import RigConfig
 from multirig.errors import AdapterError, ConfigError, MultirigError
 from multirig.folders import next_exp_ref, session_folder
@@ -71,6 +70,7 @@ from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 from multirig.transports.probe import ClockPort, Exchange
+from multirig.version import __version__
 
 HEALTH_EVERY = 0.5
 """Seconds between two looks at the adapter's proof of recording."""
@@ -142,7 +142,7 @@ class RigService:
             stall_after=_nanoseconds(config.stall_after),
             resumes=self.adapter.resumes,
             adapter=config.adapter.type,
-            version=multirig.__version__,
+            version=__version__,
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
@@ -816,7 +816,7 @@ class RigService:
             adapter=self.config.adapter.type,
             collection=self.adapter.collection,
             disk_free=self._disk_free,
-            version=multirig.__version__,
+            version=__version__,
         )
         try:
             info = replace(info, device=plain(self.adapter.describe(), "device"))
