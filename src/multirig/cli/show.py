@@ -10,15 +10,15 @@ import typer
 from multirig.cli import render
 from multirig.cli.main import FAILED, app
 from multirig.cli.session import DEFAULT_DATA
-from multirig.conductor.account import account
-from multirig.conductor.drawing import check_suffix, draw
-from multirig.conductor.journal import read_readable
-from multirig.conductor.plot import compose
-from multirig.conductor.story import Kind, choose, tell
-from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.folders import session_folder, subjects_folder
 from multirig.protocol.exp_ref import ExpRef
+from multirig.record.account import account
+from multirig.record.drawing import check_suffix, draw
+from multirig.record.journal import read_readable
+from multirig.record.plot import compose
+from multirig.record.story import Kind, choose, tell
+from multirig.record.summary import summarise
 from multirig.rig.manifest import Checked, check, find_manifests
 
 

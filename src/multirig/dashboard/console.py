@@ -19,10 +19,8 @@ from typing import Any
 
 import platformdirs
 
-from multirig.conductor.catalogue import Catalogue
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.observer import Observer
-from multirig.conductor.recovery import find_open
 from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig, set_role
 from multirig.config import Uri
 from multirig.config.conductor import ConsoleRules
@@ -38,6 +36,8 @@ from multirig.folders import subjects_folder
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.messages import Event
+from multirig.record.catalogue import Catalogue
+from multirig.record.recovery import find_open
 
 GATHER = 0.02
 """Seconds for which changes are gathered before they are shown: far below what anybody sees."""

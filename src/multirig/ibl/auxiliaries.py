@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from multirig.conductor.conductor import Conductor, Progress
-from multirig.conductor.summary import find_trouble
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
@@ -38,6 +37,7 @@ from multirig.pc.finding import Level
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
+from multirig.record.summary import find_trouble
 from multirig.transports.memory import MemoryNetwork
 
 RESPONSE_LIMIT = 10.0

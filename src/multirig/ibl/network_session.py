@@ -22,7 +22,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.roster import Roster
-from multirig.conductor.timing import say_spread
 from multirig.config import Uri, load_conductor_config
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.ibl import alyx as alyx_tokens
@@ -36,6 +35,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
+from multirig.record.timing import say_spread
 
 MAX_TRACEBACK = 8_000
 """Characters of a stack that the rigs are told."""

@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Verdict, judge
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig_events import MIN_SEQUENCE
@@ -35,6 +32,9 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
+from multirig.record.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
+from multirig.record.summary import summarise
+from multirig.record.verdict import Verdict, judge
 from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multirig.conductor.journal import BEGINNING, read_journal
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, read_journal
 
 
 def replay_field_journal(folder: Path) -> list[str]:

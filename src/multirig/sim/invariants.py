@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from multirig.conductor.journal import parse_journal, rebuild
-from multirig.conductor.verdict import TOLERANCE, Word
 from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
+from multirig.record.journal import parse_journal, rebuild
+from multirig.record.verdict import TOLERANCE, Word
 from multirig.sim.facts import (
     Asked,
     ClockJumped,

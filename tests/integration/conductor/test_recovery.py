@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME, read_journal
-from multirig.conductor.recovery import find_open
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.messages import Message
+from multirig.record.account import account
+from multirig.record.journal import FILE_NAME, read_journal
+from multirig.record.recovery import find_open
+from multirig.record.summary import summarise
+from multirig.record.verdict import Word, judge
 
 
 async def die(lab: Any, conductor: Any) -> None:

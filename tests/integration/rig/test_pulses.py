@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import read_journal
-from multirig.conductor.story import tell
 from multirig.errors import AdapterError, ConfigError
+from multirig.record.journal import read_journal
+from multirig.record.story import tell
 from multirig.rig.adapter import Adapter
 from multirig.rig.adapters.fake import PULSES_FILE_NAME, Fake
 from multirig.sync import OFFSETS_NAME, PULSES_NAME, align, offset_bounds, read_pulses, to_session_time

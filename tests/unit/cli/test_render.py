@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from multirig.cli import render
-from multirig.conductor.account import Account
-from multirig.conductor.summary import Happening, Marker, RigSummary
-from multirig.conductor.timing import ClockSummary, RigStart, Spread
+from multirig.record.account import Account
+from multirig.record.summary import Happening, Marker, RigSummary
+from multirig.record.timing import ClockSummary, RigStart, Spread
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from multirig.conductor.conductor import Progress
-from multirig.conductor.timing import Spread
 from multirig.dashboard.leading.teller import MAX_KEPT, Teller, hours_left, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
@@ -19,6 +18,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.messages import Event, Message
+from multirig.record.timing import Spread
 
 AT = 1_000_000.0
 

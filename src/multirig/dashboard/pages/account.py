@@ -13,14 +13,6 @@ from typing import Any
 from fastapi import Response
 from nicegui import ui
 
-from multirig.conductor.account import account
-from multirig.conductor.drawing import draw_bytes
-from multirig.conductor.journal import FILE_NAME as JOURNAL_NAME
-from multirig.conductor.journal import read_readable
-from multirig.conductor.plot import compose
-from multirig.conductor.story import Line as StoryLine
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, set_tone, show_if, text
 from multirig.dashboard.pages.frame import frame
@@ -39,6 +31,14 @@ from multirig.dashboard.view.journal import JournalRow, filter_lines, list_kinds
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
+from multirig.record.account import account
+from multirig.record.drawing import draw_bytes
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.journal import read_readable
+from multirig.record.plot import compose
+from multirig.record.story import Line as StoryLine
+from multirig.record.story import tell
+from multirig.record.summary import summarise
 
 PLOT = "plot.svg"
 """Last part of the picture's address."""

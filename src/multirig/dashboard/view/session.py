@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from multirig.conductor.verdict import MEANING, Word
 from multirig.dashboard.snapshot import Alarm, Outcome, RigNow, SessionNow, Step, StepNow
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
+from multirig.record.verdict import MEANING, Word
 
 NOTHING: Mapping[str, RigNow] = MappingProxyType({})
 SHOWN_ALARMS = 20

@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import multirig
-from multirig.conductor.journal import Entry, read_readable
-from multirig.conductor.summary import Summary, summarise
-from multirig.conductor.time_files import (
+from multirig.errors import ConfigError
+from multirig.record.journal import Entry, read_readable
+from multirig.record.summary import Summary, summarise
+from multirig.record.time_files import (
     OFFSETS_NAME,
     STARTS_NAME,
     read_clocks,
     write_offsets,
     write_starts,
 )
-from multirig.conductor.verdict import Word, judge
-from multirig.errors import ConfigError
+from multirig.record.verdict import Word, judge
 from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
@@ -30,7 +30,7 @@ FILE_NAME = "_multirig_verdict.json"
 MAX_LISTED_FILES = 100
 """Files of this PC that are named; the totals count all."""
 
-log = logging.getLogger("multirig.conductor")
+log = logging.getLogger("multirig.record")
 
 
 @dataclass(slots=True, kw_only=True)

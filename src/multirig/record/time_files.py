@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterable
 from decimal import Decimal
 
-from multirig.conductor.journal import BEGINNING, Entry
-from multirig.conductor.summary import Summary
-from multirig.conductor.timing import RigStart
 from multirig.lifecycle.session_events import ClockRead
+from multirig.record.journal import BEGINNING, Entry
+from multirig.record.summary import Summary
+from multirig.record.timing import RigStart
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
 """In the session folder on the conductor's PC: what was read of each rig's clock."""

@@ -6,11 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, Entry
-from multirig.conductor.story import CONDUCTOR, say_marker, tell
-from multirig.conductor.summary import RigSummary, Summary
-from multirig.conductor.time_files import read_clocks
-from multirig.conductor.timing import number
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -23,6 +18,11 @@ from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, Entry
+from multirig.record.story import CONDUCTOR, say_marker, tell
+from multirig.record.summary import RigSummary, Summary
+from multirig.record.time_files import read_clocks
+from multirig.record.timing import number
 
 UNKNOWN = "not known"
 """State of a rig that does not answer, or is not heard."""

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import BEGINNING, Entry, beginning_line, input_line, parse_journal
-from multirig.conductor.plot import Picture, compose
-from multirig.conductor.story import tell
-from multirig.conductor.summary import Summary, summarise
-from multirig.conductor.time_files import OFFSETS, STARTS, read_clocks, write_offsets, write_starts
-from multirig.conductor.timing import RigStart, find_spread
-from multirig.conductor.verdict import judge
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Replied
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, Entry, beginning_line, input_line, parse_journal
+from multirig.record.plot import Picture, compose
+from multirig.record.story import tell
+from multirig.record.summary import Summary, summarise
+from multirig.record.time_files import OFFSETS, STARTS, read_clocks, write_offsets, write_starts
+from multirig.record.timing import RigStart, find_spread
+from multirig.record.verdict import judge
 
 SECOND = 1_000_000_000
 RIGS = {

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from multirig.conductor import account as module
-from multirig.conductor.account import FILE_NAME, Account, account, write_verdict
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME as JOURNAL
-from multirig.conductor.journal import Journal, read_journal, read_readable
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
-from multirig.conductor.time_files import OFFSETS_NAME, STARTS_NAME
-from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
+from multirig.record import account as module
+from multirig.record.account import FILE_NAME, Account, account, write_verdict
+from multirig.record.journal import FILE_NAME as JOURNAL
+from multirig.record.journal import Journal, read_journal, read_readable
+from multirig.record.story import tell
+from multirig.record.summary import summarise
+from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME
+from multirig.record.verdict import Word
 
 QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, Entry
-from multirig.conductor.timing import ClockSummary, RigStart, Spread, find_spread, number
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
@@ -22,6 +20,8 @@ from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTri
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, Entry
+from multirig.record.timing import ClockSummary, RigStart, Spread, find_spread, number
 
 _ENDS = (Event.EXPEND, Event.EXPINTERRUPT)
 HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED})

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import BEGINNING, FILE_NAME, Journal, read_journal, replay
-from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import RigsChosen
@@ -23,6 +21,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, FILE_NAME, Journal, read_journal, replay
+from multirig.record.summary import summarise
 from multirig.rig.adapters.fake import Fake
 
 TODAY = datetime.date.today()

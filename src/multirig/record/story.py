@@ -7,9 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.timing import number, say_offset
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.rig_events import PULSE
@@ -19,6 +16,9 @@ from multirig.lifecycle.session_states import EVENT_OF, SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message
+from multirig.record.journal import BEGINNING, RECOVERY, Entry
+from multirig.record.summary import find_trouble
+from multirig.record.timing import number, say_offset
 
 CONDUCTOR = "this PC"
 """Who did what no rig did."""
