@@ -23,7 +23,7 @@ from multirig.protocol.messages import Message
 from multirig.record.account import Account
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.record.story import Line, say_marker
-from multirig.record.summary import Happening
+from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_offset, say_span, say_spread
 from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
@@ -231,7 +231,7 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         out.print(Text(f"  {steps}", "dim"))
     show_timing(told)
     marked = [
-        Happening(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
+        Incident(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
         for one in told.markers[:SHOWN_MARKERS]
     ]
     happened = [*told.happenings, *marked]

@@ -29,7 +29,7 @@ from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message
 from multirig.record.account import Account, account
-from multirig.record.summary import find_trouble
+from multirig.record.trouble import find_trouble
 from multirig.record.verdict import Word
 
 WATCH_EVERY = 0.5

@@ -73,7 +73,8 @@ from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
 from multirig.record.account import write_verdict
-from multirig.record.journal import RECOVERY, Journal, replay
+from multirig.record.entries import RECOVERY
+from multirig.record.journal import Journal, replay
 from multirig.record.timing import RigStart, Spread, find_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets

@@ -37,7 +37,7 @@ from multirig.pc.finding import Level
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
-from multirig.record.summary import find_trouble
+from multirig.record.trouble import find_trouble
 from multirig.transports.memory import MemoryNetwork
 
 RESPONSE_LIMIT = 10.0

@@ -16,9 +16,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.messages import Message
 from multirig.record.account import account
-from multirig.record.journal import FILE_NAME, read_journal
+from multirig.record.journal import FILE_NAME, read_summary
 from multirig.record.recovery import find_open
-from multirig.record.summary import summarise
 from multirig.record.verdict import Word, judge
 
 
@@ -68,7 +67,7 @@ async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     assert all(isinstance(one, Message) for one in ended.values())
     await conductor.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
-    summary = summarise(read_journal(folder))
+    summary = read_summary(folder)
     assert summary.state == "idle"
     assert [rig.files_total for rig in summary.rigs.values()] == [1, 1]
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
@@ -85,7 +84,7 @@ async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run
     await conductor.recover()
     await conductor.stop()
     await conductor.cleanup()
-    assert judge(summarise(read_journal(folder))).word is Word.GOOD
+    assert judge(read_summary(folder)).word is Word.GOOD
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])

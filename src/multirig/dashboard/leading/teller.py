@@ -24,8 +24,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
 from multirig.protocol.messages import Event, Message
-from multirig.record.summary import find_trouble
 from multirig.record.timing import Spread, say_spread
+from multirig.record.trouble import find_trouble
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
