@@ -34,6 +34,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
@@ -480,9 +481,8 @@ class Auxiliaries:
     def _hear(self, conductor: Conductor, rig: str, message: Message) -> None:
         """Hand on what a rig says by itself, and tell the operator if something is wrong with it."""
         if message.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
-            data = next((one for one in message.args if isinstance(one, dict)), {})
             is_running = conductor.state is SessionState.RUNNING
-            if (trouble := find_trouble(message, data, is_running=is_running)) is not None:
+            if (trouble := find_trouble(hear_rig(message), is_running=is_running)) is not None:
                 self._tell(f"{rig}: {trouble}")
         self._dispatch(conductor, rig, message)
 

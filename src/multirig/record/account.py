@@ -172,7 +172,7 @@ def _accounts() -> TypeAdapter[Account]:
 
 def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
     """Return what no rig wrote; a rig on the same PC may share the folder."""
-    of_rigs = {one["path"] for rig in summary.rigs.values() for one in rig.files}
+    of_rigs = {file.path for rig in summary.rigs.values() for file in rig.files}
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
