@@ -7,6 +7,8 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.door import access
 from multirig.dashboard.door.access import (
     ALL_TRIES,
@@ -25,8 +27,6 @@ from multirig.dashboard.door.access import (
     security_headers,
     to_own_path,
 )
-
-from multirig.config.conductor import ConsoleRules
 from multirig.errors import ConfigError
 
 KEPT = hash_password("correct horse é")

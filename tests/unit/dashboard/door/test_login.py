@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from multirig.dashboard.door.login import login_page, say_wait
 
 
