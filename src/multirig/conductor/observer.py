@@ -6,14 +6,13 @@ import asyncio
 import logging
 import platform
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from multirig.conductor.clocks import Clocks
-from multirig.conductor.pictures import Picture, read_pictures
 from multirig.conductor.questions import Questions
+from multirig.conductor.sighting import Sighting
 from multirig.conductor.whereabouts import Whereabouts
 from multirig.config import Uri
 from multirig.lifecycle.observer import (
@@ -26,11 +25,12 @@ from multirig.lifecycle.observer import (
     PicturesAsked,
     Suspended,
 )
+from multirig.lifecycle.rig_events import CLOCK_PORT
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
 from multirig.protocol.events import SECOND, Address, Ignored
-from multirig.protocol.messages import Message
 from multirig.protocol.node import Node
+from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
@@ -41,34 +41,6 @@ FIRST_LOOK = 0.5
 log = logging.getLogger("multirig.conductor")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What is known of one rig from looking on."""
-
-    name: str
-    """As the rigs file has it."""
-    uri: str
-    """Where it was said to listen."""
-    address: str | None
-    """Where it was found; None: its name is not known on this network."""
-    is_multirig: bool
-    """Whether it tells by itself how it is; a foreign peer is asked now and then."""
-    heard_at: int | None
-    """When it was last heard, on the clock of `Observer.clock`; ns. None: never."""
-    info: Mapping[str, Any]
-    """What its last EXPINFO held."""
-    news: Mapping[str, Any]
-    """What it last said of itself: state, exp_ref, failure, health, led_by, stalled, gap, disk_free…"""
-    problem: str | None
-    """Why it is not heard: one line with the next action."""
-    offset: float | None
-    """Its clock minus this PC's (``time.perf_counter()`` of both); seconds. None: not known."""
-    bound: float | None
-    """By how much that may be wrong, either way; seconds."""
-    round_trip: float | None
-    """Of a message and its answer, at best; seconds."""
-
-
 class Observer:
     """Watches rigs, and disturbs nobody.
 
@@ -77,7 +49,7 @@ class Observer:
         async with Observer() as observer:
             await observer.follow({"cameras": Uri.parse("udp://192.168.1.20")})
             ...
-            observer.sightings()["cameras"].news
+            observer.sightings()["cameras"].report.health
 
     Parameters
     ----------
@@ -100,9 +72,9 @@ class Observer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspended: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[str], None]] = []
-        self._questions = Questions[Message]()
+        self._questions = Questions[Sequence[Picture]]()
         self._reads: dict[str, ClockRead] = {}
-        self._clocks = Clocks(self.runtime, self._news, report=self._note_clock)
+        self._clocks = Clocks(self.runtime, self._clock_ports, report=self._note_clock)
         self._clocks.follow(self._whereabouts.addresses)
 
     # -- life -------------------------------------------------------------------------------------------
@@ -177,10 +149,6 @@ class Observer:
         """Return what is known of each rig, in the order in which they were named."""
         return {name: self._sighting(name) for name in self._whereabouts.uris}
 
-    def clock(self) -> int:
-        """Return the time on the clock of `Sighting.heard_at`; ns."""
-        return self.runtime.clock()
-
     def on_change(self, callback: Callable[[str], None]) -> None:
         """Have something called with a rig's name when there is news of it.
 
@@ -240,11 +208,12 @@ class Observer:
         self._whereabouts.check(name)
         if (address := self._whereabouts.addresses.get(name)) is None:
             return []
-        answer = await self._ask(PicturesAsked, address, limit)
-        return read_pictures(answer) if answer is not None else []
+        return [*(await self._ask(PicturesAsked, address, limit) or ())]
 
-    async def _ask(self, kind: type[Asked | PicturesAsked], address: Address, limit: float) -> Message | None:
-        """Ask a rig, and return its answer where there is one."""
+    async def _ask(
+        self, kind: type[Asked | PicturesAsked], address: Address, limit: float
+    ) -> Sequence[Picture] | None:
+        """Ask a rig, and return its pictures where those were asked for."""
 
         def put(number: int) -> None:
             self.runtime.feed(kind(address=address, number=number, limit=round(limit * SECOND)))
@@ -254,27 +223,30 @@ class Observer:
     def _sighting(self, name: str) -> Sighting:
         uri, address = self._whereabouts.uris[name], self._whereabouts.addresses.get(name)
         seen = self.machine.seen.get(address) if address is not None else None
-        problem = self._whereabouts.problems.get(name) if seen is None else seen.problem(self.clock())
+        now = self.runtime.clock()
+        problem = self._whereabouts.problems.get(name) if seen is None else seen.problem(now)
         read = self._reads.get(name) if problem is None else None
         return Sighting(
             name=name,
             uri=str(uri),
             address=str(address) if address is not None else None,
             is_multirig=seen is not None and seen.is_multirig,
+            at=now,
             heard_at=seen.heard_at if seen is not None else None,
-            info=seen.info if seen is not None else {},
-            news=seen.news if seen is not None else {},
-            problem=f"{name} {problem}" if problem is not None else None,
+            info=seen.info if seen is not None else None,
+            report=seen.report if seen is not None else Report(),
+            problem=problem,
             offset=read.offset / SECOND if read is not None else None,
             bound=read.bound / SECOND if read is not None else None,
             round_trip=read.round_trip / SECOND if read is not None else None,
         )
 
-    def _news(self) -> dict[str, Mapping[str, Any]]:
-        """Return what each rig last said of itself."""
-        seen = self.machine.seen
-        found = self._whereabouts.addresses.items()
-        return {name: seen[address].news for name, address in found if address in seen}
+    def _clock_ports(self) -> dict[str, Mapping[str, Any]]:
+        """Return where each rig says that its clock can be measured."""
+        seen, found = self.machine.seen, self._whereabouts.addresses.items()
+        return {
+            name: {CLOCK_PORT: seen[address].report.clock_port} for name, address in found if address in seen
+        }
 
     def _note_clock(self, read: ClockRead) -> None:
         self._reads[read.rig] = read
@@ -308,8 +280,8 @@ class Observer:
                     self._report(name)
             case Answered(number=number):
                 self._questions.settle(number, None)
-            case PicturesAnswered(number=number, answer=answer):
-                self._questions.settle(number, answer)
+            case PicturesAnswered(number=number, pictures=pictures):
+                self._questions.settle(number, pictures)
             case Ignored(address=address, reason=reason, first=first):
                 log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
             case _:

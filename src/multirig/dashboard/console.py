@@ -136,8 +136,10 @@ class Console:
                 LabNow(
                     now=time.time(),
                     rigs=self.rigs.now(),
+                    roles=self.rigs.roles(),
                     draft=self.next.draft,
                     session=self.session.now,
+                    reports=self.session.keep_reports(self.rigs.now()),
                     is_lost=self.session.is_lost,
                     abandoned=self.past.abandoned,
                     findings=self.upkeep.findings,
@@ -169,8 +171,8 @@ class Console:
 
     def _count_cameras(self) -> dict[str, int]:
         """Return how many cameras each rig has whose pictures are wanted: some, while a page is open."""
-        seen = self.rigs.now() if self._pages else ()
-        return {rig.name: len(rig.pictures) for rig in seen if rig.pictures and rig.problem is None}
+        seen = [rig for rig in self.rigs.now() if rig.problem is None] if self._pages else ()
+        return {rig.name: len(rig.report.cameras) for rig in seen if rig.report.cameras}
 
     async def _show(self) -> None:
         """Notify the pages of changes, a few at a time."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from multirig.conductor.observer import Observer
+from multirig.conductor.sighting import Sighting
 from multirig.dashboard.leading.client import Leader, read_last
 from multirig.dashboard.snapshot import Order, SessionNow
 from multirig.errors import MultirigError
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.words import Report
 
 _BEGINNING = frozenset(
     {SessionState.INITIALIZING.value, SessionState.INITIALIZED.value, SessionState.STARTING.value}
@@ -38,6 +40,7 @@ class LedSession:
         self._leader: Leader | None = None
         self._last: SessionNow | None = None
         """Of the session whose process is not there any more."""
+        self._reports: dict[str, Report] = {}
         self._is_beginning = False
         self._was_led = False
         """Whether a session was led at the last look, or has begun since."""
@@ -71,6 +74,13 @@ class LedSession:
         """Whether the rigs of a session that is led from here get ready, or start."""
         return self.is_led and self.now is not None and self.now.state in _BEGINNING
 
+    def keep_reports(self, rigs: Iterable[Sighting]) -> Mapping[str, Report]:
+        """Return what each rig last reported in this session; once cleaned up, it speaks of it no more."""
+        now = self.now
+        if now is not None and now.exp_ref is not None:
+            self._reports |= {rig.name: rig.report for rig in rigs if str(rig.report.exp_ref) == now.exp_ref}
+        return self._reports
+
     def note_end(self) -> bool:
         """Return whether a session was led at the last look and is not any more; then all are asked again."""
         if not self._was_led or self.is_led:
@@ -95,7 +105,7 @@ class LedSession:
         try:
             if self._leader is not None:
                 await self._leader.close()
-            self._leader, self._last = None, SessionNow(order=order)
+            self._leader, self._last, self._reports = None, SessionNow(order=order), {}
             self._on_change()
             self._observer.suspend(order.rigs)
             self._was_led = True
@@ -119,9 +129,9 @@ class LedSession:
         self._follow(leader)
         if not leader.session.is_over:
             self._was_led = True
-            # those who report how they are are multirigs; nobody of this program has heard them yet
-            reported = leader.session.news
-            self._observer.suspend(rig for rig in leader.session.order.rigs if rig not in reported)
+            session = leader.session
+            # this program has heard none of them yet; multirigs may be asked who they are
+            self._observer.suspend(rig for rig in session.order.rigs if rig not in session.multirigs)
 
     def _follow(self, leader: Leader) -> None:
         self._leader, self._last = leader, None

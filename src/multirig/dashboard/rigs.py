@@ -8,9 +8,8 @@ from pathlib import Path
 
 from multirig.conductor.observer import Observer
 from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig, set_role
+from multirig.conductor.sighting import Sighting
 from multirig.config import Uri
-from multirig.dashboard.seeing import see
-from multirig.dashboard.snapshot import RigNow
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import Role
 
@@ -46,10 +45,13 @@ class WatchedRigs:
         """Watch no more."""
         await self.observer.close()
 
-    def now(self) -> list[RigNow]:
+    def now(self) -> list[Sighting]:
         """Return what is known of each rig, in the order of the file."""
-        sightings, now = self.observer.sightings(), self.observer.clock()
-        return [see(name, entry, sightings.get(name), now) for name, entry in self.entries.items()]
+        return list(self.observer.sightings().values())
+
+    def roles(self) -> dict[str, Role]:
+        """Return what the loss of each rig means to a session."""
+        return {name: entry.role for name, entry in self.entries.items()}
 
     def uri(self, name: str) -> Uri:
         """Return where a rig listens. Raises ConfigError where there is no such rig."""
@@ -105,6 +107,6 @@ class WatchedRigs:
         sighting = await self.observer.ping(name)
         self._on_change()
         if sighting.problem is not None:
-            return sighting.problem
+            return f"{name} {sighting.problem}"
         took = "" if sighting.round_trip is None else f" in {sighting.round_trip * 1000:.1f} ms"
         return f"{name} answers{took}"

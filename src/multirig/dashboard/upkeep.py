@@ -68,7 +68,7 @@ class Upkeep:
         if self._session.is_led:
             raise MultirigError("a session goes on: look at the PCs before the next one")
         rigs = {name: self._rigs.uri(name) for name in names or self._rigs.entries}
-        gives_number = not any(rig.main_sync for rig in self._rigs.now() if rig.name in rigs)
+        gives_number = not any(rig.report.main_sync for rig in self._rigs.now() if rig.name in rigs)
         self.is_checking = True
         self._on_change()
         try:

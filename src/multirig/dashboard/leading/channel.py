@@ -12,7 +12,6 @@ import hmac
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -157,17 +156,13 @@ class Channel:
     # -- the state file -----------------------------------------------------------------------------------
 
     async def _keep_file(self) -> None:
-        """Write the state file after each change that somebody would miss; heartbeats are none."""
-        written = None
+        """Write the state file after each change."""
         with self._waiting() as changed:
             while True:
-                now = self._board.now
-                if (gist := replace(now, revision=0, news={})) != written:
-                    await asyncio.to_thread(self._write)
-                    written = gist
-                    await asyncio.sleep(WRITE_EVERY)
-                await changed.wait()
                 changed.clear()
+                await asyncio.to_thread(self._write)
+                await asyncio.sleep(WRITE_EVERY)
+                await changed.wait()
 
     def _write(self) -> None:
         record = Record(pid=self._pid, port=self._port, secret=self._secret, now=self._board.now)
