@@ -17,11 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from multirig.conductor import numbering, preflight
-from multirig.conductor.account import write_verdict
 from multirig.conductor.clocks import Clocks
-from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.conductor.marking import check_markable, make_marked
-from multirig.conductor.timing import RigStart, Spread, find_spread
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -74,6 +71,10 @@ from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
+from multirig.record.account import write_verdict
+from multirig.record.entries import RECOVERY
+from multirig.record.journal import Journal, replay
+from multirig.record.timing import RigStart, Spread, find_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork

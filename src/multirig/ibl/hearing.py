@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from multirig.conductor.conductor import Conductor, Progress
-from multirig.conductor.summary import find_trouble
 from multirig.errors import MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.net import arrays
@@ -20,6 +19,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
 from multirig.protocol.messages import Event, Message
+from multirig.record.trouble import find_trouble
 
 
 class Hearing:
