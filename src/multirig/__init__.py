@@ -8,18 +8,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from multirig.version import __version__
+
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
-    from multirig.conductor.observer import Observer, Sighting
+    from multirig.conductor.observer import Observer
     from multirig.conductor.roster import Roster
+    from multirig.conductor.sighting import Sighting
     from multirig.config import RigConfig, Uri, load_rig_config
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
     from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
     from multirig.rig.service import RigService
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Adapter": "multirig.rig.adapter",
@@ -37,7 +38,7 @@ _HOMES = {
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
     "Session": "multirig.rig.adapter",
-    "Sighting": "multirig.conductor.observer",
+    "Sighting": "multirig.conductor.sighting",
     "Status": "multirig.protocol.messages",
     "Uri": "multirig.config",
     "load_rig_config": "multirig.config",
@@ -62,6 +63,7 @@ __all__ = [
     "Sighting",
     "Status",
     "Uri",
+    "__version__",
     "load_rig_config",
 ]
 

@@ -16,7 +16,7 @@ import yaml
 
 from multirig.cli import render
 from multirig.cli.demo_rigs import DemoRig, run_rigs
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.session import ctrl_c, lead, show_account
 from multirig.conductor.conductor import Conductor
 from multirig.config.conductor import FILE_NAME

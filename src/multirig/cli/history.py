@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA
 from multirig.folders import subjects_folder
 from multirig.logs import keep_log

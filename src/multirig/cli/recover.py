@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA, Steps, ctrl_c, show_account, stop, watch_and_end
 from multirig.conductor.conductor import Conductor
 from multirig.errors import ConfigError, MultirigError

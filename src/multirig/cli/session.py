@@ -16,7 +16,7 @@ from rich.live import Live
 from typer.core import TyperCommand
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.conductor.conductor import Conductor, Progress
 from multirig.conductor.roster import Roster, find_rigs_file

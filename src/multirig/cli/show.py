@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.cli.session import DEFAULT_DATA
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.folders import session_folder, subjects_folder

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED
+from multirig.cli.program import FAILED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import multirig
 from multirig.conductor import numbering, preflight
 from multirig.conductor.clocks import Clocks
 from multirig.conductor.marking import check_markable, make_marked
@@ -81,6 +80,7 @@ from multirig.record.timing import Spread, find_start_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
+from multirig.version import __version__
 
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
@@ -422,7 +422,7 @@ class Conductor:
             )
             for name, one in outcomes.items()
         }
-        version, is_main_sync = multirig.__version__, self.main_sync
+        version, is_main_sync = __version__, self.main_sync
         return preflight.judge(answers, found, version=version, is_main_sync=is_main_sync)
 
     def _checks(self) -> dict[str, Check]:

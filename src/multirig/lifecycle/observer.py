@@ -7,15 +7,13 @@ answers. Nothing that is said here makes the sender a conductor, and no rig is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from multirig.errors import MultirigError
-from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.lifecycle.rig_events import PICTURES, WATCH
-from multirig.lifecycle.rig_states import RigState
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import (
     RESTARTED,
     SECOND,
@@ -32,9 +30,8 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
-from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.node import GREETING
+from multirig.protocol.words import Info, Picture, Report, RigState, Word
 
 LEASE = 15
 """Seconds for which a rig is asked to tell how it is: two renewals may get lost."""
@@ -61,14 +58,7 @@ _LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
 _IS_IT_RUNNING = "is multirig serve running there?"
 _LOOK_AT_IT = "its program has the question; look at its screen"
-_STATE_OF = {
-    Status.CONNECTED: RigState.CONNECTED,
-    Status.INITIALIZED: RigState.INITIALIZED,
-    Status.RUNNING: RigState.RUNNING,
-    Status.STOPPED: RigState.STOPPED,
-}
-"""What a multirig would call the state of a foreign peer."""
-_IN_SESSION = frozenset({RigState.INITIALIZED.value, RigState.RUNNING.value})
+_IN_SESSION = frozenset({RigState.INITIALIZED, RigState.RUNNING})
 
 
 # -- events from whoever looks at the screen -----------------------------------------------------------------
@@ -130,7 +120,7 @@ class PicturesAnswered:
     """What a rig's cameras see, or that nothing is known of it."""
 
     number: int
-    answer: Message | None
+    pictures: Sequence[Picture]
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -156,10 +146,10 @@ class Seen:
     is_let_be: bool = False
     """Whether it is not to be asked unless it is a multirig."""
     heard_at: int | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
-    """What its last EXPINFO held."""
-    news: Mapping[str, Any] = field(default_factory=dict)
-    """What it last said of itself."""
+    info: Info | None = None
+    """Its last answer to who it is."""
+    report: Report = field(default_factory=Report)
+    """How it is, by its own last word."""
     trouble: str | None = None
     """What to do about it, where it is not heard."""
 
@@ -188,13 +178,17 @@ class Seen:
 
     def gist(self) -> tuple[Any, ...]:
         """Return what is news when it changes."""
-        said = self.news
+        report = self.report
         return (
             self.heard_at is None,
             self.trouble is None,
-            said.get("stalled") is None,
-            said.get("gap") is None,
-            *(said.get(key) for key in ("state", "exp_ref", "failure", LED_BY, "subject")),
+            report.stalled is None,
+            report.gap is None,
+            report.doing,
+            report.exp_ref,
+            report.failure,
+            report.led_by,
+            report.subject,
         )
 
     def due(self) -> int | None:
@@ -212,7 +206,7 @@ class Seen:
         if self.tries:
             return PAUSES[min(self.tries, len(PAUSES)) - 1]
         if not self.is_multirig:
-            return FOREIGN_BUSY_EVERY if self.news.get("state") in _IN_SESSION else FOREIGN_EVERY
+            return FOREIGN_BUSY_EVERY if self.report.doing in _IN_SESSION else FOREIGN_EVERY
         return RENEW_EVERY if self.is_watched else 0
 
     def note_sign(self, now: int) -> None:
@@ -324,7 +318,7 @@ class ObserverMachine:
     def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
-            return [PicturesAnswered(number=event.number, answer=None)]
+            return [PicturesAnswered(number=event.number, pictures=())]
         key = (_PICTURES, event.number)
         return [Send(address=event.address, message=_SHOW, key=key, limit=event.limit)]
 
@@ -334,20 +328,22 @@ class ObserverMachine:
         """Take what comes of a rig, or of a question to it."""
         match event:
             case Received(message=message) | Told(message=message):
-                self._hear(seen, message)
+                self._hear(seen, hear_rig(message))
             case Replied(message=message, key=(kind, int(number))) if kind == _PICTURES:
-                seen.note_sign(self._now)  # what it says of itself it tells by itself, without the pictures
-                return [PicturesAnswered(number=number, answer=message)]
+                seen.note_sign(self._now)  # how it is it reports of its own accord, without the pictures
+                word = hear_rig(message)
+                pictures = word.pictures if isinstance(word, Report) else None
+                return [PicturesAnswered(number=number, pictures=pictures or ())]
             case Refused(key=(kind, int(number))) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, answer=None)]
+                return [PicturesAnswered(number=number, pictures=())]
             case Replied(message=message, key=key):
-                self._hear(seen, message)
+                self._hear(seen, hear_rig(message))
                 return self._end(seen, key, answered=True)
             case Refused(reason=reason, key=key):
                 if reason not in (RESTARTED, WITHDRAWN):
                     seen.note_sign(self._now)
                     seen.is_known = True
-                    seen.news = {**seen.news, "failure": reason}
+                    seen.report = replace(seen.report, failure=reason)
                 return self._end(seen, key, answered=False)
             case TimedOut(confirmed=confirmed, key=key):
                 if not seen.is_multirig or seen.is_missed(self._now):
@@ -370,43 +366,38 @@ class ObserverMachine:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
             case (kind, int(number)) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, answer=None)]
+                return [PicturesAnswered(number=number, pictures=())]
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1
                 seen.ask_at = max(self._now, asked_at + seen.pause)
         return []
 
-    def _hear(self, seen: Seen, message: Message) -> None:
+    def _hear(self, seen: Seen, word: Word) -> None:
         """Take what a rig says."""
         seen.note_sign(self._now)
-        match message.event:
-            case Event.EXPINFO:
-                status, data = information(message)
-                seen.is_multirig = GREETING in data or (seen.is_multirig and "state" in data)
-                seen.is_known = True
-                seen.info = {key: value for key, value in data.items() if key != GREETING}
-                seen.news = {**seen.news, **_said_of_itself(status, data)}
-            case Event.EXPSTATUS if seen.is_multirig:
-                news = message.args[1] if len(message.args) > 1 else None
-                if isinstance(news, dict):
-                    seen.news = news
-                    seen.is_watched = True
+        match word:
+            case Info():
+                seen.is_multirig = word.greeting is not None or (seen.is_multirig and word.state is not None)
+                seen.is_known, seen.info = True, word
+                seen.report = _report_with(seen.report, word)
+            case Report() if seen.is_multirig:
+                seen.report, seen.is_watched = word, True
 
 
-def _said_of_itself(status: Status | None, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return from an EXPINFO what a multirig's report would hold."""
-    state = data.get("state")
-    if not isinstance(state, str):
-        state = _STATE_OF[status].value if status is not None else None
-    try:
-        exp_ref = str(ExpRef.parse(data["exp_ref"])) if data.get("exp_ref") else None
-    except MultirigError:
-        exp_ref = None
-    return {
-        "state": state,
-        "exp_ref": exp_ref,
-        "failure": data.get("failure"),
-        LED_BY: data.get(LED_BY),
-        "subject": data.get("subject"),
-    }
+def _report_with(report: Report, info: Info) -> Report:
+    """Return what is known of a rig once it has said who it is."""
+    return replace(
+        report,
+        status=info.status,
+        state=info.state,
+        exp_ref=info.exp_ref,
+        failure=info.failure,
+        led_by=info.led_by,
+        subject=info.subject,
+        main_sync=info.main_sync,
+        adapter=info.adapter,
+        version=info.version,
+        disk_free=info.disk_free,
+        clock_port=info.clock_port,
+    )

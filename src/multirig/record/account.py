@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-import multirig
 from multirig import formats
 from multirig.errors import ConfigError
 from multirig.record.journal import read_history, read_summary
@@ -25,6 +24,7 @@ from multirig.record.time_files import (
     write_starts,
 )
 from multirig.record.verdict import Word, judge
+from multirig.version import __version__
 from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
@@ -52,7 +52,7 @@ class Account(Summary):
 
     format: int = FORMAT
     """Of this file; without it 1."""
-    version: str = multirig.__version__
+    version: str = __version__
     """Of multirig on the PC that gave the verdict."""
     verdict: Word = Word.GOOD
     """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-import multirig
 from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import (
@@ -27,6 +26,7 @@ from multirig.lifecycle.session_events import (
 )
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.version import __version__
 
 BEGINNING = "Opened"
 """Kind of the line that begins an attempt at a session; a folder may see several."""
@@ -85,7 +85,7 @@ def input_line(event: Any, at: int) -> bytes:
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": multirig.__version__, formats.KEY: FORMAT}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:

@@ -39,7 +39,7 @@ from multirig.record.verdict import Verdict, judge
 from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
 
 TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
@@ -99,7 +99,7 @@ class _Shell:
     """The line with which the next attempt begins."""
 
 
-class ConductorComputer(Computer):
+class ConductorComputer(NodeComputer):
     """A conductor.
 
     Parameters
@@ -163,7 +163,8 @@ class ConductorComputer(Computer):
         self.shell = _Shell()
         self.machine = self._recover_machine() or SessionMachine()
         self._numbers = itertools.count(self.machine.last_number + 1)
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
+        overhear(self.machine, self.hear)
+        return Node(boot=boot, name=self.name, machine=self.machine)
 
     def on_boot(self) -> None:
         """Let the operator begin."""
@@ -187,6 +188,7 @@ class ConductorComputer(Computer):
 
     def on_death(self) -> None:
         """Lose what only memory held."""
+        super().on_death()
         for work in self._work:
             work.kill()
         self._work.clear()

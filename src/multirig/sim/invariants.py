@@ -776,7 +776,7 @@ class ScreensTell(Invariant):
             for name, rig in self.lab.rigs.items():
                 machine, seen = rig.machine, observer.machine.seen[rig.address]
                 is_so = f"{machine.state} {machine.exp_ref}"
-                is_seen = f"{seen.news.get('state')} {seen.news.get('exp_ref')}"
+                is_seen = f"{seen.report.doing} {seen.report.exp_ref}"
                 if rig.node is not None and is_so != is_seen:
                     self.report(f"{who} sees that {name} is {is_seen}, and it is {is_so}")
 

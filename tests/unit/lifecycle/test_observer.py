@@ -35,8 +35,10 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import GREETING
+from multirig.protocol.words import RigState
 
 CAM, EPHYS = Address("udp", "10.0.1.1", 11001), Address("udp", "10.0.1.2", 11001)
 NEWS = {"state": "connected", "exp_ref": None, "failure": None}
@@ -130,8 +132,7 @@ def test_a_question_is_that_of_no_conductor() -> None:
 def test_a_multirig_is_asked_to_tell_how_it_is_from_then_on() -> None:
     screen = Screen()
     screen.meet()
-    assert screen.seen().info["adapter"] == "fake"
-    assert GREETING not in screen.seen().info
+    assert screen.seen().info.adapter == "fake"
     leases = []
     for _ in range(30):
         leases += sends(screen.pass_time(1))
@@ -228,7 +229,7 @@ def test_a_rig_that_was_started_anew_is_asked_who_it_is() -> None:
     screen.answer(Event.EXPINFO, 0, {**GREETS, "adapter": "camera"})
     screen.pass_time(0)
     screen.answer(Event.EXPSTATUS, 0, NEWS)
-    assert screen.seen().info["adapter"] == "camera"
+    assert screen.seen().info.adapter == "camera"
 
 
 def test_a_foreign_peer_is_asked_now_and_then() -> None:
@@ -238,7 +239,8 @@ def test_a_foreign_peer_is_asked_now_and_then() -> None:
     assert changed(screen.answer(Event.EXPINFO, 20, info)) == [CAM]
     seen = screen.seen()
     assert not seen.is_multirig
-    assert (seen.news["state"], seen.news["exp_ref"]) == ("running", "2024-05-06_3_SP_01")
+    assert seen.report.doing is RigState.RUNNING
+    assert seen.report.exp_ref == ExpRef.parse("2024-05-06_3_SP_01")
     for every, status in ((FOREIGN_BUSY_EVERY, 0), (FOREIGN_EVERY, 0)):
         assert sends(screen.pass_time(every / SECOND - 0.01)) == []
         assert [one.message.event for one in sends(screen.pass_time(0.01))] == [Event.EXPINFO]
@@ -262,7 +264,7 @@ def test_what_a_foreign_peer_says_of_itself_may_be_anything() -> None:
         screen = Screen()
         screen.pass_time(0)
         screen.answer(Event.EXPINFO, *args)
-        assert screen.seen().news["exp_ref"] is None
+        assert screen.seen().report.exp_ref is None
 
 
 def test_a_peer_that_answers_with_an_error_is_heard_and_not_asked_in_a_rush() -> None:
@@ -270,7 +272,7 @@ def test_a_peer_that_answers_with_an_error_is_heard_and_not_asked_in_a_rush() ->
     screen.pass_time(0)
     refused = Refused(address=CAM, key=screen.question().key, reason="TypeError: boom")
     assert changed(screen.feed(refused)) == [CAM]
-    assert (screen.problem, screen.seen().news["failure"]) == (None, "TypeError: boom")
+    assert (screen.problem, screen.seen().report.failure) == (None, "TypeError: boom")
     assert sends(screen.pass_time(1.9)) == []
 
 

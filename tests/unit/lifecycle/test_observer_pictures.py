@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAnswered, PicturesAsked
+from multirig.protocol.dialect import write_picture
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -17,10 +18,12 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture
 
 RIG = Address("udp", "10.0.0.1", 11_001)
 REPORT = {"state": "running", "failure": None, "pictures": ["left"]}
-ANSWER = Message(Event.EXPSTATUS, (20, {**REPORT, "pictures": [{"label": "left", "jpeg": "", "age": 0}]}))
+PICTURE = Picture(label="left", jpeg=b"\xff\xd8\xff and so on", age=0.0)
+ANSWER = Message(Event.EXPSTATUS, (20, {**REPORT, "pictures": [write_picture(PICTURE)]}))
 
 
 def look_at_a_multirig() -> ObserverMachine:
@@ -42,8 +45,8 @@ def test_pictures_are_asked_of_a_multirig_and_are_no_news_of_it() -> None:
     assert asked.message == Message(Event.EXPSTATUS, (0, {"pictures": True}))
     assert asked.limit == SECOND
     out = machine.handle(Replied(address=RIG, message=ANSWER, key=asked.key), SECOND)
-    assert list(out) == [PicturesAnswered(number=7, answer=ANSWER)]
-    assert machine.seen[RIG].news == REPORT
+    assert list(out) == [PicturesAnswered(number=7, pictures=(PICTURE,))]
+    assert machine.seen[RIG].report.cameras == ("left",)
     assert machine.seen[RIG].heard_at == SECOND
 
 
@@ -53,12 +56,12 @@ def test_whoever_waits_for_pictures_is_told_that_there_are_none(outcome: Any) ->
     [asked] = ask(machine)
     more = {"confirmed": True} if outcome is TimedOut else {"reason": "no way"}
     out = list(machine.handle(outcome(address=RIG, key=asked.key, **more), SECOND))
-    assert PicturesAnswered(number=7, answer=None) in out
-    assert machine.seen[RIG].news == REPORT
+    assert PicturesAnswered(number=7, pictures=()) in out
+    assert machine.seen[RIG].report.cameras == ("left",)
 
 
 def test_nobody_else_is_asked_for_pictures() -> None:
-    none = [PicturesAnswered(number=7, answer=None)]
+    none = [PicturesAnswered(number=7, pictures=())]
     machine = ObserverMachine()
     assert ask(machine) == none
     machine.handle(Followed(addresses=frozenset([RIG])), 0)

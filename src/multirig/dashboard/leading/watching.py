@@ -11,6 +11,7 @@ from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.dialect import read_report
 from multirig.record.account import account
 from multirig.record.journal import FILE_NAME
 
@@ -55,7 +56,8 @@ def tell_figures(conductor: Conductor, board: Board) -> None:
     board.tell(lambda teller: teller.take_spread(conductor.start_spread))
     if conductor.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    board.tell(lambda teller: teller.take_news(conductor.news(), now))
+    reports = {rig: read_report(news) for rig, news in conductor.news().items()}
+    board.tell(lambda teller: teller.take_reports(reports, now))
 
 
 def find_verdict(board: Board) -> str | None:

@@ -100,7 +100,7 @@ async def build_account(console: Console, subject: str, date: str, number: str) 
     """
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
-        folder = find_session(console.subjects_folder, subject, date, number)
+        folder = find_session(console.past.subjects_folder, subject, date, number)
         if not await asyncio.to_thread(folder.is_dir):
             raise ConfigError(f"there is no session {number} of {subject} on {date} on this PC")
     except (ConfigError, OSError) as error:
@@ -111,10 +111,12 @@ async def build_account(console: Console, subject: str, date: str, number: str) 
     ui.timer(0, page.begin, once=True)
 
 
-async def answer_plot(console: Console, subject: str, date: str, number: str, dark: bool = False) -> Response:
+async def answer_plot(
+    console: Console, subject: str, date: str, number: str, *, dark: bool = False
+) -> Response:
     """Answer a request for a session's picture, as SVG."""
     try:
-        folder = find_session(console.subjects_folder, subject, date, number)
+        folder = find_session(console.past.subjects_folder, subject, date, number)
         picture = await asyncio.to_thread(draw_plot, folder, is_dark=dark)
     except (ConfigError, OSError) as error:
         return Response(f"{error}\n", status_code=_NOT_FOUND, media_type="text/plain")
@@ -226,7 +228,7 @@ class AccountPage:
             return view_account(account_of(read(self._folder).summary, self._folder), name=self._name)
         except ConfigError:
             day = datetime.date.fromisoformat(self._folder.parts[-2])
-            found = self._console.catalogue.search(
+            found = self._console.past.catalogue.search(
                 subject=self._subject, since=day, until=day, limit=_OF_A_DAY
             )
             for one in found:

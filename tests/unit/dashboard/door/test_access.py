@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multirig.config.conductor import ConsoleRules
-from multirig.dashboard import access
-from multirig.dashboard.access import (
+from multirig.dashboard.door import access
+from multirig.dashboard.door.access import (
     ALL_TRIES,
     FORGIVEN_AFTER,
     FREE_TRIES,

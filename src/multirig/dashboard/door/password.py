@@ -11,7 +11,7 @@ import yaml
 from multirig.conductor.yaml_file import change, find_nodes, locked, read_now
 from multirig.config import load_conductor_config, parse_yaml
 from multirig.config.conductor import FILE_NAME
-from multirig.dashboard.access import hash_password
+from multirig.dashboard.door.access import hash_password
 
 
 def keep_password(rigs_file: Path, password: str) -> Path:
@@ -22,7 +22,7 @@ def keep_password(rigs_file: Path, password: str) -> Path:
     rigs_file : pathlib.Path
         The rigs file; ``multirig.yaml`` lies beside it, and is made if it is missing.
     password : str
-        At least `multirig.dashboard.access.MIN_PASSWORD` characters.
+        At least `multirig.dashboard.door.access.MIN_PASSWORD` characters.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multirig.dashboard.pictures import AT_MOST, EVERY, plan_round
+from multirig.dashboard.gallery import AT_MOST, EVERY, plan_round
 
 cameras = st.dictionaries(st.text(max_size=3), st.integers(1, 8), min_size=1, max_size=40)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from multirig.dashboard.login import login_page, say_wait
+from multirig.dashboard.door.login import login_page, say_wait
 
 
 def test_the_page_has_one_form_and_fetches_nothing() -> None:

@@ -10,7 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, quote
 
-from multirig.dashboard.access import (
+from multirig.dashboard.door.access import (
     LIFE,
     Limiter,
     Names,
@@ -20,8 +20,8 @@ from multirig.dashboard.access import (
     security_headers,
     to_own_path,
 )
-from multirig.dashboard.icon import ICON
-from multirig.dashboard.login import HEADERS, login_page, say_wait
+from multirig.dashboard.door.icon import ICON
+from multirig.dashboard.door.login import HEADERS, login_page, say_wait
 
 LOGIN, LOGOUT, SIGNED_IN = "/login", "/logout", "/signed-in"
 """Paths of its own; the last one answers 204 or 401, for a page that has lost its web socket."""

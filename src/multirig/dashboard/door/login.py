@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from multirig.dashboard.icon import ICON_URL
+from multirig.dashboard.door.icon import ICON_URL
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",

@@ -1,37 +1,21 @@
-"""When the rigs are asked for what their cameras see, and how a browser gets it.
+"""How a browser gets what cameras see.
 
 Pictures are most of what goes to a browser, so they are answered for ahead of the pages' own machinery, in
-which each would cost far more; and however many cameras there are, only so many are shown in a second.
+which each would cost far more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
-from multirig.dashboard.guard import App, Receive, Scope, Send
+from multirig.dashboard.door.guard import App, Receive, Scope, Send
 
-EVERY = 0.7
-"""Seconds between two pictures of a camera, at least."""
-AT_MOST = 12.0
-"""Pictures a second of all cameras together: more keep a browser busy that also has a session to show."""
 _PLACE = "/picture/"
 
 
-def plan_round(cameras: Mapping[str, int]) -> tuple[float, dict[str, float]]:
-    """Return how long a round takes in which each rig is asked once, and when in it each is; seconds.
-
-    Parameters
-    ----------
-    cameras : mapping of str to int
-        Of each rig that has some, how many. They take turns, so that their pictures come one by one.
-    """
-    length = max(EVERY, sum(cameras.values()) / AT_MOST)
-    return length, {name: length * place / len(cameras) for place, name in enumerate(cameras)}
-
-
-class Pictures:
+class PictureAnswers:
     """An ASGI application around another one.
 
     Parameters
