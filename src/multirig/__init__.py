@@ -12,8 +12,9 @@ from multirig.version import __version__
 
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
-    from multirig.conductor.observer import Observer, Sighting
+    from multirig.conductor.observer import Observer
     from multirig.conductor.roster import Roster
+    from multirig.conductor.sighting import Sighting
     from multirig.config import RigConfig, Uri, load_rig_config
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
@@ -37,7 +38,7 @@ _HOMES = {
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
     "Session": "multirig.rig.adapter",
-    "Sighting": "multirig.conductor.observer",
+    "Sighting": "multirig.conductor.sighting",
     "Status": "multirig.protocol.messages",
     "Uri": "multirig.config",
     "load_rig_config": "multirig.config",

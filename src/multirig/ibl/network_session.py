@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multirig.conductor.timing import say_spread
 from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.ibl import alyx as alyx_tokens
@@ -32,6 +31,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
+from multirig.record.timing import say_spread
 
 _MIXIN_STEPS = ("start_hardware", "create_session")
 """What `run` of a base session does before the task itself."""

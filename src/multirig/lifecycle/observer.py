@@ -114,8 +114,8 @@ class PicturesAnswered:
     """What a rig's cameras see, or that nothing is known of it."""
 
     number: int
-    pictures: tuple[Picture, ...] | None
-    """None: it has not answered."""
+    pictures: tuple[Picture, ...] = ()
+    """None of them where it has not answered."""
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ class ObserverMachine:
     def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
-            return [PicturesAnswered(number=event.number, pictures=None)]
+            return [PicturesAnswered(number=event.number)]
         key = (_PICTURES, event.number)
         return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit)]
 
@@ -329,7 +329,7 @@ class ObserverMachine:
                 pictures = word.pictures if isinstance(word, Report) else None
                 return [PicturesAnswered(number=number, pictures=pictures or ())]
             case Refused(key=(kind, int(number))) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, pictures=None)]
+                return [PicturesAnswered(number=number)]
             case Replied(word=word, key=key):
                 self._hear(seen, word)
                 return self._end(seen, key, answered=True)
@@ -360,7 +360,7 @@ class ObserverMachine:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
             case (kind, int(number)) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, pictures=None)]
+                return [PicturesAnswered(number=number)]
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1

@@ -870,9 +870,8 @@ def _pictures(listed: Any) -> tuple[tuple[str, ...], tuple[Picture, ...] | None]
     if not isinstance(listed, list):
         return (), None
     labels = tuple(one for one in listed if isinstance(one, str))
-    if labels:
-        return labels, None
-    return (), tuple(picture for one in listed if (picture := _picture(one)) is not None)
+    pictures = tuple(picture for one in listed if (picture := _picture(one)) is not None)
+    return (labels, None) if labels and not pictures else ((), pictures)
 
 
 def _picture(entry: Any) -> Picture | None:

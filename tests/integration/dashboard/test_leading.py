@@ -71,7 +71,7 @@ async def test_a_session_is_begun_watched_marked_stopped_and_judged(lab: Any, de
     await running(leader, until)
     await leader.mark("the door was  opened")
     await until(lambda: leader.session.markers, LIMIT)
-    await until(lambda: set(leader.session.news) == {"main", "cam"}, LIMIT)
+    await until(lambda: set(leader.session.multirigs) == {"main", "cam"}, LIMIT)
     await leader.stop()
     now = await over(leader, until)
 

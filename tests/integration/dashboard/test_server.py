@@ -21,9 +21,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from multirig.dashboard.access import FREE_TRIES
-from multirig.dashboard.guard import CLOSED
-from multirig.dashboard.password import keep_password
+from multirig.dashboard.door.access import FREE_TRIES
+from multirig.dashboard.door.guard import CLOSED
+from multirig.dashboard.door.password import keep_password
 
 PASSWORD = "correct horse"
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"

@@ -21,6 +21,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Message
+from multirig.protocol.words import RigState
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LIMIT = 4 * SECOND
@@ -264,13 +265,13 @@ async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_b
         await conductor.agree("SP_01")
         await conductor.init()
         await conductor.start()
-        await until(lambda: observer.sightings()["main"].news.get("state") == "running")
+        await until(lambda: observer.sightings()["main"].report.state is RigState.RUNNING)
         rig.kill()
         await until(lambda: observer.sightings()["main"].problem, 15)
         assert "multirig serve" in str(observer.sightings()["main"].problem)
         await rig.open()
         await until(lambda: observer.sightings()["main"].problem is None, 15)
-        await until(lambda: observer.sightings()["main"].news.get("gap"))
-        assert "its program died" in observer.sightings()["main"].news["failure"]
+        await until(lambda: observer.sightings()["main"].report.gap)
+        assert "its program died" in observer.sightings()["main"].report.failure
         with contextlib.suppress(MultirigError):
             await conductor.stop()

@@ -15,8 +15,9 @@ import pytest
 from pydantic import TypeAdapter
 
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, Picture, read_pictures
+from multirig.conductor.pictures import REQUEST, read_pictures
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture
 from multirig.rig.adapter import MAX_PICTURE
 from multirig.rig.adapters.camera import Camera
 

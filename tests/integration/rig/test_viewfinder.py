@@ -13,8 +13,9 @@ import pytest
 
 import multirig.rig.service
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, Picture, read_pictures
+from multirig.conductor.pictures import REQUEST, read_pictures
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture
 from multirig.rig.adapter import MAX_PICTURE
 from multirig.rig.adapter import Picture as Taken
 from multirig.rig.adapters.fake import PICTURE, Fake

@@ -21,7 +21,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.journal import parse_journal, rebuild
 from multirig.lifecycle import observer
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -84,6 +83,8 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
 from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Word
+from multirig.record.entries import parse_journal
+from multirig.record.history import retrace
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")
@@ -297,7 +298,7 @@ class Computer:
                 if "clock_port" in line:
                     self.machine.handle(ClockPortOpened(port=line["clock_port"]), 0)
             case "conductor" if "journal" in line:
-                self.machine = rebuild(parse_journal("".join(line["journal"]).encode()))
+                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()))).machine
             case "conductor":
                 limits = Limits(**line.get("limits", {}))
                 self.machine = SessionMachine(
@@ -481,7 +482,7 @@ class Computer:
             case observer.Answered():
                 return {"says": "answered", "number": effect.number}
             case observer.PicturesAnswered():
-                answer = None if effect.pictures is None else "EXPSTATUS"
+                answer = "EXPSTATUS" if effect.pictures else None
                 return {"says": "pictures answered", "number": effect.number, "answer": answer}
         raise ValueError(effect)
 

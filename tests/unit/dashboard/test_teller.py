@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from multirig.conductor.conductor import Progress
-from multirig.conductor.timing import Spread
-from multirig.dashboard.leading.teller import MAX_KEPT, Teller, hours_left, say_trouble
+from multirig.dashboard.leading.teller import MAX_KEPT, Teller, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
     AdapterError,
@@ -19,6 +18,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Report, RigState
+from multirig.record.timing import Spread
 
 AT = 1_000_000.0
 
@@ -111,7 +112,7 @@ def test_each_change_has_a_revision_and_nothing_new_has_none() -> None:
     for _ in range(2):
         teller.take_findings(findings)
         teller.take_spread(spread)
-        teller.take_news({"cam": {"state": "running"}}, AT)
+        teller.take_reports({"cam": Report(state=RigState.RUNNING)}, AT)
     assert teller.now.revision == 3
     assert teller.now.findings == {"cam": ({"check": "disk", "level": "warning", "text": "nearly full"},)}
     assert teller.now.spread == "2 rigs started within 1.00 ms ± 0.10 ms of each other: main first, cam last"
@@ -159,22 +160,8 @@ def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: fl
     teller = make_teller(seconds=planned)
     move(teller, SessionState.RUNNING)
     for second in (3600, 3601):  # an hour of the planned time is over
-        teller.take_news({"cam": {"hours_left": hours, "disk_free": second}}, AT + second)
+        teller.take_reports({"cam": Report(hours_left=hours, disk_free=second)}, AT + second)
     assert [one.rig for one in teller.now.alarms] == (["cam"] if is_warned else [])
-
-
-@pytest.mark.parametrize(
-    ("news", "hours"),
-    [
-        ({"hours_left": 3}, 3.0),
-        ({"hours_left": "many"}, None),
-        ({"hours_left": -1}, None),
-        ({"hours_left": True}, None),
-        ({}, None),
-    ],
-)
-def test_hours_left_are_read_where_a_rig_tells_them(news: dict[str, object], hours: float | None) -> None:
-    assert hours_left(news) == hours
 
 
 def test_alarms_and_markers_are_kept_to_the_last_hundred() -> None:

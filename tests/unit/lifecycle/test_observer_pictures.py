@@ -58,12 +58,12 @@ def test_whoever_waits_for_pictures_is_told_that_there_are_none(outcome: Any) ->
     [asked] = ask(machine)
     more = {"confirmed": True} if outcome is TimedOut else {"reason": "no way"}
     out = list(machine.handle(outcome(address=RIG, key=asked.key, **more), SECOND))
-    assert PicturesAnswered(number=7, pictures=None) in out
+    assert PicturesAnswered(number=7) in out
     assert machine.seen[RIG].report == hear_rig(Message(Event.EXPSTATUS, (20, REPORT)))
 
 
 def test_nobody_else_is_asked_for_pictures() -> None:
-    none = [PicturesAnswered(number=7, pictures=None)]
+    none = [PicturesAnswered(number=7)]
     machine = ObserverMachine()
     assert ask(machine) == none
     machine.handle(Followed(addresses=frozenset([RIG])), 0)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from multirig.conductor.conductor import Progress
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.timing import Spread, say_spread
 from multirig.dashboard.snapshot import (
     Alarm,
     MarkerNow,
@@ -25,7 +23,11 @@ from multirig.lifecycle.clock_gate import Objection
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Report
+from multirig.record.timing import Spread, say_spread
+from multirig.record.trouble import find_trouble
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
@@ -134,13 +136,12 @@ class Teller:
         if told is not None and told != self.now.spread:
             self._change(spread=told)
 
-    def take_news(self, news: Mapping[str, Mapping[str, Any]], at: float) -> None:
-        """Take what each rig last said of itself, and warn once of a disk that will be full too soon."""
-        if not news or news == self.now.news:
-            return
-        self._change(news={name: dict(one) for name, one in news.items()})
-        for name, one in news.items():
-            self._watch_disk(name, one, at)
+    def take_reports(self, reports: Mapping[str, Report], at: float) -> None:
+        """Take how each multirig is while it records, and warn once of a disk that will be full too soon."""
+        if new := [rig for rig in reports if rig not in self.now.multirigs]:
+            self._change(multirigs=(*self.now.multirigs, *new))
+        for rig, report in reports.items():
+            self._watch_disk(rig, report.hours_left, at)
 
     def take_marker(self, text: str, at: float) -> None:
         """Take a marker that was set."""
@@ -158,9 +159,8 @@ class Teller:
         """Take what a rig says by itself; how it records is noticed, and told as that."""
         if message.event is Event.EXPSTATUS:
             return
-        data = next((one for one in message.args if isinstance(one, dict)), {})
         is_running = self.now.state == SessionState.RUNNING.value
-        if trouble := find_trouble(message, data, is_running=is_running):
+        if trouble := find_trouble(hear_rig(message), is_running=is_running):
             self.warn(rig, trouble, at)
 
     def take_objections(self, objections: Iterable[Objection], at: float) -> None:
@@ -224,9 +224,9 @@ class Teller:
             steps.append(latest)
         self._change(steps=tuple(steps))
 
-    def _watch_disk(self, rig: str, news: Mapping[str, Any], at: float) -> None:
-        hours = hours_left(news)
-        if hours is None or self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
+    def _watch_disk(self, rig: str, hours: float | None, at: float) -> None:
+        runs = self.now.state == SessionState.RUNNING.value
+        if hours is None or hours < 0 or not runs or rig in self._short_of_disk:
             return
         planned = None
         if self.now.order.seconds is not None and self.now.began_at is not None:
@@ -235,14 +235,6 @@ class Teller:
             self._short_of_disk.add(rig)
             wanted = "" if planned is None else f", the session is to go on for {_span(planned)}"
             self.warn(rig, f"its disk will be full in {_span(hours * 3600)}{wanted}: make room on it", at)
-
-
-def hours_left(news: Mapping[str, Any]) -> float | None:
-    """Return for how many hours of recording a rig's disk is good, as it says; None: it does not."""
-    hours = news.get("hours_left")
-    if isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0:
-        return float(hours)
-    return None
 
 
 def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:

@@ -6,13 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.dialect import read_report
+from multirig.record.account import account
+from multirig.record.journal import FILE_NAME
 
 NEWS_EVERY = 0.5
 """Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
@@ -55,7 +56,8 @@ def tell_figures(conductor: Conductor, board: Board) -> None:
     board.tell(lambda teller: teller.take_spread(conductor.start_spread))
     if conductor.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    board.tell(lambda teller: teller.take_news(conductor.news(), now))
+    reports = {rig: read_report(news) for rig, news in conductor.news().items()}
+    board.tell(lambda teller: teller.take_reports(reports, now))
 
 
 def find_verdict(board: Board) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nicegui import ui
 
-from multirig.dashboard.guard import LOGGED_IN
+from multirig.dashboard.door.guard import LOGGED_IN
 from multirig.dashboard.pages.elements import box, text
 
 _HERE = Path(__file__).parent
