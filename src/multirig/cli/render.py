@@ -27,7 +27,7 @@ from multirig.pc.finding import Finding, Level
 from multirig.pc.wording import size
 from multirig.protocol.messages import Message
 from multirig.rig.manifest import Checked, Condition
-from multirig.rig.service import Snapshot
+from multirig.rig.snapshot import Snapshot
 from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)

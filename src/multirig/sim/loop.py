@@ -1,7 +1,7 @@
 """An asyncio event loop of a PC that does not exist: ordinary coroutines run on it, in virtual time.
 
-Each simulated PC has one. It shows the clock of its PC and stands still while the PC does. Once the PC is dead,
-nothing of what it ran goes on: no ``finally`` has any effect, as after a power cut.
+Each simulated PC has one. It shows the clock of its PC, and stands still while the PC does. Once the PC is
+dead, nothing of what it ran has any effect any more, as after a power cut: no ``finally``, no callback.
 """
 
 from __future__ import annotations
