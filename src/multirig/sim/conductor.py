@@ -35,8 +35,8 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
+from multirig.sim.disk import next_free
 from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
-from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
 from multirig.sim.world import Clock, NodeComputer, World, overhear
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -101,6 +103,10 @@ class Lab:
 
     def run(self) -> Result:
         """Let it all happen, and judge it."""
+        with _quiet():
+            return self._run()
+
+    def _run(self) -> Result:
         world = self.world
         for computer in self.computers.values():
             computer.boot()
@@ -205,6 +211,20 @@ class Lab:
             case "full disk", RigComputer():
                 computer.disk.is_full = True
                 world.after(lasts, _free, computer)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the programs write no logs: what happens to them stands in the trace."""
+    logs = [logging.getLogger(f"multirig.{name}") for name in ("rig", "conductor", "pc")]
+    before = [one.disabled for one in logs]
+    for one in logs:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one, was_disabled in zip(logs, before, strict=True):
+            one.disabled = was_disabled
 
 
 def _free(rig: RigComputer) -> None:
