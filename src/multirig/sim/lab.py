@@ -21,6 +21,8 @@ from multirig.sim.world import Clock, World
 
 SETTLING = 150 * SECOND
 """After the last fault and the last operator: whatever is going to happen has happened by then."""
+LEAVING = 40 * SECOND
+"""After the last operator: whoever looks on has asked everybody again by then."""
 LOOK_EVERY = SECOND
 AGE = 3 * HOUR
 """No honest world lasts so long."""
@@ -55,6 +57,7 @@ class Lab:
         self.conductors: dict[str, ConductorComputer] = {}
         self.mended_at = 0
         """When the last fault was mended."""
+        self._operated_until = 0
         self._disturbances: list[tuple[frozenset[str], int]] = []
         """Who could not be relied upon, and until when."""
         for index, rig in enumerate(scenario.rigs):
@@ -110,12 +113,13 @@ class Lab:
         world = self.world
         for computer in self.computers.values():
             computer.boot()
-        leader = self.scenario.conductors[0].name
         restless: list[Violation] = []
         most: int | None = None
         try:
-            while world.time < self.mended_at + SETTLING or not self._is_over(leader):
+            while world.time < self._operated_until + LEAVING or not self._is_over():
                 world.run(world.time + LOOK_EVERY)
+                if self._is_operated():
+                    self._operated_until = world.time
                 for one in self.invariants:
                     one.look()
                 if most is None and any(one.violations for one in self.invariants):
@@ -143,12 +147,16 @@ class Lab:
             facts=tuple(world.facts),
         )
 
-    def _is_over(self, leader: str) -> bool:
-        """Whether every operator who lives is at the end of the script, and has been for a while."""
-        busy = any(one.node is not None and one.is_operated for one in self.conductors.values())
-        if busy:
-            self.mended_at = max(self.mended_at, self.world.time)
-        return not busy
+    def _is_over(self) -> bool:
+        """Whether every fault and every operator who lives has been at the end for a while."""
+        if self.world.time < self.mended_at + SETTLING:
+            return False
+        if self._is_operated():
+            self.mended_at = self.world.time
+        return not self._is_operated()
+
+    def _is_operated(self) -> bool:
+        return any(one.node is not None and one.is_operated for one in self.conductors.values())
 
     def is_disturbed(self, conductor: str, rig: str, since: int) -> bool:
         """Whether anything may have kept a rig from hearing and obeying a conductor from then until now."""

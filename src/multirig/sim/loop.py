@@ -273,9 +273,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._is_dead
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Take what a program has not noticed, such as a task that failed: `wake` raises it."""
+        """Take an error that a program has not noticed: `wake` raises it."""
         if not self._is_dead and self._trouble is None:
-            self._trouble = context.get("exception") or RuntimeError(context["message"])
+            self._trouble = context.get("exception")
 
 
 def make_loop(time: Time) -> VirtualLoop:
