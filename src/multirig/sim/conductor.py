@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
+from multirig.conductor.rehearsal import SUBJECT as REHEARSAL_SUBJECT
 from multirig.conductor.summary import summarise
 from multirig.conductor.verdict import Verdict, judge
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig_events import MIN_SEQUENCE
+from multirig.lifecycle.rig_events import MIN_SEQUENCE, REHEARSAL
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
     AgreeRequested,
+    AskRequested,
     ClockRead,
     Finished,
+    Marked,
     Moved,
     Progressed,
     RigsChosen,
@@ -34,9 +37,10 @@ from multirig.lifecycle.session_states import (
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
 from multirig.sim.disk import next_free
-from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
+from multirig.sim.facts import ClockSeen, MarkerSet, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.work import Signal, Steps, Work
 from multirig.sim.world import Clock, NodeComputer, World, overhear
 
@@ -80,6 +84,10 @@ class Script:
     """Seconds after the beginning of the world."""
     takes_over: bool = False
     """Whether rigs that another conductor leads are taken over."""
+    marks_every: float = 0.0
+    """Seconds between two markers while a session records; 0: none."""
+    rehearses: bool = False
+    """Whether a test recording is made before the first session."""
     recovers: str = "stop"
     """What is chosen where a session was open when the program died: go on, stop or clean up."""
 
@@ -150,6 +158,7 @@ class ConductorComputer(NodeComputer):
         self._work: list[Work] = []
         self._operator: Work | None = None
         self._numbers = itertools.count(1)
+        self._markers = itertools.count(1)
         self._ports = itertools.count(address.port + 1)
         self._moved = Signal()
 
@@ -330,6 +339,8 @@ class ConductorComputer(NodeComputer):
         yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
         if self.is_busy:
             yield from self._recover()
+        elif self.script.rehearses and self.lives == 1:
+            yield from self._rehearse()
         while self.session + 1 < self.script.sessions:
             self.session += 1
             yield from self._lead()
@@ -371,11 +382,46 @@ class ConductorComputer(NodeComputer):
             self._look_at_clocks()
             yield from self._take(SessionTrigger.START)
             self._ask("record")
-            yield int(self.script.record * SECOND)
+            yield from self._record()
             yield from self._stop()
             yield from self._take(SessionTrigger.CLEANUP)
         except MultirigError:
             yield from self._leave()
+
+    def _record(self) -> Steps:
+        """Let the rigs record, and mark something now and then."""
+        left, every = self.script.record, self.script.marks_every
+        while every and left > every:
+            yield int(every * SECOND)
+            left -= every
+            if self.machine.state is SessionState.RUNNING:
+                text = f"marker {next(self._markers)}"
+                self.world.note(MarkerSet(who=self.name, exp_ref=str(self.machine.exp_ref), text=text))
+                self.feed(Marked(text=text, at=self.now))
+        yield int(left * SECOND)
+
+    def _rehearse(self) -> Steps:
+        """Make a test recording, with those that know how to."""
+        yield from self._request(Event.EXPINFO, int(Status.CONNECTED), {})
+        rigs = tuple(
+            name
+            for name, address in self.rigs.items()
+            if self.node is not None and self.node.speaks_wire_2(address)
+        )
+        if not rigs:
+            return
+        exp_ref = str(ExpRef(self.date, 1, REHEARSAL_SUBJECT))
+        about = {"exp_ref": exp_ref, REHEARSAL: True}
+        yield from self._request(Event.EXPINIT, about, rigs=rigs)
+        yield from self._request(Event.EXPSTART, exp_ref, {REHEARSAL: True}, rigs=rigs)
+        yield SECOND
+        yield from self._request(Event.EXPEND, about, rigs=rigs)
+        yield from self._request(Event.EXPCLEANUP, about, rigs=rigs)
+
+    def _request(self, event: Event, *args: Any, rigs: tuple[str, ...] | None = None) -> Steps:
+        message, number = Message(event, args), next(self._numbers)
+        asked = AskRequested(number=number, message=message, rigs=rigs, limit=35 * SECOND)
+        yield from self._do(asked, f"rehearse {event.name}")
 
     def _leave(self) -> Steps:
         """End a session as `Conductor.close` does."""
@@ -443,7 +489,7 @@ class ConductorComputer(NodeComputer):
         yield from self._do(StepRequested(number=number, trigger=trigger), trigger.value)
         self.sync()
 
-    def _do(self, request: AgreeRequested | StepRequested, step: str) -> Steps:
+    def _do(self, request: AgreeRequested | AskRequested | StepRequested, step: str) -> Steps:
         """Give the machine a request and wait for its end."""
         self._ask(step)
         shell = self.shell

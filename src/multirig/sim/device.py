@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from multirig.errors import AdapterError
 from multirig.protocol.events import SECOND
-from multirig.rig.adapter import Adapter, Health, RecordedFile, Session
-from multirig.sim.disk import Disk
-from multirig.sim.facts import HookBegan, RecordingBegan, RecordingEnded
+from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile, Session
+from multirig.sim.disk import Disk, is_rehearsal
+from multirig.sim.facts import (
+    DeviceArmed,
+    HookBegan,
+    PicturesMade,
+    PulseGiven,
+    RecordingBegan,
+    RecordingEnded,
+)
 from multirig.sim.world import World
 
 STUCK_FOR = 8.0
@@ -31,10 +38,15 @@ class Device:
         Where it writes.
     pauses : mapping
         Seconds that each hook takes.
+    cameras : sequence of str
+        Their labels.
     """
 
-    def __init__(self, world: World, name: str, disk: Disk, pauses: Mapping[str, float]) -> None:
+    def __init__(
+        self, world: World, name: str, disk: Disk, *, pauses: Mapping[str, float], cameras: Sequence[str]
+    ) -> None:
         self.pauses = pauses
+        self.cameras = cameras
         self.troubles: dict[str, str] = {}
         """What the next call of a hook will do: fail, hang or be stuck."""
         self.session: Session | None = None
@@ -55,7 +67,14 @@ class Device:
 
     async def run(self, hook: str, session: Session) -> None:
         """Take as long for a hook as the script says, and fail where it says so."""
-        self._world.note(HookBegan(who=self._name, hook=hook, exp_ref=str(session.exp_ref)))
+        self._world.note(
+            HookBegan(
+                who=self._name,
+                hook=hook,
+                exp_ref=str(session.exp_ref),
+                is_rehearsal=is_rehearsal(session),
+            )
+        )
         trouble = self.troubles.pop(hook, "")
         if pause := self.pauses.get(hook, 0.0):
             await asyncio.sleep(pause)
@@ -68,6 +87,20 @@ class Device:
                 await asyncio.sleep(STUCK_FOR)
         if trouble == "fail":
             raise AdapterError(f"the scripted failure of {hook}")
+
+    def arm(self, session: Session) -> None:
+        """Get ready."""
+        self._world.note(DeviceArmed(who=self._name, exp_ref=str(session.exp_ref)))
+
+    async def pulse(self, session: Session, seconds: float) -> None:
+        """Raise the sync line and let it fall."""
+        self._world.note(PulseGiven(who=self._name, folder=session.session_folder))
+        await asyncio.sleep(seconds)
+
+    def make_pictures(self) -> list[Picture]:
+        """Show what its cameras see: nothing."""
+        self._world.note(PicturesMade(who=self._name))
+        return [Picture(label=label, jpeg=b"") for label in self.cameras]
 
     def begin(self, session: Session, *, resumed: bool = False) -> None:
         """Record.
@@ -92,7 +125,14 @@ class Device:
         if session is not None:
             self._disk.parts(session)[-1] = self._frames = self.frames
             self.session = None
-            self._world.note(RecordingEnded(who=self._name, exp_ref=str(session.exp_ref), why=why))
+            self._world.note(
+                RecordingEnded(
+                    who=self._name,
+                    exp_ref=str(session.exp_ref),
+                    why=why,
+                    is_rehearsal=is_rehearsal(session),
+                )
+            )
 
     def stall(self) -> None:
         """Give no more frames, and go on as if nothing was."""
@@ -141,6 +181,7 @@ class ScriptedAdapter(Adapter):
     async def arm(self) -> None:
         """Get ready to start."""
         await self._device.run("arm", self.session)
+        self._device.arm(self.session)
 
     async def start(self) -> None:
         """Record."""
@@ -174,6 +215,18 @@ class ScriptedAdapter(Adapter):
         """Learn that the device has ended by itself."""
         if self._breaking is not None and not self._breaking.done():
             self._breaking.set_result(None)
+
+    async def pulse(self, seconds: float) -> None:
+        """Give a sync pulse."""
+        await self._device.pulse(self.session, seconds)
+
+    def pictures(self) -> list[Picture]:
+        """Return what the device's cameras see."""
+        return self._device.make_pictures()
+
+    def picture_labels(self) -> Sequence[str]:
+        """Return the labels of the device's cameras."""
+        return self._device.cameras
 
     def health(self) -> Health:
         """Return its proof of recording."""

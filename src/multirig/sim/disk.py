@@ -48,7 +48,7 @@ class Disk:
 
     def parts(self, session: Session) -> list[int]:
         """Return the frames of each file of a session."""
-        if session.session_folder.is_relative_to(REHEARSALS):
+        if is_rehearsal(session):
             return self.rehearsals.setdefault(session.session_folder, [])
         return self.sessions.setdefault(session.exp_ref, [])
 
@@ -169,6 +169,11 @@ class MemoryStorage(Storage):
 
     def close(self) -> None:
         """Have nothing to end."""
+
+
+def is_rehearsal(session: Session) -> bool:
+    """Whether a session is a test recording, by its folder."""
+    return session.session_folder.parts[1] == REHEARSALS.name
 
 
 def next_free(sessions: Iterable[ExpRef], subject: str, date: datetime.date, least: int = 1) -> ExpRef:

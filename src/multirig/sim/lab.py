@@ -72,6 +72,8 @@ class Lab:
                 date=DATE,
                 pauses=dict(rig.pauses),
                 resumes=rig.resumes,
+                gives_pulses=rig.gives_pulses,
+                cameras=[f"camera {number + 1}" for number in range(rig.cameras)],
             )
         policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
         for index, one in enumerate(scenario.conductors):
@@ -97,6 +99,7 @@ class Lab:
                 Address("udp", f"10.0.2.{index + 1}", 50_000),
                 Clock(offset=(index + 1) * HOUR, drift=3e-5),
                 rigs=[rig.address for rig in self.rigs.values()],
+                wants_pictures=scenario.wants_pictures,
             )
         self.computers = {**self.rigs, **self.conductors, **self.observers}
         self.invariants = [one(self) for one in invariants]
@@ -164,10 +167,10 @@ class Lab:
 
     def _note_disturbance(self, fault: Fault, ended: int) -> None:
         if fault.kind in ("stuck", "fail", "hang"):
-            if fault.kind != "stuck" and fault.hook in ("initialise", "start"):
+            if fault.kind != "stuck" and fault.hook in ("initialise", "arm", "start"):
                 return
             ended = AGE
-        elif fault.kind in ("break", "stall", "full disk", "clock jump"):
+        elif fault.kind in ("break", "stall", "full disk", "locked memory", "clock jump"):
             return
         who = {fault.who}
         if fault.other in self.rigs:
@@ -219,6 +222,9 @@ class Lab:
             case "full disk", RigComputer():
                 computer.disk.is_full = True
                 world.after(lasts, _free, computer)
+            case "locked memory", RigComputer():
+                computer.disk.is_locked = True
+                world.after(lasts, _unlock, computer)
 
 
 @contextlib.contextmanager
@@ -237,6 +243,10 @@ def _quiet() -> Iterator[None]:
 
 def _free(rig: RigComputer) -> None:
     rig.disk.is_full = False
+
+
+def _unlock(rig: RigComputer) -> None:
+    rig.disk.is_locked = False
 
 
 def run(scenario: Scenario) -> Result:

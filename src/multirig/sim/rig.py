@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multirig.config import RigConfig
 from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
-from multirig.lifecycle.rig_events import Denied, Entered, Failed
+from multirig.lifecycle.rig_events import Armed, Denied, Entered, Failed
 from multirig.pc.awake import Awake
 from multirig.protocol.events import SECOND, Address, Call
 from multirig.rig import computer
@@ -23,6 +23,8 @@ from multirig.sim.world import Clock, Computer, World, overhear
 
 LOOK_EVERY = SECOND // 50
 """As `multirig.pc.instant` has it."""
+PULSE_EVERY = 0.5
+"""Seconds between two sync pulses, on average: a false session is short."""
 NOON = datetime.time(12, tzinfo=datetime.timezone.utc)
 """When a world begins, by every PC's clock on the wall."""
 
@@ -44,6 +46,10 @@ class RigComputer(Computer):
         Seconds that each hook of its adapter takes.
     resumes : bool
         Whether its adapter goes on after a restart.
+    gives_pulses : bool
+        Whether it gives sync pulses while it records.
+    cameras : sequence of str
+        Labels of cameras of which it has live pictures.
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class RigComputer(Computer):
         date: datetime.date,
         pauses: Mapping[str, float],
         resumes: bool = False,
+        gives_pulses: bool = False,
+        cameras: Sequence[str] = (),
     ) -> None:
         super().__init__(world, name, address, clock, tells_closed=tells_closed)
         self.config = RigConfig.model_validate(
@@ -68,13 +76,14 @@ class RigComputer(Computer):
                 "main_sync": main_sync,
                 "data_folder": "/data",
                 "adapter": {"type": "scripted"},
+                "sync_pulses": {"mean": PULSE_EVERY, "length": 0.05} if gives_pulses else None,
             }
         )
         self.wire = wire
         self.resumes = resumes
         self.noon = datetime.datetime.combine(date, NOON)
         self.disk = Disk()
-        self.device = Device(world, name, self.disk, pauses)
+        self.device = Device(world, name, self.disk, pauses=pauses, cameras=tuple(cameras))
         self.machine = RigMachine(name=name)
         """The rules of the program that runs, or ran last."""
         self._adapter: ScriptedAdapter | None = None
@@ -82,6 +91,7 @@ class RigComputer(Computer):
         self._call: Call | None = None
         self._leader: Leader | None = None
         """Of whoever gave the last command."""
+        self._armed_at = 0
         self._doubt: int | None = None
         """How little the session clock was known while an instant was waited for; ns."""
 
@@ -114,7 +124,9 @@ class RigComputer(Computer):
 
     def _hear(self, event: Any) -> None:
         self.hear(event)
-        if isinstance(event, Failed):
+        if isinstance(event, Armed):
+            self._armed_at = self.now
+        elif isinstance(event, Failed):
             hook, _, reason = event.reason.partition(": ")
             self.world.note(HookFailed(who=self.name, hook=hook, reason=reason))
 
@@ -142,6 +154,7 @@ class RigComputer(Computer):
                 bound=self._doubt,
                 waited=None if call.heard_at is None else self.now - call.heard_at,
                 was_ready="initialise" not in call.hooks,
+                armed=self.now - self._armed_at,
             )
         )
 
