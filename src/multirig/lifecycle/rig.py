@@ -161,7 +161,7 @@ class RigMachine:
         self.cameras: tuple[str, ...] = ()
         """Labels of the cameras of which there can be live pictures."""
         self._clock_port: int | None = None
-        self._space: SpaceMeasured | None = None
+        self.space: SpaceMeasured | None = None
         """How full the disk is."""
         self._answers = Answers(self.recording)
         self._tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
@@ -220,7 +220,7 @@ class RigMachine:
             case Measured(health=health):
                 self.recording.measure(health, now)
             case SpaceMeasured():
-                self._space = event
+                self.space = event
             case ClockPortOpened(port=port):
                 self._clock_port = port
             case PicturesOffered(labels=labels):
@@ -262,7 +262,7 @@ class RigMachine:
 
     def report(self) -> Report:
         """Return how this rig is now."""
-        leader, recording, exp_ref, space = self.leader, self.recording, self.exp_ref, self._space
+        leader, recording, exp_ref, space = self.leader, self.recording, self.exp_ref, self.space
         return Report(
             status=STATUS[self.state],
             adapter=self.adapter,

@@ -387,8 +387,12 @@ def make_command(event: Event, exp_ref: ExpRef | None, data: Mapping[str, Any]) 
 def ask_info_with(word: AskInfo, more: Mapping[str, Any]) -> AskInfo:
     """Return a question with what somebody else has to say of the experiment, in whose words it may be."""
     status, data = write(word).args
-    asked = _hear_ask_info((status, {**data, **more}))
-    return asked if isinstance(asked, AskInfo) else word
+    args = status, {**data, **more}
+    asked = _hear_ask_info(args)
+    if not isinstance(asked, AskInfo):
+        return word
+    object.__setattr__(asked, "_said", Message(Event.EXPINFO, args))
+    return asked
 
 
 def _hear_ask_info(args: Args) -> Word:

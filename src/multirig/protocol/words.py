@@ -56,6 +56,9 @@ class Word:
         def event(self) -> Event:
             """The event of the message that carries it."""
 
+    def __str__(self) -> str:
+        return self.event.name
+
 
 # -- what words are made of ------------------------------------------------------------------------------
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import Thread
 
 from multirig.rig.adapter import MAX_PICTURE, MAX_PICTURE_LABEL, Adapter, Picture
 
@@ -33,11 +31,24 @@ class Viewfinder:
         Whose `pictures` are shown.
     is_busy : callable
         Whether this is no moment to take any: then the last ones are shown.
+    clock : callable
+        This PC's clock; ns.
+    begin_thread : callable
+        Lets a function run in a thread of that name, which does not keep the program from ending.
     """
 
-    def __init__(self, adapter: Adapter, *, is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        is_busy: Callable[[], bool],
+        clock: Callable[[], int],
+        begin_thread: Callable[[Callable[[], None], str], None],
+    ) -> None:
         self._adapter = adapter
         self._is_busy = is_busy
+        self._clock = clock
+        self._begin_thread = begin_thread
         self._shots: Sequence[Picture] = ()
         self._taken: int | None = None
         """When the adapter was asked last, on this PC's clock; ns."""
@@ -52,7 +63,7 @@ class Viewfinder:
             self._begin()
         if self._taking is not None:
             await asyncio.wait([self._taking], timeout=TAKE_LIMIT)
-        now = time.perf_counter_ns()
+        now = self._clock()
         return tuple(
             replace(shot, age=None if shot.at is None else round(max(0, now - shot.at) / 1e9, 3))
             for shot in self._shots
@@ -69,14 +80,14 @@ class Viewfinder:
             return ()
 
     def _is_due(self) -> bool:
-        return self._taken is None or time.perf_counter_ns() - self._taken >= TAKE_EVERY
+        return self._taken is None or self._clock() - self._taken >= TAKE_EVERY
 
     def _begin(self) -> None:
-        self._taken = time.perf_counter_ns()
+        self._taken = self._clock()
         loop = asyncio.get_running_loop()
         self._taking = loop.create_future()
-        # a daemon, not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
-        Thread(target=self._take, args=(loop,), name="pictures", daemon=True).start()
+        # not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
+        self._begin_thread(lambda: self._take(loop), "pictures")
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         shots: Sequence[Picture] = ()

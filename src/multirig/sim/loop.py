@@ -1,7 +1,7 @@
 """An asyncio event loop of a PC that does not exist: ordinary coroutines run on it, in virtual time.
 
-Each simulated PC has one. It shows the clock of its PC and stands still while the PC does. Once the PC is dead,
-nothing of what it ran goes on: no ``finally`` has any effect, as after a power cut.
+Each simulated PC has one. It shows the clock of its PC, and stands still while the PC does. Once the PC is
+dead, nothing of what it ran has any effect any more, as after a power cut: no ``finally``, no callback.
 """
 
 from __future__ import annotations
@@ -273,9 +273,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._is_dead
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Take what a program has not noticed, such as a task that failed: `wake` raises it."""
+        """Take an error that a program has not noticed: `wake` raises it."""
         if not self._is_dead and self._trouble is None:
-            self._trouble = context.get("exception") or RuntimeError(context["message"])
+            self._trouble = context.get("exception")
 
 
 def make_loop(time: Time) -> VirtualLoop:

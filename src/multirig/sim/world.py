@@ -238,6 +238,8 @@ class Computer:
         """Whether the PC runs, whatever its program does."""
         self.loop: VirtualLoop | None = None
         """Of its program; None while that is dead."""
+        self.node: Node | None = None
+        """Of its program; None while that is dead."""
         self.lives = 0
         self._receiver: Receiver | None = None
         """Who takes what the network brings."""
@@ -277,7 +279,7 @@ class Computer:
         loop, self.loop = self.loop, None
         if loop is None:
             return
-        self._receiver = None
+        self.node = self._receiver = None
         self.world.hang_up(self.address)
         loop.die()
         self.world.note(Died(who=self.name))
@@ -304,7 +306,7 @@ class Computer:
         """Take down a request that reaches the program's rules."""
         if not isinstance(event, Received):
             return
-        name, token = event.message.event.name, event.token
+        name, token = event.word.event.name, event.token
         by = self.world.computers[event.address.host].name
         self.world.note(
             Asked(who=self.name, by=by, event=name, wire=token.wire, peer=token.peer, number=token.number)
@@ -373,8 +375,6 @@ class NodeComputer(Computer):
         self, world: World, name: str, address: Address, clock: Clock, *, tells_closed: bool = True
     ) -> None:
         super().__init__(world, name, address, clock, tells_closed=tells_closed)
-        self.node: Node | None = None
-        """None while the program is dead."""
         self.runtime: Runtime | None = None
 
     def make_node(self, boot: str) -> Node:
@@ -396,8 +396,8 @@ class NodeComputer(Computer):
         self.runtime.pump()
 
     def on_death(self) -> None:
-        """Forget the node."""
-        self.node = self.runtime = None
+        """Forget the runtime."""
+        self.runtime = None
 
     def feed(self, event: Any) -> None:
         """Tell the machine something that happened on this PC."""

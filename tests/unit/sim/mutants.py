@@ -26,11 +26,11 @@ from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
+from multirig.rig.limits import HookLimits
+from multirig.rig.session_clock import SessionClock
 from multirig.runtime import Runtime
 from multirig.sim.conductor import Script
-from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
-from multirig.sim.work import Steps
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -71,10 +71,8 @@ def narrow(original: Any) -> Any:
     return read
 
 
-def start_at_once(self: RigComputer, planned: int | None) -> Steps:
-    reading = self._read_clock(self.now)
-    self._doubt = None if reading is None else reading.bound
-    yield from ()
+def start_at_once(self: SessionClock, planned: int | None) -> int:
+    return self._clock()
 
 
 def handle_copies(original: Any) -> Any:
@@ -284,12 +282,12 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "a repeated start is handled and obeyed": (start_again, "started once"),
     "everybody may command": (swap(RigMachine, "_objection_to_sender", _ignore), "one leader"),
     "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
-    "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
+    "a deaf hook is forgotten": (swap(HookLimits, "check", _ignore), "one reference"),
     "used numbers forgotten by a restart": (change(RigMachine, "_restore", forget_numbers), "started once"),
     "a stop waits for the sick": (swap(session_rules, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
     "bounds by half too narrow": (change(ClockMap, "read", narrow), "the clock is true"),
     "crystals are thought perfect": (swap(clocks, "MAX_DRIFT", 0.0), "the clock is true"),
-    "a start waits for nothing": (swap(RigComputer, "_wait", start_at_once), "starts together"),
+    "a start waits for nothing": (swap(SessionClock, "find_instant", start_at_once), "starts together"),
     "a lease is not renewed": (change(Seen, "due", ask_once), "screens tell"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""

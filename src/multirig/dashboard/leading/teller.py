@@ -23,9 +23,8 @@ from multirig.lifecycle.clock_gate import Objection
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
-from multirig.protocol.dialect import hear_rig
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Report
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Report, Word
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
 
@@ -155,12 +154,12 @@ class Teller:
         """Take what was noticed of a rig that records."""
         self.warn(noticed.rig, noticed.text, at, is_bad=noticed.notice not in GOOD_NOTICES)
 
-    def take_message(self, rig: str, message: Message, at: float) -> None:
+    def take_message(self, rig: str, word: Word, at: float) -> None:
         """Take what a rig says by itself; how it records is noticed, and told as that."""
-        if message.event is Event.EXPSTATUS:
+        if isinstance(word, Report):
             return
         is_running = self.now.state == SessionState.RUNNING.value
-        if trouble := find_trouble(hear_rig(message), is_running=is_running):
+        if trouble := find_trouble(word, is_running=is_running):
             self.warn(rig, trouble, at)
 
     def take_objections(self, objections: Iterable[Objection], at: float) -> None:

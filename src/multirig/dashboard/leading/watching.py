@@ -11,7 +11,6 @@ from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import SessionState
-from multirig.protocol.dialect import read_report
 from multirig.record.account import account
 from multirig.record.journal import FILE_NAME
 
@@ -56,8 +55,7 @@ def tell_figures(conductor: Conductor, board: Board) -> None:
     board.tell(lambda teller: teller.take_spread(conductor.start_spread))
     if conductor.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    reports = {rig: read_report(news) for rig, news in conductor.news().items()}
-    board.tell(lambda teller: teller.take_reports(reports, now))
+    board.tell(lambda teller: teller.take_reports(conductor.news(), now))
 
 
 def find_verdict(board: Board) -> str | None:
