@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
 from multirig.conductor.rehearsal import SUBJECT as REHEARSAL_SUBJECT
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Verdict, judge
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import SessionMachine
@@ -39,6 +36,10 @@ from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
 from multirig.protocol.words import AskInfo, CleanUp, Initialise, Start, Stop, Word
+from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
+from multirig.record.history import Replay, retrace
+from multirig.record.recount import summarise
+from multirig.record.verdict import Verdict, judge
 from multirig.sim.disk import next_free
 from multirig.sim.facts import ClockSeen, MarkerSet, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.work import Signal, Steps, Work
@@ -183,7 +184,7 @@ class ConductorComputer(NodeComputer):
     def _recover_machine(self) -> SessionMachine | None:
         """Return the machine of a session that was open when the program died, as its journal makes it."""
         for exp_ref, journal in reversed(self.journals.items()):
-            machine = rebuild(parse_journal(journal.data))
+            machine = retrace(enumerate(parse_journal(journal.data))).machine
             if machine.state not in UNTOUCHED and machine.exp_ref is not None:
                 self._open_journal(exp_ref)
                 self.shell.keeps_journal = True
@@ -285,12 +286,12 @@ class ConductorComputer(NodeComputer):
     def replay(self) -> SessionMachine | None:
         """Return what the open session's journal makes; None where none is open."""
         journal = self.shell.journal
-        return rebuild(parse_journal(journal.data)) if journal is not None else None
+        return retrace(enumerate(parse_journal(journal.data))).machine if journal is not None else None
 
     def verdicts(self) -> dict[ExpRef, Verdict]:
         """Return what each session turned out to be, by its journal."""
         return {
-            exp_ref: judge(summarise(parse_journal(journal.data)))
+            exp_ref: judge(summarise(Replay().run(enumerate(parse_journal(journal.data)))))
             for exp_ref, journal in self.journals.items()
             if journal.data
         }

@@ -17,8 +17,8 @@ from multirig.lifecycle.clock_gate import Objection, Reaction
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Report, RigState
+from multirig.protocol.messages import Event, Status
+from multirig.protocol.words import Receipt, Report, RigState, Stopped
 from multirig.record.timing import Spread
 
 AT = 1_000_000.0
@@ -35,7 +35,7 @@ def move(teller: Teller, *states: SessionState, at: float = AT) -> None:
 
 
 def answer(teller: Teller, event: Event, rig: str, outcome: object = None) -> None:
-    told = outcome if outcome is not None else Message(event, ())
+    told = outcome if outcome is not None else Receipt(event=event)
     teller.take_progress(Progress(event=event, rig=rig, outcome=told))  # type: ignore[arg-type]
 
 
@@ -131,8 +131,8 @@ def test_news_of_a_rig_that_is_well_again_is_no_bad_alarm() -> None:
 def test_what_a_rig_says_by_itself_is_an_alarm_when_something_is_wrong() -> None:
     teller = make_teller()
     move(teller, SessionState.RUNNING)
-    teller.take_message("cam", Message(Event.EXPSTATUS, (20, {"failure": "noticed elsewhere"})), AT)
-    teller.take_message("cam", Message(Event.EXPEND, ()), AT)
+    teller.take_message("cam", Report(status=Status.RUNNING, failure="noticed elsewhere"), AT)
+    teller.take_message("cam", Stopped(), AT)
     assert [one.text for one in teller.now.alarms] == ["said EXPEND: it was stopped at its own screen"]
 
 
