@@ -35,7 +35,7 @@ from multirig.lifecycle.session_states import (
     next_state,
 )
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import SECOND, Address, Record
+from multirig.protocol.events import SECOND, Address, Received, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
@@ -171,7 +171,7 @@ class ConductorComputer(NodeComputer):
         self.shell = _Shell()
         self.machine = self._recover_machine() or SessionMachine()
         self._numbers = itertools.count(self.machine.last_number + 1)
-        overhear(self.machine, self.hear)
+        overhear(self.machine, {Received: self.hear})
         return Node(boot=boot, name=self.name, machine=self.machine)
 
     def on_boot(self) -> None:
