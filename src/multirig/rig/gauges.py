@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
@@ -41,6 +40,8 @@ class Gauges:
         self._feed = parts.feed
         self._recording = recording
         self._name_pictures = name_pictures
+        self._space: tuple[int, float | None] | None = None
+        """Bytes that were free, and bytes that are recorded a second, when it was looked last."""
         self._is_alone = False
         """Whether whoever leads is not heard."""
 
@@ -60,18 +61,22 @@ class Gauges:
 
     async def look_at_disk(self) -> None:
         """Look how much is free, and for how many hours of recording that is enough."""
-        with contextlib.suppress(OSError):
+        try:
             free = await self._storage.measure_space()
-            is_running = self._machine.state is RigState.RUNNING
-            rate = (self._recording.find_rate() if is_running else None) or self._storage.usual_rate
+        except OSError:
+            return
+        is_running = self._machine.state is RigState.RUNNING
+        rate = (self._recording.find_rate() if is_running else None) or self._storage.usual_rate
+        if (free, rate) != self._space:
+            self._space = free, rate
             hours = None if rate is None else round(free / rate / 3600, 2)
-            space = SpaceMeasured(free=free, hours_left=hours)
-            if space != self._machine.space:
-                self._feed(space)
+            self._feed(SpaceMeasured(free=free, hours_left=hours))
 
     def _look_at_leader(self) -> None:
         """Say once that whoever leads is not heard, and once that it is again."""
         leader = self._machine.leader
+        if leader is None and not self._is_alone:
+            return
         silent = leader is not None and leader.is_silent(self._computer.read_clock())
         if silent and not self._is_alone:
             wait = self._config.on_lost_conductor.stop_after

@@ -72,7 +72,7 @@ class Viewfinder:
     def labels(self) -> tuple[str, ...]:
         """Return of which cameras there can be pictures now."""
         try:
-            return tuple(str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels())
+            return tuple([str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels()])
         except Exception:
             if not self._has_complained:
                 log.exception("the adapter could not name its cameras; it shows no pictures")

@@ -32,7 +32,7 @@ from multirig.lifecycle.session_states import (
 )
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Record
+from multirig.protocol.events import SECOND, Address, Received, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
 from multirig.protocol.words import AskInfo, CleanUp, Initialise, Start, Stop, Word
@@ -172,7 +172,7 @@ class ConductorComputer(NodeComputer):
         self.shell = _Shell()
         self.machine = self._recover_machine() or SessionMachine()
         self._numbers = itertools.count(self.machine.last_number + 1)
-        overhear(self.machine, self.hear)
+        overhear(self.machine, {Received: self.hear})
         return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
 
     def on_boot(self) -> None:

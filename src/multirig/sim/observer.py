@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAsked
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address
+from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
 from multirig.sim.world import Clock, NodeComputer, World, overhear
 
@@ -51,7 +51,7 @@ class ObserverComputer(NodeComputer):
     def make_node(self, boot: str) -> Node:
         """Return a new program of it."""
         self.machine = ObserverMachine()
-        overhear(self.machine, self.hear)
+        overhear(self.machine, {Received: self.hear})
         return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
 
     def on_boot(self) -> None:

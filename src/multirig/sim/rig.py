@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from multirig.config import RigConfig
 from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Armed, Denied, Entered, Failed
 from multirig.pc.awake import Awake
-from multirig.protocol.events import SECOND, Address, Call
+from multirig.protocol.events import SECOND, Address, Call, Received
 from multirig.rig import computer
 from multirig.rig.service import RigService
 from multirig.sim.device import Device, ScriptedAdapter
@@ -103,7 +102,17 @@ class RigComputer(Computer):
         service = RigService(self.config, adapter=self._adapter, network=self, computer=_RigPc(self, boot))
         service.node.greets = self.wire == 2
         self.machine, self.node = service.machine, service.node
-        overhear(self.machine, self._hear, self._see)
+        overhear(
+            self.machine,
+            {
+                Received: self.hear,
+                Armed: self._note_armed,
+                Failed: self._note_failed,
+                Call: self._note_call,
+                Entered: self._note_state,
+                Denied: self._note_refusal,
+            },
+        )
         self._opening = asyncio.get_running_loop().create_task(service.open())
 
     def on_death(self) -> None:
@@ -122,23 +131,24 @@ class RigComputer(Computer):
 
     # -- what is seen of the program ----------------------------------------------------------------------
 
-    def _hear(self, event: Any) -> None:
-        self.hear(event)
-        if isinstance(event, Armed):
-            self._armed_at = self.now
-        elif isinstance(event, Failed):
-            hook, _, reason = event.reason.partition(": ")
-            self.world.note(HookFailed(who=self.name, hook=hook, reason=reason))
+    def _note_armed(self, event: Armed) -> None:
+        self._armed_at = self.now
 
-    def _see(self, effect: Any) -> None:
-        match effect:
-            case Call():
-                self._call, self._leader = effect, self.machine.leader
-            case Entered(state=state, exp_ref=exp_ref, failure=failure):
-                reference = str(exp_ref) if exp_ref else None
-                self.world.note(RigEntered(who=self.name, state=state, exp_ref=reference, failure=failure))
-            case Denied(event=event, reason=reason):
-                self.world.note(RigRefused(who=self.name, event=event.name, reason=reason))
+    def _note_failed(self, event: Failed) -> None:
+        hook, _, reason = event.reason.partition(": ")
+        self.world.note(HookFailed(who=self.name, hook=hook, reason=reason))
+
+    def _note_call(self, effect: Call) -> None:
+        self._call, self._leader = effect, self.machine.leader
+
+    def _note_state(self, effect: Entered) -> None:
+        exp_ref = str(effect.exp_ref) if effect.exp_ref else None
+        self.world.note(
+            RigEntered(who=self.name, state=effect.state, exp_ref=exp_ref, failure=effect.failure)
+        )
+
+    def _note_refusal(self, effect: Denied) -> None:
+        self.world.note(RigRefused(who=self.name, event=effect.event.name, reason=effect.reason))
 
     def _note_start(self) -> None:
         """Take down what an all-knowing bystander sees of a start."""
