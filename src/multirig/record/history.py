@@ -6,6 +6,7 @@ over its `History`, and what a page shows while it is led is a fold over the sam
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -46,6 +47,11 @@ class Moment:
     """Whether all have begun to record by now."""
     version: str | None = None
     """Of the multirig that wrote a note."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970 on the conductor's PC."""
+        return datetime.datetime.fromisoformat(self.wall).timestamp()
 
     @property
     def is_beginning(self) -> bool:
