@@ -29,6 +29,7 @@ from multirig.protocol.words import Report
 from multirig.record.history import Happening, History
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
+from multirig.wording import about, one_line
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
@@ -200,7 +201,7 @@ class Teller:
     def warn(self, rig: str | None, text: str, at: float, *, is_bad: bool = True) -> None:
         """Tell of something that was noticed."""
         self._alarms += 1
-        alarm = Alarm(number=self._alarms, at=at, rig=rig, text=_line(text), is_bad=is_bad)
+        alarm = Alarm(number=self._alarms, at=at, rig=rig, text=one_line(text), is_bad=is_bad)
         self._change(alarms=(*self.now.alarms, alarm)[-MAX_KEPT:])
 
     def take_trouble(self, error: BaseException, step: str) -> None:
@@ -252,8 +253,8 @@ class Teller:
             planned = self.now.order.seconds - (at - self.now.began_at)
         if hours < LEAST_HOURS or (planned is not None and hours * 3600 < planned):
             self._short_of_disk.add(rig)
-            wanted = "" if planned is None else f", the session is to go on for {_span(planned)}"
-            self.warn(rig, f"its disk will be full in {_span(hours * 3600)}{wanted}: make room on it", at)
+            wanted = "" if planned is None else f", the session is to go on for {about(planned)}"
+            self.warn(rig, f"its disk will be full in {about(hours * 3600)}{wanted}: make room on it", at)
 
 
 def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:
@@ -286,18 +287,8 @@ def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Tr
 
 def say_line(what: object) -> str:
     """Return an error's words as one line."""
-    words = _line(str(what))
+    words = one_line(str(what))
     if isinstance(what, MultirigError) and words:
         return words
     kind = type(what).__name__
     return f"{kind}: {words}" if words else kind
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _span(seconds: float) -> str:
-    """Return a time span as people plan with it."""
-    minutes = max(0, round(seconds / 60))
-    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"
