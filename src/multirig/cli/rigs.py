@@ -15,9 +15,9 @@ from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig, set_role
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Info, Word
+from multirig.wording import duration, size
 
 group = typer.Typer(help="List, ping, add and remove rigs.", invoke_without_command=True)
 app.add_typer(group, name="rigs")
@@ -100,7 +100,7 @@ def _row(name: str, answer: Word | MultirigError, seconds: float) -> tuple[str, 
     main_sync = ", main sync" if info.main_sync else ""
     return (
         name,
-        f"✓ {render.duration(seconds)}{main_sync}",
+        f"✓ {duration(seconds)}{main_sync}",
         str(info.state or status),
         info.adapter or "foreign",
         "" if info.disk_free is None else size(info.disk_free),

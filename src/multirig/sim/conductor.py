@@ -37,7 +37,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
 from multirig.protocol.words import AskInfo, CleanUp, Initialise, Start, Stop, Word
 from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
-from multirig.record.history import Replay, retrace
+from multirig.record.history import Replay, rebuild
 from multirig.record.recount import summarise
 from multirig.record.verdict import Verdict, judge
 from multirig.sim.disk import next_free
@@ -184,7 +184,7 @@ class ConductorComputer(NodeComputer):
     def _recover_machine(self) -> SessionMachine | None:
         """Return the machine of a session that was open when the program died, as its journal makes it."""
         for exp_ref, journal in reversed(self.journals.items()):
-            machine = retrace(enumerate(parse_journal(journal.data))).machine
+            machine = rebuild(parse_journal(journal.data))
             if machine.state not in UNTOUCHED and machine.exp_ref is not None:
                 self._open_journal(exp_ref)
                 self.shell.keeps_journal = True
@@ -286,7 +286,7 @@ class ConductorComputer(NodeComputer):
     def replay(self) -> SessionMachine | None:
         """Return what the open session's journal makes; None where none is open."""
         journal = self.shell.journal
-        return retrace(enumerate(parse_journal(journal.data))).machine if journal is not None else None
+        return rebuild(parse_journal(journal.data)) if journal is not None else None
 
     def verdicts(self) -> dict[ExpRef, Verdict]:
         """Return what each session turned out to be, by its journal."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from multirig import wording
 from multirig.conductor.sighting import Sighting
-from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
 from multirig.protocol.words import RigState
+from multirig.wording import size
 
 LITTLE_ROOM = 1.0
 """Hours of recording below which a disk is worth a warning."""
@@ -141,10 +141,10 @@ def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
             f"nothing has come in for {report.stalled:.0f} s: look at its device, its trigger and its disk",
         )
     if (hours := report.hours_left) is not None and hours < LITTLE_ROOM:
-        text = f"its disk has room for {words.room(hours)} only: free space in its data folder"
+        text = f"its disk has room for {wording.about(hours * 3600)} only: free space in its data folder"
         yield Tone.BAD if runs and hours < NO_ROOM else Tone.WARNING, text
     if runs and report.health is not None and report.health.dropped:
-        lost = words.count(report.health.dropped, "frame")
+        lost = wording.count(report.health.dropped, "frame")
         yield Tone.WARNING, f"{lost} lost so far: its disk or processor is too slow"
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
@@ -177,27 +177,27 @@ def _facts(rig: Sighting) -> Iterator[Fact]:
     runs = report.doing is RigState.RUNNING
     if (health := report.health) is not None:
         if health.frames is not None:
-            yield Fact(label="frames", value=words.grouped(health.frames))
+            yield Fact(label="frames", value=wording.grouped(health.frames))
         elif health.bytes:
             yield Fact(label="written", value=size(health.bytes))
         if health.rate is not None and runs:
-            yield Fact(label="rate", value=f"{health.rate:.1f}/s")
+            yield Fact(label="rate", value=wording.rate(health.rate))
         if runs:
             tone = Tone.WARNING if health.dropped else Tone.PLAIN
-            yield Fact(label="dropped", value=words.grouped(health.dropped), tone=tone)
+            yield Fact(label="dropped", value=wording.grouped(health.dropped), tone=tone)
     if report.disk_free is not None:
         hours = report.hours_left
-        left = "" if hours is None else f", {words.room(hours)} left"
+        left = "" if hours is None else f", {wording.about(hours * 3600)} left"
         tone = Tone.WARNING if hours is not None and hours < LITTLE_ROOM else Tone.PLAIN
         yield Fact(label="disk", value=f"{size(report.disk_free)} free{left}", tone=tone)
     if rig.offset is not None:
         wide = rig.bound is not None and rig.bound > WIDE_BOUND
         tone = Tone.WARNING if wide else Tone.PLAIN
-        yield Fact(label="clock", value=words.offset(rig.offset, rig.bound), tone=tone)
+        yield Fact(label="clock", value=wording.clock_offset(rig.offset, rig.bound), tone=tone)
     if rig.heard_ago is not None:
         is_heard = rig.problem is None
         tone = Tone.PLAIN if is_heard else Tone.BAD
-        yield Fact(label="heard", value=words.ago(rig.heard_ago, is_fresh=is_heard), tone=tone)
+        yield Fact(label="heard", value=wording.ago(rig.heard_ago, is_fresh=is_heard), tone=tone)
 
 
 def make_cards(
