@@ -33,7 +33,7 @@ def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
         lambda one: take(Progressed(number=0, event=one.event, rig=one.rig, outcome=one.outcome))
     )
     conductor.on_notice(take)
-    conductor.on_message(lambda rig, message: take(Heard(rig=rig, message=message)))
+    conductor.on_message(lambda rig, word: take(Heard(rig=rig, word=word)))
     return asyncio.create_task(_look(conductor, board))
 
 
