@@ -942,7 +942,7 @@ class Conductor:
 
     def _hear(self, rig: str, word: Word) -> None:
         self._unreached.discard(rig)
-        log.info("%s says %r", rig, word)
+        log.info("%s says %s: %r", rig, word, word)
         self._call_all(self._on_message, rig, word)
         for events, future in self._awaited[:]:
             if word.event in events and not future.done():

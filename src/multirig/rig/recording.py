@@ -65,6 +65,8 @@ class Recording:
         """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
         try:
             health = self._adapter.health()
+            if not isinstance(health, Health):
+                raise TypeError(f"health returns {health!r:.80} and no Health")
         except Exception:
             if not self._has_complained:
                 log.exception("the adapter's health report failed")

@@ -14,7 +14,8 @@ from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
-from multirig.protocol.messages import Message
+from multirig.protocol import words
+from multirig.protocol.dialect import write
 from multirig.record.account import account
 from multirig.record.journal import FILE_NAME, read_summary
 from multirig.record.recovery import find_open
@@ -64,7 +65,7 @@ async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     assert conductor.state is SessionState.RUNNING
     assert [rig.adapter.calls.count("start") for rig in rigs] == [1, 1]
     ended = await conductor.stop()
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, words.Word) for one in ended.values())
     await conductor.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
     summary = read_summary(folder)
@@ -170,8 +171,8 @@ async def test_a_rig_that_dies_while_it_records_is_noticed_and_reports_its_gap_w
     assert f"its program died while it recorded {exp_ref}" in notices[0].text
     ended = await conductor.stop()
     answer = ended["cam"]
-    assert isinstance(answer, Message)
-    assert answer.args[0]["gaps"][0]["seconds"] >= 0
+    assert isinstance(answer, words.Word)
+    assert write(answer).args[0]["gaps"][0]["seconds"] >= 0
     assert "start" not in back.adapter.calls
     await conductor.cleanup()
     assert back.machine.state is RigState.CONNECTED
@@ -195,7 +196,7 @@ async def test_a_rig_that_dies_is_silent_within_two_seconds_and_ends_the_session
     assert conductor.lost is notices[-1]
     lab.network.postman = lambda data, source, target: (0.0,)
     ended = await asyncio.wait_for(conductor.stop(), 10)
-    assert isinstance(ended["main"], Message)
+    assert isinstance(ended["main"], words.Word)
     await conductor.cleanup()
 
 

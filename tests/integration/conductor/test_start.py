@@ -15,6 +15,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.clock import ClockMap
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
 from multirig.record.account import account
 
@@ -35,7 +36,7 @@ async def ready(lab: Any, *names: str, **options: Any) -> Any:
 async def test_all_rigs_start_at_the_instant_and_tell_how_it_was(lab: Any, over: str) -> None:
     conductor = await ready(lab, "cam", "ephys", over=over, limits=LEAD)
     replies = await conductor.start()
-    starts = [one.args[1]["start"] for one in replies.values()]
+    starts = [write(one).args[1]["start"] for one in replies.values()]
     [planned] = {one["planned"] for one in starts}
     for one in starts:
         assert one["heard"] < planned
@@ -60,9 +61,9 @@ async def test_a_rig_that_hears_too_late_starts_at_once_and_says_how_late(lab: A
 
     lab.network.postman = slow
     replies = await conductor.start()
-    late = replies["cam"].args[1]["start"]["late"]
+    late = write(replies["cam"]).args[1]["start"]["late"]
     assert late > 0.05
-    assert replies["main"].args[1]["start"]["late"] < late
+    assert write(replies["main"]).args[1]["start"]["late"] < late
 
 
 async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
@@ -85,7 +86,7 @@ async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
     await conductor.init()
     replies = await conductor.start()
     assert order == ["armed", "started"]
-    assert replies["cam"].args[1]["start"]["late"] < 0.05
+    assert write(replies["cam"]).args[1]["start"]["late"] < 0.05
 
 
 async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None:
@@ -103,7 +104,7 @@ async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None
 async def test_an_instant_that_is_far_away_is_not_waited_for(lab: Any, caplog: Any) -> None:
     conductor = await ready(lab, over="memory", limits=Limits(lead=60 * SECOND))
     replies = await asyncio.wait_for(conductor.start(), 10)
-    assert replies["main"].args[1]["start"]["late"] < -50
+    assert write(replies["main"]).args[1]["start"]["late"] < -50
     assert "it starts at once" in caplog.text
 
 

@@ -19,9 +19,9 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Message
-from multirig.protocol.words import RigState
+from multirig.protocol.words import RigState, Word
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LIMIT = 4 * SECOND
@@ -72,7 +72,7 @@ async def record(conductor: Conductor) -> Any:
     await conductor.start()
     await asyncio.sleep(0.1)
     for outcomes in (await conductor.stop(), await conductor.cleanup()):
-        assert all(isinstance(one, Message) for one in outcomes.values()), outcomes
+        assert all(isinstance(one, Word) for one in outcomes.values()), outcomes
     return exp_ref
 
 
@@ -169,7 +169,7 @@ async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and
     outcomes = await conductor.stop()
     assert blamed(outcomes) | blamed(await conductor.cleanup()) == {}
     assert victim.starts() == lab.rigs["ephys"].starts() == {str(exp_ref): 1}
-    files = [Path(one["path"]).name for one in outcomes[VICTIM].args[0]["files"]]
+    files = [Path(one["path"]).name for one in write(outcomes[VICTIM]).args[0]["files"]]
     assert {"rows-0.txt", "rows-1.txt"} <= {*files}
     assert {one.rig for one in noticed} == {VICTIM}
 
@@ -232,7 +232,7 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     await full.open(*OWN_MOUNTS, f'mount -t tmpfs -o size=256k tmpfs "{full.data}" && exec "$@"', "sh")
     conductor = await lab.conductor()
     alarms: list[tuple[str, str]] = []
-    conductor.on_message(lambda rig, message: alarms.append((rig, str(message.args))))
+    conductor.on_message(lambda rig, message: alarms.append((rig, str(write(message).args))))
     exp_ref = await conductor.agree("SP_01")
     await conductor.init()
     await conductor.start()

@@ -21,6 +21,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Word
 from multirig.record.entries import BEGINNING
 from multirig.record.journal import FILE_NAME, Journal, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake
@@ -441,7 +442,7 @@ async def test_a_disk_that_fills_up_keeps_a_step_from_beginning_but_not_from_end
     await conductor.start()
     journal._file = full_disk
     ended = await conductor.stop()
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, Word) for one in ended.values())
     journal._file = good
     folder = conductor.session_folder
     await conductor.cleanup()

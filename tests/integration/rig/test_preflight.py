@@ -14,6 +14,7 @@ from multirig.lifecycle.agreement import information
 from multirig.lifecycle.rig_events import CHECK, PREFLIGHT, REHEARSAL
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
+from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.adapters.process import Process
@@ -76,8 +77,8 @@ async def test_a_rehearsal_records_and_leaves_nothing_behind(lab: Any) -> None:
     assert (lab.folder / "cam" / FOLDER).is_dir()
     await asyncio.sleep(0.05)
     (stopped,) = (await conductor.request(Event.EXPEND, {"exp_ref": REF})).values()
-    assert stopped.args[0]["files_total"] == 1
-    assert stopped.args[0]["files"][0]["frames"] > 0
+    assert write(stopped).args[0]["files_total"] == 1
+    assert write(stopped).args[0]["files"][0]["frames"] > 0
     await conductor.request(Event.EXPCLEANUP, {"exp_ref": REF})
     assert rig.machine.state is RigState.CONNECTED
     assert not (lab.folder / "cam" / FOLDER).exists()
