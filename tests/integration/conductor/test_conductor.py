@@ -170,7 +170,7 @@ async def test_the_reports_tell_what_is_recorded_now(lab: Any) -> None:
     await asyncio.sleep(0.6)
     reports = await conductor.reports()
     assert list(reports) == ["main", "cam"]
-    assert all(one["state"] == "running" and one["health"]["frames"] > 0 for one in reports.values())
+    assert all(one.doing is RigState.RUNNING and one.health.frames > 0 for one in reports.values())
 
 
 async def test_data_that_no_message_can_carry_is_refused_before_anything_happens(lab: Any) -> None:
@@ -266,7 +266,7 @@ async def test_what_each_rig_said_in_the_agreement_is_kept(lab: Any) -> None:
     await lab.rigs_of_a_session("left")
     conductor = await lab.conductor()
     await conductor.agree("SP_01")
-    assert {name: said["main_sync"] for name, said in conductor.information.items()} == {
+    assert {name: info.main_sync for name, info in conductor.information.items()} == {
         "main": True,
         "left": False,
     }

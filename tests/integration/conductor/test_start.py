@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,9 +126,8 @@ async def test_clocks_that_are_not_good_enough_keep_a_session_from_starting(lab:
 
 async def test_a_rig_at_another_day_is_refused_before_anybody_records(lab: Any) -> None:
     conductor = await ready(lab, "cam")
-    told = dict(conductor.information["cam"])
-    told["date"] = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
-    conductor.information["cam"] = told
+    yesterday = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
+    conductor.information["cam"] = replace(conductor.information["cam"], date=yesterday)
     with pytest.raises(SessionFailed, match="set the clock that is wrong"):
         await conductor.start()
 
