@@ -29,7 +29,7 @@ from multirig.config import RigConfig
 from multirig.config.rig import AdapterConfig
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
+from multirig.rig.adapter import Adapter, Health, Picture, File
 from multirig.rig.adapters.fake import PICTURE
 from multirig.rig.service import RigService
 from multirig.sim.relay import Relay
@@ -61,7 +61,7 @@ class Stamped(Adapter):
         """Return what always grows."""
         return Health(frames=time.perf_counter_ns() // 1_000_000)
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return that nothing was written."""
         return []
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
+    from multirig.rig.adapter import Adapter, File, Health, Marker, Picture, Session
     from multirig.rig.service import RigService
 
 _HOMES = {
@@ -33,7 +33,7 @@ _HOMES = {
     "MultirigError": "multirig.errors",
     "Observer": "multirig.conductor.observer",
     "Picture": "multirig.rig.adapter",
-    "RecordedFile": "multirig.rig.adapter",
+    "File": "multirig.rig.adapter",
     "RigConfig": "multirig.config",
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
@@ -49,13 +49,13 @@ __all__ = [
     "Conductor",
     "Event",
     "ExpRef",
+    "File",
     "Health",
     "Marker",
     "Message",
     "MultirigError",
     "Observer",
     "Picture",
-    "RecordedFile",
     "RigConfig",
     "RigService",
     "Roster",

@@ -19,7 +19,7 @@ from multirig.conductor.rehearsal import Rehearsed
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
-from multirig.protocol.messages import Message
+from multirig.protocol import words
 from multirig.record.account import Account
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.record.story import Line, say_marker
@@ -27,7 +27,7 @@ from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_spread
 from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
-from multirig.rig.service import Snapshot
+from multirig.rig.snapshot import Snapshot
 from multirig.sim.search import Report
 from multirig.wording import ahead, duration, size, span
 
@@ -134,7 +134,7 @@ def waiting_text(name: str, rigs: Iterable[str]) -> Text:
     return Text.assemble(f"{name:<11}", (f"waits for {', '.join(rigs) or 'the end of it'}", "dim"))
 
 
-def outcome_line(step: str, rig: str, outcome: Message | MultirigError) -> None:
+def outcome_line(step: str, rig: str, outcome: words.Word | MultirigError) -> None:
     """Print that a rig could not do a step."""
     err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"), soft_wrap=True)
 
@@ -144,21 +144,21 @@ def alarm_line(rig: str, text: str) -> None:
     err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"), soft_wrap=True)
 
 
-def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Group:
+def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
     """Return what every rig records now."""
     table = Table(box=None, pad_edge=False)
     for heading in ("rig", "state", "frames", "rate", "size", "dropped"):
         table.add_column(heading, justify="left" if heading in ("rig", "state") else "right", style="")
     for rig, report in reports.items():
-        health = report.get("health") or {}
-        rate, frames = health.get("rate"), health.get("frames")
+        health = report.health or words.Health()
+        rate, frames = health.rate, health.frames
         table.add_row(
             Text(rig),
-            Text(str(report.get("state", "?")), "bold yellow" if report.get("failure") else "red"),
+            Text(str(report.doing or "?"), "bold yellow" if report.failure else "red"),
             "" if frames is None else str(frames),
             "" if rate is None else wording.rate(rate),
-            size(health.get("bytes", 0)),
-            str(health.get("dropped", "")),
+            size(health.bytes),
+            "" if report.health is None else str(health.dropped),
         )
     return Group(Text.assemble(("● ", "bold red"), f"recording for {duration(elapsed)}"), table)
 

@@ -25,9 +25,9 @@ from multirig.lifecycle.observer import (
     PicturesAsked,
     Suspended,
 )
-from multirig.lifecycle.rig_events import CLOCK_PORT
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored
 from multirig.protocol.node import Node
 from multirig.protocol.words import Picture, Report
@@ -63,6 +63,7 @@ class Observer:
             boot=secrets.token_hex(8),
             name=platform.node() or "observer",
             machine=self.machine,
+            hears=hear_rig,
             # whoever is followed may answer from wherever it is
             permits=AllowList(anybody=True).permits,
         )
@@ -74,7 +75,7 @@ class Observer:
         self._callbacks: list[Callable[[str], None]] = []
         self._questions = Questions[Sequence[Picture]]()
         self._reads: dict[str, ClockRead] = {}
-        self._clocks = Clocks(self.runtime, self._clock_ports, report=self._note_clock)
+        self._clocks = Clocks(self.runtime, self._reports, report=self._note_clock)
         self._clocks.follow(self._whereabouts.addresses)
 
     # -- life -------------------------------------------------------------------------------------------
@@ -241,12 +242,10 @@ class Observer:
             round_trip=read.round_trip / SECOND if read is not None else None,
         )
 
-    def _clock_ports(self) -> dict[str, Mapping[str, Any]]:
-        """Return where each rig says that its clock can be measured."""
+    def _reports(self) -> dict[str, Report]:
+        """Return how each rig is, by its last word."""
         seen, found = self.machine.seen, self._whereabouts.addresses.items()
-        return {
-            name: {CLOCK_PORT: seen[address].report.clock_port} for name, address in found if address in seen
-        }
+        return {name: seen[address].report for name, address in found if address in seen}
 
     def _note_clock(self, read: ClockRead) -> None:
         self._reads[read.rig] = read

@@ -30,6 +30,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Info
 from multirig.transports.memory import MemoryNetwork
 
 RESPONSE_LIMIT = 10.0
@@ -252,17 +253,17 @@ class Auxiliaries:
         appends: bool = False,
         takes_over: bool = False,
         checks: bool = False,
-    ) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
+    ) -> tuple[ExpRef, dict[str, Info]]:
         """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
 
         Returns
         -------
         exp_ref : ExpRef
-        information : dict of str to mapping
+        information : dict of str to Info
             What each rig said of itself.
         """
 
-        async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
+        async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Info]]:
             conductor.record_in(subjects, main_sync=main_sync)
             exp_ref = await conductor.agree(
                 subject, date=date, info=info, appends=appends, takes_over=takes_over, checks=checks

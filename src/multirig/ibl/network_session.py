@@ -31,6 +31,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
+from multirig.protocol.words import Info
 from multirig.record.timing import say_spread
 
 _MIXIN_STEPS = ("start_hardware", "create_session")
@@ -102,7 +103,7 @@ class NetworkMixin:
     def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
         self._checks = bool(check_rigs)
         self.exp_ref = {}
-        self.rig_information: dict[str, Mapping[str, Any]] = {}
+        self.rig_information: dict[str, Info] = {}
         """What each rig said of itself, by name."""
         self._token = alyx_tokens.SentToken()
         self._signals = EndSignals()

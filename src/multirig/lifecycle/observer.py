@@ -7,13 +7,11 @@ answers. Nothing that is said here makes the sender a conductor, and no rig is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from multirig.lifecycle.leader import SILENT_AFTER
-from multirig.lifecycle.rig_events import PICTURES, WATCH
-from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import (
     RESTARTED,
     SECOND,
@@ -30,8 +28,7 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
-from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.words import Info, Picture, Report, RigState, Word
+from multirig.protocol.words import AskInfo, Info, Lease, Picture, Report, RigState, WantPictures, Word
 
 LEASE = 15
 """Seconds for which a rig is asked to tell how it is: two renewals may get lost."""
@@ -47,12 +44,9 @@ FOREIGN_BUSY_EVERY = 30 * SECOND
 """… and is in a session: iblutil's server is deaf to all once a single echo is lost (W5)."""
 PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
 """From one question without an answer to the next; the last one for ever: who is back is soon seen."""
-_WHO_ARE_YOU = Message(
-    Event.EXPINFO, (int(Status.CONNECTED), {"exp_ref": None, "main_sync": False, "subject": None})
-)
-_WATCHED = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: LEASE}))
-_LEFT = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: 0}))
-_SHOW = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {PICTURES: True}))
+_WHO_ARE_YOU = AskInfo()
+_WATCHED, _LEFT = Lease(seconds=LEASE), Lease(seconds=0)
+_SHOW = WantPictures()
 _LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
 """Kinds of questions: by itself, and for somebody who waits."""
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
@@ -120,7 +114,8 @@ class PicturesAnswered:
     """What a rig's cameras see, or that nothing is known of it."""
 
     number: int
-    pictures: Sequence[Picture]
+    pictures: tuple[Picture, ...] = ()
+    """None of them where it has not answered."""
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -147,9 +142,9 @@ class Seen:
     """Whether it is not to be asked unless it is a multirig."""
     heard_at: int | None = None
     info: Info | None = None
-    """Its last answer to who it is."""
+    """Who it last said that it is."""
     report: Report = field(default_factory=Report)
-    """How it is, by its own last word."""
+    """What it last said of itself."""
     trouble: str | None = None
     """What to do about it, where it is not heard."""
 
@@ -178,17 +173,17 @@ class Seen:
 
     def gist(self) -> tuple[Any, ...]:
         """Return what is news when it changes."""
-        report = self.report
+        said = self.report
         return (
             self.heard_at is None,
             self.trouble is None,
-            report.stalled is None,
-            report.gap is None,
-            report.doing,
-            report.exp_ref,
-            report.failure,
-            report.led_by,
-            report.subject,
+            said.stalled is None,
+            said.gap is None,
+            said.doing,
+            said.exp_ref,
+            said.failure,
+            said.led_by,
+            said.subject,
         )
 
     def due(self) -> int | None:
@@ -281,7 +276,7 @@ class ObserverMachine:
         out: list[Any] = []
         for address in [one for one in self.seen if one not in addresses]:
             if self.seen.pop(address).is_multirig:
-                out.append(Send(address=address, message=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
+                out.append(Send(address=address, word=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
         for address in addresses - self.seen.keys():
             self.seen[address] = Seen(
                 ask_at=self._now, is_stream=address.scheme == "tcp", is_let_be=address in self._let_be
@@ -303,7 +298,7 @@ class ObserverMachine:
         is_foreign = seen.is_known and not seen.is_multirig
         return Send(
             address=address,
-            message=_WATCHED if renews else _WHO_ARE_YOU,
+            word=_WATCHED if renews else _WHO_ARE_YOU,
             key=(_LOOK, self._number),
             limit=FOREIGN_LIMIT if is_foreign else ASK_LIMIT,
         )
@@ -313,31 +308,30 @@ class ObserverMachine:
         if seen is None or seen.is_spared:
             return [Answered(number=event.number)]
         key = (_ASKED, event.number)
-        return [Send(address=event.address, message=_WHO_ARE_YOU, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_WHO_ARE_YOU, key=key, limit=event.limit)]
 
     def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
-            return [PicturesAnswered(number=event.number, pictures=())]
+            return [PicturesAnswered(number=event.number)]
         key = (_PICTURES, event.number)
-        return [Send(address=event.address, message=_SHOW, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit)]
 
     # -- hearing ------------------------------------------------------------------------------------------
 
     def _take(self, seen: Seen, event: Any) -> list[Any]:
         """Take what comes of a rig, or of a question to it."""
         match event:
-            case Received(message=message) | Told(message=message):
-                self._hear(seen, hear_rig(message))
-            case Replied(message=message, key=(kind, int(number))) if kind == _PICTURES:
-                seen.note_sign(self._now)  # how it is it reports of its own accord, without the pictures
-                word = hear_rig(message)
+            case Received(word=word) | Told(word=word):
+                self._hear(seen, word)
+            case Replied(word=word, key=(kind, int(number))) if kind == _PICTURES:
+                seen.note_sign(self._now)  # what it says of itself it tells by itself, without the pictures
                 pictures = word.pictures if isinstance(word, Report) else None
                 return [PicturesAnswered(number=number, pictures=pictures or ())]
             case Refused(key=(kind, int(number))) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, pictures=())]
-            case Replied(message=message, key=key):
-                self._hear(seen, hear_rig(message))
+                return [PicturesAnswered(number=number)]
+            case Replied(word=word, key=key):
+                self._hear(seen, word)
                 return self._end(seen, key, answered=True)
             case Refused(reason=reason, key=key):
                 if reason not in (RESTARTED, WITHDRAWN):
@@ -366,7 +360,7 @@ class ObserverMachine:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
             case (kind, int(number)) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, pictures=())]
+                return [PicturesAnswered(number=number)]
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1
@@ -378,26 +372,19 @@ class ObserverMachine:
         seen.note_sign(self._now)
         match word:
             case Info():
-                seen.is_multirig = word.greeting is not None or (seen.is_multirig and word.state is not None)
-                seen.is_known, seen.info = True, word
-                seen.report = _report_with(seen.report, word)
-            case Report() if seen.is_multirig:
-                seen.report, seen.is_watched = word, True
-
-
-def _report_with(report: Report, info: Info) -> Report:
-    """Return what is known of a rig once it has said who it is."""
-    return replace(
-        report,
-        status=info.status,
-        state=info.state,
-        exp_ref=info.exp_ref,
-        failure=info.failure,
-        led_by=info.led_by,
-        subject=info.subject,
-        main_sync=info.main_sync,
-        adapter=info.adapter,
-        version=info.version,
-        disk_free=info.disk_free,
-        clock_port=info.clock_port,
-    )
+                is_known = seen.is_multirig and word.state is not None
+                seen.is_multirig = word.greeting is not None or is_known
+                seen.is_known = True
+                seen.info = word
+                seen.report = replace(
+                    seen.report,
+                    status=word.status,
+                    state=word.state,
+                    exp_ref=word.exp_ref,
+                    failure=word.failure,
+                    led_by=word.led_by,
+                    subject=word.subject,
+                )
+            case Report(state=RigState()) if seen.is_multirig:
+                seen.report = word
+                seen.is_watched = True

@@ -28,6 +28,7 @@ from multirig.protocol.words import (
     CleanedUp,
     CleanUp,
     ClockOffset,
+    Command,
     Complaint,
     File,
     Gap,
@@ -364,7 +365,7 @@ def hear_leader(message: Message) -> Word:
     return _FOR_RIGS[message.event](message.args)
 
 
-def make_command(event: Event, exp_ref: ExpRef | None, data: Mapping[str, Any]) -> Word:
+def make_command(event: Event, exp_ref: ExpRef | None, data: Mapping[str, Any]) -> Command:
     """Return a command of ours that carries this along."""
     more = {key: value for key, value in data.items() if key not in _FOR_ME}
     take_over, rehearsal = data.get("take_over") is True, data.get("rehearsal") is True
@@ -386,8 +387,12 @@ def make_command(event: Event, exp_ref: ExpRef | None, data: Mapping[str, Any]) 
 def ask_info_with(word: AskInfo, more: Mapping[str, Any]) -> AskInfo:
     """Return a question with what somebody else has to say of the experiment, in whose words it may be."""
     status, data = write(word).args
-    asked = _hear_ask_info((status, {**data, **more}))
-    return asked if isinstance(asked, AskInfo) else word
+    args = status, {**data, **more}
+    asked = _hear_ask_info(args)
+    if not isinstance(asked, AskInfo):
+        return word
+    object.__setattr__(asked, "_said", Message(Event.EXPINFO, args))
+    return asked
 
 
 def _hear_ask_info(args: Args) -> Word:
@@ -403,7 +408,7 @@ def _hear_ask_info(args: Args) -> Word:
         experiment_description=_map(data.get("experiment_description")),
         spec_version=_string(data.get("spec_version")),
         min_sequence=least if type(least) is int and 1 <= least <= MAX_SEQUENCE else None,
-        check=Plan(seconds=length if (length := _number(seconds) or 0) > 0 else None)
+        check=Plan(seconds=seconds if _is_number(seconds) and seconds > 0 else None)
         if isinstance(check, dict)
         else None,
         recover=data.get("recover") is True,
@@ -579,9 +584,7 @@ def _hear_started(args: Args) -> Word:
         strange_ref=strange_ref,
         status=status,
         strange_status=strange_status,
-        recorded=_recorded(data),
-        gaps=_gaps(data),
-        failure=_failure(data),
+        recorded=read_recorded(data),
     )
 
 
@@ -594,7 +597,7 @@ def _hear_stopped(event: Event) -> Callable[[Args], Word]:
             status=_status(data.get("status")),
             files_total=_count(data.get("files_total")),
             bytes_total=_count(data.get("bytes_total")),
-            recorded=_recorded(data) or None,
+            recorded=read_recorded(data) or None,
             ended_ago=_number(data.get("ended_ago")),
             gaps=_gaps(data),
             failure=_failure(data),
@@ -628,11 +631,11 @@ def _hear_report(args: Args) -> Word:
         exp_ref=_reference(get("exp_ref"))[0],
         failure=_failure(args[1]),
         armed=get("armed") is True,
-        health=_health(get("health")),
+        health=read_health(get("health")),
         stalled=_number(get("stalled")),
         led_by=_string(get("led_by")),
         leader=_string(get("leader")),
-        gap=_gap(get("gap")),
+        gap=read_gap(get("gap")),
         resumes=get("resumes") is True,
         main_sync=get("main_sync") is True,
         subject=_string(get("subject")),
@@ -667,7 +670,7 @@ def find_greeting(word: Word) -> Greeting | None:
     match word:
         case AskInfo() | Info():
             return word.greeting
-        case Verbatim():
+        case Verbatim(event=Event.EXPINFO):
             return _greeting(_second_map(word.args))
     return None
 
@@ -783,7 +786,8 @@ def _failure(data: Mapping[str, Any]) -> str | None:
     return str(failure) if failure else None
 
 
-def _health(value: Any) -> Health | None:
+def read_health(value: Any) -> Health | None:
+    """Return a proof of recording; None: nothing is known."""
     if not isinstance(value, dict) or not value:
         return None
     return Health(
@@ -794,7 +798,8 @@ def _health(value: Any) -> Health | None:
     )
 
 
-def _gap(value: Any) -> Gap | None:
+def read_gap(value: Any) -> Gap | None:
+    """Return a time in which nothing was recorded; None: there was none."""
     if not isinstance(value, dict) or not value:
         return None
     return Gap(
@@ -808,10 +813,11 @@ def _gaps(data: Mapping[str, Any]) -> tuple[Gap, ...] | None:
     listed = data.get("gaps")
     if not isinstance(listed, list):
         return None
-    return tuple(gap for one in listed if (gap := _gap(one)) is not None)
+    return tuple(gap for one in listed if (gap := read_gap(one)) is not None)
 
 
-def _recorded(data: Mapping[str, Any]) -> Recorded:
+def read_recorded(data: Mapping[str, Any]) -> Recorded:
+    """Return what a rig tells of its recording."""
     files, start, clock = data.get("files"), data.get("start"), data.get("clock")
     listed = files if isinstance(files, list) else ()
     return Recorded(
@@ -820,7 +826,7 @@ def _recorded(data: Mapping[str, Any]) -> Recorded:
         files=tuple(file for one in listed if (file := read_file(one)) is not None) if listed != () else None,
         is_kept="manifest" in data or any(isinstance(one, dict) and "blake2b" in one for one in listed),
         manifest=_string(data.get("manifest")),
-        health=_health(data.get("health")),
+        health=read_health(data.get("health")),
         stopped_at=_number(data.get("stopped_at")),
         clock=(
             ClockOffset(offset=_number(clock.get("offset")), bound=_number(clock.get("bound")))

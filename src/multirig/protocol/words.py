@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
@@ -55,6 +55,9 @@ class Word:
         @property
         def event(self) -> Event:
             """The event of the message that carries it."""
+
+    def __str__(self) -> str:
+        return self.event.name
 
 
 # -- what words are made of ------------------------------------------------------------------------------
@@ -111,9 +114,11 @@ class Picture:
     """What a camera saw a moment ago."""
 
     label: str
-    """Which of the rig's cameras."""
+    """Which of the rig's cameras; always the same for the same one."""
     jpeg: bytes
-    """A JPEG file, some 240 pixels wide."""
+    """A JPEG file; about 240 pixels wide is enough."""
+    at: int | None = None
+    """When it was taken: the rig's ``time.perf_counter_ns()``; None: not known, or another PC's."""
     age: float | None = None
     """Seconds for which the frame was old when the rig answered; None: the rig cannot tell."""
 
@@ -326,6 +331,10 @@ class CleanUp(Word):
     """What else goes along."""
 
 
+Command: TypeAlias = Initialise | Start | Stop | Interrupt | CleanUp
+"""What moves a rig from one state to another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskStatus(Word):
     """What are you doing?"""
@@ -469,10 +478,6 @@ class Started(Word):
     """What it calls its status, where that is none."""
     recorded: Recorded = field(default_factory=Recorded)
     """How it started; without the files."""
-    gaps: tuple[Gap, ...] | None = None
-    """When it recorded nothing in this session; None: it says nothing of it."""
-    failure: str | None = None
-    """What is broken there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

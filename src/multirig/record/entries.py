@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,15 +17,9 @@ from pydantic import TypeAdapter
 
 from multirig import formats
 from multirig.errors import ConfigError
-from multirig.lifecycle.session_events import (
-    AgreeRequested,
-    ClockRead,
-    Marked,
-    RigsChosen,
-    StepRequested,
-)
-from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.lifecycle.session_events import ClockRead, Marked, RigsChosen, StepRequested
+from multirig.protocol.events import Refused, TimedOut, Unreached
+from multirig.record.lines import LINES
 from multirig.version import __version__
 
 BEGINNING = "Opened"
@@ -34,21 +28,9 @@ RECOVERY = "Recovered"
 """Kind of the line with which another program goes on where the one before has died."""
 FORMAT = 2
 """Of the lines that follow; stands in each of those two. Format 1, of multirig 0.1, says no number."""
-_INPUTS = {
+_INPUTS: Mapping[str, Any] = {
     kind.__name__: kind
-    for kind in (
-        AgreeRequested,
-        ClockRead,
-        Marked,
-        Noticed,
-        Received,
-        Refused,
-        Replied,
-        RigsChosen,
-        StepRequested,
-        TimedOut,
-        Unreached,
-    )
+    for kind in (ClockRead, Marked, Refused, RigsChosen, StepRequested, TimedOut, Unreached)
 }
 
 
@@ -80,7 +62,8 @@ class Entry:
 def input_line(event: Any, at: int) -> bytes:
     """Return an input of the machine as a line; ValueError for what no line can hold."""
     kind = type(event).__name__
-    return _line(kind, _adapter(kind).dump_python(event, mode="json"), at)
+    held = LINES[kind].of(event) if kind in LINES else event
+    return _line(kind, _adapter(kind).dump_python(held, mode="json"), at)
 
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
@@ -159,11 +142,12 @@ def _check_format(text: bytes, path: object) -> None:
 
 def _read_input(kind: str, data: dict[str, Any]) -> Any | None:
     """Return the machine's input of which a line speaks; None for a note."""
-    if kind not in _INPUTS:
+    if kind not in _INPUTS and kind not in LINES:
         return None
     if isinstance(key := data.get("key"), list):
         data = {**data, "key": tuple(key)}
-    return _adapter(kind).validate_python(data)
+    held = _adapter(kind).validate_python(data)
+    return held.to_input() if kind in LINES else held
 
 
 @cache
@@ -173,4 +157,4 @@ def _lines() -> TypeAdapter[_Line]:
 
 @cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_INPUTS[kind])
+    return TypeAdapter(LINES.get(kind) or _INPUTS[kind])

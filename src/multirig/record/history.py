@@ -15,7 +15,6 @@ from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import ClockRead, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import Received, Replied
 from multirig.protocol.words import Word
 from multirig.record.entries import BEGINNING, Entry
@@ -122,7 +121,7 @@ class Replay:
             wall=entry.wall,
             kind=entry.kind,
             event=event,
-            word=hear_rig(event.message) if isinstance(event, Received | Replied) else None,
+            word=event.word if isinstance(event, Received | Replied) else None,
             before=before,
             after=machine.state,
             happenings=happenings,

@@ -256,8 +256,8 @@ class _Following:
 
     def _take_answer(self, rig: str, moment: Moment, at: float) -> None:
         match moment.event:
-            case Replied(message=message):
-                self._take_reply(rig, message.event, moment.word, at)
+            case Replied(word=word):
+                self._take_reply(rig, word.event, word, at)
             case Refused():
                 self._move(rig, at, RigState.BROKEN.value)
             case TimedOut():

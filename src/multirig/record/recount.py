@@ -20,7 +20,7 @@ from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTri
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write_gap
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
 from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
 from multirig.record.history import Moment, find_rig
 from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary, Summary
@@ -79,8 +79,8 @@ class Recount:
         self._take_event(moment)
         for happening in moment.happenings:
             match happening:
-                case Progressed(outcome=Message()) if happening.rig in summary.rigs:
-                    self._take_outcome(happening.rig, happening.event)
+                case Progressed(rig=rig, event=event, outcome=Word()) if rig in summary.rigs:
+                    self._take_outcome(rig, event)
                 case Moved(exp_ref=exp_ref) if exp_ref is not None:
                     summary.exp_ref = str(exp_ref)
         self._time_step(moment)

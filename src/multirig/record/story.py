@@ -130,8 +130,8 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
         case StepRequested(trigger=trigger, data=data):
             why = data.get("message") or data.get("error")
             return CONDUCTOR, f"asked for the step '{trigger}'{f': {why}' if why else ''}"
-        case Received(address=address, message=message):
-            return names.get(str(address), str(address)), f"said {message.event.name}{_say_word(moment.word)}"
+        case Received(address=address, word=word):
+            return names.get(str(address), str(address)), f"said {word}{_say_word(word)}"
         case Noticed(rig=rig, text=text):
             return rig, text
         case ClockRead(rig=rig):
@@ -151,8 +151,8 @@ def _say_answer(moment: Moment, asked: Event | None) -> str:
     """Return what became of a step on a rig."""
     step = asked.name if asked is not None else "a step that was over"
     match moment.event:
-        case Replied(message=message):
-            return f"answered {message.event.name}{_say_word(moment.word)}"
+        case Replied(word=word):
+            return f"answered {word}{_say_word(word)}"
         case Refused(reason=reason):
             return f"could not do {step}: {reason}"
         case TimedOut(confirmed=confirmed):

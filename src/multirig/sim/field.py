@@ -8,7 +8,8 @@ from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session_events import Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
 from multirig.record.history import Replay
 from multirig.record.journal import read_journal
 
@@ -40,7 +41,7 @@ def replay_field_journal(folder: Path) -> list[str]:
         when = f"{(entry.at - began) / SECOND:.3f} s"
         for happening in moment.happenings:
             match happening:
-                case Progressed(event=Event.EXPSTART, rig=rig, outcome=Message()):
+                case Progressed(event=Event.EXPSTART, rig=rig, outcome=Word()):
                     started.add(rig)
                 case Moved(state=SessionState.AGREED, exp_ref=exp_ref):
                     agreed.add(str(exp_ref))

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from multirig.rig import manifest as module
+from multirig.protocol.words import File
 from multirig.rig.manifest import (
     Checksums,
     Condition,
     Ledger,
     Manifest,
-    ManifestFile,
     Moment,
     check,
     find_manifests,
@@ -34,7 +34,7 @@ def make(folder: Path, *contents: bytes, rig: str = "cam") -> Manifest:
     files = []
     for number, content in enumerate(contents):
         (folder / f"{number}.bin").write_bytes(content)
-        files.append(ManifestFile(path=f"{number}.bin", bytes=len(content), frames=number))
+        files.append(File(path=f"{number}.bin", bytes=len(content), frames=number))
     return Manifest(
         rig=rig,
         exp_ref="2026-01-31_1_SP_01",
@@ -178,7 +178,7 @@ def test_a_path_that_leads_out_of_the_session_folder_is_not_followed(tmp_path: P
     folder = tmp_path / "001"
     folder.mkdir()
     (tmp_path / "secret").write_bytes(b"abc")
-    files = tuple(ManifestFile(path=one, bytes=3) for one in ("../secret", str(tmp_path / "secret")))
+    files = tuple(File(path=one, bytes=3) for one in ("../secret", str(tmp_path / "secret")))
     write_manifest(folder, replace(make(folder), files=files))
     assert {one.detail for one in check(folder)} == {"lies outside of the session folder"}
 

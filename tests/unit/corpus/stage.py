@@ -198,7 +198,7 @@ class RigHands:
             case "pictures":
                 taken = [
                     {"label": "left", "jpeg": "/9j/2Q==", "age": 0.25},
-                    {"label": "right", "jpeg": None, "age": None},
+                    {"label": "right", "jpeg": "/9j/2Q==", "age": None},
                 ]
                 self.stage.after(
                     2 * MS, lambda: self._do("pictures taken", request=line["request"], pictures=taken)

@@ -84,15 +84,16 @@ def read_written_account(root: Path) -> dict[str, Any]:
     return told
 
 
-def write_told(name: str, place: Path) -> None:
-    """Write down what is told of a session, beside it."""
+def write_told(name: str, target: Path, place: Path) -> None:
+    """Write down what is told of a session, in a folder of its name."""
     root = copy(name, place)
     told = tell(root, place)
     if told["account"] == read_written_account(root):
         del told["account"]
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-    (SESSIONS / name / TOLD).write_text(text.replace(',"', ',\n"') + "\n", encoding="utf-8", newline="\n")
+    (target / name).mkdir(parents=True, exist_ok=True)
+    (target / name / TOLD).write_text(text.replace(',"', ',\n"') + "\n", encoding="utf-8", newline="\n")
     folder = folder_of(root)
     for file, options in ((SHOWN, ()), (SHOWN_JOURNAL, ("--journal",))):
         text = readings.show(folder, *options)
-        (SESSIONS / name / file).write_text(text, encoding="utf-8", newline="\n")
+        (target / name / file).write_text(text, encoding="utf-8", newline="\n")

@@ -21,8 +21,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Report, RigState
+from multirig.protocol.messages import Event, Status
+from multirig.protocol.words import Receipt, Report, RigState, Stopped
 from multirig.record.history import Happening, History, Moment
 from multirig.record.timing import Spread
 
@@ -40,7 +40,7 @@ def move(teller: Teller, *states: SessionState, at: float = AT) -> None:
 
 
 def answer(teller: Teller, event: Event, rig: str, outcome: object = None) -> None:
-    told = outcome if outcome is not None else Message(event, ())
+    told = outcome if outcome is not None else Receipt(event=event)
     teller.take(Progressed(number=1, event=event, rig=rig, outcome=told), AT)  # type: ignore[arg-type]
 
 
@@ -148,8 +148,8 @@ def test_news_of_a_rig_that_is_well_again_is_no_bad_alarm() -> None:
 def test_what_a_rig_says_by_itself_is_an_alarm_when_something_is_wrong() -> None:
     teller = make_teller()
     move(teller, SessionState.RUNNING)
-    teller.take(Heard(rig="cam", message=Message(Event.EXPSTATUS, (20, {"failure": "elsewhere"}))), AT)
-    teller.take(Heard(rig="cam", message=Message(Event.EXPEND, ())), AT)
+    teller.take(Heard(rig="cam", word=Report(status=Status.RUNNING, failure="elsewhere")), AT)
+    teller.take(Heard(rig="cam", word=Stopped()), AT)
     assert [one.text for one in teller.now.alarms] == ["said EXPEND: it was stopped at its own screen"]
 
 

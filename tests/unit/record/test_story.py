@@ -6,8 +6,10 @@ import datetime
 
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Token
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AskInfo
 from multirig.record.entries import beginning_line, input_line, parse_lines
 from multirig.record.history import retrace
 from multirig.record.story import CONDUCTOR, Kind, Line, choose, tell
@@ -23,14 +25,14 @@ def lines_of(*inputs: object) -> list[Line]:
 
 
 def say(event: Event, **data: object) -> Received:
-    return Received(address=CAMERAS, token=Token(CAMERAS, 2, 1), message=Message(event, (30, data)))
+    return Received(address=CAMERAS, token=Token(CAMERAS, 2, 1), word=hear_rig(Message(event, (30, data))))
 
 
 def test_each_line_has_a_kind() -> None:
     lines = lines_of(
         RigsChosen(rigs={"cameras": CAMERAS}),
-        AgreeRequested(subject="SP_01", date=datetime.date(2026, 1, 31), number=1, info={}),
-        Replied(address=CAMERAS, key=KEY, message=Message(Event.EXPINFO, (10, {}))),
+        AgreeRequested(subject="SP_01", date=datetime.date(2026, 1, 31), number=1, ask=AskInfo()),
+        Replied(address=CAMERAS, key=KEY, word=hear_rig(Message(Event.EXPINFO, (10, {})))),
         Refused(address=CAMERAS, key=KEY, reason="no"),
         TimedOut(address=CAMERAS, key=KEY, confirmed=True),
         say(Event.EXPSTATUS, state="running"),

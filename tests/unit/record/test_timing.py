@@ -13,10 +13,10 @@ import pytest
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
-from multirig.protocol.dialect import read_start
+from multirig.protocol.dialect import hear_rig, read_start
 from multirig.protocol.events import Address, Replied
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import RigStart
+from multirig.protocol.words import AskInfo, RigStart
 from multirig.record.entries import beginning_line, input_line, parse_lines
 from multirig.record.history import History, retrace
 from multirig.record.plot import Picture, compose
@@ -56,7 +56,7 @@ class Book:
 
     def reply(self, name: str, message: Message, at: float) -> None:
         """Answer the first round of the present step: rounds are numbered below zero, four to a step."""
-        self.add(Replied(address=RIGS[name], key=(-4 * self._number - 1, name), message=message), at)
+        self.add(Replied(address=RIGS[name], key=(-4 * self._number - 1, name), word=hear_rig(message)), at)
 
     def read(self, rig: str, at: float, **keys: Any) -> None:
         figures = {"offset": 3_000_000_001, "bound": 40_000, "drift": -12.5, "round_trip": 80_000}
@@ -87,7 +87,7 @@ def session(**starts: dict[str, Any]) -> Book:
     book = Book()
     book.add(RigsChosen(rigs=RIGS), 1)
     book.add(
-        AgreeRequested(number=1, subject="SP_01", date=datetime.date(2026, 1, 31), info={}),
+        AgreeRequested(number=1, subject="SP_01", date=datetime.date(2026, 1, 31), ask=AskInfo()),
         2,
     )
     for name in RIGS:

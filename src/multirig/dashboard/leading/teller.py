@@ -23,9 +23,8 @@ from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
-from multirig.protocol.dialect import hear_rig
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Report
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Report, Word
 from multirig.record.history import Happening, History
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
@@ -97,8 +96,8 @@ class Teller:
                 self._take_progress(happening)
             case Noticed(rig=rig, text=text, notice=notice):
                 self.warn(rig, text, at, is_bad=notice not in GOOD_NOTICES)
-            case Heard(rig=rig, message=message):
-                self._take_message(rig, message, at)
+            case Heard(rig=rig, word=word):
+                self._take_message(rig, word, at)
             case Marked(text=text):
                 self._take_marker(text, at)
 
@@ -175,12 +174,12 @@ class Teller:
 
     # -- what is the matter -----------------------------------------------------------------------------
 
-    def _take_message(self, rig: str, message: Message, at: float) -> None:
+    def _take_message(self, rig: str, word: Word, at: float) -> None:
         """Take what a rig says by itself; how it records is noticed, and told as that."""
-        if message.event is Event.EXPSTATUS:
+        if isinstance(word, Report):
             return
         is_running = self.now.state == SessionState.RUNNING.value
-        if trouble := find_trouble(hear_rig(message), is_running=is_running):
+        if trouble := find_trouble(word, is_running=is_running):
             self.warn(rig, trouble, at)
 
     def take_objections(self, objections: Iterable[Objection], at: float) -> None:

@@ -12,7 +12,6 @@ from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import Heard, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
-from multirig.protocol.dialect import read_report
 from multirig.record.account import account
 from multirig.record.history import Happening
 from multirig.record.journal import FILE_NAME
@@ -34,7 +33,7 @@ def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
         lambda one: take(Progressed(number=0, event=one.event, rig=one.rig, outcome=one.outcome))
     )
     conductor.on_notice(take)
-    conductor.on_message(lambda rig, message: take(Heard(rig=rig, message=message)))
+    conductor.on_message(lambda rig, word: take(Heard(rig=rig, word=word)))
     return asyncio.create_task(_look(conductor, board))
 
 
@@ -52,8 +51,7 @@ def tell_figures(conductor: Conductor, board: Board) -> None:
     board.tell(lambda teller: teller.take_spread(conductor.start_spread))
     if conductor.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    reports = {rig: read_report(news) for rig, news in conductor.news().items()}
-    board.tell(lambda teller: teller.take_reports(reports, now))
+    board.tell(lambda teller: teller.take_reports(conductor.news(), now))
 
 
 def find_verdict(board: Board) -> str | None:
