@@ -11,7 +11,7 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 
 
-def load(folder: Path, text: str | None):  # type: ignore[no-untyped-def]
+def load(folder: Path, text: str | None):
     if text is not None:
         (folder / "multirig.yaml").write_text(text)
     return load_conductor_config(folder / "remote_rigs.yaml")

@@ -8,9 +8,8 @@ from multirig.conductor.journal import beginning_line, input_line, parse_journal
 from multirig.conductor.story import CONDUCTOR, Kind, Line, choose, tell
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen
 from multirig.lifecycle.watch import Notice, Noticed
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Token
+from multirig.protocol.events import Address, Received, Refused, Replied, TimedOut, Token
 from multirig.protocol.messages import Event, Message
-from multirig.transports.base import Address
 
 CAMERAS = Address("udp", "10.0.0.2", 1)
 KEY = (1, "cameras")

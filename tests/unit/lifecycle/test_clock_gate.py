@@ -28,7 +28,7 @@ WRONG = {
 }
 
 
-def judge(gate: ClockGate, known: KnownClock, today: datetime.date = DAY):  # type: ignore[no-untyped-def]
+def judge(gate: ClockGate, known: KnownClock, today: datetime.date = DAY):
     return judge_clocks(gate, {"cam": known}, date=DAY, today=today)
 
 

@@ -71,7 +71,8 @@ from multirig.protocol.messages import Event, Message, Status
 DATE = datetime.date(2024, 5, 6)
 REF, OTHER = ExpRef(DATE, 2, "SP_01"), ExpRef(DATE, 3, "SP_01")
 NAMES = ("main", "cam", "ephys")
-S, T = SessionState, SessionTrigger
+S = SessionState
+T = SessionTrigger
 
 
 def address(name: str) -> Address:
@@ -807,7 +808,8 @@ class AnySequence(RuleBasedStateMachine):
             case Moved(state=state):
                 assert state in NEXT[self.state]
                 self.move(state)
-            case Send(message=message, key=key):
+            case Send(message=message):
+                key: Any = action.key
                 if message.event is Event.EXPSTART:
                     claims = [information(one)[1].get("main_sync") is True for one in self.answers.values()]
                     assert sum(claims) + (self.here is not None) == 1
@@ -918,7 +920,8 @@ class AnySequence(RuleBasedStateMachine):
 
     def is_current(self, send: Send) -> bool:
         expected = EVENT_OF.get(self.state)
-        return len(send.key) == 3 or send.message.event is expected
+        key: Any = send.key
+        return len(key) == 3 or send.message.event is expected
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 11), kind=kinds)
@@ -940,7 +943,9 @@ class AnySequence(RuleBasedStateMachine):
 
     def may_still_answer(self, send: Send) -> bool:
         """Whether a command has timed out, and its rig is being asked for its status now."""
-        return any(len(key) == 3 and key[:2] == send.key[:2] for key in self.open)
+        asked: Any = send.key
+        keys: list[Any] = list(self.open)
+        return any(len(key) == 3 and key[:2] == asked[:2] for key in keys)
 
     @rule(
         key=st.sampled_from(
@@ -1040,6 +1045,7 @@ def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginni
 def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state) -> None:
     session = joined(state)
     number = session.machine._requested
+    assert number is not None
     session.refuse("cam")
     session.reply("main", Message(Event.EXPINIT, ({"status": 20},)) if state is S.INITIALIZING else None)
     session.reply_all()
@@ -1345,7 +1351,7 @@ def test_a_replayed_notice_has_the_same_effect() -> None:
 # -- a rig that was restarted while it recorded ------------------------------------------------------------
 
 GAP = {"from": "2024-05-06T12:01:03", "to": "2024-05-06T12:01:20", "seconds": 17.0}
-BACK = {"state": "stopped", "exp_ref": str(REF), "failure": "its program died", "gap": GAP}
+BACK: dict[str, Any] = {"state": "stopped", "exp_ref": str(REF), "failure": "its program died", "gap": GAP}
 
 
 def test_a_rig_that_was_restarted_is_asked_what_it_does_and_records_on_where_it_can() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import functools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -72,8 +73,8 @@ class Session:
 
     def __init__(self, boots=("C", "R")) -> None:
         self.now = SECOND
-        self.conductor = Node(boot=boots[0], name="pc", machine=SessionMachine())
-        self.rig = Node(boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True))
+        self.conductor: Any = Node(boot=boots[0], name="pc", machine=SessionMachine())
+        self.rig: Any = Node(boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True))
         self.kept: list[tuple[Address, bytes]] = []
         rig = RigsChosen(rigs={"cam": RIG})
         self.conductor.handle(rig, self.now)
