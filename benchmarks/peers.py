@@ -24,6 +24,7 @@ from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
+from multirig.transports.udp import MAX_READ
 
 SILENCED = "iblutil, silenced"
 ARRIVALS: list[int] = []
@@ -58,9 +59,10 @@ class CoreRig:
 
 
 class _Echo(asyncio.DatagramProtocol):
-    """The least that an answer can cost in asyncio."""
+    """The least that an answer can cost in asyncio, with reads as large as multirig's."""
 
     def connection_made(self, transport: Any) -> None:
+        transport.max_size = MAX_READ
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:

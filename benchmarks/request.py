@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.ports import peers
 from multirig.conductor.conductor import Conductor
 from multirig.protocol.messages import Event, Message
+from multirig.transports.udp import MAX_READ
 
 ROUNDS = 15
 """Blocks of each kind, in turn, so that a slow minute of the machine meets all of them."""
@@ -23,6 +24,7 @@ class _Client(asyncio.DatagramProtocol):
     """Sends a datagram and waits for it to come back."""
 
     def connection_made(self, transport: Any) -> None:
+        transport.max_size = MAX_READ
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
+from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
@@ -43,6 +44,8 @@ BEGINNING = "Opened"
 """Kind of the line that begins an attempt at a session; a folder may see several."""
 RECOVERY = "Recovered"
 """Kind of the line with which another program goes on where the one before has died."""
+FORMAT = 2
+"""Of the lines that follow; stands in each of those two. Format 1, of multirig 0.1, says no number."""
 _INPUTS = {
     one.__name__: one
     for one in (
@@ -209,7 +212,7 @@ def input_line(event: Any, at: int) -> bytes:
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": __version__}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
@@ -238,7 +241,8 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        There is no journal, or a line other than the last is not one of a journal.
+        There is no journal, a line other than the last is not one of a journal, or it is of a format that
+        is not known here.
     """
     yield from parse_journal(_read(folder), folder / FILE_NAME)
 
@@ -256,9 +260,9 @@ def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        A line other than the last is not one of a journal.
+        A line other than the last is not one of a journal, or it is of a format that is not known here.
     """
-    for number, entry in _parse_lines(data):
+    for number, entry in _parse_lines(data, path):
         if entry is None:
             raise ConfigError(
                 f"{path}, line {number}: this is no line of a journal; "
@@ -273,9 +277,9 @@ def read_readable(folder: Path) -> tuple[list[Entry], list[int]]:
     Raises
     ------
     ConfigError
-        There is no journal.
+        There is no journal, or it is of a format that is not known here.
     """
-    lines = list(_parse_lines(_read(folder)))
+    lines = list(_parse_lines(_read(folder), folder / FILE_NAME))
     entries = [entry for _, entry in lines if entry is not None]
     return entries, [number for number, entry in lines if entry is None]
 
@@ -289,18 +293,29 @@ def _read(folder: Path) -> bytes:
         ) from None
 
 
-def _parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
+def _parse_lines(data: bytes, path: object) -> Iterator[tuple[int, Entry | None]]:
     """Yield each line with its number; None for one that is no line of a journal."""
     lines = data.split(b"\n")
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
     for number, line in enumerate(lines[:torn], 1):
         if line.strip():
+            found: Any = None
             entry: Entry | None = None
             with contextlib.suppress(ValueError, RecursionError):
-                read = _entry().validate_python(json.loads(line))
+                found = json.loads(line)
+            _check_format(found, path)
+            with contextlib.suppress(ValueError, RecursionError):
+                read = _entry().validate_python(found)
                 read.to_input()
                 entry = read
             yield number, entry
+
+
+def _check_format(line: object, path: object) -> None:
+    """Refuse what follows a line that says that it is of a newer format."""
+    match line:
+        case {"kind": kind, "data": {formats.KEY: int(found), **rest}} if kind in (BEGINNING, RECOVERY):
+            formats.check_format(found, FORMAT, path, rest.get("version"))
 
 
 def holds_start(folder: Path) -> bool:

@@ -92,11 +92,43 @@ def test_a_bad_recording_is_placed_within_its_jitter(
     assert {sent[pair.sent] for pair in found.pairs} <= {*part}
 
 
+# Two trains that have nothing to do with each other, and of which five or six pulses fit.
+FITTING_BY_CHANCE = [
+    (20, 29, 7619),
+    (27, 40, 1423),
+    (21, 25, 2839),
+    (39, 38, 6474),
+    (39, 38, 17351),
+    (40, 28, 20212),
+    (28, 32, 35842),
+]
+
+
 @settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), count=st.integers(20, 200), other=st.integers(20, 200))
-def test_the_pulses_of_another_session_are_refused(seed, count, other):
-    with pytest.raises(SyncError):
+@example(20029, 24, 21)
+def test_the_pulses_of_another_session_are_never_trusted(seed, count, other):
+    try:
+        found = align(send(count, seed), send(other, seed + 1))
+    except SyncError:
+        return
+    assert not found.is_trustworthy
+
+
+@pytest.mark.parametrize(
+    ("count", "other", "seed"),
+    [*FITTING_BY_CHANCE, *((20 + seed % 21, 20 + seed * 7 % 181, seed) for seed in range(100))],
+)
+def test_the_pulses_of_another_session_are_refused(count, other, seed):
+    with pytest.raises(SyncError, match="fit"):
         align(send(count, seed), send(other, seed + 1))
+
+
+def test_five_pulses_of_which_as_many_do_not_fit_are_refused():
+    sent = send(50)
+    recorded = [sent[place] + (1.2 if place in (22, 24, 26, 27, 28) else 0.0) for place in range(20, 30)]
+    with pytest.raises(SyncError, match="only 5 of 10 recorded pulses fit"):
+        align(recorded, sent)
 
 
 def test_what_is_missing_and_what_is_too_many_is_counted():

@@ -1,0 +1,66 @@
+"""Conversations of version 0.1, replayed: the same inputs give the same bytes at the same moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.corpus.driver import DATAGRAM, Computer, Line, from_bytes, read_conversation, to_bytes
+
+FOLDER = Path(__file__).parents[2] / "data" / "corpus-0.1" / "conversations"
+FILES = sorted(FOLDER.glob("*.jsonl"))
+
+
+def replay(lines: list[Line]) -> dict[str, list[Line]]:
+    """Return what comes out of each computer, from what went in."""
+    names = dict.fromkeys(line["who"] for line in lines)
+    return {name: Computer(name).run(one for one in lines if one["who"] == name) for name in names}
+
+
+def recorded(lines: list[Line]) -> dict[str, list[Line]]:
+    """Return what came out of each computer."""
+    names = dict.fromkeys(line["who"] for line in lines)
+    return {name: [one for one in lines if one["who"] == name and "do" not in one] for name in names}
+
+
+@pytest.mark.parametrize("path", FILES, ids=[one.stem for one in FILES])
+def test_a_conversation_of_0_1_is_held_again_byte_for_byte(path: Path) -> None:
+    lines = read_conversation(path)
+    said = recorded(lines)
+    for name, found in replay(lines).items():
+        expected = said[name]
+        if name == "screen":  # 0.1 asked the rigs that it follows in the order of a set
+            found, expected = (
+                sorted(one, key=lambda line: (line["at"], str(line))) for one in (found, expected)
+            )
+        assert [one for one in found if "to" in one] == [one for one in expected if "to" in one], name
+        assert found == expected, name
+
+
+def test_there_are_conversations_on_both_wires() -> None:
+    assert sum(one.stem.startswith("wire1") for one in FILES) >= 30
+    assert sum(one.stem.startswith("wire2") for one in FILES) >= 50
+
+
+def test_another_input_gives_other_bytes() -> None:
+    lines = read_conversation(FOLDER / "wire2-session-of-one-main-sync.jsonl")
+    expected = recorded(lines)
+    assert replay(lines) == expected
+    for index, line in enumerate(lines):
+        if line.get("do") == "done" and line["report"].get("files"):
+            file = {**line["report"]["files"][0], "bytes": 4097}
+            other = {**line, "report": {**line["report"], "files": [file]}}
+            changed = replay([*lines[:index], other, *lines[index + 1 :]])
+            assert changed["main"] != expected["main"]
+            assert changed["pc"] == expected["pc"]
+
+
+@pytest.mark.parametrize("number", [0, 2, 4])
+def test_one_byte_that_came_otherwise_is_noticed(number: int) -> None:
+    lines = read_conversation(FOLDER / "wire1-conductor-as-iblrig.jsonl")
+    heard = [line for line in lines if line.get("do") == "hear"]
+    data = bytearray(to_bytes(heard[number]))
+    data[1] ^= 1
+    kept = {key: one for key, one in heard[number].items() if key not in DATAGRAM}
+    changed = [{**kept, **from_bytes(bytes(data))} if line is heard[number] else line for line in lines]
+    assert replay(changed) != recorded(lines)
