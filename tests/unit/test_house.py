@@ -61,7 +61,6 @@ STILL_TO_MEND = {
     "modules": {
         "multirig.cli.render",
         "multirig.cli.session",
-        "multirig.conductor.catalogue",
         "multirig.conductor.conductor",
         "multirig.dashboard.console",
         "multirig.dashboard.leading.task",
