@@ -1030,7 +1030,7 @@ def test_a_main_sync_that_records_already_is_joined() -> None:
 
 
 @pytest.mark.parametrize("state", [S.AGREED, S.INITIALIZING, S.INITIALIZED, S.STARTING])
-def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginning(state) -> None:
+def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginning(state: S) -> None:
     session = joined(state)
     session.request(T.INTERRUPT)
     session.reply_all()
@@ -1042,7 +1042,7 @@ def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginni
 
 
 @pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
-def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state) -> None:
+def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state: S) -> None:
     session = joined(state)
     number = session.machine._requested
     assert number is not None
