@@ -29,7 +29,7 @@ from multirig.config import RigConfig
 from multirig.config.rig import AdapterConfig
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Adapter, Health, Picture, File
+from multirig.rig.adapter import Adapter, File, Health, Picture
 from multirig.rig.adapters.fake import PICTURE
 from multirig.rig.service import RigService
 from multirig.sim.relay import Relay

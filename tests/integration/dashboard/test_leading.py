@@ -427,7 +427,7 @@ async def test_a_client_that_takes_nothing_is_dropped_and_holds_up_nobody(
     slow.write(b"s\n")
     for number in range(200):
         text = f"{number} " * 10_000
-        board.tell(lambda teller, text=text: teller.warn("cam", text, 0.0))
+        board.tell(lambda teller, text=text: teller.warn("cam", text, 0.0))  # type: ignore[misc]
         await asyncio.sleep(0.002)
     await until(lambda: leader.session.alarms and leader.session.alarms[-1].number == 200)
     await until(lambda: slow.transport.is_closing() or is_hung_up(slow), LIMIT)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from multirig.rig import manifest as module
 from multirig.protocol.words import File
+from multirig.rig import manifest as module
 from multirig.rig.manifest import (
     Checksums,
     Condition,

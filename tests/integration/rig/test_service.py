@@ -29,7 +29,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Health, File
+from multirig.rig.adapter import File, Health
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.service import RigService
 
@@ -412,7 +412,7 @@ async def test_a_health_report_that_fails_harms_nothing_and_is_logged_once(
         def health(self) -> Health:
             if isinstance(health, Exception):
                 raise health
-            return health  # type: ignore[return-value]
+            return health
 
     await lab.rig(adapter=Silent())
     caller = await call(lab)
@@ -868,7 +868,7 @@ async def test_it_can_be_closed_in_any_state_and_twice(lab: Any, state: str, tmp
         lab.rigs["cam"] = rig
         caller = await call(lab)
         if state == "broken":
-            rig.adapter.fail = {"start": "no light"}
+            rig.adapter.fail = {"start": "no light"}  # type: ignore[attr-defined]  # a Fake's
             await caller.start()
         if state in ("initialised", "stopped"):
             await caller.init()
