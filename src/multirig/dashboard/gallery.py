@@ -33,17 +33,7 @@ class Shot:
 
 
 class Gallery:
-    """Asks the rigs in turn for what their cameras see.
-
-    Parameters
-    ----------
-    observer : Observer
-        Whom it asks through.
-    count : callable
-        Returns how many cameras each rig has of which pictures are wanted now.
-    on_new : callable
-        Called after each new picture.
-    """
+    """Asks the rigs in turn for what their cameras see."""
 
     def __init__(
         self, observer: Observer, count: Callable[[], Mapping[str, int]], on_new: Callable[[], None]

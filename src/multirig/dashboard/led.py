@@ -21,17 +21,7 @@ _BEGINNING = frozenset(
 
 
 class LedSession:
-    """One session at a time.
-
-    Parameters
-    ----------
-    state_file : pathlib.Path
-        Where the session's process notes how it is reached.
-    observer : Observer
-        Asks nothing of foreign rigs while they are led from here.
-    on_change : callable
-        Called when something of the session has changed.
-    """
+    """One session at a time."""
 
     def __init__(self, state_file: Path, observer: Observer, on_change: Callable[[], None]) -> None:
         self.state_file = state_file

@@ -16,21 +16,7 @@ CLEAN_UP_LIMIT = 40.0
 
 
 class Upkeep:
-    """Asks rigs that no session of this console holds.
-
-    Parameters
-    ----------
-    rigs : WatchedRigs
-        Whom it may ask.
-    session : LedSession
-        Whom it must not disturb.
-    data_folder : pathlib.Path
-        Where this PC's part of the sessions goes.
-    lab : str
-        Name of the lab's folder.
-    on_change : callable
-        Called when something was found.
-    """
+    """Asks rigs that no session of this console holds."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.lines import HOST, Lines, within
-from multirig.dashboard.leading.record import Record, now_to_json, write_record
+from multirig.dashboard.leading.record import NOW, Record, write_record
 from multirig.errors import ConfigError, MultirigError
 
 MAX_LINE = 64 * 1024
@@ -214,7 +214,7 @@ class Channel:
                 now = self._board.now
                 if now.revision != shown:
                     shown = now.revision
-                    await lines.send({"now": now_to_json(now)}, SEND_LIMIT)
+                    await lines.send({"now": NOW.dump_python(now, mode="json")}, SEND_LIMIT)
                     await asyncio.sleep(GATHER)
                 await changed.wait()
                 changed.clear()
