@@ -356,14 +356,14 @@ def show_default(schema: Mapping[str, Any]) -> str:
 
 def show_words() -> str:
     """Return the table of verdicts."""
-    from multirig.conductor.verdict import MEANING
+    from multirig.record.verdict import MEANING
 
     return table(("word", "meaning"), ((code(word), meaning) for word, meaning in MEANING.items()))
 
 
 def show_rules() -> str:
     """Return the table of what is looked for."""
-    from multirig.conductor.verdict import RULES, Word
+    from multirig.record.verdict import RULES, Word
 
     rows = ((code(rule.word) if rule.word is not Word.GOOD else "note", rule.when) for rule in RULES)
     return table(("word", "when"), rows)
@@ -371,7 +371,7 @@ def show_rules() -> str:
 
 def verdict_schema() -> dict[str, Any]:
     """Return the JSON schema of a verdict."""
-    from multirig.conductor import account, summary
+    from multirig.record import account, summary
 
     return describe_fields(account.verdict_schema(), account.Account, summary)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from multirig.version import __version__
+
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
     from multirig.conductor.observer import Observer
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from multirig.protocol.messages import Event, Message, Status
     from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
     from multirig.rig.service import RigService
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Adapter": "multirig.rig.adapter",
@@ -63,6 +63,7 @@ __all__ = [
     "Sighting",
     "Status",
     "Uri",
+    "__version__",
     "load_rig_config",
 ]
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA, ctrl_c
 from multirig.conductor.roster import find_rigs_file

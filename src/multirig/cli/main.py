@@ -8,40 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
 
 import typer
 
-import multirig
+from multirig.cli import render
+from multirig.cli.program import DISAGREED, FAILED, INTERRUPTED, USAGE, app
 from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
 from multirig.logs import log_folder
-
-FAILED, USAGE, DISAGREED, INTERRUPTED = 1, 2, 3, 130
-
-app = typer.Typer(
-    name="multirig",
-    help="One experiment over many lab computers.",
-    epilog="Exit codes: 0 all is well, 1 a rig or the session failed, 2 a wrong option, file or address, "
-    "3 the rigs do not agree, 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"multirig {multirig.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Carry the options that belong to no command."""
 
 
 def spread(arguments: list[str]) -> list[str]:
@@ -80,8 +53,6 @@ def load_commands() -> typer.Typer:
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
-    from multirig.cli import render
-
     try:
         code = int(load_commands()(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
         if code == INTERRUPTED:  # newer typers make this of Ctrl-C

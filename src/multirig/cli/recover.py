@@ -12,17 +12,17 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA, Steps, ctrl_c, show_account, stop, watch_and_end
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.recovery import OpenSession, find_open
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
 from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
 from multirig.protocol.messages import Message
+from multirig.record.account import account
+from multirig.record.recovery import OpenSession, find_open
 
 
 class _Choice(enum.Enum):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.cli.rehearse_live import rehearse_live
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA

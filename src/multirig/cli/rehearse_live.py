@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multirig.cli import render
 from multirig.cli.check import findings_to_json
-from multirig.cli.main import FAILED
+from multirig.cli.program import FAILED
 from multirig.cli.session import choose_rigs
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse

@@ -14,18 +14,18 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from multirig.conductor.account import Account
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.conductor.rehearsal import Rehearsed
-from multirig.conductor.story import Line, say_marker
-from multirig.conductor.summary import Happening
-from multirig.conductor.timing import Spread, say_offset, say_span, say_spread
-from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
 from multirig.pc.wording import size
 from multirig.protocol.messages import Message
+from multirig.record.account import Account
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig.record.story import Line, say_marker
+from multirig.record.summary import Incident
+from multirig.record.timing import Spread, say_offset, say_span, say_spread
+from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.service import Snapshot
 from multirig.sim.search import Report
@@ -231,7 +231,7 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         out.print(Text(f"  {steps}", "dim"))
     show_timing(told)
     marked = [
-        Happening(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
+        Incident(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
         for one in told.markers[:SHOWN_MARKERS]
     ]
     happened = [*told.happenings, *marked]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig, set_role
 from multirig.errors import ConfigError, MultirigError

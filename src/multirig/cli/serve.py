@@ -16,7 +16,7 @@ import typer
 from rich.live import Live
 
 from multirig.cli import render
-from multirig.cli.main import app
+from multirig.cli.program import app
 from multirig.conductor.registration import check_address, register
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import RigConfig, Uri, load_rig_config

@@ -16,13 +16,10 @@ from rich.live import Live
 from typer.core import TyperCommand
 
 from multirig.cli import render
-from multirig.cli.main import FAILED, app
+from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
-from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
 from multirig.conductor.roster import Roster, find_rigs_file
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.verdict import Word
 from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
@@ -31,6 +28,9 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message
+from multirig.record.account import Account, account
+from multirig.record.trouble import find_trouble
+from multirig.record.verdict import Word
 
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""

@@ -16,13 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import multirig
 from multirig.conductor import numbering, preflight
-from multirig.conductor.account import write_verdict
 from multirig.conductor.clocks import Clocks
-from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.conductor.marking import check_markable, make_marked
-from multirig.conductor.timing import RigStart, Spread, find_spread
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -75,9 +71,14 @@ from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
+from multirig.record.account import write_verdict
+from multirig.record.entries import RECOVERY
+from multirig.record.journal import Journal, replay
+from multirig.record.timing import RigStart, Spread, find_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
+from multirig.version import __version__
 
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
@@ -419,7 +420,7 @@ class Conductor:
             )
             for name, one in outcomes.items()
         }
-        version, is_main_sync = multirig.__version__, self.main_sync
+        version, is_main_sync = __version__, self.main_sync
         return preflight.judge(answers, found, version=version, is_main_sync=is_main_sync)
 
     def _checks(self) -> dict[str, Check]:

@@ -139,12 +139,16 @@ def _locate(schema: _Schema, detail: ErrorDetails) -> _Place:
     places = [_Place(0, "", [], list(_branches(schema, schema)))]
     for number, step in enumerate(steps):
         is_last = number == len(steps) - 1
-        places = [new for old in places for new in _step(old, step, schema, is_last, is_last and names_a_key)]
+        places = [
+            new
+            for old in places
+            for new in _step(old, step, schema, is_last=is_last, may_be_unknown=is_last and names_a_key)
+        ]
     return min(places, key=lambda place: place.skipped)
 
 
 def _step(
-    place: _Place, step: int | str, schema: _Schema, is_last: bool, may_be_unknown: bool
+    place: _Place, step: int | str, schema: _Schema, *, is_last: bool, may_be_unknown: bool
 ) -> Iterator[_Place]:
     node = place.node
     values = [item for each in node if isinstance(item := each.get("additionalProperties"), Mapping)]

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from multirig.conductor.catalogue import Catalogue
-from multirig.conductor.recovery import find_open
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.view.lab import Abandoned
 from multirig.errors import MultirigError
+from multirig.record.catalogue import Catalogue
+from multirig.record.recovery import find_open
 
 log = logging.getLogger("multirig.console")
 

@@ -117,6 +117,45 @@ def object_to_token(
     return None
 
 
+class SentToken:
+    """The Alyx token that a rig has sent, until it is used."""
+
+    def __init__(self) -> None:
+        self._token: tuple[str, dict[str, Any]] | None = None
+
+    def put(self, data: Sequence[Any], settings: Mapping[str, Any], sender: str) -> str | None:
+        """Keep the token that a message holds, if it holds one.
+
+        Parameters
+        ----------
+        data : sequence
+            What the message holds besides its event: ``[url, {user: {"token": ...}}]``.
+        settings : mapping
+            The ``ALYX_USER`` and the ``ALYX_URL`` of this PC.
+        sender : str
+            Who sent it, in the operator's words.
+
+        Returns
+        -------
+        str or None
+            Why it is not for this PC: one line for the operator, without the token.
+        """
+        url, token = [*data, None, None][:2]
+        if not (isinstance(url, str) and isinstance(token, dict) and token):
+            return None
+        urls = (url, settings.get("ALYX_URL"))
+        objection = object_to_token(token, settings.get("ALYX_USER"), url=urls, sender=sender)
+        if objection is None:
+            self._token = (url, token)
+        return objection
+
+    def use(self, one: Any) -> None:
+        """Log an instance of ONE in with it, once."""
+        if self._token is not None:
+            token, self._token = self._token, None
+            update_alyx_token(token, None, one=one)
+
+
 def install_alyx_token(base_url: str, token: Mapping[str, Mapping[str, str]]) -> bool:
     """Save a token that another PC sent among ONE's parameters of that database.
 

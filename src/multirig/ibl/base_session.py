@@ -9,31 +9,28 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import inspect
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import multirig
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import next_exp_ref_in
 from multirig.ibl import description, task_logging
 from multirig.ibl.bunch import Bunch
-from multirig.ibl.questions import ask_number
-from multirig.ibl.session_paths import latest_session, next_collection
+from multirig.ibl.session_paths import latest_session, next_collection, stop_file
 from multirig.ibl.settings import load_hardware_settings, load_iblrig_settings, subjects_folders
 from multirig.ibl.task_description import describe_task
 from multirig.ibl.task_parameters import read_task_parameters, task_file
+from multirig.ibl.task_run import TaskRun, hooks
 from multirig.ibl.writing import write_whole
 from multirig.protocol.exp_ref import check_subject
+from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
 """The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
-STOP_FILE = ".stop"
-"""Whoever makes it in the session's folder asks the task to end in good order."""
 
 
 class ChainingError(MultirigError, RuntimeError):
@@ -132,8 +129,10 @@ class BaseSession(ABC):
             SUBJECT_WEIGHT=subject_weight_grams,
             TOTAL_WATER_DELIVERED=0,
         )
-        self._is_created = False
-        self._log_file: logging.Handler | None = None
+        self.is_created = False
+        """Whether the session's folder has been made."""
+        self.log_file: logging.Handler | None = None
+        """Writes the log beside the data, from `create_session` on."""
         self._execute_mixins_shared_function("init_mixin")
         self.paths = self._init_paths(append=append)
         self.experiment_description = self.make_experiment_description_dict(
@@ -166,7 +165,7 @@ class BaseSession(ABC):
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked for an end in good order: a file ``.stop`` lies in the session's folder."""
-        return self._stop_file.exists()
+        return stop_file(self.paths).exists()
 
     @property
     def time_elapsed(self) -> datetime.timedelta:
@@ -220,55 +219,7 @@ class BaseSession(ABC):
         are saved, every ``stop_mixin_*``, the droppings are asked, Alyx is told, every ``cleanup_mixin_*``.
         The hardware never waits for a person or a server.
         """
-        first = self._attempt(self._begin_and_run)
-        self._log_error(first)
-        is_ended = isinstance(first, KeyboardInterrupt | SystemExit)
-        endings: list[Callable[[], Any]] = [self._save_end, *self._hooks("stop_mixin")]
-        if first is None and self.interactive:
-            endings.append(self._ask_droppings)
-        if not is_ended:
-            endings.append(self._register_end)
-        endings += [*self._hooks("cleanup_mixin"), self._end_log]
-        for ending in endings:
-            error = self._attempt(ending)
-            if first is None:
-                first = error
-                self._log_error(first)
-            elif error is not None:
-                self._log_error(error, is_shown=True)
-        if first is not None:
-            raise first
-
-    @property
-    def _stop_file(self) -> Path:
-        return Path(self.paths.SESSION_FOLDER) / STOP_FILE
-
-    def _begin_and_run(self) -> None:
-        self.start_hardware()
-        self.create_session()
-        if self.session_info.SUBJECT_WEIGHT is None and self.interactive:
-            self._ask_weight()
-        # a wish from before is none for this run
-        self._stop_file.unlink(missing_ok=True)
-        self._run()
-
-    def _attempt(self, step: Callable[[], Any]) -> BaseException | None:
-        """Do something, and return what it raised."""
-        try:
-            step()
-        except BaseException as error:  # noqa: BLE001  raised at the end of `run`, when all else is done
-            return error
-        return None
-
-    def _log_error(self, error: BaseException | None, *, is_shown: bool = False) -> None:
-        """Write an error down; the first one is raised, and so shown, at the end of `run`."""
-        if error is not None:
-            self.logger.error(
-                "%s: %s",
-                *(type(error).__name__, error),
-                exc_info=error if isinstance(error, Exception) else None,
-                extra={task_logging.FILE_ONLY: not is_shown},
-            )
+        TaskRun(self).run()
 
     def create_session(self) -> None:
         """Write the session's folder, its settings and its description, and tell Alyx.
@@ -279,7 +230,7 @@ class BaseSession(ABC):
             The folder cannot be written, or another task has taken it meanwhile.
         """
         folder = self.paths.SESSION_RAW_DATA_FOLDER
-        if not self._is_created:
+        if not self.is_created:
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
@@ -288,11 +239,12 @@ class BaseSession(ABC):
                 raise ConfigError(
                     f"{folder}: cannot be made ({error.strerror}): look at iblrig_local_data_path"
                 ) from error
-            self._is_created = True
-            self._log_file = task_logging.begin_file(folder)
+            self.is_created = True
+            self.log_file = task_logging.begin_file(folder)
         self.logger.info("data go to %s", folder)
         self.save_task_parameters_to_json_file()
-        self._write_description()
+        # with what an earlier task of the session wrote
+        description.write_into(self.paths.SESSION_FOLDER, self.experiment_description)
         self.register_to_alyx()
 
     def save_task_parameters_to_json_file(self, destination_folder: str | Path | None = None) -> Path:
@@ -385,16 +337,11 @@ class BaseSession(ABC):
             **self.hardware_settings,
             **self.session_info,
             "IBLRIG_VERSION": IBLRIG_LAYOUT,
-            "MULTIRIG_VERSION": multirig.__version__,
+            "MULTIRIG_VERSION": __version__,
             "PYBPOD_PROTOCOL": self.protocol_name,
             "ALYX_USER": self.iblrig_settings["ALYX_USER"],
             "ALYX_LAB": self.iblrig_settings["ALYX_LAB"],
         }
-
-    def _hooks(self, pattern: str) -> list[Callable[[], Any]]:
-        """Return the methods whose names begin with the pattern, by name."""
-        names = [name for name in dir(self) if name.startswith(pattern)]
-        return [method for name in names if inspect.ismethod(method := getattr(self, name))]
 
     def _execute_mixins_shared_function(self, pattern: str) -> None:
         """Call every method whose name begins with the pattern, by name; the first that fails raises.
@@ -404,7 +351,7 @@ class BaseSession(ABC):
         pattern : str
             ``init_mixin``, ``start_mixin``, ``stop_mixin`` or ``cleanup_mixin``.
         """
-        for hook in self._hooks(pattern):
+        for hook in hooks(self, pattern):
             hook()
 
     def _check_one(self) -> None:
@@ -414,32 +361,3 @@ class BaseSession(ABC):
             raise ConfigError(
                 'ALYX_URL is set but ONE is not installed: pip install "multirig[ibl]", or remove ALYX_URL'
             )
-
-    def _write_description(self) -> None:
-        """Write the description, with what an earlier task of the session wrote."""
-        description.write_into(self.paths.SESSION_FOLDER, self.experiment_description)
-
-    def _ask_weight(self) -> None:
-        weight = ask_number(f"{self.session_info.SUBJECT_NAME} weight (g)")
-        if weight is None:
-            self.logger.warning("nobody gave the weight: say --weight, or --no-interactive")
-        self.session_info.SUBJECT_WEIGHT = weight
-
-    def _ask_droppings(self) -> None:
-        question = f"{self.session_info.SUBJECT_NAME} droppings count"
-        self.session_info.POOP_COUNT = ask_number(question, whole=True, may_skip=True)
-        self.save_task_parameters_to_json_file()
-
-    def _save_end(self) -> None:
-        if self._is_created:
-            self.session_info.SESSION_END_TIME = datetime.datetime.now().isoformat()
-            self.save_task_parameters_to_json_file()
-
-    def _register_end(self) -> None:
-        if self._is_created:
-            self.register_to_alyx()
-
-    def _end_log(self) -> None:
-        if self._log_file is not None:
-            task_logging.end_file(self._log_file)
-            self._log_file = None

@@ -8,39 +8,30 @@ ready, they stop before anybody is asked anything, and they hear of whatever goe
 from __future__ import annotations
 
 import argparse
-import contextlib
 import datetime
 import functools
 import logging
-import signal
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from multirig.conductor.roster import Roster
-from multirig.conductor.timing import say_spread
-from multirig.config import Uri, load_conductor_config
+from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
 from multirig.ibl.auxiliaries import Auxiliaries
-from multirig.ibl.base_session import STOP_FILE, BaseSession
-from multirig.ibl.net.rigs import ExpInfo, get_remote_devices_file
+from multirig.ibl.base_session import BaseSession
+from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
+from multirig.ibl.net.rigs import ExpInfo
 from multirig.ibl.remote_services import RemoteService
-from multirig.lifecycle.clock_gate import ClockGate
+from multirig.ibl.session_paths import move_paths, stop_file
+from multirig.ibl.task_end import EndSignals, describe_error
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
-
-MAX_TRACEBACK = 8_000
-"""Characters of a stack that the rigs are told."""
-MAX_FOREIGN_TRACEBACK = 500
-"""The same where IBL's peers listen, some of which read a thousand bytes in all."""
+from multirig.record.timing import say_spread
 
 _MIXIN_STEPS = ("start_hardware", "create_session")
 """What `run` of a base session does before the task itself."""
@@ -83,10 +74,12 @@ class NetworkMixin:
 
     remote_rigs: Auxiliaries = Auxiliaries(None)
     """Talks to the rigs; to none before `connect`."""
-    _clock_gate: ClockGate | None = None
-    """When clocks are good enough for a start, as ``multirig.yaml`` beside the rigs file says."""
-    rig_policies: Mapping[str, RigPolicy] = MappingProxyType({})
+    _chosen = ChosenRigs()
+    rig_policies: Mapping[str, RigPolicy] = _chosen.policies
     """What the rigs mean to the session, by name, as the rigs file says it; for `connect`."""
+    _signals = EndSignals()
+    _is_told = False
+    """Whether the rigs know of the error that ends the session."""
     takes_over: bool = False
     """Whether rigs that another conductor leads are taken over."""
     exp_ref: dict[str, Any]
@@ -111,18 +104,14 @@ class NetworkMixin:
         self.exp_ref = {}
         self.rig_information: dict[str, Mapping[str, Any]] = {}
         """What each rig said of itself, by name."""
-        self._token: tuple[str, dict[str, Any]] | None = None
+        self._token = alyx_tokens.SentToken()
+        self._signals = EndSignals()
         self._failure: MultirigError | None = None
-        self._is_told = False
-        """Whether the rigs know of the error that ends the session."""
-        self._handlers: dict[int, Any] = {}
         self._appends = bool(kwargs.get("append"))
         try:
-            rigs, self.rig_policies = choose_rigs(remote_rigs, kwargs.get("iblrig_settings"))
-            if rigs:
-                rigs_file = get_remote_devices_file(kwargs.get("iblrig_settings"))
-                self._clock_gate = load_conductor_config(rigs_file).clock.to_gate()
-            self.connect(rigs)
+            self._chosen = choose_rigs(remote_rigs, kwargs.get("iblrig_settings"))
+            self.rig_policies = self._chosen.policies
+            self.connect(self._chosen.uris)
             super().__init__(*_, **kwargs)
             self._describe_rigs()
         except BaseException as error:
@@ -162,11 +151,11 @@ class NetworkMixin:
         self.remote_rigs = Auxiliaries(
             remote_rigs,
             policies=self.rig_policies,
-            clock_gate=self._clock_gate,
+            clock_gate=self._chosen.clock_gate,
             tell=lambda line: self._log.warning("%s", line),
         )
         if remote_rigs:
-            self._heed_signals()
+            self._signals.heed()
             self.remote_rigs.on_notice(self._heed)
             self.remote_rigs.services.assign_callback("ALYX", self._take_token, return_service=True)
 
@@ -233,9 +222,7 @@ class NetworkMixin:
             if getattr(self, "_one", None) is None:
                 self._one = alyx_tokens.local_one()
             one = self._one
-        if self._token is not None:
-            token, self._token = self._token, None
-            alyx_tokens.update_alyx_token(token, None, one=one)
+        self._token.use(one)
         return one
 
     def mark(self, text: str, /, **data: Any) -> float:
@@ -335,7 +322,7 @@ class NetworkMixin:
                 self._log.error("%s", error)
             finally:
                 self.remote_rigs.close()
-        self._ignore_signals()
+        self._signals.give_back()
 
     # -- a session --------------------------------------------------------------------------------------
 
@@ -386,7 +373,7 @@ class NetworkMixin:
             self._log.error(
                 "%s is essential: the rigs are interrupted, and the task is asked to end", noticed.rig
             )
-            (Path(self.paths["SESSION_FOLDER"]) / STOP_FILE).touch()
+            stop_file(self.paths).touch()
 
     def _watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do something and tell the rigs at once if it fails: before whatever the base session does then."""
@@ -398,28 +385,15 @@ class NetworkMixin:
 
     def _tell(self, error: BaseException) -> None:
         """Interrupt the rigs, once, and say why."""
-        if getattr(self, "_is_told", False) or not self.remote_rigs.is_leading:
+        if self._is_told or not self.remote_rigs.is_leading:
             return  # nobody was touched, and whoever records does so for somebody else
         self._is_told = True
+        conductor = self.remote_rigs.conductor
+        is_short = not all(conductor.can_report(name) for name in conductor.addresses)
         try:
-            self.remote_rigs.push("EXPINTERRUPT", self._details(error), wait=True)
+            self.remote_rigs.push("EXPINTERRUPT", describe_error(error, is_short=is_short), wait=True)
         except MultirigError as failure:
             self._log.error("the rigs could not all be told of the error: %s", failure)
-
-    def _details(self, error: BaseException) -> dict[str, Any]:
-        """Return an error as IBL's peers know it."""
-        last = traceback.extract_tb(error.__traceback__)[-1:]
-        conductor = self.remote_rigs.conductor
-        is_among_us = all(conductor.can_report(name) for name in conductor.addresses)
-        return {
-            "error": type(error).__name__,
-            "message": str(error) or type(error).__name__,
-            "traceback": "".join(traceback.format_exception(type(error), error, error.__traceback__))[
-                -(MAX_TRACEBACK if is_among_us else MAX_FOREIGN_TRACEBACK) :
-            ],
-            "file": last[0].filename if last else None,
-            "line_no": last[0].lineno if last else None,
-        }
 
     def _abandon(self, error: BaseException) -> None:
         """Tell the rigs what went wrong and let them go."""
@@ -442,16 +416,7 @@ class NetworkMixin:
                 "go on with that one there, or begin a new session here"
             )
         if not append:
-            collection = "raw_task_data_00"
-            while (new / collection).exists():
-                collection = f"raw_task_data_{int(collection[-2:]) + 1:02d}"
-            moved = {
-                str(paths["SESSION_RAW_DATA_FOLDER"]): new / collection,
-                str(old): new,
-            }
-            for key, value in paths.items():
-                paths[key] = _moved(value, moved)
-            paths["TASK_COLLECTION"] = collection
+            move_paths(paths, new)
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence
         return paths
 
@@ -491,36 +456,9 @@ class NetworkMixin:
 
     def _take_token(self, data: list[Any], _: Any, service: RemoteService) -> None:
         """Take the Alyx token that a rig sends; it is used when `one` is."""
-        url, token = [*data, None, None][:2]
-        if not (isinstance(url, str) and isinstance(token, dict) and token):
-            return
-        settings = getattr(self, "iblrig_settings", {})
-        objection = alyx_tokens.object_to_token(
-            token,
-            settings.get("ALYX_USER"),
-            url=(url, settings.get("ALYX_URL")),
-            sender=service.name,
-        )
+        objection = self._token.put(data, getattr(self, "iblrig_settings", {}), service.name)
         if objection is not None:
             self._log.warning("%s", objection)
-        else:
-            self._token = (url, token)
-
-    def _heed_signals(self) -> None:
-        """Let SIGTERM, and the closing of a Windows console, end the task as an exception does."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for name in ("SIGTERM", "SIGBREAK"):
-            number = getattr(signal, name, None)
-            if number is not None and number not in self._handlers:
-                self._handlers[number] = signal.signal(number, _end_program)
-
-    def _ignore_signals(self) -> None:
-        """Give the signals back to whoever had them."""
-        while self._handlers:
-            number, handler = self._handlers.popitem()
-            if signal.getsignal(number) is _end_program:
-                signal.signal(number, handler)
 
 
 def _telling(constructor: Callable[..., None]) -> Callable[..., None]:
@@ -539,60 +477,3 @@ def _telling(constructor: Callable[..., None]) -> Callable[..., None]:
 
 class NetworkSession(NetworkMixin, BaseSession):
     """A task with rigs, over our own `BaseSession`; see `NetworkMixin` for the parameters."""
-
-
-def _end_program(number: int, _: Any) -> None:
-    raise SystemExit(128 + number)
-
-
-def choose_rigs(
-    remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:
-    """Return the chosen rigs' addresses, in the order in which they are named, and what each of them means.
-
-    Parameters
-    ----------
-    remote_rigs : list of str, nested at will, or mapping of str to str, or None
-        Names are looked up in the rigs file; addresses are taken as they are.
-    iblrig_settings : mapping, optional
-        Where the rigs file is, if they say so.
-
-    Returns
-    -------
-    rigs : dict of str to Uri
-    policies : dict of str to RigPolicy
-        Of those that the rigs file was asked for.
-
-    Raises
-    ------
-    ConfigError
-        An unknown name, or an address that is none.
-    """
-    if not remote_rigs:
-        return {}, {}
-    if isinstance(remote_rigs, Mapping):
-        return {name: Uri.parse(uri) for name, uri in remote_rigs.items()}, {}
-    names = list(dict.fromkeys(_flat(remote_rigs)))
-    known = [name for name in names if "://" not in name]
-    roster = Roster.load(get_remote_devices_file(iblrig_settings)) if known else None
-    found = roster.select(known) if roster else {}
-    rigs = {name: found[name] if name in found else Uri.parse(name) for name in names}
-    return rigs, roster.policies(known) if roster else {}
-
-
-def _flat(names: Any) -> Iterator[str]:
-    if isinstance(names, str):
-        yield names
-    elif isinstance(names, Iterable):
-        for one in names:
-            yield from _flat(one)
-
-
-def _moved(value: Any, moved: Mapping[str, Path]) -> Any:
-    """Return a path below one of the old folders as it is below the new one; anything else as it is."""
-    if not isinstance(value, Path):
-        return value
-    for old, new in moved.items():
-        with contextlib.suppress(ValueError):
-            return new / value.relative_to(old)
-    return value

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 from multirig.errors import ConfigError
 
 _NUMBER = re.compile("[0-9]{1,3}")
 MAX_COLLECTIONS = 100
 """Two digits number the collections of a session."""
+STOP_FILE = ".stop"
+"""Whoever makes it in the session's folder asks the task to end in good order."""
 
 
 def latest_session(day: Path) -> Path:
@@ -60,3 +64,32 @@ def next_collection(session: Path, name: str = "raw_task_data") -> str:
             f"{session}: {name}_99 is there already and no number follows it: begin a new session"
         )
     return f"{name}_{number:02d}"
+
+
+def move_paths(paths: MutableMapping[str, Any], session: Path) -> None:
+    """Move all paths of a session that is to be made into another folder.
+
+    Parameters
+    ----------
+    paths : mapping of str to anything
+        As a base session's ``_init_paths`` returns them; changed in place, with the next free collection.
+    session : pathlib.Path
+        The folder of the session; it need not exist yet.
+    """
+    collection = "raw_task_data_00"
+    while (session / collection).exists():
+        collection = f"raw_task_data_{int(collection[-2:]) + 1:02d}"
+    moved = {
+        Path(paths["SESSION_RAW_DATA_FOLDER"]): session / collection,
+        Path(paths["SESSION_FOLDER"]): session,
+    }
+    for key, value in paths.items():
+        above = next((old for old in moved if isinstance(value, Path) and value.is_relative_to(old)), None)
+        if above is not None:
+            paths[key] = moved[above] / value.relative_to(above)
+    paths["TASK_COLLECTION"] = collection
+
+
+def stop_file(paths: Mapping[str, Any]) -> Path:
+    """Return the file that asks the task to end in good order, in the session whose paths are given."""
+    return Path(paths["SESSION_FOLDER"]) / STOP_FILE

@@ -63,12 +63,12 @@ class Awake:
         child: subprocess.Popen[bytes] | None = None
         while (wanted := self._orders.get()) is not None:
             if sys.platform == "win32":
-                _tell_windows(wanted)
+                _tell_windows(wanted=wanted)
                 continue
             _end(child)
             child = _begin(self._why) if wanted else None
         if sys.platform == "win32":
-            _tell_windows(False)
+            _tell_windows(wanted=False)
         _end(child)
 
 
@@ -113,7 +113,7 @@ def _end(child: subprocess.Popen[bytes] | None) -> None:
         child.communicate()
 
 
-def _tell_windows(wanted: bool) -> None:
+def _tell_windows(*, wanted: bool) -> None:
     if sys.platform == "win32":
         import ctypes
 

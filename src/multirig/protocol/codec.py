@@ -118,6 +118,9 @@ def check_size(size: int, *, stream: bool, what: object = "message") -> None:
         raise LocalProtocolError(f"{what} has {size:,} bytes, the limit is {limit:,}{hint}")
 
 
+_QUOTE = ord('"')
+
+
 class StreamCutter:
     """Cuts a byte stream into whole JSON values, since TCP on wire 1.0 has no framing.
 
@@ -150,22 +153,11 @@ class StreamCutter:
         position = self._scanned
         start = 0
         while True:
-            marks = self._STRING_MARKS if self._in_string else self._MARKS
-            found = marks.search(buffer, position)
+            found, position = self._find_mark(position)
             if found is None:
-                position = len(buffer)
                 break
-            position = found.end()
             mark = buffer[found.start()]
-            if self._in_string:
-                if mark == 0x5C:  # a backslash: whatever follows it is part of the string
-                    if position == len(buffer):
-                        position = found.start()
-                        break
-                    position += 1
-                else:
-                    self._in_string = False
-            elif mark == 0x22:
+            if mark == _QUOTE:
                 self._in_string = self._depth > 0  # a quote outside of a message opens nothing
             elif mark in b"[{":
                 if self._depth == 0:
@@ -188,6 +180,28 @@ class StreamCutter:
         if size > self.limit:
             self._give_up(f"a message passes {self.limit:,} bytes ({size:,} so far)")
         return whole
+
+    def _find_mark(self, position: int) -> tuple[re.Match[bytes] | None, int]:
+        """Return the next mark outside of strings and where to go on: behind it, or when more has arrived."""
+        if self._in_string:
+            position = self._skip_string(position)
+            if self._in_string:
+                return None, position
+        found = self._MARKS.search(self._buffer, position)
+        return found, len(self._buffer) if found is None else found.end()
+
+    def _skip_string(self, position: int) -> int:
+        """Return where the string ends, and note that it does; or where to go on when more has arrived."""
+        buffer = self._buffer
+        while (found := self._STRING_MARKS.search(buffer, position)) is not None:
+            position = found.end()
+            if buffer[found.start()] == _QUOTE:
+                self._in_string = False
+                return position
+            if position == len(buffer):
+                return found.start()
+            position += 1  # after a backslash: part of the string, whatever it is
+        return len(buffer)
 
     def _give_up(self, reason: str) -> NoReturn:
         self._buffer.clear()

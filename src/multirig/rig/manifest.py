@@ -21,8 +21,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-import multirig
 from multirig.rig.adapter import RecordedFile, Session
+from multirig.version import __version__
 from multirig.writing import file_name, write_whole
 
 PREFIX, SUFFIX = "_multirig_manifest.", ".json"
@@ -240,7 +240,7 @@ class Ledger:
         manifest = Manifest(
             rig=self._rig,
             exp_ref=str(session.exp_ref),
-            version=multirig.__version__,
+            version=__version__,
             adapter=self._adapter,
             started=self._started,
             stopped=_moment(session),

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
-import multirig
 from multirig.config import RigConfig
 from multirig.errors import AdapterError
 from multirig.pc.checking import Check, run_checks
@@ -19,6 +18,7 @@ from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.rig.adapter import Adapter
 from multirig.rig.loading import GROUP
 from multirig.rig.rate import rate_file, recall_rate
+from multirig.version import __version__
 
 
 async def check_rig(
@@ -88,7 +88,7 @@ def _tell_versions(adapter: str) -> Iterator[Finding]:
     brought = next((one.dist for one in entry_points(group=GROUP, name=adapter) if one.dist), None)
     package = f"{brought.name} {brought.version}" if brought else "this program"
     text = (
-        f"multirig {multirig.__version__}, adapter {adapter} of {package}, "
+        f"multirig {__version__}, adapter {adapter} of {package}, "
         f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
     )
     yield Finding(check="version", level=Level.OK, text=text)

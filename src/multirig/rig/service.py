@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import multirig
 from multirig.config import RigConfig
 from multirig.errors import AdapterError, ConfigError, MultirigError
 from multirig.folders import next_exp_ref, session_folder
@@ -69,6 +68,7 @@ from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
 from multirig.transports.memory import MemoryNetwork
 from multirig.transports.probe import ClockPort, Exchange
+from multirig.version import __version__
 
 HEALTH_EVERY = 0.5
 """Seconds between two looks at the adapter's proof of recording."""
@@ -139,7 +139,7 @@ class RigService:
             stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
             stall_after=_nanoseconds(config.stall_after),
             resumes=self.adapter.resumes,
-            about={"adapter": config.adapter.type, "version": multirig.__version__},
+            about={"adapter": config.adapter.type, "version": __version__},
         )
         allowed = AllowList(config.allow, anybody=config.allow_any)
         self.node = Node(
@@ -807,7 +807,7 @@ class RigService:
             "adapter": self.config.adapter.type,
             "collection": self.adapter.collection,
             "disk_free": self._disk_free,
-            "version": multirig.__version__,
+            "version": __version__,
         }
         try:
             info["device"] = plain(self.adapter.describe(), "device")

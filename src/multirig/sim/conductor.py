@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Verdict, judge
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.rig_events import MIN_SEQUENCE
@@ -35,10 +32,14 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
+from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
+from multirig.record.history import History, retrace
+from multirig.record.recount import summarise
+from multirig.record.verdict import Verdict, judge
 from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.rig import next_free
 from multirig.sim.work import Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
 
 TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
@@ -98,7 +99,7 @@ class _Shell:
     """The line with which the next attempt begins."""
 
 
-class ConductorComputer(Computer):
+class ConductorComputer(NodeComputer):
     """A conductor.
 
     Parameters
@@ -162,7 +163,8 @@ class ConductorComputer(Computer):
         self.shell = _Shell()
         self.machine = self._recover_machine() or SessionMachine()
         self._numbers = itertools.count(self.machine.last_number + 1)
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
+        overhear(self.machine, self.hear)
+        return Node(boot=boot, name=self.name, machine=self.machine)
 
     def on_boot(self) -> None:
         """Let the operator begin."""
@@ -173,7 +175,7 @@ class ConductorComputer(Computer):
     def _recover_machine(self) -> SessionMachine | None:
         """Return the machine of a session that was open when the program died, as its journal makes it."""
         for exp_ref, journal in reversed(self.journals.items()):
-            machine = rebuild(parse_journal(journal.data))
+            machine = _replay(journal).machine
             if machine.state not in UNTOUCHED and machine.exp_ref is not None:
                 self._open_journal(exp_ref)
                 self.shell.keeps_journal = True
@@ -186,6 +188,7 @@ class ConductorComputer(Computer):
 
     def on_death(self) -> None:
         """Lose what only memory held."""
+        super().on_death()
         for work in self._work:
             work.kill()
         self._work.clear()
@@ -274,12 +277,12 @@ class ConductorComputer(Computer):
     def replay(self) -> SessionMachine | None:
         """Return what the open session's journal makes; None where none is open."""
         journal = self.shell.journal
-        return rebuild(parse_journal(journal.data)) if journal is not None else None
+        return _replay(journal).machine if journal is not None else None
 
     def verdicts(self) -> dict[ExpRef, Verdict]:
         """Return what each session turned out to be, by its journal."""
         return {
-            exp_ref: judge(summarise(parse_journal(journal.data)))
+            exp_ref: judge(summarise(_replay(journal).moments))
             for exp_ref, journal in self.journals.items()
             if journal.data
         }
@@ -460,3 +463,7 @@ class ConductorComputer(Computer):
         self.world.note(StepAsked(who=self.name, step=step, session=self.session))
         if step == script.interrupt_after and self.session == 0 and self.lives == 1:
             self._begin(self._interrupt(), "interrupt")
+
+
+def _replay(journal: JournalFile) -> History:
+    return retrace(enumerate(parse_journal(journal.data)))

@@ -6,13 +6,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from multirig.conductor.journal import parse_journal, rebuild
-from multirig.conductor.verdict import TOLERANCE, Word
 from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
+from multirig.record.entries import parse_journal
+from multirig.record.history import retrace
+from multirig.record.verdict import TOLERANCE, Word
 from multirig.sim.facts import (
     Asked,
     ClockJumped,
@@ -225,7 +226,7 @@ class JournalTells(Invariant):
     def _replay_torn(self, who: str) -> None:
         for exp_ref, journal in self.lab.conductors[who].journals.items():
             try:
-                rebuild(parse_journal(journal.data))
+                retrace(enumerate(parse_journal(journal.data)))
             except ConfigError as error:
                 self.report(f"{who}: the journal of {exp_ref} cannot be read after a power cut: {error}")
 

@@ -11,10 +11,11 @@ from multirig.protocol.events import SECOND, Address
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
+from multirig.sim.loop import Restless
 from multirig.sim.observer import ObserverComputer
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import DATE, HOUR, KINDS, Fault, Scenario
-from multirig.sim.world import Clock, Restless, World
+from multirig.sim.world import Clock, World
 
 SETTLING = 150 * SECOND
 """After the last fault and the last operator: whatever is going to happen has happened by then."""

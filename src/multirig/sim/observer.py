@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from multirig.lifecycle.observer import Followed, ObserverMachine
 from multirig.protocol.events import Address
 from multirig.protocol.node import Node
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
 
 
-class ObserverComputer(Computer):
+class ObserverComputer(NodeComputer):
     """A screen on which a lab is seen.
 
     Parameters
@@ -31,7 +31,8 @@ class ObserverComputer(Computer):
     def make_node(self, boot: str) -> Node:
         """Return a new program of it."""
         self.machine = ObserverMachine()
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
+        overhear(self.machine, self.hear)
+        return Node(boot=boot, name=self.name, machine=self.machine)
 
     def on_boot(self) -> None:
         """Begin to look."""

@@ -37,7 +37,7 @@ from multirig.sim.facts import (
     StartCalled,
 )
 from multirig.sim.work import Cancelled, Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
 
 LIMITS = {
     "initialise": 30 * SECOND,
@@ -148,7 +148,7 @@ class Device:
         return {"frames": frames, "bytes": 1000 * frames, "dropped": 0, "rate": 100.0}
 
 
-class RigComputer(Computer):
+class RigComputer(NodeComputer):
     """A rig.
 
     Parameters
@@ -217,7 +217,8 @@ class RigComputer(Computer):
         self.machine = RigMachine(
             name=self.name, main_sync=self.main_sync, stall_after=STALL_AFTER, resumes=self.resumes
         )
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear), greets=self.wire == 2)
+        overhear(self.machine, self.hear)
+        return Node(boot=boot, name=self.name, machine=self.machine, greets=self.wire == 2)
 
     def on_boot(self) -> None:
         """Find out what was going on, and begin to look at the device now and then."""
@@ -226,6 +227,7 @@ class RigComputer(Computer):
 
     def on_death(self) -> None:
         """Lose what only memory held; the device dies with its program."""
+        super().on_death()
         for work in self._all:
             work.kill()
         self._forget()

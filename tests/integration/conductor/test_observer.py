@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.observer import Observer
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError
 from multirig.protocol.words import Report, RigState
+from multirig.record.account import account
 from multirig.rig.adapter import Health
 from multirig.rig.adapters.fake import PICTURE, Fake
 

@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME, read_journal
-from multirig.conductor.recovery import find_open
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.messages import Message
+from multirig.record.account import account
+from multirig.record.journal import FILE_NAME, read_summary
+from multirig.record.recovery import find_open
+from multirig.record.verdict import Word, judge
 
 
 async def die(lab: Any, conductor: Any) -> None:
@@ -68,7 +67,7 @@ async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     assert all(isinstance(one, Message) for one in ended.values())
     await conductor.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
-    summary = summarise(read_journal(folder))
+    summary = read_summary(folder)
     assert summary.state == "idle"
     assert [rig.files_total for rig in summary.rigs.values()] == [1, 1]
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
@@ -85,7 +84,7 @@ async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run
     await conductor.recover()
     await conductor.stop()
     await conductor.cleanup()
-    assert judge(summarise(read_journal(folder))).word is Word.GOOD
+    assert judge(read_summary(folder)).word is Word.GOOD
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.errors import SessionFailed
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 from multirig.lifecycle.rig_states import RigState
@@ -17,6 +16,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.events import SECOND
+from multirig.record.account import account
 
 LEAD = Limits(lead=SECOND // 5)
 

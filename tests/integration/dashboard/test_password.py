@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from multirig.dashboard.door.access import is_password
-from multirig.dashboard.door.password import keep_password
 
 from multirig.config import load_conductor_config
+from multirig.dashboard.door.access import is_password
+from multirig.dashboard.door.password import keep_password
 from multirig.errors import ConfigError
 
 PASSWORD = "correct horse"

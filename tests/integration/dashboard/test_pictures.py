@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from multirig.dashboard.door.pictures import PictureAnswers, picture_path
 
 SHOTS = {("cameras", "left"): b"\xff\xd8\xff 1", ("room 2/north", "a/b?c"): b"\xff\xd8\xff 2"}

@@ -18,11 +18,12 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
 from multirig.dashboard.door.access import FREE_TRIES
 from multirig.dashboard.door.guard import CLOSED
 from multirig.dashboard.door.password import keep_password
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 PASSWORD = "correct horse"
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"

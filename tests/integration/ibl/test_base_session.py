@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from multirig.errors import ConfigError, LocalProtocolError
-from multirig.ibl import questions
+from multirig.ibl import questions, task_logging
 from multirig.ibl.base_session import BaseSession, ChainingError
 from multirig.ibl.bunch import Bunch
 
@@ -121,7 +121,7 @@ def test_the_session_lies_where_ibl_expects_it_and_nothing_is_written_before_it_
         "_ibl_log.info-acquisition.log",
         "_iblrig_taskSettings.raw.json",
     ]
-    task._end_log()
+    task_logging.end_file(task.log_file)
 
 
 def test_what_iblrigs_class_holds_is_here_under_its_names():

@@ -105,7 +105,7 @@ async def test_a_reply_is_had_once_and_only_until_the_next_message(ends: Ends) -
 
 
 async def test_an_old_reply_is_not_taken_for_news(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multirig.ibl.net.echo.UNHEARD_KEPT", 0.0)
+    monkeypatch.setattr("multirig.ibl.net.exchange.UNHEARD_KEPT", 0.0)
     client = await ends.client(await Peer(ECHO_THEN_REPLY[0]).open(ends))
     await client.init(1)
     with pytest.raises(asyncio.TimeoutError):
@@ -186,7 +186,7 @@ async def test_a_servers_own_name_allows_nobody_a_token(ends: Ends) -> None:
 
 async def test_one_name_may_stand_alone_and_a_wrong_one_is_refused(ends: Ends) -> None:
     server = await ends.server(allow="8.8.4.4", allow_cleartext_token="127.0.0.1")
-    assert server._node.permits("8.8.4.4")
+    assert server._exchange.permits("8.8.4.4")
     assert server.allow_cleartext_token == {"127.0.0.1"}
     with pytest.raises(ConfigError, match="'nonsense'"):
         await ends.server(allow=["nonsense"])

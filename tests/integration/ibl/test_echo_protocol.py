@@ -401,10 +401,10 @@ async def test_w17_w18_rubbish_is_ignored_and_no_event(ends: Ends) -> None:
 
 async def test_w22_a_server_hears_only_whom_it_may(ends: Ends) -> None:
     server = await ends.server(allow=["8.8.4.4"])
-    assert server._node.permits("8.8.4.4")
-    assert server._node.permits("127.0.0.1")
-    assert server._node.permits("192.168.1.9")
-    assert not server._node.permits("8.8.8.8")
+    assert server._exchange.permits("8.8.4.4")
+    assert server._exchange.permits("127.0.0.1")
+    assert server._exchange.permits("192.168.1.9")
+    assert not server._exchange.permits("8.8.8.8")
 
 
 async def test_w27_a_late_reply_is_not_handed_to_the_next_call(ends: Ends) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.conductor.journal import parse_journal, rebuild
+
 from multirig.lifecycle import observer
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from multirig.conductor.conductor import Progress
-from multirig.conductor.timing import Spread
 from multirig.dashboard.leading.teller import MAX_KEPT, Teller, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
@@ -20,6 +19,7 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Report, RigState
+from multirig.record.timing import Spread
 
 AT = 1_000_000.0
 

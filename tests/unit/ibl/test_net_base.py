@@ -196,7 +196,7 @@ def test_every_callback_is_called_though_one_raises() -> None:
     ear.assign_callback("EXPSTART", lambda data, addr: 1 / 0)
     ear.assign_callback("EXPSTART", lambda *args: heard.append(args))
     ear.assign_callback(ExpMessage.any(), lambda *args: heard.append(args))
-    errors = ear._receive(2, ["ref", None], ("127.0.0.1", 9))
+    errors = ear.listeners.call(ExpMessage.EXPSTART, ["ref", None], ("127.0.0.1", 9), ear.logger)
     assert [type(one) for one in errors] == [ZeroDivisionError]
     both = (["ref", None], ("127.0.0.1", 9))
     assert heard == [both, (*both, ExpMessage.EXPSTART)]
@@ -205,7 +205,7 @@ def test_every_callback_is_called_though_one_raises() -> None:
 def test_the_null_event_has_its_own_listeners() -> None:
     ear, heard = Ear("127.0.0.1"), []
     ear.assign_callback(ExpMessage(0), lambda data, addr: heard.append(data))
-    ear._receive(0, ["ValueError: boom", 2], ("127.0.0.1", 9))
+    ear.listeners.call(ExpMessage(0), ["ValueError: boom", 2], ("127.0.0.1", 9), ear.logger)
     assert heard == [["ValueError: boom", 2]]
     assert ear.clear_callbacks(0) == 1
 

@@ -26,7 +26,8 @@ from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
-from multirig.sim.conductor import ConductorComputer, Script
+from multirig.runtime import Runtime
+from multirig.sim.conductor import Script
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
 from multirig.sim.work import Steps
@@ -111,9 +112,9 @@ def take_the_first(original: Any) -> Any:
 
 
 def send_before_writing(original: Any) -> Any:
-    def pump(self: ConductorComputer) -> None:
-        if self.node is not None and not self._is_pumping:
-            self.send_all(self.node.datagrams_to_send(self.now))
+    def pump(self: Runtime) -> None:
+        for address, data in self.node.datagrams_to_send(self.clock()):
+            self._send(address, data)
         original(self)
 
     return pump
@@ -262,7 +263,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     ),
     "running when the first rig is": (change(Broadcast, "take", take_the_first), "running is true"),
     "written after it was sent": (
-        change(ConductorComputer, "pump", send_before_writing),
+        change(Runtime, "pump", send_before_writing),
         "the journal tells",
     ),
     "replies are not written": (change(SessionMachine, "_take", forget_to_write), "the journal tells"),

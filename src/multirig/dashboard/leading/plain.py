@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.config import load_conductor_config
@@ -22,6 +21,7 @@ from multirig.dashboard.snapshot import Order, Step
 from multirig.errors import ConfigError, IllegalTransition, MultirigError, SessionFailed
 from multirig.ibl import description
 from multirig.lifecycle.session_states import SessionState
+from multirig.record.account import account
 
 PREPARE = "prepare"
 """What is done before the first step, in words."""

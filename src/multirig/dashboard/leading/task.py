@@ -23,7 +23,7 @@ from multirig.dashboard.snapshot import Order
 from multirig.dashboard.task_forms import extra_parser, takes_rigs, to_options
 from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.auxiliaries import Auxiliaries
-from multirig.ibl.base_session import STOP_FILE
+from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task
 from multirig.lifecycle.session_states import SessionState

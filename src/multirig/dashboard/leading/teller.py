@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from multirig.conductor.conductor import Progress
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.timing import Spread, say_spread
 from multirig.dashboard.snapshot import (
     Alarm,
     MarkerNow,
@@ -27,6 +25,8 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Report
+from multirig.record.timing import Spread, say_spread
+from multirig.record.trouble import find_trouble
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""

@@ -6,14 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.dialect import read_report
+from multirig.record.account import account
+from multirig.record.journal import FILE_NAME
 
 NEWS_EVERY = 0.5
 """Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,6 @@ from typing import Any
 from fastapi import Response
 from nicegui import ui
 
-from multirig.conductor.account import account
-from multirig.conductor.drawing import draw_bytes
-from multirig.conductor.journal import FILE_NAME as JOURNAL_NAME
-from multirig.conductor.journal import read_readable
-from multirig.conductor.plot import compose
-from multirig.conductor.story import Line as StoryLine
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, set_tone, show_if, text
 from multirig.dashboard.pages.frame import frame
@@ -39,10 +32,20 @@ from multirig.dashboard.view.journal import JournalRow, filter_lines, list_kinds
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
+from multirig.record.account import account_of
+from multirig.record.drawing import draw_bytes
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.journal import read_history
+from multirig.record.plot import Picture, compose
+from multirig.record.recount import summarise
+from multirig.record.story import Line as StoryLine
+from multirig.record.story import tell
+from multirig.record.summary import Summary
 
 PLOT = "plot.svg"
 """Last part of the picture's address."""
 _KEPT_PLOTS = 8
+_KEPT_READINGS = 2
 _NOT_FOUND = 404
 _OF_A_DAY = 10_000
 """Sessions of a day that a search may find: more than there are."""
@@ -130,14 +133,48 @@ def draw_plot(folder: Path, *, is_dark: bool = False) -> bytes:
     OSError
         The journal cannot be looked at.
     """
+    return _draw(folder, *_sign(folder), is_dark=is_dark)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """All that a journal holds for its page, read and replayed once."""
+
+    summary: Summary
+    picture: Picture
+    lines: Sequence[StoryLine]
+
+
+def read(folder: Path) -> Reading:
+    """Return what a session's journal holds for its page; it blocks.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal.
+    """
+    try:
+        return _read(folder, *_sign(folder))
+    except OSError as error:
+        raise ConfigError(f"no journal in {folder}: {error.strerror or error}") from None
+
+
+def _sign(folder: Path) -> tuple[int, int]:
+    """Return by what a journal that has changed is known."""
     status = (folder / JOURNAL_NAME).stat()
-    return _draw(folder, is_dark, status.st_mtime_ns, status.st_size)
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=_KEPT_READINGS)
+def _read(folder: Path, changed: int, length: int) -> Reading:
+    history = read_history(folder)
+    summary, lines = summarise(history.moments, history.unreadable), tuple(tell(history.moments))
+    return Reading(summary=summary, picture=compose(history, summary, lines), lines=lines)
 
 
 @lru_cache(maxsize=_KEPT_PLOTS)
-def _draw(folder: Path, is_dark: bool, changed: int, length: int) -> bytes:
-    entries, unreadable = read_readable(folder)
-    return draw_bytes(compose(entries, summarise(entries, unreadable)), "svg", is_dark=is_dark)
+def _draw(folder: Path, changed: int, length: int, *, is_dark: bool) -> bytes:
+    return draw_bytes(_read(folder, changed, length).picture, "svg", is_dark=is_dark)
 
 
 def _build_unknown(why: str) -> None:
@@ -188,7 +225,7 @@ class AccountPage:
 
     def _read(self) -> AccountView:
         try:
-            return view_account(account(self._folder), name=self._name)
+            return view_account(account_of(read(self._folder).summary, self._folder), name=self._name)
         except ConfigError:
             day = datetime.date.fromisoformat(self._folder.parts[-2])
             found = self._console.past.catalogue.search(
@@ -334,7 +371,7 @@ class AccountPage:
 
     async def _show_journal(self) -> None:
         try:
-            self._lines = await asyncio.to_thread(self._read_journal)
+            self._lines = (await asyncio.to_thread(read, self._folder)).lines
         except Exception as error:
             log.exception("the journal of %s cannot be shown", self._folder)
             self._summary.text = f"the journal cannot be told: {' '.join(str(error).split())}"
@@ -343,10 +380,6 @@ class AccountPage:
             self._who.set_options({"": "all"} | {one: one for one in list_rigs(self._lines)})
             self._kind.set_options({"": "all"} | list_kinds(self._lines))
             self._choose()
-
-    def _read_journal(self) -> list[StoryLine]:
-        entries, _ = read_readable(self._folder)
-        return list(tell(entries))
 
     def _choose(self) -> None:
         view = filter_lines(self._lines, who=self._who.value or "", kind=self._kind.value or "")

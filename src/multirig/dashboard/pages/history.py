@@ -8,7 +8,6 @@ from typing import Any
 
 from nicegui import ui
 
-from multirig.conductor.catalogue import WORDS
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
@@ -25,6 +24,7 @@ from multirig.dashboard.view.history import (
 )
 from multirig.dashboard.view.tones import Tone
 from multirig.errors import ConfigError
+from multirig.record.catalogue import WORDS
 
 DEBOUNCE = 300
 """Milliseconds without a key after which is searched."""

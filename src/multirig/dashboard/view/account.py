@@ -6,12 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.account import Account
-from multirig.conductor.catalogue import NOT_OVER, Listed
-from multirig.conductor.story import CONDUCTOR, say_marker
-from multirig.conductor.summary import RigSummary
-from multirig.conductor.timing import number, say_offset, say_span, say_spread
-from multirig.conductor.verdict import TOLERANCE
 from multirig.dashboard.view import words
 from multirig.dashboard.view.cards import Fact
 from multirig.dashboard.view.history import judge_word
@@ -19,6 +13,12 @@ from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone, worst_tone
 from multirig.lifecycle.policy import Role
 from multirig.pc.wording import size
+from multirig.record.account import Account
+from multirig.record.catalogue import NOT_OVER, Listed
+from multirig.record.story import CONDUCTOR, say_marker
+from multirig.record.summary import RigSummary
+from multirig.record.timing import number, say_offset, say_span, say_spread
+from multirig.record.verdict import TOLERANCE
 
 SHOWN_ENTRIES = 200
 """Markers, and happenings, that are shown."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
-from multirig.conductor.verdict import MEANING, Word
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.errors import ConfigError
 from multirig.pc.wording import size
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
+from multirig.record.verdict import MEANING, Word
 
 SHOWN = 100
 """Rows at first, and more for each press of "Show more"."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from multirig.conductor.story import Kind, Line, choose
 from multirig.dashboard.view import words
+from multirig.record.story import Kind, Line, choose
 
 SHOWN_LINES = 1000
 """Lines that a browser is sent: who wants more asks for a rig or a kind."""

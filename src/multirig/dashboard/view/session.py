@@ -6,13 +6,13 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from multirig.conductor.verdict import MEANING, Word
 from multirig.dashboard.snapshot import Alarm, Outcome, SessionNow, Step, StepNow
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Health, Report
+from multirig.record.verdict import MEANING, Word
 
 SHOWN_ALARMS = 20
 SHOWN_MARKERS = 20

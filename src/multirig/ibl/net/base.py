@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import logging
 import re
 import socket
 import urllib.request
 from abc import ABC, abstractmethod
 from asyncio import isfuture
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from functools import reduce
 from operator import or_
 from typing import Any
 
 from multirig.config import Uri
-from multirig.errors import ConfigError, LocalProtocolError, RemoteProtocolError
+from multirig.errors import ConfigError, LocalProtocolError
 from multirig.ibl.alyx import wire_token
-from multirig.protocol import codec
+from multirig.ibl.net import arrays
+from multirig.ibl.net.listeners import Listeners
 from multirig.protocol.exp_ref import ExpRef
 
 LISTEN_PORT = 11001
@@ -286,7 +286,7 @@ class Communicator(Service):
         Where it says what goes on.
     """
 
-    __slots__ = ("_callbacks", "logger", "name", "server_uri")
+    __slots__ = ("listeners", "logger", "name", "server_uri")
 
     def __init__(
         self, server_uri: Any, name: str | None = None, logger: logging.Logger | None = None
@@ -294,7 +294,8 @@ class Communicator(Service):
         self.server_uri = validate_uri(server_uri)
         self.name = name or str(server_uri)
         self.logger = logger or logging.getLogger("multirig.ibl.net")
-        self._callbacks: dict[int, list[tuple[Any, bool]]] = {}
+        self.listeners = Listeners()
+        """Who wants to hear what the other end says."""
 
     def assign_callback(self, event: Any, callback: Any) -> None:
         """Call back whenever an event comes; a future is resolved once.
@@ -313,9 +314,7 @@ class Communicator(Service):
         """
         if not (callable(callback) or isfuture(callback)):
             raise TypeError(f"{callback!r} is neither a callable nor a future")
-        events = _parts(event)
-        for one in events:
-            self._callbacks.setdefault(one, []).append((callback, len(events) > 1))
+        self.listeners.add(_parts(event), callback)
 
     def clear_callbacks(self, event: Any, callback: Any = None, cancel_futures: bool = True) -> int:
         """Take back a callback, or all of an event; return how many.
@@ -329,17 +328,7 @@ class Communicator(Service):
         cancel_futures : bool
             Cancel futures that are taken back.
         """
-        removed = 0
-        for one in _parts(event):
-            before = self._callbacks.get(one, [])
-            gone = [pair for pair in before if callback is None or _same(pair[0], callback)]
-            self._callbacks[one] = [pair for pair in before if pair not in gone]
-            removed += len(gone)
-            if cancel_futures:
-                for future, _ in gone:
-                    if isfuture(future):
-                        future.cancel()
-        return removed
+        return self.listeners.remove(_parts(event), callback, cancel_futures=cancel_futures)
 
     async def on_event(self, event: Any) -> Any:
         """Wait for an event.
@@ -389,28 +378,6 @@ class Communicator(Service):
     def send(self, data: Any, addr: Any = None) -> None:
         """Send something without waiting for anything."""
 
-    def _receive(self, event: int, data: list[Any], addr: tuple[str, int]) -> list[Exception]:
-        """Tell everybody who listens for an event; return what their callbacks raised."""
-        errors: list[Exception] = []
-        for callback, returns_event in list(self._callbacks.get(event, ())):
-            args = [data, addr, ExpMessage(event)] if returns_event else [data, addr]
-            if isfuture(callback):
-                if not callback.done():
-                    callback.set_result(tuple(args))
-                self._forget(callback)
-                continue
-            try:
-                callback(*args)
-            except Exception as error:  # the others are to hear it all the same
-                name = getattr(callback, "__qualname__", repr(callback))
-                self.logger.exception("the callback %s on %s failed", name, ExpMessage(event).name)
-                errors.append(error)
-        return errors
-
-    def _forget(self, future: Any) -> None:
-        for event, pairs in self._callbacks.items():
-            self._callbacks[event] = [pair for pair in pairs if pair[0] is not future]
-
     @staticmethod
     def encode(data: Any) -> bytes:
         """Return data as it goes on the wire: JSON, but text and bytes as they are.
@@ -420,9 +387,7 @@ class Communicator(Service):
         ValueError
             JSON cannot carry it; the message names where.
         """
-        if isinstance(data, bytes | bytearray):
-            return bytes(data)
-        return (data if isinstance(data, str) else json.dumps(codec.plain(data))).encode()
+        return arrays.encode(data)
 
     @staticmethod
     def decode(data: bytes) -> Any:
@@ -433,29 +398,13 @@ class Communicator(Service):
         RuntimeError
             They are not even text.
         """
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise RemoteProtocolError(f"{data!r:.80} is no text in UTF-8") from error
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return text
+        return arrays.decode(data)
 
     def close(self) -> None:
         """Forget all callbacks, and cancel the futures among them."""
-        for pairs in self._callbacks.values():
-            for callback, _ in pairs:
-                if isfuture(callback):
-                    callback.cancel()
-        self._callbacks.clear()
+        self.listeners.clear()
 
 
 def _parts(event: Any) -> list[int]:
     """Return the events that are named, the null event as itself."""
     return [int(one) for one in ExpMessage.validate(event)] or [0]
-
-
-def _same(one: Any, other: Callable[..., Any]) -> bool:
-    """Whether two callbacks are the same, also where one is wrapped for several services."""
-    return bool(one == other or getattr(one, "id", None) == getattr(other, "id", hash(other)))

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import multirig
 from multirig.conductor.registration import choose_uri, own_addresses, register
 from multirig.conductor.roster import Roster, find_rigs_file, is_every_address, rigs_file_in
 from multirig.config import DEFAULT_PORT, Uri
 from multirig.errors import ConfigError
+from multirig.version import __version__
 
 if TYPE_CHECKING:
     from multirig.ibl.net.app import EchoProtocol
@@ -42,7 +42,7 @@ class ExpInfo:
     """This PC's part of ``_ibl_experiment.description.yaml``."""
     master: bool = False
     """Whether this PC leads."""
-    rig_version: str = multirig.__version__
+    rig_version: str = __version__
     """Of the program that speaks."""
     spec_version: str = SPEC_VERSION
     """Of the messages."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from multirig.errors import SessionFailed, Unconfirmed
 from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net import base
-from multirig.ibl.net.echo import EchoProtocol, reply_to_this
+from multirig.ibl.net.echo import EchoProtocol
+from multirig.ibl.net.exchange import reply_to_this
 
 if TYPE_CHECKING:
     _Mapping = UserDict[str, Any]

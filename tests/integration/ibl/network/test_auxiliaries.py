@@ -84,7 +84,7 @@ def test_what_is_no_message_is_refused_at_once(rigs: Any, connect: Any) -> None:
 def test_a_queue_that_is_cleared_sends_nothing_more(rigs: Any, connect: Any) -> None:
     auxiliaries = connect({"slow": rigs.add("slow")}, limit=1.0)
     held = threading.Event()
-    loop = auxiliaries._loop
+    loop = auxiliaries._thread._loop
     loop.call_soon_threadsafe(held.wait, 5.0)
     keys = [auxiliaries.push("EXPSTATUS", 0) for _ in range(3)]
     assert auxiliaries.clear_message_queue() == 3
@@ -359,7 +359,7 @@ print("recording")
 def test_the_operator_is_told_who_is_waited_for_and_which_rig_fails_by_itself(
     rigs: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multirig.ibl.auxiliaries.REMIND_AFTER", 0.1)
+    monkeypatch.setattr("multirig.ibl.reminder.REMIND_AFTER", 0.1)
     told: list[str] = []
     auxiliaries = connect(
         {

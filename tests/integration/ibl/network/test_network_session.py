@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import yaml
 
-from multirig.conductor.journal import read_journal
 from multirig.errors import (
     AgreementError,
     ConfigError,
@@ -32,6 +31,7 @@ from multirig.errors import (
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
 from multirig.lifecycle.policy import Role
+from multirig.record.journal import read_journal
 
 
 class Task(NetworkSession):

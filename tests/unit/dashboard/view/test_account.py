@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from multirig.conductor.account import Account, OwnFile
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, Listed
-from multirig.conductor.summary import Happening, Marker, Remark, RigSummary, StepSummary
-from multirig.conductor.timing import ClockJump, ClockSummary, RigStart, Spread
-from multirig.conductor.verdict import Word
 from multirig.dashboard.view.account import NOT_TOLD, SHOWN_ENTRIES, view_account, view_listed
 from multirig.dashboard.view.tones import Tone
+from multirig.record.account import Account, OwnFile
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary
+from multirig.record.timing import ClockJump, ClockSummary, RigStart, Spread
+from multirig.record.verdict import Word
 
 
 def video(**keys):
@@ -149,8 +149,8 @@ def test_markers_and_what_happened_are_shown_with_their_time():
         told(
             markers=[Marker(at=101.0, seconds=1.04, text="drug", data={"dose": 2})],
             happenings=[
-                Happening(seconds=3.0, rig="left", text="lost"),
-                Happening(seconds=None, rig=None, text="was interrupted"),
+                Incident(seconds=3.0, rig="left", text="lost"),
+                Incident(seconds=None, rig=None, text="was interrupted"),
             ],
         )
     )

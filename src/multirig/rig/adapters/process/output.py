@@ -37,7 +37,7 @@ class Output:
         self._file.seek(0, os.SEEK_END)
         self._rest = b""
 
-    def read_lines(self, is_final: bool) -> list[str]:
+    def read_lines(self, *, is_final: bool) -> list[str]:
         """Return the lines that have come; waits for the disk."""
         received = self._file.read(CHUNK)
         self.has_more = len(received) == CHUNK
@@ -95,12 +95,12 @@ class Outputs:
             self._outputs.append(Output(path))
         return opened
 
-    def read(self, is_final: bool) -> Look:
+    def read(self, *, is_final: bool) -> Look:
         """Return what the program said since the last look; waits for the disk."""
         stdout, stderr = self._outputs
         look = Look()
         for output in (stdout, stderr):
-            for line in output.read_lines(is_final):
+            for line in output.read_lines(is_final=is_final):
                 if self._ready is not None and self._ready.search(line):
                     look.is_ready = True
                 if self._progress is not None and (match := self._progress.search(line)):

@@ -101,7 +101,7 @@ class Run:
         if problem is not None:
             self._tell(problem)
 
-    async def close(self, by_force: bool = False) -> None:
+    async def close(self, *, by_force: bool = False) -> None:
         """End the program and all that it started; raise AdapterError for what was not told before.
 
         The first call decides how. A caller that is cancelled does not cancel the ending.
@@ -109,7 +109,7 @@ class Run:
         if self._closing is None:
             self._ended_first = self._process is not None and self._process.returncode is not None
             self.is_asked = True
-            self._closing = asyncio.create_task(self._end(by_force))
+            self._closing = asyncio.create_task(self._end(by_force=by_force))
         problem = await asyncio.shield(self._closing)
         if problem is not None and problem != self._told:
             self._tell(problem)
@@ -187,7 +187,7 @@ class Run:
                 if now >= scan_due:
                     scan_due = now + SCAN
                     self.bytes = await asyncio.to_thread(count_bytes, self.folder)
-                look = await asyncio.to_thread(self._outputs.read, code is not None)
+                look = await asyncio.to_thread(self._outputs.read, is_final=code is not None)
                 self._take_in(look)
                 if look.has_more:
                     continue
@@ -209,7 +209,7 @@ class Run:
         if look.frames is not None:
             self.progress.add(look.frames)
 
-    async def _end(self, by_force: bool) -> str | None:
+    async def _end(self, *, by_force: bool) -> str | None:
         """End everything, and return what went wrong."""
         await asyncio.wait({self._spawning})
         if self._process is None or self._family is None or self._following is None:

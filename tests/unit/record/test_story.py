@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 
-from multirig.conductor.journal import beginning_line, input_line, parse_journal
-from multirig.conductor.story import CONDUCTOR, Kind, Line, choose, tell
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Token
 from multirig.protocol.messages import Event, Message
+from multirig.record.entries import beginning_line, input_line, parse_lines
+from multirig.record.history import retrace
+from multirig.record.story import CONDUCTOR, Kind, Line, choose, tell
 from multirig.transports.base import Address
 
 CAMERAS = Address("udp", "10.0.0.2", 1)
@@ -18,7 +19,7 @@ KEY = (1, "cameras")
 
 def lines_of(*inputs: object) -> list[Line]:
     data = beginning_line(1) + b"".join(input_line(one, 2) for one in inputs)
-    return list(tell(parse_journal(data)))
+    return list(tell(retrace(parse_lines(data)).moments))
 
 
 def say(event: Event, **data: object) -> Received:

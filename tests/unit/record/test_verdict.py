@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.summary import Remark, RigSummary, Summary
-from multirig.conductor.verdict import MEANING, RULES, Verdict, Word, judge
+from multirig.record.summary import Remark, RigSummary, Summary
+from multirig.record.verdict import MEANING, RULES, Verdict, Word, judge
 
 
 def file(**keys: Any) -> dict[str, Any]:

@@ -18,14 +18,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multirig.conductor import catalogue
-from multirig.conductor.account import Account, account, write_verdict
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Listed
-from multirig.conductor.journal import Journal
-from multirig.conductor.summary import Marker, RigSummary
-from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
+from multirig.record import catalogue
+from multirig.record.account import Account, account, write_verdict
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Listed
+from multirig.record.journal import Journal
+from multirig.record.summary import Marker, RigSummary
+from multirig.record.verdict import Word
 from multirig.transports.base import Address
 
 JOURNAL, VERDICT = "_multirig_journal.jsonl", "_multirig_verdict.json"
@@ -69,7 +69,7 @@ def listed(root: Path, tmp_path: Path) -> Catalogue:
 
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.WARNING, "multirig.conductor"):
+    with caplog.at_level(logging.WARNING, "multirig.record"):
         yield caplog
 
 
@@ -327,7 +327,7 @@ def test_programs_that_begin_at_once_share_an_index(listed: Catalogue, root: Pat
     for number in range(1, 41):
         make(root, "SP_01", DAY, number, Account())
     code = (
-        "import sys; from pathlib import Path; from multirig.conductor.catalogue import Catalogue\n"
+        "import sys; from pathlib import Path; from multirig.record.catalogue import Catalogue\n"
         "one = Catalogue(Path(sys.argv[1]), Path(sys.argv[2])); one.refresh(); print(one.count())"
     )
     command = [sys.executable, "-c", code, str(root), str(listed.file)]

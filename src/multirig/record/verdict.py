@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.summary import RigSummary, Summary
-from multirig.conductor.timing import RigStart
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
+from multirig.record.summary import RigSummary, Summary
+from multirig.record.timing import RigStart
 
 TOLERANCE = 1.0
 """Seconds by which a rig may begin after, or end before, the session without a remark."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multirig.conductor.journal import FILE_NAME, LOCK_NAME, replay
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import UNTOUCHED, SessionState
 from multirig.protocol.exp_ref import ExpRef
+from multirig.record.journal import FILE_NAME, LOCK_NAME, replay
 
 MAX_LOOKED_AT = 200
 """Journals that are read, the newest first: a lab needs months for so many sessions."""
 
-log = logging.getLogger("multirig.conductor")
+log = logging.getLogger("multirig.record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

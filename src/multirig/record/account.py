@@ -11,18 +11,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-import multirig
-from multirig.conductor.journal import Entry, read_readable
-from multirig.conductor.summary import Summary, summarise
-from multirig.conductor.time_files import (
+from multirig.errors import ConfigError
+from multirig.record.journal import read_history, read_summary
+from multirig.record.recount import summarise
+from multirig.record.summary import Summary
+from multirig.record.time_files import (
     OFFSETS_NAME,
     STARTS_NAME,
-    read_clocks,
     write_offsets,
     write_starts,
 )
-from multirig.conductor.verdict import Word, judge
-from multirig.errors import ConfigError
+from multirig.record.verdict import Word, judge
+from multirig.version import __version__
 from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
@@ -30,7 +30,7 @@ FILE_NAME = "_multirig_verdict.json"
 MAX_LISTED_FILES = 100
 """Files of this PC that are named; the totals count all."""
 
-log = logging.getLogger("multirig.conductor")
+log = logging.getLogger("multirig.record")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class OwnFile:
 class Account(Summary):
     """What a session was, and what it turned out to be."""
 
-    version: str = multirig.__version__
+    version: str = __version__
     """Of multirig on the PC that gave the verdict."""
     verdict: Word = Word.GOOD
     """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""
@@ -75,11 +75,19 @@ def account(folder: Path) -> Account:
     ConfigError
         There is no journal.
     """
-    return _account(folder, *read_readable(folder))
+    return account_of(read_summary(folder), folder)
 
 
-def _account(folder: Path, entries: list[Entry], unreadable: list[int]) -> Account:
-    summary = summarise(entries, unreadable)
+def account_of(summary: Summary, folder: Path) -> Account:
+    """Return the account of a session whose journal has been read already.
+
+    Parameters
+    ----------
+    summary : Summary
+        What the journal tells.
+    folder : pathlib.Path
+        The session folder on the conductor's PC.
+    """
     verdict = judge(summary)
     own = _find_own_files(folder, summary)
     return Account(
@@ -100,14 +108,14 @@ def write_verdict(folder: Path) -> None:
     A disk that does not take one of the files is logged.
     """
     try:
-        entries, unreadable = read_readable(folder)
-        told = _account(folder, entries, unreadable)
+        history = read_history(folder)
+        told = account_of(summarise(history.moments, history.unreadable), folder)
     except (OSError, ConfigError) as error:
         log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
         return
     texts = {
         "the verdict": (FILE_NAME, json.dumps(told.to_json(), indent=1) + "\n"),
-        "the table of clocks": (OFFSETS_NAME, write_offsets(read_clocks(entries))),
+        "the table of clocks": (OFFSETS_NAME, write_offsets(history.clocks)),
         "the table of starts": (STARTS_NAME, write_starts(told)),
     }
     for what, (name, text) in texts.items():

@@ -23,15 +23,15 @@ from typing import Any, TypeVar
 import platformdirs
 from pydantic import TypeAdapter, ValidationError
 
-from multirig.conductor.account import FILE_NAME as VERDICT_NAME
-from multirig.conductor.account import Account, account
-from multirig.conductor.journal import FILE_NAME as JOURNAL_NAME
-from multirig.conductor.story import say_marker
-from multirig.conductor.verdict import Word
 from multirig.config import parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.folders import DESCRIPTION_NAME
 from multirig.protocol.exp_ref import check_subject
+from multirig.record.account import FILE_NAME as VERDICT_NAME
+from multirig.record.account import Account, account
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.story import say_marker
+from multirig.record.verdict import Word
 from multirig.writing import patiently
 
 VERSION = 1
@@ -49,7 +49,7 @@ BATCH = 200
 MAX_MARKERS = 1000
 """Different markers of a session that can be searched for."""
 
-log = logging.getLogger("multirig.conductor")
+log = logging.getLogger("multirig.record")
 
 _Result = TypeVar("_Result")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import BEGINNING, FILE_NAME, Journal, read_journal, replay
-from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import RigsChosen
@@ -23,6 +21,8 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
+from multirig.record.entries import BEGINNING
+from multirig.record.journal import FILE_NAME, Journal, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake
 
 TODAY = datetime.date.today()
@@ -34,7 +34,7 @@ def kinds(folder: Path) -> list[str]:
 
 
 def replies(folder: Path) -> list[Event]:
-    inputs = [entry.to_input() for entry in read_journal(folder)]
+    inputs = [entry.event for entry in read_journal(folder)]
     return [one.message.event for one in inputs if isinstance(one, Replied)]
 
 
@@ -48,7 +48,7 @@ def test_lines_wait_for_the_folder_and_then_stand_there_at_once(tmp_path: Path) 
     assert kinds(tmp_path / "new" / "001") == [BEGINNING, "RigsChosen"]
     journal.append(CHOSEN, 18)
     entry = list(read_journal(tmp_path / "new" / "001"))[-1]
-    assert entry.to_input() == CHOSEN
+    assert entry.event == CHOSEN
     assert entry.at == 18
     assert datetime.datetime.fromisoformat(entry.wall).tzinfo is not None
     journal.close()
@@ -131,7 +131,7 @@ def test_any_other_bad_line_is_one_line_that_names_file_and_line(tmp_path: Path,
 def test_a_line_of_a_kind_that_is_not_known_is_a_note_of_a_later_version(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(GOOD.replace("RigsChosen", "Remarked") + "\n")
     [entry] = read_journal(tmp_path)
-    assert entry.to_input() is None
+    assert entry.event is None
     assert replay(tmp_path).state is SessionState.IDLE
 
 
@@ -148,7 +148,7 @@ def test_whatever_json_a_rig_sends_is_read_back(tmp_path: Path) -> None:
     journal.append(event, 1)
     journal.open(tmp_path)
     journal.close()
-    assert list(read_journal(tmp_path))[-1].to_input() == event
+    assert list(read_journal(tmp_path))[-1].event == event
 
 
 def test_what_is_noticed_of_a_rig_is_read_back(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_what_is_noticed_of_a_rig_is_read_back(tmp_path: Path) -> None:
     journal.append(event, 1)
     journal.open(tmp_path)
     journal.close()
-    assert list(read_journal(tmp_path))[-1].to_input() == event
+    assert list(read_journal(tmp_path))[-1].event == event
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ async def test_a_conductor_after_a_crash_goes_on_in_the_same_file(lab: Any) -> N
     await second.agree("SP_01", takes_over=True)
     assert second.session_folder == first.session_folder
     assert replay(second.session_folder).state is SessionState.AGREED
-    assert summarise(read_journal(second.session_folder)).state == "agreed"
+    assert read_summary(second.session_folder).state == "agreed"
 
 
 async def test_without_a_data_folder_there_is_no_journal(lab: Any) -> None:

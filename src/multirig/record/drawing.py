@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from multirig.conductor.plot import STATES, UNKNOWN, Picture
-from multirig.conductor.story import CONDUCTOR
 from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import RigState
+from multirig.record.plot import STATES, UNKNOWN, Picture
+from multirig.record.story import CONDUCTOR
 from multirig.writing import write_whole
 
 if TYPE_CHECKING:

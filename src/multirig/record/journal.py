@@ -1,86 +1,36 @@
-"""The journal: every input of a session in order, durable, one JSON object a line.
-
-Fed back into a `SessionMachine` it gives the same session again. A torn last line, as a crash leaves it, is
-no error.
-"""
+"""The journal's file: append-only and durable; a torn last line, as a crash leaves it, is no error."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import TypeAdapter
 
-import multirig
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import (
-    AgreeRequested,
-    ClockRead,
-    Marked,
-    RigsChosen,
-    StepRequested,
-)
+from multirig.lifecycle.session_events import StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
-from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.record.entries import (
+    BEGINNING,
+    Entry,
+    beginning_line,
+    input_line,
+    parse_journal,
+    parse_lines,
+)
+from multirig.record.history import History, Replay, retrace
+from multirig.record.recount import summarise
+from multirig.record.summary import Summary
 
 FILE_NAME = "_multirig_journal.jsonl"
 """In the session folder on the conductor's PC."""
 LOCK_NAME = ".multirig_journal.lock"
 """Beside the journal, while somebody writes it."""
-BEGINNING = "Opened"
-"""Kind of the line that begins an attempt at a session; a folder may see several."""
-RECOVERY = "Recovered"
-"""Kind of the line with which another program goes on where the one before has died."""
-_INPUTS = {
-    one.__name__: one
-    for one in (
-        AgreeRequested,
-        ClockRead,
-        Marked,
-        Noticed,
-        Received,
-        Refused,
-        Replied,
-        RigsChosen,
-        StepRequested,
-        TimedOut,
-        Unreached,
-    )
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of a journal."""
-
-    at: int
-    """Nanoseconds on the session clock: the conductor's ``time.perf_counter_ns()``."""
-    wall: str
-    """ISO time of day on the conductor's PC."""
-    kind: str
-    """Name of the input, or of the note."""
-    data: dict[str, Any]
-
-    def to_input(self) -> Any | None:
-        """Return the machine's input that this line records; None for a note."""
-        if self.kind not in _INPUTS:
-            return None
-        data = dict(self.data)
-        if isinstance(data.get("key"), list):
-            data["key"] = tuple(data["key"])
-        return _adapter(self.kind).validate_python(data)
 
 
 class Journal:
@@ -201,23 +151,6 @@ def _cannot_write(folder: Path, error: Exception) -> ConfigError:
     )
 
 
-def input_line(event: Any, at: int) -> bytes:
-    """Return an input of the machine as a line; ValueError for what no line can hold."""
-    kind = type(event).__name__
-    return _line(kind, _adapter(kind).dump_python(event, mode="json"), at)
-
-
-def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
-    """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": multirig.__version__}, at)
-
-
-def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
-    wall = datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
-    line = {"at": at, "wall": wall, "kind": kind, "data": data}
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
-
-
 def _cut_torn_line(path: Path) -> None:
     """Take away what a crash left unfinished, so that the next line does not stick to it."""
     if path.is_file():
@@ -243,41 +176,49 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     yield from parse_journal(_read(folder), folder / FILE_NAME)
 
 
-def parse_journal(data: bytes, path: object = FILE_NAME) -> Iterator[Entry]:
-    """Return the entries of a journal that was read already, oldest first.
-
-    Parameters
-    ----------
-    data : bytes
-        What stands in the file.
-    path : object
-        How the file is called in an error.
-
-    Raises
-    ------
-    ConfigError
-        A line other than the last is not one of a journal.
-    """
-    for number, entry in _parse_lines(data):
-        if entry is None:
-            raise ConfigError(
-                f"{path}, line {number}: this is no line of a journal; "
-                "restore the file, or delete that line and lose what it tells"
-            )
-        yield entry
-
-
-def read_readable(folder: Path) -> tuple[list[Entry], list[int]]:
-    """Return what can be read of a journal that is damaged, and the numbers of the lines that cannot.
+def read_summary(folder: Path) -> Summary:
+    """Return what a session was, by what can be read of its journal; it blocks, and keeps no line.
 
     Raises
     ------
     ConfigError
         There is no journal.
     """
-    lines = list(_parse_lines(_read(folder)))
-    entries = [entry for _, entry in lines if entry is not None]
-    return entries, [number for number, entry in lines if entry is None]
+    replay = Replay()
+    return summarise(replay.run(parse_lines(_read(folder))), replay.unreadable)
+
+
+def read_history(folder: Path) -> History:
+    """Return a session's history, by what can be read of its journal; it blocks.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal.
+    """
+    return retrace(parse_lines(_read(folder)))
+
+
+def replay(folder: Path) -> SessionMachine:
+    """Return the session machine as it was when the journal ends.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal, or a line other than the last is not one of a journal.
+    """
+    replay = Replay()
+    for entry in read_journal(folder):
+        replay.take(entry)
+    return replay.machine
+
+
+def holds_start(folder: Path) -> bool:
+    """Whether a session was started under this folder's number, by its journal."""
+    if not (folder / FILE_NAME).exists():
+        return False
+    events = (entry.event for entry in read_journal(folder))
+    return any(isinstance(one, StepRequested) and one.trigger is SessionTrigger.START for one in events)
 
 
 def _read(folder: Path) -> bytes:
@@ -287,51 +228,3 @@ def _read(folder: Path) -> bytes:
         raise ConfigError(
             f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
         ) from None
-
-
-def _parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
-    """Yield each line with its number; None for one that is no line of a journal."""
-    lines = data.split(b"\n")
-    torn = len(lines) - 1  # what stands behind the last line feed was never finished
-    for number, line in enumerate(lines[:torn], 1):
-        if line.strip():
-            entry: Entry | None = None
-            with contextlib.suppress(ValueError, RecursionError):
-                read = _entry().validate_python(json.loads(line))
-                read.to_input()
-                entry = read
-            yield number, entry
-
-
-def holds_start(folder: Path) -> bool:
-    """Whether a session was started under this folder's number, by its journal."""
-    if not (folder / FILE_NAME).exists():
-        return False
-    inputs = (entry.to_input() for entry in read_journal(folder))
-    return any(isinstance(one, StepRequested) and one.trigger is SessionTrigger.START for one in inputs)
-
-
-def replay(folder: Path) -> SessionMachine:
-    """Return the session machine as it was when the journal ends."""
-    return rebuild(read_journal(folder))
-
-
-def rebuild(entries: Iterable[Entry]) -> SessionMachine:
-    """Return the session machine that the entries of a journal make, oldest first."""
-    machine = SessionMachine()
-    for entry in entries:
-        if entry.kind == BEGINNING:  # whoever made the attempt before was another, or had given it up
-            machine = SessionMachine()
-        elif (event := entry.to_input()) is not None:
-            list(machine.handle(event, entry.at))
-    return machine
-
-
-@cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(_INPUTS[kind])
-
-
-@cache
-def _entry() -> TypeAdapter[Entry]:
-    return TypeAdapter(Entry)

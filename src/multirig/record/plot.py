@@ -6,11 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, Entry
-from multirig.conductor.story import CONDUCTOR, say_marker, tell
-from multirig.conductor.summary import RigSummary, Summary
-from multirig.conductor.time_files import read_clocks
-from multirig.conductor.timing import number
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -23,6 +18,11 @@ from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut
 from multirig.protocol.messages import Event, Message
+from multirig.record.history import History, Moment, find_rig
+from multirig.record.story import CONDUCTOR, Line, say_marker
+from multirig.record.summary import RigSummary, Summary
+from multirig.record.timing import number
+from multirig.record.trouble import find_data
 
 UNKNOWN = "not known"
 """State of a rig that does not answer, or is not heard."""
@@ -45,6 +45,12 @@ _ANSWERED: Mapping[Event, RigState] = {
     Event.EXPCLEANUP: RigState.CONNECTED,
 }
 """What a rig is in from its answer on."""
+_NOTICED: Mapping[Notice, str] = {
+    Notice.LOST: UNKNOWN,
+    Notice.BACK: RigState.RUNNING.value,
+    Notice.RESUMED: RigState.RUNNING.value,
+}
+"""What a rig is in from then on; the others say so themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,35 +120,35 @@ class Picture:
     ticks: Sequence[Tick]
 
 
-def compose(entries: Iterable[Entry], summary: Summary) -> Picture:
+def compose(history: History, summary: Summary, lines: Sequence[Line]) -> Picture:
     """Return what a picture of a session shows.
 
     Parameters
     ----------
-    entries : iterable of Entry
-        The lines of its journal that can be read; the last attempt is shown.
+    history : History
+        What happened; the last attempt is shown.
     summary : Summary
-        What they tell.
+        What it comes to.
+    lines : sequence of Line
+        All of it in words, by `tell`.
     """
-    entries = list(entries)
-    last = max((place for place, one in enumerate(entries) if one.kind == BEGINNING), default=0)
-    entries = entries[last:]
+    moments = history.last_attempt
     recorded = summary.zero > 0.0
-    zero = summary.zero if recorded else (entries[0].at / 1e9 if entries else 0.0)
-    teller = _Teller(zero, summary.rigs)
-    for entry, line in zip(entries, tell(entries), strict=True):
-        teller.take(entry, line.who, line.what)
+    zero = summary.zero if recorded else (moments[0].at / 1e9 if moments else 0.0)
+    following = _Following(zero, summary.rigs)
+    for moment, line in zip(moments, lines[len(lines) - len(moments) :], strict=True):
+        following.take(moment, line.who, line.what)
     starts, start_axis = _compose_starts(summary)
     began = (summary.began or "")[:19].replace("T", " ")
     return Picture(
         title=f"{summary.exp_ref or 'session without a number'}, {began}",
         axis=f"seconds since {'the first rig began to record' if recorded else 'the session was asked for'}",
-        curves=_compose_curves(read_clocks(entries), zero),
+        curves=_compose_curves(history.clocks, zero),
         starts=starts,
         start_axis=start_axis,
         spread=_say_spread(summary),
-        states=teller.finish(),
-        ticks=teller.ticks,
+        states=following.finish(),
+        ticks=following.ticks,
     )
 
 
@@ -199,7 +205,7 @@ def _say_spread(summary: Summary) -> str:
 
 
 @dataclass(slots=True)
-class _Teller:
+class _Following:
     """Follows what each rig is in."""
 
     zero: float
@@ -210,11 +216,11 @@ class _Teller:
     _names: dict[str, str] = field(default_factory=dict)
     _end: float = 0.0
 
-    def take(self, entry: Entry, who: str, what: str) -> None:
-        """Take a line of the journal, and what it says in words."""
-        at = entry.at / 1e9 - self.zero
+    def take(self, moment: Moment, who: str, what: str) -> None:
+        """Take what happened next, and what that is in words."""
+        at = moment.at / 1e9 - self.zero
         self._end = at
-        match event := entry.to_input():
+        match event := moment.event:
             case None | ClockRead():
                 return
             case RigsChosen(rigs=rigs):
@@ -231,18 +237,12 @@ class _Teller:
             case StepRequested(trigger=trigger) if trigger in _ASKED:
                 for rig in self.rigs:
                     self._move(rig, at, _ASKED[trigger].value)
-            case Replied(key=(_, str(rig), *_), message=message):
-                self._take_reply(rig, message, at)
-            case Refused(key=(_, str(rig), *_)):
-                self._move(rig, at, RigState.BROKEN.value)
-            case TimedOut(key=(_, str(rig), *_)):
-                self._move(rig, at, UNKNOWN)
             case Received(address=address, message=message):
-                self._move(self._names.get(str(address), ""), at, _find_data(message).get("state"))
-            case Noticed(rig=rig, notice=Notice.LOST):
-                self._move(rig, at, UNKNOWN)
-            case Noticed(rig=rig, notice=Notice.BACK | Notice.RESUMED):
-                self._move(rig, at, RigState.RUNNING.value)
+                self._move(self._names.get(str(address), ""), at, find_data(message).get("state"))
+            case Noticed(rig=rig, notice=notice):
+                self._move(rig, at, _NOTICED.get(notice))
+            case _ if (name := find_rig(event)) is not None:
+                self._take_answer(name, event, at)
         self.ticks.append(Tick(seconds=at, who=who if who in self.rigs else CONDUCTOR, text=what))
 
     def finish(self) -> dict[str, list[Span]]:
@@ -257,8 +257,17 @@ class _Teller:
             ]
         return found
 
+    def _take_answer(self, rig: str, event: Any, at: float) -> None:
+        match event:
+            case Replied(message=message):
+                self._take_reply(rig, message, at)
+            case Refused():
+                self._move(rig, at, RigState.BROKEN.value)
+            case TimedOut():
+                self._move(rig, at, UNKNOWN)
+
     def _take_reply(self, rig: str, message: Message, at: float) -> None:
-        data = _find_data(message)
+        data = find_data(message)
         start = data.get("start")
         if message.event is Event.EXPSTART and isinstance(start, dict):
             returned = number(start.get("returned"))
@@ -273,7 +282,3 @@ class _Teller:
             moves = self._spans.setdefault(rig, [])
             if not moves or moves[-1][1] != state:
                 moves.append((max(at, moves[-1][0]) if moves else at, state))
-
-
-def _find_data(message: Message) -> dict[str, Any]:
-    return next((one for one in message.args if isinstance(one, dict)), {})

@@ -10,20 +10,19 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from multirig.conductor import account as module
-from multirig.conductor.account import FILE_NAME, Account, account, write_verdict
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME as JOURNAL
-from multirig.conductor.journal import Journal, read_journal, read_readable
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
-from multirig.conductor.time_files import OFFSETS_NAME, STARTS_NAME
-from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import SECOND
+from multirig.record import account as module
+from multirig.record.account import FILE_NAME, Account, account, write_verdict
+from multirig.record.journal import FILE_NAME as JOURNAL
+from multirig.record.journal import Journal, read_history, read_summary
+from multirig.record.story import tell
+from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME
+from multirig.record.verdict import Word
 
 QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
 
@@ -274,7 +273,7 @@ async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_no
     assert (content["verdict"], content["reasons"]) == ("GOOD", [])
     assert "the program that led it died, and was replaced 1 time" in content["notes"]
     assert all(rig["was_started"] for rig in content["rigs"].values())
-    lines = [line.what for line in tell(read_journal(folder))]
+    lines = [line.what for line in tell(read_history(folder).moments)]
     assert "took the place of the program that led the session and had died" in lines
 
 
@@ -350,7 +349,7 @@ async def test_every_beginning_of_a_journal_gives_a_sane_account_and_story(lab: 
         assert told.unreadable == []
         assert told.verdict is Word.GOOD or told.reasons
         assert all(len(line.splitlines()) == 1 for line in [*told.reasons, *told.notes])
-        assert len(list(tell(read_journal(cut)))) == data[:length].count(b"\n")
+        assert len(list(tell(read_history(cut).moments))) == data[:length].count(b"\n")
     assert {word for word, final in words if not final} == {Word.ABORTED, Word.INTERRUPTED, Word.GOOD}
     assert account(cut).verdict is Word.GOOD
 
@@ -373,7 +372,7 @@ async def test_a_journal_with_a_damaged_line_is_told_as_far_as_it_can_be_read(
         assert told.unreadable == [number + 1]
         assert told.verdict is not Word.GOOD
         assert any("cannot be read" in one for one in told.reasons)
-        list(tell(read_readable(cut)[0]))
+        list(tell(read_history(cut).moments))
 
 
 def test_an_empty_journal_and_a_folder_without_one_are_told_in_words(tmp_path: Path) -> None:
@@ -414,7 +413,7 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
     folder = await begin(conductor)
     await end(conductor)
     add(folder, Noticed(rig="cam", notice=Notice.SILENT, text="is not heard any more (since 1.8 s)"))
-    lines = list(tell(read_journal(folder)))
+    lines = list(tell(read_history(folder).moments))
     told = [(line.who, line.what) for line in lines]
     assert ("this PC", "asked all rigs for a session of SP_01") in told
     assert ("this PC", "asked for the step 'start'") in told
@@ -445,7 +444,7 @@ async def test_an_answer_that_was_lost_and_found_out_is_no_problem(lab: Any) -> 
     folder = conductor.session_folder
     await asyncio.sleep(0.05)
     await end(conductor)
-    told = summarise(read_journal(folder))
+    told = read_summary(folder)
     assert told.rigs["cam"].problems == []
     assert told.rigs["cam"].was_started
     assert [one.text for one in told.rigs["cam"].remarks] == [

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from multirig.conductor.drawing import draw, draw_bytes
-from multirig.conductor.plot import STATES, Curve, Picture, Span, StartPoints, Tick
 from multirig.errors import ConfigError
+from multirig.record.drawing import draw, draw_bytes
+from multirig.record.plot import STATES, Curve, Picture, Span, StartPoints, Tick
 
 EMPTY = Picture(
     title="2026-01-31_1_SP_01",

@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import BEGINNING, Entry, beginning_line, input_line, parse_journal
-from multirig.conductor.plot import Picture, compose
-from multirig.conductor.story import tell
-from multirig.conductor.summary import Summary, summarise
-from multirig.conductor.time_files import OFFSETS, STARTS, read_clocks, write_offsets, write_starts
-from multirig.conductor.timing import RigStart, find_spread
-from multirig.conductor.verdict import judge
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Address, Replied
 from multirig.protocol.messages import Event, Message
+from multirig.record.entries import beginning_line, input_line, parse_lines
+from multirig.record.history import History, retrace
+from multirig.record.plot import Picture, compose
+from multirig.record.recount import summarise
+from multirig.record.story import tell
+from multirig.record.summary import Summary
+from multirig.record.time_files import OFFSETS, STARTS, write_offsets, write_starts
+from multirig.record.timing import RigStart, find_spread
+from multirig.record.verdict import judge
 
 SECOND = 1_000_000_000
 RIGS = {
@@ -59,11 +61,11 @@ class Book:
         self.add(ClockRead(rig=rig, at=round(at * SECOND), **{**figures, **keys}), at)
 
     @property
-    def entries(self) -> list[Entry]:
-        return list(parse_journal(self.lines))
+    def history(self) -> History:
+        return retrace(parse_lines(self.lines))
 
     def summarise(self) -> Summary:
-        return summarise(self.entries)
+        return summarise(self.history.moments)
 
 
 def start(called: float, *, late: float = 0.0001, **keys: Any) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def test_another_attempt_has_its_own_starts_and_markers() -> None:
     book = session()
     book.add(Marked(text="drug", at=105 * SECOND), 105)
     lines = book.lines + session().lines
-    told = summarise(parse_journal(lines))
+    told = summarise(retrace(parse_lines(lines)).moments)
     assert told.attempts == 2
     assert told.markers == []
 
@@ -254,7 +256,7 @@ def read_table(text: str) -> list[list[str]]:
 def test_the_table_of_clocks_holds_each_reading_to_the_nanosecond() -> None:
     book = session()
     book.read("cam", 1_234_567.000000001, offset=-1)
-    heading, *rows = read_table(write_offsets(read_clocks(book.entries)))
+    heading, *rows = read_table(write_offsets(book.history.clocks))
     assert tuple(heading) == OFFSETS
     assert rows == [
         ["ephys", "99.000000000", "3.000000001", "0.000040000", "-12.500000", "0.000080000"],
@@ -264,9 +266,9 @@ def test_the_table_of_clocks_holds_each_reading_to_the_nanosecond() -> None:
 
 
 def test_the_table_of_clocks_is_of_the_last_attempt() -> None:
-    entries = [*session().entries, *finish(session()).entries]
-    assert [entry.kind for entry in entries].count(BEGINNING) == 2
-    assert len(read_clocks(entries)) == 2
+    history = retrace(parse_lines(session().lines + finish(session()).lines))
+    assert [one.is_beginning for one in history.moments].count(True) == 2
+    assert len(list(history.clocks)) == 2
 
 
 def test_the_table_of_starts_has_a_row_for_each_rig_and_nothing_where_nothing_is_known() -> None:
@@ -292,7 +294,7 @@ def test_the_journal_tells_clocks_markers_and_starts_in_words() -> None:
     book = session()
     book.read("cam", 110, offset=-3_000_000_000, steps=2)
     book.add(Marked(text="drug", at=111 * SECOND, data={"dose": 3, "unit": "mg"}), 111)
-    lines = [f"{one.who}: {one.what}" for one in tell(book.entries)]
+    lines = [f"{one.who}: {one.what}" for one in tell(book.history.moments)]
     assert "cam: answered EXPSTART: running, 0.100 ms after the agreed instant" in lines
     assert (
         "cam: clock is 3.000000 s behind ± 0.040 ms, drift -12.50 ppm, round trip 0.080 ms, jumps so far: 2"
@@ -303,8 +305,12 @@ def test_the_journal_tells_clocks_markers_and_starts_in_words() -> None:
 # -- the picture -------------------------------------------------------------------------------------------
 
 
+def compose_all(history: History) -> Picture:
+    return compose(history, summarise(history.moments), list(tell(history.moments)))
+
+
 def picture(book: Book) -> Picture:
-    return compose(book.entries, book.summarise())
+    return compose_all(book.history)
 
 
 def test_a_clock_is_drawn_from_its_first_reading_on_with_its_bounds() -> None:
@@ -360,12 +366,11 @@ def test_messages_and_markers_are_ticks_and_readings_are_none() -> None:
 
 
 def test_a_session_of_which_nothing_is_known_is_an_empty_picture() -> None:
-    drawn = compose([], summarise([]))
+    drawn = compose_all(retrace([]))
     assert (drawn.curves, drawn.starts, drawn.states, drawn.ticks) == ([], [], {}, [])
 
 
 def test_only_the_last_attempt_is_drawn() -> None:
-    entries = [*session().entries, *finish(session()).entries]
-    drawn = compose(entries, summarise(entries))
+    drawn = compose_all(retrace(parse_lines(session().lines + finish(session()).lines)))
     assert [len(one.seconds) for one in drawn.curves] == [1, 1]
     assert [one.state for one in drawn.states["cam"]].count("running") == 1

@@ -7,10 +7,9 @@ import io
 from collections.abc import Iterable
 from decimal import Decimal
 
-from multirig.conductor.journal import BEGINNING, Entry
-from multirig.conductor.summary import Summary
-from multirig.conductor.timing import RigStart
 from multirig.lifecycle.session_events import ClockRead
+from multirig.record.summary import Summary
+from multirig.record.timing import RigStart
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
 """In the session folder on the conductor's PC: what was read of each rig's clock."""
@@ -18,17 +17,6 @@ OFFSETS = ("rig", "session_time_s", "offset_s", "bound_s", "drift_ppm", "round_t
 STARTS_NAME = "_multirig_sync.starts.csv"
 """In the session folder on the conductor's PC: when each rig started."""
 STARTS = ("rig", "planned_s", "heard_s", "called_s", "returned_s", "first_s", "late_s", "bound_s")
-
-
-def read_clocks(entries: Iterable[Entry]) -> list[ClockRead]:
-    """Return what was read of the clocks in the last attempt at a session, oldest first."""
-    found: list[ClockRead] = []
-    for entry in entries:
-        if entry.kind == BEGINNING:
-            found.clear()
-        elif entry.kind == ClockRead.__name__ and isinstance(read := entry.to_input(), ClockRead):
-            found.append(read)
-    return found
 
 
 def write_offsets(reads: Iterable[ClockRead]) -> str:

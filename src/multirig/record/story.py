@@ -7,18 +7,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.journal import BEGINNING, RECOVERY, Entry
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.timing import number, say_offset
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.rig_events import PULSE
-from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import EVENT_OF, SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message
+from multirig.record.entries import RECOVERY
+from multirig.record.history import Moment, find_rig
+from multirig.record.timing import number, say_offset
+from multirig.record.trouble import find_data, find_trouble
 
 CONDUCTOR = "this PC"
 """Who did what no rig did."""
@@ -59,28 +59,23 @@ class Line:
     what: str
 
 
-def tell(entries: Iterable[Entry]) -> Iterator[Line]:
-    """Yield what a journal says, a line for each entry."""
-    machine = SessionMachine()
+def tell(moments: Iterable[Moment]) -> Iterator[Line]:
+    """Yield what happened, a line for each moment."""
     names: dict[str, str] = {}
     zero: int | None = None
-    for entry in entries:
-        if entry.kind == BEGINNING:
-            machine, zero = SessionMachine(), None
-        event = entry.to_input()
-        before = machine.state
-        if event is not None:
-            list(machine.handle(event, entry.at))
-        if isinstance(event, AgreeRequested):
+    for moment in moments:
+        event = moment.event
+        if moment.is_beginning or isinstance(event, AgreeRequested):
             zero = None
-        if zero is None and machine.state is SessionState.RUNNING:
-            zero = entry.at
+        if zero is None and moment.after is SessionState.RUNNING:
+            zero = moment.at
         if isinstance(event, RigsChosen):
             names = {str(address): name for name, address in event.rigs.items()}
-        kind = _sort(event, is_running=before is SessionState.RUNNING)
-        who, what = _say(entry, event, EVENT_OF.get(before), names)
-        seconds = None if zero is None else (entry.at - zero) / 1e9
-        yield Line(kind=kind, wall=entry.wall, seconds=seconds, who=who, what=" ".join(what.split()))
+        who, what = _say(moment, names)
+        seconds = None if zero is None else (moment.at - zero) / 1e9
+        yield Line(
+            kind=_sort(moment), wall=moment.wall, seconds=seconds, who=who, what=" ".join(what.split())
+        )
 
 
 def choose(
@@ -100,8 +95,8 @@ def choose(
     return (one for one in lines if (not who or one.who in who) and (not kinds or one.kind in kinds))
 
 
-def _sort(event: Any, *, is_running: bool) -> Kind:
-    match event:
+def _sort(moment: Moment) -> Kind:
+    match moment.event:
         case AgreeRequested() | StepRequested():
             return Kind.STEP
         case Replied():
@@ -109,7 +104,8 @@ def _sort(event: Any, *, is_running: bool) -> Kind:
         case Refused() | TimedOut() | Unreached() | Noticed():
             return Kind.ALARM
         case Received(message=message):
-            trouble = find_trouble(message, _find_data(message), is_running=is_running)
+            is_running = moment.before is SessionState.RUNNING
+            trouble = find_trouble(message, find_data(message), is_running=is_running)
             return Kind.NEWS if trouble is None else Kind.ALARM
         case ClockRead():
             return Kind.CLOCK
@@ -118,10 +114,9 @@ def _sort(event: Any, *, is_running: bool) -> Kind:
     return Kind.OTHER
 
 
-def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -> tuple[str, str]:
+def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
     """Return who did what."""
-    step = asked.name if asked is not None else "a step that was over"
-    match event:
+    match event := moment.event:
         case RigsChosen():
             return CONDUCTOR, f"leads {_list_rigs(event)}"
         case AgreeRequested(subject=subject):
@@ -129,15 +124,6 @@ def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -
         case StepRequested(trigger=trigger, data=data):
             why = data.get("message") or data.get("error")
             return CONDUCTOR, f"asked for the step '{trigger}'{f': {why}' if why else ''}"
-        case Replied(key=(_, str(rig), *_), message=message):
-            return rig, f"answered {message.event.name}{_say_message(message)}"
-        case Refused(key=(_, str(rig), *_), reason=reason):
-            return rig, f"could not do {step}: {reason}"
-        case TimedOut(key=(_, str(rig), *_), confirmed=confirmed):
-            known = "it has got the message" if confirmed else "nobody knows whether it has got the message"
-            return rig, f"did not answer {step} in time; {known}"
-        case Unreached(key=(_, str(rig), *_), reason=reason):
-            return rig, f"was not reached for {step}: {reason}"
         case Received(address=address, message=message):
             return names.get(str(address), str(address)), f"said {message.event.name}{_say_message(message)}"
         case Noticed(rig=rig, text=text):
@@ -146,11 +132,29 @@ def _say(entry: Entry, event: Any, asked: Event | None, names: dict[str, str]) -
             return rig, _say_clock(event)
         case Marked(text=text, data=data):
             return CONDUCTOR, f"marked: {say_marker(text, data)}"
-    if entry.kind == BEGINNING:
-        return CONDUCTOR, f"opened the journal (multirig {entry.data.get('version', '?')})"
-    if entry.kind == RECOVERY:
+    if (rig_asked := find_rig(event)) is not None:
+        return rig_asked, _say_answer(event, EVENT_OF.get(moment.before))
+    if moment.is_beginning:
+        return CONDUCTOR, f"opened the journal (multirig {moment.version})"
+    if moment.kind == RECOVERY:
         return CONDUCTOR, "took the place of the program that led the session and had died"
-    return CONDUCTOR, f"noted '{entry.kind}'"
+    return CONDUCTOR, f"noted '{moment.kind}'"
+
+
+def _say_answer(event: Any, asked: Event | None) -> str:
+    """Return what became of a step on a rig."""
+    step = asked.name if asked is not None else "a step that was over"
+    match event:
+        case Replied(message=message):
+            return f"answered {message.event.name}{_say_message(message)}"
+        case Refused(reason=reason):
+            return f"could not do {step}: {reason}"
+        case TimedOut(confirmed=confirmed):
+            known = "it has got the message" if confirmed else "nobody knows whether it has got the message"
+            return f"did not answer {step} in time; {known}"
+        case Unreached(reason=reason):
+            return f"was not reached for {step}: {reason}"
+    return f"answered {step}"
 
 
 def _list_rigs(event: RigsChosen) -> str:
@@ -177,7 +181,7 @@ def say_marker(text: str, data: Mapping[str, Any]) -> str:
 
 def _say_message(message: Message) -> str:
     """Return what a message holds, as far as people care: state, files, failure."""
-    data = _find_data(message)
+    data = find_data(message)
     status, _ = information(message)
     state = data.get("state")
     if state is None and (shown := data.get("status")) is not None:
@@ -201,7 +205,3 @@ def _say_message(message: Message) -> str:
     words.append(str(data["failure"]) if data.get("failure") else "")
     text = ", ".join(word for word in words if word)
     return f": {text}" if text else ""
-
-
-def _find_data(message: Message) -> dict[str, Any]:
-    return next((one for one in message.args if isinstance(one, dict)), {})

@@ -1,0 +1,67 @@
+"""Which rigs take part in a task, where they are and what they mean to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from multirig.conductor.roster import Roster
+from multirig.config import Uri, load_conductor_config
+from multirig.ibl.net.rigs import get_remote_devices_file
+from multirig.lifecycle.clock_gate import ClockGate
+from multirig.lifecycle.policy import RigPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenRigs:
+    """The rigs of one task; none by default."""
+
+    uris: Mapping[str, Uri] = field(default_factory=dict)
+    """Where they are, in the order in which they are named."""
+    policies: Mapping[str, RigPolicy] = field(default_factory=dict)
+    """What each means to the session, of those that the rigs file was asked for."""
+    clock_gate: ClockGate | None = None
+    """When clocks are good enough for a start, as ``multirig.yaml`` beside the rigs file says."""
+
+
+def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> ChosenRigs:
+    """Return the chosen rigs.
+
+    Parameters
+    ----------
+    remote_rigs : list of str, nested at will, or mapping of str to str, or None
+        Names are looked up in the rigs file; addresses are taken as they are.
+    iblrig_settings : mapping, optional
+        Where the rigs file is, if they say so.
+
+    Raises
+    ------
+    ConfigError
+        An unknown name, an address that is none, or something wrong in ``multirig.yaml``.
+    """
+    if not remote_rigs:
+        return ChosenRigs()
+    rigs_file = get_remote_devices_file(iblrig_settings)
+    uris: dict[str, Uri] = {}
+    policies: dict[str, RigPolicy] = {}
+    if isinstance(remote_rigs, Mapping):
+        uris = {name: Uri.parse(uri) for name, uri in remote_rigs.items()}
+    elif names := list(dict.fromkeys(_flat(remote_rigs))):
+        known = [name for name in names if "://" not in name]
+        roster = Roster.load(rigs_file) if known else Roster(rigs_file, {})
+        found = roster.select(known)
+        uris = {name: found[name] if name in found else Uri.parse(name) for name in names}
+        policies = roster.policies(known)
+    else:
+        return ChosenRigs()
+    gate = load_conductor_config(rigs_file).clock.to_gate()
+    return ChosenRigs(uris=uris, policies=policies, clock_gate=gate)
+
+
+def _flat(names: Any) -> Iterator[str]:
+    if isinstance(names, str):
+        yield names
+    elif isinstance(names, Iterable):
+        for name in names:
+            yield from _flat(name)

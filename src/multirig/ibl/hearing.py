@@ -1,0 +1,128 @@
+"""What rigs say, and what is noticed of them, on its way from the conductor to the operator and the task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from multirig.conductor.conductor import Conductor, Progress
+from multirig.errors import MultirigError
+from multirig.ibl.callback_thread import CallbackThread
+from multirig.ibl.net import arrays
+from multirig.ibl.net.base import ExpMessage
+from multirig.ibl.reminder import Reminder
+from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
+from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.watch import Noticed
+from multirig.pc.finding import Level
+from multirig.protocol.messages import Event, Message
+from multirig.record.trouble import find_trouble
+
+
+class Hearing:
+    """Listens to one conductor; the one place here that knows how a conductor reports.
+
+    Parameters
+    ----------
+    conductor : Conductor
+        Not open yet; this is called in its event loop.
+    tell : callable
+        Is given each line for the operator; from several threads.
+    reminder : Reminder
+        Which rigs are waited for.
+    calls : CallbackThread
+        Where the task's callbacks are called.
+    on_notice : list of callable
+        Each is given what is noticed of a rig that records; may grow meanwhile.
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        *,
+        tell: Callable[[str], None],
+        reminder: Reminder,
+        calls: CallbackThread,
+        on_notice: list[Callable[[Noticed], None]],
+    ) -> None:
+        self.services = RemoteServices(
+            {name: RemoteService(name, str(uri), conductor) for name, uri in conductor.rigs.items()}
+        )
+        self._conductor = conductor
+        self._loop = asyncio.get_running_loop()
+        self._tell = tell
+        self._reminder = reminder
+        self._calls = calls
+        self._on_notice = on_notice
+        conductor.on_message(self._hear)
+        conductor.on_progress(self._hear_progress)
+        conductor.on_notice(self._hear_notice)
+
+    def _hear(self, rig: str, message: Message) -> None:
+        """Hand on what a rig says unasked, and tell the operator if something is wrong with it."""
+        if message.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
+            is_running = self._conductor.state is SessionState.RUNNING
+            trouble = find_trouble(message, arrays.first_mapping(message), is_running=is_running)
+            if trouble is not None:
+                self._tell(f"{rig}: {trouble}")
+        self._dispatch(rig, message)
+
+    def _hear_progress(self, progress: Progress) -> None:
+        self._reminder.answered(progress.rig)
+        if isinstance(progress.outcome, Message) and arrays.content(progress.outcome):
+            self._dispatch(progress.rig, progress.outcome)
+
+    def _hear_notice(self, noticed: Noticed) -> None:
+        self._tell(f"{noticed.rig}: {noticed.text}")
+        for callback in self._on_notice:
+            self._calls.call(
+                callback,
+                noticed,
+                what=f"a notice of {noticed.rig}",
+                on_error=lambda sentence, _: self._tell(sentence),
+            )
+
+    def _dispatch(self, rig: str, message: Message) -> None:
+        """Have everybody called who listens for an event."""
+        address = self._conductor.addresses[rig]
+        for listener in self.services.listeners(message.event):
+            args: list[Any] = [arrays.content(message), (address.host, address.port)]
+            args += [ExpMessage(int(message.event))] if listener.returns_event else []
+            args += [self.services[rig]] if listener.returns_service else []
+            if is_future(listener.callback):
+                in_loop_of(listener.callback, functools.partial(_resolve, listener.callback, tuple(args)))
+            else:
+                self._calls.call(
+                    listener.callback,
+                    *args,
+                    what=f"{message.event.name} of {rig}",
+                    on_error=functools.partial(self._complain, rig, message.event),
+                )
+
+    def _complain(self, rig: str, event: Event, sentence: str, error: Exception) -> None:
+        """Report a callback that raised, here and on the rig; from the callbacks' thread."""
+        self._tell(sentence)
+        reason = f"{type(error).__name__}: {error}"
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(_complain, self._conductor, rig, event, reason)
+
+
+def tell_findings(conductor: Conductor, tell: Callable[[str], None]) -> None:
+    """Tell the operator what the check at the agreement found wrong."""
+    for name, findings in conductor.findings.items():
+        for finding in findings:
+            if finding.level in (Level.WARNING, Level.FAILURE):
+                tell(f"{name}: {finding.text}")
+
+
+def _complain(conductor: Conductor, rig: str, event: Event, reason: str) -> None:
+    with contextlib.suppress(MultirigError):  # closed meanwhile: it is in our log
+        conductor.complain(rig, event, reason)
+
+
+def _resolve(future: Any, result: tuple[Any, ...]) -> None:
+    if not future.done():
+        future.set_result(result)

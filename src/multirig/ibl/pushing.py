@@ -1,0 +1,164 @@
+"""A task's messages to all of its rigs: steps of the session where they are its next, else plain ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from multirig.conductor.conductor import Conductor
+from multirig.errors import MultirigError, SessionFailed, Unconfirmed
+from multirig.ibl.alyx import wire_token
+from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
+from multirig.ibl.net import arrays
+from multirig.ibl.net.base import ExpMessage
+from multirig.ibl.reminder import Reminder
+from multirig.lifecycle.broadcast import Outcome
+from multirig.protocol.messages import Event
+
+_STEPS = {
+    Event.EXPINIT: "initialise",
+    Event.EXPSTART: "start",
+    Event.EXPEND: "stop",
+    Event.EXPINTERRUPT: "interrupt",
+    Event.EXPCLEANUP: "clean up",
+}
+_BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
+
+
+class Pushing:
+    """Brings messages to all rigs of a conductor, one after the other; an interrupt overtakes them.
+
+    Parameters
+    ----------
+    may_have_token : iterable of str
+        Names of rigs that may be sent the Alyx token, which travels unencrypted.
+    reminder : Reminder
+        Tells the operator who is waited for.
+    """
+
+    def __init__(self, may_have_token: Iterable[str], reminder: Reminder) -> None:
+        self.is_led_by_hand = False
+        """Whether rigs were told to begin by plain messages, of which the session knows nothing."""
+        self._may_have_token = frozenset(may_have_token)
+        self._reminder = reminder
+        self._turn = asyncio.Lock()
+
+    async def push(
+        self, conductor: Conductor, event: Event, args: tuple[Any, ...], limit: float
+    ) -> Mapping[str, Outcome]:
+        """Send a message and return what became of it on each rig.
+
+        Raises
+        ------
+        SessionFailed
+            It was a step, and rigs could not do it.
+        """
+        async with contextlib.nullcontext() if event is Event.EXPINTERRUPT else self._turn:
+            with self._reminder.waiting(_STEPS.get(event, event.name), conductor.rigs):
+                return await self._say(conductor, event, args, limit)
+
+    def share_token(self, conductor: Conductor, alyx: Any, names: Iterable[str]) -> None:
+        """Have the token of an AlyxClient ready for when one of these rigs asks for it."""
+        self._may_have_token = frozenset(names)
+        conductor.share_token(*wire_token(alyx), self._may_have_token)
+
+    async def let_go(self, conductor: Conductor, limit: float) -> None:
+        """End by plain messages what was begun by plain messages; what is a session, the conductor ends."""
+        if self.is_led_by_hand:
+            reason = {"error": "interrupted", "message": "the connection was closed"}
+            await conductor.request(Event.EXPINTERRUPT, reason, limit=limit)
+            await conductor.request(Event.EXPCLEANUP, None, limit=limit)
+
+    async def _say(
+        self, conductor: Conductor, event: Event, args: tuple[Any, ...], limit: float
+    ) -> Mapping[str, Outcome]:
+        if event is Event.ALYX and len(args) < 2:
+            return await self._say_token(conductor, args[0] if args else None, limit)
+        if event is not Event.EXPINFO and conductor.expects(event):
+            try:
+                return await _take_step(conductor, event, args)
+            except SessionFailed as error:
+                if any(isinstance(cause, Unconfirmed) for cause in error.causes.values()):
+                    raise NotAllAnswered(error.step, error.causes, error.consequence) from None
+                raise
+        if event in _BEGINNINGS:
+            self.is_led_by_hand = True
+        outcomes = await conductor.request(event, *args, limit=limit)
+        if event is Event.EXPCLEANUP:
+            self.is_led_by_hand = False
+        return outcomes
+
+    async def _say_token(self, conductor: Conductor, alyx: Any, limit: float) -> Mapping[str, Outcome]:
+        """Share a token with the rigs that may have it in clear, or ask all for theirs."""
+        url, token = wire_token(alyx)
+        if not token:
+            return await conductor.request(Event.ALYX, url, {}, limit=limit)
+        conductor.share_token(url, token, self._may_have_token)
+        others = [name for name in conductor.rigs if name not in self._may_have_token]
+        if others:
+            raise AlyxTokenNotAllowed(
+                f"{', '.join(others)}: the Alyx token would travel unencrypted; if that is fine on your "
+                "network, name the rig in 'allow_cleartext_token' of iblrig_settings"
+            )
+        return await conductor.request(Event.ALYX, url, token, limit=limit, needs_reply=False)
+
+
+def read_event(message: Any) -> Event:
+    """Return the event that a message of ours or of iblutil's means.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is none, or several.
+    """
+    if isinstance(message, int) and not isinstance(message, bool):
+        message = int(message)  # iblutil's enumeration as well
+    return Event(int(ExpMessage.validate(message, allow_bitwise=False)))
+
+
+def read_outcomes(event: Event, outcomes: Mapping[str, Outcome]) -> dict[str, list[Any]]:
+    """Return each rig's response: what its message holds besides the event.
+
+    Raises
+    ------
+    SessionFailed
+        What rigs could not do; it is a TimeoutError as well where one did not answer.
+    """
+    causes: dict[str, Exception] = {
+        name: outcome for name, outcome in outcomes.items() if isinstance(outcome, MultirigError)
+    }
+    if causes:
+        is_silent = any(isinstance(cause, Unconfirmed) for cause in causes.values())
+        raise (NotAllAnswered if is_silent else SessionFailed)(event.name, causes)
+    return {
+        name: arrays.content(outcome)
+        for name, outcome in outcomes.items()
+        if not isinstance(outcome, MultirigError)
+    }
+
+
+async def _take_step(conductor: Conductor, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
+    """Take the session's next step by its event; the reference is the session's own."""
+    data = _data(args)
+    match event:
+        case Event.EXPINIT:
+            return await conductor.init(data)
+        case Event.EXPSTART:
+            return await conductor.start(_data(args[1:]))
+        case Event.EXPEND:
+            return await conductor.stop(data)
+        case Event.EXPINTERRUPT:
+            reason = str(data.pop("message", "") or data.get("error") or "interrupted by the task")
+            return await conductor.interrupt(reason, **data)
+        case _:
+            return await conductor.cleanup(data)
+
+
+def _data(args: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what goes along with a step, without the reference, which the conductor knows better."""
+    found = next((part for part in args if isinstance(part, Mapping)), {})
+    return {
+        key: value for key, value in found.items() if key not in ("exp_ref", "date", "sequence", "subject")
+    }

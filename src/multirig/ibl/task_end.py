@@ -1,0 +1,53 @@
+"""What ends a task before its time: signals, and errors as the rigs hear of them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from typing import Any
+
+MAX_TRACEBACK = 8_000
+"""Characters of a stack that the rigs are told."""
+MAX_FOREIGN_TRACEBACK = 500
+"""The same where IBL's peers listen, some of which read a thousand bytes in all."""
+
+
+class EndSignals:
+    """Lets SIGTERM, and the closing of a Windows console, end the task as an exception does."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[int, Any] = {}
+
+    def heed(self) -> None:
+        """Raise SystemExit at such a signal from now on; nothing happens outside of the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for name in ("SIGTERM", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            if number is not None and number not in self._handlers:
+                self._handlers[number] = signal.signal(number, _end_program)
+
+    def give_back(self) -> None:
+        """Give the signals back to those who had them."""
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            if signal.getsignal(number) is _end_program:
+                signal.signal(number, handler)
+
+
+def describe_error(error: BaseException, *, is_short: bool) -> dict[str, Any]:
+    """Return an error as IBL's peers know it, with less of its stack where it must be short."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "error": type(error).__name__,
+        "message": str(error) or type(error).__name__,
+        "traceback": stack[-(MAX_FOREIGN_TRACEBACK if is_short else MAX_TRACEBACK) :],
+        "file": last[0].filename if last else None,
+        "line_no": last[0].lineno if last else None,
+    }
+
+
+def _end_program(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
