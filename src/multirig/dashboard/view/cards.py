@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge, say_hours
 from multirig.lifecycle.policy import Role
 from multirig.pc.wording import size
 from multirig.protocol.words import RigState
 
-LITTLE_ROOM = 1.0
-"""Hours of recording below which a disk is worth a warning."""
-NO_ROOM = 0.1
-"""Hours below which it is about to end a recording."""
 ROLES: Mapping[str, str] = {
     Role.ESSENTIAL.value: "essential: without it everything is interrupted",
     Role.EXPECTED.value: "expected: the others go on, and the session is DEGRADED",
@@ -127,30 +124,14 @@ def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, l
 
 def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
-    report = rig.report
-    runs = report.doing is RigState.RUNNING
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
-    if report.failure is not None:
-        yield Tone.BAD, report.failure
-    if report.gap is not None and report.gap.until is None and (since := report.gap.since):
-        yield Tone.BAD, f"has not recorded since {since[11:19] or since}: look at its program"
-    if report.stalled is not None:
-        yield (
-            Tone.BAD,
-            f"nothing has come in for {report.stalled:.0f} s: look at its device, its trigger and its disk",
-        )
-    if (hours := report.hours_left) is not None and hours < LITTLE_ROOM:
-        text = f"its disk has room for {words.room(hours)} only: free space in its data folder"
-        yield Tone.BAD if runs and hours < NO_ROOM else Tone.WARNING, text
-    if runs and report.health is not None and report.health.dropped:
-        lost = words.count(report.health.dropped, "frame")
-        yield Tone.WARNING, f"{lost} lost so far: its disk or processor is too slow"
+    for defect in judge(rig.report):
+        action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
+        yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text
-    if report.doing in _LEFT_OVER and report.led_by is None and not rig.is_foreign:
-        yield Tone.WARNING, "an earlier session was not cleaned up here: press Clean up"
 
 
 def _about(rig: Sighting, role: Role, *, led_here: bool) -> str:
@@ -187,7 +168,7 @@ def _facts(rig: Sighting) -> Iterator[Fact]:
             yield Fact(label="dropped", value=words.grouped(health.dropped), tone=tone)
     if report.disk_free is not None:
         hours = report.hours_left
-        left = "" if hours is None else f", {words.room(hours)} left"
+        left = "" if hours is None else f", {say_hours(hours)} left"
         tone = Tone.WARNING if hours is not None and hours < LITTLE_ROOM else Tone.PLAIN
         yield Fact(label="disk", value=f"{size(report.disk_free)} free{left}", tone=tone)
     if rig.offset is not None:

@@ -10,6 +10,7 @@ from multirig.conductor.sighting import Sighting
 from multirig.dashboard.snapshot import Order
 from multirig.dashboard.view import words
 from multirig.errors import MultirigError
+from multirig.lifecycle.defects import say_hours
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.words import RigState
 
@@ -117,7 +118,7 @@ def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
             )
         if draft.minutes and report.hours_left is not None and report.hours_left * 60 < draft.minutes:
             found.append(
-                f"the disk of {rig.name} has room for {words.room(report.hours_left)}: "
+                f"the disk of {rig.name} has room for {say_hours(report.hours_left)}: "
                 "free space, or plan a shorter session"
             )
     return found

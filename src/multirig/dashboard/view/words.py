@@ -23,13 +23,6 @@ def ago(seconds: float, *, is_fresh: bool = True) -> str:
     return f"{seconds / 3600:.0f} h ago"
 
 
-def room(hours: float) -> str:
-    """Return for how long a disk has room."""
-    if hours < 2:
-        return f"{hours * 60:.0f} min"
-    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"
-
-
 def offset(seconds: float, bound: float | None) -> str:
     """Return what is known of a clock: ``+1.234 ms ± 0.012 ms``."""
     value = _span(seconds, sign=True)
