@@ -280,13 +280,13 @@ def _files_table(told: Account) -> Table:
     for name, rig in told.rigs.items():
         shown = ""
         for number, one in enumerate(rig.files):
-            folder_name, _, file_name = str(one["path"]).rpartition("/")
+            folder_name, _, file_name = one.path.rpartition("/")
             if folder_name != shown or number == 0:
                 table.add_row(Text(name if number == 0 else ""), Text(f"{folder_name}/", "dim"))
                 shown = folder_name
-            times = ("" if one.get(key) is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
-            frames = "" if one.get("frames") is None else str(one["frames"])
-            table.add_row("", Text(file_name), size(one.get("bytes", 0)), frames, *times)
+            times = ("" if at is None else f"{at - zero:+.4f} s" for at in (one.first, one.last))
+            frames = "" if one.frames is None else str(one.frames)
+            table.add_row("", Text(file_name), size(one.bytes), frames, *times)
         if not rig.files:
             table.add_row(Text(name), f"{rig.files_total} files", size(rig.bytes_total))
     for number, own in enumerate(told.own_files):

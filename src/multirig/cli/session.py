@@ -26,6 +26,7 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.logs import keep_log
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.messages import Event, Message
 from multirig.record.account import Account, account
@@ -327,8 +328,7 @@ def _show_alarm(conductor: Conductor, rig: str, message: Message) -> None:
     """Show what a rig says by itself; how it records is noticed, and shown as that."""
     if message.event is Event.EXPSTATUS:
         return
-    data = next((one for one in message.args if isinstance(one, dict)), {})
-    trouble = find_trouble(message, data, is_running=conductor.state is SessionState.RUNNING)
+    trouble = find_trouble(hear_rig(message), is_running=conductor.state is SessionState.RUNNING)
     if trouble:
         render.alarm_line(rig, trouble)
 

@@ -67,14 +67,16 @@ from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
+from multirig.protocol.words import Started
 from multirig.record.account import write_verdict
 from multirig.record.entries import RECOVERY
 from multirig.record.journal import Journal, replay
-from multirig.record.timing import RigStart, Spread, find_spread
+from multirig.record.timing import Spread, find_start_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
@@ -592,8 +594,12 @@ class Conductor:
             self._judge_clocks()
         self.start_spread = None
         replies = await self._begin(SessionTrigger.START, data)
-        self.start_spread = find_spread(
-            {name: told for name, one in replies.items() if (told := RigStart.of(one).instant) is not None}
+        self.start_spread = find_start_spread(
+            {
+                name: word.recorded.start
+                for name, reply in replies.items()
+                if isinstance(word := hear_rig(reply), Started)
+            }
         )
         return replies
 

@@ -18,6 +18,7 @@ from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.messages import Event, Message
 from multirig.record.trouble import find_trouble
 
@@ -65,7 +66,7 @@ class Hearing:
         """Hand on what a rig says unasked, and tell the operator if something is wrong with it."""
         if message.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
             is_running = self._conductor.state is SessionState.RUNNING
-            trouble = find_trouble(message, arrays.first_mapping(message), is_running=is_running)
+            trouble = find_trouble(hear_rig(message), is_running=is_running)
             if trouble is not None:
                 self._tell(f"{rig}: {trouble}")
         self._dispatch(rig, message)

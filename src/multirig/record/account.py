@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from multirig import formats
 from multirig.errors import ConfigError
 from multirig.record.journal import read_history, read_summary
 from multirig.record.recount import summarise
@@ -27,6 +29,8 @@ from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
 """In the session folder on the conductor's PC."""
+FORMAT = 2
+"""Of the file; format 1, of multirig 0.1, says no number."""
 MAX_LISTED_FILES = 100
 """Files of this PC that are named; the totals count all."""
 
@@ -46,6 +50,8 @@ class OwnFile:
 class Account(Summary):
     """What a session was, and what it turned out to be."""
 
+    format: int = FORMAT
+    """Of this file; without it 1."""
     version: str = __version__
     """Of multirig on the PC that gave the verdict."""
     verdict: Word = Word.GOOD
@@ -61,6 +67,10 @@ class Account(Summary):
     own_files_total: int = 0
     own_bytes_total: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the account as plain values, the number of its format first."""
+        return {formats.KEY: self.format, **asdict(self)}
+
 
 def account(folder: Path) -> Account:
     """Return what the journal in a session folder tells, and the verdict on it.
@@ -73,9 +83,24 @@ def account(folder: Path) -> Account:
     Raises
     ------
     ConfigError
-        There is no journal.
+        There is no journal, or it is of a format that is not known here.
     """
     return account_of(read_summary(folder), folder)
+
+
+def read_verdict(path: Path) -> Account:
+    """Return the account in a file of the verdict.
+
+    Raises
+    ------
+    OSError, pydantic.ValidationError
+        It is not there, or it is damaged.
+    ConfigError
+        It is of a format that is not known here.
+    """
+    found = _keys().validate_json(path.read_bytes())
+    number = formats.check_format(found.get(formats.KEY), FORMAT, path, found.get("version"))
+    return _accounts().validate_python({**found, formats.KEY: number})
 
 
 def account_of(summary: Summary, folder: Path) -> Account:
@@ -135,9 +160,19 @@ def verdict_schema() -> dict[str, Any]:
     return TypeAdapter(Account).json_schema()
 
 
+@cache
+def _keys() -> TypeAdapter[dict[str, Any]]:
+    return TypeAdapter(dict[str, Any])
+
+
+@cache
+def _accounts() -> TypeAdapter[Account]:
+    return TypeAdapter(Account)
+
+
 def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
     """Return what no rig wrote; a rig on the same PC may share the folder."""
-    of_rigs = {one["path"] for rig in summary.rigs.values() for one in rig.files}
+    of_rigs = {file.path for rig in summary.rigs.values() for file in rig.files}
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -16,26 +16,25 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from multirig.config import parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.folders import DESCRIPTION_NAME
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
-from multirig.record.account import Account, account
+from multirig.record.account import Account, account, read_verdict
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.story import say_marker
 from multirig.record.verdict import Word
 from multirig.writing import patiently
 
 VERSION = 1
-"""Of the tables; a file of another version is made anew."""
+"""Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
 NO_VERDICT = "NO VERDICT"
@@ -522,13 +521,8 @@ def _read_account(folder: Path) -> Account:
     written = folder / VERDICT_NAME
     with contextlib.suppress(OSError, ValidationError):
         if written.stat().st_mtime_ns >= (folder / JOURNAL_NAME).stat().st_mtime_ns:
-            return _accounts().validate_json(written.read_bytes())
+            return read_verdict(written)
     return account(folder)
-
-
-@cache
-def _accounts() -> TypeAdapter[Account]:
-    return TypeAdapter(Account)
 
 
 def _tell(told: Account) -> dict[str, Any]:

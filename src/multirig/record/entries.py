@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -31,6 +32,8 @@ BEGINNING = "Opened"
 """Kind of the line that begins an attempt at a session; a folder may see several."""
 RECOVERY = "Recovered"
 """Kind of the line with which another program goes on where the one before has died."""
+FORMAT = 2
+"""Of the lines that follow; stands in each of those two. Format 1, of multirig 0.1, says no number."""
 _INPUTS = {
     kind.__name__: kind
     for kind in (
@@ -82,7 +85,7 @@ def input_line(event: Any, at: int) -> bytes:
 
 def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": __version__}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
 
 
 def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
@@ -104,9 +107,9 @@ def parse_journal(data: bytes, path: object = "the journal") -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        A line other than the last is not one of a journal.
+        A line other than the last is not one of a journal, or it is of a format that is not known here.
     """
-    for number, entry in parse_lines(data):
+    for number, entry in parse_lines(data, path):
         if entry is None:
             raise ConfigError(
                 f"{path}, line {number}: this is no line of a journal; "
@@ -115,8 +118,14 @@ def parse_journal(data: bytes, path: object = "the journal") -> Iterator[Entry]:
         yield entry
 
 
-def parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
-    """Yield each line with its number; None for one that is no line of a journal."""
+def parse_lines(data: bytes, path: object = "the journal") -> Iterator[tuple[int, Entry | None]]:
+    """Yield each line with its number; None for one that is no line of a journal.
+
+    Raises
+    ------
+    ConfigError
+        The journal is of a format that is not known here.
+    """
     lines = data.split(b"\n")
     torn = len(lines) - 1  # what stands behind the last line feed was never finished
     for number, line in enumerate(lines[:torn], 1):
@@ -124,6 +133,8 @@ def parse_lines(data: bytes) -> Iterator[tuple[int, Entry | None]]:
             entry: Entry | None = None
             with contextlib.suppress(ValueError, RecursionError):
                 entry = _parse_line(line)
+            if entry is None or entry.event is None:
+                _check_format(line, path)
             yield number, entry
 
 
@@ -134,6 +145,16 @@ def _parse_line(text: bytes) -> Entry:
         line = _lines().validate_python(json.loads(text))
     event = _read_input(line.kind, line.data)
     return Entry(at=line.at, wall=line.wall, kind=line.kind, data=line.data, event=event)
+
+
+def _check_format(text: bytes, path: object) -> None:
+    """Refuse what follows a line that says that it is of a newer format."""
+    line: object = None
+    with contextlib.suppress(ValueError, RecursionError):
+        line = json.loads(text)
+    match line:
+        case {"kind": kind, "data": {formats.KEY: int(found), **rest}} if kind in (BEGINNING, RECOVERY):
+            formats.check_format(found, FORMAT, path, rest.get("version"))
 
 
 def _read_input(kind: str, data: dict[str, Any]) -> Any | None:

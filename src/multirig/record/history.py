@@ -14,6 +14,9 @@ from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import ClockRead, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
+from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import Received, Replied
+from multirig.protocol.words import Word
 from multirig.record.entries import BEGINNING, Entry
 
 Happening: TypeAlias = Moved | Progressed | Noticed | Heard | Marked
@@ -36,6 +39,8 @@ class Moment:
     """The machine's input; None for a note."""
     before: SessionState
     after: SessionState
+    word: Word | None = None
+    """What a rig said, where the input is that."""
     happenings: Sequence[Happening] = ()
     has_run: bool = False
     """Whether all have begun to record by now."""
@@ -106,6 +111,7 @@ class Replay:
             wall=entry.wall,
             kind=entry.kind,
             event=event,
+            word=hear_rig(event.message) if isinstance(event, Received | Replied) else None,
             before=before,
             after=machine.state,
             happenings=happenings,

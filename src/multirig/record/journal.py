@@ -171,7 +171,8 @@ def read_journal(folder: Path) -> Iterator[Entry]:
     Raises
     ------
     ConfigError
-        There is no journal, or a line other than the last is not one of a journal.
+        There is no journal, a line other than the last is not one of a journal, or it is of a format that
+        is not known here.
     """
     yield from parse_journal(_read(folder), folder / FILE_NAME)
 
@@ -182,10 +183,10 @@ def read_summary(folder: Path) -> Summary:
     Raises
     ------
     ConfigError
-        There is no journal.
+        There is no journal, or it is of a format that is not known here.
     """
     replay = Replay()
-    return summarise(replay.run(parse_lines(_read(folder))), replay.unreadable)
+    return summarise(replay.run(parse_lines(_read(folder), folder / FILE_NAME)), replay.unreadable)
 
 
 def read_history(folder: Path) -> History:
@@ -194,9 +195,9 @@ def read_history(folder: Path) -> History:
     Raises
     ------
     ConfigError
-        There is no journal.
+        There is no journal, or it is of a format that is not known here.
     """
-    return retrace(parse_lines(_read(folder)))
+    return retrace(parse_lines(_read(folder), folder / FILE_NAME))
 
 
 def replay(folder: Path) -> SessionMachine:
@@ -205,7 +206,8 @@ def replay(folder: Path) -> SessionMachine:
     Raises
     ------
     ConfigError
-        There is no journal, or a line other than the last is not one of a journal.
+        There is no journal, a line other than the last is not one of a journal, or it is of a format that
+        is not known here.
     """
     replay = Replay()
     for entry in read_journal(folder):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import (
     AgreeRequested,
     ClockRead,
@@ -17,12 +15,11 @@ from multirig.lifecycle.session_events import (
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Info, Recorded, Report, RigStart, RigState, Started, Word
 from multirig.record.history import History, Moment, find_rig
 from multirig.record.story import CONDUCTOR, Line, say_marker
 from multirig.record.summary import RigSummary, Summary
-from multirig.record.timing import number
-from multirig.record.trouble import find_data
 
 UNKNOWN = "not known"
 """State of a rig that does not answer, or is not heard."""
@@ -237,12 +234,12 @@ class _Following:
             case StepRequested(trigger=trigger) if trigger in _ASKED:
                 for rig in self.rigs:
                     self._move(rig, at, _ASKED[trigger].value)
-            case Received(address=address, message=message):
-                self._move(self._names.get(str(address), ""), at, find_data(message).get("state"))
+            case Received(address=address):
+                self._move(self._names.get(str(address), ""), at, _find_state(moment.word))
             case Noticed(rig=rig, notice=notice):
                 self._move(rig, at, _NOTICED.get(notice))
             case _ if (name := find_rig(event)) is not None:
-                self._take_answer(name, event, at)
+                self._take_answer(name, moment, at)
         self.ticks.append(Tick(seconds=at, who=who if who in self.rigs else CONDUCTOR, text=what))
 
     def finish(self) -> dict[str, list[Span]]:
@@ -257,28 +254,34 @@ class _Following:
             ]
         return found
 
-    def _take_answer(self, rig: str, event: Any, at: float) -> None:
-        match event:
+    def _take_answer(self, rig: str, moment: Moment, at: float) -> None:
+        match moment.event:
             case Replied(message=message):
-                self._take_reply(rig, message, at)
+                self._take_reply(rig, message.event, moment.word, at)
             case Refused():
                 self._move(rig, at, RigState.BROKEN.value)
             case TimedOut():
                 self._move(rig, at, UNKNOWN)
 
-    def _take_reply(self, rig: str, message: Message, at: float) -> None:
-        data = find_data(message)
-        start = data.get("start")
-        if message.event is Event.EXPSTART and isinstance(start, dict):
-            returned = number(start.get("returned"))
-            at = at if returned is None else min(at, returned - self.zero)
-        state = data.get("state")
-        if state not in STATES and message.event in _ANSWERED:
-            state = _ANSWERED[message.event].value
+    def _take_reply(self, rig: str, event: Event, word: Word | None, at: float) -> None:
+        match word:
+            case Started(recorded=Recorded(start=RigStart(returned=float(returned)))):
+                at = min(at, returned - self.zero)
+        state = _find_state(word)
+        if state is None and event in _ANSWERED:
+            state = _ANSWERED[event].value
         self._move(rig, at, state)
 
-    def _move(self, rig: str, at: float, state: object) -> None:
-        if rig in self.rigs and isinstance(state, str) and state in STATES:
+    def _move(self, rig: str, at: float, state: str | None) -> None:
+        if rig in self.rigs and state is not None:
             moves = self._spans.setdefault(rig, [])
             if not moves or moves[-1][1] != state:
                 moves.append((max(at, moves[-1][0]) if moves else at, state))
+
+
+def _find_state(word: Word | None) -> str | None:
+    """Return what a multirig says that it is in."""
+    match word:
+        case Info(state=RigState() as state) | Report(state=RigState() as state):
+            return state.value
+    return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from multirig.lifecycle.policy import DEFAULT_POLICY
@@ -17,12 +18,14 @@ from multirig.lifecycle.session_events import (
 )
 from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import write_gap
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
 from multirig.record.history import Moment, find_rig
 from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary, Summary
-from multirig.record.timing import ClockSummary, RigStart, find_spread
-from multirig.record.trouble import find_data, find_trouble
+from multirig.record.timing import ClockSummary, find_spread, find_start_spread
+from multirig.record.trouble import find_failure, find_trouble
 
 HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED})
 """What is noticed of a rig and is no fault in itself: a gap and a stall are reported beside it."""
@@ -86,10 +89,7 @@ class Recount:
         """Return the whole."""
         self._finish_step()
         summary = self._summary
-        starts = {name: rig.start for name, rig in summary.rigs.items() if rig.start is not None}
-        summary.start_spread = find_spread(
-            {name: instant for name, one in starts.items() if (instant := one.instant) is not None}
-        )
+        summary.start_spread = find_start_spread({name: rig.start for name, rig in summary.rigs.items()})
         summary.first_spread = find_spread(
             {
                 name: (rig.first, rig.clock_bound)
@@ -132,13 +132,13 @@ class Recount:
                 )
                 summary.markers.append(marker)
             case Received():
-                self._take_received(event, at, is_running=moment.before is SessionState.RUNNING)
+                self._take_received(moment)
             case ClockRead(rig=rig) if rig in summary.rigs:
                 self._take_clock(event)
             case Noticed(rig=rig) if rig in summary.rigs:
                 self._take_notice(event, at)
             case _ if (name := find_rig(event)) in summary.rigs:
-                self._take_answer(name, event, EVENT_OF.get(moment.before), at)
+                self._take_answer(name, moment)
 
     def _choose(self, event: RigsChosen, *, is_idle: bool) -> None:
         """Take who takes part; a conductor that recovers a session names the same rigs again."""
@@ -179,11 +179,12 @@ class Recount:
 
     # -- what a rig has done --------------------------------------------------------------------------------
 
-    def _take_answer(self, name: str, event: Any, asked: Event | None, at: int) -> None:
+    def _take_answer(self, name: str, moment: Moment) -> None:
         """Take what became of a step on a rig."""
-        match event:
-            case Replied(message=message):
-                self._take_reply(name, message, at)
+        asked = EVENT_OF.get(moment.before)
+        match moment.event:
+            case Replied():
+                self._take_reply(name, moment.word, moment.at)
                 return
             case Refused(reason=reason):
                 self._open[name] = (asked, reason)
@@ -192,47 +193,56 @@ class Recount:
                 self._open[name] = (asked, reason)
             case Unreached(reason=reason):
                 pass
-        self._note(name, reason, at)
+        self._note(name, reason, moment.at)
 
-    def _take_reply(self, name: str, message: Message, at: int) -> None:
-        rig, data = self._summary.rigs[name], find_data(message)
-        if isinstance(gaps := data.get("gaps"), list):
-            rig.gaps = [one for one in gaps if isinstance(one, dict)]
-        match message.event:
-            case Event.EXPSTART:
-                self._take_start(rig, data, at)
-            case Event.EXPEND | Event.EXPINTERRUPT:
-                self._excuse(name, message.event, f"answered {message.event.name} late")
-                self._take_end(rig, data, at)
-                if data.get("failure"):
-                    self._note(name, str(data["failure"]), None)
-            case Event.EXPCLEANUP:
-                if isinstance(digests := data.get("digests"), dict):
-                    for file in rig.files:
-                        file["blake2b"] = file.get("blake2b") or digests.get(file["path"])
+    def _take_reply(self, name: str, word: Word | None, at: int) -> None:
+        rig = self._summary.rigs[name]
+        if (gaps := getattr(word, "gaps", None)) is not None:
+            rig.gaps = [write_gap(gap) for gap in gaps]
+        match word:
+            case Started(recorded=recorded):
+                self._take_start(rig, recorded, at)
+            case Stopped(event=event):
+                self._excuse(name, event, f"answered {event.name} late")
+                self._take_end(rig, word, at)
+                if word.failure:
+                    self._note(name, word.failure, None)
+            case CleanedUp(digests=digests) if digests is not None:
+                rig.files = [
+                    replace(file, blake2b=file.blake2b or digests.get(file.path)) for file in rig.files
+                ]
 
-    def _take_start(self, rig: RigSummary, data: Mapping[str, Any], at: int) -> None:
-        if isinstance(data.get("started_at"), float):
-            rig.started_at = data["started_at"]
-        if isinstance(start := data.get("start"), dict):
-            rig.start, rig.started_within = RigStart.read(start), None
+    def _take_start(self, rig: RigSummary, recorded: Recorded, at: int) -> None:
+        if recorded.started_at is not None:
+            rig.started_at = recorded.started_at
+        if recorded.start is not None:
+            rig.start, rig.started_within = recorded.start, None
         elif rig.start is None and rig.started_within is None and self._start_asked is not None:
             rig.started_within = (at - self._start_asked) / _SECOND
 
-    def _take_end(self, rig: RigSummary, data: Mapping[str, Any], at: int) -> None:
+    def _take_end(self, rig: RigSummary, word: Stopped, at: int) -> None:
         rig.has_ended = True
-        if isinstance(files := data.get("files"), list):
-            rig.files = [one for one in files if isinstance(one, dict) and "path" in one]
-        rig.says_files = rig.says_files or "files_total" in data
-        for key in ("files_total", "bytes_total", "stopped_at", "manifest"):
-            setattr(rig, key, data.get(key, getattr(rig, key)))
-        ago, until = data.get("ended_ago"), self._summary.running_until
-        if isinstance(ago, int | float) and until is not None and rig.ended_early is None:
-            rig.ended_early = max(0.0, ago - (at / _SECOND - until))
-        if isinstance(health := data.get("health"), dict):
-            rig.dropped = health.get("dropped")
-        if isinstance(clock := data.get("clock"), dict):
-            rig.clock_offset, rig.clock_bound = clock.get("offset"), clock.get("bound")
+        if word.files_total is not None:
+            rig.says_files, rig.files_total = True, word.files_total
+        if word.bytes_total is not None:
+            rig.bytes_total = word.bytes_total
+        until = self._summary.running_until
+        if word.ended_ago is not None and until is not None and rig.ended_early is None:
+            rig.ended_early = max(0.0, word.ended_ago - (at / _SECOND - until))
+        if (recorded := word.recorded) is not None:
+            self._take_recorded(rig, recorded)
+
+    def _take_recorded(self, rig: RigSummary, recorded: Recorded) -> None:
+        if recorded.files is not None:
+            rig.files = list(recorded.files)
+        if recorded.stopped_at is not None:
+            rig.stopped_at = recorded.stopped_at
+        if recorded.manifest is not None:
+            rig.manifest = recorded.manifest
+        if recorded.health is not None:
+            rig.dropped = recorded.health.dropped
+        if recorded.clock is not None:
+            rig.clock_offset, rig.clock_bound = recorded.clock.offset, recorded.clock.bound
 
     def _take_outcome(self, name: str, event: Event) -> None:
         """An answer that was missing has come, or was found out."""
@@ -266,15 +276,17 @@ class Recount:
 
     # -- what is wrong with a rig ---------------------------------------------------------------------------
 
-    def _take_received(self, event: Received, at: int, *, is_running: bool) -> None:
-        address, data = str(event.address), find_data(event.message)
+    def _take_received(self, moment: Moment) -> None:
+        address, word = str(moment.event.address), moment.word
         name = next((name for name, one in self._summary.rigs.items() if one.address == address), None)
-        trouble = find_trouble(event.message, data, is_running=is_running)
-        if name is None or trouble is None:
+        if name is None or word is None:
             return
-        if data.get("failure") or name not in self._stopped:  # it says so in each state on its way
-            self._note(name, trouble, at)
-        self._reported[name] = at
+        trouble = find_trouble(word, is_running=moment.before is SessionState.RUNNING)
+        if trouble is None:
+            return
+        if find_failure(word) or name not in self._stopped:  # it says so in each state on its way
+            self._note(name, trouble, moment.at)
+        self._reported[name] = moment.at
         self._stopped.add(name)
 
     def _take_notice(self, event: Noticed, at: int) -> None:

@@ -7,18 +7,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.rig_events import PULSE
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import EVENT_OF, SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import (
+    AlyxToken,
+    AskToken,
+    Info,
+    Recorded,
+    Report,
+    RigStart,
+    Started,
+    Stopped,
+    Word,
+)
 from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
-from multirig.record.timing import number, say_offset
-from multirig.record.trouble import find_data, find_trouble
+from multirig.record.timing import say_offset
+from multirig.record.trouble import find_failure, find_trouble
 
 CONDUCTOR = "this PC"
 """Who did what no rig did."""
@@ -103,9 +112,8 @@ def _sort(moment: Moment) -> Kind:
             return Kind.ANSWER
         case Refused() | TimedOut() | Unreached() | Noticed():
             return Kind.ALARM
-        case Received(message=message):
-            is_running = moment.before is SessionState.RUNNING
-            trouble = find_trouble(message, find_data(message), is_running=is_running)
+        case Received() if moment.word is not None:
+            trouble = find_trouble(moment.word, is_running=moment.before is SessionState.RUNNING)
             return Kind.NEWS if trouble is None else Kind.ALARM
         case ClockRead():
             return Kind.CLOCK
@@ -125,7 +133,7 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
             why = data.get("message") or data.get("error")
             return CONDUCTOR, f"asked for the step '{trigger}'{f': {why}' if why else ''}"
         case Received(address=address, message=message):
-            return names.get(str(address), str(address)), f"said {message.event.name}{_say_message(message)}"
+            return names.get(str(address), str(address)), f"said {message.event.name}{_say_word(moment.word)}"
         case Noticed(rig=rig, text=text):
             return rig, text
         case ClockRead(rig=rig):
@@ -133,7 +141,7 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
         case Marked(text=text, data=data):
             return CONDUCTOR, f"marked: {say_marker(text, data)}"
     if (rig_asked := find_rig(event)) is not None:
-        return rig_asked, _say_answer(event, EVENT_OF.get(moment.before))
+        return rig_asked, _say_answer(moment, EVENT_OF.get(moment.before))
     if moment.is_beginning:
         return CONDUCTOR, f"opened the journal (multirig {moment.version})"
     if moment.kind == RECOVERY:
@@ -141,12 +149,12 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
     return CONDUCTOR, f"noted '{moment.kind}'"
 
 
-def _say_answer(event: Any, asked: Event | None) -> str:
+def _say_answer(moment: Moment, asked: Event | None) -> str:
     """Return what became of a step on a rig."""
     step = asked.name if asked is not None else "a step that was over"
-    match event:
+    match moment.event:
         case Replied(message=message):
-            return f"answered {message.event.name}{_say_message(message)}"
+            return f"answered {message.event.name}{_say_word(moment.word)}"
         case Refused(reason=reason):
             return f"could not do {step}: {reason}"
         case TimedOut(confirmed=confirmed):
@@ -179,29 +187,32 @@ def say_marker(text: str, data: Mapping[str, Any]) -> str:
     return f"{text} ({more})" if more else text
 
 
-def _say_message(message: Message) -> str:
-    """Return what a message holds, as far as people care: state, files, failure."""
-    data = find_data(message)
-    status, _ = information(message)
-    state = data.get("state")
-    if state is None and (shown := data.get("status")) is not None:
-        status, _ = information(Message(message.event, (shown,)))
-    words = [str(state or (status.name.lower() if status is not None else ""))]
-    if message.event is Event.EXPINFO:
-        words.append("the main sync" if data.get("main_sync") else "")
-        words.append(f"at {data['exp_ref']}" if data.get("exp_ref") else "")
-    if message.event is Event.ALYX:
-        words.append("an Alyx token, or the wish for one")
-    if "files_total" in data:
-        count = data["files_total"]
-        words.append(f"{count} file{'' if count == 1 else 's'}, {data.get('bytes_total', 0):,} bytes")
-    if isinstance(gaps := data.get("gaps"), list) and gaps:
-        words.append("with a gap in its recording")
-    if message.event is Event.EXPSTART and isinstance(start := data.get("start"), dict):
-        late = number(start.get("late"))
-        words.append("" if late is None else f"{late * 1000:.3f} ms after the agreed instant")
-    if isinstance(pulse := data.get(PULSE), dict) and (at := number(pulse.get("at"))) is not None:
-        words.append(f"gave a sync pulse at {at:.6f} s of the session clock")
-    words.append(str(data["failure"]) if data.get("failure") else "")
-    text = ", ".join(word for word in words if word)
+def _say_word(word: Word | None) -> str:
+    """Return what a rig said, as far as people care: state, files, failure."""
+    said = [_say_state(word), *_say_more(word)]
+    if getattr(word, "gaps", None):
+        said.append("with a gap in its recording")
+    said.append((find_failure(word) if word is not None else None) or "")
+    text = ", ".join(part for part in said if part)
     return f": {text}" if text else ""
+
+
+def _say_state(word: Word | None) -> str:
+    """Return what a rig does; of a peer that says no more, by its status."""
+    state, status = getattr(word, "state", None), getattr(word, "status", None)
+    return str(state) if state is not None else status.name.lower() if status is not None else ""
+
+
+def _say_more(word: Word | None) -> Iterator[str]:
+    match word:
+        case Info(main_sync=main_sync, exp_ref=exp_ref, strange_ref=strange):
+            yield "the main sync" if main_sync else ""
+            yield f"at {exp_ref or strange}" if exp_ref or strange else ""
+        case AlyxToken() | AskToken():
+            yield "an Alyx token, or the wish for one"
+        case Stopped(files_total=int(count), bytes_total=volume):
+            yield f"{count} file{'' if count == 1 else 's'}, {volume or 0:,} bytes"
+        case Started(recorded=Recorded(start=RigStart(late=float(late)))):
+            yield f"{late * 1000:.3f} ms after the agreed instant"
+        case Report(pulse=float(pulse)):
+            yield f"gave a sync pulse at {pulse:.6f} s of the session clock"

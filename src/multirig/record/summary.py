@@ -7,7 +7,8 @@ from typing import Any
 
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
-from multirig.record.timing import ClockSummary, RigStart, Spread, number
+from multirig.protocol.words import File, RigStart
+from multirig.record.timing import ClockSummary, Spread
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,8 +57,8 @@ class RigSummary:
     """Whether it answered the stop or the interrupt."""
     says_files: bool = False
     """Whether that answer told what was recorded; IBL's peers say nothing of it."""
-    files: list[dict[str, Any]] = field(default_factory=list)
-    """path, bytes, frames, first and last (seconds on the conductor's clock), blake2b; as the rig says."""
+    files: list[File] = field(default_factory=list)
+    """What it recorded, as it says."""
     files_total: int = 0
     bytes_total: int = 0
     manifest: str | None = None
@@ -89,7 +90,7 @@ class RigSummary:
     @property
     def first(self) -> float | None:
         """When its first frame was, in seconds on the conductor's clock."""
-        return min((at for one in self.files if (at := number(one.get("first"))) is not None), default=None)
+        return min((one.first for one in self.files if one.first is not None), default=None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from multirig.lifecycle.session_events import ClockRead
+from multirig.protocol.words import RigStart
 from multirig.record.summary import Summary
-from multirig.record.timing import RigStart
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
 """In the session folder on the conductor's PC: what was read of each rig's clock."""

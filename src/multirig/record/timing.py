@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from multirig.lifecycle.session_events import ClockRead
-from multirig.protocol.messages import Message
+from multirig.protocol.words import RigStart
 
 _SECOND = 1e9
 
@@ -75,41 +73,6 @@ class ClockSummary:
 
 
 @dataclass(slots=True, kw_only=True)
-class RigStart:
-    """How a rig started, by its own word; seconds on the session clock, None: not known."""
-
-    planned: float | None = None
-    """When it was to start."""
-    heard: float | None = None
-    """When it heard the command."""
-    called: float | None = None
-    """When its adapter was told to start."""
-    returned: float | None = None
-    """When its adapter had started."""
-    late: float | None = None
-    """Seconds by which the call was later than planned."""
-    bound: float | None = None
-    """Seconds by which these times may be off the session clock."""
-
-    @classmethod
-    def read(cls, data: Mapping[str, Any]) -> RigStart:
-        """Return what an answer to EXPSTART tells; what is no number is not known."""
-        return cls(**{key: number(data.get(key)) for key in cls.__dataclass_fields__})
-
-    @classmethod
-    def of(cls, answer: Message) -> RigStart:
-        """Return what is told in an answer to EXPSTART; IBL's peers tell nothing."""
-        data = next((one for one in answer.args if isinstance(one, dict)), {})
-        told = data.get("start")
-        return cls.read(told) if isinstance(told, dict) else cls()
-
-    @property
-    def instant(self) -> tuple[float, float] | None:
-        """When its adapter was told to start, and how wrong that may be; None where it is not known."""
-        return None if self.called is None or self.bound is None else (self.called, self.bound)
-
-
-@dataclass(slots=True, kw_only=True)
 class Spread:
     """How near to each other several rigs did something."""
 
@@ -121,6 +84,12 @@ class Spread:
     """How many rigs tell it."""
     earliest: str
     latest: str
+
+
+def find_start_spread(starts: Mapping[str, RigStart | None]) -> Spread | None:
+    """Return how near to each other the rigs' adapters were told to start, by those that say when."""
+    instants = {name: start.instant for name, start in starts.items() if start is not None}
+    return find_spread({name: instant for name, instant in instants.items() if instant is not None})
 
 
 def find_spread(times: Mapping[str, tuple[float, float]]) -> Spread | None:
@@ -165,10 +134,3 @@ def say_offset(seconds: float) -> str:
     """Return in words how far a clock is from another, with the digits that count."""
     size = f"{abs(seconds):.6f} s" if abs(seconds) >= 1.0 else f"{abs(seconds) * 1e3:.4f} ms"
     return f"{size} {'behind' if seconds < 0 else 'ahead'}"
-
-
-def number(value: object) -> float | None:
-    """Return a peer's value as a number; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from multirig.protocol.messages import Event, Message
-
-_ENDS = (Event.EXPEND, Event.EXPINTERRUPT)
+from multirig.protocol.words import Report, RigState, Stopped, Word
 
 
-def find_data(message: Message) -> dict[str, Any]:
-    """Return what a message says beside its status: the first mapping in it."""
-    return next((one for one in message.args if isinstance(one, dict)), {})
-
-
-def find_trouble(message: Message, data: Mapping[str, Any], *, is_running: bool) -> str | None:
+def find_trouble(word: Word, *, is_running: bool) -> str | None:
     """Return what is wrong with a rig by what it said unasked, if something is."""
-    if data.get("failure"):
-        return str(data["failure"])
+    if failure := find_failure(word):
+        return failure
     if not is_running:
         return None
-    if message.event in _ENDS:
-        return f"said {message}: it was stopped at its own screen"
-    if message.event is Event.EXPSTATUS and data.get("state", "running") != "running":
-        return f"is {data['state']}: it was stopped at its own keyboard"
+    match word:
+        case Stopped(event=event):
+            return f"said {event.name}: it was stopped at its own screen"
+        case Report(state=RigState() as state) if state is not RigState.RUNNING:
+            return f"is {state}: it was stopped at its own keyboard"
     return None
+
+
+def find_failure(word: Word) -> str | None:
+    """Return what is broken on a rig, as it says."""
+    return getattr(word, "failure", None)

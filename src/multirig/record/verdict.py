@@ -10,8 +10,8 @@ from typing import Any
 
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.words import File, RigStart
 from multirig.record.summary import RigSummary, Summary
-from multirig.record.timing import RigStart
 
 TOLERANCE = 1.0
 """Seconds by which a rig may begin after, or end before, the session without a remark."""
@@ -171,7 +171,7 @@ def _find_empty(summary: Summary) -> Iterator[str]:
     if length is not None and length <= TOLERANCE:
         return  # a slow device has no frame yet
     for name, rig in _recorded(summary):
-        empty = [one["path"] for one in rig.files if one.get("frames") == 0]
+        empty = [file.path for file in rig.files if file.frames == 0]
         yield from (f"{name}: {path} holds no frames" for path in empty)
         if rig.says_files and rig.files_total and not rig.bytes_total and not empty:
             yield f"{name}: {_count(rig.files_total, 'file')}, and all of them empty"
@@ -232,17 +232,18 @@ def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
     if rig.ended_early is not None and rig.ended_early > TOLERANCE:
         yield f"had ended {rig.ended_early:.1f} s before the session was stopped"
         return
-    timed = [one for one in rig.files if _is_time(one.get("first")) and _is_time(one.get("last"))]
-    allowed = TOLERANCE + (rig.clock_bound or 0.0) + max(map(_frame_period, timed), default=0.0) * SLOW_FRAMES
-    if not timed:
-        if (
-            _is_time(rig.stopped_at)
-            and end - float(rig.stopped_at or 0.0) > allowed
-            and rig.clock_bound is not None
-        ):
-            yield f"ended {end - float(rig.stopped_at or 0.0):.1f} s before the session did"
+    times = [
+        (file.first, file.last) for file in rig.files if file.first is not None and file.last is not None
+    ]
+    allowed = (
+        TOLERANCE + (rig.clock_bound or 0.0) + max(map(_frame_period, rig.files), default=0.0) * SLOW_FRAMES
+    )
+    if not times:
+        stopped_at = rig.stopped_at
+        if stopped_at is not None and end - stopped_at > allowed and rig.clock_bound is not None:
+            yield f"ended {end - stopped_at:.1f} s before the session did"
         return
-    first, last = min(one["first"] for one in timed), max(one["last"] for one in timed)
+    first, last = min(first for first, _ in times), max(last for _, last in times)
     if rig.clock_bound is None:  # its times cannot be compared with ours, but their differences can
         if length - (last - first) > allowed:
             yield f"recorded {last - first:.1f} s of a session of {length:.1f} s"
@@ -253,15 +254,10 @@ def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
         yield f"ended {end - last:.1f} s before the session did"
 
 
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _frame_period(file: dict[str, Any]) -> float:
-    frames = file.get("frames")
-    if not isinstance(frames, int) or frames < 2:
+def _frame_period(file: File) -> float:
+    if file.frames is None or file.frames < 2 or file.first is None or file.last is None:
         return 0.0
-    return max(0.0, float(file["last"] - file["first"])) / (frames - 1)
+    return max(0.0, file.last - file.first) / (file.frames - 1)
 
 
 def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
@@ -329,7 +325,7 @@ def _find_speechless(summary: Summary) -> Iterator[str]:
 
 def _find_unproved(summary: Summary) -> Iterator[str]:
     for name, rig in _recorded(summary):
-        missing = [one for one in rig.files if one.get("blake2b") is None and "blake2b" in one]
+        missing = [file for file in rig.files if file.blake2b is None]
         if rig.has_ended and rig.says_files and rig.manifest is None and rig.files:
             yield f"{name} could not write its manifest: its files cannot be checked later"
         elif missing:

@@ -21,11 +21,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from multirig import formats
 from multirig.rig.adapter import RecordedFile, Session
 from multirig.version import __version__
 from multirig.writing import file_name, write_whole
 
 PREFIX, SUFFIX = "_multirig_manifest.", ".json"
+FORMAT = 2
+"""Of the file; format 1, of multirig 0.1, says no number."""
 DIGEST_SIZE = 32
 """Bytes of a BLAKE2b checksum: ``b2sum --length 256`` makes the same."""
 CHUNK = 1 << 20
@@ -73,6 +76,8 @@ class ManifestFile:
 class Manifest:
     """What a rig recorded in one session."""
 
+    format: int = FORMAT
+    """Of this file; without it 1."""
     rig: str
     """Name of the rig."""
     exp_ref: str
@@ -320,10 +325,12 @@ def read_manifest(path: Path) -> Manifest:
     Raises
     ------
     ValueError
-        It cannot be read; the message says why, in words.
+        It cannot be read, or is of a format that is not known here; the message says why, in words.
     """
     try:
-        return _adapter().validate_json(path.read_bytes())
+        found = _keys().validate_json(path.read_bytes())
+        number = formats.check_format(found.get(formats.KEY), FORMAT, path, found.get("version"))
+        return _adapter().validate_python({**found, formats.KEY: number})
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
     except ValidationError as error:
@@ -382,6 +389,11 @@ def _compare(path: Path, blake2b: str) -> tuple[Condition, str]:
 @cache
 def _adapter() -> TypeAdapter[Manifest]:
     return TypeAdapter(Manifest)
+
+
+@cache
+def _keys() -> TypeAdapter[dict[str, Any]]:
+    return TypeAdapter(dict[str, Any])
 
 
 def manifest_schema() -> dict[str, Any]:

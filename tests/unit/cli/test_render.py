@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from multirig.cli import render
+from multirig.protocol.words import RigStart
 from multirig.record.account import Account
 from multirig.record.summary import Incident, Marker, RigSummary
-from multirig.record.timing import ClockSummary, RigStart, Spread
+from multirig.record.timing import ClockSummary, Spread
 
 
 @pytest.fixture

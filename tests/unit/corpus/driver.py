@@ -20,8 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.journal import parse_journal, rebuild
-
 from multirig.lifecycle import observer
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -73,6 +71,8 @@ from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, R
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
+from multirig.record.entries import parse_journal
+from multirig.record.history import retrace
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")
@@ -269,7 +269,7 @@ class Computer:
                 )
                 self.machine.clock_port = line.get("clock_port")
             case "conductor" if "journal" in line:
-                self.machine = rebuild(parse_journal("".join(line["journal"]).encode()))
+                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()))).machine
             case "conductor":
                 limits = Limits(**line.get("limits", {}))
                 self.machine = SessionMachine(

@@ -13,8 +13,10 @@ import pytest
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import read_start
 from multirig.protocol.events import Address, Replied
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import RigStart
 from multirig.record.entries import beginning_line, input_line, parse_lines
 from multirig.record.history import History, retrace
 from multirig.record.plot import Picture, compose
@@ -22,7 +24,7 @@ from multirig.record.recount import summarise
 from multirig.record.story import tell
 from multirig.record.summary import Summary
 from multirig.record.time_files import OFFSETS, STARTS, write_offsets, write_starts
-from multirig.record.timing import RigStart, find_spread
+from multirig.record.timing import find_spread
 from multirig.record.verdict import judge
 
 SECOND = 1_000_000_000
@@ -140,7 +142,7 @@ def test_a_rig_that_does_not_tell_its_start_began_between_command_and_answer() -
 
 
 def test_what_is_no_number_in_an_answer_is_not_known() -> None:
-    read = RigStart.read({"planned": None, "heard": "now", "called": float("nan"), "late": True, "bound": 1})
+    read = read_start({"planned": None, "heard": "now", "called": float("nan"), "late": True, "bound": 1})
     assert read == RigStart(bound=1.0)
 
 

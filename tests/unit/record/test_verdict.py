@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 
+from multirig.protocol.words import File
 from multirig.record.summary import Remark, RigSummary, Summary
 from multirig.record.verdict import MEANING, RULES, Verdict, Word, judge
 
 
-def file(**keys: Any) -> dict[str, Any]:
-    return {
-        "path": "raw_data/a.bin",
-        "bytes": 1000,
-        "frames": 1001,
-        "first": 100.0,
-        "last": 110.0,
-        "blake2b": "00" * 32,
-        **keys,
-    }
+def file(**keys: Any) -> File:
+    values = {"bytes": 1000, "frames": 1001, "first": 100.0, "last": 110.0, "blake2b": "00" * 32}
+    return File(**{"path": "raw_data/a.bin", **values, **keys})
 
 
 def rig(**keys: Any) -> RigSummary:
@@ -33,7 +27,7 @@ def rig(**keys: Any) -> RigSummary:
         "says_files": True,
         "files": files,
         "files_total": len(files),
-        "bytes_total": sum(one["bytes"] for one in files),
+        "bytes_total": sum(one.bytes for one in files),
         "manifest": "_multirig_manifest.cam.json",
         "started_at": 100.0,
         "stopped_at": 110.1,

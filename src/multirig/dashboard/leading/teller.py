@@ -24,6 +24,7 @@ from multirig.lifecycle.defects import Kind, judge
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Report
 from multirig.record.timing import Spread, say_spread
@@ -157,9 +158,8 @@ class Teller:
         """Take what a rig says by itself; how it records is noticed, and told as that."""
         if message.event is Event.EXPSTATUS:
             return
-        data = next((one for one in message.args if isinstance(one, dict)), {})
         is_running = self.now.state == SessionState.RUNNING.value
-        if trouble := find_trouble(message, data, is_running=is_running):
+        if trouble := find_trouble(hear_rig(message), is_running=is_running):
             self.warn(rig, trouble, at)
 
     def take_objections(self, objections: Iterable[Objection], at: float) -> None:

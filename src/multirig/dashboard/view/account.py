@@ -13,11 +13,12 @@ from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone, worst_tone
 from multirig.lifecycle.policy import Role
 from multirig.pc.wording import size
+from multirig.protocol.words import File
 from multirig.record.account import Account
 from multirig.record.catalogue import NOT_OVER, Listed
 from multirig.record.story import CONDUCTOR, say_marker
 from multirig.record.summary import RigSummary
-from multirig.record.timing import number, say_offset, say_span, say_spread
+from multirig.record.timing import say_offset, say_span, say_spread
 from multirig.record.verdict import TOLERANCE
 
 SHOWN_ENTRIES = 200
@@ -247,7 +248,7 @@ def _list_unknown(told: Account) -> Iterator[str]:
             yield f"what {name} wrote: it does not tell; look into its own folder"
         elif rig.was_started and not rig.has_ended and told.is_final:
             yield f"what {name} wrote: it did not tell when it was stopped; look into its own folder"
-        if rig.was_started and rig.has_ended and number(rig.dropped) is None:
+        if rig.was_started and rig.has_ended and rig.dropped is None:
             yield f"whether {name} lost frames: it does not tell"
     if told.unreadable:
         lines = ", ".join(map(str, told.unreadable[:10]))
@@ -262,7 +263,7 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
     zero = told.zero
     for name, rig in told.rigs.items():
         rows = tuple(_file_row(one, zero) for one in rig.files)
-        dropped = number(rig.dropped)
+        dropped = rig.dropped
         is_missing = rig.was_started and not rig.files_total
         summary = _say_files(rig.files_total, rig.bytes_total)
         if not rig.says_files:
@@ -270,7 +271,7 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
         yield FileGroup(
             who=name,
             summary=summary,
-            dropped=NOT_TOLD if dropped is None else words.grouped(int(dropped)),
+            dropped=NOT_TOLD if dropped is None else words.grouped(dropped),
             tone=Tone.WARNING if is_missing else Tone.PLAIN,
             dropped_tone=Tone.WARNING if dropped else Tone.PLAIN,
             rows=rows,
@@ -296,14 +297,13 @@ def _say_unnamed(left: int) -> str | None:
     return f"and {words.count(left, 'more file')}" if left > 0 else None
 
 
-def _file_row(one: Mapping[str, Any], zero: float) -> FileRow:
-    frames, volume = number(one.get("frames")), number(one.get("bytes"))
+def _file_row(file: File, zero: float) -> FileRow:
     return FileRow(
-        path=str(one.get("path", "?")),
-        size=NOT_TOLD if volume is None else size(volume),
-        frames=NOT_TOLD if frames is None else words.grouped(int(frames)),
-        first=_say_time(number(one.get("first")), zero),
-        last=_say_time(number(one.get("last")), zero),
+        path=file.path,
+        size=size(file.bytes),
+        frames=NOT_TOLD if file.frames is None else words.grouped(file.frames),
+        first=_say_time(file.first, zero),
+        last=_say_time(file.last, zero),
     )
 
 
@@ -353,8 +353,8 @@ def _find(name: str, rig: RigSummary) -> RigFindings:
     tone = Tone.WARNING if rig.role == Role.OPTIONAL.value else Tone.BAD
     entries = [_entry(None, "", one, tone) for one in rig.problems]
     entries += [_entry(None, "", _say_gap(one), Tone.WARNING) for one in rig.gaps]
-    if dropped := number(rig.dropped):
-        lost = f"{words.count(int(dropped), 'frame')} lost: seen, and not written"
+    if dropped := rig.dropped:
+        lost = f"{words.count(dropped, 'frame')} lost: seen, and not written"
         entries.append(_entry(None, "", lost, Tone.WARNING))
     if rig.ended_early is not None and rig.ended_early > TOLERANCE:
         early = f"its recording had ended {say_span(rig.ended_early)} before the session was told to stop"
@@ -375,7 +375,7 @@ def _find(name: str, rig: RigSummary) -> RigFindings:
 
 def _say_gap(gap: Mapping[str, Any]) -> str:
     begin, end = (str(gap.get(key) or "?") for key in ("from", "to"))
-    seconds = number(gap.get("seconds"))
+    seconds = gap.get("seconds")
     length = "" if seconds is None else f" ({say_span(seconds)})"
     return (
         f"recorded nothing from {begin[11:19] or begin} to {end[11:19] or end}{length}: its program had died"

@@ -1,0 +1,189 @@
+"""Every file says in which format it is: what is older is read, what is newer is refused by name."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multirig.errors import ConfigError
+from multirig.formats import check_format
+from multirig.ibl import description
+from multirig.protocol import link
+from multirig.record import account, catalogue, entries, journal
+from multirig.record.account import read_verdict
+from multirig.record.catalogue import NO_VERDICT, Catalogue
+from multirig.record.journal import holds_start, read_history, read_journal, replay
+from multirig.record.verdict import Word
+from multirig.rig import manifest
+from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
+
+SAMPLES = Path(__file__).parents[1] / "data" / "formats"
+"""A file of each format that was ever written; a new format brings a sample, and no sample goes."""
+
+
+def place(sample: Path, folder: Path, name: str) -> Path:
+    """Put a sample where a session's folder would have it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(sample, folder / name)
+    return folder / name
+
+
+def number_in(text: str) -> int:
+    """Return the number that a file of JSON says, wherever it stands; 1 where it says none."""
+    found = re.search(r'"format": ?(\d+)', text)
+    return 1 if found is None else int(found[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("journal", entries.FORMAT), ("manifest", manifest.FORMAT), ("verdict", account.FORMAT)],
+)
+def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
+    samples = {int(one.stem.rpartition("-")[2]): one for one in SAMPLES.glob(f"{kind}-*")}
+    assert sorted(samples) == list(range(1, known + 1))
+    for number, sample in samples.items():
+        assert number_in(sample.read_text(encoding="utf-8")) == number
+
+
+# -- each is read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("journal-*")), ids=lambda one: one.stem)
+def test_a_journal_of_each_format_is_read(sample: Path, tmp_path: Path) -> None:
+    place(sample, tmp_path, journal.FILE_NAME)
+    history = read_history(tmp_path)
+    assert (len(history.moments) > 10, history.unreadable) == (True, [])
+    assert [one.event for one in read_journal(tmp_path)] == [one.event for one in history.moments]
+    assert str(history.machine.state) == "idle"
+    assert account.account(tmp_path).verdict is Word.GOOD
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("manifest-*")), ids=lambda one: one.stem)
+def test_a_manifest_of_each_format_is_read(sample: Path) -> None:
+    found = read_manifest(sample)
+    assert found.format == int(sample.stem.rpartition("-")[2])
+    assert (found.rig, found.adapter, len(found.files)) == ("cam", "fake", 1)
+    assert found.files[0].blake2b
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("verdict-*")), ids=lambda one: one.stem)
+def test_a_verdict_of_each_format_is_read(sample: Path) -> None:
+    found = read_verdict(sample)
+    assert found.format == int(sample.stem.rpartition("-")[2])
+    assert (found.verdict, sorted(found.rigs)) == (Word.GOOD, ["cam", "main"])
+
+
+# -- what is newer is refused -------------------------------------------------------------------------------
+
+
+def make_newer(path: Path) -> Path:
+    """Let a file be one format newer than is known, with a version that does not exist yet."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r'("format": ?)2', r"\g<1>3", text)
+    path.write_text(text.replace("0.1.0", "9.8.7"), encoding="utf-8")
+    return path
+
+
+def expect_refusal(read: Callable[[], Any], path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read()
+    text = str(caught.value)
+    assert text.startswith(f"{path} has format 3, as multirig 9.8.7 writes it; ")
+    assert "reads formats up to 2: update multirig on this PC" in text
+    assert "\n" not in text
+
+
+def test_a_newer_journal_is_refused_by_whoever_reads_it(tmp_path: Path) -> None:
+    path = make_newer(place(SAMPLES / "journal-2.jsonl", tmp_path, journal.FILE_NAME))
+    readers: list[Callable[[], Any]] = [
+        lambda: list(read_journal(tmp_path)),
+        lambda: read_history(tmp_path),
+        lambda: replay(tmp_path),
+        lambda: holds_start(tmp_path),
+        lambda: account.account(tmp_path),
+    ]
+    for read in readers:
+        expect_refusal(read, path)
+
+
+def test_a_journal_that_only_another_program_went_on_with_is_refused_too(tmp_path: Path) -> None:
+    path = place(SAMPLES / "journal-2.jsonl", tmp_path, journal.FILE_NAME)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    newer = ['"kind":"Recovered"' in line for line in lines]
+    assert sum(newer) == 1
+    changed = [
+        line.replace('"format":2', '"format":3').replace("0.1.0", "9.8.7") if is_newer else line
+        for line, is_newer in zip(lines, newer, strict=True)
+    ]
+    path.write_text("".join(changed), encoding="utf-8")
+    expect_refusal(lambda: read_history(tmp_path), path)
+
+
+def test_what_a_newer_journal_holds_is_not_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / journal.FILE_NAME
+    opening = {"when": 17, "kind": "Opened", "data": {"version": "9.8.7", "format": 3}}
+    path.write_text(json.dumps(opening) + "\n", encoding="utf-8")
+    expect_refusal(lambda: read_history(tmp_path), path)
+
+
+def test_a_newer_manifest_is_refused(tmp_path: Path) -> None:
+    path = make_newer(place(SAMPLES / "manifest-2.json", tmp_path, manifest_name("cam")))
+    expect_refusal(lambda: read_manifest(path), path)
+    [found] = check(tmp_path)
+    assert found.condition is Condition.CHANGED
+    assert f"{path} has format 3" in found.detail
+
+
+def test_a_newer_verdict_is_refused(tmp_path: Path) -> None:
+    path = make_newer(place(SAMPLES / "verdict-2.json", tmp_path, account.FILE_NAME))
+    expect_refusal(lambda: read_verdict(path), path)
+
+
+def test_a_newer_session_among_others_is_listed_with_what_to_do(tmp_path: Path) -> None:
+    day = tmp_path / "Subjects" / "SP_01" / "2024-05-06"
+    place(SAMPLES / "journal-1.jsonl", day / "001", journal.FILE_NAME)
+    make_newer(place(SAMPLES / "journal-2.jsonl", day / "002", journal.FILE_NAME))
+    listed = Catalogue(tmp_path / "Subjects", tmp_path / "index.sqlite")
+    listed.refresh()
+    found = {one.number: one for one in listed.search()}
+    assert found[1].word == "GOOD"
+    assert found[2].word == NO_VERDICT
+    assert "has format 3" in found[2].reason
+
+
+@pytest.mark.parametrize("number", ["2", 2.0, True, 0, -1, [2]])
+def test_what_is_no_number_of_a_format_is_no_format(number: object) -> None:
+    with pytest.raises(ConfigError, match="which is no format: restore the file"):
+        check_format(number, 2, "file.json")
+
+
+# -- other files and messages that have a number ------------------------------------------------------------
+
+
+def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
+    """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
+    assert link.VERSION == 2
+    assert description.VERSION == "1.0.0"
+    assert catalogue.VERSION == 1
+    index = tmp_path / "index.sqlite"
+    Catalogue(tmp_path, index).refresh()
+    with closing(sqlite3.connect(index)) as base:
+        assert base.execute("PRAGMA user_version").fetchone() == (catalogue.VERSION,)
+
+
+def test_a_rig_s_memory_has_no_number_yet_and_that_of_0_1_is_read() -> None:
+    from multirig.rig.memory import read_memory
+
+    sample = SAMPLES / "memory-1.json"
+    assert json.loads(sample.read_text(encoding="utf-8")).keys() == {"state", "exp_ref", "started", "stopped"}
+    memory = read_memory(sample)
+    assert memory is not None
+    assert [one.sequence for one in memory.started] == [1]
