@@ -81,10 +81,7 @@ class Gallery:
 def plan_round(cameras: Mapping[str, int]) -> tuple[float, dict[str, float]]:
     """Return how long a round takes in which each rig is asked once, and when in it each is; seconds.
 
-    Parameters
-    ----------
-    cameras : mapping of str to int
-        Of each rig that has some, how many. They take turns, so that their pictures come one by one.
+    `cameras` says how many each rig has. They take turns, so that their pictures come one by one.
     """
     length = max(EVERY, sum(cameras.values()) / AT_MOST)
     return length, {name: length * place / len(cameras) for place, name in enumerate(cameras)}

@@ -147,17 +147,9 @@ class LedSession:
         await self._reached().mark(text)
 
     async def dismiss(self, prepare: Callable[[], Awaitable[None]]) -> None:
-        """Take note of the end of a session; the form is shown again.
+        """Take note of the end of a session, await `prepare`, and show the form again.
 
-        Parameters
-        ----------
-        prepare : callable
-            Awaited when the session's process has ended, before the form is shown.
-
-        Raises
-        ------
-        MultirigError
-            It is still running.
+        Raises `MultirigError` where it is still running.
         """
         if self.is_led:
             raise MultirigError("the session goes on: stop it first")

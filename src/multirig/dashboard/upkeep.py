@@ -37,19 +37,9 @@ class Upkeep:
         self._on_change = on_change
 
     async def check(self, names: Sequence[str] = (), seconds: float | None = None) -> None:
-        """Look at every PC, as before a session; the page shows what is found.
+        """Look at some PCs or at all, as before a session of so many seconds; the page shows what is found.
 
-        Parameters
-        ----------
-        names : sequence of str
-            Some of the rigs only.
-        seconds : float, optional
-            Planned duration of the session.
-
-        Raises
-        ------
-        MultirigError
-            A session is led from here, or there is no such rig.
+        Raises `MultirigError` where a session is led from here, or there is no such rig.
         """
         if self._session.is_led:
             raise MultirigError("a session goes on: look at the PCs before the next one")

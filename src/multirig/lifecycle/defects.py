@@ -48,12 +48,7 @@ class Defect:
 def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
     """Yield what is wrong with a rig, the gravest first.
 
-    Parameters
-    ----------
-    report : Report
-        Its own last word.
-    seconds : float, optional
-        For how long it shall still record, where that is known.
+    `seconds` is for how long it shall still record, where that is known.
     """
     runs = report.doing is RigState.RUNNING
     if report.failure is not None or report.doing in (RigState.FAILING, RigState.BROKEN):

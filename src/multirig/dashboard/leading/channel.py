@@ -55,20 +55,9 @@ class Led(Protocol):
 
 
 class Channel:
-    """Serves what is on the board, and takes commands.
+    """Serves what is on the board, and takes commands from whoever knows the secret.
 
-    Parameters
-    ----------
-    board : Board
-        What is told.
-    led : Led
-        What is asked.
-    secret : str
-        Without it nobody hears or asks anything.
-    state_file : pathlib.Path
-        Where the channel writes how it is reached, and what was last told.
-    pid : int
-        Of this process.
+    In `state_file` it writes how it is reached, and how far the session is.
     """
 
     def __init__(self, board: Board, led: Led, *, secret: str, state_file: Path, pid: int) -> None:

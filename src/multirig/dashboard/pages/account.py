@@ -70,15 +70,7 @@ log = logging.getLogger("multirig.console")
 
 
 async def build_account(console: Console, subject: str, date: str, number: str) -> None:
-    """Build the page of the session of which an address speaks.
-
-    Parameters
-    ----------
-    console : Console
-        What knows the sessions.
-    subject, date, number : str
-        As they stand in the address.
-    """
+    """Build the page of the session of which an address speaks."""
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
         folder = find_session(console.past.subjects_folder, subject, date, number)

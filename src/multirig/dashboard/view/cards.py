@@ -86,19 +86,7 @@ _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED}
 
 
 def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, led_here: bool) -> Card:
-    """Return how a rig is shown.
-
-    Parameters
-    ----------
-    rig : Sighting
-        What is known of it.
-    role : Role
-        What its loss means to a session.
-    is_selected : bool
-        Whether it is chosen for the next session.
-    led_here : bool
-        Whether the session that this console leads takes it along.
-    """
+    """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
     report, is_heard = rig.report, rig.problem is None
     state = report.doing
     word, tone, icon = _LOOKING if state is None else _WORDS[state]
