@@ -14,21 +14,22 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from multirig import wording
 from multirig.conductor.rehearsal import Rehearsed
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
-from multirig.pc.wording import size
 from multirig.protocol.messages import Message
 from multirig.record.account import Account
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.record.story import Line, say_marker
 from multirig.record.summary import Incident
-from multirig.record.timing import Spread, say_offset, say_span, say_spread
+from multirig.record.timing import Spread, say_spread
 from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.service import Snapshot
 from multirig.sim.search import Report
+from multirig.wording import ahead, duration, size, span
 
 out = Console(highlight=False, soft_wrap=False)
 """What was asked for."""
@@ -90,18 +91,6 @@ def say(text: str) -> None:
     err.print(Text(text), soft_wrap=True)
 
 
-def duration(seconds: float) -> str:
-    """Return a time span as people read it."""
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
 def status_line(snapshot: Snapshot) -> Text:
     """Return a rig's one line: state, exp_ref, frames, MB, disk free, conductor."""
     health = snapshot.health
@@ -114,7 +103,7 @@ def status_line(snapshot: Snapshot) -> Text:
     if snapshot.exp_ref is not None:
         parts.append((str(snapshot.exp_ref), "bold"))
         if health.frames is not None:
-            rate = f" at {health.rate:.1f}/s" if health.rate is not None else ""
+            rate = f" at {wording.rate(health.rate)}" if health.rate is not None else ""
             parts.append((f"{health.frames} frames{rate}", ""))
         parts.append((size(health.bytes), ""))
         if health.dropped:
@@ -136,7 +125,7 @@ def status_line(snapshot: Snapshot) -> Text:
 def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
     """Print on how many rigs a step is done."""
     mark = ("! ", "bold yellow") if failed else ("✓ ", "green")
-    count = f"{rigs - failed} of {rigs} rigs" if failed else "1 rig" if rigs == 1 else f"{rigs} rigs"
+    count = f"{rigs - failed} of {rigs} rigs" if failed else wording.count(rigs, "rig")
     err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {duration(seconds)}", "dim")))
 
 
@@ -167,7 +156,7 @@ def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Gro
             Text(rig),
             Text(str(report.get("state", "?")), "bold yellow" if report.get("failure") else "red"),
             "" if frames is None else str(frames),
-            "" if rate is None else f"{rate:.1f}/s",
+            "" if rate is None else wording.rate(rate),
             size(health.get("bytes", 0)),
             str(health.get("dropped", "")),
         )
@@ -236,10 +225,10 @@ def show_summary(told: Account, folder: object | None = None) -> None:
     ]
     happened = [*told.happenings, *marked]
     for one in sorted(happened, key=lambda one: -math.inf if one.seconds is None else one.seconds):
-        when = "" if one.seconds is None else f"{one.seconds:+.1f} s"
+        when = wording.since(one.seconds)
         out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
     if left := len(told.markers) - len(marked):
-        out.print(Text(f"  and {_count(left, 'more marker')}: --journal tells them all", "dim"))
+        out.print(Text(f"  and {wording.count(left, 'more marker')}: --journal tells them all", "dim"))
 
 
 def spread_line(spread: Spread) -> None:
@@ -259,11 +248,11 @@ def show_timing(told: Account) -> None:
     for name, rig in told.rigs.items():
         if (clock := rig.clock) is not None:
             figures = (
-                f"{say_offset(clock.offset)} ± {say_span(clock.bound)}",
+                f"{ahead(clock.offset)} ± {span(clock.bound)}",
                 f"drift {clock.drift:+.2f} ppm",
-                f"round trip {say_span(clock.round_trip)}",
-                _count(clock.readings, "reading"),
-                *([_count(len(clock.jumps), "jump")] if clock.jumps else ()),
+                f"round trip {span(clock.round_trip)}",
+                wording.count(clock.readings, "reading"),
+                *([wording.count(len(clock.jumps), "jump")] if clock.jumps else ()),
             )
             out.print(Text(f"  clock of {name}: {', '.join(figures)}", "dim"), soft_wrap=True)
         elif rig.was_started and rig.clock_bound is None:
@@ -299,7 +288,7 @@ def _files_table(told: Account) -> Table:
 def show_story(lines: Iterable[Line]) -> None:
     """Print a journal for people: the time of day, the time since all rigs record, who, and what."""
     for line in lines:
-        since = "" if line.seconds is None else f"{line.seconds:+.3f} s"
+        since = wording.since(line.seconds, digits=3)
         time = line.wall[11:23]
         out.print(
             Text.assemble((f"{time}  {since:>12}  ", "dim"), (f"{line.who:<12}", "bold"), f"  {line.what}"),
@@ -383,7 +372,7 @@ def show_findings(found: Mapping[str, Sequence[Finding]]) -> None:
             table.add_row(Text(name if number == 0 else "", "bold"), what, Text(one.text, style))
     out.print(table)
     counts = Counter(one.level for findings in found.values() for one in findings)
-    words = ", ".join(_count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
+    words = ", ".join(wording.count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
     graver = (level for level in (Level.FAILURE, Level.WARNING) if counts[level])
     mark, colour = _MARKS[next(graver, Level.OK)]
     ending = "put right what failed before a session" if counts[Level.FAILURE] else "a session can begin"
@@ -414,7 +403,7 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
             word = Text("✓ ready", "green") if one.was_tried else Text("· not asked", "dim")
         figures = (
             "" if one.frames is None else str(one.frames),
-            "" if one.rate is None else f"{one.rate:.1f}/s",
+            "" if one.rate is None else wording.rate(one.rate),
             size(one.bytes),
             f"{size(one.bytes_per_second)}/s",
             str(one.dropped),
@@ -429,7 +418,3 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
             out.print(Text(text, "dim"), soft_wrap=True)
     mark, colour = _MARKS[Level.OK if ready else Level.FAILURE]
     out.print(Text.assemble((f"{mark} ", colour), ("ready" if ready else "not ready", "bold")))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

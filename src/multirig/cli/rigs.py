@@ -16,8 +16,8 @@ from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_ri
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
 from multirig.protocol.messages import Event, Message
+from multirig.wording import duration, size
 
 group = typer.Typer(help="List, ping, add and remove rigs.", invoke_without_command=True)
 app.add_typer(group, name="rigs")
@@ -100,7 +100,7 @@ def _row(name: str, answer: Message | MultirigError, seconds: float) -> tuple[st
     main_sync = ", main sync" if data.get("main_sync") is True else ""
     return (
         name,
-        f"✓ {render.duration(seconds)}{main_sync}",
+        f"✓ {duration(seconds)}{main_sync}",
         str(data.get("state", status.name.lower() if status is not None else "")),
         str(data.get("adapter", "foreign")),
         size(free) if isinstance(free, int) else "",

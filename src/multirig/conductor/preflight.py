@@ -15,6 +15,7 @@ from multirig.lifecycle.rig_events import PREFLIGHT
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
 from multirig.protocol.messages import Message
+from multirig.wording import about
 
 CLOCK_LIMIT = datetime.timedelta(seconds=2)
 """How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
@@ -136,7 +137,9 @@ def _judge_time(told: object, answer: Answer) -> list[Finding]:
     ahead = max(theirs - answer.heard, min(theirs - answer.asked, datetime.timedelta(0)))
     if abs(ahead) > CLOCK_LIMIT:
         which = "ahead of" if ahead > datetime.timedelta(0) else "behind"
-        text = f"its clock is {_span(abs(ahead))} {which} this PC's: set the one that is wrong"
+        text = (
+            f"its clock is {about(abs(ahead).total_seconds())} {which} this PC's: set the one that is wrong"
+        )
         wrong_day = theirs.date() != answer.heard.date()
         return [_finding("time", Level.FAILURE if wrong_day else Level.WARNING, text)]
     if theirs.utcoffset() != answer.heard.utcoffset():
@@ -158,15 +161,6 @@ def _judge_main_sync(answers: Mapping[str, Answer], is_main_sync: bool) -> list[
         text = "none of these rigs is the main sync: this PC has to be it (--main-sync)"
         return [_finding("main sync", Level.NOTE, text)]
     return [_finding("main sync", Level.OK, f"{leaders[0]} gives the number")]
-
-
-def _span(time: datetime.timedelta) -> str:
-    """Return a difference between clocks as people read it."""
-    seconds = time.total_seconds()
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _finding(check: str, level: Level, text: str) -> Finding:

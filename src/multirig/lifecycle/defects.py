@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from multirig import wording
 from multirig.protocol.words import Report, RigState
 
 LITTLE_ROOM = 1.0
@@ -62,18 +63,10 @@ def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
         yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
     needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
     if (hours := report.hours_left) is not None and 0 <= hours < needed:
-        text = f"its disk has room for {say_hours(hours)} only: free space in its data folder"
+        text = f"its disk has room for {wording.about(hours * 3600)} only: free space in its data folder"
         yield Defect(kind=Kind.DISK, text=text, is_grave=runs and hours < NO_ROOM)
     if runs and report.health is not None and (lost := report.health.dropped):
-        frames = "1 frame" if lost == 1 else f"{lost} frames"
-        text = f"{frames} lost so far: its disk or processor is too slow"
+        text = f"{wording.count(lost, 'frame')} lost so far: its disk or processor is too slow"
         yield Defect(kind=Kind.DROPPED, text=text)
     if report.state in _LEFT_OVER and report.led_by is None:
         yield Defect(kind=Kind.LEFT_OVER, text="an earlier session was not cleaned up here")
-
-
-def say_hours(hours: float) -> str:
-    """Return for how long a disk has room, as people plan with it."""
-    if hours < 2:
-        return f"{hours * 60:.0f} min"
-    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"

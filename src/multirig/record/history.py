@@ -6,6 +6,7 @@ over its `History`, and what a page shows while it is led is a fold over the sam
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -46,6 +47,11 @@ class Moment:
     """Whether all have begun to record by now."""
     version: str | None = None
     """Of the multirig that wrote a note."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since 1970 on the conductor's PC."""
+        return datetime.datetime.fromisoformat(self.wall).timestamp()
 
     @property
     def is_beginning(self) -> bool:
@@ -97,15 +103,20 @@ class Replay:
             else:
                 yield self.take(entry)
 
-    def take(self, entry: Entry) -> Moment:
-        """Take a line; return what came of it."""
+    def feed(self, entry: Entry) -> Iterable[Any]:
+        """Feed the machine with a line; return its effects."""
         if entry.kind == BEGINNING:  # another program made the attempt before, or had given it up
             self.machine = SessionMachine()
-        machine, event, before = self.machine, entry.event, self.machine.state
-        effects = () if event is None else machine.handle(event, entry.at)
-        happenings = tuple(effect for effect in effects if isinstance(effect, _HAPPENINGS))
+        return () if entry.event is None else self.machine.handle(entry.event, entry.at)
+
+    def take(self, entry: Entry) -> Moment:
+        """Take a line; return what came of it."""
+        event = entry.event
+        before = SessionState.IDLE if entry.kind == BEGINNING else self.machine.state
+        happenings = tuple(effect for effect in self.feed(entry) if isinstance(effect, _HAPPENINGS))
         if isinstance(event, Marked):
             happenings = (event,)
+        machine = self.machine
         return Moment(
             at=entry.at,
             wall=entry.wall,
@@ -118,6 +129,14 @@ class Replay:
             has_run=machine.has_run,
             version=str(entry.data.get("version", "?")) if event is None else None,
         )
+
+
+def rebuild(entries: Iterable[Entry]) -> SessionMachine:
+    """Return the session machine that the lines of a journal make, oldest first."""
+    replay = Replay()
+    for entry in entries:
+        list(replay.feed(entry))
+    return replay.machine
 
 
 def retrace(lines: Iterable[tuple[int, Entry | None]]) -> History:

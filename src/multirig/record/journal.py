@@ -23,7 +23,7 @@ from multirig.record.entries import (
     parse_journal,
     parse_lines,
 )
-from multirig.record.history import History, Replay, retrace
+from multirig.record.history import History, Replay, rebuild, retrace
 from multirig.record.recount import summarise
 from multirig.record.summary import Summary
 
@@ -209,10 +209,7 @@ def replay(folder: Path) -> SessionMachine:
         There is no journal, a line other than the last is not one of a journal, or it is of a format that
         is not known here.
     """
-    replay = Replay()
-    for entry in read_journal(folder):
-        replay.take(entry)
-    return replay.machine
+    return rebuild(read_journal(folder))
 
 
 def holds_start(folder: Path) -> bool:

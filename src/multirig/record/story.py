@@ -26,8 +26,8 @@ from multirig.protocol.words import (
 )
 from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
-from multirig.record.timing import say_offset
 from multirig.record.trouble import find_failure, find_trouble
+from multirig.wording import ahead, count, one_line
 
 CONDUCTOR = "this PC"
 """Who did what no rig did."""
@@ -82,9 +82,7 @@ def tell(moments: Iterable[Moment]) -> Iterator[Line]:
             names = {str(address): name for name, address in event.rigs.items()}
         who, what = _say(moment, names)
         seconds = None if zero is None else (moment.at - zero) / 1e9
-        yield Line(
-            kind=_sort(moment), wall=moment.wall, seconds=seconds, who=who, what=" ".join(what.split())
-        )
+        yield Line(kind=_sort(moment), wall=moment.wall, seconds=seconds, who=who, what=one_line(what))
 
 
 def choose(
@@ -176,7 +174,7 @@ def _list_rigs(event: RigsChosen) -> str:
 def _say_clock(read: ClockRead) -> str:
     jumps = f", jumps so far: {read.steps}" if read.steps else ""
     return (
-        f"clock is {say_offset(read.offset / 1e9)} ± {read.bound / 1e6:.3f} ms, "
+        f"clock is {ahead(read.offset / 1e9)} ± {read.bound / 1e6:.3f} ms, "
         f"drift {read.drift:+.2f} ppm, round trip {read.round_trip / 1e6:.3f} ms{jumps}"
     )
 
@@ -210,8 +208,8 @@ def _say_more(word: Word | None) -> Iterator[str]:
             yield f"at {exp_ref or strange}" if exp_ref or strange else ""
         case AlyxToken() | AskToken():
             yield "an Alyx token, or the wish for one"
-        case Stopped(files_total=int(count), bytes_total=volume):
-            yield f"{count} file{'' if count == 1 else 's'}, {volume or 0:,} bytes"
+        case Stopped(files_total=int(files), bytes_total=volume):
+            yield f"{count(files, 'file')}, {volume or 0:,} bytes"
         case Started(recorded=Recorded(start=RigStart(late=float(late)))):
             yield f"{late * 1000:.3f} ms after the agreed instant"
         case Report(pulse=float(pulse)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.words import RigStart
+from multirig.wording import span
 
 _SECOND = 1e9
 
@@ -116,21 +117,8 @@ def find_spread(times: Mapping[str, tuple[float, float]]) -> Spread | None:
     return Spread(seconds=seconds, bound=widest - seconds, rigs=len(times), earliest=earliest, latest=latest)
 
 
-def say_span(seconds: float) -> str:
-    """Return a short time span in words, with the digits that count when clocks are compared."""
-    if abs(seconds) >= 1.0:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1000:.{3 if abs(seconds) < 1e-4 else 2}f} ms"
-
-
 def say_spread(spread: Spread, what: str) -> str:
     """Return in words how near to each other several rigs did something."""
-    near = f"{say_span(spread.seconds)} ± {say_span(spread.bound)}"
+    near = f"{span(spread.seconds)} ± {span(spread.bound)}"
     order = f"{spread.earliest} first, {spread.latest} last"
     return f"{spread.rigs} rigs {what} within {near} of each other: {order}"
-
-
-def say_offset(seconds: float) -> str:
-    """Return in words how far a clock is from another, with the digits that count."""
-    size = f"{abs(seconds):.6f} s" if abs(seconds) >= 1.0 else f"{abs(seconds) * 1e3:.4f} ms"
-    return f"{size} {'behind' if seconds < 0 else 'ahead'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.words import File, RigStart
 from multirig.record.summary import RigSummary, Summary
+from multirig.wording import count, span, time_of_day
 
 TOLERANCE = 1.0
 """Seconds by which a rig may begin after, or end before, the session without a remark."""
@@ -139,8 +139,8 @@ def _length(summary: Summary) -> float | None:
 def _find_unreadable(summary: Summary) -> Iterator[str]:
     if summary.unreadable:
         lines = ", ".join(map(str, summary.unreadable[:5])) + (" …" if len(summary.unreadable) > 5 else "")
-        count = _count(len(summary.unreadable), "line")
-        yield f"the journal has {count} that cannot be read ({lines}): this verdict is drawn from the others"
+        number = count(len(summary.unreadable), "line")
+        yield f"the journal has {number} that cannot be read ({lines}): this verdict is drawn from the others"
 
 
 # -- what a rig recorded -----------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _find_empty(summary: Summary) -> Iterator[str]:
         empty = [file.path for file in rig.files if file.frames == 0]
         yield from (f"{name}: {path} holds no frames" for path in empty)
         if rig.says_files and rig.files_total and not rig.bytes_total and not empty:
-            yield f"{name}: {_count(rig.files_total, 'file')}, and all of them empty"
+            yield f"{name}: {count(rig.files_total, 'file')}, and all of them empty"
 
 
 def _is_optional(rig: RigSummary) -> bool:
@@ -214,14 +214,14 @@ def _find_problems(summary: Summary, rig: RigSummary) -> Iterator[str]:
 
 def _find_gaps(summary: Summary, rig: RigSummary) -> Iterator[str]:
     for gap in rig.gaps:
-        begin, end, seconds = _clock(gap.get("from")), _clock(gap.get("to")), gap.get("seconds")
+        begin, end, seconds = time_of_day(gap.get("from")), time_of_day(gap.get("to")), gap.get("seconds")
         length = f" ({seconds:.1f} s)" if isinstance(seconds, int | float) else ""
         yield f"recorded nothing from {begin} to {end}{length}: its program had died"
 
 
 def _find_dropped(summary: Summary, rig: RigSummary) -> Iterator[str]:
     if rig.dropped:
-        yield f"dropped {_count(rig.dropped, 'frame')}: they were seen and could not be written"
+        yield f"dropped {count(rig.dropped, 'frame')}: they were seen and could not be written"
 
 
 def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
@@ -266,9 +266,9 @@ def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
     for jump in rig.clock.jumps if rig.clock is not None else ():
         if jump.before > zero and (end is None or jump.after < end):
             yield (
-                f"its clock jumped by {_span(jump.size)} between {max(0.0, jump.after - zero):.1f} s and "
-                f"{jump.before - zero:.1f} s after the beginning: did that PC sleep? What it stamped before "
-                "and after needs another offset each"
+                f"its clock jumped by {span(jump.size, digits=1)} between "
+                f"{max(0.0, jump.after - zero):.1f} s and {jump.before - zero:.1f} s after the beginning: "
+                "did that PC sleep? What it stamped before and after needs another offset each"
             )
 
 
@@ -286,15 +286,15 @@ def _say_late(start: RigStart) -> str:
     cause = "its PC was busy"
     if start.heard is not None and start.planned is not None and start.heard > start.planned:
         cause = "it heard of it too late"
-    return f"started {_span(start.late or 0.0)} after the agreed instant: {cause}"
+    return f"started {span(start.late or 0.0, digits=1)} after the agreed instant: {cause}"
 
 
 def _find_wide(summary: Summary, rig: RigSummary) -> Iterator[str]:
     worst = rig.clock.worst_bound if rig.clock is not None else None
     if worst is not None and worst > WIDE_BOUND:
         yield (
-            f"its clock was known to ±{_span(worst)} only, at the worst: its times can be compared with the "
-            "others' no nearer than that"
+            f"its clock was known to ±{span(worst, digits=1)} only, at the worst: its times can be compared "
+            "with the others' no nearer than that"
         )
 
 
@@ -306,7 +306,7 @@ def _find_unknown(summary: Summary, rig: RigSummary) -> Iterator[str]:
 def _find_leftovers(summary: Summary) -> Iterator[str]:
     for name, rig in summary.rigs.items():
         if not _ran(summary) and rig.files_total:
-            yield f"{name}: had begun already, and has {_count(rig.files_total, 'file')} of it"
+            yield f"{name}: had begun already, and has {count(rig.files_total, 'file')} of it"
 
 
 # -- what is good to know ------------------------------------------------------------------------------------
@@ -329,8 +329,8 @@ def _find_unproved(summary: Summary) -> Iterator[str]:
         if rig.has_ended and rig.says_files and rig.manifest is None and rig.files:
             yield f"{name} could not write its manifest: its files cannot be checked later"
         elif missing:
-            count = _count(len(missing), "file")
-            yield f"checksums of {count} of {name} are still being made: its manifest will hold them"
+            number = count(len(missing), "file")
+            yield f"checksums of {number} of {name} are still being made: its manifest will hold them"
         elif rig.files_total > len(rig.files) and rig.files:
             yield f"{name} lists {rig.files_total} files, of which the journal names {len(rig.files)}"
 
@@ -339,7 +339,7 @@ def _find_repetitions(summary: Summary) -> Iterator[str]:
     if summary.attempts > 1:
         yield f"it is the last of {summary.attempts} attempts under this number"
     if summary.recoveries:
-        yield f"the program that led it died, and was replaced {_count(summary.recoveries, 'time')}"
+        yield f"the program that led it died, and was replaced {count(summary.recoveries, 'time')}"
     if summary.state in (SessionState.STOPPED.value, SessionState.CLEANING.value) and _ran(summary):
         yield "the rigs were not cleaned up, as far as the journal tells"
 
@@ -453,19 +453,3 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 """All that is looked for, the gravest first."""
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.1f} s" if abs(seconds) >= 1.0 else f"{seconds * 1000:.1f} ms"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _clock(time: object) -> str:
-    """Return the time of day of an ISO time."""
-    try:
-        return datetime.datetime.fromisoformat(str(time)).strftime("%H:%M:%S")
-    except ValueError:
-        return "?"

@@ -33,7 +33,7 @@ from multirig.protocol.events import SECOND, Address, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
 from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
-from multirig.record.history import History, retrace
+from multirig.record.history import Replay, rebuild
 from multirig.record.recount import summarise
 from multirig.record.verdict import Verdict, judge
 from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
@@ -175,7 +175,7 @@ class ConductorComputer(NodeComputer):
     def _recover_machine(self) -> SessionMachine | None:
         """Return the machine of a session that was open when the program died, as its journal makes it."""
         for exp_ref, journal in reversed(self.journals.items()):
-            machine = _replay(journal).machine
+            machine = rebuild(parse_journal(journal.data))
             if machine.state not in UNTOUCHED and machine.exp_ref is not None:
                 self._open_journal(exp_ref)
                 self.shell.keeps_journal = True
@@ -277,12 +277,12 @@ class ConductorComputer(NodeComputer):
     def replay(self) -> SessionMachine | None:
         """Return what the open session's journal makes; None where none is open."""
         journal = self.shell.journal
-        return _replay(journal).machine if journal is not None else None
+        return rebuild(parse_journal(journal.data)) if journal is not None else None
 
     def verdicts(self) -> dict[ExpRef, Verdict]:
         """Return what each session turned out to be, by its journal."""
         return {
-            exp_ref: judge(summarise(_replay(journal).moments))
+            exp_ref: judge(summarise(Replay().run(enumerate(parse_journal(journal.data)))))
             for exp_ref, journal in self.journals.items()
             if journal.data
         }
@@ -463,7 +463,3 @@ class ConductorComputer(NodeComputer):
         self.world.note(StepAsked(who=self.name, step=step, session=self.session))
         if step == script.interrupt_after and self.session == 0 and self.lives == 1:
             self._begin(self._interrupt(), "interrupt")
-
-
-def _replay(journal: JournalFile) -> History:
-    return retrace(enumerate(parse_journal(journal.data)))

@@ -12,7 +12,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.record.entries import parse_journal
-from multirig.record.history import retrace
+from multirig.record.history import rebuild
 from multirig.record.verdict import TOLERANCE, Word
 from multirig.sim.facts import (
     Asked,
@@ -226,7 +226,7 @@ class JournalTells(Invariant):
     def _replay_torn(self, who: str) -> None:
         for exp_ref, journal in self.lab.conductors[who].journals.items():
             try:
-                retrace(enumerate(parse_journal(journal.data)))
+                rebuild(parse_journal(journal.data))
             except ConfigError as error:
                 self.report(f"{who}: the journal of {exp_ref} cannot be read after a power cut: {error}")
 

@@ -72,8 +72,8 @@ def test_another_version_is_a_warning() -> None:
     ("told", "level", "words"),
     [
         (NOON + 3.5 * SECOND, Level.OK, "agree"),
-        (NOON + 6 * SECOND, Level.WARNING, "4.0 s ahead of"),
-        (NOON - 10 * SECOND, Level.WARNING, "10.0 s behind"),
+        (NOON + 6 * SECOND, Level.WARNING, "4 s ahead of"),
+        (NOON - 10 * SECOND, Level.WARNING, "10 s behind"),
         (NOON + datetime.timedelta(days=3), Level.FAILURE, "3 days ahead"),
         ((NOON + SECOND).astimezone(datetime.timezone.utc), Level.WARNING, "time zone is UTC+0000"),
     ],

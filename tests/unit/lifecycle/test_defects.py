@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from multirig.lifecycle.defects import Kind, judge, say_hours
+from multirig.lifecycle.defects import Kind, judge
 from multirig.protocol.messages import Status
 from multirig.protocol.words import Gap, Health, Report, RigState
 
@@ -73,7 +73,3 @@ def test_a_defect_says_what_to_do() -> None:
     [gap, disk] = judge(Report(state=RigState.RUNNING, gap=Gap(since=SINCE), hours_left=0.05))
     assert gap.text == "has not recorded since 21:04:05: look at its program"
     assert disk.text == "its disk has room for 3 min only: free space in its data folder"
-
-
-def test_room_is_said_as_people_plan_with_it() -> None:
-    assert [say_hours(hours) for hours in (0.5, 5.2, 100.0)] == ["30 min", "5 h", "4 days"]

@@ -10,9 +10,11 @@ from multirig.conductor.conductor import Conductor
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
+from multirig.lifecycle.session_events import Heard, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.dialect import read_report
 from multirig.record.account import account
+from multirig.record.history import Happening
 from multirig.record.journal import FILE_NAME
 
 LOOK_EVERY = 0.5
@@ -22,23 +24,17 @@ LOOK_EVERY = 0.5
 def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
     """Tell what happens to a conductor's session from now on; return the task that looks at the figures."""
 
-    def tell_state(state: SessionState) -> None:
-        exp_ref, folder = conductor.exp_ref, conductor.session_folder
-        board.tell(
-            lambda teller: teller.take_state(
-                state,
-                None if exp_ref is None else str(exp_ref),
-                None if folder is None else str(folder),
-                time.time(),
-            )
-        )
+    def take(happening: Happening) -> None:
+        folder = None if conductor.session_folder is None else str(conductor.session_folder)
+        board.tell(lambda teller: teller.take_folder(folder))
+        board.tell(lambda teller: teller.take(happening, time.time()))
 
-    conductor.on_state(tell_state)
-    conductor.on_progress(lambda progress: board.tell(lambda teller: teller.take_progress(progress)))
-    conductor.on_notice(lambda noticed: board.tell(lambda teller: teller.take_notice(noticed, time.time())))
-    conductor.on_message(
-        lambda rig, message: board.tell(lambda teller: teller.take_message(rig, message, time.time()))
+    conductor.on_state(lambda state: take(Moved(state=state, exp_ref=conductor.exp_ref)))
+    conductor.on_progress(
+        lambda one: take(Progressed(number=0, event=one.event, rig=one.rig, outcome=one.outcome))
     )
+    conductor.on_notice(take)
+    conductor.on_message(lambda rig, message: take(Heard(rig=rig, message=message)))
     return asyncio.create_task(_look(conductor, board))
 
 

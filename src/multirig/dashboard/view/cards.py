@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from multirig import wording
 from multirig.conductor.sighting import Sighting
-from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import Tone
-from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge, say_hours
+from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
 from multirig.protocol.words import RigState
+from multirig.wording import size
 
 ROLES: Mapping[str, str] = {
     Role.ESSENTIAL.value: "essential: without it everything is interrupted",
@@ -146,27 +146,27 @@ def _facts(rig: Sighting) -> Iterator[Fact]:
     runs = report.doing is RigState.RUNNING
     if (health := report.health) is not None:
         if health.frames is not None:
-            yield Fact(label="frames", value=words.grouped(health.frames))
+            yield Fact(label="frames", value=wording.grouped(health.frames))
         elif health.bytes:
             yield Fact(label="written", value=size(health.bytes))
         if health.rate is not None and runs:
-            yield Fact(label="rate", value=f"{health.rate:.1f}/s")
+            yield Fact(label="rate", value=wording.rate(health.rate))
         if runs:
             tone = Tone.WARNING if health.dropped else Tone.PLAIN
-            yield Fact(label="dropped", value=words.grouped(health.dropped), tone=tone)
+            yield Fact(label="dropped", value=wording.grouped(health.dropped), tone=tone)
     if report.disk_free is not None:
         hours = report.hours_left
-        left = "" if hours is None else f", {say_hours(hours)} left"
+        left = "" if hours is None else f", {wording.about(hours * 3600)} left"
         tone = Tone.WARNING if hours is not None and hours < LITTLE_ROOM else Tone.PLAIN
         yield Fact(label="disk", value=f"{size(report.disk_free)} free{left}", tone=tone)
     if rig.offset is not None:
         wide = rig.bound is not None and rig.bound > WIDE_BOUND
         tone = Tone.WARNING if wide else Tone.PLAIN
-        yield Fact(label="clock", value=words.offset(rig.offset, rig.bound), tone=tone)
+        yield Fact(label="clock", value=wording.clock_offset(rig.offset, rig.bound), tone=tone)
     if rig.heard_ago is not None:
         is_heard = rig.problem is None
         tone = Tone.PLAIN if is_heard else Tone.BAD
-        yield Fact(label="heard", value=words.ago(rig.heard_ago, is_fresh=is_heard), tone=tone)
+        yield Fact(label="heard", value=wording.ago(rig.heard_ago, is_fresh=is_heard), tone=tone)
 
 
 def make_cards(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from multirig.dashboard.view import words
+from multirig import wording
 from multirig.record.story import Kind, Line, choose
 
 SHOWN_LINES = 1000
@@ -61,11 +61,11 @@ def filter_lines(lines: Sequence[Line], *, who: str = "", kind: str = "") -> Jou
     left = len(found) - SHOWN_LINES
     if left > 0:
         summary = (
-            f"the first {words.grouped(SHOWN_LINES)} lines, and {words.grouped(left)} more: "
+            f"the first {wording.grouped(SHOWN_LINES)} lines, and {wording.grouped(left)} more: "
             "choose a rig or a kind, or see all with multirig show --journal"
         )
     elif found:
-        summary = f"{words.grouped(len(found))} {'line' if len(found) == 1 else 'lines'}"
+        summary = f"{wording.grouped(len(found))} {'line' if len(found) == 1 else 'lines'}"
     else:
         summary = "no line is like that: choose another rig or another kind"
     return JournalView(rows=tuple(_row(one) for one in found[:SHOWN_LINES]), summary=summary)
@@ -74,7 +74,7 @@ def filter_lines(lines: Sequence[Line], *, who: str = "", kind: str = "") -> Jou
 def _row(line: Line) -> JournalRow:
     return JournalRow(
         time=line.wall[11:23],
-        since="" if line.seconds is None else f"{line.seconds:+.3f} s",
+        since=wording.since(line.seconds, digits=3),
         who=line.who,
         kind=line.kind.value,
         what=line.what,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from multirig import wording
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.snapshot import SessionNow
-from multirig.dashboard.view import words
 from multirig.dashboard.view.cards import Card, make_cards
 from multirig.dashboard.view.session import OVER, RECORDING, SessionView, view_session
 from multirig.dashboard.view.start import Draft, StartView, view_start
@@ -148,18 +148,18 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
         return worst_tone(one.trouble_tone for one in sick), _say_trouble(sick)
     looking = [rig.name for rig in lab.rigs if rig.report.doing is None]
     if looking:
-        return Tone.PLAIN, f"Looking for {words.listed(looking)}"
+        return Tone.PLAIN, f"Looking for {wording.listed(looking)}"
     busy = [rig.name for rig in lab.rigs if rig.report.doing is not RigState.CONNECTED]
     if busy:
-        return Tone.BUSY, f"{words.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
-    ready = words.count(len(cards), "rig")
+        return Tone.BUSY, f"{wording.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
+    ready = wording.count(len(cards), "rig")
     return Tone.GOOD, f"All is well: {ready} ready"
 
 
 def _say_trouble(sick: Sequence[Card]) -> str:
     gravest = max(sick, key=lambda one: one.trouble_tone is Tone.BAD)
     more = len(sick) - 1
-    others = f" (and {words.count(more, 'more rig')} with trouble)" if more else ""
+    others = f" (and {wording.count(more, 'more rig')} with trouble)" if more else ""
     return f"{gravest.alarm}{others}"
 
 
@@ -169,14 +169,14 @@ def view_check(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> CheckView
     lines = [_found(pc, one) for pc, found in findings.items() for one in found]
     troubles = [one for one in lines if one.tone in (Tone.WARNING, Tone.BAD)]
     tone = worst_tone(one.tone for one in troubles)
-    pcs = words.count(len(findings), "PC")
+    pcs = wording.count(len(findings), "PC")
     bad = [one for one in troubles if one.tone is Tone.BAD]
     if bad:
-        who = words.listed(list(dict.fromkeys(one.pc for one in bad)))
+        who = wording.listed(list(dict.fromkeys(one.pc for one in bad)))
         summary = f"A session would fail on {who}: put this right first"
     elif troubles:
         summary = (
-            f"{pcs} looked at: a session can begin, and {words.count(len(troubles), 'thing')} to look after"
+            f"{pcs} looked at: a session can begin, and {wording.count(len(troubles), 'thing')} to look after"
         )
     else:
         tone, summary = Tone.GOOD, f"{pcs} looked at: nothing speaks against a session"

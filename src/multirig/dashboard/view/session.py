@@ -6,8 +6,8 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from multirig import wording
 from multirig.dashboard.snapshot import Alarm, Outcome, SessionNow, Step, StepNow
-from multirig.dashboard.view import words
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
@@ -152,14 +152,16 @@ def view_session(session: SessionNow, now: float, reports: Mapping[str, Report])
         icon=ICONS[tone],
         exp_ref=session.exp_ref or "",
         subtitle=_subtitle(session),
-        elapsed=None if elapsed is None else words.clock_time(elapsed),
+        elapsed=None if elapsed is None else wording.stopwatch(elapsed),
         progress=progress,
         remaining=remaining,
         columns=tuple(one.value for one in columns),
         rows=tuple(_row(session, rig, columns, reports.get(rig)) for rig in order.rigs),
         alarms=tuple(_alarm_entry(one, session) for one in reversed(session.alarms[-SHOWN_ALARMS:])),
         markers=tuple(
-            Entry(when=words.clock_time(one.seconds), who="", text=one.text, tone=Tone.PLAIN, icon="bookmark")
+            Entry(
+                when=wording.stopwatch(one.seconds), who="", text=one.text, tone=Tone.PLAIN, icon="bookmark"
+            )
             for one in reversed(session.markers[-SHOWN_MARKERS:])
         ),
         spread=session.spread,
@@ -203,7 +205,7 @@ def _failed_to_begin(session: SessionNow) -> bool:
 
 def _subtitle(session: SessionNow) -> str:
     order = session.order
-    parts = [order.subject, f"on {words.listed(list(order.rigs))}" if order.rigs else ""]
+    parts = [order.subject, f"on {wording.listed(list(order.rigs))}" if order.rigs else ""]
     if order.task is not None:
         parts.append(f"task {order.task}")
     return ", ".join(part for part in parts if part)
@@ -215,9 +217,9 @@ def _progress(session: SessionNow, elapsed: float | None, phase: Phase) -> tuple
         return None, None
     left = planned - elapsed
     if left < 0:
-        return 1.0, f"{words.clock_time(-left)} longer than planned"
+        return 1.0, f"{wording.stopwatch(-left)} longer than planned"
     end = "stops by itself" if session.order.ends_itself and session.order.task is None else "planned end"
-    return elapsed / planned, f"{end} in {words.clock_time(left)}"
+    return elapsed / planned, f"{end} in {wording.stopwatch(left)}"
 
 
 def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], report: Report | None) -> Row:
@@ -247,14 +249,14 @@ def _find_armed(started: Outcome | None, report: Report | None) -> Outcome | Non
 
 def _say_progress(health: Health) -> Iterator[str]:
     if health.frames is not None:
-        yield f"{words.grouped(health.frames)} frames"
+        yield f"{wording.grouped(health.frames)} frames"
     if health.rate is not None:
-        yield f"{health.rate:.1f}/s"
+        yield wording.rate(health.rate)
     if health.dropped:
-        yield f"{words.grouped(health.dropped)} dropped"
+        yield f"{wording.grouped(health.dropped)} dropped"
 
 
 def _alarm_entry(alarm: Alarm, session: SessionNow) -> Entry:
     tone = Tone.BAD if alarm.is_bad else Tone.GOOD
-    when = "" if session.began_at is None else words.clock_time(max(0.0, alarm.at - session.began_at))
+    when = "" if session.began_at is None else wording.stopwatch(max(0.0, alarm.at - session.began_at))
     return Entry(when=when, who=alarm.rig or "this PC", text=alarm.text, tone=tone, icon=ICONS[tone])

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from multirig import wording
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.snapshot import Order
-from multirig.dashboard.view import words
 from multirig.errors import MultirigError
-from multirig.lifecycle.defects import say_hours
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.words import RigState
 
@@ -55,7 +54,7 @@ def view_start(draft: Draft, rigs: Collection[Sighting], *, is_led: bool) -> Sta
     main_syncs = [rig.name for rig in chosen if rig.report.main_sync]
     why_not = _find_objection(draft, chosen, main_syncs, is_led=is_led)
     subject = f" {draft.subject.strip()}" if draft.subject.strip() else ""
-    where = f" on {words.count(len(chosen), 'rig')}" if chosen else ""
+    where = f" on {wording.count(len(chosen), 'rig')}" if chosen else ""
     return StartView(
         can_start=why_not is None,
         button=f"Start recording{subject}{where}",
@@ -80,7 +79,7 @@ def _find_objection(
         return "Which rigs take part? Click on their cards"
     if len(main_syncs) > 1:
         return (
-            f"{words.listed(main_syncs)} are main syncs, and one session has one: "
+            f"{wording.listed(main_syncs)} are main syncs, and one session has one: "
             "select one of them only, or set main_sync: false in the other's config"
         )
     if draft.minutes is not None and draft.minutes <= 0:
@@ -108,7 +107,7 @@ def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
             )
         if draft.minutes and report.hours_left is not None and report.hours_left * 60 < draft.minutes:
             found.append(
-                f"the disk of {rig.name} has room for {say_hours(report.hours_left)}: "
+                f"the disk of {rig.name} has room for {wording.about(report.hours_left * 3600)}: "
                 "free space, or plan a shorter session"
             )
     return found
