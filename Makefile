@@ -1,22 +1,37 @@
-# Two commands do all their own set-up: make demo, make test.
+# Every target does all of its own set-up.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Most tests of whole programs wait: four at once keep two cores busy.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest --timeout 120
 
-.PHONY: demo test screenshots endure fuzz simulate lint bench clean
+.PHONY: prepare demo test unit integration docs screenshots endure fuzz simulate lint bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
 	$(BIN)/multirig demo $(if $(KEEP),--keep)
 
-test: $(VENV)/dev-ready
-	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/unit
-	$(BIN)/python -m pytest --timeout 120 -n 2 --dist loadfile tests/integration
-	$(BIN)/python -m pytest --timeout 120 tests/docs
+test: unit integration docs
+
+# What is pure: it computes and never waits.
+unit: $(VENV)/dev-ready
+	$(PYTEST) -n auto --dist worksteal tests/unit
+
+# Sockets, programs, disks, cameras, browsers, IBL's own code.
+integration: $(VENV)/dev-ready
+	$(PYTEST) -n $(WORKERS) --dist loadgroup tests/integration
+
+# What the documentation says, done.
+docs: $(VENV)/dev-ready
+	$(PYTEST) tests/docs
+
+# Installs all that the other targets use.
+prepare: $(VENV)/dev-ready
 
 # The pictures of the console in the docs, taken by its tests.
 screenshots: $(VENV)/dev-ready
-	MULTIRIG_SCREENSHOTS=docs/images $(BIN)/python -m pytest --timeout 120 tests/integration/dashboard
+	MULTIRIG_SCREENSHOTS=docs/images $(PYTEST) tests/integration/dashboard
 
 endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults

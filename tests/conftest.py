@@ -22,6 +22,16 @@ chosen = "ci" if os.environ.get("CI") else "here"
 settings.load_profile("few" if os.environ.get("MULTIRIG_EXAMPLES") == "few" else chosen)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file that share something in one process; all others are spread one by one."""
+    for item in items:
+        if isinstance(item, pytest.Function) and any(
+            definitions[-1].scope == "module" for definitions in item._fixtureinfo.name2fixturedefs.values()
+        ):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 class Lab(contextlib.AbstractAsyncContextManager["Lab"]):
     """Whatever is opened here is closed at the end of the test, conductors first."""
 

@@ -168,7 +168,7 @@ async def test_a_message_goes_there_and_its_answer_comes_back(net: Net, scheme: 
     ((data, sender),) = theirs.messages
     assert data == b"[1, null]"
     server.send(b"[1, 2]", sender)
-    await until(lambda: ours.messages)
+    await until(lambda inbox=ours: inbox.messages)  # type: ignore[misc]
     assert ours.messages == [(b"[1, 2]", address)]
     assert address.port == port
 
@@ -231,7 +231,7 @@ async def test_an_answer_leaves_from_the_address_that_was_asked(net: Net, monkey
         client.send(b"[32]", address)
         await until(lambda: theirs.messages)
         server.send(b"[32, 0]", theirs.messages[0][1])
-        await until(lambda inbox=ours: inbox.messages)
+        await until(lambda inbox=ours: inbox.messages)  # type: ignore[misc]
         assert ours.messages == [(b"[32, 0]", address)]
 
 
@@ -284,7 +284,7 @@ async def test_where_nobody_listens_is_told_at_once_and_each_time(net: Net, sche
     inbox, client, address = await net.client(scheme, port)
     for count in (1, 2):
         client.send(b"[32]", address)
-        await until(lambda count=count: len(inbox.missing) >= count, 0.5)
+        await until(lambda count=count: len(inbox.missing) >= count, 0.5)  # type: ignore[misc]
     assert {one for one, _ in inbox.missing} == {address}
     assert "nothing listens there" in inbox.missing[0][1]
 

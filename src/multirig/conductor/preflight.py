@@ -53,7 +53,7 @@ def judge(
         Whether this PC is to be the main sync.
     """
     found = {name: judge_rig(answer, version) for name, answer in answers.items()}
-    return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync)]}
+    return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 
 def judge_rig(answer: Answer, version: str) -> list[Finding]:
@@ -145,7 +145,7 @@ def _judge_time(told: str | None, answer: Answer) -> list[Finding]:
     return [_finding("time", Level.OK, "date and time agree with this PC")]
 
 
-def _judge_main_sync(answers: Mapping[str, Answer], is_main_sync: bool) -> list[Finding]:
+def _judge_main_sync(answers: Mapping[str, Answer], *, is_main_sync: bool) -> list[Finding]:
     said = {name: one.outcome for name, one in answers.items() if isinstance(one.outcome, Info)}
     leaders = [name for name, info in said.items() if info.main_sync]
     leaders += [THIS_PC] if is_main_sync else []

@@ -24,20 +24,9 @@ from multirig.record.trouble import find_trouble
 
 
 class Hearing:
-    """Listens to one conductor; the one place here that knows how a conductor reports.
+    """Listens to one conductor that is not open yet; the one place here that knows how a conductor reports.
 
-    Parameters
-    ----------
-    conductor : Conductor
-        Not open yet; this is called in its event loop.
-    tell : callable
-        Is given each line for the operator; from several threads.
-    reminder : Reminder
-        Which rigs are waited for.
-    calls : CallbackThread
-        Where the task's callbacks are called.
-    on_notice : list of callable
-        Each is given what is noticed of a rig that records; may grow meanwhile.
+    `tell` is given each line for the operator, from several threads; `on_notice` may grow meanwhile.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ def steps_of(conductor: Conductor) -> list[Any]:
     ]
 
 
-def blamed(outcome: Any) -> dict[str, MultirigError]:
+def blamed(outcome: Any) -> dict[str, Exception]:
     """Return which rigs a step could not be done on, as the operator is told."""
     if isinstance(outcome, SessionFailed):
         return dict(outcome.causes)
@@ -115,7 +115,7 @@ async def kill_a_rig(lab: Any, moment: str) -> None:
             await victim.does(hook)
             victim.kill()
             hook = None
-        (outcome,) = await asyncio.gather(going, return_exceptions=True)
+        outcome: Any = (await asyncio.gather(going, return_exceptions=True))[0]
         assert isinstance(outcome, dict | MultirigError), outcome
         told |= blamed(outcome)
         if conductor.state is SessionState.IDLE:

@@ -227,6 +227,8 @@ async def test_an_interrupt_reaches_rigs_that_are_still_getting_ready(lab: Any, 
     await conductor.agree(SUBJECT)
     beginning = asyncio.create_task(conductor.init())
     await lab.until(lambda: slow.events()[-1] is Event.EXPINIT)
+    await lab.until(lambda: main.events()[-1] is Event.EXPINIT)
+    await main.settle()  # an interrupt that crosses its reply makes iblutil close: W1
     began = time.perf_counter()
     outcomes = await conductor.interrupt("the animal has escaped")
     assert time.perf_counter() - began < 0.5

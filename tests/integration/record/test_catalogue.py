@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -183,9 +184,12 @@ def test_new_changed_and_vanished_folders_are_taken_up_and_others_are_not_read(
     listed.refresh()
     read: list[str] = []
     real = catalogue._read_row
-    monkeypatch.setattr(
-        catalogue, "_read_row", lambda *arguments: read.append(arguments[1]) or real(*arguments)
-    )
+
+    def noted(*arguments: Any) -> Any:
+        read.append(arguments[1])
+        return real(*arguments)
+
+    monkeypatch.setattr(catalogue, "_read_row", noted)
     listed.refresh()
     assert read == []
     (first / VERDICT).write_text(json.dumps(Account(verdict=Word.ABORTED).to_json()))
@@ -466,6 +470,12 @@ def test_a_search_finds_what_a_plain_filter_finds(
     ]
     wanted.sort(key=lambda one: str(one.folder))
     wanted.sort(key=lambda one: (one.date, one.began_at or 0.0, one.number), reverse=True)
-    asked = {"subject": subject, "since": since, "until": until, "verdict": verdict, "text": text}
+    asked: dict[str, Any] = {
+        "subject": subject,
+        "since": since,
+        "until": until,
+        "verdict": verdict,
+        "text": text,
+    }
     assert library.catalogue.search(**asked, limit=limit, offset=offset) == wanted[offset : offset + limit]
     assert library.catalogue.count(**asked) == len(wanted)

@@ -426,7 +426,8 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
     seconds = [line.seconds for line in lines]
     running = seconds.index(0.0)
     assert set(seconds[:running]) == {None}
-    assert seconds[running:] == sorted(seconds[running:])
+    timed: list[Any] = seconds[running:]
+    assert timed == sorted(timed)
 
 
 async def test_an_answer_that_was_lost_and_found_out_is_no_problem(lab: Any) -> None:

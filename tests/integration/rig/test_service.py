@@ -414,7 +414,7 @@ async def test_a_health_report_that_fails_harms_nothing_and_is_logged_once(
         def health(self) -> Health:
             if isinstance(health, Exception):
                 raise health
-            return health  # type: ignore[return-value]
+            return health
 
     await lab.rig(adapter=Silent())
     caller = await call(lab)
@@ -870,7 +870,7 @@ async def test_it_can_be_closed_in_any_state_and_twice(lab: Any, state: str, tmp
         lab.rigs["cam"] = rig
         caller = await call(lab)
         if state == "broken":
-            rig.adapter.fail = {"start": "no light"}
+            rig.adapter.fail = {"start": "no light"}  # type: ignore[attr-defined]  # a Fake's
             await caller.start()
         if state in ("initialised", "stopped"):
             await caller.init()

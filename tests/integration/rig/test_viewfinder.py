@@ -146,7 +146,7 @@ class Broken(Fake):
     def pictures(self) -> list[Taken]:
         if isinstance(self.wrong, Exception):
             raise self.wrong
-        return self.wrong  # type: ignore[no-any-return]
+        return self.wrong
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_labels_that_fail_harm_nothing_and_are_logged_once(
         def picture_labels(self) -> Sequence[str]:
             if isinstance(labels, Exception):
                 raise labels
-            return labels  # type: ignore[no-any-return]
+            return labels
 
     rig = await lab.rig(adapter=Nameless())
     conductor = await watch(lab)

@@ -46,7 +46,9 @@ IBL_INFO = {
     "spec_version": "1.0.0",
     "subject": "SP_01",
 }
-CRASH = [{"error": "ValueError", "message": "the valve", "traceback": "…", "file": "task.py", "line_no": 12}]
+CRASH: list[dict[str, Any]] = [
+    {"error": "ValueError", "message": "the valve", "traceback": "…", "file": "task.py", "line_no": 12}
+]
 
 
 def play(function: Callable[[], Stage]) -> Callable[[], Stage]:

@@ -326,7 +326,7 @@ class Computer:
             self._side
         ](line)
 
-    def _rig_event(self, line: Line) -> Any:
+    def _rig_event(self, line: Line) -> Any:  # noqa: C901  one case for each kind of line
         if "request" in line and line["request"] not in self._tokens:
             return None  # nothing of the kind was wanted this time; what comes out shows it
         match line["do"]:
@@ -401,7 +401,7 @@ class Computer:
         self._tokens[number] = token
         return number
 
-    def _say(self, effect: Any) -> Line | None:
+    def _say(self, effect: Any) -> Line | None:  # noqa: C901  one case for each kind of effect
         match effect:
             case Call(number=number, hooks=hooks):
                 return {
@@ -497,7 +497,7 @@ def _outcome(outcome: Any) -> str:
 def _conductor_event(line: Line) -> Any:
     match line["do"]:
         case "rigs":
-            rigs = {name: to_address(uri) for name, uri in line["rigs"].items()}
+            rigs: Any = {name: to_address(uri) for name, uri in line["rigs"].items()}
             policies = {
                 name: RigPolicy(
                     **{**one, "role": Role(one.get("role", "expected")), "after": tuple(one.get("after", ()))}

@@ -88,7 +88,8 @@ DATE = datetime.date(2024, 5, 6)
 ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
 PEER, OTHER_PC = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.0.9", 50_000)
 GAP = {"from": "2024-05-06T12:01:03+01:00", "to": "2024-05-06T12:01:20+01:00", "seconds": 17.0}
-S, T = RigState, RigTrigger
+S = RigState
+T = RigTrigger
 
 
 LATE = {"files": [{"path": "a", "bytes": 5}]}

@@ -73,7 +73,8 @@ from multirig.protocol.words import AskInfo, Stopped
 DATE = datetime.date(2024, 5, 6)
 REF, OTHER = ExpRef(DATE, 2, "SP_01"), ExpRef(DATE, 3, "SP_01")
 NAMES = ("main", "cam", "ephys")
-S, T = SessionState, SessionTrigger
+S = SessionState
+T = SessionTrigger
 
 
 def address(name: str) -> Address:
@@ -947,7 +948,9 @@ class AnySequence(RuleBasedStateMachine):
 
     def may_still_answer(self, send: Send) -> bool:
         """Whether a command has timed out, and its rig is being asked for its status now."""
-        return any(len(key) == 3 and key[:2] == send.key[:2] for key in self.open)
+        asked: Any = send.key
+        keys: list[Any] = list(self.open)
+        return any(len(key) == 3 and key[:2] == asked[:2] for key in keys)
 
     @rule(
         key=st.sampled_from(
@@ -1032,7 +1035,7 @@ def test_a_main_sync_that_records_already_is_joined() -> None:
 
 
 @pytest.mark.parametrize("state", [S.AGREED, S.INITIALIZING, S.INITIALIZED, S.STARTING])
-def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginning(state) -> None:
+def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginning(state: S) -> None:
     session = joined(state)
     session.request(T.INTERRUPT)
     session.reply_all()
@@ -1044,9 +1047,10 @@ def test_what_was_recording_before_is_not_stopped_by_an_interrupt_of_the_beginni
 
 
 @pytest.mark.parametrize("state", [S.INITIALIZING, S.STARTING])
-def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state) -> None:
+def test_what_was_recording_before_is_not_stopped_by_a_failed_beginning(state: S) -> None:
     session = joined(state)
     number = session.machine._requested
+    assert number is not None
     session.refuse("cam")
     session.reply("main", Message(Event.EXPINIT, ({"status": 20},)) if state is S.INITIALIZING else None)
     session.reply_all()
@@ -1352,7 +1356,7 @@ def test_a_replayed_notice_has_the_same_effect() -> None:
 # -- a rig that was restarted while it recorded ------------------------------------------------------------
 
 GAP = {"from": "2024-05-06T12:01:03", "to": "2024-05-06T12:01:20", "seconds": 17.0}
-BACK = {"state": "stopped", "exp_ref": str(REF), "failure": "its program died", "gap": GAP}
+BACK: dict[str, Any] = {"state": "stopped", "exp_ref": str(REF), "failure": "its program died", "gap": GAP}
 
 
 def test_a_rig_that_was_restarted_is_asked_what_it_does_and_records_on_where_it_can() -> None:

@@ -1077,4 +1077,6 @@ def test_a_machine_is_woken_when_it_wants_to_be():
     assert one.datagrams_to_send(SECOND - 1) == []
     one.handle_timer(SECOND)
     assert len(one.datagrams_to_send(SECOND)) == 1
-    assert SECOND < one.get_timer() < 2 * SECOND, "the link's own timer is not forgotten"
+    timer = one.get_timer()
+    assert timer is not None
+    assert SECOND < timer < 2 * SECOND, "the link's own timer is not forgotten"

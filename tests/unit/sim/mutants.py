@@ -15,6 +15,7 @@ import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
+from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.observer import Seen
 from multirig.lifecycle.rig import RigMachine
@@ -104,7 +105,7 @@ def acknowledge_once(original: Any) -> Any:
 
 
 def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
-    said = [session_rules.information(one)[1].get("exp_ref") for one in answers.values()]
+    said = [information(one)[1].get("exp_ref") for one in answers.values()]
     return here or next((ExpRef.parse(one) for one in said if one), ExpRef(date, 1, subject))
 
 

@@ -153,20 +153,8 @@ class _UnheardReplies:
 class Exchange:
     """The messages of one communicator, from the wire below to the listeners above.
 
-    Parameters
-    ----------
-    name : str
-        Of the communicator; begins what an error says.
-    logger : logging.Logger
-        Where it says what goes on.
-    permits : callable
-        Whether a host may speak to us.
-    listeners : Listeners
-        Who wants to hear what peers say.
-    check_token : callable
-        Raises unless an address may be sent the Alyx token.
-    on_lost : callable
-        Is given the address of a peer that is gone, and the reason.
+    `check_token` raises unless an address may be sent the Alyx token; `on_lost` is given the address of a
+    peer that is gone, and the reason.
     """
 
     def __init__(
