@@ -109,7 +109,7 @@ class Lab:
 
     def run(self) -> Result:
         """Let it all happen, and judge it."""
-        with _quiet():
+        with quiet():
             return self._run()
 
     def _run(self) -> Result:
@@ -228,7 +228,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Let the programs write no logs: what happens to them stands in the trace."""
     logs = [logging.getLogger(f"multirig.{name}") for name in ("rig", "conductor", "pc")]
     before = [one.disabled for one in logs]
