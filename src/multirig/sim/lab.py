@@ -110,7 +110,12 @@ class Lab:
     def run(self) -> Result:
         """Let it all happen, and judge it."""
         with quiet():
-            return self._run()
+            try:
+                return self._run()
+            finally:
+                for computer in self.computers.values():
+                    if computer.loop is not None:
+                        computer.loop.die()
 
     def _run(self) -> Result:
         world = self.world
