@@ -122,16 +122,6 @@ async def test_what_a_rehearsal_left_behind_is_removed_at_the_next_start(lab: An
     assert not (lab.folder / "cam" / FOLDER).exists()
 
 
-async def test_a_rehearsal_that_nobody_ends_is_ended_by_the_rig(
-    lab: Any, until: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("multirig.rig.rehearsal.LIMIT", 0.1)
-    rig = await lab.rig()
-    await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, REHEARSAL: True})
-    await until(lambda: rig.machine.state is RigState.CONNECTED)
-    assert not (lab.folder / "cam" / FOLDER).exists()
-
-
 def test_the_rate_of_the_last_recordings_is_known_as_long_as_the_adapter_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "rate.json"
     assert recall_rate(path, ADAPTER) is None
