@@ -21,14 +21,9 @@ class Questions(Generic[Answer]):
         self._numbers = itertools.count(1)
 
     async def ask(self, put: Callable[[int], None], limit: float) -> Answer | None:
-        """Put a question, and return its answer; None where there is none.
+        """Put a question, and return its answer; None where there is none within so many seconds.
 
-        Parameters
-        ----------
-        put : callable
-            Asks, with the number under which `settle` brings the outcome.
-        limit : float
-            Seconds that the answer may take.
+        `put` asks, with the number under which `settle` brings the outcome.
         """
         number = next(self._numbers)
         answered = self._open[number] = asyncio.get_running_loop().create_future()

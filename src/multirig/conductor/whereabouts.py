@@ -19,17 +19,7 @@ log = logging.getLogger("multirig.conductor")
 
 
 class Whereabouts:
-    """Knows the address of each rig, or why there is none.
-
-    Parameters
-    ----------
-    resolve : callable
-        Returns the address that a URI means now; raises `MultirigError` where it means none.
-    is_heard : callable
-        Whether somebody is heard from an address.
-    on_found : callable
-        Called with a rig's name when its address is another one, or why it has none.
-    """
+    """Knows the address of each rig, or why there is none: then `resolve` has raised a `MultirigError`."""
 
     def __init__(
         self,

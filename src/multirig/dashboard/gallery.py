@@ -33,17 +33,7 @@ class Shot:
 
 
 class Gallery:
-    """Asks the rigs in turn for what their cameras see.
-
-    Parameters
-    ----------
-    observer : Observer
-        Whom it asks through.
-    count : callable
-        Returns how many cameras each rig has of which pictures are wanted now.
-    on_new : callable
-        Called after each new picture.
-    """
+    """Asks the rigs in turn for what their cameras see."""
 
     def __init__(
         self, observer: Observer, count: Callable[[], Mapping[str, int]], on_new: Callable[[], None]
@@ -91,10 +81,7 @@ class Gallery:
 def plan_round(cameras: Mapping[str, int]) -> tuple[float, dict[str, float]]:
     """Return how long a round takes in which each rig is asked once, and when in it each is; seconds.
 
-    Parameters
-    ----------
-    cameras : mapping of str to int
-        Of each rig that has some, how many. They take turns, so that their pictures come one by one.
+    `cameras` says how many each rig has. They take turns, so that their pictures come one by one.
     """
     length = max(EVERY, sum(cameras.values()) / AT_MOST)
     return length, {name: length * place / len(cameras) for place, name in enumerate(cameras)}

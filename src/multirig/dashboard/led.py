@@ -21,17 +21,7 @@ _BEGINNING = frozenset(
 
 
 class LedSession:
-    """One session at a time.
-
-    Parameters
-    ----------
-    state_file : pathlib.Path
-        Where the session's process notes how it is reached.
-    observer : Observer
-        Asks nothing of foreign rigs while they are led from here.
-    on_change : callable
-        Called when something of the session has changed.
-    """
+    """One session at a time."""
 
     def __init__(self, state_file: Path, observer: Observer, on_change: Callable[[], None]) -> None:
         self.state_file = state_file
@@ -157,17 +147,9 @@ class LedSession:
         await self._reached().mark(text)
 
     async def dismiss(self, prepare: Callable[[], Awaitable[None]]) -> None:
-        """Take note of the end of a session; the form is shown again.
+        """Take note of the end of a session, await `prepare`, and show the form again.
 
-        Parameters
-        ----------
-        prepare : callable
-            Awaited when the session's process has ended, before the form is shown.
-
-        Raises
-        ------
-        MultirigError
-            It is still running.
+        Raises `MultirigError` where it is still running.
         """
         if self.is_led:
             raise MultirigError("the session goes on: stop it first")

@@ -12,13 +12,7 @@ from multirig.errors import MultirigError
 
 
 class NextSession:
-    """The form for a session, and what the chosen task asks for.
-
-    Parameters
-    ----------
-    on_change : callable
-        Called when something else is filled in.
-    """
+    """The form for a session, and what the chosen task asks for."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self.draft = Draft()

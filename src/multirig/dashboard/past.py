@@ -17,17 +17,7 @@ log = logging.getLogger("multirig.console")
 
 
 class PastSessions:
-    """The catalogue of the session folders, and what the form offers because of it.
-
-    Parameters
-    ----------
-    subjects_folder : pathlib.Path
-        Where the sessions lie.
-    rules : ConsoleRules
-        Which subjects, projects and procedures the config offers.
-    on_change : callable
-        Called when something was taken up.
-    """
+    """The catalogue of the session folders, and what the form offers because of it."""
 
     def __init__(self, subjects_folder: Path, rules: ConsoleRules, on_change: Callable[[], None]) -> None:
         self.subjects_folder = subjects_folder

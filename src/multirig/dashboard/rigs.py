@@ -15,15 +15,7 @@ from multirig.lifecycle.policy import Role
 
 
 class WatchedRigs:
-    """Follows the rigs file, and watches whoever stands in it.
-
-    Parameters
-    ----------
-    file : pathlib.Path
-        The list of rigs.
-    on_change : callable
-        Called when the list, or what is known of a rig, has changed.
-    """
+    """Follows the rigs file, and watches whoever stands in it."""
 
     def __init__(self, file: Path, on_change: Callable[[], None]) -> None:
         self.file = file

@@ -16,21 +16,7 @@ CLEAN_UP_LIMIT = 40.0
 
 
 class Upkeep:
-    """Asks rigs that no session of this console holds.
-
-    Parameters
-    ----------
-    rigs : WatchedRigs
-        Whom it may ask.
-    session : LedSession
-        Whom it must not disturb.
-    data_folder : pathlib.Path
-        Where this PC's part of the sessions goes.
-    lab : str
-        Name of the lab's folder.
-    on_change : callable
-        Called when something was found.
-    """
+    """Asks rigs that no session of this console holds."""
 
     def __init__(
         self,
@@ -51,19 +37,9 @@ class Upkeep:
         self._on_change = on_change
 
     async def check(self, names: Sequence[str] = (), seconds: float | None = None) -> None:
-        """Look at every PC, as before a session; the page shows what is found.
+        """Look at some PCs or at all, as before a session of so many seconds; the page shows what is found.
 
-        Parameters
-        ----------
-        names : sequence of str
-            Some of the rigs only.
-        seconds : float, optional
-            Planned duration of the session.
-
-        Raises
-        ------
-        MultirigError
-            A session is led from here, or there is no such rig.
+        Raises `MultirigError` where a session is led from here, or there is no such rig.
         """
         if self._session.is_led:
             raise MultirigError("a session goes on: look at the PCs before the next one")

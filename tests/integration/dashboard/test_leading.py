@@ -21,7 +21,7 @@ import yaml
 from multirig.dashboard.leading import channel
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.client import Leader, read_last
-from multirig.dashboard.leading.record import Commission, commission_to_json, read_record
+from multirig.dashboard.leading.record import COMMISSION, Commission, read_record
 from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.snapshot import Outcome, SessionNow, Step
 from multirig.errors import MultirigError
@@ -226,7 +226,7 @@ async def test_the_session_outlives_the_console_that_began_it(
     lab: Any, desk: Any, until: Any, end: str
 ) -> None:
     await lab.rigs_of_a_session(over="udp")
-    commission = commission_to_json(Commission(order=desk.order(), secret="-"))
+    commission = COMMISSION.dump_json(Commission(order=desk.order(), secret="-"))
     pipe = asyncio.subprocess.PIPE
     console = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", BEGINNING, str(desk.state_file)),

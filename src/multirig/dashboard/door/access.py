@@ -107,19 +107,9 @@ class Limiter:
         return len(self._tries)
 
     def take(self, address: str, now: float) -> float:
-        """Begin a try; return 0, or how long to wait before one may be made.
+        """Begin a try; return 0, or for how many seconds to wait before one may be made.
 
-        Parameters
-        ----------
-        address : str
-            Of the other computer.
-        now : float
-            Seconds on a clock that only goes forward.
-
-        Returns
-        -------
-        float
-            Seconds.
+        `now` is in seconds, on a clock that only goes forward.
         """
         address = _network(address)
         tries = self._tries.get(address)
@@ -166,14 +156,8 @@ def _network(address: str) -> str:
 class Sessions:
     """Browsers that have shown that they know the password, by a signed cookie.
 
-    They stay so when the console is restarted, and end all together when the password is changed.
-
-    Parameters
-    ----------
-    secret : bytes
-        This installation's own.
-    password : str
-        The hash that is kept.
+    They stay so when the console is restarted, and end all together when the password is changed. `secret` is
+    this installation's own, `password` the hash that is kept.
     """
 
     def __init__(self, secret: bytes, password: str) -> None:
@@ -181,13 +165,7 @@ class Sessions:
         self._ended: dict[str, int] = {}
 
     def begin(self, now: float) -> str:
-        """Return the cookie of a new session.
-
-        Parameters
-        ----------
-        now : float
-            Seconds since 1970.
-        """
+        """Return the cookie of a new session; `now` is in seconds since 1970."""
         name, expires = secrets.token_urlsafe(24), int(now) + LIFE
         return f"{name}.{expires}.{self._sign(name, expires)}"
 
@@ -269,10 +247,7 @@ def to_own_path(target: str) -> str:
 def security_headers(host: str) -> dict[str, str]:
     """Return what every answer says of what a browser may do with it.
 
-    Parameters
-    ----------
-    host : str
-        The request's ``Host`` header, which has been checked; older Safaris want the web socket by name.
+    `host` is the request's ``Host`` header, which was checked; older Safaris want the web socket by name.
     """
     # NiceGUI's pages hold their start as inline scripts, and Vue compiles templates in the browser.
     policy = (

@@ -52,15 +52,7 @@ button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #
 
 
 def login_page(target: str, problem: str | None = None) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    target : str
-        Where to go afterwards: a path of this console.
-    problem : str, optional
-        What was wrong, in one line.
-    """
+    """Return the page; `target` is a path of this console to go to afterwards, `problem` what was wrong."""
     message = "" if problem is None else f'<p role="alert">{html.escape(problem)}</p>'
     return _PAGE.format(icon=ICON_URL, message=message, target=html.escape(target, quote=True))
 

@@ -16,15 +16,7 @@ _PLACE = "/picture/"
 
 
 class PictureAnswers:
-    """An ASGI application around another one.
-
-    Parameters
-    ----------
-    app : App
-        Answers for all else.
-    find : callable
-        Returns the newest picture of a rig's camera, by the names of both; None: there is none.
-    """
+    """An ASGI application around another one; `find` returns a camera's newest picture, or None."""
 
     def __init__(self, app: App, find: Callable[[str, str], bytes | None]) -> None:
         self._app = app

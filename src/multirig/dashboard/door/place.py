@@ -53,7 +53,7 @@ class Place:
         ConfigError
             The address is in use, or none of this PC's.
         """
-        host, port = self.host, self.port
+        host, port, where = self.host, self.port, f"{self.host}:{self.port}"
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except OSError:
@@ -72,8 +72,8 @@ class Place:
         except OSError as error:
             listening.close()
             raise ConfigError(
-                f"console: cannot listen at {host}:{port} ({error.strerror or error}): another console may "
-                f"run there; choose another port: --port {port + 1 if 0 < port < 65535 else 8091}"
+                f"console: cannot listen at {where} ({error.strerror or error}): another console may run "
+                f"there; choose another port: --port {port + 1 if 0 < port < 65535 else 8091}"
             ) from None
         return listening
 

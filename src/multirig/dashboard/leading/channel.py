@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.lines import HOST, Lines, within
-from multirig.dashboard.leading.record import Record, now_to_json, write_record
+from multirig.dashboard.leading.record import NOW, Record, write_record
 from multirig.errors import ConfigError, MultirigError
 
 MAX_LINE = 64 * 1024
@@ -55,20 +55,9 @@ class Led(Protocol):
 
 
 class Channel:
-    """Serves what is on the board, and takes commands.
+    """Serves what is on the board, and takes commands from whoever knows the secret.
 
-    Parameters
-    ----------
-    board : Board
-        What is told.
-    led : Led
-        What is asked.
-    secret : str
-        Without it nobody hears or asks anything.
-    state_file : pathlib.Path
-        Where the channel writes how it is reached, and what was last told.
-    pid : int
-        Of this process.
+    In `state_file` it writes how it is reached, and how far the session is.
     """
 
     def __init__(self, board: Board, led: Led, *, secret: str, state_file: Path, pid: int) -> None:
@@ -214,7 +203,7 @@ class Channel:
                 now = self._board.now
                 if now.revision != shown:
                     shown = now.revision
-                    await lines.send({"now": now_to_json(now)}, SEND_LIMIT)
+                    await lines.send({"now": NOW.dump_python(now, mode="json")}, SEND_LIMIT)
                     await asyncio.sleep(GATHER)
                 await changed.wait()
                 changed.clear()

@@ -19,10 +19,10 @@ from pydantic_core import PydanticSerializationError
 from multirig.dashboard.leading.child import last_line, output_file, spawn
 from multirig.dashboard.leading.lines import HOST, Lines
 from multirig.dashboard.leading.record import (
+    COMMISSION,
+    NOW,
     Commission,
     Record,
-    commission_to_json,
-    now_from_json,
     read_record,
 )
 from multirig.dashboard.snapshot import Order, SessionNow
@@ -89,7 +89,7 @@ class Leader:
             await last.dismiss()
         secret = secrets.token_urlsafe(32)
         try:
-            commission = commission_to_json(Commission(order=order, secret=secret))
+            commission = COMMISSION.dump_json(Commission(order=order, secret=secret))
         except PydanticSerializationError as error:
             raise ConfigError(f"the order cannot be told to the session's process: {error}") from error
         process = await asyncio.to_thread(spawn, state_file, commission)
@@ -237,7 +237,7 @@ class Leader:
         if "now" not in said:
             return False
         try:
-            self._now = now_from_json(said["now"])
+            self._now = NOW.validate_python(said["now"])
         except ValidationError:
             log.exception("the session's process is of another release")
             return False

@@ -14,13 +14,7 @@ _Result = TypeVar("_Result")
 
 
 class Lines:
-    """One conversation.
-
-    Parameters
-    ----------
-    reader, writer : asyncio.StreamReader, asyncio.StreamWriter
-        The connection; the reader's limit is that of a line.
-    """
+    """One conversation."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -19,6 +19,7 @@ from multirig.dashboard.snapshot import (
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.clock_gate import Objection
+from multirig.lifecycle.defects import Kind, judge
 from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
@@ -28,12 +29,10 @@ from multirig.protocol.words import Report, Word
 from multirig.record.history import Happening, History
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
-from multirig.wording import about, one_line
+from multirig.wording import one_line
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
-LEAST_HOURS = 0.5
-"""Hours of recording for which a disk must be good, whatever is planned."""
 GOOD_NOTICES = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
 
 _STEP_OF_STATE: Mapping[SessionState, Step] = {
@@ -164,7 +163,7 @@ class Teller:
         if new := [rig for rig in reports if rig not in self.now.multirigs]:
             self._change(multirigs=(*self.now.multirigs, *new))
         for rig, report in reports.items():
-            self._watch_disk(rig, report.hours_left, at)
+            self._watch_disk(rig, report, at)
 
     def _take_marker(self, text: str, at: float) -> None:
         """Take a marker that was set."""
@@ -243,17 +242,15 @@ class Teller:
             steps.append(latest)
         self._change(steps=tuple(steps))
 
-    def _watch_disk(self, rig: str, hours: float | None, at: float) -> None:
-        runs = self.now.state == SessionState.RUNNING.value
-        if hours is None or hours < 0 or not runs or rig in self._short_of_disk:
+    def _watch_disk(self, rig: str, report: Report, at: float) -> None:
+        if self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
             return
-        planned = None
-        if self.now.order.seconds is not None and self.now.began_at is not None:
-            planned = self.now.order.seconds - (at - self.now.began_at)
-        if hours < LEAST_HOURS or (planned is not None and hours * 3600 < planned):
-            self._short_of_disk.add(rig)
-            wanted = "" if planned is None else f", the session is to go on for {about(planned)}"
-            self.warn(rig, f"its disk will be full in {about(hours * 3600)}{wanted}: make room on it", at)
+        planned, began = self.now.order.seconds, self.now.began_at
+        left = None if planned is None or began is None else planned - (at - began)
+        for defect in judge(report, left):
+            if defect.kind is Kind.DISK:
+                self._short_of_disk.add(rig)
+                self.warn(rig, defect.text, at)
 
 
 def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:

@@ -16,8 +16,8 @@ from multirig.record.account import account
 from multirig.record.history import Happening
 from multirig.record.journal import FILE_NAME
 
-NEWS_EVERY = 0.5
-"""Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what no callback reports: findings, clocks, room on the rigs' disks."""
 
 
 def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
@@ -40,11 +40,11 @@ def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
 async def _look(conductor: Conductor, board: Board) -> None:
     while True:
         tell_figures(conductor, board)
-        await asyncio.sleep(NEWS_EVERY)
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def tell_figures(conductor: Conductor, board: Board) -> None:
-    """Tell what changes without anybody saying so."""
+    """Take what changes without a callback."""
     now = time.time()
     board.tell(lambda teller: teller.take_findings(conductor.findings))
     board.tell(lambda teller: teller.take_objections(conductor.objections, now))

@@ -6,18 +6,17 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import Response
 from nicegui import ui
 
 from multirig.dashboard.console import Console
-from multirig.dashboard.pages.elements import Line, box, button, set_tone, show_if, text
+from multirig.dashboard.pages.elements import Line, box, button, section, set_tone, text
 from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.journal import JournalPart
 from multirig.dashboard.pages.tables import Cell, Heading, Table
+from multirig.dashboard.readings import draw_plot, read
 from multirig.dashboard.view.account import (
     AccountView,
     ClockRow,
@@ -28,24 +27,13 @@ from multirig.dashboard.view.account import (
 )
 from multirig.dashboard.view.cards import Fact
 from multirig.dashboard.view.history import find_session, session_address
-from multirig.dashboard.view.journal import JournalRow, filter_lines, list_kinds, list_rigs
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
 from multirig.record.account import account_of
-from multirig.record.drawing import draw_bytes
-from multirig.record.journal import FILE_NAME as JOURNAL_NAME
-from multirig.record.journal import read_history
-from multirig.record.plot import Picture, compose
-from multirig.record.recount import summarise
-from multirig.record.story import Line as StoryLine
-from multirig.record.story import tell
-from multirig.record.summary import Summary
 
 PLOT = "plot.svg"
 """Last part of the picture's address."""
-_KEPT_PLOTS = 8
-_KEPT_READINGS = 2
 _NOT_FOUND = 404
 _OF_A_DAY = 10_000
 """Sessions of a day that a search may find: more than there are."""
@@ -67,13 +55,6 @@ _CLOCKS = (
     Heading("Jumps"),
 )
 _ENTRIES = (Heading("When", is_number=True), Heading("Who"), Heading("What"))
-_JOURNAL = (
-    Heading("Time"),
-    Heading("Since the start", is_number=True),
-    Heading("Who"),
-    Heading("Kind"),
-    Heading("What"),
-)
 _COPY = """
 const field = document.getElementById(%r), text = field.textContent;
 try { await navigator.clipboard.writeText(text); return true; } catch { /* not a secure page */ }
@@ -89,15 +70,7 @@ log = logging.getLogger("multirig.console")
 
 
 async def build_account(console: Console, subject: str, date: str, number: str) -> None:
-    """Build the page of the session of which an address speaks.
-
-    Parameters
-    ----------
-    console : Console
-        What knows the sessions.
-    subject, date, number : str
-        As they stand in the address.
-    """
+    """Build the page of the session of which an address speaks."""
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
         folder = find_session(console.past.subjects_folder, subject, date, number)
@@ -123,60 +96,6 @@ async def answer_plot(
     return Response(picture, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
 
 
-def draw_plot(folder: Path, *, is_dark: bool = False) -> bytes:
-    """Return a session's picture; it blocks.
-
-    Raises
-    ------
-    ConfigError
-        There is no journal, or matplotlib is missing.
-    OSError
-        The journal cannot be looked at.
-    """
-    return _draw(folder, *_sign(folder), is_dark=is_dark)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """All that a journal holds for its page, read and replayed once."""
-
-    summary: Summary
-    picture: Picture
-    lines: Sequence[StoryLine]
-
-
-def read(folder: Path) -> Reading:
-    """Return what a session's journal holds for its page; it blocks.
-
-    Raises
-    ------
-    ConfigError
-        There is no journal.
-    """
-    try:
-        return _read(folder, *_sign(folder))
-    except OSError as error:
-        raise ConfigError(f"no journal in {folder}: {error.strerror or error}") from None
-
-
-def _sign(folder: Path) -> tuple[int, int]:
-    """Return by what a journal that has changed is known."""
-    status = (folder / JOURNAL_NAME).stat()
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=_KEPT_READINGS)
-def _read(folder: Path, changed: int, length: int) -> Reading:
-    history = read_history(folder)
-    summary, lines = summarise(history.moments, history.unreadable), tuple(tell(history.moments))
-    return Reading(summary=summary, picture=compose(history, summary, lines), lines=lines)
-
-
-@lru_cache(maxsize=_KEPT_PLOTS)
-def _draw(folder: Path, changed: int, length: int, *, is_dark: bool) -> bytes:
-    return draw_bytes(_read(folder, changed, length).picture, "svg", is_dark=is_dark)
-
-
 def _build_unknown(why: str) -> None:
     with frame("History"), box("div", "page"):
         text("h2", "No such session")
@@ -192,7 +111,6 @@ class AccountPage:
         subject, date, number = folder.parts[-3:]
         self._subject, self._name = subject, f"{date}_{int(number)}_{subject}"
         self._client = ui.context.client
-        self._lines: Sequence[StoryLine] = ()
         with frame("History"):
             self._page = box("div", "page")
             with self._page:
@@ -221,7 +139,7 @@ class AccountPage:
             self._build(view)
         if view.has_journal:
             await self._show_plot(view.exp_ref)
-            await self._show_journal()
+            await self._journal.show()
 
     def _read(self) -> AccountView:
         try:
@@ -257,7 +175,7 @@ class AccountPage:
                     _build_fact(fact)
             self._build_folder()
         if view.unknown:
-            with _section("What is not known"), box("ul"):
+            with section("What is not known"), box("ul"):
                 for one in view.unknown:
                     text("li", one, "break")
         self._build_rigs(view.rigs)
@@ -267,7 +185,7 @@ class AccountPage:
         self._build_clocks(view.clocks)
         if view.has_journal:
             self._build_plot()
-            self._build_journal()
+            self._journal = JournalPart(self._folder)
 
     def _build_folder(self) -> None:
         with box("div", "line wrap folder"):
@@ -286,7 +204,7 @@ class AccountPage:
     def _build_rigs(self, rigs: Sequence[RigFindings]) -> None:
         if not rigs:
             return
-        with _section("Rigs"):
+        with section("Rigs"):
             for rig in rigs:
                 with box("div", "stack tight rig-findings") as root:
                     set_tone(root, rig.tone)
@@ -300,7 +218,7 @@ class AccountPage:
     def _build_files(self, groups: Sequence[FileGroup]) -> None:
         if not groups:
             return
-        with _section("Files"):
+        with section("Files"):
             rows = (row for one in groups for row in _file_rows(one))
             Table("Files, by rig").show(_FILES, rows)
             text(
@@ -314,20 +232,20 @@ class AccountPage:
             return
         has_who = any(one.who for one in entries)
         headings = [one for one in _ENTRIES if has_who or one.text != "Who"]
-        with _section(title):
-            Table(title, "tall").show(headings, (_entry_cells(one, has_who) for one in entries))
+        with section(title):
+            Table(title, "tall").show(headings, (_entry_cells(one, has_who=has_who) for one in entries))
             if more is not None:
                 text("p", more, "soft")
 
     def _build_clocks(self, clocks: Sequence[ClockRow]) -> None:
         if clocks:
-            with _section("Clocks"):
+            with section("Clocks"):
                 Table("What is known of each rig's clock").show(_CLOCKS, map(_clock_cells, clocks))
 
-    # -- its picture and its journal ----------------------------------------------------------------------
+    # -- its picture ----------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        with _section("Time"):
+        with section("Time"):
             self._picture = box("div", "stack")
             with self._picture:
                 text("p", "drawing…", "soft").props("role=status")
@@ -357,43 +275,6 @@ class AccountPage:
                     picture.props["alt"] = f"Clocks, states and starts of {exp_ref} on one time axis"
             link = text("a", "Open the picture alone: point at a bar or a tick to read what it is")
             link.props(f"target=_blank href={address}")
-
-    def _build_journal(self) -> None:
-        with _section("Journal"):
-            with box("div", "line wrap"):
-                self._who = ui.select({"": "all"}, label="Rig", value="", on_change=self._choose)
-                self._kind = ui.select({"": "all"}, label="Kind", value="", on_change=self._choose)
-                for one in (self._who, self._kind):
-                    one.classes("filter")
-            self._summary = text("p", "reading…", "soft").props("role=status")
-            self._journal = Table("The journal", "tall")
-            show_if(self._journal.root, False)
-
-    async def _show_journal(self) -> None:
-        try:
-            self._lines = (await asyncio.to_thread(read, self._folder)).lines
-        except Exception as error:
-            log.exception("the journal of %s cannot be shown", self._folder)
-            self._summary.text = f"the journal cannot be told: {' '.join(str(error).split())}"
-            return
-        if not self._client.is_deleted:
-            self._who.set_options({"": "all"} | {one: one for one in list_rigs(self._lines)})
-            self._kind.set_options({"": "all"} | list_kinds(self._lines))
-            self._choose()
-
-    def _choose(self) -> None:
-        view = filter_lines(self._lines, who=self._who.value or "", kind=self._kind.value or "")
-        self._summary.text = view.summary
-        show_if(self._journal.root, bool(view.rows))
-        self._journal.show(_JOURNAL, map(_journal_cells, view.rows))
-
-
-def _section(title: str) -> Any:
-    """Make a part of the page, under a heading of its own."""
-    root = box("section", "panel")
-    with root:
-        text("h2", title)
-    return root
 
 
 def _build_fact(fact: Fact) -> None:
@@ -427,7 +308,7 @@ def _toned(content: str, tone: Tone, *, span: int = 1, is_number: bool = False) 
     return Cell(content, tone=tone, icon=ICONS[tone], span=span, is_number=is_number)
 
 
-def _entry_cells(one: Entry, has_who: bool) -> list[Cell]:
+def _entry_cells(one: Entry, *, has_who: bool) -> list[Cell]:
     return [
         Cell(one.when, is_number=True),
         *([Cell(one.who)] if has_who else ()),
@@ -446,14 +327,4 @@ def _clock_cells(row: ClockRow) -> list[Cell]:
         Cell(row.round_trip, is_number=True),
         Cell(row.readings, is_number=True),
         _toned(row.jumps, row.tone),
-    ]
-
-
-def _journal_cells(row: JournalRow) -> list[Cell]:
-    return [
-        Cell(row.time),
-        Cell(row.since, is_number=True),
-        Cell(row.who, is_strong=True),
-        Cell(row.kind, is_soft=True),
-        Cell(row.what, is_long=True),
     ]

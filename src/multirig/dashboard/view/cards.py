@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from multirig import wording
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge
 from multirig.lifecycle.policy import Role
 from multirig.protocol.words import RigState
 from multirig.wording import size
 
-LITTLE_ROOM = 1.0
-"""Hours of recording below which a disk is worth a warning."""
-NO_ROOM = 0.1
-"""Hours below which it is about to end a recording."""
 ROLES: Mapping[str, str] = {
     Role.ESSENTIAL.value: "essential: without it everything is interrupted",
     Role.EXPECTED.value: "expected: the others go on, and the session is DEGRADED",
@@ -89,19 +86,7 @@ _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED}
 
 
 def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, led_here: bool) -> Card:
-    """Return how a rig is shown.
-
-    Parameters
-    ----------
-    rig : Sighting
-        What is known of it.
-    role : Role
-        What its loss means to a session.
-    is_selected : bool
-        Whether it is chosen for the next session.
-    led_here : bool
-        Whether the session that this console leads takes it along.
-    """
+    """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
     report, is_heard = rig.report, rig.problem is None
     state = report.doing
     word, tone, icon = _LOOKING if state is None else _WORDS[state]
@@ -127,30 +112,14 @@ def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, l
 
 def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
-    report = rig.report
-    runs = report.doing is RigState.RUNNING
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
-    if report.failure is not None:
-        yield Tone.BAD, report.failure
-    if report.gap is not None and report.gap.until is None and (since := report.gap.since):
-        yield Tone.BAD, f"has not recorded since {since[11:19] or since}: look at its program"
-    if report.stalled is not None:
-        yield (
-            Tone.BAD,
-            f"nothing has come in for {report.stalled:.0f} s: look at its device, its trigger and its disk",
-        )
-    if (hours := report.hours_left) is not None and hours < LITTLE_ROOM:
-        text = f"its disk has room for {wording.about(hours * 3600)} only: free space in its data folder"
-        yield Tone.BAD if runs and hours < NO_ROOM else Tone.WARNING, text
-    if runs and report.health is not None and report.health.dropped:
-        lost = wording.count(report.health.dropped, "frame")
-        yield Tone.WARNING, f"{lost} lost so far: its disk or processor is too slow"
+    for defect in judge(rig.report):
+        action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
+        yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text
-    if report.doing in _LEFT_OVER and report.led_by is None and not rig.is_foreign:
-        yield Tone.WARNING, "an earlier session was not cleaned up here: press Clean up"
 
 
 def _about(rig: Sighting, role: Role, *, led_here: bool) -> str:

@@ -132,13 +132,7 @@ def history_address(search: Search) -> str:
 
 
 def session_address(folder: Path) -> str:
-    """Return the address of a session's page.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        ``…/<subject>/<date>/<NNN>``.
-    """
+    """Return the address of the page of a session in a folder ``…/<subject>/<date>/<NNN>``."""
     return "/session/" + "/".join(quote(part, safe="") for part in folder.parts[-3:])
 
 

@@ -56,17 +56,7 @@ def list_kinds(lines: Sequence[Line]) -> dict[str, str]:
 
 
 def filter_lines(lines: Sequence[Line], *, who: str = "", kind: str = "") -> JournalView:
-    """Return the first lines of one rig and of one kind.
-
-    Parameters
-    ----------
-    lines : sequence of Line
-        The whole journal, told in words.
-    who : str
-        A rig, or ``this PC``; empty: all.
-    kind : str
-        One of `list_kinds`; empty: all.
-    """
+    """Return the first lines of one rig, or ``this PC``, and of one of `list_kinds`; empty: of all."""
     found = list(choose(lines, who=[who] if who else [], kinds=[Kind(kind)] if kind else []))
     left = len(found) - SHOWN_LINES
     if left > 0:

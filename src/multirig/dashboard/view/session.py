@@ -132,16 +132,9 @@ class SessionView:
 
 
 def view_session(session: SessionNow, now: float, reports: Mapping[str, Report]) -> SessionView:
-    """Return how a session is shown.
+    """Return how a session is shown, `now` in seconds since 1970.
 
-    Parameters
-    ----------
-    session : SessionNow
-        What its process tells.
-    now : float
-        Seconds since 1970.
-    reports : mapping of str to Report
-        What each rig last reported in this session to those who look on.
+    `reports` are what each rig last reported in this session to those who look on.
     """
     phase, title, tone = _TITLES.get(session.state, (STARTING, session.state.capitalize(), Tone.BUSY))
     if session.is_over:

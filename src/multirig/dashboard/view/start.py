@@ -49,17 +49,7 @@ class StartView:
 
 
 def view_start(draft: Draft, rigs: Collection[Sighting], *, is_led: bool) -> StartView:
-    """Return whether the session that is filled in can begin.
-
-    Parameters
-    ----------
-    draft : Draft
-        What is filled in.
-    rigs : collection of Sighting
-        All rigs that are known.
-    is_led : bool
-        Whether a session is led from here already.
-    """
+    """Return whether the session that is filled in can begin; `rigs` are all that are known."""
     chosen = [rig for rig in rigs if rig.name in draft.rigs]
     main_syncs = [rig.name for rig in chosen if rig.report.main_sync]
     why_not = _find_objection(draft, chosen, main_syncs, is_led=is_led)
