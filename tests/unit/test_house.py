@@ -57,7 +57,6 @@ STILL_TO_MEND = {
         "multirig.cli.session",
         "multirig.conductor.conductor",
         "multirig.dashboard.leading.task",
-        "multirig.dashboard.pages.account",
         "multirig.sim.conductor",
     },
     "machines": {
