@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import functools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -75,8 +76,8 @@ class Session:
 
     def __init__(self, boots=("C", "R")) -> None:
         self.now = SECOND
-        self.conductor = Node(boot=boots[0], name="pc", machine=SessionMachine(), hears=hear_rig)
-        self.rig = Node(
+        self.conductor: Any = Node(boot=boots[0], name="pc", machine=SessionMachine(), hears=hear_rig)
+        self.rig: Any = Node(
             boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True), hears=hear_leader
         )
         self.kept: list[tuple[Address, bytes]] = []
