@@ -37,6 +37,7 @@ from multirig.lifecycle.session_events import (
     Progressed,
     RigsChosen,
     StepRequested,
+    TokenShared,
 )
 from multirig.lifecycle.session_states import EVENT_OF, UNTOUCHED, SessionState, SessionTrigger, next_state
 from multirig.lifecycle.watch import GRAVE, Notice, Noticed, Watch
@@ -199,6 +200,8 @@ class SessionMachine:
                 return [Record(event=event, at=now), *self._request(event, trigger)]
             case AskRequested():
                 return self._ask(event)
+            case TokenShared(url=url, token=token, names=names):
+                self.alyx, self.may_have_token = (url, token), names
             case Complained(rig=rig) if rig in self.rigs:
                 return [self._complain(event)]
         return []

@@ -74,6 +74,15 @@ class Complained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenShared:
+    """An Alyx token for the rigs that may be given it when they ask; a secret, which is not written down."""
+
+    url: str | None
+    token: Mapping[str, Any] = field(repr=False)
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockRead:
     """What is known of a rig's clock; all times in nanoseconds."""
 

@@ -138,7 +138,7 @@ class Lab:
 
     def journal(self, who: str = "pc") -> list[str]:
         """Return what a conductor's program has put into its journal."""
-        from multirig.conductor.journal import input_line
+        from multirig.record.entries import input_line
 
         lines = [OPENING]
         for event, at in self.stage.computers[who].records:

@@ -20,8 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.journal import parse_journal, rebuild
-
 from multirig.lifecycle import observer
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -73,6 +71,8 @@ from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, R
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
+from multirig.record.entries import parse_journal
+from multirig.record.history import rebuild
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")

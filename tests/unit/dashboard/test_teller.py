@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from multirig.conductor.conductor import Progress
 from multirig.dashboard.leading.teller import MAX_KEPT, Teller, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
@@ -14,6 +13,7 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.lifecycle.clock_gate import Objection, Reaction
+from multirig.lifecycle.session_events import Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
@@ -36,7 +36,7 @@ def move(teller: Teller, *states: SessionState, at: float = AT) -> None:
 
 def answer(teller: Teller, event: Event, rig: str, outcome: object = None) -> None:
     told = outcome if outcome is not None else Message(event, ())
-    teller.take_progress(Progress(event=event, rig=rig, outcome=told))  # type: ignore[arg-type]
+    teller.take_progress(Progressed(number=1, event=event, rig=rig, outcome=told))  # type: ignore[arg-type]
 
 
 def outcomes(teller: Teller, step: Step) -> dict[str, Outcome]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from multirig.conductor.conductor import Progress
 from multirig.dashboard.snapshot import (
     Alarm,
     MarkerNow,
@@ -20,6 +19,7 @@ from multirig.dashboard.snapshot import (
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.clock_gate import Objection
+from multirig.lifecycle.session_events import Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
@@ -115,7 +115,7 @@ class Teller:
         """Take since when a session records that has been going on for a while."""
         self._change(began_at=at)
 
-    def take_progress(self, progress: Progress) -> None:
+    def take_progress(self, progress: Progressed) -> None:
         """Take a rig's outcome in a step; what it answers to other questions is none."""
         step = _STEP_OF_EVENT.get(progress.event)
         waiting = (progress.rig, step, Outcome.WAITING)

@@ -1,4 +1,4 @@
-"""Lets a board know what a conductor notices; in the conductor's own event loop."""
+"""Shows on a board what happens to a session; in its own event loop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import time
 from pathlib import Path
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream, SessionEvent, StepEnded
+from multirig.conductor.session import Session
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
+from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.dialect import read_report
 from multirig.record.account import account
 from multirig.record.journal import FILE_NAME
@@ -19,44 +23,61 @@ NEWS_EVERY = 0.5
 """Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
 
 
-def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
-    """Tell what happens to a conductor's session from now on; return the task that looks at the figures."""
-
-    def tell_state(state: SessionState) -> None:
-        exp_ref, folder = conductor.exp_ref, conductor.session_folder
-        board.tell(
-            lambda teller: teller.take_state(
-                state,
-                None if exp_ref is None else str(exp_ref),
-                None if folder is None else str(folder),
-                time.time(),
-            )
-        )
-
-    conductor.on_state(tell_state)
-    conductor.on_progress(lambda progress: board.tell(lambda teller: teller.take_progress(progress)))
-    conductor.on_notice(lambda noticed: board.tell(lambda teller: teller.take_notice(noticed, time.time())))
-    conductor.on_message(
-        lambda rig, message: board.tell(lambda teller: teller.take_message(rig, message, time.time()))
-    )
-    return asyncio.create_task(_look(conductor, board))
+async def watch(conductor: Conductor, stream: EventStream, board: Board) -> None:
+    """Show on a board what happens to a conductor's session, as long as the stream goes on."""
+    looking: asyncio.Task[None] | None = None
+    session = conductor.current
+    try:
+        async for event in stream:
+            if (now := conductor.current) is not None and now is not session:
+                session = now
+            if session is None:
+                continue
+            if looking is None:
+                looking = asyncio.create_task(_look(session, board))
+            _show(session, event, board)
+    finally:
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        if session is not None:
+            tell_figures(session, board)
 
 
-async def _look(conductor: Conductor, board: Board) -> None:
+def _show(session: Session, event: SessionEvent, board: Board) -> None:
+    at = time.time()
+    match event:
+        case Moved(state=state):
+            exp_ref = None if session.exp_ref is None else str(session.exp_ref)
+            folder = None if session.folder is None else str(session.folder)
+            board.tell(lambda teller: teller.take_state(state, exp_ref, folder, at))
+        case Progressed():
+            board.tell(lambda teller: teller.take_progress(event))
+        case Noticed():
+            board.tell(lambda teller: teller.take_notice(event, at))
+        case Heard(rig=rig, message=message):
+            board.tell(lambda teller: teller.take_message(rig, message, at))
+        case Marked(text=text):
+            board.tell(lambda teller: teller.take_marker(text, at))
+        case StepEnded():
+            tell_figures(session, board)
+
+
+async def _look(session: Session, board: Board) -> None:
     while True:
-        tell_figures(conductor, board)
+        tell_figures(session, board)
         await asyncio.sleep(NEWS_EVERY)
 
 
-def tell_figures(conductor: Conductor, board: Board) -> None:
+def tell_figures(session: Session, board: Board) -> None:
     """Tell what changes without anybody saying so."""
     now = time.time()
-    board.tell(lambda teller: teller.take_findings(conductor.findings))
-    board.tell(lambda teller: teller.take_objections(conductor.objections, now))
-    board.tell(lambda teller: teller.take_spread(conductor.start_spread))
-    if conductor.state is SessionState.RUNNING:
-        board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    reports = {rig: read_report(news) for rig, news in conductor.news().items()}
+    board.tell(lambda teller: teller.take_findings(session.findings))
+    board.tell(lambda teller: teller.take_objections(session.objections, now))
+    board.tell(lambda teller: teller.take_spread(session.start_spread))
+    if session.state is SessionState.RUNNING:
+        board.tell(lambda teller: teller.take_jumps(session.conductor.clock_jumps(), now))
+    reports = {rig: read_report(news) for rig, news in session.news().items()}
     board.tell(lambda teller: teller.take_reports(reports, now))
 
 
