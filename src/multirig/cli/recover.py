@@ -15,7 +15,7 @@ from multirig.cli.program import app
 from multirig.cli.screen import showing
 from multirig.cli.session import DEFAULT_DATA, show_account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on
+from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
 from multirig.lifecycle.agreement import LED_BY, information
@@ -82,10 +82,8 @@ def _line(one: OpenSession) -> str:
 
 
 async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *, takes_over: bool) -> None:
-    session = Conductor.from_journal(folder).current
-    if session is None:
-        raise ConfigError(f"the session in {folder} is over: nothing to recover")
-    found = session.conductor.exchange.machine
+    conductor = Conductor.from_journal(folder)
+    found = conductor.exchange.machine
 
     async def choose() -> Choice:
         _show_rigs(found.found)
@@ -93,7 +91,7 @@ async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *
 
     wishes = Wishes(seconds)
     with calling_on_signals(wishes.press_ctrl_c):
-        async with showing(session, wishes):
+        async with taken_up(conductor) as session, showing(session, wishes):
             await lead_on(session, wishes, choose, takes_over=takes_over)
 
 

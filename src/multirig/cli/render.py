@@ -27,7 +27,7 @@ from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_offset, say_span, say_spread
 from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
-from multirig.rig.service import Snapshot
+from multirig.rig.snapshot import Snapshot
 from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)

@@ -7,7 +7,6 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import multirig
 from multirig.conductor import preflight
 from multirig.conductor.events import EventStream
 from multirig.conductor.exchange import Exchange
@@ -20,6 +19,7 @@ from multirig.pc.finding import Finding
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.messages import Event, Status
+from multirig.version import __version__
 
 CHECK_LIMIT = 10.0
 """Seconds that a rig has to look at its PC and to answer: as many as for the agreement."""
@@ -87,7 +87,7 @@ class Look:
             )
             for name, outcome in outcomes.items()
         }
-        return preflight.judge(answers, here, version=multirig.__version__, is_main_sync=is_main_sync)
+        return preflight.judge(answers, here, version=__version__, is_main_sync=is_main_sync)
 
 
 def _checks_of_this_pc(folder: Path | None, wall: Callable[[], datetime.datetime]) -> dict[str, Check]:

@@ -38,7 +38,7 @@ from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Finding
 from multirig.protocol.events import Ignored, Record
 from multirig.protocol.messages import Event, Message, Status
-from multirig.transports.memory import MemoryNetwork
+from multirig.transports.base import Network
 
 log = logging.getLogger("multirig.conductor")
 
@@ -73,7 +73,7 @@ class Conductor:
         Names of rigs that may be given the Alyx token when they ask for it.
     clock_gate : ClockGate, optional
         When clocks are good enough for a start.
-    network : MemoryNetwork, optional
+    network : Network, optional
         For rehearsal and tests without a network; the rigs' addresses are then those on it.
     pc : Surroundings, optional
         The PC that it runs on, for simulation.
@@ -90,7 +90,7 @@ class Conductor:
         policies: Mapping[str, RigPolicy] | None = None,
         may_have_token: Iterable[str] = (),
         clock_gate: ClockGate | None = None,
-        network: MemoryNetwork | None = None,
+        network: Network | None = None,
         pc: Surroundings | None = None,
     ) -> None:
         self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
@@ -122,7 +122,7 @@ class Conductor:
         folder: Path,
         *,
         storage: Storage | None = None,
-        network: MemoryNetwork | None = None,
+        network: Network | None = None,
         pc: Surroundings | None = None,
     ) -> Conductor:
         """Return a conductor that takes the place of one that has died; the open session is `current`.
@@ -133,7 +133,7 @@ class Conductor:
             The session folder, with the journal.
         storage : Storage, optional
             Where it lies, if that is no disk of this PC.
-        network : MemoryNetwork, optional
+        network : Network, optional
             For rehearsal and tests without a network.
         pc : Surroundings, optional
             The PC that it runs on, for simulation.

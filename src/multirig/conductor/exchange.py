@@ -22,8 +22,7 @@ from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
-from multirig.transports.base import allow_open_sockets
-from multirig.transports.memory import MemoryNetwork
+from multirig.transports.base import Network, allow_open_sockets
 
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
@@ -40,7 +39,7 @@ class Exchange:
         Takes each effect that nobody waits for.
     pc : Surroundings
         The PC that it runs on.
-    network : MemoryNetwork, optional
+    network : Network, optional
         For rehearsal and tests without a network; the rigs' addresses are then those on it.
     """
 
@@ -50,7 +49,7 @@ class Exchange:
         perform: Callable[[Any], None],
         *,
         pc: Surroundings,
-        network: MemoryNetwork | None,
+        network: Network | None,
     ) -> None:
         self.machine = machine
         self.pc = pc
@@ -67,7 +66,7 @@ class Exchange:
         """Where each rig was found."""
         self.is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._scheme = "memory" if network is not None else None
+        self._scheme = network.scheme if network is not None else None
         self._pass_on = perform
         self._numbers = itertools.count(machine.last_number + 1)
         self._waiting: dict[int, asyncio.Future[Finished]] = {}

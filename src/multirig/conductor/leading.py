@@ -14,6 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Protocol, TypeAlias, TypeVar
 
+from multirig.conductor.conductor import Conductor
 from multirig.conductor.events import EventStream
 from multirig.conductor.session import Session
 from multirig.errors import MultirigError, SessionFailed
@@ -110,9 +111,8 @@ class Wishes:
             if going.done() or is_done():
                 return await going
         finally:
-            if not going.done():
-                going.cancel()
-                await asyncio.gather(going, return_exceptions=True)
+            going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
         why = f" ({self.why})" if self.why else ""
         raise EndedEarly(f"ended before anything was recorded; every rig has been released{why}")
 
@@ -215,7 +215,7 @@ async def lead_on(
     Parameters
     ----------
     session : Session
-        The current one of `Conductor.from_journal`; its conductor is opened here, and closed.
+        The one of `taken_up`.
     wishes : Wishes
         What the operator wants.
     choose : callable
@@ -234,20 +234,34 @@ async def lead_on(
         It could not be led on.
     """
     wishes.attend()
-    try:
-        await session.conductor.open()
-        await wishes.during(session.recover(takes_over=takes_over))
-        choice = await wishes.during(choose())
+    await wishes.during(session.recover(takes_over=takes_over))
+    choice = await wishes.during(choose())
+    if choice is Choice.GO_ON:
+        await session.go_on()
+    async with _ending(session, wishes):
         if choice is Choice.GO_ON:
-            await session.go_on()
-        async with _ending(session, wishes):
-            if choice is Choice.GO_ON:
-                await _wait_for_end(session, wishes)
-            if choice is Choice.CLEAN_UP:
-                await session.interrupt(DIED)
-            return await _finish(session, wishes)
+            await _wait_for_end(session, wishes)
+        if choice is Choice.CLEAN_UP:
+            await session.interrupt(DIED)
+        return await _finish(session, wishes)
+
+
+@contextlib.asynccontextmanager
+async def taken_up(conductor: Conductor) -> AsyncIterator[Session]:
+    """Open a conductor of `Conductor.from_journal`, give its session, and leave the rigs as they are at last.
+
+    Raises
+    ------
+    MultirigError
+        Rigs that are not found.
+    """
+    if (session := conductor.current) is None:
+        raise MultirigError("the session is over: nothing to recover")
+    try:
+        await conductor.open()
+        yield session
     finally:
-        await session.conductor.detach()
+        await conductor.detach()
 
 
 async def _wait_for_end(led: Led, wishes: Wishes) -> None:
@@ -296,6 +310,8 @@ async def _ending(led: Led, wishes: Wishes) -> AsyncIterator[None]:
     """Release the rigs in any case."""
     try:
         yield
+    except GeneratorExit:  # the program is gone, and nobody goes on with this
+        raise
     except BaseException as error:
         early = isinstance(error, EndedEarly)
         await led.end(wishes.why or (BEFORE_START if early else str(error) or type(error).__name__))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -176,7 +174,7 @@ class TrialRecording:
         """For how long all were to record."""
         self._conductor = conductor
         self._began = 0.0
-        exp_ref = str(ExpRef(datetime.date.today(), 1, SUBJECT))
+        exp_ref = str(ExpRef(conductor.pc.wall().date(), 1, SUBJECT))
         self._exp_ref = exp_ref
         self._told = {"exp_ref": exp_ref, REHEARSAL: True}
 
@@ -193,11 +191,11 @@ class TrialRecording:
         """Let those record that are ready."""
         self.state = SessionState.STARTING
         await self._ask(Event.EXPSTART, self._exp_ref, {REHEARSAL: True}, limit=self._limits.start)
-        self.state, self._began = SessionState.RUNNING, time.perf_counter()
+        self.state, self._began = SessionState.RUNNING, self._conductor.exchange.now() / SECOND
 
     async def stop(self) -> None:
         """End the recording."""
-        self.state, self.ended = SessionState.STOPPING, time.perf_counter()
+        self.state, self.ended = SessionState.STOPPING, self._conductor.exchange.now() / SECOND
         self.seconds = self.ended - self._began
         await self._ask(Event.EXPEND, self._told, limit=self._limits.stop)
         self.state = SessionState.STOPPED

@@ -83,7 +83,8 @@ class Session:
         self._events = Events(conductor.all_events)
         self._open_steps = 0
         self._moved = asyncio.Event()
-        self._has_touched_rigs = False
+        self.has_touched_rigs = False
+        """Whether a rig was told to get ready."""
 
     async def __aenter__(self) -> Session:
         await self.agree()
@@ -280,7 +281,7 @@ class Session:
         why : str
             For the operator of each rig, where it has to be interrupted.
         """
-        while self.is_busy and not self.is_over:
+        while self.is_busy and not self.is_over and not self._exchange.is_closed:
             with contextlib.suppress(MultirigError):
                 if self.state is State.STOPPED:
                     await self.cleanup()
@@ -332,7 +333,7 @@ class Session:
         """Be led on from where the conductor before has left it; see `Conductor.from_journal`."""
         machine = self._exchange.machine
         self.state, self.exp_ref, self.lost = machine.state, machine.exp_ref, machine.lost
-        self._has_touched_rigs = True
+        self.has_touched_rigs = True
         self.journal.reopen(RECOVERY, folder)
 
     def take(self, effect: Any) -> None:
@@ -345,7 +346,7 @@ class Session:
                 return
             case Moved(state=state, exp_ref=exp_ref):
                 self.state, self.exp_ref, self.lost = state, exp_ref, self._exchange.machine.lost
-                self._has_touched_rigs |= self.is_busy
+                self.has_touched_rigs |= self.is_busy
                 self._moved.set()
         self._events.publish(effect)
         if self.state is State.IDLE:
@@ -354,7 +355,7 @@ class Session:
     def release(self) -> None:
         """Be over for this PC: nothing more is written, and what was led to its end is judged."""
         self.is_over = True
-        self.journal.close(is_over=self.state is State.IDLE and self._has_touched_rigs)
+        self.journal.close(is_over=self.state is State.IDLE and self.has_touched_rigs)
         self._moved.set()
         if not self._open_steps:
             self._events.end()

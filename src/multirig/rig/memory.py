@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 import os
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,44 @@ def write_memory(path: Path, memory: Memory) -> None:
         ) from None
 
 
+class MemoryKeeper:
+    """Keeps the newest memory of a rig, one after the other, and each once.
+
+    Parameters
+    ----------
+    write : callable
+        Puts a memory where it survives the death of the program; AdapterError if that cannot be.
+    """
+
+    def __init__(self, write: Callable[[Memory], Awaitable[None]]) -> None:
+        self.newest: Memory | None = None
+        """What must survive."""
+        self._write = write
+        self._written: Memory | None = None
+        self._turn = asyncio.Lock()
+
+    def note_written(self, memory: Memory) -> None:
+        """Note what is there already."""
+        self._written = memory
+
+    async def keep_newest(self) -> None:
+        """Keep what must survive, if that can be."""
+        await self.keep()
+
+    async def keep(self) -> str | None:
+        """Keep what must survive; return why that was not possible."""
+        async with self._turn:
+            memory = self.newest
+            if memory is None or memory == self._written:
+                return None
+            try:
+                await self._write(memory)
+            except AdapterError as error:
+                return str(error)
+            self._written = memory
+        return None
+
+
 def mark_alive(path: Path) -> None:
     """Note that the rig still records: the file's time says until when, if the program dies."""
     try:
@@ -83,6 +123,12 @@ def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]
         "to": now.isoformat(timespec="milliseconds"),
         "seconds": round((now - last).total_seconds(), 3),
     }
+
+
+def end_gap(gap: Mapping[str, Any], now: datetime.datetime) -> dict[str, Any]:
+    """Return a gap that ends now."""
+    seconds = (now - datetime.datetime.fromisoformat(gap["from"])).total_seconds()
+    return {**gap, "to": now.isoformat(timespec="milliseconds"), "seconds": round(seconds, 3)}
 
 
 @cache

@@ -6,10 +6,8 @@ import asyncio
 import base64
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any
 
 from multirig.rig.adapter import MAX_PICTURE, MAX_PICTURE_LABEL, Adapter, Picture
@@ -43,11 +41,24 @@ class Viewfinder:
         Whose `pictures` are shown.
     is_busy : callable
         Whether this is no moment to take any: then the last ones are shown.
+    clock : callable
+        This PC's clock; ns.
+    begin_thread : callable
+        Lets a function run in a thread of that name, which does not keep the program from ending.
     """
 
-    def __init__(self, adapter: Adapter, *, is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        is_busy: Callable[[], bool],
+        clock: Callable[[], int],
+        begin_thread: Callable[[Callable[[], None], str], None],
+    ) -> None:
         self._adapter = adapter
         self._is_busy = is_busy
+        self._clock = clock
+        self._begin_thread = begin_thread
         self._shots: list[_Shot] = []
         self._taken: int | None = None
         """When the adapter was asked last, on this PC's clock; ns."""
@@ -62,7 +73,7 @@ class Viewfinder:
             self._begin()
         if self._taking is not None:
             await asyncio.wait([self._taking], timeout=TAKE_LIMIT)
-        now = time.perf_counter_ns()
+        now = self._clock()
         return tuple(
             {
                 "label": shot.label,
@@ -75,7 +86,7 @@ class Viewfinder:
     def labels(self) -> tuple[str, ...]:
         """Return of which cameras there can be pictures now."""
         try:
-            return tuple(str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels())
+            return tuple([str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels()])
         except Exception:
             if not self._has_complained:
                 log.exception("the adapter could not name its cameras; it shows no pictures")
@@ -83,14 +94,14 @@ class Viewfinder:
             return ()
 
     def _is_due(self) -> bool:
-        return self._taken is None or time.perf_counter_ns() - self._taken >= TAKE_EVERY
+        return self._taken is None or self._clock() - self._taken >= TAKE_EVERY
 
     def _begin(self) -> None:
-        self._taken = time.perf_counter_ns()
+        self._taken = self._clock()
         loop = asyncio.get_running_loop()
         self._taking = loop.create_future()
-        # a daemon, not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
-        Thread(target=self._take, args=(loop,), name="pictures", daemon=True).start()
+        # not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
+        self._begin_thread(lambda: self._take(loop), "pictures")
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         shots: list[_Shot] = []

@@ -1,7 +1,7 @@
 """An asyncio event loop of a PC that does not exist: ordinary coroutines run on it, in virtual time.
 
-Each simulated PC has one. It shows the clock of its PC and stands still while the PC does. Once the PC is dead,
-nothing of what it ran goes on: no ``finally`` has any effect, as after a power cut.
+Each simulated PC has one. It shows the clock of its PC, and stands still while the PC does. Once the PC is
+dead, nothing of what it ran has any effect any more, as after a power cut: no ``finally``, no callback.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Callback: TypeAlias = Callable[..., object]
 
 THREAD_DELAY = SECOND // 1000
 """Nanoseconds of the PC that a function takes which is given to a thread."""
-MAX_CALLBACKS = 100_000
-"""At one moment, no honest program has so many: one that has does not come to rest."""
+MAX_ROUNDS = 10_000
+"""At one moment, nothing that is honest leads to so much else: what does, does not come to rest."""
 MAX_ENDS = 100
 """How often a coroutine of a dead program may wait for something more while it is disposed of."""
 
@@ -38,32 +38,34 @@ class Time(Protocol):
     def read_clock(self) -> int:
         """Return what the PC's own clock shows."""
 
-    def wake_at(self, at: int, wake: Callable[[], None]) -> None:
-        """Call something when the PC's clock shows a time, or a little before."""
+    def wake_at(self, at: int, wake: Callable[[int], None], alarm: int) -> None:
+        """Call something with its alarm when the PC's clock shows a time, or a little before."""
 
 
 class _Handle(asyncio.TimerHandle):
     """A callback that waits for its turn."""
 
-    __slots__ = ("run_in", "what")
+    __slots__ = ("args", "callback", "context")
 
     def __init__(
         self, callback: Callback, args: tuple[Any, ...], context: Context | None, when: float = 0.0
     ) -> None:
-        self.what: tuple[Callback, tuple[Any, ...]] | None = (callback, args)
-        self.run_in = context
+        self.callback: Callback | None = callback
+        self.args = args
+        self.context = context
         self._when = when
 
     def cancel(self) -> None:
         """Let it never be called."""
-        self.what = None
+        self.callback = None
+        self.args = ()
 
     def cancelled(self) -> bool:
         """Whether it is never called."""
-        return self.what is None
+        return self.callback is None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.what}>"
+        return f"<{type(self).__name__} {self.callback}>"
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -79,15 +81,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self, time: Time) -> None:
-        self.callbacks = 0
-        """How many have run."""
         self._time = time
         self._ready: deque[_Handle] = deque()
         self._timers: list[tuple[int, int, _Handle]] = []
         self._ticks = itertools.count()
-        self._alarm: object | None = None
-        """What the world wakes the loop for; an older alarm is none."""
-        self._alarm_at = 0
+        self._alarm_at: int | None = None
+        """When the world wakes the loop; an alarm for another time is none."""
         self._is_running = False
         self._is_frozen = False
         self._is_dead = False
@@ -105,38 +104,28 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         Restless
             It does not come to rest.
         """
-        self._ready.append(_Handle(callback, args, None))
-        self.wake()
+        if self._is_frozen or self._is_running:
+            self.call_soon(callback, *args)
+        elif not self._is_dead:
+            self._go_on(callback, args)
 
     def wake(self) -> None:
         """Do all that is due; see `run`."""
-        if self._is_running or self._is_frozen or self._is_dead:
-            return
-        self._is_running = True
-        before = _get_running_loop()
-        _set_running_loop(self)
-        try:
-            self._run_all()
-        finally:
-            _set_running_loop(before)
-            self._is_running = False
-        self._set_alarm()
-        if self._trouble is not None:
-            trouble, self._trouble = self._trouble, None
-            raise trouble
+        if not (self._is_running or self._is_frozen or self._is_dead):
+            self._go_on(None, ())
 
     def freeze(self) -> None:
         """Let the program stand still; what comes meanwhile waits."""
         self._is_frozen = True
 
     def thaw(self) -> None:
-        """Let it go on: first with what came meanwhile, then with what has become due."""
+        """Let it go on: first with what came meanwhile, then with what is due."""
         self._is_frozen = False
         self.wake()
 
     def notice_clock(self) -> None:
         """Take it that the clock has jumped."""
-        self._alarm = None
+        self._alarm_at = None
         self.wake()
 
     def die(self) -> None:
@@ -152,45 +141,57 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             _set_running_loop(before)
 
-    def _run_all(self) -> None:
+    def _go_on(self, first: Callback | None, args: tuple[Any, ...]) -> None:
         ready, timers = self._ready, self._timers
-        now = self._time.read_clock()
-        last = self.callbacks + MAX_CALLBACKS
-        while True:
-            while timers and timers[0][0] <= now:
-                ready.append(heapq.heappop(timers)[2])
-            if not ready:
-                return
-            for _ in range(len(ready)):
-                handle = ready.popleft()
-                if (what := handle.what) is None:
-                    continue
-                self.callbacks += 1
-                callback, args = what
-                if handle.run_in is None:
-                    callback(*args)
-                else:
-                    handle.run_in.run(callback, *args)
-                if self._is_dead:
-                    return
-            if self.callbacks > last:
-                raise Restless(f"{MAX_CALLBACKS} callbacks and no end")
+        rounds = 0
+        self._is_running = True
+        before = _get_running_loop()
+        _set_running_loop(self)
+        try:
+            if first is not None:
+                first(*args)
+            now = self._time.read_clock()
+            while True:
+                while timers and timers[0][0] <= now:
+                    ready.append(heapq.heappop(timers)[2])
+                if not ready:
+                    break
+                for _ in range(len(ready)):
+                    handle = ready.popleft()
+                    if (callback := handle.callback) is not None:
+                        if (context := handle.context) is None:
+                            callback(*handle.args)
+                        else:
+                            context.run(callback, *handle.args)
+                        if self._is_dead:
+                            return
+                rounds += 1
+                if rounds > MAX_ROUNDS:
+                    raise Restless(f"{MAX_ROUNDS} rounds of callbacks and no end")
+        finally:
+            _set_running_loop(before)
+            self._is_running = False
+        if timers:
+            self._set_alarm()
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
 
     def _set_alarm(self) -> None:
+        """Have the world wake the loop for its first timer."""
         timers = self._timers
-        while timers and timers[0][2].what is None:
+        while timers[0][2].callback is None:
             heapq.heappop(timers)
-        if not timers or self._is_dead:
-            return
+            if not timers:
+                return
         at = timers[0][0]
-        if self._alarm is None or at < self._alarm_at:
+        if self._alarm_at is None or at < self._alarm_at:
             self._alarm_at = at
-            alarm = self._alarm = object()
-            self._time.wake_at(at, lambda: self._ring(alarm))
+            self._time.wake_at(at, self._ring, at)
 
-    def _ring(self, alarm: object) -> None:
-        if alarm is self._alarm:
-            self._alarm = None
+    def _ring(self, at: int) -> None:
+        if at == self._alarm_at:
+            self._alarm_at = None
             self.wake()
 
     # -- what asyncio asks of a loop ----------------------------------------------------------------------
@@ -273,9 +274,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._is_dead
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Take what a program has not noticed, such as a task that failed: `wake` raises it."""
+        """Take an error that a program has not noticed: `wake` raises it."""
         if not self._is_dead and self._trouble is None:
-            self._trouble = context.get("exception") or RuntimeError(context["message"])
+            self._trouble = context.get("exception")
 
 
 def make_loop(time: Time) -> VirtualLoop:

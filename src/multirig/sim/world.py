@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,34 +22,33 @@ MAX_EVENTS = 200_000
 """Within a second, no honest world has so many: one that has does not come to rest."""
 
 
-def overhear(machine: Any, hear: Callable[[Any], None], see: Callable[[Any], None] | None = None) -> None:
+def overhear(machine: Any, see: Mapping[type, Callable[[Any], None]]) -> None:
     """Stand between a program's rules and the rest of it, and change nothing.
 
     Parameters
     ----------
     machine : Machine
         The rules of a rig or of a conductor.
-    hear : callable
-        Called with each event, before it is handled.
-    see : callable, optional
-        Called with each action and effect that comes of it, in their order.
+    see : mapping of type to callable
+        Called with each event of that type before it is handled, and with each action or effect that comes
+        of any.
     """
-    handle, ring = machine.handle, machine.handle_timer if hasattr(machine, "handle_timer") else None
+    handle, ring = machine.handle, getattr(machine, "handle_timer", None)
 
     def show(actions: Iterable[Any]) -> Iterable[Any]:
-        if see is None:
-            return actions
         out = list(actions)
         for one in out:
-            see(one)
+            if (look := see.get(type(one))) is not None:
+                look(one)
         return out
 
     def handle_overheard(event: Any, now: int) -> Iterable[Any]:
-        hear(event)
+        if (look := see.get(type(event))) is not None:
+            look(event)
         return show(handle(event, now))
 
     machine.handle = handle_overheard
-    if ring is not None and see is not None:
+    if ring is not None:
         machine.handle_timer = lambda now: show(ring(now))
 
 
@@ -137,13 +136,14 @@ class World:
             It does not come to rest.
         """
         events = self._events
-        most = self.counts["events"] + MAX_EVENTS
+        count = 0
         while events and events[0][0] <= until:
             self.time, _, call, args = heapq.heappop(events)
             call(*args)
-            self.counts["events"] += 1
-            if self.counts["events"] > most:
+            count += 1
+            if count > MAX_EVENTS:
                 raise Restless(f"{MAX_EVENTS} events and no end")
+        self.counts["events"] += count
         self.time = until
 
     def note(self, fact: Fact) -> None:
@@ -174,22 +174,24 @@ class World:
         sender, receiver = self.computers[source.host].name, self.computers[target.host].name
         for postman in self.postmen:
             postman(sender, receiver, data)
-        self.counts["datagrams"] += 1
-        if self.cut[sender, receiver]:
-            self.counts["datagrams cut off"] += 1
+        way = sender, receiver
+        counts, network = self.counts, self.network
+        counts["datagrams"] += 1
+        if self.cut and self.cut[way]:
+            counts["datagrams cut off"] += 1
             return
-        dice, network = self.dice(sender, receiver), self.network
+        dice = self._dice.get(way) or self.dice(*way)
         if dice.random() < network.loss:
-            self.counts["datagrams lost"] += 1
+            counts["datagrams lost"] += 1
             return
         times = 1
         if dice.random() < network.copies:
-            self.counts["datagrams copied"] += 1
+            counts["datagrams copied"] += 1
             times = 2
         for _ in range(times):
             delay = network.delay + dice.expovariate(1.0) * network.jitter
             if dice.random() < network.late:
-                self.counts["datagrams delayed"] += 1
+                counts["datagrams delayed"] += 1
                 delay += dice.random() * network.late_by
             self.after(int(delay * SECOND), self._deliver, data, source, target)
 
@@ -238,6 +240,8 @@ class Computer:
         """Whether the PC runs, whatever its program does."""
         self.loop: VirtualLoop | None = None
         """Of its program; None while that is dead."""
+        self.node: Node | None = None
+        """Of its program; None while that is dead."""
         self.lives = 0
         self._receiver: Receiver | None = None
         """Who takes what the network brings."""
@@ -277,7 +281,7 @@ class Computer:
         loop, self.loop = self.loop, None
         if loop is None:
             return
-        self._receiver = None
+        self.node = self._receiver = None
         self.world.hang_up(self.address)
         loop.die()
         self.world.note(Died(who=self.name))
@@ -300,10 +304,8 @@ class Computer:
         if self.loop is not None:
             self.loop.notice_clock()
 
-    def hear(self, event: Any) -> None:
+    def hear(self, event: Received) -> None:
         """Take down a request that reaches the program's rules."""
-        if not isinstance(event, Received):
-            return
         name, token = event.message.event.name, event.token
         by = self.world.computers[event.address.host].name
         self.world.note(
@@ -314,12 +316,13 @@ class Computer:
 
     def read_clock(self) -> int:
         """Return what the PC's own clock shows."""
-        return self.clock.read(self.world.time)
+        clock, time = self.clock, self.world.time
+        return time + clock.offset + int(time * clock.drift)
 
-    def wake_at(self, at: int, wake: Callable[[], None]) -> None:
-        """Call something when the PC's clock shows a time, or a little before."""
+    def wake_at(self, at: int, wake: Callable[[int], None], alarm: int) -> None:
+        """Call something with its alarm when the PC's clock shows a time, or a little before."""
         world = self.world
-        world.after(self.clock.until(at, world.time) + 1, wake)
+        world.after(self.clock.until(at, world.time) + 1, wake, alarm)
 
     # -- its network, as its program needs it -------------------------------------------------------------
 
@@ -373,8 +376,6 @@ class NodeComputer(Computer):
         self, world: World, name: str, address: Address, clock: Clock, *, tells_closed: bool = True
     ) -> None:
         super().__init__(world, name, address, clock, tells_closed=tells_closed)
-        self.node: Node | None = None
-        """None while the program is dead."""
         self.runtime: Runtime | None = None
 
     def make_node(self, boot: str) -> Node:
@@ -396,8 +397,8 @@ class NodeComputer(Computer):
         self.runtime.pump()
 
     def on_death(self) -> None:
-        """Forget the node."""
-        self.node = self.runtime = None
+        """Forget the runtime."""
+        self.runtime = None
 
     def feed(self, event: Any) -> None:
         """Tell the machine something that happened on this PC."""

@@ -180,6 +180,6 @@ async def test_a_rig_that_gets_another_leader_while_it_waits_keeps_to_the_clock_
     await asyncio.sleep(0.05)
     hours_ahead = ClockMap()
     hours_ahead.add(0, 7 * 3600 * SECOND, 7 * 3600 * SECOND, 1000)
-    rig._session_clock = lambda: hours_ahead  # as after a take-over
+    rig.clock.find = lambda: hours_ahead  # as after a take-over
     await starting
     assert begun[0] - asked >= SECOND // 2

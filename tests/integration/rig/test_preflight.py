@@ -124,7 +124,7 @@ async def test_what_a_rehearsal_left_behind_is_removed_at_the_next_start(lab: An
 async def test_a_rehearsal_that_nobody_ends_is_ended_by_the_rig(
     lab: Any, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multirig.rig.service.REHEARSAL_LIMIT", 0.1)
+    monkeypatch.setattr("multirig.rig.rehearsal.LIMIT", 0.1)
     rig = await lab.rig()
     await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, REHEARSAL: True})
     await until(lambda: rig.machine.state is RigState.CONNECTED)

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from tests.conftest import hear, listen
 
-import multirig.rig.service
+import multirig.rig.gauges
+import multirig.rig.limits
+import multirig.rig.storage
 from multirig.config import RigConfig
 from multirig.errors import (
     ConfigError,
@@ -406,7 +408,7 @@ async def test_a_list_of_files_that_fails_is_an_error_of_the_stop_and_does_not_l
 async def test_a_health_report_that_fails_harms_nothing_and_is_logged_once(
     lab: Any, health: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multirig.rig.service, "HEALTH_EVERY", 0.01)
+    monkeypatch.setattr(multirig.rig.gauges, "HEALTH_EVERY", 0.01)
 
     @dataclass(kw_only=True)
     class Silent(Fake):
@@ -649,7 +651,7 @@ async def test_a_hook_that_is_deaf_to_its_limit_is_not_forgotten_when_a_stop_com
 async def test_a_hook_that_does_not_notice_its_end_keeps_the_rig_broken_until_it_has_gone(
     lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multirig.rig.service, "CANCEL_LIMIT", 0.05)
+    monkeypatch.setattr(multirig.rig.limits, "CANCEL_LIMIT", 0.05)
     adapter = Deaf()
     rig = await lab.rig(adapter=adapter)
     caller = await call(lab)
@@ -663,7 +665,7 @@ async def test_a_hook_that_does_not_notice_its_end_keeps_the_rig_broken_until_it
         assert rig.machine.state is RigState.BROKEN
     finally:
         adapter.is_deaf = False
-    await until(lambda: not rig._stuck)
+    await until(lambda: not rig._hooks._limits.stuck())
     await caller.cleanup()
     assert rig.machine.state is RigState.CONNECTED
 
@@ -817,7 +819,7 @@ async def test_a_start_at_the_keyboard_that_a_conductor_forestalls_is_an_error(
         go_on.wait(5)
         return ExpRef(TODAY, 1, "SP_01")
 
-    monkeypatch.setattr(multirig.rig.service, "next_exp_ref", look)
+    monkeypatch.setattr(multirig.rig.storage, "next_exp_ref", look)
     starting = asyncio.create_task(rig.start_here("SP_01"))
     await until(looked.is_set)
     await caller.start(ref(5))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import multirig.rig.service
+import multirig.rig.gauges
 import multirig.rig.viewfinder
 from multirig.conductor.pictures import REQUEST, read_pictures
 from multirig.protocol.messages import Event, Message
@@ -93,7 +93,7 @@ async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
 
 
 async def test_nobody_who_watches_costs_nothing(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multirig.rig.service, "HEALTH_EVERY", 0.01)
+    monkeypatch.setattr(multirig.rig.gauges, "HEALTH_EVERY", 0.01)
     adapter = Filmed(cameras=["left"])
     await lab.rig(adapter=adapter)
     await (await watch(lab)).request(Event.EXPSTART, "2024-05-06_1_SP_01", None)
@@ -180,7 +180,7 @@ async def test_pictures_that_fail_harm_nothing_and_are_logged_once(
 async def test_labels_that_fail_harm_nothing_and_are_logged_once(
     lab: Any, labels: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multirig.rig.service, "HEALTH_EVERY", 0.01)
+    monkeypatch.setattr(multirig.rig.gauges, "HEALTH_EVERY", 0.01)
 
     class Nameless(Fake):
         def picture_labels(self) -> Sequence[str]:

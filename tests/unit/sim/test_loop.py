@@ -29,8 +29,8 @@ class Pc:
     def read_clock(self) -> int:
         return self.clock.read(self.world.time)
 
-    def wake_at(self, at: int, wake: Callable[[], None]) -> None:
-        self.world.after(self.clock.until(at, self.world.time) + 1, wake)
+    def wake_at(self, at: int, wake: Callable[[int], None], alarm: int) -> None:
+        self.world.after(self.clock.until(at, self.world.time) + 1, wake, alarm)
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.loop.run(self.loop.create_task, coroutine)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.events import EventStream, StepBegan
-from multirig.conductor.leading import Choice, Wishes, lead, lead_on
+from multirig.conductor.leading import Choice, Wishes, lead, lead_on, taken_up
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
 from multirig.config import load_conductor_config
@@ -154,13 +154,11 @@ class PlainSession:
         self._board.tell(lambda teller: teller.follow(order))
         if (began := _began(told.began, told.began_at, told.running_from)) is not None:
             self._board.tell(lambda teller: teller.take_beginning(began))
-        if (session := conductor.current) is None:
-            raise ConfigError(f"the session in {folder} is over: nothing to recover")
 
         async def choose() -> Choice:
             return Choice.STOP if order.recover_ends else Choice.GO_ON
 
-        async with self._showing(session):
+        async with taken_up(conductor) as session, self._showing(session):
             return await lead_on(session, self._wishes, choose, takes_over=order.takes_over)
 
     @contextlib.asynccontextmanager
