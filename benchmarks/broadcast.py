@@ -108,13 +108,14 @@ async def _whole_sessions() -> float:
     with peers("multirig", RIGS) as rigs, tempfile.TemporaryDirectory() as folder:
         async with Conductor(_uris(rigs), data_folder=folder) as conductor:
             for number in range(10):
-                await conductor.agree(f"bench{number}", date=datetime.date(2026, 1, 1))
-                await conductor.init()
+                session = conductor.session(f"bench{number}", date=datetime.date(2026, 1, 1))
+                await session.agree()
+                await session.init()
                 began = time.perf_counter()
-                await conductor.start()
+                await session.start()
                 samples.append(time.perf_counter() - began)
-                await conductor.stop()
-                await conductor.cleanup()
+                await session.stop()
+                await session.cleanup()
     return median(samples)
 
 

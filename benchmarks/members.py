@@ -206,8 +206,9 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
             await clean_up()
 
         async def prepare(subject: str = "bench") -> None:
-            await leading.agree(subject, date=today)
-            await leading.init()
+            leading_session = leading.session(subject, date=today)
+            await leading_session.agree()
+            await leading_session.init()
 
         async def start() -> float:
             """Return how many seconds passed until all recorded."""

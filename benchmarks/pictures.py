@@ -97,14 +97,15 @@ async def _wait_until_ready(conductor: Conductor) -> None:
 
 async def _record(conductor: Conductor, sizes: list[int] | None) -> int:
     """Record a session, watched or not; return how many frames were lost."""
-    await conductor.agree("bench")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("bench")
+    await session.agree()
+    await session.init()
+    await session.start()
     async with _watch(conductor, sizes) if sizes is not None else contextlib.nullcontext():
         await asyncio.sleep(SECONDS)
-    ended = (await conductor.stop())["cameras"]
+    ended = (await session.stop())["cameras"]
     [now] = (await conductor.request(Event.EXPSTATUS, 0)).values()
-    await conductor.cleanup()
+    await session.cleanup()
     if not isinstance(ended, Word) or not isinstance(now, Word):
         raise RuntimeError(f"the session has failed: {ended}, {now}")
     recorded = sum(one["frames"] for one in write(ended).args[0]["files"] if one["path"].endswith(".mp4"))

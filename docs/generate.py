@@ -729,6 +729,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "wire-words": show_wire_words,
     "conductor-parameters": lambda: show_api("Conductor", show_parameter_table),
     "conductor-methods": lambda: show_api("Conductor", show_methods),
+    "led-session-methods": lambda: show_methods(
+        importlib.import_module("multirig.conductor.session").Session
+    ),
     "observer-methods": lambda: show_api("Observer", show_methods),
     "sighting-fields": lambda: show_api("Sighting", show_fields),
     "rig-service-parameters": lambda: show_api("RigService", show_parameter_table),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             definitions[-1].scope == "module" for definitions in item._fixtureinfo.name2fixturedefs.values()
         ):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+class Seen(Sequence[Any]):
+    """What has happened so far, of one kind, to a conductor or a session."""
+
+    def __init__(self, watched: Any, kind: type, convert: Callable[[Any], Any]) -> None:
+        self._stream = watched.events()
+        self._kind = kind
+        self._convert = convert
+        self._seen: list[Any] = []
+
+    def _look(self) -> list[Any]:
+        self._seen += [self._convert(one) for one in self._stream.pending() if isinstance(one, self._kind)]
+        return self._seen
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._look()[place]
+
+    def __len__(self) -> int:
+        return len(self._look())
+
+    def __eq__(self, other: object) -> bool:
+        return self._look() == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def listen(watched: Any, kind: type, convert: Callable[[Any], Any] = lambda event: event) -> Seen:
+    """Return what happens from now on, of one kind; it grows by itself."""
+    return Seen(watched, kind, convert)
+
+
+async def hear(conductor: Any, *events: Any) -> tuple[str, Any]:
+    """Wait for what a rig says by itself; without events, for anything."""
+    from multirig.lifecycle.session_events import Heard
+
+    async for event in conductor.events():
+        if isinstance(event, Heard) and (not events or event.word.event in events):
+            return event.rig, event.word
+    raise AssertionError("the conductor was closed")
 
 
 class Lab(contextlib.AbstractAsyncContextManager["Lab"]):

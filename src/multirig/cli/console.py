@@ -17,7 +17,8 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import app
 from multirig.cli.rigs import RigsFile
-from multirig.cli.session import DEFAULT_DATA, ctrl_c
+from multirig.cli.session import DEFAULT_DATA
+from multirig.conductor.leading import Wishes, calling_on_signals
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import load_conductor_config
 from multirig.errors import ConfigError
@@ -82,9 +83,10 @@ def console(
             asyncio.get_running_loop().run_in_executor(None, _open_browser, urls[0])
 
     async def run() -> None:
-        ended = asyncio.Event()
-        with ctrl_c(ended):
-            going_on = await serve(shown, place, ended, tell)
+        wishes = Wishes()
+        wishes.attend()
+        with calling_on_signals(wishes.stop):
+            going_on = await serve(shown, place, wishes.end, tell)
         if going_on is not None:
             name = going_on.exp_ref or f"of {going_on.order.subject}"
             render.say(f"session {name} goes on: multirig console shows it again, and can stop it")

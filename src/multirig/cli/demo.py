@@ -17,8 +17,9 @@ import yaml
 from multirig.cli import render
 from multirig.cli.demo_rigs import DemoRig, run_rigs
 from multirig.cli.program import app
-from multirig.cli.session import ctrl_c, lead, show_account
+from multirig.cli.session import record_session, show_account
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.leading import Wishes, calling_on_signals
 from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
 from multirig.record.account import Account
@@ -83,14 +84,15 @@ async def _record_and_keep(seconds: float, data: Path, shown: Path, *, json: boo
         finally:  # also after a session that is not good
             words = ["console", "--rigs-file", str(shown / RIGS_NAME), "--data", str(shown)]
             render.say(f"the rigs go on until Ctrl-C; in another terminal type: {_program()} {_join(words)}")
-            ended = asyncio.Event()
-            with ctrl_c(ended):
-                await _watch(rigs, ended)
+            wishes = Wishes()
+            wishes.attend()
+            with calling_on_signals(wishes.stop):
+                await _watch(rigs, wishes.end)
 
 
 async def _lead(rigs: Mapping[str, DemoRig], seconds: float, data: Path) -> tuple[Account, Path]:
     conductor = Conductor({name: one.uri for name, one in rigs.items()}, data_folder=data)
-    return await lead(conductor, SUBJECT, seconds, checks=False)
+    return await record_session(conductor.session(SUBJECT), Wishes(seconds))
 
 
 async def _watch(rigs: Mapping[str, DemoRig], ended: asyncio.Event) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,10 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.program import app
-from multirig.cli.session import DEFAULT_DATA, Steps, ctrl_c, show_account, stop, watch_and_end
+from multirig.cli.screen import showing
+from multirig.cli.session import DEFAULT_DATA, show_account
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
 from multirig.lifecycle.broadcast import Outcome
@@ -23,11 +24,7 @@ from multirig.protocol.words import Info
 from multirig.record.account import account
 from multirig.record.recovery import OpenSession, find_open
 
-
-class _Choice(enum.Enum):
-    GO_ON = "g"
-    STOP = "s"
-    CLEAN_UP = "c"
+_LETTERS = {"g": Choice.GO_ON, "s": Choice.STOP, "c": Choice.CLEAN_UP}
 
 
 @app.command()
@@ -53,7 +50,7 @@ def recover(
     """Lead a session whose conductor has died: ask every rig, then go on, stop, or clean up."""
     chosen = [
         one
-        for one, wanted in ((_Choice.GO_ON, go_on), (_Choice.STOP, stop_it), (_Choice.CLEAN_UP, clean_up))
+        for one, wanted in ((Choice.GO_ON, go_on), (Choice.STOP, stop_it), (Choice.CLEAN_UP, clean_up))
         if wanted
     ]
     if len(chosen) > 1:
@@ -83,39 +80,29 @@ def _line(one: OpenSession) -> str:
     return f"{one.exp_ref} was {one.state} on {', '.join(one.rigs)}: {one.folder}"
 
 
-async def _recover(folder: Path, choice: _Choice | None, seconds: float | None, *, takes_over: bool) -> None:
+async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *, takes_over: bool) -> None:
     conductor = Conductor.from_journal(folder)
-    ended = asyncio.Event()
-    steps = Steps(conductor, ended)
-    with ctrl_c(ended):
-        await conductor.open()
-        try:
-            await steps.show("recover", conductor.recover(takes_over=takes_over))
-            _show_rigs(conductor.machine.found)
-            choice = choice or await _ask()
-            match choice:
-                case _Choice.GO_ON:
-                    await conductor.go_on()
-                    await watch_and_end(conductor, steps, ended, seconds)
-                case _Choice.STOP:
-                    await stop(conductor, steps, ended)
-                    await steps.show("clean up", conductor.cleanup())
-                case _Choice.CLEAN_UP:
-                    await steps.show("interrupt", conductor.interrupt("cleaned up after its conductor died"))
-                    await steps.show("clean up", conductor.cleanup())
-        finally:
-            await conductor.detach()
+    found = conductor.exchange.machine
+
+    async def choose() -> Choice:
+        _show_rigs(found.found)
+        return choice or await _ask()
+
+    wishes = Wishes(seconds)
+    with calling_on_signals(wishes.press_ctrl_c):
+        async with taken_up(conductor) as session, showing(session, wishes):
+            await lead_on(session, wishes, choose, takes_over=takes_over)
 
 
-async def _ask() -> _Choice:
+async def _ask() -> Choice:
     """Let the operator choose; where nobody is there, say how to."""
     if not sys.stdin.isatty():
         raise ConfigError("nobody is there to choose: give --go-on, --stop or --clean-up; no rig was touched")
-    question = "record on (g), stop and let the rigs go (s), or interrupt and clean up (c)?"
+    question = "record on (g), stop and release the rigs (s), or interrupt and clean up (c)?"
     while True:
         answer = await asyncio.to_thread(render.ask, question)
-        if answer[:1].lower() in {one.value for one in _Choice}:
-            return _Choice(answer[:1].lower())
+        if (letter := answer[:1].lower()) in _LETTERS:
+            return _LETTERS[letter]
 
 
 def _show_rigs(found: Mapping[str, Outcome]) -> None:

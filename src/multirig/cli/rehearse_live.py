@@ -12,6 +12,7 @@ from multirig.cli.check import findings_to_json
 from multirig.cli.program import FAILED
 from multirig.cli.session import choose_rigs
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.leading import Wishes, calling_on_signals
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding
@@ -40,4 +41,6 @@ async def _rehearse(
 ) -> tuple[dict[str, list[Finding]], dict[str, Rehearsed]]:
     async with conductor:
         render.say(f"a test recording of {seconds:g} s on {', '.join(conductor.rigs)}; it is removed again")
-        return await rehearse(conductor, seconds)
+        wishes = Wishes()
+        with calling_on_signals(wishes.press_ctrl_c):
+            return await rehearse(conductor, seconds, wishes=wishes)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date as Date
 
-from multirig.lifecycle.clock_gate import KnownClock
+from multirig.errors import AgreementError, SessionFailed
+from multirig.lifecycle.clock_gate import ClockGate, KnownClock, Objection, Reaction, judge_clocks
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import SECOND, Address
-from multirig.protocol.words import Report
+from multirig.protocol.words import Info, Report
 from multirig.runtime import Runtime
 from multirig.transports.probe import ClockProber, Target
 
 EVERY = 4.0
 """Seconds between two looks at all clocks: a crystal that gains 10 ppm has gone astray by 40 µs."""
+
+log = logging.getLogger("multirig.conductor")
 
 
 class Clocks:
@@ -75,6 +80,35 @@ class Clocks:
             for rig, address in self._addresses.items()
             if (clock := self._runtime.node.clock(address)) is not None
         }
+
+    def judge(
+        self, gate: ClockGate, told: Mapping[str, Info], *, date: Date, today: Date
+    ) -> Sequence[Objection]:
+        """Return what speaks against a start.
+
+        Parameters
+        ----------
+        gate : ClockGate
+            What follows from what.
+        told : mapping of str to Info
+            What each rig that takes part said when it agreed.
+        date, today : datetime.date
+            On this PC, when the rigs agreed and now.
+
+        Raises
+        ------
+        SessionFailed
+            By the rules of this PC nobody may start.
+        """
+        known = self.known({name: info.date for name, info in told.items()})
+        taking_part = {name: clock for name, clock in known.items() if name in told}
+        objections = judge_clocks(gate, taking_part, date=date, today=today)
+        for objection in objections:
+            log.warning("%s: %s", objection.rig, objection.text)
+        refused = {one.rig: AgreementError(one.text) for one in objections if one.reaction is Reaction.REFUSE}
+        if refused:
+            raise SessionFailed("start", refused, "nobody has begun to record; see clock in multirig.yaml")
+        return objections
 
     def known(self, dates: Mapping[str, object]) -> dict[str, KnownClock]:
         """Return what is known of each clock, for `judge_clocks`.

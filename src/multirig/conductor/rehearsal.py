@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream
+from multirig.conductor.leading import Wishes, lead_through
 from multirig.conductor.preflight import is_hindrance
 from multirig.errors import MultirigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
@@ -51,7 +53,11 @@ class Rehearsed:
 
 
 async def rehearse(
-    conductor: Conductor, seconds: float = SECONDS, *, planned: float | None = None
+    conductor: Conductor,
+    seconds: float = SECONDS,
+    *,
+    planned: float | None = None,
+    wishes: Wishes | None = None,
 ) -> tuple[dict[str, list[Finding]], dict[str, Rehearsed]]:
     """Check every rig, let those that are fit for it record for a few seconds, and let them remove it.
 
@@ -66,6 +72,8 @@ async def rehearse(
         How long to record.
     planned : float, optional
         How long the session is to be for which this is a rehearsal; for the check.
+    wishes : Wishes, optional
+        By which the operator can end it before its time.
 
     Returns
     -------
@@ -79,14 +87,14 @@ async def rehearse(
     MultirigError
         A session goes on, or the duration is not possible.
     """
-    if conductor.is_busy:
-        raise MultirigError(f"the session {conductor.exp_ref} goes on: rehearse when it is over")
+    if (session := conductor.current) is not None and session.is_busy:
+        raise MultirigError(f"the session {session.exp_ref} goes on: rehearse when it is over")
     if not 0 < seconds <= LONGEST:
         raise MultirigError(f"{seconds:g} s cannot be rehearsed: give more than 0 and at most {LONGEST:g} s")
     found = await conductor.check(planned)
     spared = {name: one for name in conductor.rigs if (one := spare(found[name])) is not None}
     names = [name for name in conductor.rigs if name not in spared]
-    recorded = await _record(conductor, names, seconds) if names else {}
+    recorded = await _record(conductor, names, seconds, wishes or Wishes()) if names else {}
     return found, {name: spared.get(name) or recorded[name] for name in conductor.rigs}
 
 
@@ -139,35 +147,103 @@ def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float, 
     )
 
 
-async def _record(conductor: Conductor, names: Sequence[str], seconds: float) -> dict[str, Rehearsed]:
-    exp_ref = str(ExpRef(datetime.date.today(), 1, SUBJECT))
-    told = {"exp_ref": exp_ref, "rehearsal": True}
-    limits = conductor.machine.limits
-    steps: dict[str, list[Outcome]] = {name: [] for name in names}
-    cleaned: dict[str, Outcome] = {}
-    ended = 0.0
+class TrialRecording:
+    """A recording by plain questions: no session knows of it, no number is used, nobody is rolled back.
 
-    async def ask(event: Event, *args: Any, limit: int) -> None:
-        """Take a step with all rigs that could take the one before."""
-        able = [name for name in names if all(isinstance(one, Word) for one in steps[name])]
-        for name, one in (await conductor.request(event, *args, rigs=able, limit=limit / SECOND)).items():
-            steps[name].append(one)
+    Parameters
+    ----------
+    conductor : Conductor
+        Open, and between sessions.
+    names : sequence of str
+        The rigs that take part.
+    """
 
-    try:
-        await ask(Event.EXPINIT, told, limit=limits.initialise)
-        await ask(Event.EXPSTART, exp_ref, {"rehearsal": True}, limit=limits.start)
-        await asyncio.sleep(seconds)
-        ended = time.perf_counter()
-        await ask(Event.EXPEND, told, limit=limits.stop)
-    finally:
-        # also where somebody has enough of it
-        letting_go = asyncio.ensure_future(
-            conductor.request(Event.EXPCLEANUP, told, rigs=names, limit=limits.cleanup / SECOND)
-        )
+    lost = None
+    """No rig is essential to it."""
+
+    def __init__(self, conductor: Conductor, names: Sequence[str]) -> None:
+        self.state = SessionState.IDLE
+        """Where it is."""
+        self.steps: dict[str, list[Outcome]] = {name: [] for name in names}
+        """Each rig's answers to EXPINIT, EXPSTART and EXPEND, as far as it was asked."""
+        self.cleaned: dict[str, Outcome] = {}
+        """Each rig's answer to EXPCLEANUP."""
+        self.ended = 0.0
+        """When all were told to stop, on this PC's ``time.perf_counter()``."""
+        self.seconds = 0.0
+        """For how long all were to record."""
+        self._conductor = conductor
+        self._began = 0.0
+        exp_ref = str(ExpRef(conductor.pc.wall().date(), 1, SUBJECT))
+        self._exp_ref = exp_ref
+        self._told = {"exp_ref": exp_ref, "rehearsal": True}
+
+    def events(self) -> EventStream:
+        """Return a stream of what happens; nothing moves it but its own steps."""
+        return self._conductor.events()
+
+    async def init(self) -> None:
+        """Get every rig ready."""
+        self.state = SessionState.INITIALIZING
+        await self._ask(Event.EXPINIT, self._told, limit=self._limits.initialise)
+
+    async def start(self) -> None:
+        """Let those record that are ready."""
+        self.state = SessionState.STARTING
+        await self._ask(Event.EXPSTART, self._exp_ref, {"rehearsal": True}, limit=self._limits.start)
+        self.state, self._began = SessionState.RUNNING, self._conductor.exchange.now() / SECOND
+
+    async def stop(self) -> None:
+        """End the recording."""
+        self.state, self.ended = SessionState.STOPPING, self._conductor.exchange.now() / SECOND
+        self.seconds = self.ended - self._began
+        await self._ask(Event.EXPEND, self._told, limit=self._limits.stop)
+        self.state = SessionState.STOPPED
+
+    async def interrupt(self, message: str) -> None:
+        """Wait for no slow rig any more: the clean-up ends whatever goes on."""
+        self.state = SessionState.STOPPED
+
+    async def cleanup(self) -> None:
+        """Release every rig, and let it remove what it has recorded."""
+        if self.state is SessionState.IDLE:
+            return
+        self.state = SessionState.CLEANING
+        limit = self._limits.cleanup / SECOND
+        names = tuple(self.steps)
+        asked = self._conductor.request(Event.EXPCLEANUP, self._told, rigs=names, limit=limit)
+        self.cleaned = await asked
+        self.state = SessionState.IDLE
+
+    async def end(self, why: str) -> None:
+        """Release every rig that was told to begin, also where this is cancelled meanwhile."""
+        releasing = asyncio.ensure_future(self.cleanup())
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(letting_go)
-        cleaned = await letting_go
-    return {name: judge_rehearsal(steps[name], cleaned[name], seconds, ended=ended) for name in names}
+            await asyncio.shield(releasing)
+        await releasing
+
+    @property
+    def _limits(self) -> Limits:
+        return self._conductor.exchange.machine.limits
+
+    async def _ask(self, event: Event, *args: Any, limit: int) -> None:
+        """Take a step with all rigs that could take the one before."""
+        able = [name for name, said in self.steps.items() if all(isinstance(one, Word) for one in said)]
+        outcomes = await self._conductor.request(event, *args, rigs=able, limit=limit / SECOND)
+        for name, outcome in outcomes.items():
+            self.steps[name].append(outcome)
+
+
+async def _record(
+    conductor: Conductor, names: Sequence[str], seconds: float, wishes: Wishes
+) -> dict[str, Rehearsed]:
+    trial = TrialRecording(conductor, names)
+    wishes.seconds = seconds
+    await lead_through(trial, wishes, (trial.init, trial.start))
+    return {
+        name: judge_rehearsal(trial.steps[name], trial.cleaned[name], trial.seconds, ended=trial.ended)
+        for name in names
+    }
 
 
 def is_ready(found: Mapping[str, Sequence[Finding]], rehearsed: Mapping[str, Rehearsed]) -> bool:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.storage import SubjectsFolder
 from multirig.config import Uri
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import ConfigError, IllegalTransition, MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.hearing import Hearing, tell_findings
 from multirig.ibl.pushing import Pushing, read_event, read_outcomes
@@ -26,14 +27,16 @@ from multirig.ibl.rig_thread import RigThread, wait_for
 from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
 from multirig.transports.memory import MemoryNetwork
 
 RESPONSE_LIMIT = 10.0
 """Seconds that a rig may take to answer a message that is no step of the session; IBL's own limit."""
+
+NO_SESSION = "cannot set a marker while the session is idle: set it once the rigs have been started"
 
 _Result = TypeVar("_Result")
 
@@ -113,14 +116,14 @@ class Auxiliaries:
             atexit.register(self.close)  # a program that ends without a word leaves no rig half-way
 
     def _listen(self, conductor: Conductor) -> None:
-        hearing = Hearing(
+        self._hearing = Hearing(  # kept, since nothing else keeps what it waits for
             conductor,
             tell=self._tell,
             reminder=self._pushing.reminder,
             calls=self._calls,
             on_notice=self._on_notice,
         )
-        self.services = hearing.services
+        self.services = self._hearing.services
 
     # -- what is ----------------------------------------------------------------------------------------
 
@@ -154,12 +157,18 @@ class Auxiliaries:
     @property
     def is_leading(self) -> bool:
         """Whether rigs have been told to get ready or to record, and have not been let go."""
-        return self.is_running and (self.conductor.is_busy or self._pushing.is_led_by_hand)
+        return self.is_running and (self._is_busy or self._pushing.is_led_by_hand)
+
+    @property
+    def _is_busy(self) -> bool:
+        session = self.conductor.current
+        return session is not None and session.is_busy
 
     @property
     def lost(self) -> Noticed | None:
         """Why the session has ended by itself: what happened to an essential rig; None if it has not."""
-        return self._thread.conductor.lost if self._thread is not None else None
+        session = self._thread.conductor.current if self._thread is not None else None
+        return session.lost if session is not None else None
 
     @property
     def clients(self) -> dict[str, str]:
@@ -235,7 +244,7 @@ class Auxiliaries:
 
         Examples
         --------
-        >>> rigs.lead(lambda conductor: conductor.agree("SP_01"))
+        >>> rigs.lead(lambda conductor: conductor.check())
         """
         running = self._running
         return wait_for(running.post(lambda: take(running.conductor)))
@@ -252,7 +261,7 @@ class Auxiliaries:
         takes_over: bool = False,
         checks: bool = False,
     ) -> tuple[ExpRef, dict[str, Info]]:
-        """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
+        """Find the experiment reference with all rigs; see `Conductor.session` and `Session.agree`.
 
         Returns
         -------
@@ -262,27 +271,33 @@ class Auxiliaries:
         """
 
         async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Info]]:
-            conductor.record_in(subjects, main_sync=main_sync)
-            exp_ref = await conductor.agree(
-                subject, date=date, info=info, appends=appends, takes_over=takes_over, checks=checks
+            session = conductor.session(
+                subject,
+                date=date,
+                info=info,
+                appends=appends,
+                takes_over=takes_over,
+                checks=checks,
+                main_sync=main_sync,
+                storage=SubjectsFolder(subjects) if subjects is not None else None,
             )
-            tell_findings(conductor, self._tell)
-            return exp_ref, conductor.information
+            exp_ref = await session.agree()
+            tell_findings(session, self._tell)
+            return exp_ref, session.information
 
         return self.lead(find)
 
     def mark(self, text: str, /, **data: Any) -> float:
-        """Set a marker, for now, without waiting for anything; see `Conductor.mark`.
+        """Set a marker, for now, without waiting for anything; see `Session.mark`.
 
         Returns
         -------
         float
             When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
         """
-        running = self._running
-        marked = running.conductor.make_marked(text, data)
-        running.call_soon(running.conductor.take_marked, marked)
-        return marked.at / SECOND
+        if (session := self.conductor.current) is None:
+            raise IllegalTransition(SessionState.IDLE, "mark", NO_SESSION)
+        return session.mark(text, **data)
 
     def on_notice(self, callback: Callable[[Noticed], None]) -> None:
         """Call back, from another thread, whenever something is noticed of a rig that records.

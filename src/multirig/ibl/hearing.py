@@ -8,13 +8,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from multirig.conductor.conductor import Conductor, Progress
+from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream
+from multirig.conductor.session import Session
 from multirig.errors import MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.net import arrays
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.reminder import Reminder
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
+from multirig.lifecycle.session_events import Heard, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
@@ -47,20 +50,29 @@ class Hearing:
         self._reminder = reminder
         self._calls = calls
         self._on_notice = on_notice
-        conductor.on_message(self._hear)
-        conductor.on_progress(self._hear_progress)
-        conductor.on_notice(self._hear_notice)
+        self._following = asyncio.ensure_future(self._follow(conductor.events()))
+
+    async def _follow(self, stream: EventStream) -> None:
+        async for event in stream:
+            match event:
+                case Heard(rig=rig, word=word):
+                    self._hear(rig, word)
+                case Progressed():
+                    self._hear_progress(event)
+                case Noticed():
+                    self._hear_notice(event)
 
     def _hear(self, rig: str, word: Word) -> None:
         """Hand on what a rig says unasked, and tell the operator if something is wrong with it."""
         if word.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
-            is_running = self._conductor.state is SessionState.RUNNING
+            session = self._conductor.current
+            is_running = session is not None and session.state is SessionState.RUNNING
             trouble = find_trouble(word, is_running=is_running)
             if trouble is not None:
                 self._tell(f"{rig}: {trouble}")
         self._dispatch(rig, word)
 
-    def _hear_progress(self, progress: Progress) -> None:
+    def _hear_progress(self, progress: Progressed) -> None:
         self._reminder.answered(progress.rig)
         if isinstance(progress.outcome, Word) and arrays.content(progress.outcome):
             self._dispatch(progress.rig, progress.outcome)
@@ -77,7 +89,7 @@ class Hearing:
 
     def _dispatch(self, rig: str, word: Word) -> None:
         """Have everybody called who listens for an event."""
-        address = self._conductor.addresses[rig]
+        address = self._conductor.exchange.addresses[rig]
         for listener in self.services.listeners(word.event):
             args: list[Any] = [arrays.content(word), (address.host, address.port)]
             args += [ExpMessage(int(word.event))] if listener.returns_event else []
@@ -100,9 +112,9 @@ class Hearing:
             self._loop.call_soon_threadsafe(_complain, self._conductor, rig, event, reason)
 
 
-def tell_findings(conductor: Conductor, tell: Callable[[str], None]) -> None:
+def tell_findings(session: Session, tell: Callable[[str], None]) -> None:
     """Tell the operator what the check at the agreement found wrong."""
-    for name, findings in conductor.findings.items():
+    for name, findings in session.findings.items():
         for finding in findings:
             if finding.level in (Level.WARNING, Level.FAILURE):
                 tell(f"{name}: {finding.text}")

@@ -16,9 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multirig.conductor.leading import say_lost
 from multirig.config import Uri
-from multirig.errors import AgreementError, MultirigError, SessionFailed
-from multirig.ibl import alyx, description
+from multirig.errors import AgreementError, MultirigError
+from multirig.ibl import alyx as alyx_tokens
+from multirig.ibl import description
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
@@ -104,7 +106,7 @@ class NetworkMixin:
         self.exp_ref = {}
         self.rig_information: dict[str, Info] = {}
         """What each rig said of itself, by name."""
-        self._token = alyx.SentToken()
+        self._token = alyx_tokens.SentToken()
         self._signals = EndSignals()
         self._failure: MultirigError | None = None
         self._appends = bool(kwargs.get("append"))
@@ -220,7 +222,7 @@ class NetworkMixin:
         one = getattr(super(), "one", None)
         if one is None:
             if getattr(self, "_one", None) is None:
-                self._one = alyx.local_one()
+                self._one = alyx_tokens.local_one()
             one = self._one
         self._token.use(one)
         return one
@@ -297,8 +299,8 @@ class NetworkMixin:
         """
         if self._expects(Event.EXPSTART):
             self.communicate("EXPSTART", str(ExpRef.parse(self.exp_ref)))
-            spread = self.remote_rigs.conductor.start_spread
-            if spread is not None:
+            session = self.remote_rigs.conductor.current
+            if session is not None and (spread := session.start_spread) is not None:
                 self._log.info("%s", say_spread(spread, "started"))
 
     def stop_mixin_network(self) -> None:
@@ -361,11 +363,7 @@ class NetworkMixin:
             self._log.error("%s", error)
             self._failure = error
         if (lost := self.remote_rigs.lost) is not None:
-            self._failure = SessionFailed(
-                "recording",
-                {lost.rig: MultirigError(lost.text)},
-                "it is essential: all rigs were interrupted",
-            )
+            self._failure = say_lost(lost)
 
     def _heed(self, noticed: Noticed) -> None:
         """Let the task end in good order, as its operator would, once an essential rig is lost."""
@@ -389,7 +387,7 @@ class NetworkMixin:
             return  # nobody was touched, and whoever records does so for somebody else
         self._is_told = True
         conductor = self.remote_rigs.conductor
-        is_short = not all(conductor.can_report(name) for name in conductor.addresses)
+        is_short = not all(conductor.can_report(name) for name in conductor.rigs)
         try:
             self.remote_rigs.push("EXPINTERRUPT", describe_error(error, is_short=is_short), wait=True)
         except MultirigError as failure:
@@ -452,7 +450,8 @@ class NetworkMixin:
         return bool(self.hardware_settings.get("MAIN_SYNC", False))
 
     def _expects(self, event: Event) -> bool:
-        return self.remote_rigs.is_running and self.remote_rigs.conductor.expects(event)
+        session = self.remote_rigs.conductor.current if self.remote_rigs.is_running else None
+        return session is not None and session.expects(event)
 
     def _take_token(self, data: list[Any], _: Any, service: RemoteService) -> None:
         """Take the Alyx token that a rig sends; it is used when `one` is."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.session import Session
 from multirig.errors import MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
 from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
@@ -63,9 +64,10 @@ class Pushing:
     ) -> Mapping[str, Outcome]:
         if event is Event.ALYX and len(args) < 2:
             return await self._say_token(conductor, args[0] if args else None, limit)
-        if event is not Event.EXPINFO and conductor.expects(event):
+        session = conductor.current
+        if event is not Event.EXPINFO and session is not None and session.expects(event):
             try:
-                return await _take_step(conductor, event, args)
+                return await _take_step(session, event, args)
             except SessionFailed as error:
                 if any(isinstance(cause, Unconfirmed) for cause in error.causes.values()):
                     raise NotAllAnswered(error.step, error.causes, error.consequence) from None
@@ -114,21 +116,21 @@ def read_outcomes(event: Event, outcomes: Mapping[str, Outcome]) -> dict[str, li
     }
 
 
-async def _take_step(conductor: Conductor, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
+async def _take_step(session: Session, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:
     """Take the session's next step by its event; the reference is the session's own."""
     data = _data(args)
     match event:
         case Event.EXPINIT:
-            return await conductor.init(data)
+            return await session.init(data)
         case Event.EXPSTART:
-            return await conductor.start(_data(args[1:]))
+            return await session.start(_data(args[1:]))
         case Event.EXPEND:
-            return await conductor.stop(data)
+            return await session.stop(data)
         case Event.EXPINTERRUPT:
             reason = str(data.pop("message", "") or data.get("error") or "interrupted by the task")
-            return await conductor.interrupt(reason, **data)
+            return await session.interrupt(reason, **data)
         case _:
-            return await conductor.cleanup(data)
+            return await session.cleanup(data)
 
 
 def _data(args: tuple[Any, ...]) -> dict[str, Any]:

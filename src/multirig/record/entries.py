@@ -59,21 +59,21 @@ class Entry:
     """The machine's input that this line records; None for a note."""
 
 
-def input_line(event: Any, at: int) -> bytes:
+def input_line(event: Any, at: int, wall: datetime.datetime | None = None) -> bytes:
     """Return an input of the machine as a line; ValueError for what no line can hold."""
     kind = type(event).__name__
     held = LINES[kind].of(event) if kind in LINES else event
-    return _line(kind, _adapter(kind).dump_python(held, mode="json"), at)
+    return _line(kind, _adapter(kind).dump_python(held, mode="json"), at, wall)
 
 
-def beginning_line(at: int, kind: str = BEGINNING) -> bytes:
+def beginning_line(at: int, kind: str = BEGINNING, wall: datetime.datetime | None = None) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at)
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at, wall)
 
 
-def _line(kind: str, data: dict[str, Any], at: int) -> bytes:
-    wall = datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
-    line = {"at": at, "wall": wall, "kind": kind, "data": data}
+def _line(kind: str, data: dict[str, Any], at: int, wall: datetime.datetime | None) -> bytes:
+    wall = wall or datetime.datetime.now().astimezone()
+    line = {"at": at, "wall": wall.isoformat(timespec="microseconds"), "kind": kind, "data": data}
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 

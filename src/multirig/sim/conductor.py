@@ -1,71 +1,53 @@
-"""A conductor's PC: the shell around its node, an operator who follows a script, and a journal."""
+"""A conductor's PC: the product's own conductor, an operator who follows a script, and a disk."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from multirig.conductor.rehearsal import SUBJECT as REHEARSAL_SUBJECT
-from multirig.errors import AgreementError, IllegalTransition, MultirigError
+from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream, StepBegan
+from multirig.conductor.events import StepEnded as StepOver
+from multirig.conductor.leading import Choice, Wishes, lead, lead_on, lead_through
+from multirig.conductor.rehearsal import TrialRecording
+from multirig.conductor.session import Session
+from multirig.conductor.surroundings import Surroundings
+from multirig.config import Uri
+from multirig.errors import MultirigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import (
-    AgreeRequested,
-    AskRequested,
-    ClockRead,
-    Finished,
-    Marked,
-    Moved,
-    Progressed,
-    RigsChosen,
-    StepRequested,
-)
-from multirig.lifecycle.session_states import (
-    SESSION_TABLE,
-    UNTOUCHED,
-    SessionState,
-    SessionTrigger,
-    next_state,
-)
+from multirig.lifecycle.session_events import ClockRead, Moved, Progressed
+from multirig.lifecycle.session_states import UNTOUCHED, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Received, Record
+from multirig.protocol.events import Address, Received
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.node import Node
-from multirig.protocol.words import AskInfo, CleanUp, Initialise, Start, Stop, Word
-from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
-from multirig.record.history import Replay, rebuild
+from multirig.protocol.messages import Event
 from multirig.record.recount import summarise
 from multirig.record.verdict import Verdict, judge
-from multirig.sim.disk import next_free
 from multirig.sim.facts import ClockSeen, MarkerSet, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
-from multirig.sim.work import Signal, Steps, Work
-from multirig.sim.world import Clock, NodeComputer, World, overhear
+from multirig.sim.journals import JournalData, JournalDisk
+from multirig.sim.world import Clock, Computer, World, overhear
 
 TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
-PATIENCE = 2 * SECOND
-"""Between two tries."""
-CLOCKS_EVERY = 4 * SECOND
-"""As the conductor has it."""
+PATIENCE = 2.0
+"""Seconds between two tries."""
+MORNING = datetime.time(10, tzinfo=datetime.timezone.utc)
+"""When the world begins."""
 
 
-@dataclass(slots=True)
-class JournalFile:
-    """A journal on a disk that forgets what was not synced when the power fails."""
+class _Sleepless:
+    """A PC that does not sleep."""
 
-    data: bytes = b""
-    """With the operating system: it survives the death of the program."""
-    synced: int = 0
-    """Bytes that survive the death of the PC."""
+    def keep(self, wanted: bool) -> None:
+        """Be awake."""
 
-    @property
-    def holds_start(self) -> bool:
-        """Whether a session was started under its number."""
-        return b'"trigger":"start"' in self.data
+    def close(self) -> None:
+        """Be awake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +75,7 @@ class Script:
     """What is chosen where a session was open when the program died: go on, stop or clean up."""
 
 
-@dataclass(slots=True)
-class _Shell:
-    """What the memory of a conductor's program holds."""
-
-    waiting: dict[int, Signal] = field(default_factory=dict)
-    outcome: dict[int, Finished] = field(default_factory=dict)
-    unwritten: bytearray = field(default_factory=bytearray)
-    journal: JournalFile | None = None
-    keeps_journal: bool = False
-    is_begun: bool = False
-    beginning: bytes = b""
-    """The line with which the next attempt begins."""
-
-
-class ConductorComputer(NodeComputer):
+class ConductorComputer(Computer):
     """A conductor.
 
     Parameters
@@ -150,153 +118,72 @@ class ConductorComputer(NodeComputer):
         self.date = date
         self.subject = subject
         self.script = script
-        self.machine = SessionMachine()
-        self.journals: dict[ExpRef, JournalFile] = {}
-        """By session folder; they survive."""
+        self.disk = JournalDisk()
+        """It survives."""
         self.session = -1
         """Which of the script's sessions goes on."""
-        self.shell = _Shell()
-        self._work: list[Work] = []
-        self._operator: Work | None = None
-        self._numbers = itertools.count(1)
-        self._markers = itertools.count(1)
+        self.conductor: Conductor | None = None
+        """Of its program; None while that is dead."""
+        self.machine = SessionMachine()
+        self._tasks: list[asyncio.Task[None]] = []
         self._ports = itertools.count(address.port + 1)
-        self._moved = Signal()
+        self._markers = itertools.count(1)
 
     # -- life -------------------------------------------------------------------------------------------
 
-    def make_node(self, boot: str) -> Node:
-        """Return a new program; every one has a port of its own."""
+    def start(self, boot: str) -> None:
+        """Begin a new program, which has a port of its own, and let the operator begin."""
         if self.lives > 1:
             self.address = self.address._replace(port=next(self._ports))
-        self.shell = _Shell()
-        self.machine = self._recover_machine() or SessionMachine()
-        self._numbers = itertools.count(self.machine.last_number + 1)
-        overhear(self.machine, {Received: self.hear})
-        return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
+        pc = Surroundings(
+            clock=self.read_clock, wall=self._read_wall, name=self.name, boot=boot, awake=_Sleepless()
+        )
+        folder = self.disk.find_open(_is_open)
+        if folder is not None:
+            self.conductor = Conductor.from_journal(folder, storage=self.disk, network=self, pc=pc)
+        else:
+            self.conductor = Conductor(
+                {name: Uri("udp", address.host, address.port) for name, address in self.rigs.items()},
+                data_folder=self.disk,
+                policies=self.policies,
+                main_sync=self.main_sync,
+                network=self,
+                pc=pc,
+            )
+        self.node, self.machine = self.conductor.exchange.node, self.conductor.exchange.machine
+        overhear(
+            self.machine,
+            {
+                Received: self.hear,
+                Progressed: self._see_outcome,
+                Noticed: self._see_notice,
+                Moved: self._see_state,
+                ClockRead: self._see_clock,
+            },
+        )
+        self._tasks = [asyncio.get_running_loop().create_task(self._operate(self.conductor))]
 
-    def on_boot(self) -> None:
-        """Let the operator begin."""
-        self.feed(self._chosen())
-        self._operator = self._begin(self._operate(), "operator")
-        self._begin(self._keep_clocks(), "clocks")
-
-    def _recover_machine(self) -> SessionMachine | None:
-        """Return the machine of a session that was open when the program died, as its journal makes it."""
-        for exp_ref, journal in reversed(self.journals.items()):
-            machine = rebuild(parse_journal(journal.data))
-            if machine.state not in UNTOUCHED and machine.exp_ref is not None:
-                self._open_journal(exp_ref)
-                self.shell.keeps_journal = True
-                self.shell.beginning = beginning_line(self.now, RECOVERY)
-                return machine
-        return None
-
-    def _chosen(self) -> RigsChosen:
-        return RigsChosen(rigs=self.rigs, policies=self.policies)
+    def die(self, *, is_on: bool = True) -> None:
+        """End the program at once, or the whole PC."""
+        if self.conductor is not None:
+            self.conductor.exchange.give_up()  # nothing of its last breath is a deed
+        super().die(is_on=is_on)
 
     def on_death(self) -> None:
         """Lose what only memory held."""
-        super().on_death()
-        for work in self._work:
-            work.kill()
-        self._work.clear()
+        self.disk.lose_program()
+        self.conductor = None
 
     def lose_power(self, part: float) -> None:
-        """Let the whole PC die; of what was not synced only a part is still there, maybe half a line."""
-        for journal in self.journals.values():
-            kept = journal.synced + int(part * (len(journal.data) - journal.synced))
-            journal.data = journal.data[:kept]
+        """Let the whole PC die; of what was not synced only a part is still there."""
+        self.disk.lose_power(part)
         self.die(is_on=False)
 
-    def _begin(self, steps: Steps, name: str) -> Work:
-        work = self.world.begin(steps, name)
-        self._work = [one for one in self._work if not one.is_done]
-        self._work.append(work)
-        return work
+    def _read_wall(self) -> datetime.datetime:
+        begun = datetime.datetime.combine(self.date, MORNING)
+        return begun + datetime.timedelta(microseconds=self.world.time // 1000)
 
-    # -- effects: as the conductor does -------------------------------------------------------------------
-
-    def perform(self, effect: Any) -> None:
-        """Do what the machine wants done."""
-        match effect:
-            case Record(event=event, at=at):
-                self.write_down(event, at)
-            case Finished(number=number):
-                self.shell.outcome[number] = effect
-                if number in self.shell.waiting:
-                    self.shell.waiting[number].set()
-            case Progressed(event=event, rig=rig, outcome=outcome):
-                failure = str(outcome) if isinstance(outcome, MultirigError) else None
-                self.world.note(RigJudged(who=self.name, rig=rig, event=event.name, failure=failure))
-            case Noticed(rig=rig, notice=notice, text=text):
-                self.world.note(RigNoticed(who=self.name, rig=rig, notice=str(notice), text=text))
-            case Moved(state=state, exp_ref=exp_ref):
-                reference = str(exp_ref) if exp_ref else None
-                self.world.note(SessionMoved(who=self.name, state=state, exp_ref=reference))
-                self._moved.set()
-                self._moved = Signal()
-                if state is SessionState.IDLE:
-                    self._close_journal()
-
-    # -- the journal ------------------------------------------------------------------------------------
-
-    def write_down(self, event: Any, at: int) -> None:
-        """Write an input into the journal, before anything that follows from it leaves."""
-        shell = self.shell
-        if not shell.keeps_journal:
-            return
-        if not shell.is_begun:
-            shell.is_begun = True
-            shell.unwritten += shell.beginning or beginning_line(at)
-        shell.unwritten += input_line(event, at)
-        self._write()
-
-    def _write(self) -> None:
-        shell = self.shell
-        if shell.journal is not None:
-            shell.journal.data += shell.unwritten
-            shell.unwritten.clear()
-
-    def sync(self) -> None:
-        """Let the journal survive the death of the PC."""
-        if self.shell.journal is not None:
-            self.shell.journal.synced = len(self.shell.journal.data)
-
-    def _begin_journal(self) -> None:
-        self._close_journal()
-        self.shell.keeps_journal = True
-        self.feed(self._chosen())
-
-    def _open_journal(self, exp_ref: ExpRef) -> None:
-        """Go on in the session's folder, without what a crash left unfinished there."""
-        journal = self.journals.setdefault(exp_ref, JournalFile())
-        journal.data = journal.data[: journal.data.rfind(b"\n") + 1]
-        self.shell.journal = journal
-        self._write()
-
-    def _close_journal(self) -> None:
-        shell = self.shell
-        self.sync()
-        shell.journal = None
-        shell.unwritten.clear()
-        shell.keeps_journal = shell.is_begun = False
-        shell.beginning = b""
-
-    def replay(self) -> SessionMachine | None:
-        """Return what the open session's journal makes; None where none is open."""
-        journal = self.shell.journal
-        return rebuild(parse_journal(journal.data)) if journal is not None else None
-
-    def verdicts(self) -> dict[ExpRef, Verdict]:
-        """Return what each session turned out to be, by its journal."""
-        return {
-            exp_ref: judge(summarise(Replay().run(enumerate(parse_journal(journal.data)))))
-            for exp_ref, journal in self.journals.items()
-            if journal.data
-        }
-
-    # -- the operator -----------------------------------------------------------------------------------
+    # -- what is ----------------------------------------------------------------------------------------
 
     @property
     def is_busy(self) -> bool:
@@ -306,203 +193,137 @@ class ConductorComputer(NodeComputer):
     @property
     def is_operated(self) -> bool:
         """Whether its operator is still at it."""
-        return self._operator is not None and not self._operator.is_done
+        return bool(self._tasks) and not self._tasks[0].done()
 
-    def _look_at_clocks(self) -> None:
-        """Tell the machine what is known of the rigs' clocks, as the conductor does."""
-        node, now = self.node, self.now
-        for rig, address in self.rigs.items():
-            clock = node.clock(address) if node is not None else None
-            if clock is None or (reading := clock.read(now)) is None:
-                continue
-            self.feed(
-                ClockRead(
-                    rig=rig,
-                    at=now,
-                    offset=reading.offset,
-                    bound=reading.bound,
-                    drift=reading.drift,
-                    round_trip=reading.round_trip,
-                    steps=len(clock.steps),
-                )
-            )
-            self.world.note(
-                ClockSeen(who=self.name, rig=rig, at=now, offset=reading.offset, bound=reading.bound)
-            )
+    @property
+    def journals(self) -> dict[ExpRef, JournalData]:
+        """By session."""
+        return self.disk.journals
 
-    def _keep_clocks(self) -> Steps:
-        while True:
-            yield CLOCKS_EVERY
-            if self.is_busy:
-                self._look_at_clocks()
+    @property
+    def open_journal(self) -> JournalData | None:
+        """Of the session that is led."""
+        return self.disk.opened.journal if self.disk.opened is not None else None
 
-    def _operate(self) -> Steps:
-        yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
-        if self.is_busy:
-            yield from self._recover()
-        elif self.script.rehearses and self.lives == 1:
-            yield from self._rehearse()
-        while self.session + 1 < self.script.sessions:
+    def replay(self) -> SessionMachine | None:
+        """Return what the open session's journal makes; None where none is open."""
+        return journal.replay().machine if (journal := self.open_journal) is not None else None
+
+    def verdicts(self) -> dict[ExpRef, Verdict]:
+        """Return what each session turned out to be, by its journal."""
+        return {
+            exp_ref: judge(summarise(journal.replay().moments))
+            for exp_ref, journal in self.journals.items()
+            if journal.data
+        }
+
+    # -- what is seen of it -----------------------------------------------------------------------------
+
+    def _see_outcome(self, progressed: Progressed) -> None:
+        failure = str(progressed.outcome) if isinstance(progressed.outcome, MultirigError) else None
+        self.world.note(
+            RigJudged(who=self.name, rig=progressed.rig, event=progressed.event.name, failure=failure)
+        )
+
+    def _see_notice(self, noticed: Noticed) -> None:
+        self.world.note(
+            RigNoticed(who=self.name, rig=noticed.rig, notice=str(noticed.notice), text=noticed.text)
+        )
+
+    def _see_state(self, moved: Moved) -> None:
+        reference = str(moved.exp_ref) if moved.exp_ref else None
+        self.world.note(SessionMoved(who=self.name, state=moved.state, exp_ref=reference))
+
+    def _see_clock(self, read: ClockRead) -> None:
+        self.world.note(
+            ClockSeen(who=self.name, rig=read.rig, at=read.at, offset=read.offset, bound=read.bound)
+        )
+
+    # -- the operator -----------------------------------------------------------------------------------
+
+    async def _operate(self, conductor: Conductor) -> None:
+        script = self.script
+        await conductor.open()
+        await asyncio.sleep(script.begins if self.lives == 1 else PATIENCE)
+        if (session := conductor.current) is not None:
+            await self._recover(session)
+        elif script.rehearses and self.lives == 1:
+            await self._rehearse(conductor)
+        while self.session + 1 < script.sessions:
             self.session += 1
-            yield from self._lead()
-            yield int(self.script.pause * SECOND)
+            await self._lead(conductor)
+            await asyncio.sleep(script.pause)
 
-    def _recover(self) -> Steps:
+    async def _lead(self, conductor: Conductor) -> None:
+        """Lead one session; ask again where the rigs do not agree."""
+        for tries in range(TRIES):
+            session = conductor.session(self.subject, takes_over=self.script.takes_over)
+            wishes = Wishes(self.script.record)
+            self._follow(session, wishes)
+            with contextlib.suppress(MultirigError):
+                await lead(session, wishes)
+                return
+            if session.has_touched_rigs or tries + 1 == TRIES:
+                return
+            await asyncio.sleep(PATIENCE)
+
+    async def _recover(self, session: Session) -> None:
         """Go on where the program has died, as the operator chooses."""
-        try:
-            yield from self._take(SessionTrigger.RECOVER)
-            if self.script.recovers == "go on":
-                yield from self._take(SessionTrigger.GO_ON)
-                yield int(self.script.record * SECOND)
-            if self.script.recovers != "clean up":
-                yield from self._stop()
-                yield from self._take(SessionTrigger.CLEANUP)
-        except MultirigError:
-            pass
-        yield from self._leave()
 
-    def _stop(self) -> Steps:
-        """Stop; where the session has ended by itself, wait for that."""
-        while self.machine.lost is not None and self.machine.state is SessionState.INTERRUPTING:
-            yield self._moved
-        if self.machine.lost is None or self.machine.state is not SessionState.STOPPED:
-            yield from self._take(SessionTrigger.STOP)
+        async def choose() -> Choice:
+            return Choice(self.script.recovers)
 
-    def _lead(self) -> Steps:
-        """Lead one session, and leave it in order whatever happens."""
-        try:
-            for tries in range(TRIES):
-                try:
-                    yield from self._agree()
-                    break
-                except MultirigError:
-                    if tries + 1 == TRIES:
-                        raise
-                    yield PATIENCE
-            yield from self._take(SessionTrigger.INIT)
-            self._look_at_clocks()
-            yield from self._take(SessionTrigger.START)
-            self._ask("record")
-            yield from self._record()
-            yield from self._stop()
-            yield from self._take(SessionTrigger.CLEANUP)
-        except MultirigError:
-            yield from self._leave()
+        wishes = Wishes(self.script.record)
+        self._follow(session, wishes)
+        with contextlib.suppress(MultirigError):
+            await lead_on(session, wishes, choose)
+        await session.end("it could not go on")
 
-    def _record(self) -> Steps:
-        """Let the rigs record, and mark something now and then."""
-        left, every = self.script.record, self.script.marks_every
-        while every and left > every:
-            yield int(every * SECOND)
-            left -= every
-            if self.machine.state is SessionState.RUNNING:
-                text = f"marker {next(self._markers)}"
-                self.world.note(MarkerSet(who=self.name, exp_ref=str(self.machine.exp_ref), text=text))
-                self.feed(Marked(text=text, at=self.now))
-        yield int(left * SECOND)
-
-    def _rehearse(self) -> Steps:
+    async def _rehearse(self, conductor: Conductor) -> None:
         """Make a test recording, with those that know how to."""
-        yield from self._request(AskInfo())
-        rigs = tuple(
-            name
-            for name, address in self.rigs.items()
-            if self.node is not None and self.node.speaks_wire_2(address)
-        )
-        if not rigs:
-            return
-        exp_ref = ExpRef(self.date, 1, REHEARSAL_SUBJECT)
-        yield from self._request(Initialise(exp_ref=exp_ref, rehearsal=True), rigs=rigs)
-        yield from self._request(Start(exp_ref=exp_ref, rehearsal=True), rigs=rigs)
-        yield SECOND
-        yield from self._request(Stop(exp_ref=exp_ref), rigs=rigs)
-        yield from self._request(CleanUp(exp_ref=exp_ref), rigs=rigs)
+        self._ask("rehearse")
+        await conductor.request(Event.EXPINFO, 0, {}, limit=35)
+        if rigs := [name for name in conductor.rigs if conductor.can_report(name)]:
+            trial = TrialRecording(conductor, rigs)
+            with contextlib.suppress(MultirigError):
+                await lead_through(trial, Wishes(1.0), (trial.init, trial.start))
+        self.world.note(StepEnded(who=self.name, step="rehearse", error=None))
 
-    def _request(self, word: Word, *, rigs: tuple[str, ...] | None = None) -> Steps:
-        asked = AskRequested(number=next(self._numbers), word=word, rigs=rigs, limit=35 * SECOND)
-        yield from self._do(asked, f"rehearse {word}")
+    def _follow(self, session: Session, wishes: Wishes) -> None:
+        following = self._show(session, session.events(), wishes)
+        self._tasks[1:] = [task for task in self._tasks[1:] if not task.done()]
+        self._tasks.append(asyncio.get_running_loop().create_task(following))
 
-    def _leave(self) -> Steps:
-        """End a session as `Conductor.close` does."""
-        while self.is_busy or self.machine.state is SessionState.AGREED:
-            state = self.machine.state
-            try:
-                if state is SessionState.STOPPED:
-                    yield from self._take(SessionTrigger.CLEANUP)
-                elif state is SessionState.AGREED:
-                    yield from self._take(SessionTrigger.ABANDON)
-                elif (
-                    state is not SessionState.STOPPING and (state, SessionTrigger.INTERRUPT) in SESSION_TABLE
-                ):
-                    yield from self._take(SessionTrigger.INTERRUPT)
-                else:
-                    yield self._moved
-            except MultirigError:
-                continue
+    async def _show(self, session: Session, stream: EventStream, wishes: Wishes) -> None:
+        """Take down which steps are taken; the operator may press the other button meanwhile."""
+        async for event in stream:
+            match event:
+                case StepBegan(step=step):
+                    self._ask(step.value, wishes)
+                case StepOver(step=step, error=error):
+                    self.world.note(
+                        StepEnded(who=self.name, step=step.value, error=None if error is None else str(error))
+                    )
+                    if step is SessionTrigger.START and error is None:
+                        self._ask("record", wishes)
+                        self._tasks.append(asyncio.get_running_loop().create_task(self._mark(session)))
 
-    def _interrupt(self) -> Steps:
-        """Be an operator who presses the other button."""
-        yield int(self.script.interrupt_delay * SECOND)
-        if (self.machine.state, SessionTrigger.INTERRUPT) in SESSION_TABLE:
-            yield from self._take(SessionTrigger.INTERRUPT)
+    async def _mark(self, session: Session) -> None:
+        """Mark something now and then while the rigs record."""
+        while every := self.script.marks_every:
+            await asyncio.sleep(every)
+            if session.state is not SessionState.RUNNING:
+                return
+            text = f"marker {next(self._markers)}"
+            self.world.note(MarkerSet(who=self.name, exp_ref=str(session.exp_ref), text=text))
+            session.mark(text)
 
-    def _agree(self) -> Steps:
-        here, least = None, 1
-        if self.main_sync:
-            here = next_free(self.journals, self.subject, self.date)
-        else:
-            started = [exp_ref for exp_ref, journal in self.journals.items() if journal.holds_start]
-            least = next_free(started, self.subject, self.date).sequence
-        ask = AskInfo(
-            exp_ref=here,
-            main_sync=self.main_sync,
-            subject=self.subject,
-            min_sequence=least if least > 1 else None,
-        )
-        next_state(self.machine.state, SessionTrigger.AGREE)
-        self._begin_journal()
-        number = next(self._numbers)
-        request = AgreeRequested(
-            number=number,
-            subject=self.subject,
-            date=self.date,
-            ask=ask,
-            here=here,
-            takes_over=self.script.takes_over,
-        )
-        yield from self._do(request, "agree")
-        exp_ref = self.machine.exp_ref
-        if exp_ref is None:
-            raise IllegalTransition(self.machine.state, "agree", "another agreement was asked for meanwhile")
-        known = self.journals.get(exp_ref)
-        if known is not None and known.holds_start and not self.machine.joins:
-            yield from self._take(SessionTrigger.ABANDON)
-            raise AgreementError(f"{exp_ref} has been recorded already, by the journal here")
-        self._open_journal(exp_ref)
-
-    def _take(self, trigger: SessionTrigger) -> Steps:
-        if trigger in (SessionTrigger.INIT, SessionTrigger.START):
-            self.sync()
-        number = next(self._numbers)
-        yield from self._do(StepRequested(number=number, trigger=trigger), trigger.value)
-        self.sync()
-
-    def _do(self, request: AgreeRequested | AskRequested | StepRequested, step: str) -> Steps:
-        """Give the machine a request and wait for its end."""
-        self._ask(step)
-        shell = self.shell
-        over = shell.waiting[request.number] = Signal()
-        self.feed(request)
-        yield over
-        del shell.waiting[request.number]
-        finished = shell.outcome.pop(request.number)
-        error = str(finished.error) if finished.error is not None else None
-        self.world.note(StepEnded(who=self.name, step=step, error=error))
-        if finished.error is not None:
-            raise finished.error
-
-    def _ask(self, step: str) -> None:
+    def _ask(self, step: str, wishes: Wishes | None = None) -> None:
         script = self.script
         self.world.note(StepAsked(who=self.name, step=step, session=self.session))
-        if step == script.interrupt_after and self.session == 0 and self.lives == 1:
-            self._begin(self._interrupt(), "interrupt")
+        if wishes is not None and step == script.interrupt_after and self.session == 0 and self.lives == 1:
+            asyncio.get_running_loop().call_later(script.interrupt_delay, wishes.interrupt)
+
+
+def _is_open(machine: SessionMachine) -> bool:
+    return machine.state not in UNTOUCHED and machine.exp_ref is not None

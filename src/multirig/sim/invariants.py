@@ -15,7 +15,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.entries import parse_journal
-from multirig.record.history import rebuild
+from multirig.record.history import retrace
 from multirig.record.verdict import TOLERANCE, Word
 from multirig.sim.facts import (
     Asked,
@@ -206,7 +206,7 @@ class JournalTells(Invariant):
 
     def _watch(self, source: str, target: str, data: bytes) -> None:
         conductor = self.lab.conductors.get(source)
-        if conductor is None or conductor.shell.journal is None:
+        if conductor is None or conductor.open_journal is None:
             return
         machine = conductor.machine
         if self._seen.get(source) != (machine.state, machine.exp_ref):
@@ -233,7 +233,7 @@ class JournalTells(Invariant):
     def _replay_torn(self, who: str) -> None:
         for exp_ref, journal in self.lab.conductors[who].journals.items():
             try:
-                rebuild(parse_journal(journal.data))
+                retrace(enumerate(parse_journal(journal.data)))
             except ConfigError as error:
                 self.report(f"{who}: the journal of {exp_ref} cannot be read after a power cut: {error}")
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.conductor import Conductor, Progress
+from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import StepBegan, StepEnded
+from multirig.conductor.storage import SubjectsFolder
 from multirig.errors import (
     AgreementError,
     ConfigError,
@@ -24,11 +26,11 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.lifecycle.rig_states import RigState
-from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_events import Heard, Limits, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND, Address
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
 from multirig.protocol.words import AlyxToken, Word
 from multirig.rig.adapters.fake import Fake
 
@@ -50,11 +52,12 @@ def ref(sequence: int = 1, subject: str = "SP_01") -> str:
 
 async def record(conductor: Any, subject: str = "SP_01") -> dict[str, Any]:
     """Lead a whole session and return what the rigs said of their stop."""
-    await conductor.agree(subject)
-    await conductor.init()
-    await conductor.start()
-    ended: dict[str, Any] = await conductor.stop()
-    await conductor.cleanup()
+    session = conductor.session(subject)
+    await session.agree()
+    await session.init()
+    await session.start()
+    ended: dict[str, Any] = await session.stop()
+    await session.cleanup()
     return ended
 
 
@@ -79,18 +82,19 @@ def drop_from_to(*hosts: str) -> Callable[[bytes, Address, Address], Iterable[fl
 async def test_every_step_brings_a_result_for_every_rig_in_their_order(lab: Any) -> None:
     await lab.rigs_of_a_session("left", "right")
     conductor = await lab.conductor()
-    assert conductor.state is SessionState.IDLE
-    assert str(await conductor.agree("SP_01")) == ref()
+    session = conductor.session("SP_01")
+    assert session.state is SessionState.IDLE
+    assert str(await session.agree()) == ref()
     for step, event, state in (
-        (conductor.init, Event.EXPINIT, SessionState.INITIALIZED),
-        (conductor.start, Event.EXPSTART, SessionState.RUNNING),
-        (conductor.stop, Event.EXPEND, SessionState.STOPPED),
-        (conductor.cleanup, Event.EXPCLEANUP, SessionState.IDLE),
+        (session.init, Event.EXPINIT, SessionState.INITIALIZED),
+        (session.start, Event.EXPSTART, SessionState.RUNNING),
+        (session.stop, Event.EXPEND, SessionState.STOPPED),
+        (session.cleanup, Event.EXPCLEANUP, SessionState.IDLE),
     ):
         results = await step()
         assert list(results) == ["main", "left", "right"]
         assert {one.event for one in results.values()} == {event}
-        assert conductor.state is state
+        assert session.state is state
     assert are_free(lab)
     assert all(rig.adapter.calls == HOOKS for rig in lab.rigs.values())
 
@@ -98,13 +102,14 @@ async def test_every_step_brings_a_result_for_every_rig_in_their_order(lab: Any)
 async def test_an_interrupt_ends_the_session_for_all(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    results = await conductor.interrupt("smoke", error="OSError")
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    results = await session.interrupt("smoke", error="OSError")
     assert all(write(one).args[0]["files_total"] == 1 for one in results.values())
-    assert conductor.state is SessionState.STOPPED
-    await conductor.cleanup()
+    assert session.state is SessionState.STOPPED
+    await session.cleanup()
     assert are_free(lab)
 
 
@@ -112,41 +117,47 @@ async def test_an_interrupt_overtakes_a_start_that_goes_on(lab: Any, until: Call
     await lab.rig("main", main_sync=True)
     await lab.rig("cam", fake={"hang": ["start"]})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    starting = asyncio.create_task(conductor.start())
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    starting = asyncio.create_task(session.start())
     await until(lambda: "start" in lab.rigs["cam"].adapter.calls)
-    results = await conductor.interrupt("the operator pressed the button")
+    results = await session.interrupt("the operator pressed the button")
     assert all(isinstance(one, Word) for one in results.values())
     with pytest.raises(SessionFailed, match=r"^starting failed \(it was interrupted\)$"):
         await starting
-    await conductor.cleanup()
+    await session.cleanup()
     assert are_free(lab)
 
 
 async def test_a_step_out_of_turn_is_refused_and_changes_nothing(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    for step in (conductor.init, conductor.start, conductor.stop, conductor.cleanup):
+    session = conductor.session("SP_01")
+    for step in (session.init, session.start, session.stop, session.cleanup):
         with pytest.raises(IllegalTransition, match=r"^cannot .* while the session is idle$"):
             await step()
     with pytest.raises(IllegalTransition):
-        await conductor.interrupt("x")
-    await conductor.agree("SP_01")
-    await conductor.init()
+        await session.interrupt("x")
+    await session.agree()
+    with pytest.raises(IllegalTransition, match="a session agrees once"):
+        await session.agree()
+    await session.init()
     with pytest.raises(IllegalTransition, match="cannot agree while the session is initialised"):
-        await conductor.agree("SP_02")
-    assert str(conductor.exp_ref) == ref()
-    await conductor.start()
-    assert conductor.state is SessionState.RUNNING
+        await conductor.session("SP_02").agree()
+    assert str(session.exp_ref) == ref()
+    await session.start()
+    assert session.state is SessionState.RUNNING
 
 
 async def test_whoever_agreed_on_the_wrong_subject_agrees_again(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    await conductor.agree("SP_02")
-    assert str(await conductor.agree("SP_01")) == ref()
-    await conductor.init()
+    session = conductor.session("SP_02")
+    await session.agree()
+    session = conductor.session("SP_01")
+    assert str(await session.agree()) == ref()
+    await session.init()
 
 
 async def test_a_question_goes_to_all_or_to_some(lab: Any) -> None:
@@ -164,9 +175,10 @@ async def test_the_reports_tell_what_is_recorded_now(lab: Any) -> None:
     await lab.rigs_of_a_session("cam", fake={"rate": 1000})
     conductor = await lab.conductor()
     assert await conductor.reports() == {}
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.6)
     reports = await conductor.reports()
     assert list(reports) == ["main", "cam"]
@@ -177,17 +189,18 @@ async def test_data_that_no_message_can_carry_is_refused_before_anything_happens
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
     for step in (
-        conductor.agree("SP_01", info={"thing": object()}),
+        conductor.session("SP_01", info={"thing": object()}).agree(),
         conductor.request(Event.EXPSTATUS, object()),
     ):
         with pytest.raises(LocalProtocolError, match="holds a object, which a message cannot carry"):
             await step
-    assert conductor.state is SessionState.IDLE
-    await conductor.agree("SP_01", info={"day": TODAY, "gain": float("nan")})
+    assert conductor.current is None
+    session = conductor.session("SP_01", info={"day": TODAY, "gain": float("nan")})
+    await session.agree()
     with pytest.raises(LocalProtocolError, match=r"initialise\.thing holds a object"):
-        await conductor.init({"thing": object()})
-    assert conductor.state is SessionState.AGREED
-    await conductor.init({"where": lab.folder})
+        await session.init({"thing": object()})
+    assert session.state is SessionState.AGREED
+    await session.init({"where": lab.folder})
 
 
 # -- agreeing ----------------------------------------------------------------------------------------------
@@ -197,21 +210,22 @@ async def test_this_pc_can_be_the_main_sync(lab: Any) -> None:
     await lab.rig("cam")
     conductor = await lab.conductor(main_sync=True, lab="cortexlab")
     for number in (1, 2):
-        assert str(await conductor.agree("SP_01")) == ref(number)
+        session = conductor.session("SP_01")
+        assert str(await session.agree()) == ref(number)
         folder = lab.folder / "pc" / "cortexlab" / "Subjects" / "SP_01" / str(TODAY) / f"{number:03d}"
-        assert conductor.session_folder == folder
+        assert session.folder == folder
         assert folder.is_dir()
-        await conductor.init()
-        await conductor.start()
-        await conductor.stop()
-        await conductor.cleanup()
+        await session.init()
+        await session.start()
+        await session.stop()
+        await session.cleanup()
 
 
 async def test_this_pc_and_a_rig_cannot_both_be_the_main_sync(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor(main_sync=True)
     with pytest.raises(SeveralMainSyncs, match="main, this PC"):
-        await conductor.agree("SP_01")
+        await conductor.session("SP_01").agree()
 
 
 def test_a_main_sync_needs_a_folder_to_count_in() -> None:
@@ -223,11 +237,11 @@ async def test_rigs_that_do_not_agree_are_left_untouched_and_may_be_asked_again(
     rig = await lab.rig("cam")
     conductor = await lab.conductor()
     with pytest.raises(NoMainSync, match="cam"):
-        await conductor.agree("SP_01")
-    assert conductor.state is SessionState.IDLE
+        await conductor.session("SP_01").agree()
+    assert conductor.current is None
     assert rig.adapter.calls == []
     with pytest.raises(NoMainSync):
-        await conductor.agree("SP_01")
+        await conductor.session("SP_01").agree()
 
 
 async def test_a_main_sync_that_finds_no_number_says_why(lab: Any) -> None:
@@ -237,12 +251,12 @@ async def test_a_main_sync_that_finds_no_number_says_why(lab: Any) -> None:
     with pytest.raises(
         AgreementError, match=r"^main is the main sync but gave no experiment reference: .*999"
     ):
-        await (await lab.conductor()).agree("SP_01")
+        await (await lab.conductor()).session("SP_01").agree()
 
 
 async def test_a_subject_that_cannot_name_a_folder_is_refused_before_anybody_is_asked(lab: Any) -> None:
     with pytest.raises(LocalProtocolError, match="cannot name a folder"):
-        await (await lab.conductor()).agree("../x")
+        await (await lab.conductor()).session("../x").agree()
 
 
 def test_a_lab_that_cannot_name_a_folder_is_refused_before_anything_is_opened(lab: Any) -> None:
@@ -250,23 +264,25 @@ def test_a_lab_that_cannot_name_a_folder_is_refused_before_anything_is_opened(la
         lab.make_conductor(lab="a/b")
 
 
-async def test_a_conductor_may_learn_late_where_it_records_and_then_be_the_main_sync(lab: Any) -> None:
+async def test_a_session_may_say_where_it_is_recorded_and_that_this_pc_is_the_main_sync(lab: Any) -> None:
     await lab.rig("left")
     conductor = await lab.conductor(data_folder=None)
     with pytest.raises(ConfigError, match="data folder"):
-        conductor.record_in(None, main_sync=True)
-    conductor.record_in(lab.folder / "elsewhere" / "Subjects", main_sync=True)
-    exp_ref = await conductor.agree("SP_01")
+        conductor.session("SP_01", main_sync=True)
+    storage = SubjectsFolder(lab.folder / "elsewhere" / "Subjects")
+    session = conductor.session("SP_01", storage=storage, main_sync=True)
+    exp_ref = await session.agree()
     assert exp_ref.sequence == 1
-    assert conductor.session_folder == lab.folder.joinpath("elsewhere", "Subjects", *exp_ref.folder_parts())
-    assert (conductor.session_folder / "_multirig_journal.jsonl").is_file()
+    assert session.folder == lab.folder.joinpath("elsewhere", "Subjects", *exp_ref.folder_parts())
+    assert (session.folder / "_multirig_journal.jsonl").is_file()
 
 
 async def test_what_each_rig_said_in_the_agreement_is_kept(lab: Any) -> None:
     await lab.rigs_of_a_session("left")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    assert {name: info.main_sync for name, info in conductor.information.items()} == {
+    session = conductor.session("SP_01")
+    await session.agree()
+    assert {name: info.main_sync for name, info in session.information.items()} == {
         "main": True,
         "left": False,
     }
@@ -276,10 +292,10 @@ async def test_the_session_expects_only_its_next_steps(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
     expected = []
-    for step in (conductor.init, conductor.start, conductor.stop, conductor.cleanup):
-        if step == conductor.init:
-            await conductor.agree("SP_01")
-        expected.append({event for event in Event if conductor.expects(event)})
+    session = conductor.session("SP_01")
+    await session.agree()
+    for step in (session.init, session.start, session.stop, session.cleanup):
+        expected.append({event for event in Event if session.expects(event)})
         await step()
     assert expected == [
         {Event.EXPINFO, Event.EXPINIT, Event.EXPINTERRUPT, Event.EXPCLEANUP},
@@ -313,16 +329,17 @@ async def test_a_rig_that_fails_is_named_with_its_cause_and_the_others_are_rolle
     await lab.rigs_of_a_session("left")
     await lab.rig("right", fake={"fail": {step: "no light: open the shutter"}, "fail_times": {step: 1}})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     if step == "start":
-        await conductor.init()
+        await session.init()
     with pytest.raises(SessionFailed) as caught:
-        await (conductor.start() if step == "start" else conductor.init())
+        await (session.start() if step == "start" else session.init())
     assert str(caught.value) == (
         f"{step} failed on right (the other rigs were stopped and cleaned up)\n"
         f"└─ right: {step}: no light: open the shutter"
     )
-    assert conductor.state is SessionState.IDLE
+    assert session.state is SessionState.IDLE
     assert are_free(lab)
     assert all(rig.adapter.calls[-1] == "cleanup" for rig in lab.rigs.values())
     assert all(has_stopped(rig) for rig in lab.rigs.values())
@@ -335,7 +352,7 @@ async def test_a_rig_that_is_not_there_is_told_at_once_and_nobody_is_touched(lab
     await lab.rigs["right"].close()
     conductor = await lab.conductor()
     with pytest.raises(SessionFailed) as caught:
-        await asyncio.wait_for(conductor.agree("SP_01"), 1)
+        await asyncio.wait_for(conductor.session("SP_01").agree(), 1)
     assert str(caught.value) == (
         "agreement failed on right (no rig has been touched)\n"
         "└─ right: nothing listens there (memory://right:11001)"
@@ -350,12 +367,13 @@ async def test_a_rig_that_dies_before_a_step_is_named_and_the_others_are_rolled_
 ) -> None:
     await lab.rigs_of_a_session("left", "right")
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     if step == "start":
-        await conductor.init()
+        await session.init()
     await lab.rigs["right"].close()
     with pytest.raises(SessionFailed) as caught:
-        await getattr(conductor, step)()
+        await getattr(session, step)()
     assert list(caught.value.causes) == ["right"]
     assert "nothing listens there" in str(caught.value)
     assert are_free(lab)
@@ -366,11 +384,12 @@ async def test_a_rig_that_is_too_slow_is_named_with_what_it_says_of_itself(lab: 
     await lab.rigs_of_a_session("left")
     await lab.rig("right", fake={"hang": [step]})
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     if step == "start":
-        await conductor.init()
+        await session.init()
     with pytest.raises(SessionFailed) as caught:
-        await (conductor.start() if step == "start" else conductor.init())
+        await (session.start() if step == "start" else session.init())
     cause = caught.value.causes["right"]
     assert isinstance(cause, Unconfirmed)
     doing = {"initialise": "initialising", "start": "starting"}[step]
@@ -381,16 +400,17 @@ async def test_a_rig_that_is_too_slow_is_named_with_what_it_says_of_itself(lab: 
 async def test_a_rig_that_starts_while_its_answer_is_lost_is_believed(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
 
     def lose_replies(data: bytes, source: Address, target: Address) -> Iterable[float]:
         return () if source.host == "cam" and b'"m":[2,' in data else (0.0,)
 
     lab.network.postman = lose_replies
-    began = await conductor.start()
+    began = await session.start()
     assert list(began) == ["main", "cam"]
-    assert conductor.state is SessionState.RUNNING
+    assert session.state is SessionState.RUNNING
 
 
 @pytest.mark.parametrize("step", ["stop", "cleanup"])
@@ -402,23 +422,24 @@ async def test_the_end_completes_on_the_healthy_whatever_the_sick_do(
     await lab.rigs_of_a_session("left")
     sick = await lab.rig("right", fake=script, limits={"stop": 0.5, "cleanup": 0.5})
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     if step == "cleanup":
-        await conductor.stop()
+        await session.stop()
     if sickness == "dead":
         await sick.close()
     if sickness == "deaf":
         lab.network.postman = drop_from_to("right")
-    results = await getattr(conductor, step)()
+    results = await getattr(session, step)()
     assert isinstance(results["main"], Word)
     assert isinstance(results["left"], Word)
     assert isinstance(results["right"], MultirigError)
     if step == "stop":
-        assert conductor.state is SessionState.STOPPED
-        await conductor.cleanup()
-    assert conductor.state is SessionState.IDLE
+        assert session.state is SessionState.STOPPED
+        await session.cleanup()
+    assert session.state is SessionState.IDLE
     assert lab.rigs["main"].machine.state is RigState.CONNECTED
     assert lab.rigs["left"].machine.state is RigState.CONNECTED
 
@@ -427,9 +448,10 @@ async def test_a_roll_back_that_a_rig_does_not_confirm_says_where_to_look(lab: A
     await lab.rigs_of_a_session("deaf")
     await lab.rig("sick", fake={"fail": {"start": "no light"}, "delay": {"start": 0.1}})
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    starting = asyncio.create_task(conductor.start())
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    starting = asyncio.create_task(session.start())
     await asyncio.sleep(0.05)
     lab.network.postman = drop_from_to("deaf")
     with pytest.raises(SessionFailed, match="not confirmed by deaf: look there"):
@@ -439,14 +461,15 @@ async def test_a_roll_back_that_a_rig_does_not_confirm_says_where_to_look(lab: A
 async def test_a_deaf_rig_is_stopped_when_it_is_back(lab: Any, until: Callable[..., Any]) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     lab.network.postman = drop_from_to("cam")
-    results = await conductor.stop()
+    results = await session.stop()
     assert isinstance(results["cam"], Unconfirmed)
     assert "does not hear EXPEND" in str(results["cam"])
-    await conductor.cleanup()
+    await session.cleanup()
     assert lab.rigs["cam"].machine.state is RigState.RUNNING
     lab.network.postman = drop_from_to()
     await until(lambda: lab.rigs["cam"].machine.state is RigState.STOPPED)
@@ -458,11 +481,12 @@ async def test_the_stop_of_an_earlier_session_leaves_the_next_one_alone(lab: Any
     """A deaf rig is restarted by hand; what it missed comes when it is ready for the next session."""
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     lab.network.postman = drop_from_to("cam")
-    await conductor.stop()
+    await session.stop()
     cam = lab.rigs["cam"]
     await cam.stop_here()
     other = lab.make_conductor(rigs={"cam": "udp://cam:11001"}, data_folder=None)
@@ -481,17 +505,18 @@ async def test_a_rig_that_is_restarted_in_the_middle_of_a_step_takes_it_all_the_
     await lab.rig("main", main_sync=True)
     first = await lab.rig("cam", fake={"hang": ["start"]})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     lab.network.postman = drop_from_to("cam")  # as it is when the power goes
-    starting = asyncio.create_task(conductor.start())
+    starting = asyncio.create_task(session.start())
     await first.close()
     second = await lab.rig("cam")
     lab.network.postman = drop_from_to()
     await asyncio.wait_for(starting, 5)
     assert second.machine.state is RigState.RUNNING
     assert second.adapter.calls == ["initialise", "start"]
-    ended = await conductor.stop()
+    ended = await session.stop()
     assert all(isinstance(one, Word) for one in ended.values())
 
 
@@ -519,7 +544,7 @@ async def test_an_opening_that_is_cancelled_leaves_no_socket(
     lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conductor = lab.make_conductor(over="udp", rigs={"a": "udp://127.0.0.1:1", "b": "udp://slow.example:1"})
-    connect = conductor.runtime.connect
+    connect = conductor.exchange.runtime.connect
 
     async def slow(scheme: str, host: str, port: int) -> Address:
         if host == "slow.example":
@@ -527,79 +552,98 @@ async def test_an_opening_that_is_cancelled_leaves_no_socket(
         address: Address = await connect(scheme, host, port)
         return address
 
-    monkeypatch.setattr(conductor.runtime, "connect", slow)
+    monkeypatch.setattr(conductor.exchange.runtime, "connect", slow)
     opening = asyncio.create_task(conductor.open())
     await asyncio.sleep(0.05)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    assert not conductor.runtime._transports["udp"]._connected
+    assert not conductor.exchange.runtime._transports["udp"]._connected
 
 
 async def test_it_is_a_context_manager(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     async with lab.make_conductor() as conductor:
-        await conductor.agree("SP_01")
-        await conductor.init()
+        session = conductor.session("SP_01")
+        await session.agree()
+        await session.init()
     assert are_free(lab)
 
 
 # -- who listens -------------------------------------------------------------------------------------------
 
 
-async def test_whoever_shows_progress_is_told_of_each_rig_and_step_even_if_another_one_fails(
-    lab: Any, caplog: pytest.LogCaptureFixture
+async def take_all(stream: Any) -> list[Any]:
+    return [event async for event in stream]
+
+
+async def test_the_stream_of_a_session_holds_each_outcome_of_each_rig_and_ends_with_the_session(
+    lab: Any,
 ) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    told: list[Progress] = []
-
-    def fail(_: Progress) -> None:
-        raise RuntimeError("the screen is gone")
-
-    conductor.on_progress(fail)
-    conductor.on_progress(told.append)
-    await record(conductor)
-    assert Counter((one.event, one.rig) for one in told) == {
+    session = conductor.session("SP_01")
+    streams = [asyncio.create_task(take_all(session.events())) for _ in range(2)]
+    thrown_away = session.events()
+    del thrown_away
+    async with session:
+        await session.init()
+        await session.start()
+        await session.stop()
+    events, same = await asyncio.wait_for(asyncio.gather(*streams), 5)
+    assert events == same
+    assert Counter((one.event, one.rig) for one in events if isinstance(one, Progressed)) == {
         (event, rig): 1
         for event in (Event.EXPINFO, Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPCLEANUP)
         for rig in ("main", "cam")
     }
-    assert "a callback failed" in caplog.text
+    assert [one.step.value for one in events if isinstance(one, StepBegan)] == [
+        "agree",
+        "initialise",
+        "start",
+        "stop",
+        "clean up",
+    ]
+    assert [one.error for one in events if isinstance(one, StepEnded)] == [None] * 5
+    assert [one.state for one in events if isinstance(one, Moved)][-1] is SessionState.IDLE
+    assert isinstance(events[-1], StepEnded)
+    assert (session.folder / "_multirig_verdict.json").exists()
+    assert await take_all(session.events()) == []
 
 
-async def test_whoever_waits_for_a_message_gets_what_it_waits_for(lab: Any) -> None:
+async def test_a_step_that_fails_or_is_given_up_says_so_in_the_stream(lab: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    await lab.rig("cam", fake={"fail": {"start": "no light"}})
+    conductor = await lab.conductor()
+    session = conductor.session("SP_01")
+    stream = asyncio.create_task(take_all(session.events()))
+    await session.agree()
+    await session.init()
+    with pytest.raises(SessionFailed):
+        await session.start()
+    ended = [one for one in await asyncio.wait_for(stream, 5) if isinstance(one, StepEnded)]
+    assert isinstance(ended[-1].error, SessionFailed)
+    assert are_free(lab)
+
+
+async def test_what_a_rig_says_by_itself_is_in_the_stream_of_the_conductor(lab: Any) -> None:
     await lab.rig("main", main_sync=True)
     await lab.rig("cam", fake={"fail_after": 0.05})
     conductor = await lab.conductor()
-    heard: list[tuple[str, Message]] = []
+    stream = conductor.events()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
 
-    def fail(*_: Any) -> None:
-        raise RuntimeError("no")
+    async def hear() -> Heard:
+        return await anext(one async for one in stream if isinstance(one, Heard))
 
-    conductor.on_message(fail)
-    conductor.on_message(lambda rig, message: heard.append((rig, message)))
-    waiting = [
-        asyncio.create_task(conductor.next_message(*events))
-        for events in ((), (Event.EXPSTATUS,), (Event.ALYX, Event.EXPSTATUS))
-    ]
-    given_up = asyncio.create_task(conductor.next_message())
-    never = asyncio.create_task(conductor.next_message(Event.ALYX))
-    await asyncio.sleep(0)
-    given_up.cancel()
-    await asyncio.sleep(0)
-    assert len(conductor._awaited) == 4  # nobody is kept who has gone
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    for one in await asyncio.wait_for(asyncio.gather(*waiting), 5):
-        assert one[0] == "cam"
-        assert "scripted failure" in write(one[1]).args[1]["failure"]
-    assert heard == [waiting[0].result()]
-    assert not never.done()
+    heard = await asyncio.wait_for(hear(), 5)
+    assert heard.rig == "cam"
+    assert "scripted failure" in write(heard.word).args[1]["failure"]
     await conductor.close()
-    with pytest.raises(MultirigError, match="the conductor was closed"):
-        await never
+    assert all(not isinstance(one, Heard) for one in await asyncio.wait_for(take_all(stream), 5))
 
 
 async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -607,10 +651,11 @@ async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogC
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
     other = await lab.conductor()
-    waiting = asyncio.create_task(conductor.next_message(Event.ALYX))
-    await asyncio.sleep(0)
-    conductor._hear("main", AlyxToken(url="https://alyx", credentials={"token": "secret"}))
-    assert (await waiting)[1].credentials == {"token": "secret"}
+    stream = conductor.events()
+    conductor._perform(Heard(rig="main", word=AlyxToken(url="https://alyx", credentials={"token": "secret"})))
+    heard = await anext(stream)
+    assert isinstance(heard, Heard)
+    assert heard.word.credentials == {"token": "secret"}
     await other.request(Event.ALYX, "https://alyx", {"user": {"token": "secret"}}, needs_reply=False)
     assert "ALYX" in caplog.text
     assert "secret" not in caplog.text
@@ -623,11 +668,9 @@ async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogC
 async def test_closing_in_the_middle_of_a_session_leaves_every_rig_free(lab: Any, step: str) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    steps = {"agree": lambda: conductor.agree("SP_01")} | {
-        name: getattr(conductor, name) for name in ("init", "start", "stop")
-    }
-    for name, take in steps.items():
-        await take()
+    session = conductor.session("SP_01")
+    for name in ("agree", "init", "start", "stop"):
+        await getattr(session, name)()
         if name == step:
             break
     await conductor.close()
@@ -643,10 +686,11 @@ async def test_closing_while_a_step_goes_on_leaves_nothing_running(
     await lab.rig("main", main_sync=True)
     cam = await lab.rig("cam", fake={"hang": [hook]})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     if hook == "start":
-        await conductor.init()
-    step = asyncio.create_task(conductor.init() if hook == "initialise" else conductor.start())
+        await session.init()
+    step = asyncio.create_task(session.init() if hook == "initialise" else session.start())
     await until(lambda: hook in cam.adapter.calls)
     if cancelled:
         step.cancel()
@@ -666,10 +710,11 @@ async def test_closing_while_a_roll_back_goes_on_waits_for_its_end(
     main = await lab.rig("main", main_sync=True, fake={"delay": {"stop": 0.1, "cleanup": 0.1}})
     await lab.rig("cam", fake={"fail": {"start": "no light"}})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    starting = asyncio.create_task(conductor.start())
-    await until(lambda: conductor.state is SessionState.ABORTING)
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    starting = asyncio.create_task(session.start())
+    await until(lambda: session.state is SessionState.ABORTING)
     starting.cancel()
     await conductor.close()
     assert main.adapter.calls[-2:] == ["stop", "cleanup"]
@@ -682,12 +727,13 @@ async def test_closing_while_the_end_goes_on_waits_for_it(
 ) -> None:
     main = await lab.rig("main", main_sync=True, fake={"delay": {step: 0.1}})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     if step == "cleanup":
-        await conductor.stop()
-    ending = asyncio.create_task(getattr(conductor, step)())
+        await session.stop()
+    ending = asyncio.create_task(getattr(session, step)())
     await until(lambda: step in main.adapter.calls)
     await conductor.close()
     assert isinstance((await ending)["main"], Word)
@@ -699,7 +745,7 @@ async def test_a_question_that_is_open_when_it_is_closed_ends_with_an_error(lab:
     conductor = await lab.conductor()
     lab.network.postman = drop_from_to("cam")
     question = asyncio.create_task(conductor.request(Event.EXPSTATUS, 0))
-    agreeing = asyncio.create_task(conductor.agree("SP_01"))
+    agreeing = asyncio.create_task(conductor.session("SP_01").agree())
     await asyncio.sleep(0.05)
     await conductor.close()
     for one in (question, agreeing):
@@ -713,10 +759,8 @@ async def test_whoever_asks_a_closed_conductor_is_told_so_and_does_not_wait(lab:
     await conductor.close()
     await conductor.close()
     for step in (
-        conductor.agree("SP_01"),
+        conductor.session("SP_01").agree(),
         conductor.request(Event.EXPSTATUS, 0),
-        conductor.interrupt("x"),
-        conductor.next_message(),
     ):
         with pytest.raises(MultirigError, match="the conductor is closed"):
             await asyncio.wait_for(step, 1)

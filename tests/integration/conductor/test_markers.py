@@ -41,15 +41,17 @@ class Careless(Fake):
         raise ValueError(f"what is {marker.text}?")
 
 
-async def begin(conductor: Any) -> None:
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+async def begin(conductor: Any) -> Any:
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    return session
 
 
-async def end(conductor: Any) -> None:
-    await conductor.stop()
-    await conductor.cleanup()
+async def end(session: Any) -> None:
+    await session.stop()
+    await session.cleanup()
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -73,17 +75,17 @@ async def test_a_marker_is_in_the_journal_the_table_and_the_adapters_hands(
     await lab.rig("main", over=over, main_sync=True)
     await lab.rig("left", over=over, adapter=cam)
     conductor = await lab.conductor(over=over)
-    await begin(conductor)
+    session = await begin(conductor)
     before = time.perf_counter()
-    at = conductor.mark('the animal sneezed, "twice"', trial=7, side="links ä")
+    at = session.mark('the animal sneezed, "twice"', trial=7, side="links ä")
     assert before <= at <= time.perf_counter()
     await until(lambda: cam.marked)
     [marker] = cam.marked
     assert (marker.text, marker.data) == ('the animal sneezed, "twice"', {"trial": 7, "side": "links ä"})
     assert marker.at == pytest.approx(at, abs=1e-6)
     assert 0 <= marker.received / SECOND - marker.at < 5  # one PC, one clock
-    folder = conductor.session_folder
-    await end(conductor)
+    folder = session.folder
+    await end(session)
     for name in ("main", "left"):
         [row] = table(lab.folder / name)
         assert float(row["session_time_s"]) == pytest.approx(at, abs=1e-6)
@@ -97,11 +99,11 @@ async def test_a_marker_is_in_the_journal_the_table_and_the_adapters_hands(
 async def test_over_a_bad_network_each_marker_is_written_once(lab: Any, until: Any) -> None:
     await lab.rig("cam", main_sync=True)
     conductor = await lab.conductor()
-    await begin(conductor)
+    session = await begin(conductor)
     lab.network.postman = copies
     texts = [f"marker {number}" for number in range(50)]
     for text in texts:
-        conductor.mark(text)
+        session.mark(text)
 
     def written() -> list[str]:
         found = [*lab.folder.joinpath("cam").rglob("_multirig_markers.cam.csv")]
@@ -109,7 +111,7 @@ async def test_over_a_bad_network_each_marker_is_written_once(lab: Any, until: A
 
     await until(lambda: len(written()) >= len(texts))
     lab.network.postman = lambda data, source, target: (0.0,)
-    await end(conductor)
+    await end(session)
     assert written() == sorted(texts)
 
 
@@ -118,17 +120,17 @@ async def test_an_adapter_that_cannot_take_markers_is_logged_once_and_records_on
 ) -> None:
     await lab.rig("cam", main_sync=True, adapter=Careless())
     conductor = await lab.conductor()
-    await begin(conductor)
+    session = await begin(conductor)
     with caplog.at_level(logging.ERROR, "multirig.rig"):
-        conductor.mark("one")
-        conductor.mark("two")
+        session.mark("one")
+        session.mark("two")
         await until(lambda: [*lab.folder.joinpath("cam").rglob("_multirig_markers.cam.csv")])
         await until(lambda: len(table(lab.folder / "cam")) == 2)
     assert [one.message for one in caplog.records] == [
         "the adapter could not take the marker 'one'; the recording goes on"
     ]
-    outcomes = await conductor.stop()
-    await conductor.cleanup()
+    outcomes = await session.stop()
+    await session.cleanup()
     assert not isinstance(outcomes["cam"], MultirigError)
 
 
@@ -137,14 +139,14 @@ async def test_a_disk_that_takes_no_markers_is_logged_once_and_the_recording_goe
 ) -> None:
     rig = await lab.rig("cam", main_sync=True)
     conductor = await lab.conductor()
-    await begin(conductor)
+    session = await begin(conductor)
     (rig.adapter.session.session_folder / "_multirig_markers.cam.csv").mkdir()
     with caplog.at_level(logging.ERROR, "multirig.rig"):
-        conductor.mark("one")
-        conductor.mark("two")
+        session.mark("one")
+        session.mark("two")
         await until(lambda: "misses markers" in caplog.text)
-        outcomes = await conductor.stop()
-        await conductor.cleanup()
+        outcomes = await session.stop()
+        await session.cleanup()
     assert caplog.text.count("misses markers") == 1
     assert not isinstance(outcomes["cam"], MultirigError)
 
@@ -153,16 +155,16 @@ async def test_markers_have_their_place_between_the_start_and_the_clean_up(lab: 
     await lab.rig("cam", main_sync=True)
     conductor = await lab.conductor()
     with pytest.raises(IllegalTransition, match="once the rigs have been started"):
-        conductor.mark("early")
-    await begin(conductor)
+        conductor.session("SP_01").mark("early")
+    session = await begin(conductor)
     with pytest.raises(ConfigError):
-        conductor.mark("")
-    await conductor.stop()
-    conductor.mark("the animal is back in its cage")
-    folder = conductor.session_folder
-    await conductor.cleanup()
+        session.mark("")
+    await session.stop()
+    session.mark("the animal is back in its cage")
+    folder = session.folder
+    await session.cleanup()
     with pytest.raises(IllegalTransition):
-        conductor.mark("late")
+        session.mark("late")
     assert [one.data["text"] for one in read_journal(folder) if one.kind == "Marked"] == [
         "the animal is back in its cage"
     ]

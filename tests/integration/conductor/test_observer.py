@@ -93,16 +93,17 @@ async def test_what_rigs_do_is_told_as_it_happens(lab: Any, until: Until) -> Non
         observer.on_change(note)
         await observer.follow(uris(lab))
         await until(lambda: all(one == ["connected"] for one in states.values()))
-        exp_ref = await conductor.agree("SP_01")
-        await conductor.init()
-        await conductor.start()
+        session = conductor.session("SP_01")
+        exp_ref = await session.agree()
+        await session.init()
+        await session.start()
         await until(lambda: all(one[-1] == "running" for one in states.values()))
         seen = observer.sightings()["cam"]
         assert seen.report.exp_ref == exp_ref
-        assert seen.report.led_by.startswith(conductor.node.name)
+        assert seen.report.led_by.startswith(conductor.exchange.node.name)
         await until(lambda: (health := observer.sightings()["cam"].report.health) and health.frames)
-        await conductor.stop()
-        await conductor.cleanup()
+        await session.stop()
+        await session.cleanup()
         await until(lambda: all(one[-1] == "connected" for one in states.values()))
         for one in states.values():  # a heartbeat may be overtaken by the next one
             assert [state for state in one if state in ("initialised", "running", "stopped")] == [
@@ -227,16 +228,17 @@ async def test_a_session_is_not_changed_by_those_who_look_on(lab: Any, until: Un
         rigs = await lab.rigs_of_a_session("cam", on_lost_conductor={"stop_after": "10 s"})
         conductor = await lab.conductor()
         await observer.follow(uris(lab))
-        await conductor.agree("SP_01")
-        await conductor.init()
-        await conductor.start()
+        session = conductor.session("SP_01")
+        await session.agree()
+        await session.init()
+        await session.start()
         await until(lambda: observer.sightings()["cam"].report.state is RigState.RUNNING)
         await observer.ping("cam")
         for rig in rigs:
-            assert rig.machine.leader.token.peer == conductor.node.boot
-        await conductor.stop()
-        folder = conductor.session_folder
-        await conductor.cleanup()
+            assert rig.machine.leader.token.peer == conductor.exchange.node.boot
+        await session.stop()
+        folder = session.folder
+        await session.cleanup()
     assert account(folder).verdict == "GOOD"
     assert observer.node.boot not in next(folder.glob("*journal*")).read_text()
 

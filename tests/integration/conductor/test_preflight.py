@@ -13,7 +13,6 @@ from multirig.config import AdapterConfig
 from multirig.errors import AdapterError, MultirigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.rig_states import RigState
-from multirig.lifecycle.session_states import SessionState
 from multirig.pc.finding import Level, worst
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.loading import build_adapter
@@ -36,14 +35,15 @@ async def test_every_rig_and_this_pc_are_looked_at(lab: Any) -> None:
     assert {"disk", "folder", "main sync"} <= {one.check for one in found[THIS_PC]}
     assert worst(found["cam"]) is not Level.FAILURE
     assert find_hindrance(found, {}) is None
-    assert conductor.state is SessionState.IDLE
+    assert conductor.current is None
 
 
 async def test_a_check_touches_nobody_and_uses_up_no_number(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     await conductor.check()
-    assert str(await conductor.agree("SP_01")).endswith("_1_SP_01")
+    session = conductor.session("SP_01")
+    assert str(await session.agree()).endswith("_1_SP_01")
     assert lab.rigs["cam"].adapter.calls == []
 
 
@@ -85,11 +85,12 @@ async def test_a_session_after_a_rehearsal_has_the_first_number(lab: Any) -> Non
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     await rehearse(conductor, SECONDS)
-    assert str(await conductor.agree("rehearsal")).endswith("_1_rehearsal")
-    await conductor.init()
-    await conductor.start()
-    await conductor.stop()
-    await conductor.cleanup()
+    session = conductor.session("rehearsal")
+    assert str(await session.agree()).endswith("_1_rehearsal")
+    await session.init()
+    await session.start()
+    await session.stop()
+    await session.cleanup()
     assert list((lab.folder / "cam" / "mylab").rglob("fake.csv"))
 
 
@@ -138,8 +139,9 @@ async def test_whoever_has_enough_of_a_rehearsal_leaves_no_rig_recording(lab: An
 async def test_a_session_that_goes_on_is_not_rehearsed(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     with pytest.raises(MultirigError, match="rehearse when it is over"):
         await rehearse(conductor, SECONDS)
 

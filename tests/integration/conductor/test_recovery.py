@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.conftest import listen
 
 from multirig.conductor.conductor import Conductor
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
-from multirig.lifecycle.watch import Notice
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol import words
 from multirig.protocol.dialect import write
 from multirig.record.account import account
@@ -24,8 +25,8 @@ from multirig.record.verdict import Word, judge
 
 async def die(lab: Any, conductor: Any) -> None:
     """Let a conductor be gone without a word, as a program that is killed."""
-    journal, conductor._journal = conductor._journal, None
-    journal._let_go()  # as the system does for it
+    conductor.current.journal._journal._release()  # as the system does for it
+    conductor.current.journal._journal = None
     await conductor.detach()
     lab.conductors.remove(conductor)
 
@@ -33,40 +34,42 @@ async def die(lab: Any, conductor: Any) -> None:
 async def die_in(lab: Any, state: SessionState, **options: Any) -> Any:
     """Begin a session, and let its conductor die in a state; return the session's folder."""
     conductor = await lab.conductor(**options)
-    await conductor.agree("SP_01")
-    folder = conductor.session_folder
+    session = conductor.session("SP_01")
+    await session.agree()
+    folder = session.folder
     for step, reached in (
-        (conductor.init, SessionState.INITIALIZED),
-        (conductor.start, SessionState.RUNNING),
-        (conductor.stop, SessionState.STOPPED),
+        (session.init, SessionState.INITIALIZED),
+        (session.start, SessionState.RUNNING),
+        (session.stop, SessionState.STOPPED),
     ):
-        if conductor.state is not state:
+        if session.state is not state:
             await step()
-            assert conductor.state is reached
+            assert session.state is reached
     await die(lab, conductor)
     return folder
 
 
 async def come_back(lab: Any, folder: Any) -> Any:
+    """Return the session, led by another conductor."""
     conductor = Conductor.from_journal(folder, network=lab.network)
     lab.conductors.append(conductor)
     await conductor.open()
-    return conductor
+    return conductor.current
 
 
 async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     rigs = await lab.rigs_of_a_session("cam")
     folder = await die_in(lab, SessionState.RUNNING)
     assert [one.folder for one in find_open(lab.folder / "pc" / "mylab" / "Subjects")] == [folder]
-    conductor = await come_back(lab, folder)
-    found = await conductor.recover()
+    session = await come_back(lab, folder)
+    found = await session.recover()
     assert set(found) == {"main", "cam"}
-    await conductor.go_on()
-    assert conductor.state is SessionState.RUNNING
+    await session.go_on()
+    assert session.state is SessionState.RUNNING
     assert [rig.adapter.calls.count("start") for rig in rigs] == [1, 1]
-    ended = await conductor.stop()
+    ended = await session.stop()
     assert all(isinstance(one, words.Word) for one in ended.values())
-    await conductor.cleanup()
+    await session.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
     summary = read_summary(folder)
     assert summary.state == "idle"
@@ -81,20 +84,20 @@ async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run
     lines = journal.read_text().splitlines(keepends=True)
     start = next(number for number, line in enumerate(lines) if '"trigger":"start"' in line)
     journal.write_text("".join(lines[: start + 1]))
-    conductor = await come_back(lab, folder)
-    await conductor.recover()
-    await conductor.stop()
-    await conductor.cleanup()
+    session = await come_back(lab, folder)
+    await session.recover()
+    await session.stop()
+    await session.cleanup()
     assert judge(read_summary(folder)).word is Word.GOOD
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])
 async def test_from_every_state_the_rigs_can_be_let_go(lab: Any, state: SessionState) -> None:
     rigs = await lab.rigs_of_a_session("cam")
-    conductor = await come_back(lab, await die_in(lab, state))
-    await conductor.recover()
-    await conductor.interrupt("its conductor has died")
-    await conductor.cleanup()
+    session = await come_back(lab, await die_in(lab, state))
+    await session.recover()
+    await session.interrupt("its conductor has died")
+    await session.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
 
 
@@ -102,31 +105,32 @@ async def test_what_an_essential_rig_does_not_record_does_not_go_on_and_can_be_s
     rigs = await lab.rigs_of_a_session("cam")
     folder = await die_in(lab, SessionState.RUNNING, policies={"cam": RigPolicy(role=Role.ESSENTIAL)})
     await rigs[1].stop_here()
-    conductor = await come_back(lab, folder)
-    await conductor.recover()
+    session = await come_back(lab, folder)
+    await session.recover()
     with pytest.raises(SessionFailed, match="cam: does not record"):
-        await conductor.go_on()
-    await conductor.stop()
+        await session.go_on()
+    await session.stop()
     assert rigs[0].machine.state is RigState.STOPPED
 
 
 async def test_a_session_whose_conductor_lives_is_not_recovered(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     with pytest.raises(ConfigError, match="another program on this PC leads the session"):
-        Conductor.from_journal(conductor.session_folder, network=lab.network)
+        Conductor.from_journal(session.folder, network=lab.network)
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
 
 
 async def test_a_session_that_is_over_is_not_recovered(lab: Any) -> None:
     await lab.rigs_of_a_session()
     folder = await die_in(lab, SessionState.STOPPED)
-    conductor = await come_back(lab, folder)
-    await conductor.recover()
-    await conductor.cleanup()
-    await conductor.close()
+    session = await come_back(lab, folder)
+    await session.recover()
+    await session.cleanup()
+    await session.conductor.close()
     with pytest.raises(ConfigError, match="nothing to recover"):
         Conductor.from_journal(folder, network=lab.network)
 
@@ -134,9 +138,9 @@ async def test_a_session_that_is_over_is_not_recovered(lab: Any) -> None:
 async def test_what_a_session_knows_of_its_rigs_survives_its_conductor(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     policies = {"cam": RigPolicy(role=Role.ESSENTIAL, stop=90 * 10**9)}
-    conductor = await come_back(lab, await die_in(lab, SessionState.RUNNING, policies=policies))
-    assert conductor.policies == policies
-    assert conductor.machine.policies == policies
+    session = await come_back(lab, await die_in(lab, SessionState.RUNNING, policies=policies))
+    assert session.conductor.policies == policies
+    assert session.conductor.exchange.machine.policies == policies
 
 
 # -- rigs that die ------------------------------------------------------------------------------------------
@@ -158,23 +162,23 @@ async def test_a_rig_that_dies_while_it_records_is_noticed_and_reports_its_gap_w
 ) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    notices: list[Any] = []
-    conductor.on_notice(notices.append)
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    notices = listen(conductor, Noticed)
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await kill(lab, "cam")
     back = await lab.rig("cam")
     assert back.machine.state is RigState.STOPPED
     assert back.machine.exp_ref == exp_ref
     await until(lambda: [one.notice for one in notices] == [Notice.RESTARTED])
     assert f"its program died while it recorded {exp_ref}" in notices[0].text
-    ended = await conductor.stop()
+    ended = await session.stop()
     answer = ended["cam"]
     assert isinstance(answer, words.Word)
     assert write(answer).args[0]["gaps"][0]["seconds"] >= 0
     assert "start" not in back.adapter.calls
-    await conductor.cleanup()
+    await session.cleanup()
     assert back.machine.state is RigState.CONNECTED
 
 
@@ -184,30 +188,31 @@ async def test_a_rig_that_dies_is_silent_within_two_seconds_and_ends_the_session
     monkeypatch.setattr("multirig.lifecycle.watch.LOST_AFTER", 3 * 10**9)
     main, _ = await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(policies={"cam": RigPolicy(role=Role.ESSENTIAL)})
-    notices: list[Any] = []
-    conductor.on_notice(notices.append)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    notices = listen(conductor, Noticed)
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     lab.network.postman = lambda data, source, target: () if "cam" in (source.host, target.host) else (0.0,)
     await until(lambda: [one.notice for one in notices] == [Notice.SILENT])
     await until(lambda: main.machine.state is RigState.STOPPED)
     assert [one.notice for one in notices] == [Notice.SILENT, Notice.LOST]
-    assert conductor.lost is notices[-1]
+    assert session.lost is notices[-1]
     lab.network.postman = lambda data, source, target: (0.0,)
-    ended = await asyncio.wait_for(conductor.stop(), 10)
+    ended = await asyncio.wait_for(session.stop(), 10)
     assert isinstance(ended["main"], words.Word)
-    await conductor.cleanup()
+    await session.cleanup()
 
 
 async def test_a_rig_knows_after_its_death_which_numbers_are_used(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    await conductor.stop()
-    await conductor.cleanup()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
+    await session.stop()
+    await session.cleanup()
     await lab.rigs.pop("cam").close()
     back = await lab.rig("cam")
     assert back.machine.state is RigState.CONNECTED
@@ -219,17 +224,17 @@ async def test_a_rig_that_died_while_it_recorded_is_in_the_verdict_with_its_gap(
 ) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    notices: list[Any] = []
-    conductor.on_notice(notices.append)
-    await conductor.agree("SP_01")
-    folder = conductor.session_folder
-    await conductor.init()
-    await conductor.start()
+    notices = listen(conductor, Noticed)
+    session = conductor.session("SP_01")
+    await session.agree()
+    folder = session.folder
+    await session.init()
+    await session.start()
     await kill(lab, "cam")
     await lab.rig("cam")
     await until(lambda: [one.notice for one in notices] == [Notice.RESTARTED])
-    await conductor.stop()
-    await conductor.cleanup()
+    await session.stop()
+    await session.cleanup()
     told = account(folder)
     assert told.verdict is Word.INCOMPLETE  # what the fake counts is lost with its program
     assert told.reasons[0] == "cam recorded, and has no file to show for it"
@@ -242,9 +247,10 @@ async def test_a_rig_says_once_that_its_conductor_is_not_heard_and_once_that_it_
 ) -> None:
     main = (await lab.rigs_of_a_session())[0]
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     lab.network.postman = lambda data, source, target: ()
     await until(lambda: "is not heard any more; the rig goes on" in caplog.text)
     assert main.snapshot().conductor_silent > 1

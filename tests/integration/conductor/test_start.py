@@ -24,44 +24,45 @@ LEAD = Limits(lead=SECOND // 5)
 
 
 async def ready(lab: Any, *names: str, **options: Any) -> Any:
-    """Return a conductor whose rigs are initialised."""
+    """Return a session whose rigs are initialised."""
     over = options.pop("over", "udp")
     await lab.rigs_of_a_session(*names, over=over)
     conductor = await lab.conductor(over=over, **options)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    return conductor
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    return session
 
 
 @pytest.mark.parametrize("over", ["memory", "udp", "tcp"])
 async def test_all_rigs_start_at_the_instant_and_tell_how_it_was(lab: Any, over: str) -> None:
-    conductor = await ready(lab, "cam", "ephys", over=over, limits=LEAD)
-    replies = await conductor.start()
+    session = await ready(lab, "cam", "ephys", over=over, limits=LEAD)
+    replies = await session.start()
     starts = [write(one).args[1]["start"] for one in replies.values()]
     [planned] = {one["planned"] for one in starts}
     for one in starts:
         assert one["heard"] < planned
         assert planned - one["bound"] <= one["called"] <= one["returned"]
         assert one["late"] == pytest.approx(one["called"] - planned, abs=1e-6)
-    spread = conductor.start_spread
+    spread = session.start_spread
     assert spread.rigs == 3
     assert spread.seconds == pytest.approx(
         max(one["called"] for one in starts) - min(one["called"] for one in starts)
     )
-    await conductor.stop()
-    await conductor.cleanup()
-    told = account(conductor.session_folder or lab.folder)
+    await session.stop()
+    await session.cleanup()
+    told = account(session.folder or lab.folder)
     assert told.start_spread == spread
 
 
 async def test_a_rig_that_hears_too_late_starts_at_once_and_says_how_late(lab: Any) -> None:
-    conductor = await ready(lab, "cam", over="memory", limits=Limits(lead=SECOND // 50))
+    session = await ready(lab, "cam", over="memory", limits=Limits(lead=SECOND // 50))
 
     def slow(data: bytes, source: Any, target: Any) -> list[float]:
         return [0.15] if target.host == "cam" and b"start_at" in data else [0.0]
 
     lab.network.postman = slow
-    replies = await conductor.start()
+    replies = await session.start()
     late = write(replies["cam"]).args[1]["start"]["late"]
     assert late > 0.05
     assert write(replies["main"]).args[1]["start"]["late"] < late
@@ -83,61 +84,62 @@ async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
 
     rig.adapter.arm, rig.adapter.start = arm, begin
     conductor = await lab.conductor(limits=LEAD)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    replies = await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    replies = await session.start()
     assert order == ["armed", "started"]
     assert write(replies["cam"]).args[1]["start"]["late"] < 0.05
 
 
 async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None:
-    conductor = await ready(lab, "cam", over="memory", limits=Limits(lead=3 * SECOND))
-    starting = asyncio.create_task(conductor.start())
+    session = await ready(lab, "cam", over="memory", limits=Limits(lead=3 * SECOND))
+    starting = asyncio.create_task(session.start())
     await asyncio.sleep(0.1)
-    await conductor.interrupt("enough")
+    await session.interrupt("enough")
     with pytest.raises(SessionFailed):
         await starting
     assert [rig.adapter.calls.count("start") for rig in lab.rigs.values()] == [0, 0]
-    await conductor.cleanup()
+    await session.cleanup()
     assert {rig.machine.state for rig in lab.rigs.values()} == {RigState.CONNECTED}
 
 
 async def test_an_instant_that_is_far_away_is_not_waited_for(lab: Any, caplog: Any) -> None:
-    conductor = await ready(lab, over="memory", limits=Limits(lead=60 * SECOND))
-    replies = await asyncio.wait_for(conductor.start(), 10)
+    session = await ready(lab, over="memory", limits=Limits(lead=60 * SECOND))
+    replies = await asyncio.wait_for(session.start(), 10)
     assert write(replies["main"]).args[1]["start"]["late"] < -50
     assert "it starts at once" in caplog.text
 
 
 async def test_clocks_that_are_not_good_enough_keep_a_session_from_starting(lab: Any) -> None:
     gate = ClockGate(wide=Reaction.REFUSE, max_bound=0)
-    conductor = await ready(lab, "cam", clock_gate=gate)
+    session = await ready(lab, "cam", clock_gate=gate)
     with pytest.raises(SessionFailed, match="start failed on main, cam"):
-        await conductor.start()
-    assert conductor.state is SessionState.INITIALIZED
+        await session.start()
+    assert session.state is SessionState.INITIALIZED
     assert [rig.adapter.calls.count("start") for rig in lab.rigs.values()] == [0, 0]
-    conductor.clock_gate = ClockGate(max_bound=0)
-    await conductor.start()
-    assert {(one.rig, one.reaction) for one in conductor.objections} == {
+    session.conductor.clock_gate = ClockGate(max_bound=0)
+    await session.start()
+    assert {(one.rig, one.reaction) for one in session.objections} == {
         ("main", Reaction.FLAG),
         ("cam", Reaction.FLAG),
     }
 
 
 async def test_a_rig_at_another_day_is_refused_before_anybody_records(lab: Any) -> None:
-    conductor = await ready(lab, "cam")
+    session = await ready(lab, "cam")
     yesterday = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
-    conductor.information["cam"] = replace(conductor.information["cam"], date=yesterday)
+    session.information["cam"] = replace(session.information["cam"], date=yesterday)
     with pytest.raises(SessionFailed, match="set the clock that is wrong"):
-        await conductor.start()
+        await session.start()
 
 
 async def test_what_is_known_of_the_clocks_is_in_the_journal_and_beside_the_data(lab: Any) -> None:
-    conductor = await ready(lab, "cam")
-    await conductor.start()
-    folder = conductor.session_folder
-    await conductor.stop()
-    await conductor.cleanup()
+    session = await ready(lab, "cam")
+    await session.start()
+    folder = session.folder
+    await session.stop()
+    await session.cleanup()
     offsets = (folder / "_multirig_clock.offsets.csv").read_text().splitlines()
     starts = (folder / "_multirig_sync.starts.csv").read_text().splitlines()
     assert {line.split(",")[0] for line in offsets[1:]} == {"main", "cam"}
@@ -149,10 +151,11 @@ async def test_what_is_known_of_the_clocks_is_in_the_journal_and_beside_the_data
 
 async def test_a_session_of_another_date_that_was_asked_for_starts(lab: Any) -> None:
     conductor = await lab.conductor(main_sync=True)
-    await conductor.agree("SP_01", date=datetime.date(2024, 5, 6))
-    await conductor.init()
-    await conductor.start()
-    assert conductor.state is SessionState.RUNNING
+    session = conductor.session("SP_01", date=datetime.date(2024, 5, 6))
+    await session.agree()
+    await session.init()
+    await session.start()
+    assert session.state is SessionState.RUNNING
 
 
 async def test_a_rig_that_gets_another_leader_while_it_waits_keeps_to_the_clock_of_the_first(
@@ -168,10 +171,11 @@ async def test_a_rig_that_gets_another_leader_while_it_waits_keeps_to_the_clock_
 
     rig.adapter.start = begin
     conductor = await lab.conductor(limits=Limits(lead=SECOND // 2))
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     asked = time.perf_counter_ns()
-    starting = asyncio.create_task(conductor.start())
+    starting = asyncio.create_task(session.start())
     while rig.machine.state is not RigState.STARTING:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)

@@ -19,14 +19,15 @@ EVIL = "<b>water</b> & <script>window.broken = true</script>"
 async def record(lab, subject, *, marks=(), interruption=None, fails=None):
     """Lead one session over the lab's rigs, and return its folder."""
     conductor = await lab.conductor()
-    exp_ref = await conductor.agree(subject)
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session(subject)
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     for text in marks:
-        conductor.mark(text)
+        session.mark(text)
     await asyncio.sleep(0.3)
-    await (conductor.stop() if interruption is None else conductor.interrupt(interruption))
-    await conductor.cleanup()
+    await (session.stop() if interruption is None else session.interrupt(interruption))
+    await session.cleanup()
     await conductor.close()
     return session_folder(lab.folder / "pc", "mylab", exp_ref)
 

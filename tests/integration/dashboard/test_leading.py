@@ -180,7 +180,7 @@ async def test_a_stop_while_the_rigs_get_ready_lets_them_go(lab: Any, desk: Any,
     await leader.stop()
     now = await over(leader, until)
     assert now.trouble is not None
-    assert now.trouble.text == "ended before anything was recorded; every rig has been let go"
+    assert now.trouble.text == "ended before anything was recorded; every rig has been released"
     await until(lambda: str(main.machine.state) == "connected")
 
 

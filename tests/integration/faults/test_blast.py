@@ -124,16 +124,18 @@ async def test_a_rig_under_a_blast_of_rubbish_records_on_and_can_be_stopped(lab:
     async with Tap(rig.uri) as tap:
         lab.relays["ephys"] = tap
         conductor = await lab.conductor()
-        await conductor.agree("SP_01")
-        await conductor.init()
-        await conductor.start()
-        await conductor.stop()
-        await conductor.cleanup()
+        session = conductor.session("SP_01")
+        await session.agree()
+        await session.init()
+        await session.start()
+        await session.stop()
+        await session.cleanup()
         rig.kill()  # all that was said so far is from a program that is dead
         await rig.open()
-        exp_ref = await conductor.agree("SP_01")
-        await conductor.init()
-        await conductor.start()
+        session = conductor.session("SP_01")
+        exp_ref = await session.agree()
+        await session.init()
+        await session.start()
         await asyncio.sleep(0.3)
         before = rig.hooks()
         program = psutil.Process(rig.process.pid)
@@ -148,7 +150,7 @@ async def test_a_rig_under_a_blast_of_rubbish_records_on_and_can_be_stopped(lab:
         assert recorded > rows
         await asyncio.sleep(0.3)
         assert rig.rows(exp_ref) > recorded
-        for outcomes in (await conductor.stop(), await conductor.cleanup()):
+        for outcomes in (await session.stop(), await session.cleanup()):
             assert isinstance(outcomes["ephys"], Word), outcomes
         assert rig.starts()[str(exp_ref)] == 1
         assert "Traceback" not in rig.said()

@@ -36,9 +36,10 @@ async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read
     await asyncio.gather(lab.rig("ephys", main_sync=True).open(), cameras.open())
     conductor = await lab.conductor()
     conductor.on_notice(noticed.append)
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(1.6)
     cameras.kill()
     folder = cameras.data / "mylab" / "Subjects" / Path(*exp_ref.folder_parts()) / "raw_video_data"
@@ -46,9 +47,9 @@ async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read
     await cameras.open()
     await until(lambda: Notice.RESUMED in [one.notice for one in noticed], limit=20)
     await asyncio.sleep(0.7)
-    stopped = await conductor.stop()
+    stopped = await session.stop()
     assert all(isinstance(one, Word) for one in stopped.values()), stopped
-    await conductor.cleanup()
+    await session.cleanup()
 
     assert {name: (folder / name).read_bytes() for name in before} == before
     spans = []

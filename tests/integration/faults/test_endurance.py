@@ -64,10 +64,11 @@ async def record_sessions(lab: Any) -> int:
 
 async def is_recorded(conductor: Conductor, lab: Any) -> bool:
     """Record a session; return whether every rig took part in every step and has its rows."""
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.1)
-    outcomes = [*(await conductor.stop()).values(), *(await conductor.cleanup()).values()]
+    outcomes = [*(await session.stop()).values(), *(await session.cleanup()).values()]
     all_took_part = len(outcomes) == 2 * len(NAMES) and all(isinstance(one, Word) for one in outcomes)
     return all_took_part and all(rig.rows(exp_ref) > 0 for rig in lab.rigs.values())

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import listen
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.observer import Observer
+from multirig.conductor.session import Session
 from multirig.config import Uri
 from multirig.errors import MultirigError, SessionFailed
-from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_events import Heard, Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
-from multirig.protocol.words import RigState, Word
+from multirig.protocol.words import Word
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LIMIT = 4 * SECOND
@@ -46,13 +48,13 @@ CHOSEN = [*MOMENTS] if ENDURES else ["starting", "running", "stopping"]
 """All of them with ``make endure``."""
 
 
-def steps_of(conductor: Conductor) -> list[Any]:
+def steps_of(session: Session) -> list[Any]:
     return [
-        lambda: conductor.agree("SP_01"),
-        conductor.init,
-        conductor.start,
-        conductor.stop,
-        conductor.cleanup,
+        session.agree,
+        session.init,
+        session.start,
+        session.stop,
+        session.cleanup,
     ]
 
 
@@ -67,11 +69,12 @@ def blamed(outcome: Any) -> dict[str, Exception]:
 
 async def record(conductor: Conductor) -> Any:
     """Record a session; return its reference."""
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.1)
-    for outcomes in (await conductor.stop(), await conductor.cleanup()):
+    for outcomes in (await session.stop(), await session.cleanup()):
         assert all(isinstance(one, Word) for one in outcomes.values()), outcomes
     return exp_ref
 
@@ -102,7 +105,8 @@ async def kill_a_rig(lab: Any, moment: str) -> None:
     await victim.open()
     await lab.lay_bad_cables()  # a PC that is off is silence: nothing says that its port is closed
     conductor = await lab.conductor(limits=LIMITS)
-    steps = steps_of(conductor)
+    session = conductor.session("SP_01")
+    steps = steps_of(session)
     for step in steps[:done]:
         await step()
     if hook is None:
@@ -118,9 +122,9 @@ async def kill_a_rig(lab: Any, moment: str) -> None:
         outcome: Any = (await asyncio.gather(going, return_exceptions=True))[0]
         assert isinstance(outcome, dict | MultirigError), outcome
         told |= blamed(outcome)
-        if conductor.state is SessionState.IDLE:
+        if session.state is SessionState.IDLE:
             break
-    assert conductor.state is SessionState.IDLE
+    assert conductor.current is None
     assert told.keys() == {VICTIM}
     assert "\n" not in str(told[VICTIM])
     for name in HEALTHY:
@@ -153,11 +157,11 @@ async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and
 ) -> None:
     _, victim = await lab.open_rigs("ephys", VICTIM)
     conductor = await lab.conductor()
-    noticed: list[Noticed] = []
-    conductor.on_notice(noticed.append)
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    noticed = listen(conductor, Noticed)
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.5)
     victim.kill()
     before = victim.rows(exp_ref)
@@ -166,8 +170,8 @@ async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and
     await until(lambda: Notice.RESUMED in [one.notice for one in noticed if one.rig == VICTIM], 10)
     await asyncio.sleep(0.3)
     assert victim.rows(exp_ref) > before > 0
-    outcomes = await conductor.stop()
-    assert blamed(outcomes) | blamed(await conductor.cleanup()) == {}
+    outcomes = await session.stop()
+    assert blamed(outcomes) | blamed(await session.cleanup()) == {}
     assert victim.starts() == lab.rigs["ephys"].starts() == {str(exp_ref): 1}
     files = [Path(one["path"]).name for one in write(outcomes[VICTIM]).args[0]["files"]]
     assert {"rows-0.txt", "rows-1.txt"} <= {*files}
@@ -185,13 +189,14 @@ async def test_a_rig_that_hangs_for_a_while_records_on_and_is_stopped_with_the_o
 async def hold_a_rig(lab: Any, is_stopped_meanwhile: bool) -> None:
     await lab.open_rigs("ephys", VICTIM)
     conductor = await lab.conductor()
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.2)
     victim = lab.rigs[VICTIM]
     victim.hold()
-    stopping = asyncio.ensure_future(conductor.stop()) if is_stopped_meanwhile else None
+    stopping = asyncio.ensure_future(session.stop()) if is_stopped_meanwhile else None
     await asyncio.sleep(HELD_FOR)
     if stopping is not None:
         assert not stopping.done(), "a rig that is held is waited for"
@@ -201,9 +206,9 @@ async def hold_a_rig(lab: Any, is_stopped_meanwhile: bool) -> None:
         held = victim.rows(exp_ref)
         await asyncio.sleep(0.5)
         assert victim.rows(exp_ref) > held
-        stopping = asyncio.ensure_future(conductor.stop())
+        stopping = asyncio.ensure_future(session.stop())
     assert blamed(await stopping) == {}
-    assert blamed(await conductor.cleanup()) == {}
+    assert blamed(await session.cleanup()) == {}
     assert all(rig.starts() == {str(exp_ref): 1} and rig.rows(exp_ref) > 0 for rig in lab.rigs.values())
 
 
@@ -231,11 +236,11 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     full.data.mkdir(parents=True)
     await full.open(*OWN_MOUNTS, f'mount -t tmpfs -o size=256k tmpfs "{full.data}" && exec "$@"', "sh")
     conductor = await lab.conductor()
-    alarms: list[tuple[str, str]] = []
-    conductor.on_message(lambda rig, message: alarms.append((rig, str(write(message).args))))
-    exp_ref = await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    alarms = listen(conductor, Heard, lambda heard: (heard.rig, str(write(heard.word).args)))
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
     await full.says("free some space")
     reason = "No space left on device"
     await until(lambda: any(rig == VICTIM and reason in text for rig, text in alarms))
@@ -246,7 +251,7 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     full.data = Path(f"/proc/{full.process.pid}/root") / full.data.relative_to("/")
     written = full.rows(exp_ref)
     assert written > 1000
-    told = blamed(await conductor.stop()) | blamed(await conductor.cleanup())
+    told = blamed(await session.stop()) | blamed(await session.cleanup())
     assert told.keys() <= {VICTIM}
     assert full.rows(exp_ref) == written
     assert lab.rigs["ephys"].hooks()[-1][0] == "cleanup"
@@ -262,16 +267,17 @@ async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_b
         [rig] = await lab.open_rigs("main", adapter={"type": "fake"})
         await observer.follow({"main": Uri.parse(rig.uri)})
         conductor = await lab.conductor()
-        await conductor.agree("SP_01")
-        await conductor.init()
-        await conductor.start()
-        await until(lambda: observer.sightings()["main"].report.state is RigState.RUNNING)
+        session = conductor.session("SP_01")
+        await session.agree()
+        await session.init()
+        await session.start()
+        await until(lambda: observer.sightings()["main"].news.get("state") == "running")
         rig.kill()
         await until(lambda: observer.sightings()["main"].problem, 15)
         assert "multirig serve" in str(observer.sightings()["main"].problem)
         await rig.open()
         await until(lambda: observer.sightings()["main"].problem is None, 15)
-        await until(lambda: observer.sightings()["main"].report.gap)
-        assert "its program died" in observer.sightings()["main"].report.failure
+        await until(lambda: observer.sightings()["main"].news.get("gap"))
+        assert "its program died" in observer.sightings()["main"].news["failure"]
         with contextlib.suppress(MultirigError):
-            await conductor.stop()
+            await session.stop()

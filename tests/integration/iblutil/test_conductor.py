@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.session import Session
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, SessionFailed, Unconfirmed
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
@@ -28,15 +29,17 @@ TRANSPORTS = pytest.mark.parametrize("scheme", ["udp", "tcp"])
 WHOLE_SESSION = [Event.EXPINFO, Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPCLEANUP]
 
 
-async def lead(conductor: Conductor) -> None:
+async def lead(conductor: Conductor) -> Session:
     """A whole session in which every rig must succeed in every step."""
-    await conductor.agree(SUBJECT)
+    session = conductor.session(SUBJECT)
+    await session.agree()
     rigs = set(conductor.rigs)
-    assert set(await conductor.init()) == rigs
-    assert set(await conductor.start()) == rigs
-    for outcomes in (await conductor.stop(), await conductor.cleanup()):
+    assert set(await session.init()) == rigs
+    assert set(await session.start()) == rigs
+    for outcomes in (await session.stop(), await session.cleanup()):
         assert set(outcomes) == rigs
         assert [one for one in outcomes.values() if isinstance(one, MultirigError)] == []
+    return session
 
 
 @pytest.mark.parametrize("scheme", ["udp", "tcp", "ws"])
@@ -55,8 +58,8 @@ async def test_a_rig_that_can_prove_nothing_is_a_note_and_takes_nothing_from_the
 ) -> None:
     main = await lab.ibl_rig("udp", main_sync=True)
     conductor = await lab.conductor({"main": main}, data_folder=tmp_path)
-    await lead(conductor)
-    told = account(conductor.session_folder)
+    session = await lead(conductor)
+    told = account(session.folder)
     assert (told.verdict, told.reasons) == ("GOOD", [])
     assert told.notes == [
         "main says nothing of its files: it is no multirig, so look at them on that PC",
@@ -67,9 +70,10 @@ async def test_a_rig_that_can_prove_nothing_is_a_note_and_takes_nothing_from_the
 async def test_tells_every_rig_the_reference_of_the_main_sync(lab: Any, scheme: str) -> None:
     main, camera = await lab.ibl_rig(scheme, main_sync=True), await lab.ibl_rig(scheme)
     conductor = await lab.conductor({"main": main, "camera": camera})
-    exp_ref = str(await conductor.agree(SUBJECT))
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session(SUBJECT)
+    exp_ref = str(await session.agree())
+    await session.init()
+    await session.start()
     assert exp_ref.endswith("_7_SP_01")
     for rig in (main, camera):
         assert rig.heard[1:] == [[1, {"exp_ref": exp_ref}], [2, exp_ref, None]]
@@ -84,8 +88,9 @@ async def test_starts_in_the_declared_order_and_stops_in_reverse(lab: Any) -> No
                 int(event), lambda data, addr, event=event, name=name: order.append((event, name))
             )
     conductor = await lab.conductor(rigs)
-    await conductor.agree(SUBJECT)
-    for step in (conductor.init, conductor.start, conductor.stop, conductor.cleanup):
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    for step in (session.init, session.start, session.stop, session.cleanup):
         await asyncio.sleep(0.02)  # the last echoes must be read, else sockets are served in their order
         await step()
     heard = {event: "".join(name for one, name in order if one is event) for event in WHOLE_SESSION}
@@ -112,18 +117,19 @@ async def test_a_callback_that_raises_is_known_at_once_and_the_others_are_rolled
     main, good = await lab.ibl_rig(scheme, main_sync=True), await lab.ibl_rig(scheme)
     sick = await lab.ibl_rig(scheme, fails={event: "no camera is plugged in"})
     conductor = await lab.conductor({"main": main, "sick": sick, "good": good})
-    await conductor.agree(SUBJECT)
+    session = conductor.session(SUBJECT)
+    await session.agree()
     began = time.perf_counter()
     if event is Event.EXPSTART:
-        await conductor.init()
+        await session.init()
     with pytest.raises(SessionFailed) as failure:
-        await (conductor.start() if event is Event.EXPSTART else conductor.init())
+        await (session.start() if event is Event.EXPSTART else session.init())
     assert time.perf_counter() - began < 2
     assert list(failure.value.causes) == ["sick"]
     cause = failure.value.causes["sick"]
     assert isinstance(cause, RemoteProtocolError)
     assert str(cause) == "ValueError: no camera is plugged in"
-    assert conductor.state is SessionState.IDLE
+    assert session.state is SessionState.IDLE
     for rig in (main, good):
         assert rig.events()[1:] == undone_by
 
@@ -133,9 +139,10 @@ async def test_a_session_follows_one_that_failed(lab: Any, scheme: str) -> None:
     main = await lab.ibl_rig(scheme, main_sync=True)
     sick = await lab.ibl_rig(scheme, fails={Event.EXPINIT: "no camera is plugged in"})
     conductor = await lab.conductor({"main": main, "sick": sick})
-    await conductor.agree(SUBJECT)
+    session = conductor.session(SUBJECT)
+    await session.agree()
     with pytest.raises(SessionFailed):
-        await conductor.init()
+        await session.init()
     sick.fails = {}
     await lead(conductor)
 
@@ -164,7 +171,7 @@ async def test_a_rig_where_nobody_listens_is_known_at_once(lab: Any, scheme: str
     conductor = await lab.conductor({"main": main, "dead": dead})
     began = time.perf_counter()
     with pytest.raises(SessionFailed) as failure:
-        await conductor.agree(SUBJECT)
+        await conductor.session(SUBJECT).agree()
     assert time.perf_counter() - began < 0.5
     assert list(failure.value.causes) == ["dead"]
     assert isinstance(failure.value.causes["dead"], RigUnreachable)
@@ -176,13 +183,14 @@ async def test_a_rig_where_nobody_listens_is_known_at_once(lab: Any, scheme: str
 async def test_a_rig_that_dies_before_the_start_takes_nobody_with_it(lab: Any, scheme: str) -> None:
     main, dead = await lab.ibl_rig(scheme, main_sync=True), await lab.ibl_rig(scheme)
     conductor = await lab.conductor({"main": main, "dead": dead})
-    await conductor.agree(SUBJECT)
-    await conductor.init()
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
     await dead.close()
     dead.server._transport.abort()
     began = time.perf_counter()
     with pytest.raises(SessionFailed) as failure:
-        await conductor.start()
+        await session.start()
     assert time.perf_counter() - began < 1
     assert isinstance(failure.value.causes.get("dead"), RigUnreachable)
     assert main.events()[-2:] == [Event.EXPINTERRUPT, Event.EXPCLEANUP]
@@ -194,9 +202,10 @@ async def test_a_rig_that_echoes_and_never_answers_is_asked_for_its_status(lab: 
     mute = await lab.ibl_rig(scheme, silent=frozenset({Event.EXPINIT}))
     limits = Limits(initialise=SECOND // 2)
     conductor = await lab.conductor({"main": main, "mute": mute}, limits=limits)
-    await conductor.agree(SUBJECT)
+    session = conductor.session(SUBJECT)
+    await session.agree()
     with pytest.raises(SessionFailed) as failure:
-        await conductor.init()
+        await session.init()
     cause = failure.value.causes["mute"]
     assert isinstance(cause, Unconfirmed)
     assert "did not answer EXPINIT within 0.5 s and says that it is CONNECTED" in str(cause)
@@ -214,8 +223,8 @@ async def test_leads_rigs_of_both_kinds_in_one_session(lab: Any, scheme: str, ma
     conductor = await lab.conductor(rigs)
     for _ in range(2):
         await lead(conductor)
-    assert conductor.node.speaks_wire_2(conductor.addresses["ours"])
-    assert not conductor.node.speaks_wire_2(conductor.addresses["theirs"])
+    assert conductor.exchange.node.speaks_wire_2(conductor.exchange.addresses["ours"])
+    assert not conductor.exchange.node.speaks_wire_2(conductor.exchange.addresses["theirs"])
     assert len(list(lab.folder.rglob("fake.csv"))) == 2
 
 
@@ -224,13 +233,14 @@ async def test_an_interrupt_reaches_rigs_that_are_still_getting_ready(lab: Any, 
     main = await lab.ibl_rig(scheme, main_sync=True)
     slow = await lab.ibl_rig(scheme, silent=frozenset({Event.EXPINIT}))
     conductor = await lab.conductor({"main": main, "slow": slow})
-    await conductor.agree(SUBJECT)
-    beginning = asyncio.create_task(conductor.init())
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    beginning = asyncio.create_task(session.init())
     await lab.until(lambda: slow.events()[-1] is Event.EXPINIT)
     await lab.until(lambda: main.events()[-1] is Event.EXPINIT)
     await main.settle()  # an interrupt that crosses its reply makes iblutil close: W1
     began = time.perf_counter()
-    outcomes = await conductor.interrupt("the animal has escaped")
+    outcomes = await session.interrupt("the animal has escaped")
     assert time.perf_counter() - began < 0.5
     assert [one for one in outcomes.values() if isinstance(one, MultirigError)] == []
     with pytest.raises(SessionFailed):
@@ -239,7 +249,7 @@ async def test_an_interrupt_reaches_rigs_that_are_still_getting_ready(lab: Any, 
         event, (about, *_) = rig.heard[-1][0], rig.heard[-1][1:]
         assert event == Event.EXPINTERRUPT
         assert about["message"] == "the animal has escaped"
-    await conductor.cleanup()
+    await session.cleanup()
 
 
 @TRANSPORTS

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import hear, listen
 
 from multirig.errors import (
     LocalProtocolError,
@@ -22,7 +23,7 @@ from multirig.errors import (
     SessionFailed,
     Unconfirmed,
 )
-from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.session_events import Heard, Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
@@ -258,7 +259,7 @@ async def test_w23_a_conductor_gives_the_token_to_rigs_that_are_named(lab: Any, 
     rig = await lab.ibl_rig()
     relay = await lab.relay(rig, {})
     conductor = await lab.conductor({"rig": relay}, may_have_token=["rig"] if named else [])
-    conductor.machine.alyx = TOKEN
+    conductor.exchange.machine.alyx = TOKEN
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     await rig.settle()
     asked = asyncio.create_task(rig.server.alyx(None, addr=rig.conductor))
@@ -275,16 +276,10 @@ async def test_w23_a_conductor_gives_the_token_to_rigs_that_are_named(lab: Any, 
 # -- W24, W25: callbacks and futures -------------------------------------------------------------------
 
 
-async def test_w24_a_callback_that_raises_does_not_keep_others_from_hearing(lab: Any) -> None:
+async def test_w24_what_a_rig_says_by_itself_is_heard(lab: Any) -> None:
     rig = await lab.ibl_rig()
     conductor = await lab.conductor({"rig": rig})
-    heard: list[tuple[str, Message]] = []
-
-    def fail(name: str, message: Message) -> None:
-        raise ValueError("boom")
-
-    conductor.on_message(fail)
-    conductor.on_message(lambda name, message: heard.append((name, message)))
+    heard = listen(conductor, Heard, lambda one: (one.rig, one.message))
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     await rig.settle()
     await rig.server.status(RUNNING, addr=rig.conductor)
@@ -307,8 +302,8 @@ async def test_w25_waiting_for_any_message_or_for_some_of_them_works(lab: Any, s
     rig = await lab.ibl_rig(scheme)
     conductor = await lab.conductor({"rig": rig})
     answer(await conductor.request(Event.EXPINFO, 0, {}))
-    anything = asyncio.create_task(conductor.next_message())
-    ending = asyncio.create_task(conductor.next_message(Event.EXPEND, Event.EXPINTERRUPT))
+    anything = asyncio.create_task(hear(conductor))
+    ending = asyncio.create_task(hear(conductor, Event.EXPEND, Event.EXPINTERRUPT))
     await rig.settle()
     await rig.server.status(RUNNING, addr=rig.conductor)
     assert await asyncio.wait_for(anything, 1) == ("rig", Message(Event.EXPSTATUS, (RUNNING,)))
@@ -316,7 +311,7 @@ async def test_w25_waiting_for_any_message_or_for_some_of_them_works(lab: Any, s
     await asyncio.sleep(0.1)
     await rig.server.stop(["why"], immediately=True, addr=rig.conductor)
     assert await asyncio.wait_for(ending, 1) == ("rig", Message(Event.EXPINTERRUPT, (["why"],)))
-    again = asyncio.create_task(conductor.next_message())
+    again = asyncio.create_task(hear(conductor))
     await asyncio.sleep(0.1)
     await rig.server.status(STOPPED, addr=rig.conductor)
     assert (await asyncio.wait_for(again, 1))[1].args == (STOPPED,)
@@ -327,7 +322,7 @@ async def test_w25_an_error_that_a_rig_tells_by_itself_is_heard_each_time(lab: A
     conductor = await lab.conductor({"rig": rig})
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     for number in range(2):
-        waiting = asyncio.create_task(conductor.next_message(Event.ERROR))
+        waiting = asyncio.create_task(hear(conductor, Event.ERROR))
         await rig.settle()
         rig.say(b'[0, "the disk of number %d is full", 2]' % number)
         name, message = await asyncio.wait_for(waiting, 1)
@@ -380,11 +375,12 @@ async def test_w28_with_the_second_of_three_rigs_dead_all_are_told_at_once_and_r
     conductor = await lab.conductor(
         {"a": rigs["a"], "b": cable, "c": rigs["c"]}, limits=Limits(start=half, stop=half, cleanup=half)
     )
-    await conductor.agree(SUBJECT)
-    await conductor.init()
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
     cable.is_cut = True
     with pytest.raises(SessionFailed) as failure:
-        await conductor.start()
+        await session.start()
     assert list(failure.value.causes) == ["b"]
     assert isinstance(failure.value.causes["b"], Unconfirmed)
     assert set(started) == {"a", "c"}
@@ -392,7 +388,7 @@ async def test_w28_with_the_second_of_three_rigs_dead_all_are_told_at_once_and_r
     for rig in (rigs["a"], rigs["c"]):
         assert rig.events()[-3:] == [Event.EXPSTART, Event.EXPINTERRUPT, Event.EXPCLEANUP]
     assert rigs["b"].events() == [Event.EXPINFO, Event.EXPINIT]
-    assert conductor.state is SessionState.IDLE
+    assert session.state is SessionState.IDLE
 
 
 @TRANSPORTS
@@ -444,11 +440,12 @@ async def test_w30_a_rig_that_comes_back_is_heard_again(lab: Any, scheme: str) -
 async def test_w32_ipv6_works(lab: Any, scheme: str, host: str) -> None:
     rig = await lab.rig("main", f"{scheme}://{host}:0", main_sync=True)
     conductor = await lab.conductor({"main": f"{scheme}://[::1]:{rig.addresses[0].port}"})
-    await conductor.agree(SUBJECT)
-    await conductor.init()
-    await conductor.start()
-    await conductor.stop()
-    await conductor.cleanup()
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
+    await session.start()
+    await session.stop()
+    await session.cleanup()
     assert rig.adapter.calls == ["initialise", "start", "stop", "cleanup"]
 
 

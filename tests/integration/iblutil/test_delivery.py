@@ -8,9 +8,11 @@ import time
 from typing import Any
 
 import pytest
+from tests.conftest import listen
 
 from multirig.errors import MultirigError, RemoteProtocolError, SessionFailed
 from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.session_events import Heard
 from multirig.protocol.codec import MAX_STREAM_MESSAGE
 from multirig.protocol.messages import Event, Message
 
@@ -86,8 +88,7 @@ async def test_w02_a_copy_of_a_reply_is_taken_once(lab: Any) -> None:
     rig = await lab.ibl_rig()
     relay = await lab.relay(rig, {("conductor", Event.EXPINFO, 2): TWICE})
     conductor = await lab.conductor({"rig": relay})
-    heard: list[Message] = []
-    conductor.on_message(lambda name, message: heard.append(message))
+    heard = listen(conductor, Heard)
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     answer(await conductor.request(Event.EXPSTATUS, 0))
     assert heard == []
@@ -129,10 +130,11 @@ async def test_w03_a_copy_of_the_echo_of_a_command_spoils_no_session(lab: Any, e
     rig = await lab.ibl_rig(main_sync=True)
     relay = await lab.relay(rig, {("conductor", event, 1): TWICE})
     conductor = await lab.conductor({"main": relay})
-    await conductor.agree(SUBJECT)
-    await conductor.init()
-    await conductor.start()
-    outcomes = [*(await conductor.stop()).values(), *(await conductor.cleanup()).values()]
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
+    await session.start()
+    outcomes = [*(await session.stop()).values(), *(await session.cleanup()).values()]
     assert not [one for one in outcomes if isinstance(one, MultirigError)]
     await asyncio.sleep(0.05)
     assert rig.events() == [64, 1, 2, 4, 8]
@@ -186,10 +188,11 @@ async def test_w05_a_session_survives_a_loss_in_every_step(lab: Any) -> None:
     rigs = {name: await lab.ibl_rig(main_sync=name == "main") for name in ("main", "b")}
     requests = {("rig", event, 1): LOST for event in (1, 2, 4, 8)}
     conductor = await lab.conductor({"main": rigs["main"], "b": await lab.relay(rigs["b"], requests)})
-    await conductor.agree(SUBJECT)
-    await conductor.init()
-    await conductor.start()
-    outcomes = {**await conductor.stop(), **await conductor.cleanup()}
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
+    await session.start()
+    outcomes = {**await session.stop(), **await session.cleanup()}
     assert not [one for one in outcomes.values() if isinstance(one, MultirigError)]
     for rig in rigs.values():
         assert rig.events() == [64, 1, 2, 4, 8]
@@ -255,8 +258,7 @@ async def test_w07_a_rigs_own_message_comes_while_we_wait_for_an_echo(lab: Any) 
     rig = await lab.ibl_rig(before=say_status)
     relay = await lab.relay(rig, {("conductor", Event.EXPINFO, 1): (0.1,)})
     conductor = await lab.conductor({"rig": relay})
-    heard: list[tuple[str, Message]] = []
-    conductor.on_message(lambda name, message: heard.append((name, message)))
+    heard = listen(conductor, Heard, lambda one: (one.rig, one.message))
     assert answer(await conductor.request(Event.EXPINFO, 0, {})).event is Event.EXPINFO
     assert heard == [("rig", Message(Event.EXPSTATUS, (RUNNING,)))]
     assert rig.errors == []
@@ -458,8 +460,9 @@ async def test_w14_a_message_of_a_megabyte_is_handled(lab: Any) -> None:
     await stream.receive(request)
     assert (await stream.receive_message())[1] == CONNECTED
     conductor = await lab.conductor({"main": rig})
-    await conductor.agree(SUBJECT, info={"stimuli": "x" * 1_000_000})
-    await conductor.init({"stimuli": "x" * 1_000_000})
+    session = conductor.session(SUBJECT, info={"stimuli": "x" * 1_000_000})
+    await session.agree()
+    await session.init({"stimuli": "x" * 1_000_000})
 
 
 async def test_w14_a_message_over_the_limit_is_answered_by_a_clear_error(lab: Any) -> None:
@@ -498,7 +501,7 @@ async def test_w15_a_closed_udp_rig_leaves_its_port(lab: Any) -> None:
     await rig.close()
     conductor = await lab.conductor({"rig": rig})
     with pytest.raises(SessionFailed, match="nothing listens there"):
-        await conductor.agree(SUBJECT)
+        await conductor.session(SUBJECT).agree()
     await lab.rig("another", str(rig.addresses[0]))
 
 

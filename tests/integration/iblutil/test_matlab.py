@@ -73,11 +73,12 @@ async def test_scanimage_is_the_main_sync_of_a_session_with_rigs_of_every_kind(l
     rigs = {"scanimage": scanimage, "theirs": await lab.ibl_rig(), "ours": await lab.rig("ours")}
     conductor = await lab.conductor(rigs)
     for _ in range(2):
-        assert str(await conductor.agree(SUBJECT)) == scanimage.exp_ref
+        session = conductor.session(SUBJECT)
+        assert str(await session.agree()) == scanimage.exp_ref
         scanimage.heard.clear()
-        await conductor.init()
-        await conductor.start()
-        outcomes = [*(await conductor.stop()).values(), *(await conductor.cleanup()).values()]
+        await session.init()
+        await session.start()
+        outcomes = [*(await session.stop()).values(), *(await session.cleanup()).values()]
         assert not [one for one in outcomes if isinstance(one, MultirigError)]
         assert scanimage.heard == [1, 2, 4, 8]
         scanimage.sequence += 1
@@ -86,10 +87,11 @@ async def test_scanimage_is_the_main_sync_of_a_session_with_rigs_of_every_kind(l
 async def test_scanimage_refuses_a_start_by_an_interrupt(lab: Any) -> None:
     other = await lab.ibl_rig()
     conductor = await lab.conductor({"scanimage": await play(lab, fails="no ROI is chosen"), "other": other})
-    await conductor.agree(SUBJECT)
-    await conductor.init()
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
     with pytest.raises(SessionFailed) as failure:
-        await conductor.start()
+        await session.start()
     assert list(failure.value.causes) == ["scanimage"]
     assert isinstance(failure.value.causes["scanimage"], RemoteProtocolError)
     assert "no ROI is chosen" in str(failure.value)

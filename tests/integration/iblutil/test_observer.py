@@ -44,13 +44,14 @@ async def test_a_foreign_peer_is_never_asked_while_a_session_with_it_is_led_from
         observer.suspend(["main"])
         await observer.follow({"main": Uri.parse(rig.uri)})
         conductor = await lab.conductor({"main": rig})
-        await conductor.agree("SP_01")
+        session = conductor.session("SP_01")
+        await session.agree()
         await observer.ping("main", 0.2)
-        await conductor.init()
-        await conductor.start()
+        await session.init()
+        await session.start()
         await observer.ping("main", 0.2)
-        await conductor.stop()
-        await conductor.cleanup()
+        await session.stop()
+        await session.cleanup()
         assert rig.events().count(Event.EXPINFO) == 1
         assert observer.sightings()["main"].heard_at is None
 
@@ -69,9 +70,9 @@ async def test_a_session_goes_on_beside_an_observer_that_asks_in_its_middle(lab:
         rig = await lab.ibl_rig(main_sync=True)
         await observer.follow({"main": Uri.parse(rig.uri)})
         conductor = await lab.conductor({"main": rig})
-        for step in (conductor.init, conductor.start, conductor.stop, conductor.cleanup):
-            if step == conductor.init:
-                await conductor.agree("SP_01")
+        session = conductor.session("SP_01")
+        await session.agree()
+        for step in (session.init, session.start, session.stop, session.cleanup):
             assert (await observer.ping("main")).problem is None
             await rig.settle()
             await step()

@@ -150,15 +150,16 @@ async def test_one_port_serves_both_wires(lab: Any, scheme: str) -> None:
     foreign = await lab.ibl_conductor({"main": rig})
     ours = await lab.conductor({"main": rig})
     await lead(foreign, {"main": rig})
-    exp_ref = await ours.agree(SUBJECT)
-    await ours.init()
-    assert ours.node.speaks_wire_2(ours.addresses["main"])
+    ours_session = ours.session(SUBJECT)
+    exp_ref = await ours_session.agree()
+    await ours_session.init()
+    assert ours.exchange.node.speaks_wire_2(ours.exchange.addresses["main"])
     assert await foreign.status(CONNECTED) == {"main": [INITIALIZED]}
-    await ours.start()
+    await ours_session.start()
     status, info = (await foreign.info("CONNECTED"))["main"]
     assert (status, info["exp_ref"]) == (RUNNING, str(exp_ref))
-    await ours.stop()
-    await ours.cleanup()
+    await ours_session.stop()
+    await ours_session.cleanup()
     await lead(foreign, {"main": rig})
 
 

@@ -19,13 +19,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multirig.conductor.journal import Journal
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
 from multirig.protocol.events import Address
 from multirig.record import catalogue
 from multirig.record.account import Account, account, write_verdict
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Listed
-from multirig.record.journal import Journal
 from multirig.record.summary import Marker, RigSummary
 from multirig.record.verdict import Word
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from multirig.conductor.journal import Journal
 from multirig.errors import ConfigError, IllegalTransition, SessionFailed, Unconfirmed
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import RigsChosen
@@ -23,7 +24,7 @@ from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Word
 from multirig.record.entries import BEGINNING
-from multirig.record.journal import FILE_NAME, Journal, read_journal, read_summary, replay
+from multirig.record.journal import FILE_NAME, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake
 
 TODAY = datetime.date.today()
@@ -37,6 +38,10 @@ def kinds(folder: Path) -> list[str]:
 def replies(folder: Path) -> list[Event]:
     inputs = [entry.event for entry in read_journal(folder)]
     return [one.message.event for one in inputs if isinstance(one, Replied)]
+
+
+def keeps_journal(conductor: Any) -> bool:
+    return conductor.current is not None and conductor.current.journal._journal is not None
 
 
 # -- the file ----------------------------------------------------------------------------------------------
@@ -161,16 +166,23 @@ def test_what_is_noticed_of_a_rig_is_read_back(tmp_path: Path) -> None:
     assert list(read_journal(tmp_path))[-1].event == event
 
 
+class File(FileIO):
+    """A journal's file without a lock."""
+
+    def sync(self) -> None:
+        os.fsync(self.fileno())
+
+
 @pytest.fixture
 def full_disk() -> Iterator[FileIO]:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no disk that is always full")
-    with Path("/dev/full").open("ab", buffering=0) as file:
+    with File("/dev/full", "a") as file:
         yield file
 
 
 def test_lines_that_a_disk_takes_in_parts_are_whole_in_the_end(tmp_path: Path) -> None:
-    class Parts(FileIO):
+    class Parts(File):
         def write(self, data: Any) -> int:
             return super().write(bytes(data[:7]))
 
@@ -216,7 +228,7 @@ def test_lines_that_a_full_disk_does_not_take_are_kept_until_it_does(
 
 def said(conductor: Any, event: Event, *args: Any) -> Received:
     """Return what a rig says by itself."""
-    address = conductor.addresses["cam"]
+    address = conductor.exchange.addresses["cam"]
     token = Token(address, 2, 999, "boot")
     return Received(address=address, message=Message(event, args), token=token)
 
@@ -228,32 +240,34 @@ async def test_what_was_acknowledged_is_in_the_file(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     expected = []
+    session = conductor.session("SP_01")
     for step, event in (
-        (lambda: conductor.agree("SP_01"), Event.EXPINFO),
-        (conductor.init, Event.EXPINIT),
-        (conductor.start, Event.EXPSTART),
-        (conductor.stop, Event.EXPEND),
-        (conductor.cleanup, Event.EXPCLEANUP),
+        (session.agree, Event.EXPINFO),
+        (session.init, Event.EXPINIT),
+        (session.start, Event.EXPSTART),
+        (session.stop, Event.EXPEND),
+        (session.cleanup, Event.EXPCLEANUP),
     ):
         await step()
         expected += [event] * 2
-        assert replies(conductor.session_folder) == expected
-    assert replay(conductor.session_folder).state is SessionState.IDLE
+        assert replies(session.folder) == expected
+    assert replay(session.folder).state is SessionState.IDLE
 
 
 async def test_a_step_is_written_down_before_any_rig_hears_of_it(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     seen: list[str] = []
 
     def look(data: bytes, source: Address, target: Address) -> tuple[float]:
         if target.host == "main" and b'"m":[1,' in data:
-            seen.append(kinds(conductor.session_folder)[-1])
+            seen.append(kinds(session.folder)[-1])
         return (0.0,)
 
     lab.network.postman = look
-    await conductor.init()
+    await session.init()
     assert seen == ["StepRequested"]
 
 
@@ -265,12 +279,12 @@ async def test_every_beginning_of_a_journal_gives_the_session_as_it_was_then(
     await lab.rig("cam", fake={"fail": {"start": "no light"}, "fail_times": {"start": 1}})
     conductor = await lab.conductor()
     seen: list[tuple[SessionState, Any]] = []
-    machine = conductor.machine
+    machine = conductor.exchange.machine
     handle = machine.handle
 
     def note(event: Any, now: int) -> list[Any]:
         actions = list(handle(event, now))
-        if conductor._journal is not None and any(isinstance(one, Record) for one in actions):
+        if keeps_journal(conductor) and any(isinstance(one, Record) for one in actions):
             seen.append((machine.state, machine.exp_ref))
         return actions
 
@@ -287,47 +301,51 @@ async def test_every_beginning_of_a_journal_gives_the_session_as_it_was_then(
             assert again.exp_ref == exp_ref or state is SessionState.IDLE  # who is idle is between sessions
         seen.clear()
 
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     with pytest.raises(SessionFailed):
-        await conductor.start()
-    await compare(conductor.session_folder)
-    await conductor.agree("SP_01")
-    await conductor.init()
+        await session.start()
+    await compare(session.folder)
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     await conductor.request(Event.EXPSTATUS, 0)
-    await conductor.start()
-    await conductor.interrupt("smoke")
-    await conductor.cleanup()
-    await compare(conductor.session_folder)
+    await session.start()
+    await session.interrupt("smoke")
+    await session.cleanup()
+    await compare(session.folder)
 
 
 async def test_an_agreement_that_is_refused_leaves_the_journal_of_the_session_alone(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     with pytest.raises(IllegalTransition):
-        await conductor.agree("SP_02")
-    await conductor.start()
-    assert replay(conductor.session_folder).state is SessionState.RUNNING
-    assert kinds(conductor.session_folder).count(BEGINNING) == 1
+        await conductor.session("SP_02").agree()
+    await session.start()
+    assert replay(session.folder).state is SessionState.RUNNING
+    assert kinds(session.folder).count(BEGINNING) == 1
 
 
 async def test_between_sessions_the_file_is_closed_and_nothing_is_kept(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     for ending in ("cleanup", "failure"):
-        await conductor.agree("SP_01")
-        assert conductor._journal is not None
+        session = conductor.session("SP_01")
+        await session.agree()
+        assert keeps_journal(conductor)
         lab.rigs["cam"].adapter.fail = {"initialise": "no light"} if ending == "failure" else {}
         if ending == "failure":
             with pytest.raises(SessionFailed):
-                await conductor.init()
+                await session.init()
         else:
-            await conductor.cleanup()
-        assert conductor._journal is None
-        conductor.runtime.feed(said(conductor, Event.EXPSTATUS, 0))
-        assert conductor._journal is None
+            await session.cleanup()
+        assert not keeps_journal(conductor)
+        conductor.exchange.runtime.feed(said(conductor, Event.EXPSTATUS, 0))
+        assert not keeps_journal(conductor)
 
 
 async def test_every_session_has_its_own_journal_that_replays_by_itself(lab: Any) -> None:
@@ -335,17 +353,18 @@ async def test_every_session_has_its_own_journal_that_replays_by_itself(lab: Any
     conductor = await lab.conductor()
     folders = []
     for subject in ("SP_01", "SP_01", "SP_02"):
-        await conductor.agree(subject)
-        await conductor.init()
-        await conductor.start()
-        await conductor.stop()
-        folder = conductor.session_folder
+        session = conductor.session(subject)
+        await session.agree()
+        await session.init()
+        await session.start()
+        await session.stop()
+        folder = session.folder
         assert replay(folder).state is SessionState.STOPPED
-        await conductor.cleanup()
+        await session.cleanup()
         assert kinds(folder).count(BEGINNING) == 1
         assert kinds(folder)[:3] == [BEGINNING, "RigsChosen", "AgreeRequested"]
         machine = replay(folder)
-        assert (machine.state, str(machine.exp_ref)) == (SessionState.IDLE, str(conductor.exp_ref))
+        assert (machine.state, str(machine.exp_ref)) == (SessionState.IDLE, str(session.exp_ref))
         folders.append(folder)
     assert len({*folders}) == 3
 
@@ -355,19 +374,21 @@ async def test_a_step_that_was_cancelled_does_not_spill_into_the_next_sessions_j
 ) -> None:
     await lab.rig("main", main_sync=True, fake={"delay": {"cleanup": 0.05}})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    await conductor.stop()
-    cleaning = asyncio.create_task(conductor.cleanup())
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    await session.stop()
+    cleaning = asyncio.create_task(session.cleanup())
     await asyncio.sleep(0.01)
     cleaning.cancel()
-    await until(lambda: conductor.state is SessionState.IDLE)
-    first = conductor.session_folder
-    await conductor.agree("SP_01")
-    await conductor.init()
+    await until(lambda: session.state is SessionState.IDLE)
+    first = session.folder
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     assert replay(first).state is SessionState.IDLE
-    assert replay(conductor.session_folder).state is SessionState.INITIALIZED
+    assert replay(session.folder).state is SessionState.INITIALIZED
 
 
 async def test_attempts_under_one_number_stand_in_one_journal_and_the_last_one_counts(lab: Any) -> None:
@@ -375,37 +396,41 @@ async def test_attempts_under_one_number_stand_in_one_journal_and_the_last_one_c
     await lab.rig("cam", fake={"fail": {"initialise": "no light"}, "fail_times": {"initialise": 2}})
     conductor = await lab.conductor()
     for _ in range(2):
-        await conductor.agree("SP_01")
+        session = conductor.session("SP_01")
+        await session.agree()
         with pytest.raises(SessionFailed):
-            await conductor.init()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    assert str(conductor.exp_ref) == f"{TODAY}_1_SP_01"
-    assert kinds(conductor.session_folder).count(BEGINNING) == 3
-    assert replay(conductor.session_folder).state is SessionState.INITIALIZED
+            await session.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    assert str(session.exp_ref) == f"{TODAY}_1_SP_01"
+    assert kinds(session.folder).count(BEGINNING) == 3
+    assert replay(session.folder).state is SessionState.INITIALIZED
 
 
 async def test_a_conductor_after_a_crash_goes_on_in_the_same_file(lab: Any) -> None:
     """The first one is gone without a word; its steps had the same numbers."""
     await lab.rig("main", main_sync=True)
     first = await lab.conductor()
-    await first.agree("SP_01")
-    await first.init()
-    journal, first._journal = first._journal, None
-    journal.close()
+    first_session = first.session("SP_01")
+    await first_session.agree()
+    await first_session.init()
+    first_session.journal.close(is_over=False)
     second = await lab.conductor()
-    await second.agree("SP_01", takes_over=True)
-    assert second.session_folder == first.session_folder
-    assert replay(second.session_folder).state is SessionState.AGREED
-    assert read_summary(second.session_folder).state == "agreed"
+    second_session = second.session("SP_01", takes_over=True)
+    await second_session.agree()
+    assert second_session.folder == first_session.folder
+    assert replay(second_session.folder).state is SessionState.AGREED
+    assert read_summary(second_session.folder).state == "agreed"
 
 
 async def test_without_a_data_folder_there_is_no_journal(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor(data_folder=None)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    assert conductor.session_folder is None
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    assert session.folder is None
     assert not (lab.folder / "pc").exists()
 
 
@@ -415,14 +440,15 @@ async def test_a_folder_that_cannot_be_written_is_one_line_and_leaves_nobody_hal
     conductor = await lab.conductor()
     for _ in range(2):
         with pytest.raises(ConfigError) as caught:
-            await conductor.agree("SP_01")
+            await conductor.session("SP_01").agree()
         assert str(caught.value).startswith("cannot write the journal in")
         assert "choose another --data folder" in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
-        assert conductor.state is SessionState.IDLE
+        assert conductor.current is None
     assert all(rig.adapter.calls == [] for rig in lab.rigs.values())
     (lab.folder / "pc").unlink()
-    assert str(await conductor.agree("SP_01")) == f"{TODAY}_1_SP_01"
+    session = conductor.session("SP_01")
+    assert str(await session.agree()) == f"{TODAY}_1_SP_01"
 
 
 async def test_a_disk_that_fills_up_keeps_a_step_from_beginning_but_not_from_ending(
@@ -430,22 +456,23 @@ async def test_a_disk_that_fills_up_keeps_a_step_from_beginning_but_not_from_end
 ) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    journal = conductor._journal
+    session = conductor.session("SP_01")
+    await session.agree()
+    journal = session.journal._journal
     good, journal._file = journal._file, full_disk
-    conductor.runtime.feed(said(conductor, Event.EXPSTATUS, 0))
+    conductor.exchange.runtime.feed(said(conductor, Event.EXPSTATUS, 0))
     with pytest.raises(ConfigError, match="No space left"):
-        await conductor.init()
-    assert conductor.state is SessionState.AGREED
+        await session.init()
+    assert session.state is SessionState.AGREED
     journal._file = good
-    await conductor.init()
-    await conductor.start()
+    await session.init()
+    await session.start()
     journal._file = full_disk
-    ended = await conductor.stop()
+    ended = await session.stop()
     assert all(isinstance(one, Word) for one in ended.values())
     journal._file = good
-    folder = conductor.session_folder
-    await conductor.cleanup()
+    folder = session.folder
+    await session.cleanup()
     assert [one.message for one in caplog.records if "misses lines" in one.message] == [
         "the journal misses lines: [Errno 28] No space left on device; the session goes on"
     ]
@@ -467,8 +494,9 @@ async def test_a_reply_that_cannot_be_written_down_does_not_end_the_session(
     await lab.rig("cam", adapter=Deep())
     conductor = await lab.conductor()
     await conductor.request(Event.EXPINFO, 0, {})
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
     assert "the journal misses lines" in caplog.text
     assert lab.rigs["cam"].machine.state is RigState.INITIALIZED
 
@@ -478,7 +506,8 @@ async def test_no_token_gets_into_the_journal_whichever_way_it_comes(lab: Any) -
     for rig in rigs:
         rig.machine.may_have_token = lambda host: True
     conductor = await lab.conductor(may_have_token=["cam"])
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
     credentials = ("https://alyx", {"user": {"token": "secret"}})
     await conductor.request(Event.ALYX, *credentials, needs_reply=False)
     answers = await conductor.request(Event.ALYX, None, {})
@@ -487,10 +516,10 @@ async def test_no_token_gets_into_the_journal_whichever_way_it_comes(lab: Any) -
     late = await conductor.request(Event.ALYX, None, {}, limit=0.01)
     assert isinstance(late["cam"], Unconfirmed)
     await asyncio.sleep(0.1)
-    conductor.runtime.feed(said(conductor, Event.ALYX, *credentials))
-    await conductor.init()
-    assert conductor.machine.alyx == credentials
-    text = (conductor.session_folder / FILE_NAME).read_text()
+    conductor.exchange.runtime.feed(said(conductor, Event.ALYX, *credentials))
+    await session.init()
+    assert conductor.exchange.machine.alyx == credentials
+    text = (session.folder / FILE_NAME).read_text()
     assert "secret" not in text
     assert '"event":128' in text
 
@@ -502,10 +531,11 @@ from multirig.conductor.conductor import Conductor
 async def lead():
     conductor = Conductor({"cam": sys.argv[1]}, data_folder=sys.argv[2])
     await conductor.open()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    print(conductor.session_folder, flush=True)
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    print(session.folder, flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(lead())

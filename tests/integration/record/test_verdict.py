@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.journal import Journal
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session_events import Limits
@@ -19,7 +21,7 @@ from multirig.protocol.events import SECOND
 from multirig.record import account as module
 from multirig.record.account import FILE_NAME, Account, account, write_verdict
 from multirig.record.journal import FILE_NAME as JOURNAL
-from multirig.record.journal import Journal, read_history, read_summary
+from multirig.record.journal import read_history, read_summary
 from multirig.record.story import tell
 from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME
 from multirig.record.verdict import Word
@@ -29,18 +31,19 @@ QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
 
 async def begin(conductor: Any, seconds: float = 0.05) -> Path:
     """Begin a session and let it record for a moment; return the folder of this PC."""
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(seconds)
-    folder = conductor.session_folder
+    folder = session.folder
     assert isinstance(folder, Path)
     return folder
 
 
 async def end(conductor: Any) -> None:
-    await conductor.stop()
-    await conductor.cleanup()
+    await conductor.current.stop()
+    await conductor.current.cleanup()
 
 
 def written(folder: Path) -> dict[str, Any]:
@@ -61,7 +64,7 @@ async def test_a_session_that_went_well_is_good_and_the_file_is_there_when_it_is
     content = written(folder)
     assert (content["verdict"], content["reasons"], content["notes"]) == ("GOOD", [], [])
     assert content["is_final"] is True
-    assert content["exp_ref"] == str(conductor.exp_ref)
+    assert content["exp_ref"] == f"{datetime.date.today()}_1_SP_01"
     assert content["running_until"] - content["running_from"] > 0.04
     for rig in content["rigs"].values():
         assert rig["was_started"]
@@ -118,8 +121,8 @@ async def test_an_interrupt_is_told_with_its_reason(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     folder = await begin(conductor)
-    await conductor.interrupt("smoke in the room")
-    await conductor.cleanup()
+    await conductor.current.interrupt("smoke in the room")
+    await conductor.current.cleanup()
     content = written(folder)
     assert content["verdict"] == "INTERRUPTED"
     (reason,) = content["reasons"]
@@ -131,10 +134,11 @@ async def test_a_start_that_fails_is_aborted_and_the_next_attempt_is_judged_by_i
     await lab.rig("main", main_sync=True)
     await lab.rig("cam", fake={"fail": {"initialise": "no light"}, "fail_times": {"initialise": 1}})
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    folder = conductor.session_folder
+    session = conductor.session("SP_01")
+    await session.agree()
+    folder = session.folder
     with pytest.raises(SessionFailed):
-        await conductor.init()
+        await session.init()
     await conductor.close()
     content = written(folder)
     assert content["verdict"] == "ABORTED"
@@ -150,11 +154,12 @@ async def test_a_start_that_fails_is_aborted_and_the_next_attempt_is_judged_by_i
 async def test_a_beginning_that_is_given_up_is_aborted(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    folder = conductor.session_folder
-    await conductor.interrupt("not today")
-    await conductor.cleanup()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    folder = session.folder
+    await session.interrupt("not today")
+    await session.cleanup()
     assert written(folder)["reasons"] == ["it was interrupted before all rigs recorded: not today"]
     assert written(folder)["verdict"] == "ABORTED"
 
@@ -204,9 +209,10 @@ async def test_a_table_that_cannot_be_written_keeps_none_of_the_others_away(
 async def test_without_a_folder_there_is_no_verdict_and_no_fault(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor(data_folder=None)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await end(conductor)
     assert not (lab.folder / "pc").exists()
 
@@ -257,17 +263,17 @@ async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_no
     await lab.rigs_of_a_session("cam")
     first = await lab.conductor()
     folder = await begin(first)
-    first._journal.close()  # it is gone without a word
-    first._journal = None
-    await first._clocks.close()
-    await first.runtime.close()
+    first.current.journal.close(is_over=False)  # it is gone without a word
+    await first.exchange.close()
     second = Conductor.from_journal(folder, network=lab.network)
     lab.conductors = [second]
     await second.open()
-    await second.recover()
+    session = second.current
+    assert session is not None
+    await session.recover()
     told = account(folder)
     assert (told.verdict, told.is_final, told.state) == (Word.INTERRUPTED, False, "recovered")
-    await second.go_on()
+    await session.go_on()
     await end(second)
     content = written(folder)
     assert (content["verdict"], content["reasons"]) == ("GOOD", [])
@@ -433,16 +439,17 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
 async def test_an_answer_that_was_lost_and_found_out_is_no_problem(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor(limits=QUICK)
-    await conductor.agree("SP_01")
-    await conductor.init()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
 
     def lose(data: bytes, source: Any, target: Any) -> tuple[float, ...]:
         return () if source.host == "cam" and b'"m":[2,' in data else (0.0,)
 
     lab.network.postman = lose
-    await conductor.start()
+    await session.start()
     lab.network.postman = lambda *_: (0.0,)
-    folder = conductor.session_folder
+    folder = session.folder
     await asyncio.sleep(0.05)
     await end(conductor)
     told = read_summary(folder)

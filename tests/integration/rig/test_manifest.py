@@ -187,25 +187,27 @@ def test_a_path_that_leads_out_of_the_session_folder_is_not_followed(tmp_path: P
 # -- of a rig ------------------------------------------------------------------------------------------------
 
 
-async def lead(conductor: Any) -> dict[str, Any]:
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+async def lead(conductor: Any) -> tuple[Any, dict[str, Any]]:
+    """Record for a moment; return the session, and what each rig said of its stop."""
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await asyncio.sleep(0.05)
-    stopped = await conductor.stop()
-    return {name: write(message).args[0] for name, message in stopped.items()}
+    stopped = await session.stop()
+    return session, {name: write(message).args[0] for name, message in stopped.items()}
 
 
 async def test_a_rig_leaves_a_manifest_beside_its_data_that_proves_them(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
-    answers = await lead(conductor)
-    await conductor.cleanup()
+    session, answers = await lead(conductor)
+    await session.cleanup()
     for name, answer in answers.items():
         folder = next((lab.folder / name).glob("mylab/Subjects/SP_01/*/001"))
         assert answer["manifest"] == manifest_name(name)
         manifest = read_manifest(folder / answer["manifest"])
-        assert (manifest.rig, manifest.exp_ref) == (name, str(conductor.exp_ref))
+        assert (manifest.rig, manifest.exp_ref) == (name, str(session.exp_ref))
         assert manifest.adapter == "fake"
         assert manifest.started is not None
         assert 0 < manifest.stopped.clock - manifest.started.clock < 20
@@ -223,10 +225,11 @@ async def test_a_rig_leaves_a_manifest_beside_its_data_that_proves_them(lab: Any
 async def test_a_rig_that_was_only_ready_leaves_no_manifest_and_its_number_is_free(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.interrupt("not today")
-    await conductor.cleanup()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.interrupt("not today")
+    await session.cleanup()
     assert not list((lab.folder / "main").glob("mylab/Subjects/SP_01/*/001"))
 
 
@@ -239,10 +242,11 @@ async def test_a_checksum_that_takes_long_comes_with_the_answer_to_the_clean_up(
     monkeypatch.setattr(Checksums, "_digest", lambda self, one: may_go.wait(10) and digest(self, one))
     (rig,) = await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    (answer,) = (await lead(conductor)).values()
+    session, answers = await lead(conductor)
+    (answer,) = answers.values()
     assert [one["blake2b"] for one in answer["files"]] == [None]
     may_go.set()
-    cleaned = await conductor.cleanup()
+    cleaned = await session.cleanup()
     (path,) = (one["path"] for one in answer["files"])
     assert write(cleaned["main"]).args[0]["digests"].keys() == {path}
     assert rig.machine.state.value == "connected"
@@ -258,30 +262,32 @@ async def test_a_checksum_that_is_not_ready_even_then_holds_up_neither_the_end_n
     monkeypatch.setattr(Checksums, "_digest", lambda self, one: may_go.wait(10) and digest(self, one))
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await lead(conductor)
-    cleaned = await conductor.cleanup()
+    session, _ = await lead(conductor)
+    cleaned = await session.cleanup()
     assert "digests" not in write(cleaned["main"]).args[0]
     (first,) = (lab.folder / "main").glob("mylab/Subjects/SP_01/*/001")
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     may_go.set()
     await asyncio.sleep(0.05)
     assert set(conditions(first).values()) == {Condition.UNPROVED}  # the second one is being recorded
-    await conductor.stop()
-    await conductor.cleanup()
+    await session.stop()
+    await session.cleanup()
     await until(lambda: set(conditions(first).values()) == {Condition.WHOLE})
 
 
 async def test_a_manifest_that_cannot_be_written_does_not_fail_the_stop(lab: Any) -> None:
     await lab.rigs_of_a_session()
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     (folder,) = (lab.folder / "main").glob("mylab/Subjects/SP_01/*/001")
     (folder / manifest_name("main")).mkdir()
-    stopped = await conductor.stop()
+    stopped = await session.stop()
     assert write(stopped["main"]).args[0]["manifest"] is None
     assert write(stopped["main"]).args[0]["files"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.record.journal import read_history, read_journal
+from multirig.record.journal import read_journal
 from multirig.record.story import tell
 from multirig.rig.adapter import Adapter
 from multirig.rig.adapters.fake import PULSES_FILE_NAME, Fake
@@ -24,12 +24,14 @@ QUICK = {"mean": 0.1, "length": "10 ms"}
 """Intervals of 50 to 150 ms: a test does not wait for minutes of pulses."""
 
 
-async def record(conductor: Any, is_enough: Callable[[], bool], until: Any) -> None:
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+async def record(conductor: Any, is_enough: Callable[[], bool], until: Any) -> Any:
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await until(is_enough, 15.0)
-    await conductor.stop()
+    await session.stop()
+    return session
 
 
 def collection_of(rig: Any) -> Path:
@@ -48,7 +50,7 @@ def count_pulses(rig: Any) -> int:
 async def test_what_recorded_the_line_is_aligned_with_the_session(lab, until):
     rig = await lab.rig("cam", over="udp", main_sync=True, sync_pulses=QUICK)
     conductor = await lab.conductor(over="udp")
-    await record(conductor, lambda: count_pulses(rig) >= 15, until)
+    session = await record(conductor, lambda: count_pulses(rig) >= 15, until)
     folder = collection_of(rig)
     pulses = read_pulses(folder)
     seen = [float(line) for line in (folder / PULSES_FILE_NAME).read_text(encoding="utf-8").split()[1:]]
@@ -61,11 +63,11 @@ async def test_what_recorded_the_line_is_aligned_with_the_session(lab, until):
     assert min(gaps) >= 0.05e9
     # the conductor knows them too
     journalled = []
-    for entry in read_journal(conductor.session_folder):
+    for entry in read_journal(session.folder):
         said = json.loads(json.dumps(entry.data)) if entry.kind == "Received" else {}
         journalled += [one["pulse"]["at"] for one in _find_dicts(said) if "pulse" in one]
     assert journalled == [one.at for one in pulses]
-    told = [line.what for line in tell(read_history(conductor.session_folder).moments)]
+    told = [line.what for line in tell(read_journal(session.folder))]
     assert any("gave a sync pulse at" in one for one in told)
 
 
@@ -78,9 +80,9 @@ def _find_dicts(value: object) -> list[dict[str, Any]]:
 async def test_the_conductors_readings_place_a_rigs_stamps_where_the_rig_did(lab, until):
     rig = await lab.rig("cam", over="udp", main_sync=True, sync_pulses=QUICK)
     conductor = await lab.conductor(over="udp")
-    await record(conductor, lambda: count_pulses(rig) >= 3, until)
-    folder = conductor.session_folder
-    await conductor.cleanup()
+    session = await record(conductor, lambda: count_pulses(rig) >= 3, until)
+    folder = session.folder
+    await session.cleanup()
     await until(lambda: (folder / OFFSETS_NAME).exists())
     pulses = read_pulses(collection_of(rig))
     stamps = [one.rig_time for one in pulses]

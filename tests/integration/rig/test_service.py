@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import hear, listen
 
 import multirig.rig.gauges
 import multirig.rig.limits
@@ -26,7 +27,7 @@ from multirig.errors import (
     SubjectMismatch,
 )
 from multirig.lifecycle.rig_states import RigState
-from multirig.lifecycle.watch import Notice
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
@@ -113,13 +114,14 @@ async def is_usable(caller: Caller, exp_ref: str) -> bool:
 async def test_a_whole_session_over_udp_leaves_what_was_promised_on_the_disk(lab: Any) -> None:
     await lab.rigs_of_a_session("left", "right", over="udp", fake={"rate": 1000})
     conductor = await lab.conductor(over="udp")
-    exp_ref = await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
     assert str(exp_ref) == ref()
-    await conductor.init()
-    began = await conductor.start()
+    await session.init()
+    began = await session.start()
     await asyncio.sleep(0.1)
-    ended = await conductor.stop()
-    await conductor.cleanup()
+    ended = await session.stop()
+    await session.cleanup()
     for name, rig in lab.rigs.items():
         assert rig.machine.state is RigState.CONNECTED
         assert rig.adapter.calls == HOOKS
@@ -139,11 +141,12 @@ async def test_sessions_follow_each_other_without_a_restart_under_new_numbers(la
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     for number in (1, 2, 3):
-        assert str(await conductor.agree("SP_01")) == ref(number)
-        await conductor.init()
-        await conductor.start()
-        ended = await conductor.stop()
-        await conductor.cleanup()
+        session = conductor.session("SP_01")
+        assert str(await session.agree()) == ref(number)
+        await session.init()
+        await session.start()
+        ended = await session.stop()
+        await session.cleanup()
         assert all(write(ended[name]).args[0]["files_total"] == 1 for name in lab.rigs)
     for rig in lab.rigs.values():
         assert [one.name for one in sorted(folder_of(rig).parent.iterdir())] == ["001", "002", "003"]
@@ -377,7 +380,7 @@ async def test_a_recording_that_fails_by_itself_is_told_to_its_conductor_at_once
     caller = Caller(conductor)
     await caller.info()
     await caller.start()
-    name, message = await asyncio.wait_for(conductor.next_message(Event.EXPSTATUS), 2)
+    name, message = await asyncio.wait_for(hear(conductor, Event.EXPSTATUS), 2)
     assert name == "cam"
     assert write(message).args[1]["failure"].startswith("recording: the scripted failure after 0.05 s")
     ended = await caller.end()
@@ -456,8 +459,9 @@ async def test_an_adapter_that_knows_of_no_device_is_described_by_the_rigs_name(
 ) -> None:
     await lab.rig(name, main_sync=True, uri="udp://cam:11001")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    assert conductor.information[name].experiment_description == {"devices": devices}
+    session = conductor.session("SP_01")
+    await session.agree()
+    assert session.information[name].experiment_description == {"devices": devices}
 
 
 @dataclass(kw_only=True)
@@ -475,10 +479,11 @@ async def test_the_adapter_describes_its_devices_and_the_main_sync_its_sync(lab:
     rig = await lab.rig("ephys", adapter=Ephys(), main_sync=True)
     other = await lab.rig("other", adapter=Ephys())
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    said = conductor.information["ephys"].experiment_description
+    session = conductor.session("SP_01")
+    await session.agree()
+    said = session.information["ephys"].experiment_description
     assert said == rig.adapter.experiment_description()
-    assert conductor.information["other"].experiment_description == {
+    assert session.information["other"].experiment_description == {
         "devices": other.adapter.experiment_description()["devices"]
     }
 
@@ -537,11 +542,12 @@ async def test_a_conductor_with_another_subject_is_told_which_rig_and_what_to_ty
     cam.choose_subject("SP_02")
     conductor = await lab.conductor()
     with pytest.raises(SubjectMismatch, match=f"^cam {OTHERWISE}$"):
-        await conductor.agree("SP_01")
+        await conductor.session("SP_01").agree()
     assert main.adapter.calls == cam.adapter.calls == []
-    assert str(await conductor.agree("SP_02")) == ref(subject="SP_02")
-    await conductor.init()
-    await conductor.start()
+    session = conductor.session("SP_02")
+    assert str(await session.agree()) == ref(subject="SP_02")
+    await session.init()
+    await session.start()
     assert cam.snapshot().subject == "SP_02"
 
 
@@ -774,7 +780,7 @@ async def test_the_keyboard_cannot_start_what_a_conductor_leads_but_can_stop_it(
     await caller.start()
     with pytest.raises(MultirigError, match="the rig is running; 'stop' ends what it is doing"):
         await rig.start_here("SP_01")
-    told = asyncio.create_task(conductor.next_message())
+    told = asyncio.create_task(hear(conductor))
     await asyncio.sleep(0)
     await rig.stop_here()
     _, message = await asyncio.wait_for(told, 2)
@@ -971,7 +977,8 @@ async def test_no_datagram_harms_an_idle_rig(lab: Any) -> None:
     assert rig.adapter.calls == []
     assert list(rig.config.data_folder.iterdir()) == []
     conductor = await lab.conductor(over="udp")
-    await conductor.agree("SP_01")
+    session = conductor.session("SP_01")
+    await session.agree()
 
 
 async def test_a_peer_of_wire_1_leads_a_session_by_its_bytes(lab: Any, until: Callable[..., Any]) -> None:
@@ -1008,11 +1015,11 @@ async def test_a_recording_that_does_not_grow_is_told_after_the_time_that_the_co
 ) -> None:
     await lab.rigs_of_a_session("cam", fake={"rate": 0.0}, stall_after=1)
     conductor = await lab.conductor()
-    noticed: list[Any] = []
-    conductor.on_notice(noticed.append)
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
+    noticed = listen(conductor, Noticed)
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
     await until(lambda: {one.rig for one in noticed if one.notice is Notice.STALLED} == {"main", "cam"})
 
 
@@ -1022,10 +1029,11 @@ async def test_a_recording_without_its_conductor_ends_where_the_config_says_so(
     careful = await lab.rig("main", main_sync=True, on_lost_conductor={"stop_after": "1 s"})
     patient = await lab.rig("cam")
     conductor = await lab.conductor()
-    await conductor.agree("SP_01")
-    await conductor.init()
-    await conductor.start()
-    await conductor.runtime.close()  # it is not heard any more
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    await conductor.exchange.runtime.close()  # it is not heard any more
     await until(lambda: careful.snapshot().state is RigState.STOPPED)
     assert "on_lost_conductor" in careful.snapshot().failure
     assert patient.snapshot().state is RigState.RUNNING

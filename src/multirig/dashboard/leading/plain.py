@@ -5,34 +5,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream, StepBegan
+from multirig.conductor.leading import Choice, Wishes, lead, lead_on, taken_up
 from multirig.conductor.roster import Roster, find_rigs_file
+from multirig.conductor.session import Session
 from multirig.config import load_conductor_config
 from multirig.dashboard.leading.board import Board
-from multirig.dashboard.leading.watching import tell_figures, watch
+from multirig.dashboard.leading.watching import watch
 from multirig.dashboard.snapshot import Order, Step
-from multirig.errors import ConfigError, IllegalTransition, MultirigError, SessionFailed
+from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.ibl import description
-from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.session_events import Moved
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.record.journal import read_history
 from multirig.record.recount import summarise
 
 PREPARE = "prepare"
 """What is done before the first step, in words."""
 RECOVER = "recover"
-GONE = "ended before anything was recorded; every rig has been let go"
+_STEPS = {
+    SessionTrigger.AGREE: Step.AGREE.value,
+    SessionTrigger.INIT: Step.INITIALISE.value,
+    SessionTrigger.START: Step.START.value,
+    SessionTrigger.STOP: Step.STOP.value,
+    SessionTrigger.CLEANUP: Step.CLEAN_UP.value,
+}
+"""What the operator reads of the steps."""
 
 log = logging.getLogger("multirig.console")
-
-
-class _Ended(Exception):
-    """The operator wants an end before the rigs record."""
 
 
 class PlainSession:
@@ -49,60 +54,43 @@ class PlainSession:
     def __init__(self, order: Order, board: Board) -> None:
         self._order = order
         self._board = board
-        self._conductor: Conductor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
-        """The operator wants an end, or it has come by itself."""
-        self._interrupted = asyncio.Event()
-        """The operator wants it at once."""
-        self._why: str | None = None
+        self._session: Session | None = None
+        self._wishes = Wishes(order.seconds if order.ends_itself else None)
         self._step = PREPARE
 
     def run(self) -> None:
-        """Lead the session to its end; whatever goes wrong is told as its trouble."""
+        """Lead the session to its end; what goes wrong is shown as its trouble."""
         asyncio.run(self._run())
 
     # -- what is asked, in other threads ------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the recording in good order; before it, let the rigs go."""
-        self._want(self._ended)
+        """End the recording in good order; before it, release the rigs."""
+        self._wishes.stop()
 
     def interrupt(self, why: str) -> None:
         """Stop every rig at once."""
-        self._why = self._why or why
-        self._want(self._interrupted)
-        self._want(self._ended)
+        self._wishes.interrupt(why)
+
+    def press_ctrl_c(self) -> None:
+        """Stop, and interrupt the second time: what asks the process to end is no other wish than Ctrl-C."""
+        self._wishes.press_ctrl_c()
 
     def mark(self, text: str) -> None:
         """Set a marker."""
-        conductor, loop = self._conductor, self._loop
-        if conductor is None or loop is None:
+        if self._session is None:
             raise MultirigError("cannot set a marker yet: set it once the rigs have been started")
-        marked = conductor.make_marked(text, {})
-        loop.call_soon_threadsafe(conductor.take_marked, marked)
-        self._board.tell(lambda teller: teller.take(marked, time.time()))
-
-    def _want(self, event: asyncio.Event) -> None:
-        if self._loop is None:  # it is only just beginning, and will look
-            event.set()
-            return
-        try:
-            self._loop.call_soon_threadsafe(event.set)
-        except RuntimeError:
-            raise MultirigError("the session is over: begin another one") from None
+        self._session.mark(text)
 
     # -- how it goes --------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
         try:
-            await (
+            lost = await (
                 self._record() if self._order.recover is None else self._recover(Path(self._order.recover))
             )
-        except _Ended:
-            why = f" ({self._why})" if self._why else ""
-            self._tell_trouble(MultirigError(GONE + why))
+            if lost is not None:
+                self._tell_trouble(lost)
         except MultirigError as error:
             log.info("the session has failed", exc_info=True)
             self._tell_trouble(error)
@@ -113,7 +101,7 @@ class PlainSession:
     def _tell_trouble(self, error: Exception) -> None:
         self._board.tell(lambda teller: teller.take_trouble(error, self._step))
 
-    async def _record(self) -> None:
+    async def _record(self) -> SessionFailed | None:
         order = self._order
         rigs_file = find_rigs_file(order.rigs_file)
         if not order.rigs:
@@ -134,29 +122,25 @@ class PlainSession:
             "projects": list(order.projects),
             "tasks": [],
         }
+        session = conductor.session(
+            order.subject,
+            info={"experiment_description": {**own, "remote_rigs": uris}},
+            takes_over=order.takes_over,
+            checks=order.checks,
+            seconds=order.seconds,
+        )
+
+        async def describe() -> None:
+            """Write the experiment description, as a task would."""
+            if session.folder is not None:
+                whole = description.describe_rigs(own, session.information, uris)
+                await asyncio.to_thread(description.write_into, session.folder, whole)
+
         self._step = Step.AGREE.value
-        async with self._watching(conductor):
-            agreeing = conductor.agree(
-                order.subject,
-                info={"experiment_description": {**own, "remote_rigs": uris}},
-                takes_over=order.takes_over,
-                checks=order.checks,
-                seconds=order.seconds,
-            )
-            await self._take(Step.AGREE, agreeing)
-            await self._describe(conductor, own, uris)
-            await self._take(Step.INITIALISE, conductor.init())
-            await self._take(Step.START, conductor.start())
-            await self._watch_and_end(conductor)
+        async with self._showing(session), conductor:
+            return await lead(session, self._wishes, prepare=describe)
 
-    async def _describe(self, conductor: Conductor, own: Mapping[str, Any], uris: Mapping[str, str]) -> None:
-        """Write the experiment description, as a task would."""
-        folder = conductor.session_folder
-        if folder is not None:
-            whole = description.describe_rigs(own, conductor.information, uris)
-            await asyncio.to_thread(description.write_into, folder, whole)
-
-    async def _recover(self, folder: Path) -> None:
+    async def _recover(self, folder: Path) -> SessionFailed | None:
         self._step = RECOVER
         conductor = await asyncio.to_thread(Conductor.from_journal, folder)
         history = await asyncio.to_thread(read_history, folder)
@@ -170,93 +154,28 @@ class PlainSession:
         )
         self._board.tell(lambda teller: teller.follow(order))
         self._board.tell(lambda teller: teller.catch_up(history))
-        async with self._watching(conductor):
-            await conductor.recover(takes_over=order.takes_over)
-            if order.recover_ends:
-                await self._let_go(conductor)
-                return
-            try:
-                await conductor.go_on()
-            except MultirigError:
-                await self._let_go(conductor)
-                raise
-            await self._watch_and_end(conductor)
 
-    async def _let_go(self, conductor: Conductor) -> None:
-        """End a session with which nobody can go on."""
-        with contextlib.suppress(MultirigError):
-            await conductor.stop()
-            await conductor.cleanup()
+        async def choose() -> Choice:
+            return Choice.STOP if order.recover_ends else Choice.GO_ON
+
+        async with taken_up(conductor) as session, self._showing(session):
+            return await lead_on(session, self._wishes, choose, takes_over=order.takes_over)
 
     @contextlib.asynccontextmanager
-    async def _watching(self, conductor: Conductor) -> AsyncIterator[None]:
-        """Tell what the conductor does, and leave the network when it is done."""
-        telling = watch(conductor, self._board)
+    async def _showing(self, session: Session) -> AsyncIterator[None]:
+        """Show what happens to the session, and which step it takes."""
+        shown = asyncio.create_task(watch(session.conductor, session.events(), self._board))
+        followed = asyncio.create_task(self._follow(session.events()))
+        self._session = session
         try:
-            async with conductor:
-                self._conductor = conductor
-                conductor.on_state(self._look_for_end)
-                try:
-                    yield
-                finally:
-                    self._conductor = None
-                    tell_figures(conductor, self._board)
+            yield
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            session.release()  # else nothing says that there is nothing more to show
+            await asyncio.gather(shown, followed)
 
-    def _look_for_end(self, state: SessionState) -> None:
-        """Notice that a recording has ended by itself."""
-        conductor = self._conductor
-        if conductor is not None and conductor.lost is not None and state is not SessionState.RUNNING:
-            self._ended.set()
-
-    async def _take(self, step: Step, doing: Coroutine[Any, Any, Any]) -> None:
-        """Take a step of the beginning, until it is done or the operator wants an end."""
-        self._step = step.value
-        conductor = self._conductor
-        going, enough = asyncio.ensure_future(doing), asyncio.ensure_future(self._ended.wait())
-        await asyncio.wait({going, enough}, return_when=asyncio.FIRST_COMPLETED)
-        enough.cancel()
-        if conductor is None or going.done() or conductor.state is SessionState.STARTING:
-            await going  # nothing stops a start half-way: it ends by its limit, and is stopped then
-            return
-        going.cancel()
-        await asyncio.gather(going, return_exceptions=True)
-        if conductor.is_busy:
-            with contextlib.suppress(IllegalTransition):  # it is being rolled back anyway
-                await conductor.interrupt(self._why or "stopped by the operator before the start")
-        raise _Ended
-
-    async def _watch_and_end(self, conductor: Conductor) -> None:
-        """Watch a recording until it is time, or somebody wants an end; then stop it and let the rigs go."""
-        self._step = "recording"
-        seconds = self._order.seconds if self._order.ends_itself else None
-        tell_figures(conductor, self._board)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), seconds)
-        self._step = Step.STOP.value
-        lost = conductor.lost
-        if self._interrupted.is_set():
-            await conductor.interrupt(self._why or "interrupted by the operator")
-        else:
-            await self._stop(conductor)
-        self._step = Step.CLEAN_UP.value
-        await conductor.cleanup()
-        if lost is not None:
-            consequence = "it is essential: all rigs were interrupted"
-            raise SessionFailed("recording", {lost.rig: MultirigError(lost.text)}, consequence)
-
-    async def _stop(self, conductor: Conductor) -> None:
-        """Stop every rig; an operator who cannot wait for the slow ones interrupts them."""
-        stopping = asyncio.ensure_future(conductor.stop())
-        impatience = asyncio.ensure_future(self._interrupted.wait())
-        await asyncio.wait({stopping, impatience}, return_when=asyncio.FIRST_COMPLETED)
-        impatience.cancel()
-        if not stopping.done() and conductor.state is SessionState.STOPPING:
-            await conductor.interrupt(self._why or "interrupted by the operator")
-        try:
-            await stopping
-        except SessionFailed:
-            if conductor.state is not SessionState.STOPPED:
-                raise
+    async def _follow(self, stream: EventStream) -> None:
+        async for event in stream:
+            if isinstance(event, StepBegan) and (step := _STEPS.get(event.step)) is not None:
+                self._step = step
+            elif isinstance(event, Moved) and event.state is SessionState.RUNNING:
+                self._step = "recording"

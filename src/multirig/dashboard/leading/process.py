@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
+from multirig.conductor.leading import calling_on_signals
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.channel import Channel, Led
 from multirig.dashboard.leading.plain import PlainSession
@@ -46,6 +46,9 @@ log = logging.getLogger("multirig.console")
 class _Session(Led, Protocol):
     def run(self) -> None:
         """Lead the session to its end."""
+
+    def press_ctrl_c(self) -> None:
+        """Do what Ctrl-C does at a terminal."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -114,20 +117,15 @@ def _describe(task: str) -> int:
 
 
 @contextlib.contextmanager
-def _signals(session: Led) -> Any:
+def _signals(session: _Session) -> Any:
     """Let SIGTERM, and whatever else asks a program to end, end the recording in good order."""
 
-    def end(*_: Any) -> None:
+    def end() -> None:
         with contextlib.suppress(MultirigError):  # it ends already
-            session.stop()
+            session.press_ctrl_c()
 
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
+    with calling_on_signals(end):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -26,9 +26,7 @@ from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task
-from multirig.lifecycle.session_events import Marked
 from multirig.lifecycle.session_states import SessionState
-from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 
 LOAD = "load the task"
@@ -57,7 +55,7 @@ class TaskSession:
         self._is_running = False
         """Whether the task's own part goes on, which looks for a wish to stop."""
         self._has_run = False
-        self._telling: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._why: str | None = None
         self._lock = threading.Lock()
 
@@ -101,6 +99,10 @@ class TaskSession:
                 f"the task cannot be asked to stop ({error.strerror or error} in {folder}): interrupt it"
             ) from error
 
+    def press_ctrl_c(self) -> None:
+        """Stop; while the task runs, its own process takes Ctrl-C and SIGTERM as an exception."""
+        self.stop()
+
     def interrupt(self, why: str) -> None:
         """End the task as Ctrl-C would: the rigs are interrupted, and told why."""
         with self._lock:
@@ -119,8 +121,8 @@ class TaskSession:
     # -- what the task does -----------------------------------------------------------------------------
 
     async def attend(self, conductor: Conductor) -> None:
-        """Tell what the task's conductor does; in its own event loop, which ends this too."""
-        self._telling = watch(conductor, self.board)
+        """Show what the task's conductor does; in its own event loop, which ends this too."""
+        self._watching = asyncio.create_task(watch(conductor, conductor.events(), self.board))
 
     def begin_task(self) -> None:
         """The task's own part begins: its rigs record, if it has any."""
@@ -233,13 +235,6 @@ class _TellingOfRigs(_Telling):
         super().connect(remote_rigs)  # type: ignore[misc]  # the task's
         if self.remote_rigs.is_running:
             self.remote_rigs.lead(self.told_to.attend)
-
-    def mark(self, text: str, /, **data: Any) -> float:
-        at: float = super().mark(text, **data)  # type: ignore[misc]  # the task's
-        if self.remote_rigs.is_running:
-            marked = Marked(text=" ".join(text.split()), at=round(at * SECOND))
-            self.told_to.board.tell(lambda teller: teller.take(marked, time.time()))
-        return at
 
 
 def _watched(cls: Any, task: TaskSession, *, takes_over: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Lets a board know what a conductor notices; in the conductor's own event loop."""
+"""Shows on a board what happens to a session; in its own event loop."""
 
 from __future__ import annotations
 
@@ -7,51 +7,67 @@ import time
 from pathlib import Path
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.events import EventStream, SessionEvent, StepEnded
+from multirig.conductor.session import Session
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
-from multirig.lifecycle.session_events import Heard, Moved, Progressed
+from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.watch import Noticed
 from multirig.record.account import account
-from multirig.record.history import Happening
 from multirig.record.journal import FILE_NAME
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what no callback reports: findings, clocks, room on the rigs' disks."""
+NEWS_EVERY = 0.5
+"""Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
 
 
-def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
-    """Tell what happens to a conductor's session from now on; return the task that looks at the figures."""
+async def watch(conductor: Conductor, stream: EventStream, board: Board) -> None:
+    """Show on a board what happens to a conductor's session, as long as the stream goes on."""
+    looking: asyncio.Task[None] | None = None
+    session = conductor.current
+    try:
+        async for event in stream:
+            if (now := conductor.current) is not None and now is not session:
+                session = now
+            if session is None:
+                continue
+            if looking is None:
+                looking = asyncio.create_task(_look(session, board))
+            _show(session, event, board)
+    finally:
+        if looking is not None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        if session is not None:
+            tell_figures(session, board)
 
-    def take(happening: Happening) -> None:
-        folder = None if conductor.session_folder is None else str(conductor.session_folder)
-        board.tell(lambda teller: teller.take_folder(folder))
-        board.tell(lambda teller: teller.take(happening, time.time()))
 
-    conductor.on_state(lambda state: take(Moved(state=state, exp_ref=conductor.exp_ref)))
-    conductor.on_progress(
-        lambda one: take(Progressed(number=0, event=one.event, rig=one.rig, outcome=one.outcome))
-    )
-    conductor.on_notice(take)
-    conductor.on_message(lambda rig, word: take(Heard(rig=rig, word=word)))
-    return asyncio.create_task(_look(conductor, board))
+def _show(session: Session, event: SessionEvent, board: Board) -> None:
+    match event:
+        case Moved() | Progressed() | Noticed() | Heard() | Marked():
+            folder = None if session.folder is None else str(session.folder)
+            board.tell(lambda teller: teller.take_folder(folder))
+            board.tell(lambda teller: teller.take(event, time.time()))
+        case StepEnded():
+            tell_figures(session, board)
 
 
-async def _look(conductor: Conductor, board: Board) -> None:
+async def _look(session: Session, board: Board) -> None:
     while True:
-        tell_figures(conductor, board)
-        await asyncio.sleep(LOOK_EVERY)
+        tell_figures(session, board)
+        await asyncio.sleep(NEWS_EVERY)
 
 
-def tell_figures(conductor: Conductor, board: Board) -> None:
-    """Take what changes without a callback."""
+def tell_figures(session: Session, board: Board) -> None:
+    """Tell what changes without anybody saying so."""
     now = time.time()
-    board.tell(lambda teller: teller.take_findings(conductor.findings))
-    board.tell(lambda teller: teller.take_objections(conductor.objections, now))
-    board.tell(lambda teller: teller.take_spread(conductor.start_spread))
-    if conductor.state is SessionState.RUNNING:
-        board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    board.tell(lambda teller: teller.take_reports(conductor.news(), now))
+    board.tell(lambda teller: teller.take_findings(session.findings))
+    board.tell(lambda teller: teller.take_objections(session.objections, now))
+    board.tell(lambda teller: teller.take_spread(session.start_spread))
+    if session.state is SessionState.RUNNING:
+        board.tell(lambda teller: teller.take_jumps(session.conductor.clock_jumps(), now))
+    board.tell(lambda teller: teller.take_reports(session.news(), now))
 
 
 def find_verdict(board: Board) -> str | None:

@@ -1,0 +1,181 @@
+"""What a session shows at the terminal while it is led."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+
+from rich.live import Live
+
+from multirig.cli import render
+from multirig.conductor.events import StepBegan, StepEnded
+from multirig.conductor.leading import Wishes
+from multirig.conductor.session import Session
+from multirig.errors import MultirigError
+from multirig.lifecycle.session_events import Heard, Moved, Progressed
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Report
+from multirig.record.trouble import find_trouble
+
+WATCH_EVERY = 0.5
+"""Seconds between two looks at the figures while the rigs record."""
+_SILENT = frozenset({SessionTrigger.ABANDON, SessionTrigger.GO_ON})
+"""Steps for which nobody waits."""
+_ENDINGS = {Event.EXPEND: "stop", Event.EXPINTERRUPT: "interrupt", Event.EXPCLEANUP: "clean up"}
+"""What is shown rig by rig where it fails; a beginning that fails raises, with all of its causes."""
+_GOOD = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
+
+
+@contextlib.asynccontextmanager
+async def showing(session: Session, wishes: Wishes) -> AsyncIterator[None]:
+    """Show what happens to a session; what is typed while the rigs record becomes markers."""
+    screen = _Screen(session, wishes)
+    following = asyncio.ensure_future(screen.follow())
+    try:
+        yield
+    finally:
+        session.release()  # else nothing says that there is nothing more to show
+        await following
+
+
+class _Screen:
+    """Shows a step while it is taken, for which rigs it waits, and what is noticed meanwhile."""
+
+    def __init__(self, session: Session, wishes: Wishes) -> None:
+        self._session = session
+        self._wishes = wishes
+        self._events = session.events()
+        self._rigs = list(session.conductor.rigs)
+        self._waiting: list[str] = []
+        self._failed = 0
+        self._step: SessionTrigger | None = None
+        self._began = 0.0
+        self._status = render.err.status("")
+        self._watching: asyncio.Future[None] | None = None
+
+    async def follow(self) -> None:
+        """Show everything until the session is over."""
+        try:
+            async for event in self._events:
+                match event:
+                    case StepBegan(step=step) if step not in _SILENT:
+                        self._begin(step)
+                    case StepEnded(step=step, error=error) if step is self._step:
+                        self._end(step, error)
+                    case Progressed():
+                        self._show_outcome(event)
+                    case Moved(state=state):
+                        await self._watch(state is SessionState.RUNNING)
+                    case Noticed():
+                        _show_notice(event)
+                    case Heard():
+                        self._show_alarm(event)
+        finally:
+            self._status.stop()
+            await self._watch(False)
+
+    def _begin(self, step: SessionTrigger) -> None:
+        if step is SessionTrigger.INTERRUPT and self._step is SessionTrigger.STOP:
+            render.say("interrupting the rigs that are still stopping")
+        self._step, self._waiting, self._failed = step, list(self._rigs), 0
+        self._began = time.perf_counter()
+        self._status.update(render.waiting_text(step.value, self._waiting))
+        if render.err.is_terminal:
+            self._status.start()
+
+    def _end(self, step: SessionTrigger, error: MultirigError | None) -> None:
+        self._status.stop()
+        self._step = None
+        if error is not None:
+            return
+        render.step_line(step.value, len(self._rigs), self._failed, time.perf_counter() - self._began)
+        if step is SessionTrigger.AGREE:
+            render.show_troubles(self._session.findings)
+        if step is SessionTrigger.START:
+            for objection in self._session.objections:
+                render.alarm_line(objection.rig, objection.text)
+            if (spread := self._session.start_spread) is not None:
+                render.spread_line(spread)
+
+    def _show_outcome(self, progressed: Progressed) -> None:
+        if self._step is None:
+            return
+        if progressed.rig in self._waiting:
+            self._waiting.remove(progressed.rig)
+        self._status.update(render.waiting_text(self._step.value, self._waiting))
+        if isinstance(progressed.outcome, MultirigError):
+            self._failed += 1
+            if progressed.event in _ENDINGS:
+                render.outcome_line(_ENDINGS[progressed.event], progressed.rig, progressed.outcome)
+
+    def _show_alarm(self, heard: Heard) -> None:
+        """Show what a rig says by itself; how it records is noticed, and shown as that."""
+        if isinstance(heard.word, Report):
+            return
+        is_running = self._session.state is SessionState.RUNNING
+        if trouble := find_trouble(heard.word, is_running=is_running):
+            render.alarm_line(heard.rig, trouble)
+
+    # -- while the rigs record --------------------------------------------------------------------------
+
+    async def _watch(self, is_running: bool) -> None:
+        """Begin to show what the rigs record, or end it."""
+        watching = self._watching
+        if is_running and watching is None:
+            self._watching = asyncio.ensure_future(self._show_recording(time.perf_counter()))
+        elif not is_running and watching is not None:
+            self._watching = None
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _show_recording(self, began: float) -> None:
+        has_keyboard = sys.stdin is not None and sys.stdin.isatty()
+        seconds = self._wishes.seconds
+        said = "recording; Ctrl-C ends the session" if seconds is None else f"recording for {seconds:g} s"
+        render.say(f"{said}, a line that you type becomes a marker" if has_keyboard else said)
+        marking = asyncio.ensure_future(self._mark_lines(began)) if has_keyboard else None
+        try:
+            with contextlib.ExitStack() as stack:
+                screen = None
+                if render.err.is_terminal:
+                    table = render.watch_table(0, {})
+                    live = Live(table, console=render.err, auto_refresh=False, transient=True)
+                    screen = stack.enter_context(live)
+                while True:
+                    if screen is not None:
+                        table = render.watch_table(time.perf_counter() - began, self._session.news())
+                        screen.update(table, refresh=True)
+                    await asyncio.sleep(WATCH_EVERY)
+        finally:
+            if marking is not None:
+                marking.cancel()
+                await asyncio.gather(marking, return_exceptions=True)
+
+    async def _mark_lines(self, began: float) -> None:
+        """Set a marker for each line that is typed; a keyboard that is taken away ends nothing."""
+        from multirig.ibl.net.rigs import read_stdin  # not for those who have no keyboard
+
+        if hasattr(signal, "SIGTTIN"):
+            # in the background there is no keyboard, and the session is not to stand still
+            signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+        async for line in read_stdin():
+            if line.strip():
+                try:
+                    at = self._session.mark(line)
+                except MultirigError as error:
+                    render.show_error(error)
+                else:
+                    render.say(f"{at - began:.1f} s  marker: {' '.join(line.split())}")
+
+
+def _show_notice(noticed: Noticed) -> None:
+    if noticed.notice in _GOOD:
+        render.say(f"{noticed.rig}: {noticed.text}")
+    else:
+        render.alarm_line(noticed.rig, noticed.text)

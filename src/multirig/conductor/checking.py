@@ -1,0 +1,102 @@
+"""Looks at every PC before a session: what each rig says of itself, and what is found on this one."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from multirig.conductor import preflight
+from multirig.conductor.events import EventStream
+from multirig.conductor.exchange import Exchange
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.session_events import Progressed
+from multirig.pc.checking import Check, run_checks
+from multirig.pc.disk import check_folder, check_space
+from multirig.pc.finding import Finding
+from multirig.pc.reader import this_pc
+from multirig.pc.system import check_clock, check_restart, check_sleep
+from multirig.protocol.messages import Event, Status
+from multirig.version import __version__
+
+CHECK_LIMIT = 10.0
+"""Seconds that a rig has to look at its PC and to answer: as many as for the agreement."""
+
+
+class Look:
+    """One look at all PCs; begins to look at this one when it is made.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        Talks to the rigs.
+    events : EventStream
+        What happens from now on: when each rig answers.
+    folder : pathlib.Path, optional
+        Where this PC's part of sessions goes.
+    """
+
+    def __init__(self, exchange: Exchange, events: EventStream, folder: Path | None) -> None:
+        self._exchange = exchange
+        self._wall = exchange.pc.wall
+        self._here = asyncio.ensure_future(run_checks(_checks_of_this_pc(folder, self._wall)))
+        self._asked = self._wall()
+        self._heard: dict[str, datetime.datetime] = {}
+        self._noting = asyncio.ensure_future(self._note(events))
+
+    async def ask(self, seconds: float | None, rigs: Iterable[str] | None) -> dict[str, Outcome]:
+        """Ask rigs what they find for a session of so many seconds; return each one's EXPINFO."""
+        info = {"subject": None, "check": {"seconds": seconds}}
+        return await self._exchange.request(
+            Event.EXPINFO, int(Status.CONNECTED), info, rigs=rigs, limit=CHECK_LIMIT
+        )
+
+    async def _note(self, events: EventStream) -> None:
+        """Note when each rig answers: the others may take long."""
+        async for event in events:
+            if isinstance(event, Progressed) and event.event is Event.EXPINFO:
+                self._heard.setdefault(event.rig, self._wall())
+
+    async def end(self) -> list[Finding]:
+        """Return what was found on this PC; nothing is noted any more."""
+        self._noting.cancel()
+        return await self._here
+
+    def judge(
+        self, outcomes: Mapping[str, Outcome], here: list[Finding], *, is_main_sync: bool
+    ) -> dict[str, list[Finding]]:
+        """Return what speaks for and against a session, by PC.
+
+        Parameters
+        ----------
+        outcomes : mapping of str to Message or MultirigError
+            Each rig's EXPINFO, or why there is none.
+        here : list of Finding
+            Of this PC.
+        is_main_sync : bool
+            Whether this PC is to own the number.
+        """
+        answers = {
+            name: preflight.Answer(
+                outcome=outcome,
+                asked=self._asked,
+                heard=self._heard.get(name) or self._wall(),
+                round_trip=self._exchange.round_trip(name),
+            )
+            for name, outcome in outcomes.items()
+        }
+        return preflight.judge(answers, here, version=__version__, is_main_sync=is_main_sync)
+
+
+def _checks_of_this_pc(folder: Path | None, wall: Callable[[], datetime.datetime]) -> dict[str, Check]:
+    pc = this_pc()
+    checks: dict[str, Check] = {}
+    if folder is not None:
+        checks = {"disk": lambda: check_space(folder), "folder": lambda: check_folder(folder, None)}
+    return {
+        **checks,
+        "clock": lambda: check_clock(pc, wall()),
+        "sleep": lambda: check_sleep(pc),
+        "restart": lambda: check_restart(pc),
+    }

@@ -1,0 +1,227 @@
+"""Joins the machine of a session to the rigs' addresses: what is asked of it, and who waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from multirig.conductor.clocks import Clocks
+from multirig.conductor.surroundings import Surroundings
+from multirig.config import Uri
+from multirig.errors import ConfigError, MultirigError, RigUnreachable, SessionFailed
+from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import AgreeRequested, AskRequested, Finished, StepRequested
+from multirig.lifecycle.session_states import SessionTrigger
+from multirig.protocol.allow import AllowList
+from multirig.protocol.codec import plain
+from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import SECOND, Address
+from multirig.protocol.messages import Event
+from multirig.protocol.node import Node
+from multirig.protocol.words import Verbatim
+from multirig.runtime import Runtime
+from multirig.transports.base import Network, allow_open_sockets
+
+CONNECT_LIMIT = 5.0
+"""Seconds for the names of all rigs to be resolved."""
+
+
+class Exchange:
+    """A node on the network, and the questions that are open on it.
+
+    Parameters
+    ----------
+    machine : SessionMachine
+        The rules, in whatever state.
+    perform : callable
+        Takes each effect that nobody waits for.
+    pc : Surroundings
+        The PC that it runs on.
+    network : Network, optional
+        For rehearsal and tests without a network; the rigs' addresses are then those on it.
+    """
+
+    def __init__(
+        self,
+        machine: SessionMachine,
+        perform: Callable[[Any], None],
+        *,
+        pc: Surroundings,
+        network: Network | None,
+    ) -> None:
+        self.machine = machine
+        self.pc = pc
+        self.node = Node(
+            boot=pc.boot,
+            name=pc.name,
+            machine=machine,
+            hears=hear_rig,
+            # a rig that we have chosen may answer from wherever it is
+            permits=AllowList(anybody=True).permits,
+        )
+        self.runtime = Runtime(self.node, self._perform, clock=pc.clock, network=network)
+        self.clocks = Clocks(self.runtime, machine.watch.reports, report=self.feed)
+        self.addresses: dict[str, Address] = {}
+        """Where each rig was found."""
+        self.is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheme = network.scheme if network is not None else None
+        self._pass_on = perform
+        self._numbers = itertools.count(machine.last_number + 1)
+        self._waiting: dict[int, asyncio.Future[Finished]] = {}
+
+    async def find(self, rigs: Mapping[str, Uri]) -> None:
+        """Find every rig's address.
+
+        Raises
+        ------
+        SessionFailed
+            Names that are not known on this network, all at once.
+        ConfigError
+            Two names mean the same rig.
+        """
+        self._loop = asyncio.get_running_loop()
+        allow_open_sockets(len(rigs) + 64)
+        tries = [
+            self.runtime.connect(self._scheme or uri.scheme, uri.host, uri.port) for uri in rigs.values()
+        ]
+        results = await asyncio.gather(
+            *(asyncio.wait_for(one, CONNECT_LIMIT) for one in tries), return_exceptions=True
+        )
+        causes: dict[str, Exception] = {}
+        for name, result in zip(rigs, results, strict=True):
+            if isinstance(result, Address):
+                self.addresses[name] = result
+            elif isinstance(result, MultirigError):
+                causes[name] = result
+            elif isinstance(result, asyncio.TimeoutError):
+                causes[name] = RigUnreachable(
+                    f"the name {rigs[name].host!r} is not found: use the IP address"
+                )
+            elif isinstance(result, BaseException):
+                raise result
+        if clashes := _find_clash(self.addresses):
+            raise ConfigError(f"{' and '.join(clashes)} have the same address: correct the rigs file")
+        if causes:
+            raise SessionFailed("connect", causes)
+        self.clocks.follow(self.addresses)
+
+    def round_trip(self, rig: str) -> float | None:
+        """Return the seconds that a message and its receipt take, at best."""
+        clock = self.node.clock(self.addresses[rig])
+        reading = clock.read(self.now()) if clock is not None else None
+        return reading.round_trip / SECOND if reading is not None else None
+
+    def now(self) -> int:
+        """Return the time on the session clock; ns."""
+        return self.runtime.clock()
+
+    def feed(self, event: Any) -> None:
+        """Tell the machine something that happened on this PC."""
+        self.runtime.feed(event)
+
+    def feed_from_any_thread(self, event: Any) -> None:
+        """Tell the machine something: at once in the thread of the event loop, soon from another one."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if self._loop is None or here is self._loop:
+            self.feed(event)
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop ends just now, and the session with it
+                self._loop.call_soon_threadsafe(self.feed, event)
+
+    def check_open(self) -> None:
+        """Raise MultirigError where nothing can be asked any more."""
+        if self.is_closed:
+            raise MultirigError("the conductor is closed; make another one")
+
+    def new_agreement(self, **wanted: Any) -> AgreeRequested:
+        """Return a request for an agreement, under a new number."""
+        return AgreeRequested(number=next(self._numbers), **wanted)
+
+    async def step(
+        self, trigger: SessionTrigger, data: Mapping[str, Any] | None = None
+    ) -> dict[str, Outcome]:
+        """Take a step with all rigs; see `do`."""
+        return await self.do(
+            StepRequested(number=next(self._numbers), trigger=trigger, data=plain(data or {}, trigger.value))
+        )
+
+    async def request(
+        self,
+        event: Event,
+        *args: Any,
+        rigs: Iterable[str] | None = None,
+        limit: float,
+        needs_reply: bool = True,
+    ) -> dict[str, Outcome]:
+        """Ask rigs something that is no step; see `Conductor.request`."""
+        chosen = None if rigs is None else tuple(rigs)
+        unknown = [name for name in chosen or () if name not in self.addresses]
+        if unknown:
+            raise ConfigError(f"no rig is called {', '.join(unknown)}; known: {', '.join(self.addresses)}")
+        event = Event.parse(event)
+        return await self.do(
+            AskRequested(
+                number=next(self._numbers),
+                word=Verbatim(event, tuple(plain(args, event.name))),
+                rigs=chosen,
+                limit=round(limit * SECOND),
+                needs_reply=needs_reply,
+            )
+        )
+
+    async def do(self, request: AgreeRequested | StepRequested | AskRequested) -> dict[str, Outcome]:
+        """Give the machine a request, wait for its end and return each rig's outcome.
+
+        Raises
+        ------
+        MultirigError
+            Why it failed as a whole.
+        """
+        self.check_open()
+        future: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
+        self._waiting[request.number] = future
+        try:
+            self.feed(request)
+            finished = await future
+        finally:
+            self._waiting.pop(request.number, None)
+        if finished.error is not None:
+            raise finished.error
+        return dict(finished.outcomes)
+
+    def give_up(self) -> None:
+        """Let everybody who waits know that nothing is asked any more."""
+        self.is_closed = True
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(MultirigError("the conductor was closed"))
+
+    async def close(self) -> None:
+        """Leave the network."""
+        await self.clocks.close()
+        await self.runtime.close()
+
+    def _perform(self, effect: Any) -> None:
+        if isinstance(effect, Finished):
+            if (future := self._waiting.get(effect.number)) is not None and not future.done():
+                future.set_result(effect)
+        else:
+            self._pass_on(effect)
+
+
+def _find_clash(addresses: Mapping[str, Address]) -> list[str]:
+    """Return two names that mean the same rig, if there are such."""
+    seen: dict[Address, str] = {}
+    for name, address in addresses.items():
+        if address in seen:
+            return [seen[address], name]
+        seen[address] = name
+    return []

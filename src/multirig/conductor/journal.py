@@ -1,0 +1,219 @@
+"""The journal as a conductor writes it: append-only, and durable; `multirig.record.journal` reads it."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import threading
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from multirig.conductor.surroundings import read_wall_clock
+from multirig.errors import ConfigError
+from multirig.record.entries import BEGINNING, beginning_line, input_line
+from multirig.record.journal import FILE_NAME, LOCK_NAME
+
+log = logging.getLogger("multirig.conductor")
+
+
+class JournalFile(Protocol):
+    """A journal on a disk, held by one program at a time; what it does may block, and raise OSError."""
+
+    def write(self, data: bytearray) -> int:
+        """Hand bytes to the system; return how many it took."""
+
+    def sync(self) -> None:
+        """Return when all of them are on the disk."""
+
+    def close(self) -> None:
+        """Let another program go on with it."""
+
+
+class LockedFile:
+    """The journal in a session folder, which is made; behind its last whole line.
+
+    Raises
+    ------
+    ConfigError
+        The folder cannot be written, or another program on this PC leads the session in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # the system lets go of it when the program dies
+            self._lock = FileLock(folder / LOCK_NAME, thread_local=False)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                f"another program on this PC leads the session in {folder}: end it there, or close it"
+            ) from None
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        try:
+            _cut_torn_line(folder / FILE_NAME)
+            self._file: FileIO = (folder / FILE_NAME).open("ab", buffering=0)
+        except OSError as error:
+            self._lock.release()
+            raise _cannot_write(folder, error) from None
+
+    def write(self, data: bytearray) -> int:
+        """Hand bytes to the system; return how many it took."""
+        return self._file.write(data)
+
+    def sync(self) -> None:
+        """Return when all of them are on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Let another program go on with it."""
+        self._file.close()
+        self._lock.release()
+
+
+class Journal:
+    """Append-only; lines are kept in memory until the session has a folder.
+
+    A line is with the operating system before anything that follows from it leaves this PC, so it survives
+    the death of the program; `sync` makes it survive the death of the PC.
+
+    Parameters
+    ----------
+    open_file : callable
+        Opens the file in a session folder.
+    wall : callable
+        Returns the time of day, with its zone.
+    beginning : str
+        Kind of the first line.
+    """
+
+    def __init__(
+        self,
+        open_file: Callable[[Path], JournalFile] = LockedFile,
+        *,
+        wall: Callable[[], datetime.datetime] = read_wall_clock,
+        beginning: str = BEGINNING,
+    ) -> None:
+        self._open_file = open_file
+        self._wall = wall
+        self._beginning = beginning
+        self._unwritten = bytearray()
+        self._lock = threading.Lock()
+        """Held while bytes move, and not while the disk turns: `sync` runs in another thread."""
+        self._file: JournalFile | None = None
+        self.folder: Path | None = None
+        """Of the session, once it has one."""
+        self._is_begun = False
+        self._is_closed = False
+        self._has_failed = False
+
+    def open(self, folder: Path) -> None:
+        """Go on in a session folder, with all that was kept so far; blocks.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written, or another program on this PC leads the session in it.
+        """
+        self._file = self._open_file(folder)
+        self.folder = folder
+        try:
+            self._write()
+        except OSError as error:
+            self._release()
+            raise _cannot_write(folder, error) from None
+        if self._is_closed:  # while the disk was slow
+            self._release()
+
+    def append(self, event: Any, at: int) -> None:
+        """Write down an input of the machine.
+
+        Raises
+        ------
+        OSError
+            It could not be written now; it is kept, and tried again with the next.
+        ValueError
+            It cannot be written at all: a peer's message that is nested without end.
+        """
+        wall = self._wall()
+        lines = input_line(event, at, wall)
+        if not self._is_begun:
+            self._is_begun = True
+            lines = beginning_line(at, self._beginning, wall) + lines
+        with self._lock:
+            self._unwritten += lines
+        self._write()
+
+    def write_down(self, event: Any, at: int) -> None:
+        """Append an input; a full disk here does not end a recording there, and is logged once."""
+        try:
+            self.append(event, at)
+        except (OSError, ValueError) as error:
+            if not self._has_failed:
+                log.error("the journal misses lines: %s; the session goes on", error)
+            self._has_failed = True
+
+    def sync(self) -> None:
+        """Return when every line is on the disk; blocks, so call it in a thread.
+
+        Raises
+        ------
+        ConfigError
+            The disk does not take them.
+        """
+        if (file := self._file) is None:
+            return
+        try:
+            self._write()
+            file.sync()
+        except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
+            raise _cannot_write(self.folder, error) from None
+
+    def try_to_sync(self) -> None:
+        """Sync; a disk that does not take it is logged, since what the rigs have done is done."""
+        try:
+            self.sync()
+        except ConfigError as error:
+            log.error("%s", error)
+
+    def close(self) -> None:
+        """Put everything on the disk; lines of a session that never had a folder are dropped.
+
+        A disk that does not take them is logged; the journal is closed all the same.
+        """
+        self._is_closed = True
+        self.try_to_sync()
+        self._release()
+
+    def _write(self) -> None:
+        with self._lock:
+            while self._unwritten and self._file is not None:  # a disk that is nearly full takes a part
+                del self._unwritten[: self._file.write(self._unwritten)]
+
+    def _release(self) -> None:
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def _cannot_write(folder: Path | None, error: Exception) -> ConfigError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ConfigError(
+        f"cannot write the journal in {folder}: {reason or error}; "
+        "choose another --data folder or free some space"
+    )
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Take away what a crash left unfinished, so that the next line does not stick to it."""
+    if path.is_file():
+        lines = path.read_bytes()
+        whole = lines.rfind(b"\n") + 1
+        if whole < len(lines):
+            os.truncate(path, whole)

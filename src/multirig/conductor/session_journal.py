@@ -1,0 +1,102 @@
+"""The journal of one session on this PC: begun with the agreement, and judged when the session is over."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from multirig.conductor import numbering
+from multirig.conductor.journal import Journal
+from multirig.conductor.storage import Storage
+from multirig.conductor.surroundings import in_thread
+from multirig.errors import AgreementError
+from multirig.protocol.exp_ref import ExpRef
+from multirig.record.entries import BEGINNING
+
+
+class SessionJournal:
+    """Writes down what happens to a session; without a storage, nothing.
+
+    Parameters
+    ----------
+    storage : Storage, optional
+        Where sessions lie on this PC.
+    wall : callable
+        Returns the time of day, with its zone.
+    """
+
+    def __init__(self, storage: Storage | None, wall: Callable[[], datetime.datetime]) -> None:
+        self.storage = storage
+        self._wall = wall
+        self._journal: Journal | None = None
+        self._judging: asyncio.Task[None] | None = None
+        """Writes the verdict."""
+
+    def begin(self, kind: str = BEGINNING) -> bool:
+        """Keep what happens from now on; return whether that is wanted."""
+        if self.storage is not None:
+            self._journal = Journal(self.storage.open_journal, wall=self._wall, beginning=kind)
+        return self._journal is not None
+
+    def reopen(self, kind: str, folder: Path) -> None:
+        """Go on where the journal in a session folder ends; see `Journal.open`."""
+        if self.begin(kind) and self._journal is not None:
+            self._journal.open(folder)
+
+    async def open(self, exp_ref: ExpRef, *, joins: bool, appends: bool) -> None:
+        """Let everything stand in the session's folder from now on.
+
+        Raises
+        ------
+        AgreementError
+            The session may not go into that folder.
+        ConfigError
+            The folder cannot be written, or another program on this PC leads the session in it.
+        """
+        storage, journal = self.storage, self._journal
+        if storage is None or journal is None:
+            return
+        look = functools.partial(numbering.object_to, exp_ref, storage, joins, appends)
+        if objection := await asyncio.to_thread(look):
+            raise AgreementError(objection)
+        await asyncio.to_thread(journal.open, storage.folder(exp_ref))
+
+    def append(self, event: Any, at: int) -> None:
+        """Write down an input of the machine, before anything that follows from it leaves this PC."""
+        if self._journal is not None:
+            self._journal.write_down(event, at)
+
+    async def sync(self) -> None:
+        """Let what happened survive even the death of the PC.
+
+        Raises
+        ------
+        ConfigError
+            The disk does not take it.
+        """
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.sync)
+
+    async def try_to_sync(self) -> None:
+        """Sync, unless the disk does not take it, which is logged."""
+        if self._journal is not None:
+            await in_thread(self._journal.try_to_sync)
+
+    def close(self, *, is_over: bool) -> None:
+        """Write nothing more; where the session is over, let the verdict on it be written."""
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        journal.close()
+        if is_over and self.storage is not None and journal.folder is not None:
+            write = functools.partial(self.storage.write_verdict, journal.folder)
+            self._judging = asyncio.create_task(in_thread(write))
+
+    async def judged(self) -> None:
+        """Return when the verdict has been written, where the session is over."""
+        if self._judging is not None:
+            await asyncio.wait([self._judging])

@@ -1,0 +1,99 @@
+"""Where this PC's part of the sessions lies: the only place at which a conductor touches a disk."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Protocol
+
+from multirig.conductor.journal import JournalFile, LockedFile
+from multirig.folders import next_exp_ref_in
+from multirig.lifecycle.session import SessionMachine
+from multirig.protocol.exp_ref import ExpRef
+from multirig.record.account import write_verdict
+from multirig.record.journal import holds_start, replay
+
+
+class Storage(Protocol):
+    """The folder of a lab's subjects on a disk; what it does may block."""
+
+    path: Path | None
+    """On this PC's own disk; None: it lies on none."""
+
+    def folder(self, exp_ref: ExpRef) -> Path:
+        """Return where a session lies; nothing is created."""
+
+    def next_exp_ref(self, subject: str, date: datetime.date) -> ExpRef:
+        """Return the number behind the highest one of a day."""
+
+    def has_data(self, exp_ref: ExpRef) -> bool:
+        """Whether there is more of a session than what we ourselves write before a start."""
+
+    def holds_start(self, exp_ref: ExpRef) -> bool:
+        """Whether a session was started under its number, by its journal."""
+
+    def replay(self, folder: Path) -> SessionMachine:
+        """Return the machine of a session as it was when its journal ends.
+
+        Raises
+        ------
+        ConfigError
+            There is no journal, or it cannot be read.
+        """
+
+    def open_journal(self, folder: Path) -> JournalFile:
+        """Go on with the journal in a session folder, which is made, behind its last whole line.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written, or another program on this PC leads the session in it.
+        """
+
+    def write_verdict(self, folder: Path) -> None:
+        """Write what a session was, by its journal, beside the journal."""
+
+
+class SubjectsFolder:
+    """A folder ``…/Subjects`` on this PC.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        It need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path | None = path
+        self._subjects = path
+
+    def folder(self, exp_ref: ExpRef) -> Path:
+        """Return where a session lies; nothing is created."""
+        return self._subjects.joinpath(*exp_ref.folder_parts())
+
+    def next_exp_ref(self, subject: str, date: datetime.date) -> ExpRef:
+        """Return the number behind the highest one of a day."""
+        return next_exp_ref_in(self._subjects, subject, date)
+
+    def has_data(self, exp_ref: ExpRef) -> bool:
+        """Whether there is more of a session than what we ourselves write before a start."""
+        folder = self.folder(exp_ref)
+        return folder.is_dir() and any(
+            not path.name.startswith((".", "_multirig")) for path in folder.iterdir()
+        )
+
+    def holds_start(self, exp_ref: ExpRef) -> bool:
+        """Whether a session was started under its number, by its journal."""
+        return holds_start(self.folder(exp_ref))
+
+    def replay(self, folder: Path) -> SessionMachine:
+        """Return the machine of a session as it was when its journal ends."""
+        return replay(folder)
+
+    def open_journal(self, folder: Path) -> JournalFile:
+        """Go on with the journal in a session folder; see `Storage.open_journal`."""
+        return LockedFile(folder)
+
+    def write_verdict(self, folder: Path) -> None:
+        """Write what a session was, by its journal, beside the journal."""
+        write_verdict(folder)
