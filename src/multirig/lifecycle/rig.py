@@ -164,7 +164,7 @@ class RigMachine:
         self.space: SpaceMeasured | None = None
         """How full the disk is."""
         self._answers = Answers(self.recording)
-        self._tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
+        self.tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
         self._picture_turns = PictureTurns()
         self._now = 0
         self._kept: Memory | None = None
@@ -351,7 +351,7 @@ class RigMachine:
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
             case AlyxToken() | AskToken():
-                answer = self._tokens.take(word, token, token.address.host)
+                answer = self.tokens.take(word, token, token.address.host)
                 if isinstance(answer, Fail):
                     return [answer, Denied(event=word.event, reason=answer.word.text)]
                 return [answer]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, Unconfirmed
@@ -12,7 +14,7 @@ A, B = Address("udp", "10.0.0.1", 11001), Address("udp", "10.0.0.2", 11001)
 START = Start(exp_ref=ExpRef.parse("2024-05-06_2_SP_01"))
 
 
-def broadcast(**options: bool) -> Broadcast:
+def broadcast(**options: Any) -> Broadcast:
     return Broadcast(number=-5, word=START, rigs={"main": A, "cam": B}, limit=10 * SECOND, **options)
 
 

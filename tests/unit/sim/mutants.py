@@ -15,7 +15,6 @@ import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
-from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.observer import Seen
 from multirig.lifecycle.rig import RigMachine
@@ -105,14 +104,14 @@ def acknowledge_once(original: Any) -> Any:
 
 
 def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
-    said = [information(one)[1].get("exp_ref") for one in answers.values()]
-    return here or next((ExpRef.parse(one) for one in said if one), ExpRef(date, 1, subject))
+    said = [info.exp_ref for info in answers.values()]
+    return here or next((exp_ref for exp_ref in said if exp_ref), ExpRef(date, 1, subject))
 
 
 def take_the_first(original: Any) -> Any:
     def take(self: Broadcast, name: str, outcome: Any) -> bool:
         done: bool = original(self, name, outcome)
-        return done or (self.message.event.name == "EXPSTART" and len(self.rigs) > 1)
+        return done or (self.word.event.name == "EXPSTART" and len(self.rigs) > 1)
 
     return take
 
@@ -227,7 +226,7 @@ def _ignore(*args: Any, **more: Any) -> None:
 def forget_numbers(original: Any) -> Any:
     def restore(self: RigMachine, event: Restored) -> list[Any]:
         out: list[Any] = original(self, event)
-        self._started.clear()
+        self.numbers.started.clear()
         return out
 
     return restore

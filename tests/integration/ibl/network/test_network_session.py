@@ -31,6 +31,7 @@ from multirig.errors import (
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
 from multirig.lifecycle.policy import Role
+from multirig.protocol.words import Info
 from multirig.record.journal import read_journal
 
 
@@ -653,7 +654,7 @@ def test_two_syncs_are_an_error_that_names_both(
         **settings,
     )
     task.rig_information = {
-        "left": {"experiment_description": {"sync": {"nidq": {"collection": "raw_ephys_data"}}}}
+        "left": Info(experiment_description={"sync": {"nidq": {"collection": "raw_ephys_data"}}})
     }
     with pytest.raises(ValueError, match=r"this PC.*nidq on left"):
         task._describe_rigs()
