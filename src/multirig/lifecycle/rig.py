@@ -120,8 +120,8 @@ class RigMachine:
         Nanoseconds for which a recording may not grow before it counts as stalled; None: never.
     resumes : bool
         Whether the adapter can go on with a recording after the program has died.
-    adapter, version : str, optional
-        Type of its adapter and version of its program, for others to know.
+    about : Report, optional
+        What others are told of this rig and does not change: its adapter, the version of its program.
     """
 
     def __init__(
@@ -134,8 +134,7 @@ class RigMachine:
         stop_after: int | None = None,
         stall_after: int | None = None,
         resumes: bool = False,
-        adapter: str | None = None,
-        version: str | None = None,
+        about: Report | None = None,
     ) -> None:
         self.name = name
         self.main_sync = main_sync
@@ -156,8 +155,7 @@ class RigMachine:
         self.numbers = Numbers()
         self.recording = Recording(stall_after)
         self.watchers = Watchers()
-        self.adapter = adapter
-        self.version = version
+        self._about = about or Report()
         self.cameras: tuple[str, ...] = ()
         """Labels of the cameras of which there can be live pictures."""
         self._clock_port: int | None = None
@@ -265,8 +263,8 @@ class RigMachine:
         leader, recording, exp_ref, space = self.leader, self.recording, self.exp_ref, self.space
         return Report(
             status=STATUS[self.state],
-            adapter=self.adapter,
-            version=self.version,
+            adapter=self._about.adapter,
+            version=self._about.version,
             state=self.state,
             exp_ref=exp_ref,
             failure=self.failure,

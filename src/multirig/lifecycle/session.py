@@ -408,7 +408,7 @@ class SessionMachine:
         step, name = self._step, key[1]
         if step is None or step.number != key[0] or not step.broadcast.awaits(name):
             return []
-        outcome = step.take(name, event, key[2] if len(key) == 3 else None)
+        outcome = step.take(name, event, had=key[2] if len(key) == 3 else None)
         if isinstance(outcome, Send):
             return [outcome]
         is_over = step.note(name, outcome)
