@@ -56,11 +56,8 @@ STILL_TO_MEND = {
         "multirig.cli.render",
         "multirig.cli.session",
         "multirig.conductor.conductor",
-        "multirig.dashboard.console",
         "multirig.dashboard.leading.task",
-        "multirig.dashboard.pages.account",
-        "multirig.dashboard.server",
-        "multirig.rig.service",
+        "multirig.sim.conductor",
     },
     "machines": {
         "multirig.sim.world: machine.handle = handle_overheard",

@@ -85,7 +85,7 @@ class WatchedRigs:
             The name or the address is no good, or the file cannot be changed.
         """
         name = name.strip()
-        await asyncio.to_thread(add_rig, self.file, name, uri.strip(), replaces)
+        await asyncio.to_thread(add_rig, self.file, name, uri.strip(), replace=replaces)
         await asyncio.to_thread(set_role, self.file, name, Role(role))
         await self.follow_file()
 

@@ -21,7 +21,6 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.hearing import Hearing, tell_findings
 from multirig.ibl.pushing import Pushing, read_event, read_outcomes
-from multirig.ibl.reminder import Reminder
 from multirig.ibl.remote_services import RemoteServices
 from multirig.ibl.rig_thread import RigThread, wait_for
 from multirig.lifecycle.clock_gate import ClockGate
@@ -93,8 +92,7 @@ class Auxiliaries:
         self.services = RemoteServices({})
         """The rigs by name: ``assign_callback`` and ``clear_callbacks`` are here."""
         self._tell = tell
-        self._reminder = Reminder(tell)
-        self._pushing = Pushing(allow_cleartext_token, self._reminder)
+        self._pushing = Pushing(allow_cleartext_token, tell)
         self._keys = itertools.count(1)
         self._pushed: dict[int, concurrent.futures.Future[Any]] = {}
         self._on_notice: list[Callable[[Noticed], None]] = []
@@ -118,7 +116,7 @@ class Auxiliaries:
         hearing = Hearing(
             conductor,
             tell=self._tell,
-            reminder=self._reminder,
+            reminder=self._pushing.reminder,
             calls=self._calls,
             on_notice=self._on_notice,
         )

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError, SessionFailed
-from multirig.ibl import alyx as alyx_tokens
-from multirig.ibl import description
+from multirig.ibl import alyx, description
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
@@ -105,7 +104,7 @@ class NetworkMixin:
         self.exp_ref = {}
         self.rig_information: dict[str, Info] = {}
         """What each rig said of itself, by name."""
-        self._token = alyx_tokens.SentToken()
+        self._token = alyx.SentToken()
         self._signals = EndSignals()
         self._failure: MultirigError | None = None
         self._appends = bool(kwargs.get("append"))
@@ -221,7 +220,7 @@ class NetworkMixin:
         one = getattr(super(), "one", None)
         if one is None:
             if getattr(self, "_one", None) is None:
-                self._one = alyx_tokens.local_one()
+                self._one = alyx.local_one()
             one = self._one
         self._token.use(one)
         return one

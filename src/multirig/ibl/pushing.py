@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
@@ -30,11 +30,12 @@ _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 class Pushing:
     """Brings messages to all rigs of a conductor, one after the other; an interrupt overtakes them."""
 
-    def __init__(self, may_have_token: Iterable[str], reminder: Reminder) -> None:
+    def __init__(self, may_have_token: Iterable[str], tell: Callable[[str], None]) -> None:
+        self.reminder = Reminder(tell)
+        """Tells the operator which rigs have not answered yet."""
         self.is_led_by_hand = False
         """Whether rigs were told to begin by plain messages, of which the session knows nothing."""
         self._may_have_token = frozenset(may_have_token)
-        self._reminder = reminder
         self._turn = asyncio.Lock()
 
     async def push(
@@ -42,7 +43,7 @@ class Pushing:
     ) -> Mapping[str, Outcome]:
         """Send a message and return what became of it on each rig; a step that fails raises SessionFailed."""
         async with contextlib.nullcontext() if event is Event.EXPINTERRUPT else self._turn:
-            with self._reminder.waiting(_STEPS.get(event, event.name), conductor.rigs):
+            with self.reminder.waiting(_STEPS.get(event, event.name), conductor.rigs):
                 return await self._say(conductor, event, args, limit)
 
     def share_token(self, conductor: Conductor, alyx: Any, names: Iterable[str]) -> None:

@@ -367,13 +367,17 @@ class _Epoch:
 
     def _find_offset(self, index: int) -> None:
         one = self.bins[index]
-        low = one.least + _carry(one.at - one.least_at, one.slowest, one.fastest)[0]
-        high = one.most + _carry(one.at - one.most_at, one.slowest, one.fastest)[1]
+        slowest, fastest = one.slowest, one.fastest
+        low, high = one.least, one.most
+        if one.at != one.least_at:
+            low += _carry(one.at - one.least_at, slowest, fastest)[0]
+        if one.at != one.most_at:
+            high += _carry(one.at - one.most_at, slowest, fastest)[1]
         if index:
             before = self.bins[index - 1]
-            least, most = _carry(one.at - before.at, one.slowest, one.fastest)
+            least, most = _carry(one.at - before.at, slowest, fastest)
             low, high = max(low, before.low + least), min(high, before.high + most)
-        one.low, one.high = min(low, high), max(low, high)
+        one.low, one.high = (low, high) if low <= high else (high, low)
 
 
 def _number(one: _Bin) -> int:

@@ -109,8 +109,13 @@ class Lab:
 
     def run(self) -> Result:
         """Let it all happen, and judge it."""
-        with _quiet():
-            return self._run()
+        with quiet():
+            try:
+                return self._run()
+            finally:
+                for computer in self.computers.values():
+                    if computer.loop is not None:
+                        computer.loop.die()
 
     def _run(self) -> Result:
         world = self.world
@@ -228,7 +233,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Let the programs write no logs: what happens to them stands in the trace."""
     logs = [logging.getLogger(f"multirig.{name}") for name in ("rig", "conductor", "pc")]
     before = [one.disabled for one in logs]

@@ -192,7 +192,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _ring(self, at: int) -> None:
         if at == self._alarm_at:
             self._alarm_at = None
-            self.wake()
+            if not (self._is_frozen or self._is_dead):
+                self._go_on(None, ())
 
     # -- what asyncio asks of a loop ----------------------------------------------------------------------
 

@@ -85,6 +85,8 @@ class RigComputer(Computer):
         self.device = Device(world, name, self.disk, pauses=pauses, cameras=tuple(cameras))
         self.machine = RigMachine(name=name)
         """The rules of the program that runs, or ran last."""
+        self.service: RigService | None = None
+        """None while the program is dead."""
         self._adapter: ScriptedAdapter | None = None
         self._opening: asyncio.Task[None] | None = None
         self._call: Call | None = None
@@ -99,7 +101,9 @@ class RigComputer(Computer):
     def start(self, boot: str) -> None:
         """Begin a new program of the rig."""
         self._adapter = ScriptedAdapter(self.device, resumes=self.resumes, on_start=self._note_start)
-        service = RigService(self.config, adapter=self._adapter, network=self, computer=_RigPc(self, boot))
+        service = self.service = RigService(
+            self.config, adapter=self._adapter, network=self, computer=_RigPc(self, boot)
+        )
         service.node.greets = self.wire == 2
         self.machine, self.node = service.machine, service.node
         overhear(
@@ -117,7 +121,7 @@ class RigComputer(Computer):
 
     def on_death(self) -> None:
         """Let the device die with its program."""
-        self._adapter = self._opening = self._call = self._leader = None
+        self.service = self._adapter = self._opening = self._call = self._leader = None
         self.device.end("its program died")
         self.device.troubles.clear()
 

@@ -321,8 +321,9 @@ class Computer:
 
     def wake_at(self, at: int, wake: Callable[[int], None], alarm: int) -> None:
         """Call something with its alarm when the PC's clock shows a time, or a little before."""
-        world = self.world
-        world.after(self.clock.until(at, world.time) + 1, wake, alarm)
+        clock, time = self.clock, self.world.time
+        left = int((at - time - clock.offset - int(time * clock.drift)) / (1 + clock.drift))
+        self.world.after(left + 1 if left > 0 else 1, wake, alarm)
 
     # -- its network, as its program needs it -------------------------------------------------------------
 

@@ -136,7 +136,7 @@ async def test_a_rig_that_is_gone_is_a_problem_and_no_more_once_it_is_back(
         told: list[str] = []
         observer.on_change(told.append)
         await until(lambda: observer.sightings()["main"].problem, 15)
-        problem = observer.sightings()["main"].problem
+        problem = observer.sightings()["main"].problem or ""
         assert problem.startswith("has not been heard for ")
         assert "multirig serve" in problem
         assert told == ["main"]
@@ -157,7 +157,7 @@ async def test_a_name_that_nobody_knows_is_a_problem_of_that_rig_alone(lab: Any,
         assert (seen.address, seen.heard_at, seen.report) == (None, None, Report())
         assert seen.problem is not None
         assert seen.problem.startswith("is not found: the name 'no-such-pc.invalid'")
-        assert "IP address" in (await observer.ping("cam")).problem
+        assert "IP address" in ((await observer.ping("cam")).problem or "")
         with pytest.raises(ConfigError, match="there is no rig ephys"):
             await observer.ping("ephys")
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
+from multirig.protocol.events import Address
 from multirig.protocol.words import AskInfo
 from multirig.record import catalogue
 from multirig.record.account import Account, account, write_verdict
@@ -28,7 +29,6 @@ from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Li
 from multirig.record.journal import Journal
 from multirig.record.summary import Marker, RigSummary
 from multirig.record.verdict import Word
-from multirig.transports.base import Address
 
 JOURNAL, VERDICT = "_multirig_journal.jsonl", "_multirig_verdict.json"
 DAY = datetime.date(2026, 1, 31)

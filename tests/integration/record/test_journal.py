@@ -22,7 +22,7 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Report, RigState, Word
+from multirig.protocol.words import Report, Word
 from multirig.record.entries import BEGINNING
 from multirig.record.journal import FILE_NAME, Journal, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake

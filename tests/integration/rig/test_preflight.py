@@ -34,7 +34,7 @@ async def ask(conductor: Any, **data: Any) -> dict[str, Any]:
 
 
 async def find(conductor: Any, seconds: float | None = 60) -> dict[str, Finding]:
-    answer = await ask(conductor, **{"check": {"seconds": seconds}})
+    answer = await ask(conductor, check={"seconds": seconds})
     return {one.check: one for one in read_findings(answer["preflight"])}
 
 
@@ -117,16 +117,6 @@ async def test_what_a_rehearsal_left_behind_is_removed_at_the_next_start(lab: An
     left.mkdir(parents=True)
     (left / "video.mp4").write_text("cut off")
     await lab.rig()
-    assert not (lab.folder / "cam" / FOLDER).exists()
-
-
-async def test_a_rehearsal_that_nobody_ends_is_ended_by_the_rig(
-    lab: Any, until: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("multirig.rig.rehearsal.LIMIT", 0.1)
-    rig = await lab.rig()
-    await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
-    await until(lambda: rig.machine.state is RigState.CONNECTED)
     assert not (lab.folder / "cam" / FOLDER).exists()
 
 

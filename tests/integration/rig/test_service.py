@@ -644,28 +644,6 @@ async def test_a_hook_that_is_deaf_to_its_limit_is_not_forgotten_when_a_stop_com
         adapter.is_deaf = False
 
 
-async def test_a_hook_that_does_not_notice_its_end_keeps_the_rig_broken_until_it_has_gone(
-    lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(multirig.rig.limits, "CANCEL_LIMIT", 0.05)
-    adapter = Deaf()
-    rig = await lab.rig(adapter=adapter)
-    caller = await call(lab)
-    try:
-        starting = asyncio.create_task(caller.start())
-        await until(lambda: "start" in adapter.calls)
-        outcome = str(await caller.interrupt())
-        await starting
-        assert "stop: start of the adapter still runs though it was cancelled: restart this rig" in outcome
-        await caller.cleanup()
-        assert rig.machine.state is RigState.BROKEN
-    finally:
-        adapter.is_deaf = False
-    await until(lambda: not rig._hooks._limits.stuck())
-    await caller.cleanup()
-    assert rig.machine.state is RigState.CONNECTED
-
-
 # -- the number of the session -----------------------------------------------------------------------------
 
 

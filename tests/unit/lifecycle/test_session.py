@@ -816,7 +816,8 @@ class AnySequence(RuleBasedStateMachine):
             case Moved(state=state):
                 assert state in NEXT[self.state]
                 self.move(state)
-            case Send(word=word, key=key):
+            case Send(word=word):
+                key: Any = action.key
                 message = write(word)
                 if message.event is Event.EXPSTART:
                     claims = [info.main_sync for info in self.answers.values()]
@@ -926,7 +927,8 @@ class AnySequence(RuleBasedStateMachine):
 
     def is_current(self, send: Send) -> bool:
         expected = EVENT_OF.get(self.state)
-        return len(send.key) == 3 or write(send.word).event is expected
+        key: Any = send.key
+        return len(key) == 3 or write(send.word).event is expected
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 11), kind=kinds)

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import functools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -75,9 +76,10 @@ class Session:
 
     def __init__(self, boots=("C", "R")) -> None:
         self.now = SECOND
-        self.leading, self.rules = SessionMachine(), RigMachine(name="cam", main_sync=True)
-        self.conductor = Node(boot=boots[0], name="pc", machine=self.leading, hears=hear_rig)
-        self.rig = Node(boot=boots[1], name="cam", machine=self.rules, hears=hear_leader)
+        self.conductor: Any = Node(boot=boots[0], name="pc", machine=SessionMachine(), hears=hear_rig)
+        self.rig: Any = Node(
+            boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True), hears=hear_leader
+        )
         self.kept: list[tuple[Address, bytes]] = []
         rig = RigsChosen(rigs={"cam": RIG})
         self.conductor.handle(rig, self.now)
@@ -213,11 +215,11 @@ def test_cutting_a_stream_raises_nothing_but_that_a_limit_is_passed(pieces: list
 
 def test_the_rig_of_these_tests_records_and_can_be_stopped():
     session = Session()
-    assert session.leading.state is SessionState.RUNNING
-    assert session.rules.state is RigState.RUNNING
+    assert session.conductor.machine.state is SessionState.RUNNING
+    assert session.rig.machine.state is RigState.RUNNING
     session.take(SessionTrigger.STOP)
-    assert session.leading.state is SessionState.STOPPED
-    assert session.rules.state is RigState.STOPPED
+    assert session.conductor.machine.state is SessionState.STOPPED
+    assert session.rig.machine.state is RigState.STOPPED
 
 
 def test_a_command_of_another_program_that_was_heard_before_is_forged_and_not_rubbish():
@@ -230,15 +232,15 @@ def test_a_command_of_another_program_that_was_heard_before_is_forged_and_not_ru
 @given(st.lists(st.tuples(rubbish | mutants(), st.sampled_from([CONDUCTOR, STRANGER])), max_size=30))
 def test_a_rig_that_records_is_not_moved_by_rubbish_and_its_conductor_can_stop_it(thrown):
     session = Session()
-    before = (session.rules.state, session.rules.exp_ref, session.rules.failure)
+    before = (session.rig.machine.state, session.rig.machine.exp_ref, session.rig.machine.failure)
     for data, source in thrown:
         if not is_forged(data):
             assert session.throw(data, source) <= MOST_ANSWERS
-            machine = session.rules
+            machine = session.rig.machine
             assert (machine.state, machine.exp_ref, machine.failure) == before
     session.take(SessionTrigger.STOP)
-    assert session.rules.state is RigState.STOPPED
-    assert session.leading.state is SessionState.STOPPED
+    assert session.rig.machine.state is RigState.STOPPED
+    assert session.conductor.machine.state is SessionState.STOPPED
 
 
 @pytest.mark.parametrize("source", [CONDUCTOR, STRANGER])
@@ -251,4 +253,4 @@ def test_what_a_node_remembers_stays_small_however_much_rubbish_comes(source):
         if not is_forged(bytes(data)):
             session.throw(bytes(data), Address("udp", source.host, source.port + number % 300))
     assert max(session.rig.sizes().values()) <= 4096
-    assert session.rules.state is RigState.RUNNING
+    assert session.rig.machine.state is RigState.RUNNING

@@ -5,6 +5,7 @@ import json
 import pathlib
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -601,7 +602,8 @@ class Walk:
         side = self.sides[number]
         for event in events(side.link):
             if isinstance(event, Received):
-                side.handled.append(event.word.args[0])
+                word: Any = event.word
+                side.handled.append(word.args[0])
                 self.later(
                     self.random.choice([0, 0, self.random.randrange(3 * SECOND)]), self.answer, number, event
                 )

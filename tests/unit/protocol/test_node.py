@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -204,7 +205,8 @@ def test_an_info_upgrades_both_sides():
     assert rig.speaks_wire_2(CONDUCTOR)
     assert conductor.machine.told() == [Confirmed, Replied]
     [reply] = [event for event in conductor.machine.heard if isinstance(event, Replied)]
-    assert reply.word.args[1]["exp_ref"] == "2024-05-06_2_x"
+    word: Any = reply.word
+    assert word.args[1]["exp_ref"] == "2024-05-06_2_x"
 
 
 def test_after_the_upgrade_everything_goes_in_wire_2_without_a_greeting():

@@ -7,13 +7,12 @@ import datetime
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Token
+from multirig.protocol.events import Address, Received, Refused, Replied, TimedOut, Token
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import AskInfo
 from multirig.record.entries import beginning_line, input_line, parse_lines
 from multirig.record.history import retrace
 from multirig.record.story import CONDUCTOR, Kind, Line, choose, tell
-from multirig.transports.base import Address
 
 CAMERAS = Address("udp", "10.0.0.2", 1)
 KEY = (1, "cameras")

@@ -653,9 +653,8 @@ def test_two_syncs_are_an_error_that_names_both(
         hardware_settings={"MAIN_SYNC": True},
         **settings,
     )
-    task.rig_information = {
-        "left": Info(experiment_description={"sync": {"nidq": {"collection": "raw_ephys_data"}}})
-    }
+    part = {"sync": {"nidq": {"collection": "raw_ephys_data"}}}
+    task.rig_information = {"left": Info(experiment_description=part)}
     with pytest.raises(ValueError, match=r"this PC.*nidq on left"):
         task._describe_rigs()
     task.cleanup_mixin_network()

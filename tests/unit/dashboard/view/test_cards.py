@@ -1,3 +1,5 @@
+from typing import Any
+
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.view.cards import FACTS, ROLES, make_card, make_cards
 from multirig.dashboard.view.tones import Tone
@@ -17,7 +19,7 @@ def rig(**known):
     seen = {key: known.pop(key) for key in SEEN if key in known}
     health = {key: known.pop(key) for key in HEALTH if key in known}
     report = Report(**{"state": RigState.CONNECTED, **known}, health=Health(**health) if health else None)
-    usual = {"name": "left", "is_multirig": True, "heard_at": NOW - SECOND // 5}
+    usual: dict[str, Any] = {"name": "left", "is_multirig": True, "heard_at": NOW - SECOND // 5}
     return Sighting(**usual | seen, uri="udp://h:11001", at=NOW, report=report)
 
 
