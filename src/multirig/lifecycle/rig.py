@@ -120,8 +120,8 @@ class RigMachine:
         Nanoseconds for which a recording may not grow before it counts as stalled; None: never.
     resumes : bool
         Whether the adapter can go on with a recording after the program has died.
-    adapter, version : str, optional
-        Type of its adapter and version of its program, for others to know.
+    about : Report, optional
+        What others are told of this rig and does not change: its adapter, the version of its program.
     """
 
     def __init__(
@@ -134,8 +134,7 @@ class RigMachine:
         stop_after: int | None = None,
         stall_after: int | None = None,
         resumes: bool = False,
-        adapter: str | None = None,
-        version: str | None = None,
+        about: Report | None = None,
     ) -> None:
         self.name = name
         self.main_sync = main_sync
@@ -156,15 +155,14 @@ class RigMachine:
         self.numbers = Numbers()
         self.recording = Recording(stall_after)
         self.watchers = Watchers()
-        self.adapter = adapter
-        self.version = version
+        self._about = about or Report()
         self.cameras: tuple[str, ...] = ()
         """Labels of the cameras of which there can be live pictures."""
         self._clock_port: int | None = None
         self.space: SpaceMeasured | None = None
         """How full the disk is."""
         self._answers = Answers(self.recording)
-        self._tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
+        self.tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
         self._picture_turns = PictureTurns()
         self._now = 0
         self._kept: Memory | None = None
@@ -265,8 +263,8 @@ class RigMachine:
         leader, recording, exp_ref, space = self.leader, self.recording, self.exp_ref, self.space
         return Report(
             status=STATUS[self.state],
-            adapter=self.adapter,
-            version=self.version,
+            adapter=self._about.adapter,
+            version=self._about.version,
             state=self.state,
             exp_ref=exp_ref,
             failure=self.failure,
@@ -351,7 +349,7 @@ class RigMachine:
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
             case AlyxToken() | AskToken():
-                answer = self._tokens.take(word, token, token.address.host)
+                answer = self.tokens.take(word, token, token.address.host)
                 if isinstance(answer, Fail):
                     return [answer, Denied(event=word.event, reason=answer.word.text)]
                 return [answer]

@@ -115,7 +115,7 @@ class SessionMachine:
         self.last_number = 0
         """Number of the last step that was asked for; a journal brings it back."""
         hint = "allow it by name on the conductor's PC"
-        self._tokens = TokenDesk(may_have_token.__contains__, hint)
+        self.tokens = TokenDesk(may_have_token.__contains__, hint)
         self._asides = Asides(self.members, self.watch)
         self._questions = Questions()
         self._beat_at: int | None = None
@@ -180,7 +180,7 @@ class SessionMachine:
                 complaint = Complaint(text=event.reason, about=event.event)
                 return [self._send_unasked(rig, complaint, COMPLAINT_LIMIT)]
             case TokenShared(token=token, rigs=names):
-                self._tokens.token, self._tokens.may_have = token, names.__contains__
+                self.tokens.token, self.tokens.may_have = token, names.__contains__
         return []
 
     # -- heartbeats ---------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ class SessionMachine:
         step, name = self._step, key[1]
         if step is None or step.number != key[0] or not step.broadcast.awaits(name):
             return []
-        outcome = step.take(name, event, key[2] if len(key) == 3 else None)
+        outcome = step.take(name, event, had=key[2] if len(key) == 3 else None)
         if isinstance(outcome, Send):
             return [outcome]
         is_over = step.note(name, outcome)
@@ -444,7 +444,7 @@ class SessionMachine:
         answer: Any = Settle(token=event.token)
         match event.word:
             case AlyxToken() | AskToken() as word:
-                answer = self._tokens.take(word, event.token, name)
+                answer = self.tokens.take(word, event.token, name)
             case Info() if self._questions.may_inform(event.address, self._now):
                 exp_ref = self.exp_ref if self.state is not SessionState.IDLE else None
                 answer = Reply(token=event.token, word=LeaderInfo(status=self._status, exp_ref=exp_ref))

@@ -135,7 +135,7 @@ class Step:
 
     # -- outcomes -------------------------------------------------------------------------------------------
 
-    def take(self, name: str, event: LinkOutcome, had: bool | None) -> Send | Outcome:
+    def take(self, name: str, event: LinkOutcome, *, had: bool | None) -> Send | Outcome:
         """Return a rig's outcome, or what it is asked before that is known.
 
         Parameters

@@ -9,6 +9,7 @@ from multirig.protocol.dialect import hear_leader
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.node import Node
+from multirig.protocol.words import Report
 from multirig.rig.adapter import Adapter
 from multirig.transports.base import Network
 from multirig.version import __version__
@@ -24,8 +25,7 @@ def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> Ri
         stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
         stall_after=_nanoseconds(config.stall_after),
         resumes=adapter.resumes,
-        adapter=config.adapter.type,
-        version=__version__,
+        about=Report(adapter=config.adapter.type, version=__version__),
     )
 
 

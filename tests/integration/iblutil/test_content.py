@@ -27,6 +27,7 @@ from multirig.lifecycle.session_events import Heard, Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AlyxToken
 
 pytestmark = [
     pytest.mark.iblutil,
@@ -68,7 +69,7 @@ async def test_w16_a_message_too_long_for_udp_is_refused_before_it_is_sent(lab: 
 
 async def test_w16_an_answer_too_long_for_udp_becomes_an_error(lab: Any) -> None:
     rig = await lab.rig(alyx_token_to=["127.0.0.1"])
-    rig.machine.alyx = (TOKEN[0], {"user": "x" * 70_000})
+    rig.machine.tokens.token = AlyxToken(url=TOKEN[0], credentials={"user": "x" * 70_000})
     peer = await lab.raw(rig)
     code, text, event = json.loads(await peer.ask(REQUEST_FOR_TOKEN))
     assert (code, event) == (0, Event.ALYX)
@@ -231,7 +232,7 @@ async def test_w22_everybody_may_command_where_that_is_asked_for(lab: Any) -> No
 
 async def test_w23_a_rig_gives_its_token_to_nobody(lab: Any) -> None:
     rig = await lab.rig()
-    rig.machine.alyx = TOKEN
+    rig.machine.tokens.token = AlyxToken(url=TOKEN[0], credentials=TOKEN[1])
     relay = await lab.relay(rig, {})
     client = await lab.ibl_client(relay)
     errors: asyncio.Queue[Any] = asyncio.Queue()
@@ -249,7 +250,7 @@ async def test_w23_a_rig_gives_its_token_to_nobody(lab: Any) -> None:
 @TRANSPORTS
 async def test_w23_a_rig_gives_its_token_to_whom_its_config_names(lab: Any, scheme: str) -> None:
     rig = await lab.rig(uri=f"{scheme}://127.0.0.1:0", alyx_token_to=["127.0.0.1"])
-    rig.machine.alyx = TOKEN
+    rig.machine.tokens.token = AlyxToken(url=TOKEN[0], credentials=TOKEN[1])
     client = await lab.ibl_client(rig)
     assert await asyncio.wait_for(client.alyx(None), 1) == list(TOKEN)
 
@@ -259,7 +260,7 @@ async def test_w23_a_conductor_gives_the_token_to_rigs_that_are_named(lab: Any, 
     rig = await lab.ibl_rig()
     relay = await lab.relay(rig, {})
     conductor = await lab.conductor({"rig": relay}, may_have_token=["rig"] if named else [])
-    conductor.exchange.machine.alyx = TOKEN
+    conductor.exchange.machine.tokens.token = AlyxToken(url=TOKEN[0], credentials=TOKEN[1])
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     await rig.settle()
     asked = asyncio.create_task(rig.server.alyx(None, addr=rig.conductor))

@@ -127,7 +127,8 @@ async def test_takes_a_token_and_keeps_it(lab: Any, scheme: str) -> None:
     rig = await lab.rig("main", f"{scheme}://127.0.0.1:0")
     services = await lab.ibl_conductor({"main": rig})
     await services.alyx(AlyxClient())
-    assert rig.machine.alyx == ("https://alyx.example.org", {"user": {"token": "abc"}})
+    token = rig.machine.tokens.token
+    assert (token.url, token.credentials) == ("https://alyx.example.org", {"user": {"token": "abc"}})
     assert await services.status(RUNNING) == {"main": [CONNECTED]}
 
 

@@ -23,6 +23,7 @@ from multirig.conductor.journal import Journal
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
 from multirig.protocol.events import Address
+from multirig.protocol.words import AskInfo
 from multirig.record import catalogue
 from multirig.record.account import Account, account, write_verdict
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Listed
@@ -54,7 +55,7 @@ def keep_journal(folder: Path) -> None:
     journal = Journal()
     journal.open(folder)
     journal.append(RigsChosen(rigs={"cameras": Address("udp", "127.0.0.1", 1)}), 1)
-    journal.append(AgreeRequested(subject="SP_01", date=DAY, number=1, info={}), 2)
+    journal.append(AgreeRequested(subject="SP_01", date=DAY, number=1, ask=AskInfo()), 2)
     journal.close()
 
 

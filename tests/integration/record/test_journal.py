@@ -20,9 +20,10 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import RigsChosen
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Word
+from multirig.protocol.words import Report, Word
 from multirig.record.entries import BEGINNING
 from multirig.record.journal import FILE_NAME, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake
@@ -37,7 +38,7 @@ def kinds(folder: Path) -> list[str]:
 
 def replies(folder: Path) -> list[Event]:
     inputs = [entry.event for entry in read_journal(folder)]
-    return [one.message.event for one in inputs if isinstance(one, Replied)]
+    return [one.word.event for one in inputs if isinstance(one, Replied)]
 
 
 def keeps_journal(conductor: Any) -> bool:
@@ -149,7 +150,7 @@ def test_a_folder_without_a_journal_is_one_line(tmp_path: Path) -> None:
 def test_whatever_json_a_rig_sends_is_read_back(tmp_path: Path) -> None:
     address = Address("udp", "10.0.0.1", 11001)
     args = (json.loads('"\\ud800"'), 10**40, {"a": [None, True, "é", {}]}, -0.5)
-    event = Replied(address=address, key=(-5, "cam"), message=Message(Event.EXPEND, args))
+    event = Replied(address=address, key=(-5, "cam"), word=hear_rig(Message(Event.EXPEND, args)))
     journal = Journal()
     journal.append(event, 1)
     journal.open(tmp_path)
@@ -158,7 +159,12 @@ def test_whatever_json_a_rig_sends_is_read_back(tmp_path: Path) -> None:
 
 
 def test_what_is_noticed_of_a_rig_is_read_back(tmp_path: Path) -> None:
-    event = Noticed(rig="cam", notice=Notice.STALLED, text="nothing comes in", data={"stalled": 2.5})
+    event = Noticed(
+        rig="cam",
+        notice=Notice.STALLED,
+        text="nothing comes in",
+        report=Report(stalled=2.5, state=RigState.RUNNING),
+    )
     journal = Journal()
     journal.append(event, 1)
     journal.open(tmp_path)
@@ -230,7 +236,7 @@ def said(conductor: Any, event: Event, *args: Any) -> Received:
     """Return what a rig says by itself."""
     address = conductor.exchange.addresses["cam"]
     token = Token(address, 2, 999, "boot")
-    return Received(address=address, message=Message(event, args), token=token)
+    return Received(address=address, word=hear_rig(Message(event, args)), token=token)
 
 
 # -- of a real session -------------------------------------------------------------------------------------
@@ -504,14 +510,14 @@ async def test_a_reply_that_cannot_be_written_down_does_not_end_the_session(
 async def test_no_token_gets_into_the_journal_whichever_way_it_comes(lab: Any) -> None:
     rigs = await lab.rigs_of_a_session("cam")
     for rig in rigs:
-        rig.machine.may_have_token = lambda host: True
+        rig.machine.tokens.may_have = lambda host: True
     conductor = await lab.conductor(may_have_token=["cam"])
     session = conductor.session("SP_01")
     await session.agree()
     credentials = ("https://alyx", {"user": {"token": "secret"}})
     await conductor.request(Event.ALYX, *credentials, needs_reply=False)
     answers = await conductor.request(Event.ALYX, None, {})
-    assert answers["cam"].args == (credentials[0], credentials[1])
+    assert write(answers["cam"]).args == credentials
     lab.network.postman = lambda data, source, target: (0.05 if source.host == "cam" else 0.0,)
     late = await conductor.request(Event.ALYX, None, {}, limit=0.01)
     assert isinstance(late["cam"], Unconfirmed)

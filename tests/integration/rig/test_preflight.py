@@ -10,8 +10,6 @@ import pytest
 
 from multirig.config import AdapterConfig
 from multirig.errors import AdapterError
-from multirig.lifecycle.agreement import information
-from multirig.lifecycle.rig_events import CHECK, PREFLIGHT, REHEARSAL
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
 from multirig.protocol.dialect import write
@@ -32,12 +30,12 @@ class Unplugged(Fake):
 
 async def ask(conductor: Any, **data: Any) -> dict[str, Any]:
     (answer,) = (await conductor.request(Event.EXPINFO, 0, data)).values()
-    return dict(information(answer)[1])
+    return dict(write(answer).args[1])
 
 
 async def find(conductor: Any, seconds: float | None = 60) -> dict[str, Finding]:
-    answer = await ask(conductor, **{CHECK: {"seconds": seconds}})
-    return {one.check: one for one in read_findings(answer[PREFLIGHT])}
+    answer = await ask(conductor, check={"seconds": seconds})
+    return {one.check: one for one in read_findings(answer["preflight"])}
 
 
 async def test_a_rig_that_is_asked_tells_what_speaks_for_a_session(lab: Any) -> None:
@@ -51,7 +49,7 @@ async def test_a_rig_that_is_asked_tells_what_speaks_for_a_session(lab: Any) -> 
 
 async def test_a_rig_that_is_not_asked_writes_no_probe_and_tells_nothing(lab: Any) -> None:
     await lab.rig()
-    assert PREFLIGHT not in await ask(await lab.conductor(), subject=None)
+    assert "preflight" not in await ask(await lab.conductor(), subject=None)
 
 
 async def test_an_adapter_that_could_not_record_is_a_failure(lab: Any) -> None:
@@ -71,8 +69,8 @@ async def test_a_rehearsal_records_and_leaves_nothing_behind(lab: Any) -> None:
     rig = await lab.rig()
     conductor = await lab.conductor()
     await ask(conductor)
-    await conductor.request(Event.EXPINIT, {"exp_ref": REF, REHEARSAL: True})
-    (started,) = (await conductor.request(Event.EXPSTART, REF, {REHEARSAL: True})).values()
+    await conductor.request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
+    (started,) = (await conductor.request(Event.EXPSTART, REF, {"rehearsal": True})).values()
     assert rig.machine.state is RigState.RUNNING, started
     assert (lab.folder / "cam" / FOLDER).is_dir()
     await asyncio.sleep(0.05)
@@ -89,8 +87,8 @@ async def test_the_same_rehearsal_can_be_made_again(lab: Any) -> None:
     rig = await lab.rig()
     conductor = await lab.conductor()
     for _ in range(2):
-        await conductor.request(Event.EXPINIT, {"exp_ref": REF, REHEARSAL: True})
-        await conductor.request(Event.EXPSTART, REF, {REHEARSAL: True})
+        await conductor.request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
+        await conductor.request(Event.EXPSTART, REF, {"rehearsal": True})
         assert rig.machine.state is RigState.RUNNING
         await conductor.request(Event.EXPCLEANUP, {"exp_ref": REF})
         assert rig.machine.state is RigState.CONNECTED
@@ -99,7 +97,7 @@ async def test_the_same_rehearsal_can_be_made_again(lab: Any) -> None:
 async def test_a_rig_that_is_set_up_for_a_subject_rehearses_all_the_same(lab: Any) -> None:
     rig = await lab.rig()
     rig.choose_subject("SP_01")
-    await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, REHEARSAL: True})
+    await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
     assert rig.machine.state is RigState.INITIALIZED
 
 
@@ -107,7 +105,7 @@ async def test_a_recording_is_not_made_a_rehearsal_on_the_way(lab: Any) -> None:
     rig = await lab.rig()
     conductor = await lab.conductor()
     await conductor.request(Event.EXPINIT, {"exp_ref": REF})
-    await conductor.request(Event.EXPSTART, REF, {REHEARSAL: True})
+    await conductor.request(Event.EXPSTART, REF, {"rehearsal": True})
     await conductor.request(Event.EXPEND, {"exp_ref": REF})
     await conductor.request(Event.EXPCLEANUP, {"exp_ref": REF})
     assert rig.machine.state is RigState.CONNECTED

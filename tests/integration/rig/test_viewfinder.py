@@ -48,7 +48,7 @@ class Filmed(Fake):
 async def ask(conductor: Any) -> Message:
     [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
     assert isinstance(answer, Word), answer
-    return answer
+    return write(answer)
 
 
 async def watch(lab: Any, over: str = "memory") -> Any:
@@ -61,12 +61,12 @@ async def watch(lab: Any, over: str = "memory") -> Any:
 async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any, until: Any) -> None:
     rig = await lab.rig(over="udp", fake={"cameras": ["left", "right"]})
     conductor = await watch(lab, "udp")
-    await until(lambda: rig.machine.pictures == ("left", "right"))
+    await until(lambda: rig.machine.cameras == ("left", "right"))
     for step in (None, Event.EXPINIT, Event.EXPSTART):
         if step is not None:
             await conductor.request(step, {"exp_ref": "2024-05-06_1_SP_01"})
         answer = await ask(conductor)
-        assert write(answer).args[1]["state"] == rig.machine.state.value
+        assert answer.args[1]["state"] == rig.machine.state.value
         shown = read_pictures(answer)
         assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
         assert all(one.age is not None and 0 <= one.age < 5 for one in shown)
@@ -75,7 +75,7 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
 async def test_a_rig_without_cameras_says_so_and_names_none(lab: Any) -> None:
     await lab.rig()
     answer = await ask(await watch(lab))
-    assert write(answer).args[1]["pictures"] == []
+    assert answer.args[1]["pictures"] == []
 
 
 async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
@@ -171,7 +171,7 @@ async def test_pictures_that_fail_harm_nothing_and_are_logged_once(
     await conductor.request(Event.EXPSTART, "2024-05-06_1_SP_01", None)
     for _ in range(3):
         answer = await ask(conductor)
-        assert (write(answer).args[1]["state"], write(answer).args[1]["pictures"]) == ("running", [])
+        assert (answer.args[1]["state"], answer.args[1]["pictures"]) == ("running", [])
     assert rig.machine.failure is None
     complaint = "the adapter could not take its pictures; the recording goes on"
     assert [one.message for one in caplog.records].count(complaint) == 1

@@ -82,7 +82,7 @@ from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, R
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
-from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Word
+from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Report, Word
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
 
@@ -293,7 +293,7 @@ class Computer:
                     stop_after=line.get("stop_after"),
                     stall_after=line.get("stall_after"),
                     resumes=line.get("resumes", False),
-                    **line.get("about", {}),
+                    about=Report(**line.get("about", {})),
                 )
                 if "clock_port" in line:
                     self.machine.handle(ClockPortOpened(port=line["clock_port"]), 0)

@@ -13,7 +13,7 @@ from multirig.protocol.codec import encode_text
 from multirig.protocol.dialect import hear_leader, read_health, write
 from multirig.protocol.events import SECOND, Address, Call, Fail, Received, Reply, Settle, Tell, Token, Told
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Health
+from multirig.protocol.words import Health, Report
 
 CONDUCTOR, SCREEN = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.2.1", 50_000)
 ONE = "2024-05-06_1_SP_01"
@@ -25,7 +25,7 @@ class Rig:
     """A rig's machine, a conductor and those who look on."""
 
     def __init__(self, **options: Any) -> None:
-        self.machine = RigMachine(name="cam", adapter="fake", version="1.0", **options)
+        self.machine = RigMachine(name="cam", about=Report(adapter="fake", version="1.0"), **options)
         self.now = 0
         self._numbers = itertools.count(1)
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from multirig.errors import MultirigError
-from multirig.lifecycle.rig_events import REHEARSAL
 from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import SECOND, Address, Received, Token
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Initialise, Start
 from multirig.rig.rehearsal import LIMIT
 from multirig.rig.service import RigService
 from multirig.sim.lab import quiet
@@ -94,10 +94,10 @@ def test_a_hook_that_never_returns_is_ended_at_its_limit(rig: Rig) -> None:
 
 def test_a_rehearsal_that_nobody_ends_is_ended_by_the_rig(rig: Rig) -> None:
     address = Address("udp", "10.0.1.1", 1)
-    told = {"exp_ref": f"{DATE}_1_rehearsal", REHEARSAL: True}
-    for number, args in enumerate(((Event.EXPINIT, told), (Event.EXPSTART, told["exp_ref"], told))):
-        message = Message(args[0], args[1:])
-        rig.feed(Received(address=address, message=message, token=Token(address, 1, number)))
+    exp_ref = ExpRef.parse(f"{DATE}_1_rehearsal")
+    commands = Initialise(exp_ref=exp_ref, rehearsal=True), Start(exp_ref=exp_ref, rehearsal=True)
+    for number, word in enumerate(commands):
+        rig.feed(Received(address=address, word=word, token=Token(address, 1, number)))
         rig.wait(1)
     assert rig.service.machine.state is RigState.RUNNING
     rig.wait(LIMIT - 3)

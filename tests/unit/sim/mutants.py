@@ -9,15 +9,19 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import replace
 from typing import Any
 
+import multirig.lifecycle.rig as rig_rules
 import multirig.lifecycle.rig_states as rig_states
 import multirig.lifecycle.session as session_rules
 import multirig.lifecycle.session_states as session_states
+import multirig.lifecycle.step as steps
 import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
-from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Broadcast
+from multirig.lifecycle.leader import Leadership
 from multirig.lifecycle.observer import Seen
+from multirig.lifecycle.questions import Questions
+from multirig.lifecycle.recording import Recording as RigRecording
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Restored
 from multirig.lifecycle.rig_states import RigState, RigTransition, RigTrigger
@@ -28,6 +32,7 @@ from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Call, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
+from multirig.protocol.words import Stopped
 from multirig.rig.hooks import Hooks
 from multirig.rig.limits import HookLimits
 from multirig.rig.markers import MarkerTable
@@ -105,14 +110,14 @@ def acknowledge_once(original: Any) -> Any:
 
 
 def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
-    said = [information(one)[1].get("exp_ref") for one in answers.values()]
-    return here or next((ExpRef.parse(one) for one in said if one), ExpRef(date, 1, subject))
+    said = [info.exp_ref for info in answers.values()]
+    return here or next((exp_ref for exp_ref in said if exp_ref), ExpRef(date, 1, subject))
 
 
 def take_the_first(original: Any) -> Any:
     def take(self: Broadcast, name: str, outcome: Any) -> bool:
         done: bool = original(self, name, outcome)
-        return done or (self.message.event.name == "EXPSTART" and len(self.rigs) > 1)
+        return done or (self.word.event.name == "EXPSTART" and len(self.rigs) > 1)
 
     return take
 
@@ -127,10 +132,10 @@ def send_before_writing(original: Any) -> Any:
 
 
 def forget_to_write(original: Any) -> Any:
-    def take(self: SessionMachine, event: Any, now: int) -> Any:
+    def take(self: SessionMachine, event: Any) -> Any:
         return [
             one
-            for one in original(self, event, now)
+            for one in original(self, event)
             if not (isinstance(one, Record) and isinstance(one.event, Replied))
         ]
 
@@ -215,7 +220,7 @@ def start_again() -> Iterator[None]:
     with (
         rewrite(rig_states, "RIG_TABLE", cells)(),
         change(Link, "_receive_request", handle_copies)(),
-        swapped(RigMachine, "_objection_to_beginning", _ignore),
+        swapped(rig_rules, "object_to_beginning", _ignore),
     ):
         yield
 
@@ -227,14 +232,17 @@ def _ignore(*args: Any, **more: Any) -> None:
 def forget_numbers(original: Any) -> Any:
     def restore(self: RigMachine, event: Restored) -> list[Any]:
         out: list[Any] = original(self, event)
-        self._started.clear()
+        self.numbers.started.clear()
         return out
 
     return restore
 
 
 def keep_to_oneself(original: Any) -> Any:
-    return lambda self, token: {}
+    def add_account(self: RigRecording, word: Stopped, *asked: Any) -> Stopped:
+        return replace(original(self, word, *asked), ended_ago=None)
+
+    return add_account
 
 
 def start_unarmed(original: Any) -> Any:
@@ -299,11 +307,11 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no time-out": (change(Link, "_report", say_nothing_of_time), "every step ends"),
     "echoes echoed": (echo_echoes, "an echo is never echoed"),
     "nobody is told when a recording ended": (
-        change(RigMachine, "_tell_end", keep_to_oneself),
+        change(RigRecording, "add_account", keep_to_oneself),
         "good is true",
     ),
     "answers answered": (
-        swap(SessionMachine, "_may_inform", lambda self, address, now: True),
+        swap(Questions, "may_inform", lambda self, address, now: True),
         "an echo is never echoed",
     ),
     "no roll-back": (
@@ -339,11 +347,11 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
         "interrupts overtake",
     ),
     "a repeated start is handled and obeyed": (start_again, "started once"),
-    "everybody may command": (swap(RigMachine, "_objection_to_sender", _ignore), "one leader"),
+    "everybody may command": (swap(Leadership, "object_to", _ignore), "one leader"),
     "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
     "a deaf hook is forgotten": (swap(HookLimits, "check", _ignore), "one reference"),
     "used numbers forgotten by a restart": (change(RigMachine, "_restore", forget_numbers), "started once"),
-    "a stop waits for the sick": (swap(session_rules, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
+    "a stop waits for the sick": (swap(steps, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
     "bounds by half too narrow": (change(ClockMap, "read", narrow), "the clock is true"),
     "crystals are thought perfect": (swap(clocks, "MAX_DRIFT", 0.0), "the clock is true"),
     "a start waits for nothing": (swap(SessionClock, "find_instant", start_at_once), "starts together"),
