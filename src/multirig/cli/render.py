@@ -29,7 +29,6 @@ from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.snapshot import Snapshot
 from multirig.sim.search import Report
-from multirig.wording import ahead, duration, size, span
 
 out = Console(highlight=False, soft_wrap=False)
 """What was asked for."""
@@ -105,14 +104,14 @@ def status_line(snapshot: Snapshot) -> Text:
         if health.frames is not None:
             rate = f" at {wording.rate(health.rate)}" if health.rate is not None else ""
             parts.append((f"{health.frames} frames{rate}", ""))
-        parts.append((size(health.bytes), ""))
+        parts.append((wording.size(health.bytes), ""))
         if health.dropped:
             parts.append((f"{health.dropped} dropped", "bold yellow"))
-    parts.append((f"{size(snapshot.disk_free)} free", "dim"))
+    parts.append((f"{wording.size(snapshot.disk_free)} free", "dim"))
     if snapshot.conductor is not None:
         parts.append((f"led by {snapshot.conductor}", "dim"))
     if snapshot.conductor_silent is not None:
-        parts.append((f"not heard for {duration(snapshot.conductor_silent)}", "bold yellow"))
+        parts.append((f"not heard for {wording.duration(snapshot.conductor_silent)}", "bold yellow"))
     if snapshot.failure is not None:
         parts.append((snapshot.failure, "bold yellow"))
     line = Text(no_wrap=True, overflow="ellipsis")
@@ -126,7 +125,7 @@ def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
     """Print on how many rigs a step is done."""
     mark = ("! ", "bold yellow") if failed else ("✓ ", "green")
     count = f"{rigs - failed} of {rigs} rigs" if failed else wording.count(rigs, "rig")
-    err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {duration(seconds)}", "dim")))
+    err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {wording.duration(seconds)}", "dim")))
 
 
 def waiting_text(name: str, rigs: Iterable[str]) -> Text:
@@ -157,10 +156,10 @@ def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
             Text(str(report.doing or "?"), "bold yellow" if report.failure else "red"),
             "" if frames is None else str(frames),
             "" if rate is None else wording.rate(rate),
-            size(health.bytes),
+            wording.size(health.bytes),
             "" if report.health is None else str(health.dropped),
         )
-    return Group(Text.assemble(("● ", "bold red"), f"recording for {duration(elapsed)}"), table)
+    return Group(Text.assemble(("● ", "bold red"), f"recording for {wording.duration(elapsed)}"), table)
 
 
 def show_verdict(told: Account) -> None:
@@ -198,7 +197,7 @@ def show_sessions(sessions: Iterable[Listed]) -> None:
         if one.began_at is not None:
             began += datetime.datetime.fromtimestamp(one.began_at).strftime(" %H:%M")
         mark, style = _WORDS[one.word]
-        length = "" if one.seconds is None else duration(one.seconds)
+        length = "" if one.seconds is None else wording.duration(one.seconds)
         why = Text(one.reason, "dim" if one.verdict is None else "")
         verdict = Text(f"{mark} {one.word}", style)
         table.add_row(began, str(one.number), Text(one.subject), verdict, length, ", ".join(one.rigs), why)
@@ -214,9 +213,11 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         out.print(_files_table(told))
     bounds = [rig.clock_bound for rig in told.rigs.values() if rig.clock_bound is not None]
     if bounds:
-        out.print(Text(f"  times from the beginning; clocks agree within ±{duration(max(bounds))}", "dim"))
+        out.print(
+            Text(f"  times from the beginning; clocks agree within ±{wording.duration(max(bounds))}", "dim")
+        )
     if told.steps:
-        steps = "  ".join(f"{step.name} {duration(step.seconds)}" for step in told.steps)
+        steps = "  ".join(f"{step.name} {wording.duration(step.seconds)}" for step in told.steps)
         out.print(Text(f"  {steps}", "dim"))
     show_timing(told)
     marked = [
@@ -242,15 +243,15 @@ def show_timing(told: Account) -> None:
         if spread is not None:
             out.print(Text(f"  {say_spread(spread, what)}"), soft_wrap=True)
     for name, rig in told.silent_starts.items():
-        within = "" if rig.started_within is None else f" {duration(rig.started_within)} later"
+        within = "" if rig.started_within is None else f" {wording.duration(rig.started_within)} later"
         line = f"{name} does not tell when it started: between the command and its answer{within}"
         out.print(Text(f"  {line}", "dim"), soft_wrap=True)
     for name, rig in told.rigs.items():
         if (clock := rig.clock) is not None:
             figures = (
-                f"{ahead(clock.offset)} ± {span(clock.bound)}",
+                f"{wording.ahead(clock.offset)} ± {wording.span(clock.bound)}",
                 f"drift {clock.drift:+.2f} ppm",
-                f"round trip {span(clock.round_trip)}",
+                f"round trip {wording.span(clock.round_trip)}",
                 wording.count(clock.readings, "reading"),
                 *([wording.count(len(clock.jumps), "jump")] if clock.jumps else ()),
             )
@@ -275,11 +276,11 @@ def _files_table(told: Account) -> Table:
                 shown = folder_name
             times = ("" if at is None else f"{at - zero:+.4f} s" for at in (one.first, one.last))
             frames = "" if one.frames is None else str(one.frames)
-            table.add_row("", Text(file_name), size(one.bytes), frames, *times)
+            table.add_row("", Text(file_name), wording.size(one.bytes), frames, *times)
         if not rig.files:
-            table.add_row(Text(name), f"{rig.files_total} files", size(rig.bytes_total))
+            table.add_row(Text(name), f"{rig.files_total} files", wording.size(rig.bytes_total))
     for number, own in enumerate(told.own_files):
-        table.add_row("this PC" if number == 0 else "", Text(own.path), size(own.bytes))
+        table.add_row("this PC" if number == 0 else "", Text(own.path), wording.size(own.bytes))
     if left := told.own_files_total - len(told.own_files):
         table.add_row("", f"and {left} more", "")
     return table
@@ -404,8 +405,8 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
         figures = (
             "" if one.frames is None else str(one.frames),
             "" if one.rate is None else wording.rate(one.rate),
-            size(one.bytes),
-            f"{size(one.bytes_per_second)}/s",
+            wording.size(one.bytes),
+            f"{wording.size(one.bytes_per_second)}/s",
             str(one.dropped),
         )
         table.add_row(Text(name, "bold"), word, *(figures if one.bytes else ()))
