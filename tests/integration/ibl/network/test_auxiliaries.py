@@ -264,7 +264,7 @@ def test_steps_are_taken_by_pushing_their_events(rigs: Any, connect: Any, today:
     auxiliaries = connect({"main": rigs.add("main", main_sync=True), "left": rigs.add("left")})
     exp_ref, information = auxiliaries.agree("SP_01")
     assert str(exp_ref) == f"{today}_1_SP_01"
-    assert information["main"]["main_sync"] is True
+    assert information["main"].main_sync is True
     seen = []
     for event in ("EXPINIT", "EXPSTART", "EXPEND", "EXPCLEANUP"):
         auxiliaries.push(event, wait=True)
@@ -359,12 +359,12 @@ print("recording")
 def test_the_operator_is_told_who_is_waited_for_and_which_rig_fails_by_itself(
     rigs: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multirig.ibl.reminder.REMIND_AFTER", 0.1)
+    monkeypatch.setattr("multirig.ibl.reminder.REMIND_AFTER", 0.5)
     told: list[str] = []
     auxiliaries = connect(
         {
             "main": rigs.add("main", main_sync=True),
-            "slow": rigs.add("slow", fake={"delay": {"initialise": 0.5}, "fail_after": 0.2}),
+            "slow": rigs.add("slow", fake={"delay": {"initialise": 1.5}, "fail_after": 0.2}),
         },
         tell=told.append,
     )
