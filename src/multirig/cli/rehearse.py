@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,9 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.rehearsal import LONGEST, SECONDS
 from multirig.errors import ConfigError
-from multirig.sim.lab import run
-from multirig.sim.scenario import draw
-from multirig.sim.search import Report, shrink, simulate_all
+
+if TYPE_CHECKING:
+    from multirig.sim.search import Report
 
 SAY_EVERY = 500
 """Seeds between two lines on how far it is."""
@@ -60,6 +60,11 @@ def rehearse(
         raise ConfigError("--remote is for a rehearsal on real rigs: add --live")
     if seed is not None:
         return _show_one(seed)
+    # a laboratory that does not exist is loaded by the command that wants one, and not by each of the others
+    from multirig.sim.lab import run
+    from multirig.sim.scenario import draw
+    from multirig.sim.search import shrink, simulate_all
+
     report = simulate_all(range(first, first + seeds), processes, _say_progress)
     render.show_rehearsal(report)
     if not report.failed:
@@ -74,6 +79,9 @@ def rehearse(
 
 
 def _show_one(seed: int) -> int:
+    from multirig.sim.lab import run
+    from multirig.sim.scenario import draw
+
     scenario = draw(seed)
     result = run(scenario)
     render.show_lines(f"seed {seed}", scenario.lines())

@@ -8,7 +8,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -28,7 +28,9 @@ from multirig.record.timing import Spread, say_spread
 from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.snapshot import Snapshot
-from multirig.sim.search import Report
+
+if TYPE_CHECKING:
+    from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)
 """What was asked for."""

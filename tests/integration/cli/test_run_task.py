@@ -284,6 +284,17 @@ def test_without_a_task_nothing_of_ibl_is_loaded():
     assert done.returncode == 0, done.stderr
 
 
+def test_without_a_rehearsal_nothing_of_the_simulator_is_loaded():
+    code = (
+        "import sys; from multirig.cli.main import run; run(['serve', '--help']);"
+        "assert not [each for each in sys.modules if each.startswith('multirig.sim')]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 # -- the tasks that come along ----------------------------------------------------------------------------
 
 

@@ -524,7 +524,7 @@ async def test_no_token_gets_into_the_journal_whichever_way_it_comes(lab: Any) -
     await asyncio.sleep(0.1)
     conductor.exchange.runtime.feed(said(conductor, Event.ALYX, *credentials))
     await session.init()
-    assert conductor.exchange.machine.alyx == credentials
+    assert write(conductor.exchange.machine.tokens.token).args == credentials
     text = (session.folder / FILE_NAME).read_text()
     assert "secret" not in text
     assert '"event":128' in text
