@@ -490,7 +490,7 @@ async def test_a_lossy_postman_loses_no_request(net: Net, seed: int) -> None:
     (address,) = await rig.runtime.listen("memory", "rig", 1)
     conductor.ask(address, "greeting")
     await conductor.hear("greeting")
-    assert conductor.exchange.node.speaks_wire_2(address)
+    assert conductor.node.speaks_wire_2(address)
     network.postman = postman
     for key in range(30):
         conductor.ask(address, key, Event.EXPEND)
@@ -510,11 +510,11 @@ async def test_both_wires_and_both_transports_share_one_port_number(net: Net, sc
     (address,) = await rig.runtime.listen("udp", "127.0.0.1", 0)
     await rig.runtime.listen("tcp", "127.0.0.1", address.port)
     conductor = net.peer("conductor")
-    there = await conductor.exchange.runtime.connect(scheme, "127.0.0.1", address.port)
+    there = await conductor.runtime.connect(scheme, "127.0.0.1", address.port)
     for key in range(3):
         conductor.ask(there, key)
         await conductor.hear(key)
-    assert conductor.exchange.node.speaks_wire_2(there)
+    assert conductor.node.speaks_wire_2(there)
     inbox, foreign, there = await net.client(scheme, address.port)
     foreign.send(b"[4, null]", there)
     await until(lambda: len(inbox.messages) == 2)
@@ -560,7 +560,7 @@ async def test_a_burst_of_many_answers_is_heard_by_one_conductor(net: Net) -> No
         endpoint, _ = await loop.create_datagram_endpoint(Answering, local_addr=("127.0.0.1", 0))
         net.stack.callback(endpoint.close)
         port = endpoint.get_extra_info("sockname")[1]
-        addresses.append(await conductor.exchange.runtime.connect("udp", "127.0.0.1", port))
+        addresses.append(await conductor.runtime.connect("udp", "127.0.0.1", port))
     began = time.perf_counter()
     for address in addresses:
         conductor.ask(address, address)
@@ -592,7 +592,7 @@ async def test_a_request_to_nobody_has_its_outcome_at_once(net: Net, scheme: str
     _, server, port = await net.server(scheme)
     await server.close()
     conductor = net.peer("conductor")
-    there = await conductor.exchange.runtime.connect(scheme, "127.0.0.1", port)
+    there = await conductor.runtime.connect(scheme, "127.0.0.1", port)
     began = time.perf_counter()
     conductor.ask(there, "k")
     (outcome,) = await conductor.hear("k")
@@ -603,7 +603,7 @@ async def test_a_request_to_nobody_has_its_outcome_at_once(net: Net, scheme: str
 async def test_a_silent_peer_gets_copies_and_the_request_times_out(net: Net) -> None:
     inbox, _, port = await net.server("udp")
     conductor = net.peer("conductor")
-    there = await conductor.exchange.runtime.connect("udp", "127.0.0.1", port)
+    there = await conductor.runtime.connect("udp", "127.0.0.1", port)
     conductor.ask(there, "k", limit=SECOND // 2)
     (outcome,) = await conductor.hear("k")
     assert outcome == TimedOut(address=there, key="k", confirmed=False)

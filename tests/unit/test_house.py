@@ -48,14 +48,15 @@ LEFT_AS_IT_IS = {
 }
 STILL_TO_MEND = {
     "classes": {
-        "multirig.conductor.conductor.Conductor",
         "multirig.protocol.node.Node",
         "multirig.sim.conductor.ConductorComputer",
     },
     "modules": {
         "multirig.cli.render",
-        "multirig.cli.session",
         "multirig.conductor.conductor",
+        "multirig.conductor.session",
+        "multirig.ibl.auxiliaries",
+        "multirig.ibl.network_session",
         "multirig.dashboard.leading.task",
         "multirig.sim.conductor",
     },

@@ -71,14 +71,14 @@ class _Screen:
                     case Progressed():
                         self._show_outcome(event)
                     case Moved(state=state):
-                        await self._watch(state is SessionState.RUNNING)
+                        await self._watch(is_running=state is SessionState.RUNNING)
                     case Noticed():
                         _show_notice(event)
                     case Heard():
                         self._show_alarm(event)
         finally:
             self._status.stop()
-            await self._watch(False)
+            await self._watch(is_running=False)
 
     def _begin(self, step: SessionTrigger) -> None:
         if step is SessionTrigger.INTERRUPT and self._step is SessionTrigger.STOP:
@@ -124,7 +124,7 @@ class _Screen:
 
     # -- while the rigs record --------------------------------------------------------------------------
 
-    async def _watch(self, is_running: bool) -> None:
+    async def _watch(self, *, is_running: bool) -> None:
         """Begin to show what the rigs record, or end it."""
         watching = self._watching
         if is_running and watching is None:

@@ -102,7 +102,7 @@ class Conductor:
         """Where this PC's part of a session goes; None: it keeps no journal."""
         self.main_sync = main_sync
         """Whether this PC owns the experiment's number."""
-        self._check_counting(main_sync, self.storage)
+        self._check_counting(self.storage, main_sync=main_sync)
         self.clock_gate = clock_gate or ClockGate()
         """What follows from what may be wrong with clocks at a start."""
         self.pc = pc or Surroundings()
@@ -254,7 +254,7 @@ class Conductor:
         """
         storage = storage or self.storage
         counts = self.main_sync if main_sync is None else main_sync
-        self._check_counting(counts, storage)
+        self._check_counting(storage, main_sync=counts)
         plan = Plan(
             subject=subject,
             date=date,
@@ -268,7 +268,7 @@ class Conductor:
         return Session(self, plan, storage)
 
     @staticmethod
-    def _check_counting(main_sync: bool, storage: Storage | None) -> None:
+    def _check_counting(storage: Storage | None, *, main_sync: bool) -> None:
         if main_sync and storage is None:
             raise ConfigError("this PC can only be the main sync with a data folder to count sessions in")
 

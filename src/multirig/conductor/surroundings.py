@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 class KeepsAwake(Protocol):
     """Keeps a PC from going to sleep; neither call waits for anything."""
 
-    def keep(self, wanted: bool) -> None:
+    def keep(self, wanted: bool) -> None:  # noqa: FBT001  as Awake has it
         """Keep it awake from now on, or let it sleep again."""
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ MORNING = datetime.time(10, tzinfo=datetime.timezone.utc)
 class _Sleepless:
     """A PC that does not sleep."""
 
-    def keep(self, wanted: bool) -> None:
+    def keep(self, wanted: bool) -> None:  # noqa: FBT001  as Awake has it
         """Be awake."""
 
     def close(self) -> None:

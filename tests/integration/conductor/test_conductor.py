@@ -655,6 +655,7 @@ async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogC
     conductor._perform(Heard(rig="main", word=AlyxToken(url="https://alyx", credentials={"token": "secret"})))
     heard = await anext(stream)
     assert isinstance(heard, Heard)
+    assert isinstance(heard.word, AlyxToken)
     assert heard.word.credentials == {"token": "secret"}
     await other.request(Event.ALYX, "https://alyx", {"user": {"token": "secret"}}, needs_reply=False)
     assert "ALYX" in caplog.text

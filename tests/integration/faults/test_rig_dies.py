@@ -271,13 +271,13 @@ async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_b
         await session.agree()
         await session.init()
         await session.start()
-        await until(lambda: observer.sightings()["main"].news.get("state") == "running")
+        await until(lambda: observer.sightings()["main"].report.state == "running")
         rig.kill()
         await until(lambda: observer.sightings()["main"].problem, 15)
         assert "multirig serve" in str(observer.sightings()["main"].problem)
         await rig.open()
         await until(lambda: observer.sightings()["main"].problem is None, 15)
-        await until(lambda: observer.sightings()["main"].news.get("gap"))
-        assert "its program died" in observer.sightings()["main"].news["failure"]
+        await until(lambda: observer.sightings()["main"].report.gap)
+        assert "its program died" in str(observer.sightings()["main"].report.failure)
         with contextlib.suppress(MultirigError):
             await session.stop()

@@ -59,6 +59,7 @@ async def test_a_rig_that_can_prove_nothing_is_a_note_and_takes_nothing_from_the
     main = await lab.ibl_rig("udp", main_sync=True)
     conductor = await lab.conductor({"main": main}, data_folder=tmp_path)
     session = await lead(conductor)
+    assert session.folder is not None
     told = account(session.folder)
     assert (told.verdict, told.reasons) == ("GOOD", [])
     assert told.notes == [

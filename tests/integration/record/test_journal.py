@@ -220,7 +220,7 @@ def test_lines_that_a_full_disk_does_not_take_are_kept_until_it_does(
     journal.open(tmp_path)
     file = journal._file
     assert file is not None
-    journal._file = full_disk
+    journal._file = full_disk  # type: ignore[assignment]
     for number in range(2):
         with pytest.raises(OSError, match="No space left"):
             journal.append(CHOSEN, number)

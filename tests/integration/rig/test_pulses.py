@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.record.journal import read_journal
+from multirig.record.journal import read_history, read_journal
 from multirig.record.story import tell
 from multirig.rig.adapter import Adapter
 from multirig.rig.adapters.fake import PULSES_FILE_NAME, Fake
@@ -67,7 +67,7 @@ async def test_what_recorded_the_line_is_aligned_with_the_session(lab, until):
         said = json.loads(json.dumps(entry.data)) if entry.kind == "Received" else {}
         journalled += [one["pulse"]["at"] for one in _find_dicts(said) if "pulse" in one]
     assert journalled == [one.at for one in pulses]
-    told = [line.what for line in tell(read_journal(session.folder))]
+    told = [line.what for line in tell(read_history(session.folder).moments)]
     assert any("gave a sync pulse at" in one for one in told)
 
 
