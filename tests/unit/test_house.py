@@ -54,11 +54,8 @@ STILL_TO_MEND = {
     "modules": {
         "multirig.cli.render",
         "multirig.conductor.conductor",
-        "multirig.conductor.session",
         "multirig.ibl.auxiliaries",
         "multirig.ibl.network_session",
-        "multirig.dashboard.leading.task",
-        "multirig.sim.conductor",
     },
     "machines": {
         "multirig.sim.world: machine.handle = handle_overheard",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +11,16 @@ from typing import Any
 from multirig.conductor.agreeing import Plan
 from multirig.conductor.checking import Look
 from multirig.conductor.events import Events, EventStream
-from multirig.conductor.exchange import Exchange
+from multirig.conductor.exchange import Exchange, make_machine
+from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.session import Session
-from multirig.conductor.storage import Storage, SubjectsFolder
+from multirig.conductor.storage import Storage, SubjectsFolder, open_storage
 from multirig.conductor.surroundings import Surroundings, in_thread
 from multirig.config import Uri
 from multirig.errors import ConfigError, IllegalTransition, RigUnreachable, Unconfirmed
-from multirig.folders import subjects_folder
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
     Complained,
     Heard,
@@ -33,14 +31,11 @@ from multirig.lifecycle.session_events import (
     TokenShared,
 )
 from multirig.lifecycle.session_states import UNTOUCHED, SessionTrigger, next_state
-from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Finding
-from multirig.protocol.events import Ignored, Record
+from multirig.protocol.events import Record
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import AlyxToken, Info, Report, Word
+from multirig.protocol.words import AlyxToken, Report, Word
 from multirig.transports.base import Network
-
-log = logging.getLogger("multirig.conductor")
 
 
 class Conductor:
@@ -96,9 +91,7 @@ class Conductor:
         self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
         self.policies = dict(policies or {})
         """What those rigs mean to the session of which something else is said than usual."""
-        if isinstance(data_folder, str | Path):
-            data_folder = SubjectsFolder(subjects_folder(Path(data_folder), lab))
-        self.storage: Storage | None = data_folder
+        self.storage = open_storage(data_folder, lab)
         """Where this PC's part of a session goes; None: it keeps no journal."""
         self.main_sync = main_sync
         """Whether this PC owns the experiment's number."""
@@ -112,7 +105,7 @@ class Conductor:
         self._session: Session | None = None
         self._unreached: set[str] = set()
         self._network = network
-        machine = SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
+        machine = make_machine(limits, may_have_token)
         self.exchange = Exchange(machine, self._perform, pc=self.pc, network=network)
         """Talks to the rigs' addresses."""
 
@@ -323,11 +316,21 @@ class Conductor:
         """
         return await self._check(seconds, rigs, self.storage, is_main_sync=self.main_sync)
 
-    async def check_for(self, session: Session) -> dict[str, list[Finding]]:
-        """Check as `check` does, for a session, those rigs that can be asked at any time."""
+    async def check_for(self, session: Session) -> None:
+        """Check as `check` does, for a session, those rigs that can be asked at any time.
+
+        Raises
+        ------
+        SessionFailed
+            PCs on which nothing would be recorded.
+        """
         plan = session.plan
         asked = [name for name in self.rigs if self.can_report(name)]
-        return await self._check(plan.seconds, asked, session.journal.storage, is_main_sync=plan.main_sync)
+        session.findings = await self._check(
+            plan.seconds, asked, session.journal.storage, is_main_sync=plan.main_sync
+        )
+        if (hindrance := find_hindrance(session.findings, self.policies)) is not None:
+            raise hindrance
 
     async def _check(
         self,
@@ -425,31 +428,13 @@ class Conductor:
 
     def _perform(self, effect: Any) -> None:
         match effect:
-            case Record():
-                pass
-            case Progressed(rig=rig, outcome=Word() as answer):
-                self._unreached.discard(rig)
-                if isinstance(answer, Info):
-                    self.exchange.clocks.note_port(rig, answer.clock_port)
             case Progressed(rig=rig, outcome=RigUnreachable() | Unconfirmed()):
                 self._unreached.add(rig)
-            case Progressed():
-                pass
-            case Noticed(rig=rig, text=text):
-                log.warning("%s %s", rig, text)
-            case Moved(state=state, exp_ref=exp_ref):
-                log.info("the session %s is %s", exp_ref or "", state)
+            case Progressed(rig=rig, outcome=Word()) | Heard(rig=rig):
+                self._unreached.discard(rig)
+            case Moved(state=state):
                 self.pc.awake.keep(state not in UNTOUCHED)
                 self.exchange.clocks.keep(state not in UNTOUCHED)
-            case Heard(rig=rig, word=word):
-                self._unreached.discard(rig)
-                log.info("%s says %s: %r", rig, word, word)
-            case Ignored(address=address, reason=reason, first=first):
-                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
-                return
-            case _:
-                log.debug("%s", effect)
-                return
         if (session := self.current) is not None:
             session.take(effect)
         elif not isinstance(effect, Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,20 +15,32 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, RigUnreachable, SessionFailed
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import AgreeRequested, AskRequested, Finished, StepRequested
+from multirig.lifecycle.session_events import (
+    AgreeRequested,
+    AskRequested,
+    Finished,
+    Heard,
+    Limits,
+    Moved,
+    Progressed,
+    StepRequested,
+)
 from multirig.lifecycle.session_states import SessionTrigger
+from multirig.lifecycle.watch import Noticed
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address
+from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
-from multirig.protocol.words import Verbatim
+from multirig.protocol.words import Info, Verbatim
 from multirig.runtime import Runtime
 from multirig.transports.base import Network, allow_open_sockets
 
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
+
+log = logging.getLogger("multirig.conductor")
 
 
 class Exchange:
@@ -38,7 +51,7 @@ class Exchange:
     machine : SessionMachine
         The rules, in whatever state.
     perform : callable
-        Takes each effect that nobody waits for.
+        Takes what comes of a session.
     pc : Surroundings
         The PC that it runs on.
     network : Network, optional
@@ -210,11 +223,33 @@ class Exchange:
         await self.runtime.close()
 
     def _perform(self, effect: Any) -> None:
-        if isinstance(effect, Finished):
-            if (future := self._waiting.get(effect.number)) is not None and not future.done():
-                future.set_result(effect)
-        else:
-            self._pass_on(effect)
+        match effect:
+            case Finished(number=number):
+                if (future := self._waiting.get(number)) is not None and not future.done():
+                    future.set_result(effect)
+                return
+            case Progressed(rig=rig, outcome=Info(clock_port=port)):
+                self.clocks.note_port(rig, port)
+            case Noticed(rig=rig, text=text):
+                log.warning("%s %s", rig, text)
+            case Moved(state=state, exp_ref=exp_ref):
+                log.info("the session %s is %s", exp_ref or "", state)
+            case Heard(rig=rig, word=word):
+                log.info("%s says %s: %r", rig, word, word)
+            case Ignored(address=address, reason=reason, first=first):
+                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+                return
+            case Record() | Progressed():
+                pass
+            case _:
+                log.debug("%s", effect)
+                return
+        self._pass_on(effect)
+
+
+def make_machine(limits: Limits | None, may_have_token: Iterable[str]) -> SessionMachine:
+    """Return the rules of sessions that have not begun."""
+    return SessionMachine(limits=limits, may_have_token=frozenset(may_have_token))
 
 
 def _find_clash(addresses: Mapping[str, Address]) -> list[str]:

@@ -12,23 +12,26 @@ from typing import TYPE_CHECKING, Any
 from multirig.conductor.agreeing import Plan, find_wishes
 from multirig.conductor.events import Events, EventStream, StepBegan, StepEnded
 from multirig.conductor.marking import check_markable, make_marked
-from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.session_journal import SessionJournal
 from multirig.conductor.storage import Storage
 from multirig.errors import AgreementError, ConfigError, IllegalTransition, MultirigError, SessionFailed
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import Objection
 from multirig.lifecycle.session_events import Marked, Moved, RigsChosen
-from multirig.lifecycle.session_states import EVENT_OF, REQUESTS, SESSION_TABLE, UNTOUCHED
-from multirig.lifecycle.session_states import SessionState as State
-from multirig.lifecycle.session_states import SessionTrigger as Trigger
+from multirig.lifecycle.session_states import (
+    EVENT_OF,
+    REQUESTS,
+    SESSION_TABLE,
+    UNTOUCHED,
+    SessionState,
+    SessionTrigger,
+)
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Finding
 from multirig.protocol.events import SECOND, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Info, Report, Started, Word
-from multirig.record.entries import RECOVERY
 from multirig.record.timing import Spread, find_start_spread
 
 if TYPE_CHECKING:
@@ -61,7 +64,7 @@ class Session:
         self.conductor = conductor
         self.plan = plan
         self.journal = SessionJournal(storage, conductor.pc.wall)
-        self.state = State.IDLE
+        self.state = SessionState.IDLE
         """Where it is."""
         self.exp_ref: ExpRef | None = None
         """Its reference, once it is agreed."""
@@ -94,9 +97,9 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
         try:
-            if error is None and self.state in (State.RUNNING, State.INTERRUPTING):
+            if error is None and self.state in (SessionState.RUNNING, SessionState.INTERRUPTING):
                 await self.stop()
-            if error is None and self.state in (State.INITIALIZED, State.STOPPED):
+            if error is None and self.state in (SessionState.INITIALIZED, SessionState.STOPPED):
                 await self.cleanup()
         finally:
             await self.end(f"{type(error).__name__}: {error}" if error is not None else "it was left")
@@ -153,7 +156,7 @@ class Session:
             Rigs that did not answer, or PCs on which nothing would be recorded.
         """
         conductor, exchange, plan = self.conductor, self._exchange, self.plan
-        with self._taking(Trigger.AGREE):
+        with self._taking(SessionTrigger.AGREE):
             self.agreed_on = conductor.pc.wall().date()
             wishes = await find_wishes(plan, self.journal.storage, self.agreed_on)
             await conductor.follow(self)
@@ -168,13 +171,11 @@ class Session:
                 await exchange.clocks.measure()
                 exchange.clocks.begin()
                 if plan.checks:  # IBL's peers cannot be asked, and have been asked enough
-                    self.findings = await conductor.check_for(self)
-                    if (hindrance := find_hindrance(self.findings, conductor.policies)) is not None:
-                        raise hindrance
+                    await conductor.check_for(self)
                 await self.journal.open(exp_ref, joins=exchange.machine.joins, appends=plan.appends)
             except (ConfigError, AgreementError, SessionFailed):
                 with contextlib.suppress(IllegalTransition):
-                    await self._step(Trigger.ABANDON)
+                    await self._step(SessionTrigger.ABANDON)
                 raise
             return exp_ref
 
@@ -186,7 +187,7 @@ class Session:
         SessionFailed
             Names each rig that failed, with its cause.
         """
-        return _answers(await self._step(Trigger.INIT, data))
+        return _answers(await self._step(SessionTrigger.INIT, data))
 
     async def start(self, data: Mapping[str, Any] | None = None) -> dict[str, Word]:
         """Let every rig record, at one instant; if one fails, all are stopped and cleaned up.
@@ -197,7 +198,7 @@ class Session:
             Names each rig that failed, with its cause. Or clocks are not good enough for this PC's rules
             (`clock_gate`): then the rigs are as ready as before.
         """
-        if self.state is State.INITIALIZED:
+        if self.state is SessionState.INITIALIZED:
             await self._exchange.clocks.measure()
             self.objections = self._exchange.clocks.judge(
                 self.conductor.clock_gate,
@@ -206,7 +207,7 @@ class Session:
                 today=self.conductor.pc.wall().date(),
             )
         self.start_spread = None
-        replies = _answers(await self._step(Trigger.START, data))
+        replies = _answers(await self._step(SessionTrigger.START, data))
         self.start_spread = find_start_spread(
             {name: word.recorded.start for name, word in replies.items() if isinstance(word, Started)}
         )
@@ -222,11 +223,11 @@ class Session:
             essential rig was lost, this is what came of that.
         """
         if self.lost is not None:
-            while self.state is State.INTERRUPTING:
+            while self.state is SessionState.INTERRUPTING:
                 await self._moves()
-            if self.state is State.STOPPED:
+            if self.state is SessionState.STOPPED:
                 return dict(self._exchange.machine.ended)
-        outcomes = await self._step(Trigger.STOP, data)
+        outcomes = await self._step(SessionTrigger.STOP, data)
         await self._exchange.clocks.measure()  # what was recorded lies between two readings
         return outcomes
 
@@ -241,7 +242,7 @@ class Session:
             More on it: error, traceback, file, line_no.
         """
         reason = {"error": "interrupted", **data, "message": message}
-        return await self._step(Trigger.INTERRUPT, reason)
+        return await self._step(SessionTrigger.INTERRUPT, reason)
 
     async def recover(self, *, takes_over: bool = False) -> dict[str, Outcome]:
         """Ask every rig what it does, and lead it from now on; see `Conductor.from_journal`.
@@ -256,7 +257,7 @@ class Session:
         dict of str to Word or MultirigError
             Each rig's EXPINFO: its status, and what it records; or why that is not known.
         """
-        return await self._step(Trigger.RECOVER, {"take_over": True} if takes_over else None)
+        return await self._step(SessionTrigger.RECOVER, {"take_over": True} if takes_over else None)
 
     async def go_on(self) -> None:
         """Go on with a session that was recovered, with the rigs that record it still.
@@ -266,11 +267,11 @@ class Session:
         SessionFailed
             Nobody does, or an essential rig does not; the session can be stopped or cleaned up.
         """
-        await self._step(Trigger.GO_ON)
+        await self._step(SessionTrigger.GO_ON)
 
     async def cleanup(self, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         """Release every rig, and write the verdict; the rigs are ready for another session then."""
-        return await self._step(Trigger.CLEANUP, data)
+        return await self._step(SessionTrigger.CLEANUP, data)
 
     async def end(self, why: str = "the session was ended") -> None:
         """End it from wherever it is: interrupt what goes on, release the rigs, write the verdict.
@@ -282,15 +283,18 @@ class Session:
         """
         while self.is_busy and not self.is_over and not self._exchange.is_closed:
             with contextlib.suppress(MultirigError):
-                if self.state is State.STOPPED:
+                if self.state is SessionState.STOPPED:
                     await self.cleanup()
-                elif self.state is not State.STOPPING and (self.state, Trigger.INTERRUPT) in SESSION_TABLE:
+                elif (
+                    self.state is not SessionState.STOPPING
+                    and (self.state, SessionTrigger.INTERRUPT) in SESSION_TABLE
+                ):
                     await self.interrupt(why)
                 else:  # every step ends by its limit
                     await self._moves()
-        if self.state is State.AGREED and not self.is_over:
+        if self.state is SessionState.AGREED and not self.is_over:
             with contextlib.suppress(MultirigError):
-                await self._step(Trigger.ABANDON)
+                await self._step(SessionTrigger.ABANDON)
         self.release()
         await self.journal.judged()
 
@@ -333,7 +337,7 @@ class Session:
         machine = self._exchange.machine
         self.state, self.exp_ref, self.lost = machine.state, machine.exp_ref, machine.lost
         self.has_touched_rigs = True
-        self.journal.reopen(RECOVERY, folder)
+        self.journal.reopen(folder)
 
     def take(self, effect: Any) -> None:
         """Take an effect of the machine while this session is led: write it down, let it be seen."""
@@ -348,22 +352,22 @@ class Session:
                 self.has_touched_rigs |= self.is_busy
                 self._moved.set()
         self._events.publish(effect)
-        if self.state is State.IDLE:
+        if self.state is SessionState.IDLE:
             self.release()
 
     def release(self) -> None:
         """Be over for this PC: nothing more is written, and what was led to its end is judged."""
         self.is_over = True
-        self.journal.close(is_over=self.state is State.IDLE and self.has_touched_rigs)
+        self.journal.close(is_over=self.state is SessionState.IDLE and self.has_touched_rigs)
         self._moved.set()
         if not self._open_steps:
             self._events.end()
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    async def _step(self, step: Trigger, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
+    async def _step(self, step: SessionTrigger, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         with self._taking(step):
-            if step in (Trigger.INIT, Trigger.START):
+            if step in (SessionTrigger.INIT, SessionTrigger.START):
                 # what led to this step survives even the death of the PC before a rig is touched
                 await self.journal.sync()
             outcomes = await self._exchange.step(step, data)
@@ -372,7 +376,7 @@ class Session:
             return outcomes
 
     @contextlib.contextmanager
-    def _taking(self, step: Trigger) -> Iterator[None]:
+    def _taking(self, step: SessionTrigger) -> Iterator[None]:
         """Let it be seen that a step is taken, and how it went."""
         self._open_steps += 1
         self._events.publish(StepBegan(step=step))

@@ -15,7 +15,7 @@ from multirig.conductor.storage import Storage
 from multirig.conductor.surroundings import in_thread
 from multirig.errors import AgreementError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.record.entries import BEGINNING
+from multirig.record.entries import BEGINNING, RECOVERY
 
 
 class SessionJournal:
@@ -42,9 +42,9 @@ class SessionJournal:
             self._journal = Journal(self.storage.open_journal, wall=self._wall, beginning=kind)
         return self._journal is not None
 
-    def reopen(self, kind: str, folder: Path) -> None:
+    def reopen(self, folder: Path) -> None:
         """Go on where the journal in a session folder ends; see `Journal.open`."""
-        if self.begin(kind) and self._journal is not None:
+        if self.begin(RECOVERY) and self._journal is not None:
             self._journal.open(folder)
 
     async def open(self, exp_ref: ExpRef, *, joins: bool, appends: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from multirig.conductor.journal import JournalFile, LockedFile
-from multirig.folders import next_exp_ref_in
+from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.session import SessionMachine
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
@@ -97,3 +97,16 @@ class SubjectsFolder:
     def write_verdict(self, folder: Path) -> None:
         """Write what a session was, by its journal, beside the journal."""
         write_verdict(folder)
+
+
+def open_storage(data_folder: str | Path | Storage | None, lab: str) -> Storage | None:
+    """Return where sessions go that are to lie in a data folder of a lab.
+
+    Raises
+    ------
+    ConfigError
+        The lab cannot name a folder.
+    """
+    if isinstance(data_folder, str | Path):
+        return SubjectsFolder(subjects_folder(Path(data_folder), lab))
+    return data_folder

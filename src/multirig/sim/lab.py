@@ -164,7 +164,7 @@ class Lab:
         return not self._is_operated()
 
     def _is_operated(self) -> bool:
-        return any(one.node is not None and one.is_operated for one in self.conductors.values())
+        return any(one.node is not None and one.operator.is_busy for one in self.conductors.values())
 
     def is_disturbed(self, conductor: str, rig: str, since: int) -> bool:
         """Whether anything may have kept a rig from hearing and obeying a conductor from then until now."""

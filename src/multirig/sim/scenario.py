@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from multirig.protocol.events import SECOND
-from multirig.sim.conductor import Script
+from multirig.sim.operator import Script
 from multirig.sim.world import Network
 
 DATE = datetime.date(2024, 5, 6)

@@ -15,7 +15,6 @@ from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
 from multirig.sim.loop import Restless, VirtualLoop, make_loop
-from multirig.sim.work import Steps, Work
 from multirig.transports.base import Receiver, Transport
 
 MAX_EVENTS = 200_000
@@ -122,10 +121,6 @@ class World:
     def after(self, delay: int, call: Callable[..., None], *args: Any) -> None:
         """Call something after so many nanoseconds."""
         heapq.heappush(self._events, (self.time + delay, next(self._ticks), call, args))
-
-    def begin(self, steps: Steps, name: str = "") -> Work:
-        """Begin work that takes virtual time."""
-        return Work(self.after, steps, name)
 
     def run(self, until: int) -> None:
         """Let everything happen up to a time.

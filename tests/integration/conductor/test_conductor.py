@@ -652,7 +652,9 @@ async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogC
     conductor = await lab.conductor()
     other = await lab.conductor()
     stream = conductor.events()
-    conductor._perform(Heard(rig="main", word=AlyxToken(url="https://alyx", credentials={"token": "secret"})))
+    conductor.exchange._perform(
+        Heard(rig="main", word=AlyxToken(url="https://alyx", credentials={"token": "secret"}))
+    )
     heard = await anext(stream)
     assert isinstance(heard, Heard)
     assert isinstance(heard.word, AlyxToken)

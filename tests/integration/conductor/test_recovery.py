@@ -149,11 +149,10 @@ async def test_what_a_session_knows_of_its_rigs_survives_its_conductor(lab: Any)
 async def kill(lab: Any, name: str) -> None:
     """Let a rig be gone without a word."""
     rig = lab.rigs.pop(name)
-    rig._spawn = lambda work: work.close()
+    rig._background.spawn = lambda work: work.close()
     await rig.runtime.close()
-    for task in (*rig._tasks, rig._watcher):
-        if task is not None:
-            task.cancel()
+    for task in (*rig._background._tasks, *rig._hooks.end()):
+        task.cancel()
     await asyncio.to_thread(rig._awake.close)
 
 

@@ -42,7 +42,7 @@ from multirig.rig.recording import Recording
 from multirig.rig.session_clock import SessionClock
 from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
-from multirig.sim.conductor import Script
+from multirig.sim.operator import Script
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
 
 Mutant = Callable[[], AbstractContextManager[None]]

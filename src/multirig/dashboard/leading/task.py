@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from multirig.conductor import roster
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
-from multirig.conductor.roster import find_rigs_file
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.watching import watch
 from multirig.dashboard.snapshot import Order
@@ -180,7 +179,7 @@ class TaskSession:
         whole = task_parser([parser], prog=self._task)
         whole.error = _refuse  # type: ignore[method-assign,assignment]  # else it would end the program
         arguments = to_arguments(whole.parse_args([*typed, *(["--", *rest] if rest else [])]))
-        os.environ[RIGS_VARIABLE] = str(find_rigs_file(order.rigs_file).absolute())
+        os.environ[roster.VARIABLE] = str(roster.find_rigs_file(order.rigs_file).absolute())
         arguments["iblrig_settings"] = {
             **arguments.get("iblrig_settings", {}),
             "iblrig_local_data_path": Path(order.data_folder).absolute(),
