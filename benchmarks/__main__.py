@@ -19,6 +19,7 @@ from benchmarks import (
     links,
     offsets,
     pictures,
+    record,
     request,
     starts,
 )
@@ -105,6 +106,15 @@ def _console(claim: Claim) -> None:
     console.report(claim, print)
 
 
+def _record(claim: Claim) -> None:
+    print(f"\nA session of {record.LINES:,} lines afterwards, processor time")
+    took = record.measure()
+    for what, seconds in took.items():
+        print(f"  {what:<40} {seconds:6.2f} s")
+    whole, alone = took["account, picture and journal of a page"], took["account"]
+    claim("a page against the account alone", whole / alone, record.CLAIM)
+
+
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
@@ -115,6 +125,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "starts": _starts,
     "console": _console,
     "pictures": _pictures,
+    "record": _record,
     "clock_day": _clock_day,
 }
 """What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""

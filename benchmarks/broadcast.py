@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.peers import SILENCED, log_of
 from benchmarks.ports import Peers, peers
 from multirig.conductor.conductor import Conductor
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
 from multirig.transports.base import allow_open_sockets
 
 RIGS = 64
@@ -119,7 +120,7 @@ async def _whole_sessions() -> float:
 
 async def _start(conductor: Conductor) -> None:
     outcomes = await conductor.request(Event.EXPSTART, EXP_REF, None)
-    failed = {rig: one for rig, one in outcomes.items() if not isinstance(one, Message)}
+    failed = {rig: one for rig, one in outcomes.items() if not isinstance(one, Word)}
     if failed:
         raise RuntimeError(f"{len(failed)} rigs did not answer: {next(iter(failed.items()))}")
 

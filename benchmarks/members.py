@@ -28,8 +28,10 @@ from multirig.conductor.conductor import Conductor
 from multirig.config import RigConfig
 from multirig.config.rig import AdapterConfig
 from multirig.protocol.clock import ClockMap
-from multirig.protocol.messages import Event, Message
-from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
+from multirig.protocol.dialect import write
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
+from multirig.rig.adapter import Adapter, File, Health, Picture
 from multirig.rig.adapters.fake import PICTURE
 from multirig.rig.service import RigService
 from multirig.sim.relay import Relay
@@ -61,7 +63,7 @@ class Stamped(Adapter):
         """Return what always grows."""
         return Health(frames=time.perf_counter_ns() // 1_000_000)
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return that nothing was written."""
         return []
 
@@ -197,7 +199,7 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
         async def begin(subject: str = "bench") -> dict[str, Any]:
             await prepare(subject)
             replies = await leading.start()
-            return {name: one.args[1].get("start") for name, one in replies.items()}
+            return {name: write(one).args[1].get("start") for name, one in replies.items()}
 
         async def end() -> None:
             await stop()
@@ -222,7 +224,7 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
         async def ask(event: str, *args: Any) -> None:
             outcomes = await leading.request(Event[event], *args, limit=LIMIT)
             for name, one in outcomes.items():
-                if not isinstance(one, Message):
+                if not isinstance(one, Word):
                     raise RuntimeError(f"{name}, {event}: {one}")
 
         async def tell_at_once() -> None:

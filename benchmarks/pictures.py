@@ -22,7 +22,9 @@ import psutil
 from benchmarks.ports import free_ports
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.pictures import REQUEST, read_pictures
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.dialect import write
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
 
 CAMERAS, FPS, SIZE = ("left", "right"), 60, (640, 480)
 PAIRS = 5
@@ -86,7 +88,7 @@ async def _wait_until_ready(conductor: Conductor) -> None:
     end = loop.time() + READY_LIMIT
     while True:
         [answer] = (await conductor.request(Event.EXPINFO, 0, {}, limit=1.0)).values()
-        if isinstance(answer, Message):
+        if isinstance(answer, Word):
             return
         if loop.time() > end:
             raise RuntimeError(f"the rig does not come: {answer}")
@@ -103,10 +105,10 @@ async def _record(conductor: Conductor, sizes: list[int] | None) -> int:
     ended = (await conductor.stop())["cameras"]
     [now] = (await conductor.request(Event.EXPSTATUS, 0)).values()
     await conductor.cleanup()
-    if not isinstance(ended, Message) or not isinstance(now, Message):
+    if not isinstance(ended, Word) or not isinstance(now, Word):
         raise RuntimeError(f"the session has failed: {ended}, {now}")
-    recorded = sum(one["frames"] for one in ended.args[0]["files"] if one["path"].endswith(".mp4"))
-    dropped: int = now.args[1]["health"]["dropped"]
+    recorded = sum(one["frames"] for one in write(ended).args[0]["files"] if one["path"].endswith(".mp4"))
+    dropped: int = write(now).args[1]["health"]["dropped"]
     if recorded + dropped < 0.9 * len(CAMERAS) * FPS * SECONDS:
         raise RuntimeError(f"only {recorded} frames were recorded, and {dropped} were lost")
     return dropped
@@ -119,7 +121,7 @@ async def _watch(conductor: Conductor, sizes: list[int]) -> AsyncIterator[None]:
     async def look() -> None:
         while True:
             [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
-            if isinstance(answer, Message):
+            if isinstance(answer, Word):
                 sizes.extend(len(one.jpeg) for one in read_pictures(answer))
             await asyncio.sleep(WATCH_EVERY)
 

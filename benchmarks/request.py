@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.ports import peers
 from multirig.conductor.conductor import Conductor
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
 from multirig.transports.udp import MAX_READ
 
 ROUNDS = 15
@@ -53,7 +54,7 @@ async def measure() -> dict[str, Any]:
 
             async def ask(conductor: Conductor) -> None:
                 answer = (await conductor.request(Event.EXPSTATUS, 0))["rig"]
-                if not isinstance(answer, Message):
+                if not isinstance(answer, Word):
                     raise RuntimeError(f"no answer: {answer}")
 
             kinds = {

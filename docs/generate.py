@@ -356,14 +356,14 @@ def show_default(schema: Mapping[str, Any]) -> str:
 
 def show_words() -> str:
     """Return the table of verdicts."""
-    from multirig.conductor.verdict import MEANING
+    from multirig.record.verdict import MEANING
 
     return table(("word", "meaning"), ((code(word), meaning) for word, meaning in MEANING.items()))
 
 
 def show_rules() -> str:
     """Return the table of what is looked for."""
-    from multirig.conductor.verdict import RULES, Word
+    from multirig.record.verdict import RULES, Word
 
     rows = ((code(rule.word) if rule.word is not Word.GOOD else "note", rule.when) for rule in RULES)
     return table(("word", "when"), rows)
@@ -371,7 +371,7 @@ def show_rules() -> str:
 
 def verdict_schema() -> dict[str, Any]:
     """Return the JSON schema of a verdict."""
-    from multirig.conductor import account, summary
+    from multirig.record import account, summary
 
     return describe_fields(account.verdict_schema(), account.Account, summary)
 
@@ -481,6 +481,39 @@ def show_frame_keys() -> str:
     )
 
 
+def show_wire_words() -> str:
+    """Return what each word says, field by field, as its class has it."""
+    from multirig.protocol import words
+
+    parts = []
+    for name, cls in inspect.getmembers(words, inspect.isclass):
+        if (
+            cls.__module__ != words.__name__
+            or not dataclasses.is_dataclass(cls)
+            or name in ("Verbatim", "Invalid")
+        ):
+            continue
+        is_word = issubclass(cls, words.Word)
+        event = (
+            f" ({cls.event.name})" if is_word and isinstance(getattr(cls, "event", None), words.Event) else ""
+        )
+        docs = attribute_docs(cls)
+        rows = [
+            (
+                code(field.name),
+                code(str(field.type).replace("Mapping[str, Any]", "mapping")),
+                docs.get(field.name, ""),
+            )
+            for field in dataclasses.fields(cls)
+        ]
+        head = f"**{name}**{event}: {cell(inspect.getdoc(cls).splitlines()[0])}"
+        parts.append((is_word, head + (f"\n\n{table(('field', 'type', 'meaning'), rows)}" if rows else "")))
+    own = "\n\n".join(text for is_word, text in parts if is_word)
+    return (
+        own + "\n\nWhat they are made of:\n\n" + "\n\n".join(text for is_word, text in parts if not is_word)
+    )
+
+
 def describe_presence(key: str, needs: Mapping[str, list[str]]) -> str:
     """Return when a key is there."""
     wanted_by = [each for each, others in needs.items() if key in others]
@@ -494,13 +527,16 @@ def show_conversation() -> str:
     from multirig.lifecycle.session import SessionMachine
     from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
     from multirig.lifecycle.session_states import SessionTrigger
+    from multirig.protocol.dialect import hear_leader, hear_rig
     from multirig.protocol.events import Address, Call
+    from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.node import Node
+    from multirig.protocol.words import AskInfo, Info
 
     there, here = Address("udp", "192.168.1.20", 11001), Address("udp", "192.168.1.10", 50123)
-    conductor = Node(boot="c0ffee00c0ffee00", name="behaviour-pc", machine=SessionMachine())
-    rig = Node(boot="5eed00005eed0000", name="cameras", machine=RigMachine(name="cameras", main_sync=True))
-    exp_ref = "2026-01-31_1_SP_01"
+    conductor = Node(boot="c0ffee00c0ffee00", name="behaviour-pc", machine=SessionMachine(), hears=hear_rig)
+    rules = RigMachine(name="cameras", main_sync=True)
+    rig = Node(boot="5eed00005eed0000", name="cameras", machine=rules, hears=hear_leader)
     said: list[tuple[str, str, bytes]] = []
     clocks = {"conductor": 1_000_000_000, "rig": 8_000_000_000}
     pending: list[Any] = []
@@ -526,11 +562,11 @@ def show_conversation() -> str:
 
     conductor.handle(RigsChosen(rigs={"cameras": there}), clocks["conductor"])
     today = datetime.date(2026, 1, 31)
-    told = {"exp_ref": None, "main_sync": False, "subject": "SP_01"}
-    conductor.handle(AgreeRequested(number=1, subject="SP_01", date=today, info=told), clocks["conductor"])
+    request = AgreeRequested(number=1, subject="SP_01", date=today, ask=AskInfo(subject="SP_01"))
+    conductor.handle(request, clocks["conductor"])
     exchange("**Who are you?** An EXPINFO of wire 1.0 that also holds `multirig`; the rig echoes it.")
     asked = next(each for each in pending if isinstance(each, Describe))
-    described = Described(token=asked.token, info={"name": "cameras", "exp_ref": exp_ref})
+    described = Described(token=asked.token, info=Info(name="cameras", exp_ref=ExpRef(today, 1, "SP_01")))
     rig.handle(described, clocks["rig"])
     exchange(
         "**The answer** holds `multirig` too, and the conductor echoes it. From here on both speak wire 2."
@@ -538,7 +574,7 @@ def show_conversation() -> str:
     conductor.handle(StepRequested(number=2, trigger=SessionTrigger.INIT), clocks["conductor"])
     exchange("**A request**, number 1 of the conductor, and its receipt: a frame without `n`.")
     call = next(each for each in pending if isinstance(each, Call))
-    rig.handle(Done(number=call.number, report={}), clocks["rig"])
+    rig.handle(Done(number=call.number), clocks["rig"])
     exchange("**The reply**, when the adapter has done it: `re` names the request.")
     for clock in clocks:
         clocks[clock] += 25_000_000
@@ -690,6 +726,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "session-states": show_session_states,
     "frame-keys": show_frame_keys,
     "conversation": show_conversation,
+    "wire-words": show_wire_words,
     "conductor-parameters": lambda: show_api("Conductor", show_parameter_table),
     "conductor-methods": lambda: show_api("Conductor", show_methods),
     "observer-methods": lambda: show_api("Observer", show_methods),
@@ -700,7 +737,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "session-fields": lambda: show_api("Session", show_fields),
     "health-fields": lambda: show_api("Health", show_fields),
     "picture-fields": lambda: show_api("Picture", show_fields),
-    "recorded-file-fields": lambda: show_api("RecordedFile", show_fields),
+    "recorded-file-fields": lambda: show_api("File", show_fields),
     "errors": show_errors,
     "offset-functions": lambda: show_functions("multirig.sync.offsets"),
     "alignment-functions": lambda: show_functions("multirig.sync.alignment"),

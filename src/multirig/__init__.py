@@ -12,13 +12,14 @@ from multirig.version import __version__
 
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
-    from multirig.conductor.observer import Observer, Sighting
+    from multirig.conductor.observer import Observer
     from multirig.conductor.roster import Roster
+    from multirig.conductor.sighting import Sighting
     from multirig.config import RigConfig, Uri, load_rig_config
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
-    from multirig.rig.adapter import Adapter, Health, Marker, Picture, RecordedFile, Session
+    from multirig.rig.adapter import Adapter, File, Health, Marker, Picture, Session
     from multirig.rig.service import RigService
 
 _HOMES = {
@@ -32,12 +33,12 @@ _HOMES = {
     "MultirigError": "multirig.errors",
     "Observer": "multirig.conductor.observer",
     "Picture": "multirig.rig.adapter",
-    "RecordedFile": "multirig.rig.adapter",
+    "File": "multirig.rig.adapter",
     "RigConfig": "multirig.config",
     "RigService": "multirig.rig.service",
     "Roster": "multirig.conductor.roster",
     "Session": "multirig.rig.adapter",
-    "Sighting": "multirig.conductor.observer",
+    "Sighting": "multirig.conductor.sighting",
     "Status": "multirig.protocol.messages",
     "Uri": "multirig.config",
     "load_rig_config": "multirig.config",
@@ -48,13 +49,13 @@ __all__ = [
     "Conductor",
     "Event",
     "ExpRef",
+    "File",
     "Health",
     "Marker",
     "Message",
     "MultirigError",
     "Observer",
     "Picture",
-    "RecordedFile",
     "RigConfig",
     "RigService",
     "Roster",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multirig
 from multirig.errors import ConfigError
+from multirig.version import __version__
 
 KEY = "format"
 """Under which it stands."""
@@ -37,7 +37,7 @@ def check_format(found: object, known: int, path: object, writer: object = None)
     if found > known:
         by = f"multirig {writer:.40}" if isinstance(writer, str) else "a newer multirig"
         raise ConfigError(
-            f"{path} has format {found}, as {by} writes it; multirig {multirig.__version__} here reads "
+            f"{path} has format {found}, as {by} writes it; multirig {__version__} here reads "
             f"formats up to {known}: update multirig on this PC, or read the file on one that has it"
         )
     return found

@@ -10,8 +10,7 @@ from typing import Any
 from multirig.errors import ConfigError
 from multirig.protocol.events import Address
 from multirig.protocol.node import Node
-from multirig.transports.base import Transport
-from multirig.transports.memory import MemoryNetwork, MemoryTransport
+from multirig.transports.base import Network, Transport
 from multirig.transports.tcp import TcpTransport
 from multirig.transports.udp import UdpTransport
 
@@ -30,8 +29,8 @@ class Runtime:
         Takes each effect; called in the event loop, must not block.
     clock : callable
         Integer nanoseconds, never going back.
-    network : MemoryNetwork, optional
-        Carries addresses of the scheme ``memory``, for rehearsal and tests.
+    network : Network, optional
+        Carries the addresses of its scheme instead of the system's sockets.
     """
 
     def __init__(
@@ -40,14 +39,14 @@ class Runtime:
         perform: Callable[[Any], None],
         *,
         clock: Callable[[], int] = time.perf_counter_ns,
-        network: MemoryNetwork | None = None,
+        network: Network | None = None,
     ) -> None:
         self.node = node
         self.clock = clock
         self._perform = perform
         self._transports: dict[str, Transport] = {"udp": UdpTransport(self), "tcp": TcpTransport(self)}
         if network is not None:
-            self._transports["memory"] = MemoryTransport(self, network)
+            self._transports[network.scheme] = network.make_transport(self)
         self._inbox: list[tuple[bytes, Address, int]] = []
         self._outbox: list[tuple[Address, bytes]] = []
         self._flushing = False

@@ -217,7 +217,7 @@ def blur(text: str) -> str:
 def install_here() -> str:
     """Do what ``pip install -e .`` does for a package of one module: make its entry points known."""
     project = (Path("pyproject.toml")).read_text(encoding="utf-8")
-    name = re.search(r'^name = "(.+)"', project, re.MULTILINE)[1]
+    name = re.search(r'^name = "(.+)"', project, re.MULTILINE).group(1)
     points = re.findall(r'^\[project\.entry-points\."(.+)"\]\n((?:\w+ = .*\n)+)', project, re.MULTILINE)
     folder = Path(f"{name.replace('-', '_')}-0.1.0.dist-info")
     folder.mkdir()
@@ -296,7 +296,7 @@ def runs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[list[str]]]]:
     """Run the pages that are asked for, two at a time: mostly they wait for a recording to go on."""
-    users = [item for item in request.session.items if "runs" in item.fixturenames]
+    users = [item for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
     asked = {item.callspec.params["name"] for item in users if hasattr(item, "callspec")}
     if any(not hasattr(item, "callspec") for item in users):
         asked |= {*TUTORIALS}
@@ -329,10 +329,10 @@ def documented_files() -> Iterator[re.Pattern[str]]:
 
 
 def test_every_kind_of_journal_line_is_documented() -> None:
-    from multirig.conductor import journal
+    from multirig.record import entries
 
     rows = re.findall(r"^\| `([A-Z]\w+)` \|", PAGES["docs/reference/files.md"].read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted([journal.BEGINNING, journal.RECOVERY, *journal._INPUTS])
+    assert sorted(rows) == sorted([entries.BEGINNING, entries.RECOVERY, *entries._INPUTS])
 
 
 # -- what is loaded ------------------------------------------------------------------------------------------
@@ -465,7 +465,9 @@ def find_templates() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 parts |= {id(value) for value in node.values}
-                yield "".join(each.value if isinstance(each, ast.Constant) else "…" for each in node.values)
+                yield "".join(
+                    str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
                 yield node.value
 
@@ -526,7 +528,7 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     )
 
 
-def find_numbers_of_time() -> Iterator[tuple[str, str]]:
+def find_numbers_of_time() -> Iterator[str]:
     """Yield sentences of the page about time with the numbers that the code has."""
     from multirig.conductor.clocks import EVERY
     from multirig.lifecycle.clock_gate import ClockGate

@@ -84,7 +84,7 @@ async def test_each_client_has_its_own_answers(until) -> None:
 
 
 async def test_a_share_is_lost_and_a_share_comes_twice(until) -> None:
-    faults = {"loss": 0.2, "duplication": 0.1, "seed": 7}
+    faults: dict[str, Any] = {"loss": 0.2, "duplication": 0.1, "seed": 7}
     async with target() as there, Relay(there.uri, **faults) as relay, client(relay) as here:
         here.say(*range(COUNT))
         await until(lambda: relay.counts.carried == COUNT + len(there.heard) >= COUNT * 1.5)

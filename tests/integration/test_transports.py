@@ -17,9 +17,11 @@ import pytest
 
 from multirig.errors import ConfigError, RigUnreachable
 from multirig.protocol.codec import MAX_STREAM_MESSAGE
+from multirig.protocol.dialect import hear_verbatim
 from multirig.protocol.events import SECOND, Address, Received, Replied, Reply, Send, TimedOut, Unreached
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
+from multirig.protocol.words import Verbatim
 from multirig.runtime import Runtime
 from multirig.transports import tcp
 from multirig.transports.base import Transport, allow_open_sockets
@@ -63,7 +65,7 @@ class Machine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.asked: list[Message] = []
+        self.asked: list[Verbatim] = []
         self.outcomes: dict[Any, Any] = {}
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
@@ -72,9 +74,9 @@ class Machine:
                 return [event]
             case list():
                 return event
-            case Received(token=token, message=message):
+            case Received(token=token, word=Verbatim() as message):
                 self.asked.append(message)
-                return [Reply(token=token, message=Message(message.event, (0, {"name": self.name})))]
+                return [Reply(token=token, word=Verbatim(message.event, (0, {"name": self.name})))]
             case Replied() | TimedOut() | Unreached():
                 self.outcomes[event.key] = event
         return []
@@ -85,11 +87,11 @@ class Peer:
 
     def __init__(self, name: str, network: MemoryNetwork | None) -> None:
         self.machine = Machine(name)
-        self.node = Node(boot=secrets.token_hex(8), name=name, machine=self.machine)
+        self.node = Node(boot=secrets.token_hex(8), name=name, machine=self.machine, hears=hear_verbatim)
         self.runtime = Runtime(self.node, lambda effect: None, network=network)
 
     def ask(self, address: Address, key: Any, event: Event = Event.EXPINFO, limit: int = 10 * SECOND) -> None:
-        self.runtime.feed(Send(address=address, message=Message(event, (0, {})), key=key, limit=limit))
+        self.runtime.feed(Send(address=address, word=Verbatim(event, (0, {})), key=key, limit=limit))
 
     async def hear(self, *keys: Any) -> list[Any]:
         """Wait for the outcomes of these questions."""
@@ -166,7 +168,7 @@ async def test_a_message_goes_there_and_its_answer_comes_back(net: Net, scheme: 
     ((data, sender),) = theirs.messages
     assert data == b"[1, null]"
     server.send(b"[1, 2]", sender)
-    await until(lambda: ours.messages)
+    await until(lambda inbox=ours: inbox.messages)  # type: ignore[misc]
     assert ours.messages == [(b"[1, 2]", address)]
     assert address.port == port
 
@@ -229,7 +231,7 @@ async def test_an_answer_leaves_from_the_address_that_was_asked(net: Net, monkey
         client.send(b"[32]", address)
         await until(lambda: theirs.messages)
         server.send(b"[32, 0]", theirs.messages[0][1])
-        await until(lambda inbox=ours: inbox.messages)
+        await until(lambda inbox=ours: inbox.messages)  # type: ignore[misc]
         assert ours.messages == [(b"[32, 0]", address)]
 
 
@@ -282,7 +284,7 @@ async def test_where_nobody_listens_is_told_at_once_and_each_time(net: Net, sche
     inbox, client, address = await net.client(scheme, port)
     for count in (1, 2):
         client.send(b"[32]", address)
-        await until(lambda count=count: len(inbox.missing) >= count, 0.5)
+        await until(lambda count=count: len(inbox.missing) >= count, 0.5)  # type: ignore[misc]
     assert {one for one, _ in inbox.missing} == {address}
     assert "nothing listens there" in inbox.missing[0][1]
 
@@ -494,8 +496,8 @@ async def test_a_lossy_postman_loses_no_request(net: Net, seed: int) -> None:
         conductor.ask(address, key, Event.EXPEND)
     for outcome in await conductor.hear(*range(30)):
         assert isinstance(outcome, Replied), outcome
-    assert rig.machine.asked == [Message(Event.EXPINFO, rig.machine.asked[0].args)] + 30 * [
-        Message(Event.EXPEND, (0, {}))
+    assert rig.machine.asked == [Verbatim(Event.EXPINFO, rig.machine.asked[0].args)] + 30 * [
+        Verbatim(Event.EXPEND, (0, {}))
     ]
 
 
@@ -574,7 +576,7 @@ async def test_closing_a_runtime_sends_what_waits(net: Net) -> None:
         inbox, _, port = await net.server("udp")
         inboxes.append(inbox)
         address = await peer.runtime.connect("udp", "127.0.0.1", port)
-        sends.append(Send(address=address, message=Message(Event.EXPINTERRUPT), key=key))
+        sends.append(Send(address=address, word=Verbatim(Event.EXPINTERRUPT), key=key))
     peer.runtime.feed(sends)  # more than leave in one round of the loop
     await peer.runtime.close()
     await until(lambda: all(inbox.messages for inbox in inboxes))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from multirig.config import load_conductor_config
+from multirig.config import ConductorConfig, load_conductor_config
 from multirig.errors import ConfigError
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 
 
-def load(folder: Path, text: str | None):  # type: ignore[no-untyped-def]
+def load(folder: Path, text: str | None) -> ConductorConfig:
     if text is not None:
         (folder / "multirig.yaml").write_text(text)
     return load_conductor_config(folder / "remote_rigs.yaml")

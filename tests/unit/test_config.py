@@ -141,7 +141,7 @@ def test_the_byte_order_mark_and_line_ends_of_windows_are_fine(load):
 
 
 def test_the_adapter_keeps_its_own_keys():
-    config = AdapterConfig(type="camera", options=1, fps=60)
+    config = AdapterConfig.model_validate({"type": "camera", "options": 1, "fps": 60})
     assert config.options == {"options": 1, "fps": 60}
     assert config.model_dump() == {"type": "camera", "options": 1, "fps": 60}
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor import account, catalogue, journal
-from multirig.conductor.account import read_verdict
-from multirig.conductor.catalogue import NO_VERDICT, Catalogue
-from multirig.conductor.journal import holds_start, read_journal, read_readable, rebuild, replay
-from multirig.conductor.verdict import Word
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
 from multirig.protocol import link
+from multirig.record import account, catalogue, entries, journal
+from multirig.record.account import read_verdict
+from multirig.record.catalogue import NO_VERDICT, Catalogue
+from multirig.record.journal import holds_start, read_history, read_journal, replay
+from multirig.record.verdict import Word
 from multirig.rig import manifest
 from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 
@@ -44,7 +44,7 @@ def number_in(text: str) -> int:
 
 @pytest.mark.parametrize(
     ("kind", "known"),
-    [("journal", journal.FORMAT), ("manifest", manifest.FORMAT), ("verdict", account.FORMAT)],
+    [("journal", entries.FORMAT), ("manifest", manifest.FORMAT), ("verdict", account.FORMAT)],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
     samples = {int(one.stem.rpartition("-")[2]): one for one in SAMPLES.glob(f"{kind}-*")}
@@ -59,10 +59,10 @@ def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("journal-*")), ids=lambda one: one.stem)
 def test_a_journal_of_each_format_is_read(sample: Path, tmp_path: Path) -> None:
     place(sample, tmp_path, journal.FILE_NAME)
-    entries, unreadable = read_readable(tmp_path)
-    assert (len(entries) > 10, unreadable) == (True, [])
-    assert list(read_journal(tmp_path)) == entries
-    assert str(rebuild(entries).state) == "idle"
+    history = read_history(tmp_path)
+    assert (len(history.moments) > 10, history.unreadable) == (True, [])
+    assert [one.event for one in read_journal(tmp_path)] == [one.event for one in history.moments]
+    assert str(history.machine.state) == "idle"
     assert account.account(tmp_path).verdict is Word.GOOD
 
 
@@ -105,7 +105,7 @@ def test_a_newer_journal_is_refused_by_whoever_reads_it(tmp_path: Path) -> None:
     path = make_newer(place(SAMPLES / "journal-2.jsonl", tmp_path, journal.FILE_NAME))
     readers: list[Callable[[], Any]] = [
         lambda: list(read_journal(tmp_path)),
-        lambda: read_readable(tmp_path),
+        lambda: read_history(tmp_path),
         lambda: replay(tmp_path),
         lambda: holds_start(tmp_path),
         lambda: account.account(tmp_path),
@@ -124,14 +124,14 @@ def test_a_journal_that_only_another_program_went_on_with_is_refused_too(tmp_pat
         for line, is_newer in zip(lines, newer, strict=True)
     ]
     path.write_text("".join(changed), encoding="utf-8")
-    expect_refusal(lambda: read_readable(tmp_path), path)
+    expect_refusal(lambda: read_history(tmp_path), path)
 
 
 def test_what_a_newer_journal_holds_is_not_looked_at(tmp_path: Path) -> None:
     path = tmp_path / journal.FILE_NAME
     opening = {"when": 17, "kind": "Opened", "data": {"version": "9.8.7", "format": 3}}
     path.write_text(json.dumps(opening) + "\n", encoding="utf-8")
-    expect_refusal(lambda: read_readable(tmp_path), path)
+    expect_refusal(lambda: read_history(tmp_path), path)
 
 
 def test_a_newer_manifest_is_refused(tmp_path: Path) -> None:

@@ -139,10 +139,10 @@ def test_an_address_is_a_field_of_a_pydantic_model():
     class Model(BaseModel):
         uri: Uri
 
-    model = Model(uri="cameras:5")
+    model = Model.model_validate({"uri": "cameras:5"})
     assert model.uri == Uri("udp", "cameras", 5)
     assert model.model_dump_json() == '{"uri":"udp://cameras:5"}'
     assert Model.model_validate_json(model.model_dump_json()) == model
     assert Model.model_json_schema()["properties"]["uri"]["type"] == "string"
     with pytest.raises(ValidationError, match="the port"):
-        Model(uri="cameras:x")
+        Model.model_validate({"uri": "cameras:x"})

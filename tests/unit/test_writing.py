@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from multirig.rig.memory import memory_file
@@ -11,6 +13,6 @@ def test_a_rigs_name_is_filed_by_what_every_system_allows(name: str) -> None:
     assert set(file_name(name)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-%")
 
 
-def test_rigs_with_similar_names_that_share_a_folder_have_a_memory_each(tmp_path) -> None:
+def test_rigs_with_similar_names_that_share_a_folder_have_a_memory_each(tmp_path: Path) -> None:
     names = ["cameras:left", "cameras_left", "cameras/left", "cameras%3Aleft"]
     assert len({memory_file(tmp_path, name) for name in names}) == len(names)

@@ -57,7 +57,8 @@ def console(
     settings = load_conductor_config(file).console
     keep_log("console")
     from multirig.dashboard.console import Console
-    from multirig.dashboard.server import Place, is_loopback, serve
+    from multirig.dashboard.door.place import Place
+    from multirig.dashboard.server import serve
 
     place = Place(
         host=host,
@@ -67,12 +68,12 @@ def console(
         password=settings.password,
         names=settings.names,
     )
-    if not is_loopback(host) and tls_cert is None:
+    if not place.is_private and tls_cert is None:
         render.warn(
             "without TLS whoever listens in this network can read the password: give --tls-cert and --tls-key"
         )
     shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
-    opens = not no_browser and is_loopback(host) and _has_display()
+    opens = not no_browser and place.is_private and _has_display()
 
     def tell(urls: Sequence[str]) -> None:
         render.out.print(f"console ready at {' '.join(urls)}", soft_wrap=True, markup=False)
@@ -105,8 +106,8 @@ def _has_display() -> bool:
 
 def _set_password(rigs_file: Path) -> None:
     """Ask for a password twice, and keep it."""
-    from multirig.dashboard.access import MIN_PASSWORD
-    from multirig.dashboard.password import keep_password
+    from multirig.dashboard.door.access import MIN_PASSWORD
+    from multirig.dashboard.door.password import keep_password
 
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigError(

@@ -18,10 +18,10 @@ from multirig.cli import render
 from multirig.cli.demo_rigs import DemoRig, run_rigs
 from multirig.cli.program import app
 from multirig.cli.session import ctrl_c, lead, show_account
-from multirig.conductor.account import Account
 from multirig.conductor.conductor import Conductor
 from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
+from multirig.record.account import Account
 from multirig.writing import write_whole
 
 DEMO_DATA = Path("multirig-demo")

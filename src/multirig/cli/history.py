@@ -12,9 +12,9 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA
-from multirig.conductor.catalogue import Catalogue
 from multirig.folders import subjects_folder
 from multirig.logs import keep_log
+from multirig.record.catalogue import Catalogue
 
 DEFAULT_LIMIT = 50
 """Sessions that are listed if nothing else is said: a screen or two."""

@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  called by typer
     if wanted:
         typer.echo(f"multirig {__version__}")
         raise typer.Exit

@@ -14,15 +14,14 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import app
 from multirig.cli.session import DEFAULT_DATA, Steps, ctrl_c, show_account, stop, watch_and_end
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.recovery import OpenSession, find_open
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import subjects_folder
-from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Info
+from multirig.record.account import account
+from multirig.record.recovery import OpenSession, find_open
 
 
 class _Choice(enum.Enum):
@@ -124,9 +123,8 @@ def _show_rigs(found: Mapping[str, Outcome]) -> None:
     for name, outcome in found.items():
         if isinstance(outcome, MultirigError):
             rows.append((name, "?", str(outcome)))
-        elif isinstance(outcome, Message):
-            status, said = information(outcome)
-            state = said.get("state") or (status.name.lower() if status is not None else "?")
-            led = f"led by {said[LED_BY]}" if LED_BY in said else ""
-            rows.append((name, str(state), str(led or said.get("failure") or said.get("exp_ref") or "")))
+        elif isinstance(outcome, Info):
+            state = outcome.state or (outcome.status.name.lower() if outcome.status is not None else "?")
+            led = f"led by {outcome.led_by}" if outcome.led_by is not None else ""
+            rows.append((name, str(state), str(led or outcome.failure or outcome.exp_ref or "")))
     render.show_table(("rig", "is", ""), rows)

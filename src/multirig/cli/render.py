@@ -14,20 +14,21 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from multirig.conductor.account import Account
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig import wording
 from multirig.conductor.rehearsal import Rehearsed
-from multirig.conductor.story import Line, say_marker
-from multirig.conductor.summary import Happening
-from multirig.conductor.timing import Spread, say_offset, say_span, say_spread
-from multirig.conductor.verdict import MEANING, Word
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
-from multirig.pc.wording import size
-from multirig.protocol.messages import Message
+from multirig.protocol import words
+from multirig.record.account import Account
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig.record.story import Line, say_marker
+from multirig.record.summary import Incident
+from multirig.record.timing import Spread, say_spread
+from multirig.record.verdict import MEANING, Word
 from multirig.rig.manifest import Checked, Condition
-from multirig.rig.service import Snapshot
+from multirig.rig.snapshot import Snapshot
+from multirig.wording import ahead, duration, size, span
 
 if TYPE_CHECKING:
     from multirig.sim.search import Report
@@ -92,18 +93,6 @@ def say(text: str) -> None:
     err.print(Text(text), soft_wrap=True)
 
 
-def duration(seconds: float) -> str:
-    """Return a time span as people read it."""
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
-
-
 def status_line(snapshot: Snapshot) -> Text:
     """Return a rig's one line: state, exp_ref, frames, MB, disk free, conductor."""
     health = snapshot.health
@@ -116,7 +105,7 @@ def status_line(snapshot: Snapshot) -> Text:
     if snapshot.exp_ref is not None:
         parts.append((str(snapshot.exp_ref), "bold"))
         if health.frames is not None:
-            rate = f" at {health.rate:.1f}/s" if health.rate is not None else ""
+            rate = f" at {wording.rate(health.rate)}" if health.rate is not None else ""
             parts.append((f"{health.frames} frames{rate}", ""))
         parts.append((size(health.bytes), ""))
         if health.dropped:
@@ -138,7 +127,7 @@ def status_line(snapshot: Snapshot) -> Text:
 def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
     """Print on how many rigs a step is done."""
     mark = ("! ", "bold yellow") if failed else ("✓ ", "green")
-    count = f"{rigs - failed} of {rigs} rigs" if failed else "1 rig" if rigs == 1 else f"{rigs} rigs"
+    count = f"{rigs - failed} of {rigs} rigs" if failed else wording.count(rigs, "rig")
     err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {duration(seconds)}", "dim")))
 
 
@@ -147,7 +136,7 @@ def waiting_text(name: str, rigs: Iterable[str]) -> Text:
     return Text.assemble(f"{name:<11}", (f"waits for {', '.join(rigs) or 'the end of it'}", "dim"))
 
 
-def outcome_line(step: str, rig: str, outcome: Message | MultirigError) -> None:
+def outcome_line(step: str, rig: str, outcome: words.Word | MultirigError) -> None:
     """Print that a rig could not do a step."""
     err.print(Text.assemble(("✗ ", "bold red"), f"{step:<11}", (rig, "bold"), f": {outcome}"), soft_wrap=True)
 
@@ -157,21 +146,21 @@ def alarm_line(rig: str, text: str) -> None:
     err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"), soft_wrap=True)
 
 
-def watch_table(elapsed: float, reports: Mapping[str, Mapping[str, Any]]) -> Group:
+def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
     """Return what every rig records now."""
     table = Table(box=None, pad_edge=False)
     for heading in ("rig", "state", "frames", "rate", "size", "dropped"):
         table.add_column(heading, justify="left" if heading in ("rig", "state") else "right", style="")
     for rig, report in reports.items():
-        health = report.get("health") or {}
-        rate, frames = health.get("rate"), health.get("frames")
+        health = report.health or words.Health()
+        rate, frames = health.rate, health.frames
         table.add_row(
             Text(rig),
-            Text(str(report.get("state", "?")), "bold yellow" if report.get("failure") else "red"),
+            Text(str(report.doing or "?"), "bold yellow" if report.failure else "red"),
             "" if frames is None else str(frames),
-            "" if rate is None else f"{rate:.1f}/s",
-            size(health.get("bytes", 0)),
-            str(health.get("dropped", "")),
+            "" if rate is None else wording.rate(rate),
+            size(health.bytes),
+            "" if report.health is None else str(health.dropped),
         )
     return Group(Text.assemble(("● ", "bold red"), f"recording for {duration(elapsed)}"), table)
 
@@ -233,15 +222,15 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         out.print(Text(f"  {steps}", "dim"))
     show_timing(told)
     marked = [
-        Happening(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
+        Incident(seconds=one.seconds, rig=None, text=f"marked: {say_marker(one.text, one.data)}")
         for one in told.markers[:SHOWN_MARKERS]
     ]
     happened = [*told.happenings, *marked]
     for one in sorted(happened, key=lambda one: -math.inf if one.seconds is None else one.seconds):
-        when = "" if one.seconds is None else f"{one.seconds:+.1f} s"
+        when = wording.since(one.seconds)
         out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
     if left := len(told.markers) - len(marked):
-        out.print(Text(f"  and {_count(left, 'more marker')}: --journal tells them all", "dim"))
+        out.print(Text(f"  and {wording.count(left, 'more marker')}: --journal tells them all", "dim"))
 
 
 def spread_line(spread: Spread) -> None:
@@ -261,11 +250,11 @@ def show_timing(told: Account) -> None:
     for name, rig in told.rigs.items():
         if (clock := rig.clock) is not None:
             figures = (
-                f"{say_offset(clock.offset)} ± {say_span(clock.bound)}",
+                f"{ahead(clock.offset)} ± {span(clock.bound)}",
                 f"drift {clock.drift:+.2f} ppm",
-                f"round trip {say_span(clock.round_trip)}",
-                _count(clock.readings, "reading"),
-                *([_count(len(clock.jumps), "jump")] if clock.jumps else ()),
+                f"round trip {span(clock.round_trip)}",
+                wording.count(clock.readings, "reading"),
+                *([wording.count(len(clock.jumps), "jump")] if clock.jumps else ()),
             )
             out.print(Text(f"  clock of {name}: {', '.join(figures)}", "dim"), soft_wrap=True)
         elif rig.was_started and rig.clock_bound is None:
@@ -282,13 +271,13 @@ def _files_table(told: Account) -> Table:
     for name, rig in told.rigs.items():
         shown = ""
         for number, one in enumerate(rig.files):
-            folder_name, _, file_name = str(one["path"]).rpartition("/")
+            folder_name, _, file_name = one.path.rpartition("/")
             if folder_name != shown or number == 0:
                 table.add_row(Text(name if number == 0 else ""), Text(f"{folder_name}/", "dim"))
                 shown = folder_name
-            times = ("" if one.get(key) is None else f"{one[key] - zero:+.4f} s" for key in ("first", "last"))
-            frames = "" if one.get("frames") is None else str(one["frames"])
-            table.add_row("", Text(file_name), size(one.get("bytes", 0)), frames, *times)
+            times = ("" if at is None else f"{at - zero:+.4f} s" for at in (one.first, one.last))
+            frames = "" if one.frames is None else str(one.frames)
+            table.add_row("", Text(file_name), size(one.bytes), frames, *times)
         if not rig.files:
             table.add_row(Text(name), f"{rig.files_total} files", size(rig.bytes_total))
     for number, own in enumerate(told.own_files):
@@ -301,7 +290,7 @@ def _files_table(told: Account) -> Table:
 def show_story(lines: Iterable[Line]) -> None:
     """Print a journal for people: the time of day, the time since all rigs record, who, and what."""
     for line in lines:
-        since = "" if line.seconds is None else f"{line.seconds:+.3f} s"
+        since = wording.since(line.seconds, digits=3)
         time = line.wall[11:23]
         out.print(
             Text.assemble((f"{time}  {since:>12}  ", "dim"), (f"{line.who:<12}", "bold"), f"  {line.what}"),
@@ -385,7 +374,7 @@ def show_findings(found: Mapping[str, Sequence[Finding]]) -> None:
             table.add_row(Text(name if number == 0 else "", "bold"), what, Text(one.text, style))
     out.print(table)
     counts = Counter(one.level for findings in found.values() for one in findings)
-    words = ", ".join(_count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
+    words = ", ".join(wording.count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
     graver = (level for level in (Level.FAILURE, Level.WARNING) if counts[level])
     mark, colour = _MARKS[next(graver, Level.OK)]
     ending = "put right what failed before a session" if counts[Level.FAILURE] else "a session can begin"
@@ -416,7 +405,7 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
             word = Text("✓ ready", "green") if one.was_tried else Text("· not asked", "dim")
         figures = (
             "" if one.frames is None else str(one.frames),
-            "" if one.rate is None else f"{one.rate:.1f}/s",
+            "" if one.rate is None else wording.rate(one.rate),
             size(one.bytes),
             f"{size(one.bytes_per_second)}/s",
             str(one.dropped),
@@ -431,7 +420,3 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
             out.print(Text(text, "dim"), soft_wrap=True)
     mark, colour = _MARKS[Level.OK if ready else Level.FAILURE]
     out.print(Text.assemble((f"{mark} ", colour), ("ready" if ready else "not ready", "bold")))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

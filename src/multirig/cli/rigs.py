@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,10 @@ from multirig.cli.program import FAILED, app
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, add_rig, find_rigs_file, remove_rig, set_role
 from multirig.errors import ConfigError, MultirigError
-from multirig.lifecycle.agreement import information
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Info, Word
+from multirig.wording import duration, size
 
 group = typer.Typer(help="List, ping, add and remove rigs.", invoke_without_command=True)
 app.add_typer(group, name="rigs")
@@ -92,18 +92,18 @@ async def _ping(chosen: dict[str, str]) -> dict[str, tuple[str, ...]]:
     return dict(zip(chosen, rows, strict=True))
 
 
-def _row(name: str, answer: Message | MultirigError, seconds: float) -> tuple[str, ...]:
+def _row(name: str, answer: Word | MultirigError, seconds: float) -> tuple[str, ...]:
     if isinstance(answer, MultirigError):
         return (name, f"✗ {answer}")
-    status, data = information(answer)
-    free: Any = data.get("disk_free")
-    main_sync = ", main sync" if data.get("main_sync") is True else ""
+    info = answer if isinstance(answer, Info) else Info()
+    status = "" if info.status is None else info.status.name.lower()
+    main_sync = ", main sync" if info.main_sync else ""
     return (
         name,
-        f"✓ {render.duration(seconds)}{main_sync}",
-        str(data.get("state", status.name.lower() if status is not None else "")),
-        str(data.get("adapter", "foreign")),
-        size(free) if isinstance(free, int) else "",
+        f"✓ {duration(seconds)}{main_sync}",
+        str(info.state or status),
+        info.adapter or "foreign",
+        "" if info.disk_free is None else size(info.disk_free),
     )
 
 

@@ -18,19 +18,20 @@ from typer.core import TyperCommand
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
-from multirig.conductor.account import Account, account
 from multirig.conductor.conductor import Conductor, Progress
 from multirig.conductor.roster import Roster, find_rigs_file
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.verdict import Word
 from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.logs import keep_log
+from multirig.protocol import words
 from multirig.protocol.exp_ref import check_subject
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.record.account import Account, account
+from multirig.record.trouble import find_trouble
+from multirig.record.verdict import Word
 
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""
@@ -209,7 +210,7 @@ class Steps:
         self._status = render.err.status("")
         conductor.on_progress(self._show)
         conductor.on_notice(_show_notice)
-        conductor.on_message(lambda rig, message: _show_alarm(conductor, rig, message))
+        conductor.on_message(lambda rig, word: _show_alarm(conductor, rig, word))
 
     async def take(self, name: str, step: Coroutine[Any, Any, Any]) -> None:
         """Show a step until it is done, or until the operator has enough."""
@@ -323,12 +324,11 @@ def _show_notice(noticed: Noticed) -> None:
         render.alarm_line(noticed.rig, noticed.text)
 
 
-def _show_alarm(conductor: Conductor, rig: str, message: Message) -> None:
+def _show_alarm(conductor: Conductor, rig: str, word: words.Word) -> None:
     """Show what a rig says by itself; how it records is noticed, and shown as that."""
-    if message.event is Event.EXPSTATUS:
+    if isinstance(word, words.Report):
         return
-    data = next((one for one in message.args if isinstance(one, dict)), {})
-    trouble = find_trouble(message, data, is_running=conductor.state is SessionState.RUNNING)
+    trouble = find_trouble(word, is_running=conductor.state is SessionState.RUNNING)
     if trouble:
         render.alarm_line(rig, trouble)
 

@@ -10,15 +10,15 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
 from multirig.cli.session import DEFAULT_DATA
-from multirig.conductor.account import account
-from multirig.conductor.drawing import check_suffix, draw
-from multirig.conductor.journal import read_readable
-from multirig.conductor.plot import compose
-from multirig.conductor.story import Kind, choose, tell
-from multirig.conductor.summary import summarise
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.folders import session_folder, subjects_folder
 from multirig.protocol.exp_ref import ExpRef
+from multirig.record.account import account
+from multirig.record.drawing import check_suffix, draw
+from multirig.record.journal import read_history
+from multirig.record.plot import compose
+from multirig.record.recount import summarise
+from multirig.record.story import Kind, choose, tell
 from multirig.rig.manifest import Checked, check, find_manifests
 
 
@@ -120,20 +120,21 @@ def _show(folder: Path, *, json: bool) -> None:
 
 
 def _tell(folder: Path, rigs: list[str], kinds: list[Kind]) -> None:
-    entries, unreadable = read_readable(folder)
-    lines = list(tell(entries))
+    history = read_history(folder)
+    lines = list(tell(history.moments))
     known = dict.fromkeys(line.who for line in lines)
     if strangers := [name for name in rigs if name not in known]:
         raise ConfigError(f"no line of {', '.join(strangers)} in this journal; there are: {', '.join(known)}")
     render.show_story(choose(lines, who=rigs, kinds=kinds))
-    if unreadable:
-        render.warn(f"lines that cannot be read are left out: {', '.join(map(str, unreadable))}")
+    if history.unreadable:
+        render.warn(f"lines that cannot be read are left out: {', '.join(map(str, history.unreadable))}")
 
 
 def _plot(folder: Path, path: Path) -> None:
     check_suffix(path)
-    entries, unreadable = read_readable(folder)
-    draw(compose(entries, summarise(entries, unreadable)), path)
+    history = read_history(folder)
+    summary = summarise(history.moments, history.unreadable)
+    draw(compose(history, summary, list(tell(history.moments))), path)
     render.say(f"drew {path}: open it")
 
 

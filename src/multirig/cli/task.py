@@ -16,14 +16,14 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.program import FAILED
-from multirig.conductor import journal
-from multirig.conductor.account import account
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
-from multirig.conductor.verdict import Word
 from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folder
 from multirig.logs import keep_log
+from multirig.record import journal
+from multirig.record.account import account
+from multirig.record.verdict import Word
 
 
 def run_task(task: str, arguments: list[str]) -> None:

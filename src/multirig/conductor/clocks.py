@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from multirig.lifecycle.clock_gate import KnownClock
-from multirig.lifecycle.rig_events import CLOCK_PORT
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import SECOND, Address
+from multirig.protocol.words import Report
 from multirig.runtime import Runtime
 from multirig.transports.probe import ClockProber, Target
 
@@ -25,7 +24,7 @@ class Clocks:
     ----------
     runtime : Runtime
         Of the node whose links keep what is known.
-    news : callable
+    reports : callable
         Returns what each rig last said of itself.
     report : callable
         Takes what is known of a clock after each look at it.
@@ -34,12 +33,12 @@ class Clocks:
     def __init__(
         self,
         runtime: Runtime,
-        news: Callable[[], Mapping[str, Mapping[str, Any]]],
+        reports: Callable[[], Mapping[str, Report]],
         *,
         report: Callable[[ClockRead], None],
     ) -> None:
         self._runtime = runtime
-        self._news = news
+        self._reports = reports
         self._report = report
         self._prober: ClockProber | None = None
         self._ports: dict[str, int] = {}
@@ -52,10 +51,9 @@ class Clocks:
         """Say where the rigs are, by name."""
         self._addresses = addresses
 
-    def note_port(self, rig: str, told: Mapping[str, Any]) -> None:
-        """Take from what a rig says of itself where its clock can be measured."""
-        port = told.get(CLOCK_PORT)
-        if type(port) is int and 0 < port < 65536:
+    def note_port(self, rig: str, port: int | None) -> None:
+        """Take where a rig's clock can be measured, if it says so."""
+        if port is not None:
             self._ports[rig] = port
 
     async def measure(self) -> None:
@@ -120,8 +118,8 @@ class Clocks:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            for rig, news in self._news().items():  # of one that was restarted it is another
-                self.note_port(rig, news)
+            for rig, report in self._reports().items():  # of one that was restarted it is another
+                self.note_port(rig, report.clock_port)
             await self.measure()
 
     def _targets(self) -> list[Target]:

@@ -17,11 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from multirig.conductor import numbering, preflight
-from multirig.conductor.account import write_verdict
 from multirig.conductor.clocks import Clocks
-from multirig.conductor.journal import RECOVERY, Journal, replay
 from multirig.conductor.marking import check_markable, make_marked
-from multirig.conductor.timing import RigStart, Spread, find_spread
 from multirig.config import Uri
 from multirig.errors import (
     AgreementError,
@@ -33,11 +30,9 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.folders import next_exp_ref_in, subjects_folder
-from multirig.lifecycle.agreement import TAKE_OVER, information
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import ClockGate, Objection, Reaction, judge_clocks
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig_events import CHECK, MIN_SEQUENCE
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -51,6 +46,7 @@ from multirig.lifecycle.session_events import (
     Progressed,
     RigsChosen,
     StepRequested,
+    TokenShared,
 )
 from multirig.lifecycle.session_states import (
     EVENT_OF,
@@ -70,10 +66,16 @@ from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
+from multirig.protocol.dialect import ask_info_with, hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef, check_subject
-from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.messages import Event, Status
 from multirig.protocol.node import Node
+from multirig.protocol.words import AlyxToken, AskInfo, Info, Report, Started, Verbatim, Word
+from multirig.record.account import write_verdict
+from multirig.record.entries import RECOVERY
+from multirig.record.journal import Journal, replay
+from multirig.record.timing import Spread, find_start_spread
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
@@ -154,8 +156,8 @@ class Conductor:
         self.record_in(
             None if data_folder is None else subjects_folder(Path(data_folder), lab), main_sync=main_sync
         )
-        self.information: dict[str, Mapping[str, Any]] = {}
-        """What each rig said of itself in the last agreement, by name: what its EXPINFO held."""
+        self.information: dict[str, Info] = {}
+        """What each rig said of itself in the last agreement, by name."""
         self.clock_gate = clock_gate or ClockGate()
         """What follows from what may be wrong with clocks at a start."""
         self.start_spread: Spread | None = None
@@ -179,9 +181,9 @@ class Conductor:
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
         self._on_progress: list[Callable[[Progress], None]] = []
         self._on_notice: list[Callable[[Noticed], None]] = []
-        self._on_message: list[Callable[[str, Message], None]] = []
+        self._on_message: list[Callable[[str, Word], None]] = []
         self._on_state: list[Callable[[SessionState], None]] = []
-        self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Message]]]] = []
+        self._awaited: list[tuple[frozenset[Event], asyncio.Future[tuple[str, Word]]]] = []
         self._unreached: set[str] = set()
         self._agreed_on = datetime.date.today()
         """The day on this PC when the rigs last agreed."""
@@ -240,11 +242,12 @@ class Conductor:
             boot=secrets.token_hex(8),
             name=platform.node() or "conductor",
             machine=machine,
+            hears=hear_rig,
             # whoever we have chosen as a rig may answer from wherever it is
             permits=AllowList(anybody=True).permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=self._network)
-        self._clocks = Clocks(self.runtime, machine.watch.news, report=self.runtime.feed)
+        self._clocks = Clocks(self.runtime, machine.watch.reports, report=self.runtime.feed)
         self._numbers = itertools.count(machine.last_number + 1)
 
     def _chosen(self) -> RigsChosen:
@@ -405,7 +408,7 @@ class Conductor:
         asked = _now()
         self._on_progress.append(note)
         try:
-            told = {"subject": None, CHECK: {"seconds": seconds}}
+            told = {"subject": None, "check": {"seconds": seconds}}
             outcomes = await self.request(
                 Event.EXPINFO, int(Status.CONNECTED), told, rigs=rigs, limit=CHECK_LIMIT
             )
@@ -488,19 +491,15 @@ class Conductor:
             here = await asyncio.to_thread(next_exp_ref_in, self.subjects_folder, subject, today)
         elif self.subjects_folder is not None and not appends:
             least = await asyncio.to_thread(numbering.first_free, self.subjects_folder, subject, today)
-        told = plain(
-            {
-                "exp_ref": str(here) if here else None,
-                "main_sync": self.main_sync,
-                "experiment_description": {},
-                "master": self.main_sync,
-                "spec_version": "1.0.0",
-                "subject": subject,
-                **({MIN_SEQUENCE: least} if least > 1 else {}),
-                **(info or {}),
-            },
-            "info",
+        ask = AskInfo(
+            exp_ref=here,
+            subject=subject,
+            main_sync=self.main_sync,
+            experiment_description={},
+            spec_version="1.0.0",
+            min_sequence=least if least > 1 else None,
         )
+        ask = ask_info_with(ask, plain(info or {}, "info"))
         await self._judged()  # the next attempt may have the same folder
         next_state(self.state, SessionTrigger.AGREE)  # else the journal goes on as it is
         journal = self._begin_journal()
@@ -509,14 +508,12 @@ class Conductor:
             number=number,
             subject=subject,
             date=today,
-            info=told,
+            ask=ask,
             here=here,
             takes_over=takes_over or appends,  # the task before may still hold what it has begun
         )
         agreed = await self._do(request)
-        self.information = {
-            name: information(one)[1] for name, one in agreed.items() if isinstance(one, Message)
-        }
+        self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
         exp_ref = self.exp_ref
         if exp_ref is None:
             raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
@@ -552,7 +549,7 @@ class Conductor:
         SessionFailed
             They are not; the rigs stay as they are.
         """
-        dates = {name: told.get("date") for name, told in self.information.items()}
+        dates = {name: info.date for name, info in self.information.items()}
         taking_part = {
             name: one for name, one in self._clocks.known(dates).items() if name in self.information
         }
@@ -567,7 +564,7 @@ class Conductor:
         if refused:
             raise SessionFailed("start", refused, "nobody has begun to record; see clock in multirig.yaml")
 
-    async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
+    async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Word]:
         """Get every rig ready; if one fails, all are cleaned up.
 
         Raises
@@ -577,7 +574,7 @@ class Conductor:
         """
         return await self._begin(SessionTrigger.INIT, data)
 
-    async def start(self, data: Mapping[str, Any] | None = None) -> dict[str, Message]:
+    async def start(self, data: Mapping[str, Any] | None = None) -> dict[str, Word]:
         """Let every rig record, at one instant; if one fails, all are stopped and cleaned up.
 
         Raises
@@ -591,8 +588,8 @@ class Conductor:
             self._judge_clocks()
         self.start_spread = None
         replies = await self._begin(SessionTrigger.START, data)
-        self.start_spread = find_spread(
-            {name: told for name, one in replies.items() if (told := RigStart.of(one).instant) is not None}
+        self.start_spread = find_start_spread(
+            {name: word.recorded.start for name, word in replies.items() if isinstance(word, Started)}
         )
         return replies
 
@@ -601,7 +598,7 @@ class Conductor:
 
         Returns
         -------
-        dict of str to Message or MultirigError
+        dict of str to Word or MultirigError
             What each rig recorded, or why that is not known. Where the session has ended by itself, since an
             essential rig was lost, this is what came of that.
         """
@@ -637,10 +634,10 @@ class Conductor:
 
         Returns
         -------
-        dict of str to Message or MultirigError
+        dict of str to Word or MultirigError
             Each rig's EXPINFO: its status, and what it records; or why that is not known.
         """
-        return await self._end(SessionTrigger.RECOVER, {TAKE_OVER: True} if takes_over else None)
+        return await self._end(SessionTrigger.RECOVER, {"take_over": True} if takes_over else None)
 
     async def go_on(self) -> None:
         """Go on with a session that was recovered, with the rigs that record it still.
@@ -681,7 +678,7 @@ class Conductor:
 
         Returns
         -------
-        dict of str to Message or MultirigError
+        dict of str to Word or MultirigError
             Each rig's reply, or why there is none.
         """
         chosen = None if rigs is None else tuple(rigs)
@@ -691,7 +688,7 @@ class Conductor:
         event = Event.parse(event)
         asked = AskRequested(
             number=next(self._numbers),
-            message=Message(event, tuple(plain(args, event.name))),
+            word=Verbatim(event, tuple(plain(args, event.name))),
             rigs=chosen,
             limit=round(limit * SECOND),
             needs_reply=needs_reply,
@@ -715,35 +712,33 @@ class Conductor:
 
     def share_token(self, url: str | None, token: Mapping[str, Any], names: Iterable[str]) -> None:
         """Have an Alyx token ready for the rigs that may be given it in clear, for when they ask."""
-        self.machine.alyx = (url, dict(token))
-        self.machine.may_have_token = frozenset(names)
+        word = AlyxToken(url=url, credentials=dict(token))
+        self.runtime.feed(TokenShared(token=word, rigs=frozenset(names)))
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""
         return self.node.speaks_wire_2(self.addresses[rig])
 
-    async def reports(self, limit: float = 1.0) -> dict[str, dict[str, Any]]:
+    async def reports(self, limit: float = 1.0) -> dict[str, Report]:
         """Ask what the rigs record now; IBL's peers are not asked, since many know no EXPSTATUS.
 
         Returns
         -------
-        dict of str to dict
-            ``state``, ``exp_ref``, ``failure`` and ``health`` (frames, bytes, dropped, rate) of each multirig
-            that answers in time.
+        dict of str to Report
+            How each multirig is that answers in time.
         """
         asked = [name for name in self.addresses if self.can_report(name)]
         outcomes = await self.request(Event.EXPSTATUS, int(Status.CONNECTED), rigs=asked, limit=limit)
-        answers = {name: one.args[1:] for name, one in outcomes.items() if isinstance(one, Message)}
-        return {name: args[0] for name, args in answers.items() if args and isinstance(args[0], dict)}
+        return {name: report for name, report in outcomes.items() if isinstance(report, Report)}
 
     @property
     def lost(self) -> Noticed | None:
         """Why the session has ended by itself: what happened to an essential rig; None if it has not."""
         return self.machine.lost
 
-    def news(self) -> dict[str, Mapping[str, Any]]:
+    def news(self) -> dict[str, Report]:
         """Return what each multirig last said of itself while it records, without asking."""
-        return self.machine.watch.news()
+        return self.machine.watch.reports()
 
     def clock_jumps(self) -> dict[str, int]:
         """Return how often each rig's clock has jumped since this PC hears it, as far as it was noticed."""
@@ -804,20 +799,20 @@ class Conductor:
         """Call back whenever the session comes to another state, as soon as it is there."""
         self._on_state.append(callback)
 
-    def on_message(self, callback: Callable[[str, Message], None]) -> None:
+    def on_message(self, callback: Callable[[str, Word], None]) -> None:
         """Call back with (rig, message) whenever a rig says something by itself."""
         self._on_message.append(callback)
 
-    async def next_message(self, *events: Event) -> tuple[str, Message]:
+    async def next_message(self, *events: Event) -> tuple[str, Word]:
         """Wait for what a rig says by itself; without events, for anything.
 
         Returns
         -------
         rig : str
-        message : Message
+        word : Word
         """
         self._check_open()
-        future: asyncio.Future[tuple[str, Message]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[tuple[str, Word]] = asyncio.get_running_loop().create_future()
         entry = (frozenset(events or Event), future)
         self._awaited.append(entry)
         try:
@@ -828,13 +823,13 @@ class Conductor:
 
     # -- inside ---------------------------------------------------------------------------------------------
 
-    async def _begin(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Message]:
+    async def _begin(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Word]:
         step = self._step(trigger, data)
         if self._journal is not None:
             # what led to this step survives even the death of the PC before a rig is touched
             await asyncio.to_thread(self._journal.sync)
         outcomes = await self._do(step)
-        return {name: one for name, one in outcomes.items() if isinstance(one, Message)}
+        return {name: one for name, one in outcomes.items() if isinstance(one, Word)}
 
     async def _end(self, trigger: SessionTrigger, data: Mapping[str, Any] | None) -> dict[str, Outcome]:
         outcomes = await self._do(self._step(trigger, data))
@@ -920,10 +915,10 @@ class Conductor:
                 if (future := self._waiting.get(number)) and not future.done():
                     future.set_result(effect)
             case Progressed(event=event, rig=rig, outcome=outcome):
-                if isinstance(outcome, Message):
+                if isinstance(outcome, Word):
                     self._unreached.discard(rig)
-                    if event is Event.EXPINFO:
-                        self._clocks.note_port(rig, information(outcome)[1])
+                    if isinstance(outcome, Info):
+                        self._clocks.note_port(rig, outcome.clock_port)
                 elif isinstance(outcome, RigUnreachable | Unconfirmed):
                     self._unreached.add(rig)
                 self._call_all(self._on_progress, Progress(event=event, rig=rig, outcome=outcome))
@@ -938,21 +933,20 @@ class Conductor:
                 if state is SessionState.IDLE:
                     self._judge()
                 self._call_all(self._on_state, state)
-            case Heard(rig=rig, message=message):
-                self._hear(rig, message)
+            case Heard(rig=rig, word=word):
+                self._hear(rig, word)
             case Ignored(address=address, reason=reason, first=first):
                 log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
             case _:
                 log.debug("%s", effect)
 
-    def _hear(self, rig: str, message: Message) -> None:
+    def _hear(self, rig: str, word: Word) -> None:
         self._unreached.discard(rig)
-        # an Alyx token is a secret, and a log is no place for one
-        log.info("%s says %s %s", rig, message, "" if message.event is Event.ALYX else message.args)
-        self._call_all(self._on_message, rig, message)
+        log.info("%s says %s: %r", rig, word, word)
+        self._call_all(self._on_message, rig, word)
         for events, future in self._awaited[:]:
-            if message.event in events and not future.done():
-                future.set_result((rig, message))
+            if word.event in events and not future.done():
+                future.set_result((rig, word))
 
     @staticmethod
     def _call_all(callbacks: Iterable[Callable[..., None]], *args: Any) -> None:

@@ -6,10 +6,10 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
-from multirig.conductor.journal import holds_start
 from multirig.errors import MultirigError
 from multirig.folders import next_exp_ref_in
 from multirig.protocol.exp_ref import ExpRef
+from multirig.record.journal import holds_start
 
 
 def first_free(subjects: Path, subject: str, date: datetime.date) -> int:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import platform
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from multirig.conductor.clocks import Clocks
-from multirig.conductor.pictures import Picture, read_pictures
+from multirig.conductor.questions import Questions
+from multirig.conductor.sighting import Sighting
+from multirig.conductor.whereabouts import Whereabouts
 from multirig.config import Uri
-from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.observer import (
     Answered,
     Asked,
@@ -28,51 +27,18 @@ from multirig.lifecycle.observer import (
 )
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored
-from multirig.protocol.messages import Message
 from multirig.protocol.node import Node
+from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.memory import MemoryNetwork
 
-FIND_LIMIT = 5.0
-"""Seconds for a name to be resolved."""
-FIND_AGAIN = 10.0
-"""Seconds until a name is looked for again, where it was not found or its PC is not heard."""
 FIRST_LOOK = 0.5
 """Seconds for which `Observer.follow` waits for names; those that take longer come later."""
-PATIENCE = 0.5
-"""Seconds that a question may take longer than its limit."""
 
 log = logging.getLogger("multirig.conductor")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What is known of one rig from looking on."""
-
-    name: str
-    """As the rigs file has it."""
-    uri: str
-    """Where it was said to listen."""
-    address: str | None
-    """Where it was found; None: its name is not known on this network."""
-    is_multirig: bool
-    """Whether it tells by itself how it is; a foreign peer is asked now and then."""
-    heard_at: int | None
-    """When it was last heard, on the clock of `Observer.clock`; ns. None: never."""
-    info: Mapping[str, Any]
-    """What its last EXPINFO held."""
-    news: Mapping[str, Any]
-    """What it last said of itself: state, exp_ref, failure, health, led_by, stalled, gap, disk_free…"""
-    problem: str | None
-    """Why it is not heard: one line with the next action."""
-    offset: float | None
-    """Its clock minus this PC's (``time.perf_counter()`` of both); seconds. None: not known."""
-    bound: float | None
-    """By how much that may be wrong, either way; seconds."""
-    round_trip: float | None
-    """Of a message and its answer, at best; seconds."""
 
 
 class Observer:
@@ -83,7 +49,7 @@ class Observer:
         async with Observer() as observer:
             await observer.follow({"cameras": Uri.parse("udp://192.168.1.20")})
             ...
-            observer.sightings()["cameras"].news
+            observer.sightings()["cameras"].report.health
 
     Parameters
     ----------
@@ -97,36 +63,33 @@ class Observer:
             boot=secrets.token_hex(8),
             name=platform.node() or "observer",
             machine=self.machine,
+            hears=hear_rig,
             # whoever is followed may answer from wherever it is
             permits=AllowList(anybody=True).permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=network)
         self._scheme = "memory" if network is not None else None
-        self._rigs: dict[str, Uri] = {}
-        self._addresses: dict[str, Address] = {}
-        self._unfound: dict[str, str] = {}
-        """Why a name is not known."""
+        self._whereabouts = Whereabouts(self._resolve, self._is_heard, self._note_found)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._suspended: set[str] = set()
+        self._suspended: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[str], None]] = []
-        self._waiting: dict[int, asyncio.Future[Message | None]] = {}
-        """By number, who waits for the outcome of a question."""
-        self._numbers = itertools.count(1)
-        self._clocks = Clocks(self.runtime, self._news, report=self._note_clock)
-        self._clocks.follow(self._addresses)
+        self._questions = Questions[Sequence[Picture]]()
         self._reads: dict[str, ClockRead] = {}
+        self._clocks = Clocks(self.runtime, self._reports, report=self._note_clock)
+        self._clocks.follow(self._whereabouts.addresses)
 
     # -- life -------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Begin to look; there is nobody to look at yet."""
         self._clocks.keep(True)
-        self._spawn(self._keep_finding())
+        self._spawn(self._whereabouts.keep_finding())
 
     async def close(self) -> None:
         """Look no more; the rigs are told."""
         await self.follow({})
-        tasks: list[asyncio.Future[Any]] = [*self._tasks, *self._waiting.values()]
+        self._questions.cancel()
+        tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -156,13 +119,10 @@ class Observer:
             Name of each rig and where it listens.
         """
         allow_open_sockets(len(rigs) + 64)
-        for name in [name for name, uri in self._rigs.items() if rigs.get(name) != uri]:
-            for known in (self._rigs, self._addresses, self._unfound, self._reads):
-                known.pop(name, None)
-        added = [name for name in rigs if name not in self._rigs]
-        self._rigs = dict(rigs)
-        self._tell_whom()
-        looks = [self._spawn(self._find(name)) for name in added]
+        added = self._whereabouts.follow(rigs)
+        self._reads = {name: read for name, read in self._reads.items() if name in rigs and name not in added}
+        self._follow_addresses()
+        looks = [self._spawn(self._whereabouts.find(name)) for name in added]
         if looks:
             await asyncio.wait(looks, timeout=FIRST_LOOK)
 
@@ -172,13 +132,13 @@ class Observer:
         A foreign peer may take a question of somebody else badly, and whoever leads it knows how it is. One
         that was not heard before is not asked either.
         """
-        self._suspended = {*names}
-        self._tell_whom()
+        self._suspended = frozenset(names)
+        self._follow_addresses()
 
     @property
     def suspended(self) -> frozenset[str]:
         """Of whom nothing is asked now."""
-        return frozenset(self._suspended)
+        return self._suspended
 
     def resume(self) -> None:
         """Ask everybody again."""
@@ -188,11 +148,7 @@ class Observer:
 
     def sightings(self) -> dict[str, Sighting]:
         """Return what is known of each rig, in the order in which they were named."""
-        return {name: self._sighting(name) for name in self._rigs}
-
-    def clock(self) -> int:
-        """Return the time on the clock of `Sighting.heard_at`; ns."""
-        return self.runtime.clock()
+        return {name: self._sighting(name) for name in self._whereabouts.uris}
 
     def on_change(self, callback: Callable[[str], None]) -> None:
         """Have something called with a rig's name when there is news of it.
@@ -222,13 +178,11 @@ class Observer:
         ConfigError
             No rig of that name is followed.
         """
-        self._check_followed(name)
-        if name not in self._addresses:
-            await self._find(name)
-        if (address := self._addresses.get(name)) is not None:
-            number = next(self._numbers)
-            asked = Asked(address=address, number=number, limit=round(limit * SECOND))
-            await self._wait_for(asked, limit)
+        self._whereabouts.check(name)
+        if name not in self._whereabouts.addresses:
+            await self._whereabouts.find(name)
+        if (address := self._whereabouts.addresses.get(name)) is not None:
+            await self._ask(Asked, address, limit)
         return self._sighting(name)
 
     async def pictures(self, name: str, limit: float = 2.0) -> list[Picture]:
@@ -252,119 +206,87 @@ class Observer:
         ConfigError
             No rig of that name is followed.
         """
-        self._check_followed(name)
-        if (address := self._addresses.get(name)) is None:
+        self._whereabouts.check(name)
+        if (address := self._whereabouts.addresses.get(name)) is None:
             return []
-        number = next(self._numbers)
-        asked = PicturesAsked(address=address, number=number, limit=round(limit * SECOND))
-        answer = await self._wait_for(asked, limit)
-        return read_pictures(answer) if answer is not None else []
+        return [*(await self._ask(PicturesAsked, address, limit) or ())]
 
-    def _check_followed(self, name: str) -> None:
-        if name not in self._rigs:
-            raise ConfigError(f"there is no rig {name}: add it to the rigs file")
+    async def _ask(
+        self, kind: type[Asked | PicturesAsked], address: Address, limit: float
+    ) -> Sequence[Picture] | None:
+        """Ask a rig, and return its pictures where those were asked for."""
 
-    async def _wait_for(self, asked: Asked | PicturesAsked, limit: float) -> Message | None:
-        """Ask, and wait for the outcome; return the answer where there is one."""
-        answered = self._waiting[asked.number] = asyncio.get_running_loop().create_future()
-        try:
-            self.runtime.feed(asked)
-            await asyncio.wait([answered], timeout=limit + PATIENCE)
-        finally:
-            del self._waiting[asked.number]
-        return answered.result() if answered.done() and not answered.cancelled() else None
+        def put(number: int) -> None:
+            self.runtime.feed(kind(address=address, number=number, limit=round(limit * SECOND)))
+
+        return await self._questions.ask(put, limit)
 
     def _sighting(self, name: str) -> Sighting:
-        uri, address = self._rigs[name], self._addresses.get(name)
+        uri, address = self._whereabouts.uris[name], self._whereabouts.addresses.get(name)
         seen = self.machine.seen.get(address) if address is not None else None
-        problem = self._unfound.get(name) if seen is None else seen.problem(self.clock())
+        now = self.runtime.clock()
+        problem = self._whereabouts.problems.get(name) if seen is None else seen.problem(now)
         read = self._reads.get(name) if problem is None else None
         return Sighting(
             name=name,
             uri=str(uri),
             address=str(address) if address is not None else None,
             is_multirig=seen is not None and seen.is_multirig,
+            at=now,
             heard_at=seen.heard_at if seen is not None else None,
-            info=seen.info if seen is not None else {},
-            news=seen.news if seen is not None else {},
-            problem=f"{name} {problem}" if problem is not None else None,
+            info=seen.info if seen is not None else None,
+            report=seen.report if seen is not None else Report(),
+            problem=problem,
             offset=read.offset / SECOND if read is not None else None,
             bound=read.bound / SECOND if read is not None else None,
             round_trip=read.round_trip / SECOND if read is not None else None,
         )
 
-    def _news(self) -> dict[str, Mapping[str, Any]]:
-        """Return what each rig last said of itself."""
-        seen = self.machine.seen
-        return {name: seen[address].news for name, address in self._addresses.items() if address in seen}
+    def _reports(self) -> dict[str, Report]:
+        """Return how each rig is, by its last word."""
+        seen, found = self.machine.seen, self._whereabouts.addresses.items()
+        return {name: seen[address].report for name, address in found if address in seen}
 
     def _note_clock(self, read: ClockRead) -> None:
         self._reads[read.rig] = read
 
     # -- finding ------------------------------------------------------------------------------------------
 
-    async def _keep_finding(self) -> None:
-        """Look again for names that are not known, and for PCs that are not heard: they may have moved."""
-        while True:
-            await asyncio.sleep(FIND_AGAIN)
-            await asyncio.gather(*(self._find(name) for name in self._rigs if self._is_missing(name)))
+    async def _resolve(self, uri: Uri) -> Address:
+        return await self.runtime.connect(self._scheme or uri.scheme, uri.host, uri.port)
 
-    def _is_missing(self, name: str) -> bool:
-        address = self._addresses.get(name)
-        seen = self.machine.seen.get(address) if address is not None else None
-        return seen is None or seen.trouble is not None
+    def _is_heard(self, address: Address) -> bool:
+        seen = self.machine.seen.get(address)
+        return seen is not None and seen.trouble is None
 
-    async def _find(self, name: str) -> None:
-        """Find where a rig is."""
-        if (uri := self._rigs.get(name)) is None:
-            return
-        scheme = self._scheme or uri.scheme
-        address, problem = None, f"is not found: the name {uri.host!r} takes too long; use the IP address"
-        try:
-            address = await asyncio.wait_for(self.runtime.connect(scheme, uri.host, uri.port), FIND_LIMIT)
-        except MultirigError as error:
-            problem = f"is not found: {error}"
-        except asyncio.TimeoutError:
-            log.debug("%s takes too long to be found", uri.host)
-        if self._rigs.get(name) != uri:
-            return  # meanwhile it is not followed any more
-        if address is not None and address != self._addresses.get(name):
-            self._addresses[name] = address
-            self._unfound.pop(name, None)
-            self._tell_whom()
-            self._tell(name)
-        elif name not in self._addresses and problem != self._unfound.get(name):
-            self._unfound[name] = problem
-            self._tell(name)
+    def _note_found(self, name: str) -> None:
+        self._follow_addresses()
+        self._report(name)
 
-    def _tell_whom(self) -> None:
-        """Tell the machine whom to look at."""
-        spared = (self._addresses[name] for name in self._suspended if name in self._addresses)
+    def _follow_addresses(self) -> None:
+        """Let the machine know whom to look at."""
+        addresses = self._whereabouts.addresses
+        spared = (addresses[name] for name in self._suspended if name in addresses)
         self.runtime.feed(Suspended(addresses=frozenset(spared)))
-        self.runtime.feed(Followed(addresses=frozenset(self._addresses.values())))
+        self.runtime.feed(Followed(addresses=frozenset(addresses.values())))
 
     # -- effects ------------------------------------------------------------------------------------------
 
     def _perform(self, effect: Any) -> None:
         match effect:
             case Changed(address=address):
-                for name in [name for name, one in self._addresses.items() if one == address]:
-                    self._tell(name)
+                for name in self._whereabouts.names_at(address):
+                    self._report(name)
             case Answered(number=number):
-                self._note_answer(number, None)
-            case PicturesAnswered(number=number, answer=answer):
-                self._note_answer(number, answer)
+                self._questions.settle(number, None)
+            case PicturesAnswered(number=number, pictures=pictures):
+                self._questions.settle(number, pictures)
             case Ignored(address=address, reason=reason, first=first):
                 log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
             case _:
                 log.debug("%s", effect)
 
-    def _note_answer(self, number: int, answer: Message | None) -> None:
-        waiting = self._waiting.get(number)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer)
-
-    def _tell(self, name: str) -> None:
+    def _report(self, name: str) -> None:
         for callback in self._callbacks:
             try:
                 callback(name)

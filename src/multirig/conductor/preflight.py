@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from multirig.errors import MultirigError, SessionFailed
-from multirig.lifecycle.agreement import THIS_PC, information
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
-from multirig.lifecycle.rig_events import PREFLIGHT
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Info
+from multirig.wording import about
 
 CLOCK_LIMIT = datetime.timedelta(seconds=2)
 """How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
@@ -54,23 +53,23 @@ def judge(
         Whether this PC is to be the main sync.
     """
     found = {name: judge_rig(answer, version) for name, answer in answers.items()}
-    return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync)]}
+    return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 
 def judge_rig(answer: Answer, version: str) -> list[Finding]:
     """Return what speaks for and against a rig."""
-    if not isinstance(answer.outcome, Message):
-        return [_finding("answer", Level.FAILURE, str(answer.outcome))]
-    _, info = information(answer.outcome)
-    if PREFLIGHT not in info:
+    info = answer.outcome
+    if isinstance(info, MultirigError):
+        return [_finding("answer", Level.FAILURE, str(info))]
+    if not isinstance(info, Info) or info.preflight is None:
         text = "cannot be asked: it is no multirig, or an older one; look at that PC yourself"
         return [_finding("answer", Level.NOTE, text)]
     return [
         _judge_round_trip(answer.round_trip),
         *_judge_state(info),
-        *read_findings(info[PREFLIGHT]),
-        *_judge_version(info.get("version"), version),
-        *_judge_time(info.get("time"), answer),
+        *read_findings([*info.preflight]),
+        *_judge_version(info.version, version),
+        *_judge_time(info.time, answer),
     ]
 
 
@@ -108,27 +107,26 @@ def _judge_round_trip(seconds: float | None) -> Finding:
     return _finding("answer", Level.OK, text)
 
 
-def _judge_state(info: Mapping[str, Any]) -> list[Finding]:
-    state, exp_ref = info.get("state"), info.get("exp_ref")
-    if state in (None, RigState.CONNECTED.value):
+def _judge_state(info: Info) -> list[Finding]:
+    if info.state in (None, RigState.CONNECTED):
         return []
-    failure = f" ({info['failure']})" if info.get("failure") else ""
-    about = f" {exp_ref}" if exp_ref else ""
-    text = f"is {state}{about}{failure}: end that session first, or lead it on (--take-over)"
+    failure = f" ({info.failure})" if info.failure else ""
+    about = f" {info.exp_ref}" if info.exp_ref else ""
+    text = f"is {info.state}{about}{failure}: end that session first, or lead it on (--take-over)"
     return [_finding("state", Level.WARNING, text)]
 
 
-def _judge_version(theirs: object, ours: str) -> list[Finding]:
+def _judge_version(theirs: str | None, ours: str) -> list[Finding]:
     if theirs == ours:
         return []
     text = f"runs multirig {theirs}, this PC {ours}: update the older one"
     return [_finding("version", Level.WARNING, text)]
 
 
-def _judge_time(told: object, answer: Answer) -> list[Finding]:
+def _judge_time(told: str | None, answer: Answer) -> list[Finding]:
     """Judge the time of day; what the way took, and the looking up before, is no fault of the clock."""
     try:
-        theirs = datetime.datetime.fromisoformat(told) if isinstance(told, str) else None
+        theirs = datetime.datetime.fromisoformat(told) if told is not None else None
     except ValueError:
         theirs = None
     if theirs is None or theirs.tzinfo is None:
@@ -136,7 +134,9 @@ def _judge_time(told: object, answer: Answer) -> list[Finding]:
     ahead = max(theirs - answer.heard, min(theirs - answer.asked, datetime.timedelta(0)))
     if abs(ahead) > CLOCK_LIMIT:
         which = "ahead of" if ahead > datetime.timedelta(0) else "behind"
-        text = f"its clock is {_span(abs(ahead))} {which} this PC's: set the one that is wrong"
+        text = (
+            f"its clock is {about(abs(ahead).total_seconds())} {which} this PC's: set the one that is wrong"
+        )
         wrong_day = theirs.date() != answer.heard.date()
         return [_finding("time", Level.FAILURE if wrong_day else Level.WARNING, text)]
     if theirs.utcoffset() != answer.heard.utcoffset():
@@ -145,11 +145,9 @@ def _judge_time(told: object, answer: Answer) -> list[Finding]:
     return [_finding("time", Level.OK, "date and time agree with this PC")]
 
 
-def _judge_main_sync(answers: Mapping[str, Answer], is_main_sync: bool) -> list[Finding]:
-    said = {
-        name: information(one.outcome)[1] for name, one in answers.items() if isinstance(one.outcome, Message)
-    }
-    leaders = [name for name, info in said.items() if info.get("main_sync") is True]
+def _judge_main_sync(answers: Mapping[str, Answer], *, is_main_sync: bool) -> list[Finding]:
+    said = {name: one.outcome for name, one in answers.items() if isinstance(one.outcome, Info)}
+    leaders = [name for name, info in said.items() if info.main_sync]
     leaders += [THIS_PC] if is_main_sync else []
     if len(leaders) > 1:
         text = f"{', '.join(leaders)} are main syncs: set 'main_sync: false' in the config of all but one"
@@ -158,15 +156,6 @@ def _judge_main_sync(answers: Mapping[str, Answer], is_main_sync: bool) -> list[
         text = "none of these rigs is the main sync: this PC has to be it (--main-sync)"
         return [_finding("main sync", Level.NOTE, text)]
     return [_finding("main sync", Level.OK, f"{leaders[0]} gives the number")]
-
-
-def _span(time: datetime.timedelta) -> str:
-    """Return a difference between clocks as people read it."""
-    seconds = time.total_seconds()
-    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _finding(check: str, level: Level, text: str) -> Finding:

@@ -15,11 +15,11 @@ from multirig.conductor.preflight import is_hindrance
 from multirig.errors import MultirigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
-from multirig.lifecycle.rig_events import REHEARSAL
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Health, Started, Stopped, Word
 
 SUBJECT = "rehearsal"
 SECONDS = 5.0
@@ -105,26 +105,26 @@ def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float, 
 
     Parameters
     ----------
-    steps : sequence of Message or MultirigError
+    steps : sequence of Word or MultirigError
         Its answers to EXPINIT, EXPSTART and EXPEND, as far as it was asked.
-    cleaned : Message or MultirigError
+    cleaned : Word or MultirigError
         Its answer to EXPCLEANUP.
     seconds : float
         For how long all rigs were to record together.
     ended : float
         When they were told to stop: seconds on the conductor's clock, on which they say when they began.
     """
-    problems = [str(one) for one in (*steps, cleaned) if not isinstance(one, Message)]
+    problems = [str(one) for one in (*steps, cleaned) if not isinstance(one, Word)]
     last = steps[-1]
-    if len(steps) < 3 or not isinstance(last, Message):
+    if len(steps) < 3 or not isinstance(last, Stopped):
         return Rehearsed(problems=tuple(problems) or ("did not record",))
-    told = _data(last)
-    began = _data(steps[1]).get("started_at") if isinstance(steps[1], Message) else None
-    lasted = max(seconds, ended - began) if isinstance(began, float) else seconds
-    health: Mapping[str, Any] = told.get("health") or {}
-    frames, size, dropped = health.get("frames"), told.get("bytes_total", 0), health.get("dropped", 0)
-    if told.get("failure"):
-        problems.append(str(told["failure"]))
+    first = steps[1]
+    began = first.recorded.started_at if isinstance(first, Started) else None
+    lasted = max(seconds, ended - began) if began is not None else seconds
+    health = (last.recorded.health if last.recorded is not None else None) or Health()
+    frames, size, dropped = health.frames, last.bytes_total or 0, health.dropped
+    if last.failure:
+        problems.append(last.failure)
     elif not size or frames == 0:
         problems.append(f"recorded nothing in {seconds:g} s: look at its device or program")
     if dropped:
@@ -141,7 +141,7 @@ def judge_rehearsal(steps: Sequence[Outcome], cleaned: Outcome, seconds: float, 
 
 async def _record(conductor: Conductor, names: Sequence[str], seconds: float) -> dict[str, Rehearsed]:
     exp_ref = str(ExpRef(datetime.date.today(), 1, SUBJECT))
-    told = {"exp_ref": exp_ref, REHEARSAL: True}
+    told = {"exp_ref": exp_ref, "rehearsal": True}
     limits = conductor.machine.limits
     steps: dict[str, list[Outcome]] = {name: [] for name in names}
     cleaned: dict[str, Outcome] = {}
@@ -149,13 +149,13 @@ async def _record(conductor: Conductor, names: Sequence[str], seconds: float) ->
 
     async def ask(event: Event, *args: Any, limit: int) -> None:
         """Take a step with all rigs that could take the one before."""
-        able = [name for name in names if all(isinstance(one, Message) for one in steps[name])]
+        able = [name for name in names if all(isinstance(one, Word) for one in steps[name])]
         for name, one in (await conductor.request(event, *args, rigs=able, limit=limit / SECOND)).items():
             steps[name].append(one)
 
     try:
         await ask(Event.EXPINIT, told, limit=limits.initialise)
-        await ask(Event.EXPSTART, exp_ref, {REHEARSAL: True}, limit=limits.start)
+        await ask(Event.EXPSTART, exp_ref, {"rehearsal": True}, limit=limits.start)
         await asyncio.sleep(seconds)
         ended = time.perf_counter()
         await ask(Event.EXPEND, told, limit=limits.stop)
@@ -168,10 +168,6 @@ async def _record(conductor: Conductor, names: Sequence[str], seconds: float) ->
             await asyncio.shield(letting_go)
         cleaned = await letting_go
     return {name: judge_rehearsal(steps[name], cleaned[name], seconds, ended=ended) for name in names}
-
-
-def _data(message: Message) -> Mapping[str, Any]:
-    return next((one for one in message.args if isinstance(one, dict)), {})
 
 
 def is_ready(found: Mapping[str, Sequence[Finding]], rehearsed: Mapping[str, Rehearsed]) -> bool:

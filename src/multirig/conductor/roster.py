@@ -262,7 +262,7 @@ class Roster:
         )
 
 
-def add_rig(path: str | Path, name: str, uri: Uri | str, replace: bool = False) -> bool:
+def add_rig(path: str | Path, name: str, uri: Uri | str, *, replace: bool = False) -> bool:
     """Enter a rig in the rigs file; the file and its folder are made if they are missing.
 
     Many programs may do so at once. An entry that is there already with another address stays, unless it is

@@ -20,7 +20,7 @@ LOCK_SECONDS = 10.0
 
 
 @contextmanager
-def locked(path: Path, make_folder: bool = False) -> Iterator[Path]:
+def locked(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     """Hold the file's lock and yield the path of the file itself, where the given one is a link to it.
 
     Raises

@@ -1,7 +1,4 @@
-"""What the console knows at a moment: plain values, which the pure `view` turns into what is shown.
-
-They also cross from the session's own process to the console, as JSON.
-"""
+"""What a session's own process and the console say to each other, as JSON: an order, and how far it is."""
 
 from __future__ import annotations
 
@@ -30,57 +27,6 @@ class Outcome(str, enum.Enum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RigNow:
-    """What is known of one rig, whoever leads it."""
-
-    name: str
-    uri: str
-    role: str = "expected"
-    """What its loss means to a session: essential, expected or optional."""
-    state: str | None = None
-    """The rig's own word (``connected``, ``running``…); None: it has not been heard."""
-    is_armed: bool = False
-    """Whether it could begin to record at once, and waits for the instant to do so."""
-    is_foreign: bool = False
-    """Whether it speaks IBL's wire only, and can tell little."""
-    heard_ago: float | None = None
-    """Seconds since it was last heard; None: never."""
-    problem: str | None = None
-    """Why it is not heard, in one line."""
-    failure: str | None = None
-    """What is broken on it, in one line."""
-    stalled: float | None = None
-    """Seconds for which its recording has not grown, where that is too long."""
-    gap: str | None = None
-    """Since when it does not record though the session goes on: ISO time."""
-    conductor: str | None = None
-    """Who leads it now."""
-    exp_ref: str | None = None
-    subject: str | None = None
-    """Whom it is set up for, or records."""
-    adapter: str | None = None
-    """Kind of its adapter: camera, process…"""
-    main_sync: bool = False
-    version: str | None = None
-    """Of multirig on it."""
-    frames: int | None = None
-    bytes: int | None = None
-    dropped: int | None = None
-    rate: float | None = None
-    """Frames per second."""
-    disk_free: int | None = None
-    """Bytes."""
-    hours_left: float | None = None
-    """Hours of recording for which that is enough, at the rate of now or of the last recordings."""
-    offset: float | None = None
-    """Its clock minus this PC's, seconds."""
-    bound: float | None = None
-    """By how much `offset` may be wrong, seconds either way."""
-    pictures: Sequence[str] = ()
-    """Labels of the cameras of which there is a live picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +135,8 @@ class SessionNow:
     """The last hundred."""
     markers: Sequence[MarkerNow] = ()
     """The last hundred."""
-    news: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What each rig last said while it records: state, health."""
+    multirigs: Sequence[str] = ()
+    """Rigs that report how they are of their own accord; the others only their leader may ask."""
     findings: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     """What the look at each PC found: check, level, text."""
     spread: str | None = None

@@ -124,22 +124,7 @@ class SentToken:
         self._token: tuple[str, dict[str, Any]] | None = None
 
     def put(self, data: Sequence[Any], settings: Mapping[str, Any], sender: str) -> str | None:
-        """Keep the token that a message holds, if it holds one.
-
-        Parameters
-        ----------
-        data : sequence
-            What the message holds besides its event: ``[url, {user: {"token": ...}}]``.
-        settings : mapping
-            The ``ALYX_USER`` and the ``ALYX_URL`` of this PC.
-        sender : str
-            Who sent it, in the operator's words.
-
-        Returns
-        -------
-        str or None
-            Why it is not for this PC: one line for the operator, without the token.
-        """
+        """Keep the token that a message holds, if any; return why it is not for this PC, for the operator."""
         url, token = [*data, None, None][:2]
         if not (isinstance(url, str) and isinstance(token, dict) and token):
             return None

@@ -21,7 +21,6 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.hearing import Hearing, tell_findings
 from multirig.ibl.pushing import Pushing, read_event, read_outcomes
-from multirig.ibl.reminder import Reminder
 from multirig.ibl.remote_services import RemoteServices
 from multirig.ibl.rig_thread import RigThread, wait_for
 from multirig.lifecycle.clock_gate import ClockGate
@@ -30,6 +29,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Info
 from multirig.transports.memory import MemoryNetwork
 
 RESPONSE_LIMIT = 10.0
@@ -92,8 +92,7 @@ class Auxiliaries:
         self.services = RemoteServices({})
         """The rigs by name: ``assign_callback`` and ``clear_callbacks`` are here."""
         self._tell = tell
-        self._reminder = Reminder(tell)
-        self._pushing = Pushing(allow_cleartext_token, self._reminder)
+        self._pushing = Pushing(allow_cleartext_token, tell)
         self._keys = itertools.count(1)
         self._pushed: dict[int, concurrent.futures.Future[Any]] = {}
         self._on_notice: list[Callable[[Noticed], None]] = []
@@ -117,7 +116,7 @@ class Auxiliaries:
         hearing = Hearing(
             conductor,
             tell=self._tell,
-            reminder=self._reminder,
+            reminder=self._pushing.reminder,
             calls=self._calls,
             on_notice=self._on_notice,
         )
@@ -252,17 +251,17 @@ class Auxiliaries:
         appends: bool = False,
         takes_over: bool = False,
         checks: bool = False,
-    ) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
+    ) -> tuple[ExpRef, dict[str, Info]]:
         """Find the experiment reference with all rigs; see `Conductor.agree` and `Conductor.record_in`.
 
         Returns
         -------
         exp_ref : ExpRef
-        information : dict of str to mapping
+        information : dict of str to Info
             What each rig said of itself.
         """
 
-        async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Mapping[str, Any]]]:
+        async def find(conductor: Conductor) -> tuple[ExpRef, dict[str, Info]]:
             conductor.record_in(subjects, main_sync=main_sync)
             exp_ref = await conductor.agree(
                 subject, date=date, info=info, appends=appends, takes_over=takes_over, checks=checks

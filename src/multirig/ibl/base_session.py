@@ -86,7 +86,7 @@ class BaseSession(ABC):
     extractor_tasks: list[str] | None = None
     """Names of the extractors for this task's data."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  iblrig's
         self,
         subject: str | None = None,
         task_parameter_file: str | Path | None = None,

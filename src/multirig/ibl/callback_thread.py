@@ -33,18 +33,7 @@ class CallbackThread:
     def call(
         self, callback: Callable[..., Any], *args: Any, what: str, on_error: Callable[[str, Exception], None]
     ) -> None:
-        """Call a callback when its turn comes.
-
-        Parameters
-        ----------
-        callback : callable
-        *args
-            What it is given.
-        what : str
-            What it is called on, for the log.
-        on_error : callable
-            Is given what the operator should know of a callback that raised, and what it raised.
-        """
+        """Call a callback in its turn; `on_error` is given a line for the operator, and what was raised."""
         self._calls.put(functools.partial(_call, callback, args, what, on_error))
 
     async def called(self) -> None:

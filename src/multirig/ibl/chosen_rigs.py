@@ -26,20 +26,7 @@ class ChosenRigs:
 
 
 def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> ChosenRigs:
-    """Return the chosen rigs.
-
-    Parameters
-    ----------
-    remote_rigs : list of str, nested at will, or mapping of str to str, or None
-        Names are looked up in the rigs file; addresses are taken as they are.
-    iblrig_settings : mapping, optional
-        Where the rigs file is, if they say so.
-
-    Raises
-    ------
-    ConfigError
-        An unknown name, an address that is none, or something wrong in ``multirig.yaml``.
-    """
+    """Return the chosen rigs: names in the rigs file, nested at will, addresses, or a mapping of both."""
     if not remote_rigs:
         return ChosenRigs()
     rigs_file = get_remote_devices_file(iblrig_settings)

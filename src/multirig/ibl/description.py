@@ -18,6 +18,7 @@ from multirig.errors import ConfigError
 from multirig.folders import DESCRIPTION_NAME
 from multirig.ibl.bunch import unbunched
 from multirig.ibl.writing import write_whole
+from multirig.protocol.words import Info
 
 VERSION = "1.0.0"
 FILE_NAME = DESCRIPTION_NAME
@@ -51,7 +52,7 @@ def merge_all(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def describe_rigs(
-    own: Mapping[str, Any], information: Mapping[str, Mapping[str, Any]], uris: Mapping[str, str]
+    own: Mapping[str, Any], information: Mapping[str, Info], uris: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return this PC's description with the rigs that take part, and each one's own part.
 
@@ -59,7 +60,7 @@ def describe_rigs(
     ----------
     own : mapping
         This PC's part.
-    information : mapping of str to mapping
+    information : mapping of str to Info
         What each rig said of itself when it agreed.
     uris : mapping of str to str
         Where each rig is.
@@ -70,9 +71,7 @@ def describe_rigs(
         Two of them contradict each other, or claim the sync.
     """
     parts = {
-        name: part
-        for name, said in information.items()
-        if isinstance(part := said.get("experiment_description"), Mapping)
+        name: part for name, info in information.items() if (part := info.experiment_description) is not None
     }
     return {**merge_all({HERE: own, **parts}), "remote_rigs": dict(uris)}
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from multirig.conductor.conductor import Conductor, Progress
-from multirig.conductor.summary import find_trouble
 from multirig.errors import MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.net import arrays
@@ -19,24 +18,15 @@ from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
+from multirig.record.trouble import find_trouble
 
 
 class Hearing:
-    """Listens to one conductor; the one place here that knows how a conductor reports.
+    """Listens to one conductor that is not open yet; the one place here that knows how a conductor reports.
 
-    Parameters
-    ----------
-    conductor : Conductor
-        Not open yet; this is called in its event loop.
-    tell : callable
-        Is given each line for the operator; from several threads.
-    reminder : Reminder
-        Which rigs are waited for.
-    calls : CallbackThread
-        Where the task's callbacks are called.
-    on_notice : list of callable
-        Each is given what is noticed of a rig that records; may grow meanwhile.
+    `tell` is given each line for the operator, from several threads; `on_notice` may grow meanwhile.
     """
 
     def __init__(
@@ -61,18 +51,18 @@ class Hearing:
         conductor.on_progress(self._hear_progress)
         conductor.on_notice(self._hear_notice)
 
-    def _hear(self, rig: str, message: Message) -> None:
+    def _hear(self, rig: str, word: Word) -> None:
         """Hand on what a rig says unasked, and tell the operator if something is wrong with it."""
-        if message.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
+        if word.event is not Event.EXPSTATUS:  # how it records is noticed, and told as that
             is_running = self._conductor.state is SessionState.RUNNING
-            trouble = find_trouble(message, arrays.first_mapping(message), is_running=is_running)
+            trouble = find_trouble(word, is_running=is_running)
             if trouble is not None:
                 self._tell(f"{rig}: {trouble}")
-        self._dispatch(rig, message)
+        self._dispatch(rig, word)
 
     def _hear_progress(self, progress: Progress) -> None:
         self._reminder.answered(progress.rig)
-        if isinstance(progress.outcome, Message) and arrays.content(progress.outcome):
+        if isinstance(progress.outcome, Word) and arrays.content(progress.outcome):
             self._dispatch(progress.rig, progress.outcome)
 
     def _hear_notice(self, noticed: Noticed) -> None:
@@ -85,12 +75,12 @@ class Hearing:
                 on_error=lambda sentence, _: self._tell(sentence),
             )
 
-    def _dispatch(self, rig: str, message: Message) -> None:
+    def _dispatch(self, rig: str, word: Word) -> None:
         """Have everybody called who listens for an event."""
         address = self._conductor.addresses[rig]
-        for listener in self.services.listeners(message.event):
-            args: list[Any] = [arrays.content(message), (address.host, address.port)]
-            args += [ExpMessage(int(message.event))] if listener.returns_event else []
+        for listener in self.services.listeners(word.event):
+            args: list[Any] = [arrays.content(word), (address.host, address.port)]
+            args += [ExpMessage(int(word.event))] if listener.returns_event else []
             args += [self.services[rig]] if listener.returns_service else []
             if is_future(listener.callback):
                 in_loop_of(listener.callback, functools.partial(_resolve, listener.callback, tuple(args)))
@@ -98,8 +88,8 @@ class Hearing:
                 self._calls.call(
                     listener.callback,
                     *args,
-                    what=f"{message.event.name} of {rig}",
-                    on_error=functools.partial(self._complain, rig, message.event),
+                    what=f"{word.event.name} of {rig}",
+                    on_error=functools.partial(self._complain, rig, word.event),
                 )
 
     def _complain(self, rig: str, event: Event, sentence: str, error: Exception) -> None:

@@ -16,11 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multirig.conductor.timing import say_spread
 from multirig.config import Uri
 from multirig.errors import AgreementError, MultirigError, SessionFailed
-from multirig.ibl import alyx as alyx_tokens
-from multirig.ibl import description
+from multirig.ibl import alyx, description
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
@@ -32,6 +30,8 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
+from multirig.protocol.words import Info
+from multirig.record.timing import say_spread
 
 _MIXIN_STEPS = ("start_hardware", "create_session")
 """What `run` of a base session does before the task itself."""
@@ -102,9 +102,9 @@ class NetworkMixin:
     def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
         self._checks = bool(check_rigs)
         self.exp_ref = {}
-        self.rig_information: dict[str, Mapping[str, Any]] = {}
+        self.rig_information: dict[str, Info] = {}
         """What each rig said of itself, by name."""
-        self._token = alyx_tokens.SentToken()
+        self._token = alyx.SentToken()
         self._signals = EndSignals()
         self._failure: MultirigError | None = None
         self._appends = bool(kwargs.get("append"))
@@ -220,7 +220,7 @@ class NetworkMixin:
         one = getattr(super(), "one", None)
         if one is None:
             if getattr(self, "_one", None) is None:
-                self._one = alyx_tokens.local_one()
+                self._one = alyx.local_one()
             one = self._one
         self._token.use(one)
         return one

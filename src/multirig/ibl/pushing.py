@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
@@ -28,35 +28,22 @@ _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
 
 
 class Pushing:
-    """Brings messages to all rigs of a conductor, one after the other; an interrupt overtakes them.
+    """Brings messages to all rigs of a conductor, one after the other; an interrupt overtakes them."""
 
-    Parameters
-    ----------
-    may_have_token : iterable of str
-        Names of rigs that may be sent the Alyx token, which travels unencrypted.
-    reminder : Reminder
-        Tells the operator who is waited for.
-    """
-
-    def __init__(self, may_have_token: Iterable[str], reminder: Reminder) -> None:
+    def __init__(self, may_have_token: Iterable[str], tell: Callable[[str], None]) -> None:
+        self.reminder = Reminder(tell)
+        """Tells the operator which rigs have not answered yet."""
         self.is_led_by_hand = False
         """Whether rigs were told to begin by plain messages, of which the session knows nothing."""
         self._may_have_token = frozenset(may_have_token)
-        self._reminder = reminder
         self._turn = asyncio.Lock()
 
     async def push(
         self, conductor: Conductor, event: Event, args: tuple[Any, ...], limit: float
     ) -> Mapping[str, Outcome]:
-        """Send a message and return what became of it on each rig.
-
-        Raises
-        ------
-        SessionFailed
-            It was a step, and rigs could not do it.
-        """
+        """Send a message and return what became of it on each rig; a step that fails raises SessionFailed."""
         async with contextlib.nullcontext() if event is Event.EXPINTERRUPT else self._turn:
-            with self._reminder.waiting(_STEPS.get(event, event.name), conductor.rigs):
+            with self.reminder.waiting(_STEPS.get(event, event.name), conductor.rigs):
                 return await self._say(conductor, event, args, limit)
 
     def share_token(self, conductor: Conductor, alyx: Any, names: Iterable[str]) -> None:
@@ -106,26 +93,14 @@ class Pushing:
 
 
 def read_event(message: Any) -> Event:
-    """Return the event that a message of ours or of iblutil's means.
-
-    Raises
-    ------
-    TypeError, ValueError
-        It is none, or several.
-    """
+    """Return the one event that is meant, by us or by iblutil; TypeError or ValueError if there is none."""
     if isinstance(message, int) and not isinstance(message, bool):
         message = int(message)  # iblutil's enumeration as well
     return Event(int(ExpMessage.validate(message, allow_bitwise=False)))
 
 
 def read_outcomes(event: Event, outcomes: Mapping[str, Outcome]) -> dict[str, list[Any]]:
-    """Return each rig's response: what its message holds besides the event.
-
-    Raises
-    ------
-    SessionFailed
-        What rigs could not do; it is a TimeoutError as well where one did not answer.
-    """
+    """Return each rig's response; SessionFailed, which may be a TimeoutError too, names what was not done."""
     causes: dict[str, Exception] = {
         name: outcome for name, outcome in outcomes.items() if isinstance(outcome, MultirigError)
     }

@@ -13,13 +13,7 @@ REMIND_EVERY = 10.0
 
 
 class Reminder:
-    """Names the rigs that are waited for, if it takes long.
-
-    Parameters
-    ----------
-    tell : callable
-        Is given each line for the operator.
-    """
+    """Tells the operator which rigs are waited for, if it takes long."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell

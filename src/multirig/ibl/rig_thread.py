@@ -26,19 +26,8 @@ log = logging.getLogger("multirig.ibl")
 class RigThread:
     """A daemon thread with an event loop of its own and a conductor in it, open until `close`.
 
-    Parameters
-    ----------
-    make : callable
-        Returns the conductor; called in the thread.
-    listen : callable
-        Is given the conductor before it is open, in the event loop.
-    end : callable
-        Is given the conductor before it is closed; awaited.
-
-    Raises
-    ------
-    Exception
-        Whatever kept the conductor from being made and opened.
+    In the thread, `make` returns the conductor, `listen` is given it before it is open, and `end` before it
+    is closed. What keeps it from being made and opened is raised here.
     """
 
     def __init__(

@@ -67,15 +67,7 @@ def next_collection(session: Path, name: str = "raw_task_data") -> str:
 
 
 def move_paths(paths: MutableMapping[str, Any], session: Path) -> None:
-    """Move all paths of a session that is to be made into another folder.
-
-    Parameters
-    ----------
-    paths : mapping of str to anything
-        As a base session's ``_init_paths`` returns them; changed in place, with the next free collection.
-    session : pathlib.Path
-        The folder of the session; it need not exist yet.
-    """
+    """Move all paths of a session that is to be made into another folder, and its next free collection."""
     collection = "raw_task_data_00"
     while (session / collection).exists():
         collection = f"raw_task_data_{int(collection[-2:]) + 1:02d}"

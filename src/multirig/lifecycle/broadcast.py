@@ -1,4 +1,4 @@
-"""One message to many rigs, and what became of it on each."""
+"""One word to many rigs, and what became of it on each."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from multirig.protocol.events import (
     TimedOut,
     Unreached,
 )
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Word
 
-Outcome: TypeAlias = Message | MultirigError
+Outcome: TypeAlias = Word | MultirigError
 """A rig's reply, or why there is none."""
 
 
 @dataclass(slots=True)
 class Broadcast:
-    """A message on its way to several rigs; it ends when each has an outcome."""
+    """A word on its way to several rigs; it ends when each has an outcome."""
 
     number: int
-    message: Message
+    word: Word
     rigs: Mapping[str, Address]
     limit: int
     """Nanoseconds that each rig may take."""
@@ -35,7 +35,7 @@ class Broadcast:
     """Of rigs that may take another time."""
     waits: dict[str, int] = field(default_factory=dict)
     """How much longer rigs may take that are told to wait for something."""
-    messages: dict[str, Message] = field(default_factory=dict)
+    words: dict[str, Word] = field(default_factory=dict)
     """For rigs that are told something else."""
     overtakes: bool = False
     lasting: bool = False
@@ -50,7 +50,7 @@ class Broadcast:
         """Return the action for one rig."""
         return Send(
             address=self.rigs[name],
-            message=self.messages.get(name, self.message),
+            word=self.words.get(name, self.word),
             key=(self.number, name),
             limit=self.limit_of(name) + self.waits.get(name, 0),
             overtakes=self.overtakes,
@@ -74,20 +74,20 @@ class Broadcast:
     def judge(self, name: str, event: Replied | Refused | TimedOut | Unreached) -> Outcome:
         """Return what an event of a link means, in words that help."""
         match event:
-            case Replied(message=message):
-                return message
+            case Replied(word=word):
+                return word
             case Refused(reason=reason):
                 return RemoteProtocolError(" ".join(reason.split()))  # one line, whatever the peer wrote
             case Unreached(reason=reason):
                 return RigUnreachable(f"{reason} ({self.rigs[name]})")
             case TimedOut(confirmed=True):
                 return Unconfirmed(
-                    f"has the {self.message} but did not answer within {self.limit_of(name) / SECOND:g} s; "
-                    "what it did is unknown: look at its screen"
+                    f"has the {self.word.event.name} but did not answer within "
+                    f"{self.limit_of(name) / SECOND:g} s; what it did is unknown: look at its screen"
                 )
             case TimedOut():
                 return Unconfirmed(
-                    f"does not hear {self.message}: is the PC on, on this network, "
+                    f"does not hear {self.word.event.name}: is the PC on, on this network, "
                     f"and 'multirig serve' running? ({self.rigs[name]})"
                 )
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from multirig.protocol.events import SECOND
+from multirig.protocol.words import Health
 
 
 class Growth:
@@ -31,18 +29,14 @@ class Growth:
         """It is over: nothing has to grow any more."""
         self._most = None
 
-    def measure(self, health: Mapping[str, Any], now: int) -> None:
+    def measure(self, health: Health, now: int) -> None:
         """Take the figures of now."""
         if self._most is None:
             return
-        frames, size = health.get("frames"), health.get("bytes")
-        most = (
-            frames if isinstance(frames, int) else self._most[0],
-            size if isinstance(size, int) else self._most[1],
-        )
+        most = self._most[0] if health.frames is None else health.frames, health.bytes
         # frames are what counts: a header may be written, or a preview, while no frame comes in
-        grows = most[0] > self._most[0] if isinstance(frames, int) else most[1] > self._most[1]
-        if not isinstance(frames, int) and not most[1]:
+        grows = most[1] > self._most[1] if health.frames is None else most[0] > self._most[0]
+        if health.frames is None and not health.bytes:
             grows = True  # neither frames nor bytes: a device that cannot tell stalls nowhere
         if grows:
             self._grown_at = now

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multirig.protocol.events import SECOND, Address, Token
+from multirig.protocol.messages import Status
 
 BEAT_EVERY = SECOND // 4
 """Between two heartbeats, both ways: even where a third is lost, one in `SILENT_AFTER` arrives."""
 SILENT_AFTER = SECOND * 17 // 10
 """Whoever is not heard for so long is silent; with the pause between two looks it is noticed within 2 s."""
+MAX_NAMES = 64
+"""Conductors whose names are remembered."""
+MAX_NAME = 300
+"""Characters of a name."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,3 +52,82 @@ class Leader:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address.host})" if self.name else str(self.address)
+
+
+class Leadership:
+    """Keeps who leads a rig, and tells who may command it."""
+
+    def __init__(self) -> None:
+        self.leader: Leader | None = None
+        """The conductor that leads this rig."""
+        self.begun_from: str | None = None
+        """IP address of the PC whose conductor has begun to record."""
+        self.beat_at: int | None = None
+        """When it is told next how the rig is."""
+        self._names: dict[str, str] = {}
+        """Of conductors, by boot id."""
+
+    def note_name(self, boot: str, name: str) -> None:
+        """Note how the PC of a conductor is called."""
+        self._names.pop(boot, None)
+        while len(self._names) >= MAX_NAMES:
+            del self._names[next(iter(self._names))]
+        self._names[boot] = name[:MAX_NAME]
+
+    def hear(self, who: object, now: int) -> None:
+        """Take a sign of life: of a program by its boot id, of a foreign peer by its address."""
+        leader = self.leader
+        if leader is not None and who == (leader.token.peer if leader.beats else leader.address):
+            leader.heard = now
+
+    def take(self, token: Token, now: int) -> Leader:
+        """Note who leads from now on."""
+        name = self._names.get(token.peer, "") if token.wire == 2 else ""
+        self.leader = Leader(token=token, name=name, heard=now)
+        self.beat_at = now if self.leader.beats else None
+        return self.leader
+
+    def is_beat_due(self, now: int) -> bool:
+        """Whether it is time to tell it how the rig is."""
+        return self.beat_at is not None and self.beat_at <= now
+
+    def begin_beat(self, now: int) -> Leader | None:
+        """Return who is told now how the rig is, and again every while; None: nobody who expects that."""
+        leader = self.leader
+        if leader is None or not leader.beats:
+            self.beat_at = None
+            return None
+        self.beat_at = now + BEAT_EVERY
+        return leader
+
+    def is_lost(self, limit: int, now: int) -> bool:
+        """Whether a leader that sends heartbeats was not heard for so long."""
+        return self.leader is not None and self.leader.beats and now - self.leader.heard > limit
+
+    def end(self) -> None:
+        """Nobody leads any more."""
+        self.leader = self.begun_from = None
+
+    def is_led_by(self, token: Token) -> bool:
+        """Whether a request comes from whoever leads."""
+        return self.leader is not None and self.leader.is_sender_of(token)
+
+    def object_to(self, token: Token | None, status: Status, now: int) -> str | None:
+        """Return why somebody may not command this rig, if another one leads it."""
+        leader = self.leader
+        if token is None or leader is None or leader.is_sender_of(token) or leader.is_silent(now):
+            return None
+        if not leader.beats and status is Status.STOPPED:
+            return None  # nothing tells whether it is still there, and nothing is recorded
+        return led_by_another(str(leader))
+
+    def is_back(self, token: Token, status: Status, now: int) -> bool:
+        """Whether somebody who is back in the session of this rig may lead it again."""
+        leads_from = self.leader.address.host if self.leader is not None else None
+        is_its_own = token.address.host in (leads_from, self.begun_from)  # another may have joined since
+        return is_its_own or self.object_to(token, status, now) is None
+
+
+def led_by_another(leader: str) -> str:
+    """Return in which words a rig refuses whoever does not lead it."""
+    return f"is led by {leader}: end the session there, or take it over (--take-over)"

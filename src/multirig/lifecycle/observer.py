@@ -7,15 +7,11 @@ answers. Nothing that is said here makes the sender a conductor, and no rig is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from multirig.errors import MultirigError
-from multirig.lifecycle.agreement import LED_BY, information
 from multirig.lifecycle.leader import SILENT_AFTER
-from multirig.lifecycle.rig_events import PICTURES, WATCH
-from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import (
     RESTARTED,
     SECOND,
@@ -32,9 +28,7 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
-from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.node import GREETING
+from multirig.protocol.words import AskInfo, Info, Lease, Picture, Report, RigState, WantPictures, Word
 
 LEASE = 15
 """Seconds for which a rig is asked to tell how it is: two renewals may get lost."""
@@ -50,25 +44,15 @@ FOREIGN_BUSY_EVERY = 30 * SECOND
 """… and is in a session: iblutil's server is deaf to all once a single echo is lost (W5)."""
 PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
 """From one question without an answer to the next; the last one for ever: who is back is soon seen."""
-_WHO_ARE_YOU = Message(
-    Event.EXPINFO, (int(Status.CONNECTED), {"exp_ref": None, "main_sync": False, "subject": None})
-)
-_WATCHED = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: LEASE}))
-_LEFT = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {WATCH: 0}))
-_SHOW = Message(Event.EXPSTATUS, (int(Status.CONNECTED), {PICTURES: True}))
+_WHO_ARE_YOU = AskInfo()
+_WATCHED, _LEFT = Lease(seconds=LEASE), Lease(seconds=0)
+_SHOW = WantPictures()
 _LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
 """Kinds of questions: by itself, and for somebody who waits."""
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
 _IS_IT_RUNNING = "is multirig serve running there?"
 _LOOK_AT_IT = "its program has the question; look at its screen"
-_STATE_OF = {
-    Status.CONNECTED: RigState.CONNECTED,
-    Status.INITIALIZED: RigState.INITIALIZED,
-    Status.RUNNING: RigState.RUNNING,
-    Status.STOPPED: RigState.STOPPED,
-}
-"""What a multirig would call the state of a foreign peer."""
-_IN_SESSION = frozenset({RigState.INITIALIZED.value, RigState.RUNNING.value})
+_IN_SESSION = frozenset({RigState.INITIALIZED, RigState.RUNNING})
 
 
 # -- events from whoever looks at the screen -----------------------------------------------------------------
@@ -130,7 +114,8 @@ class PicturesAnswered:
     """What a rig's cameras see, or that nothing is known of it."""
 
     number: int
-    answer: Message | None
+    pictures: tuple[Picture, ...] = ()
+    """None of them where it has not answered."""
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -156,9 +141,9 @@ class Seen:
     is_let_be: bool = False
     """Whether it is not to be asked unless it is a multirig."""
     heard_at: int | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
-    """What its last EXPINFO held."""
-    news: Mapping[str, Any] = field(default_factory=dict)
+    info: Info | None = None
+    """Who it last said that it is."""
+    report: Report = field(default_factory=Report)
     """What it last said of itself."""
     trouble: str | None = None
     """What to do about it, where it is not heard."""
@@ -188,13 +173,17 @@ class Seen:
 
     def gist(self) -> tuple[Any, ...]:
         """Return what is news when it changes."""
-        said = self.news
+        said = self.report
         return (
             self.heard_at is None,
             self.trouble is None,
-            said.get("stalled") is None,
-            said.get("gap") is None,
-            *(said.get(key) for key in ("state", "exp_ref", "failure", LED_BY, "subject")),
+            said.stalled is None,
+            said.gap is None,
+            said.doing,
+            said.exp_ref,
+            said.failure,
+            said.led_by,
+            said.subject,
         )
 
     def due(self) -> int | None:
@@ -212,7 +201,7 @@ class Seen:
         if self.tries:
             return PAUSES[min(self.tries, len(PAUSES)) - 1]
         if not self.is_multirig:
-            return FOREIGN_BUSY_EVERY if self.news.get("state") in _IN_SESSION else FOREIGN_EVERY
+            return FOREIGN_BUSY_EVERY if self.report.doing in _IN_SESSION else FOREIGN_EVERY
         return RENEW_EVERY if self.is_watched else 0
 
     def note_sign(self, now: int) -> None:
@@ -287,7 +276,7 @@ class ObserverMachine:
         out: list[Any] = []
         for address in [one for one in self.seen if one not in addresses]:
             if self.seen.pop(address).is_multirig:
-                out.append(Send(address=address, message=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
+                out.append(Send(address=address, word=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
         for address in addresses - self.seen.keys():
             self.seen[address] = Seen(
                 ask_at=self._now, is_stream=address.scheme == "tcp", is_let_be=address in self._let_be
@@ -309,7 +298,7 @@ class ObserverMachine:
         is_foreign = seen.is_known and not seen.is_multirig
         return Send(
             address=address,
-            message=_WATCHED if renews else _WHO_ARE_YOU,
+            word=_WATCHED if renews else _WHO_ARE_YOU,
             key=(_LOOK, self._number),
             limit=FOREIGN_LIMIT if is_foreign else ASK_LIMIT,
         )
@@ -319,35 +308,36 @@ class ObserverMachine:
         if seen is None or seen.is_spared:
             return [Answered(number=event.number)]
         key = (_ASKED, event.number)
-        return [Send(address=event.address, message=_WHO_ARE_YOU, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_WHO_ARE_YOU, key=key, limit=event.limit)]
 
     def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
-            return [PicturesAnswered(number=event.number, answer=None)]
+            return [PicturesAnswered(number=event.number)]
         key = (_PICTURES, event.number)
-        return [Send(address=event.address, message=_SHOW, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit)]
 
     # -- hearing ------------------------------------------------------------------------------------------
 
     def _take(self, seen: Seen, event: Any) -> list[Any]:
         """Take what comes of a rig, or of a question to it."""
         match event:
-            case Received(message=message) | Told(message=message):
-                self._hear(seen, message)
-            case Replied(message=message, key=(kind, int(number))) if kind == _PICTURES:
+            case Received(word=word) | Told(word=word):
+                self._hear(seen, word)
+            case Replied(word=word, key=(kind, int(number))) if kind == _PICTURES:
                 seen.note_sign(self._now)  # what it says of itself it tells by itself, without the pictures
-                return [PicturesAnswered(number=number, answer=message)]
+                pictures = word.pictures if isinstance(word, Report) else None
+                return [PicturesAnswered(number=number, pictures=pictures or ())]
             case Refused(key=(kind, int(number))) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, answer=None)]
-            case Replied(message=message, key=key):
-                self._hear(seen, message)
+                return [PicturesAnswered(number=number)]
+            case Replied(word=word, key=key):
+                self._hear(seen, word)
                 return self._end(seen, key, answered=True)
             case Refused(reason=reason, key=key):
                 if reason not in (RESTARTED, WITHDRAWN):
                     seen.note_sign(self._now)
                     seen.is_known = True
-                    seen.news = {**seen.news, "failure": reason}
+                    seen.report = replace(seen.report, failure=reason)
                 return self._end(seen, key, answered=False)
             case TimedOut(confirmed=confirmed, key=key):
                 if not seen.is_multirig or seen.is_missed(self._now):
@@ -370,43 +360,31 @@ class ObserverMachine:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
             case (kind, int(number)) if kind == _PICTURES:
-                return [PicturesAnswered(number=number, answer=None)]
+                return [PicturesAnswered(number=number)]
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1
                 seen.ask_at = max(self._now, asked_at + seen.pause)
         return []
 
-    def _hear(self, seen: Seen, message: Message) -> None:
+    def _hear(self, seen: Seen, word: Word) -> None:
         """Take what a rig says."""
         seen.note_sign(self._now)
-        match message.event:
-            case Event.EXPINFO:
-                status, data = information(message)
-                seen.is_multirig = GREETING in data or (seen.is_multirig and "state" in data)
+        match word:
+            case Info():
+                is_known = seen.is_multirig and word.state is not None
+                seen.is_multirig = word.greeting is not None or is_known
                 seen.is_known = True
-                seen.info = {key: value for key, value in data.items() if key != GREETING}
-                seen.news = {**seen.news, **_said_of_itself(status, data)}
-            case Event.EXPSTATUS if seen.is_multirig:
-                news = message.args[1] if len(message.args) > 1 else None
-                if isinstance(news, dict):
-                    seen.news = news
-                    seen.is_watched = True
-
-
-def _said_of_itself(status: Status | None, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return from an EXPINFO what a multirig's report would hold."""
-    state = data.get("state")
-    if not isinstance(state, str):
-        state = _STATE_OF[status].value if status is not None else None
-    try:
-        exp_ref = str(ExpRef.parse(data["exp_ref"])) if data.get("exp_ref") else None
-    except MultirigError:
-        exp_ref = None
-    return {
-        "state": state,
-        "exp_ref": exp_ref,
-        "failure": data.get("failure"),
-        LED_BY: data.get(LED_BY),
-        "subject": data.get("subject"),
-    }
+                seen.info = word
+                seen.report = replace(
+                    seen.report,
+                    status=word.status,
+                    state=word.state,
+                    exp_ref=word.exp_ref,
+                    failure=word.failure,
+                    led_by=word.led_by,
+                    subject=word.subject,
+                )
+            case Report(state=RigState()) if seen.is_multirig:
+                seen.report = word
+                seen.is_watched = True

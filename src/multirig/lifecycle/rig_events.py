@@ -1,15 +1,13 @@
-"""What goes between a rig's machine and its own service, and the keys of what it says to others."""
+"""What goes between a rig's machine and its own service."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
+from multirig.protocol.words import Gap, Health, Info, Marker, Picture, Plan, Recorded, RigState
 
 _RECORDING = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING, RigState.FAILING})
 _RECORDED = frozenset({RigState.STOPPED, RigState.BROKEN})
@@ -23,8 +21,10 @@ class Done:
     """The hooks of a `Call` have run."""
 
     number: int
-    report: Mapping[str, Any]
+    recorded: Recorded = field(default_factory=Recorded)
     """What they have to tell (files after a stop), for the answer."""
+    gap: Gap | None = None
+    """The gap that one of them has ended."""
     failure: str | None = None
     """What one of them could not do, and a later one made good: a clean-up ends what a stop could not."""
 
@@ -43,7 +43,7 @@ class Failed:
 
     number: int
     reason: str
-    report: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Recorded = field(default_factory=Recorded)
     """What the hooks have to tell all the same."""
 
 
@@ -59,8 +59,8 @@ class Described:
     """What the service gathered for an EXPINFO."""
 
     token: Token
-    info: Mapping[str, Any]
-    """For others: name, date, device; ``exp_ref`` is the next free one where it was asked for."""
+    info: Info
+    """Without what the machine knows; ``exp_ref`` is the next free one where it was asked for."""
     room: int | None = None
     """As the `Describe` said."""
 
@@ -77,8 +77,8 @@ class PicturesTaken:
     """What `TakePictures` has asked for."""
 
     token: Token
-    pictures: tuple[Mapping[str, Any], ...]
-    """``label``, ``jpeg`` (base64) and ``age`` (seconds or None), in the order of the cameras."""
+    pictures: tuple[Picture, ...]
+    """In the order of the cameras."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +108,17 @@ class Restored:
     """The program has been started again; this is what it knew before, and what it finds."""
 
     memory: Memory
-    report: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Recorded = field(default_factory=Recorded)
     """Files that are there, as after a stop."""
-    gap: Mapping[str, Any] | None = None
-    """``from`` and ``to`` (ISO times of day) and ``seconds`` in which nothing was recorded."""
+    gap: Gap | None = None
+    """In which nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """The adapter's proof of recording, as of now."""
 
-    health: Mapping[str, Any]
+    health: Health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +129,14 @@ class SpaceMeasured:
     """Bytes."""
     hours_left: float | None
     """Hours of recording for which that is enough; None: nothing tells how much a recording needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockPortOpened:
+    """This PC's clock can be measured from now on."""
+
+    port: int
+    """UDP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +176,8 @@ class Describe:
     """The lowest number that is free on the asker's PC too."""
     room: int | None = None
     """Bytes of answer that the asker reads; None: as many as there are."""
-    check: Mapping[str, Any] | None = None
-    """What is planned, where the asker wants to know what speaks for and against it (``seconds``)."""
+    check: Plan | None = None
+    """What is planned, where the asker wants to know what speaks for and against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,13 +223,7 @@ class Denied:
 class Mark:
     """Write down what has happened in the experiment, and tell the adapter."""
 
-    text: str
-    data: Mapping[str, Any]
-    """More on it."""
-    at: float
-    """When, in seconds on the session clock."""
-    received: int
-    """When it was heard here; ns on the rig's clock."""
+    marker: Marker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,37 +233,3 @@ class NotHandled:
     about: str
     """Name of the message."""
     reason: str
-
-
-MARK = "mark"
-"""Key in an EXPSTATUS of the conductor: a marker (``text``, ``data``, ``at``)."""
-WATCH = "watch"
-"""Key in an EXPSTATUS of somebody who looks on: for how many seconds it wants to be told; 0: no more."""
-PULSE = "pulse"
-"""Key in what a rig says of itself: the sync pulse that it has just given (``at``)."""
-PICTURES = "pictures"
-"""Key in an EXPSTATUS: live pictures are wanted; in its answer: they; in a rig's news: labels of cameras."""
-MIN_SEQUENCE = "min_sequence"
-"""Key in an EXPINFO: the first number that is free on the conductor's PC."""
-CHECK = "check"
-"""Key in an EXPINFO: what is planned (``seconds``); the rig tells what speaks for and against it."""
-PREFLIGHT = "preflight"
-"""Key in the answer to that: what the rig has found of its PC."""
-REHEARSAL = "rehearsal"
-"""Key in EXPINIT and EXPSTART: record for a try, use up no number and remove it at the clean-up."""
-RESUME = "resume"
-"""Key in an EXPSTART: go on with the recording that the death of the rig's program has cut off."""
-CLOCK_PORT = "clock_port"
-"""Key in the answer to an EXPINFO, and in a rig's news: the UDP port at which its clock can be measured."""
-START_AT = "start_at"
-"""Key in an EXPSTART: the instant at which all begin to record, on the session clock; ns."""
-MAX_NAMES = 64
-"""Conductors whose names are remembered."""
-MAX_REMEMBERED = 256
-"""References that are remembered as recorded or given up; a lab needs weeks for so many."""
-MAX_LISTED_FILES = 100
-"""Files named in an answer; the totals always count all."""
-MAX_FAILURE_TEXT = 300
-"""Characters of a failure in an answer: some peers read a thousand bytes in all."""
-SPARED = (PREFLIGHT, "experiment_description", "device")
-"""What is left out of an answer that would be too long for its reader, the first one first."""

@@ -8,30 +8,7 @@ from dataclasses import dataclass
 
 from multirig.errors import IllegalTransition
 from multirig.protocol.messages import Event, Status
-
-
-class RigState(enum.Enum):
-    """What a rig is doing."""
-
-    CONNECTED = "connected"
-    """Nothing; ready for a session."""
-    INITIALIZING = "initialising"
-    INITIALIZED = "initialised"
-    """Ready to record at once."""
-    STARTING = "starting"
-    RUNNING = "running"
-    """Recording."""
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    """The recording is closed and counted."""
-    CLEANING = "cleaning up"
-    FAILING = "failing"
-    """Something failed; what was half-started is being stopped."""
-    BROKEN = "broken"
-    """Something failed and is remembered until a clean-up."""
-
-    def __str__(self) -> str:
-        return self.value
+from multirig.protocol.words import RigState as RigState
 
 
 class RigTrigger(enum.Enum):

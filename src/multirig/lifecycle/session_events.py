@@ -13,7 +13,8 @@ from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import AlyxToken, AskInfo, Word
 
 # -- events from the conductor ------------------------------------------------------------------------------
 
@@ -34,8 +35,8 @@ class AgreeRequested:
     number: int
     subject: str
     date: datetime.date
-    info: Mapping[str, Any]
-    """What the rigs are told of the experiment."""
+    ask: AskInfo
+    """What the rigs are asked, and told of the experiment."""
     here: ExpRef | None = None
     """The reference that this PC offers, where it is the main sync."""
     takes_over: bool = False
@@ -57,7 +58,7 @@ class AskRequested:
     """Ask rigs something outside of the steps; `Finished` with this number brings the answers."""
 
     number: int
-    message: Message
+    word: Word
     rigs: tuple[str, ...] | None = None
     """None: all."""
     limit: int = 10 * SECOND
@@ -71,6 +72,15 @@ class Complained:
     rig: str
     event: Event
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenShared:
+    """There is an Alyx token for the rigs that may be given it in clear, for when they ask."""
+
+    token: AlyxToken
+    rigs: frozenset[str]
+    """Who may be given it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +149,7 @@ class Heard:
     """A peer said something by itself."""
 
     rig: str
-    message: Message
+    word: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
+from multirig.protocol.words import Report, RigState
 
 
 class Notice(str, enum.Enum):
@@ -47,16 +47,15 @@ class Noticed:
     notice: Notice
     text: str
     """One line: what is the matter, what is done about it, and what to do next."""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    """What the rig last said of itself: state, exp_ref, failure, health, stalled, gap."""
+    report: Report | None = None
+    """What the rig last said of itself."""
 
 
 LOST_AFTER = 15 * SECOND
 """Whoever is silent for so long is lost: a program that hangs, a PC that restarts, a cable that is out."""
 OLD_BEATS = 3
 """So many heartbeats in a row may still speak of the time before the recording."""
-_RUNS = "running"
-_FAILED = frozenset({"failing", "broken"})
+_FAILED = frozenset({RigState.FAILING, RigState.BROKEN})
 GRAVE = frozenset({Notice.LOST, Notice.BROKEN, Notice.STOPPED, Notice.RESTARTED})
 """What ends a session where it happens to an essential rig."""
 
@@ -69,7 +68,7 @@ class _Watched:
     silent_after: int
     lost_after: int
     beats: bool
-    news: Mapping[str, Any] = field(default_factory=dict)
+    report: Report | None = None
     has_run: bool = False
     """Whether it has said in this recording that it records."""
     old_beats: int = 0
@@ -103,9 +102,9 @@ class Watch:
         """Nothing is watched any more."""
         self._rigs.clear()
 
-    def news(self) -> dict[str, Mapping[str, Any]]:
+    def reports(self) -> dict[str, Report]:
         """Return what each rig last said of itself."""
-        return {name: one.news for name, one in self._rigs.items() if one.news}
+        return {name: one.report for name, one in self._rigs.items() if one.report is not None}
 
     def knows(self, name: str, notice: Notice) -> bool:
         """Whether that is the matter with a rig."""
@@ -123,51 +122,47 @@ class Watch:
             case _:
                 one.notice = noticed.notice
 
-    def hear(self, name: str, news: Mapping[str, Any] | None, now: int) -> Noticed | None:
+    def hear(self, name: str, report: Report | None, now: int) -> Noticed | None:
         """Take a sign of life, and perhaps what the rig says of itself."""
         if (one := self._rigs.get(name)) is None:
             return None
         silence, one.heard = now - one.heard, now
-        if news is None:
+        if report is None:
             return None
-        one.news = news
-        state = news.get("state")
+        one.report = report
         if one.notice in (Notice.TAKEN_OVER, Notice.RESTARTED):
             return None  # until somebody does something about it
-        if by := news.get("taken_over_by"):
+        if (by := report.taken_over_by) is not None:
             return self._noticed(
                 name, Notice.TAKEN_OVER, f"is led by {by} now; this PC does not stop it any more"
             )
-        if state == _RUNS:
+        if report.doing is RigState.RUNNING:
             one.has_run, one.old_beats = True, 0
-            return self._hear_running(name, one, news, silence)
-        return self._hear_trouble(name, one, str(state), news)
+            return self._hear_running(name, one, report, silence)
+        return self._hear_trouble(name, one, report)
 
-    def _hear_running(
-        self, name: str, one: _Watched, news: Mapping[str, Any], silence: int
-    ) -> Noticed | None:
+    def _hear_running(self, name: str, one: _Watched, report: Report, silence: int) -> Noticed | None:
         if one.notice is not None:
             text = f"is heard again and records; it was silent for {silence / SECOND:.1f} s"
             if one.notice not in (Notice.SILENT, Notice.LOST):
                 text = "records again"
             return self._noticed(name, Notice.BACK, text)
-        stalled = news.get("stalled")
-        if isinstance(stalled, int | float) and not one.is_stalled:
+        stalled = report.stalled
+        if stalled is not None and not one.is_stalled:
             text = f"says that it records, but nothing has come in for {stalled:.0f} s: look at its device"
             return self._noticed(name, Notice.STALLED, text)
         if stalled is None and one.is_stalled:
             return self._noticed(name, Notice.GROWING, "grows again")
         return None
 
-    def _hear_trouble(self, name: str, one: _Watched, state: str, news: Mapping[str, Any]) -> Noticed | None:
+    def _hear_trouble(self, name: str, one: _Watched, report: Report) -> Noticed | None:
         if one.notice in (Notice.BROKEN, Notice.STOPPED):
             return None
-        failure = news.get("failure")
-        if state in _FAILED or failure:
-            return self._noticed(name, Notice.BROKEN, str(failure or f"is {state}"))
+        if report.doing in _FAILED or report.failure is not None:
+            return self._noticed(name, Notice.BROKEN, report.failure or f"is {report.doing}")
         one.old_beats += 1
         if one.has_run or one.old_beats > OLD_BEATS or not one.beats:
-            text = f"is {state}: it was stopped at its own keyboard or screen"
+            text = f"is {report.doing}: it was stopped at its own keyboard or screen"
             return self._noticed(name, Notice.STOPPED, text)
         return None
 
@@ -185,4 +180,4 @@ class Watch:
         return found
 
     def _noticed(self, name: str, notice: Notice, text: str) -> Noticed:
-        return Noticed(rig=name, notice=notice, text=text, data=self._rigs[name].news)
+        return Noticed(rig=name, notice=notice, text=text, report=self._rigs[name].report)

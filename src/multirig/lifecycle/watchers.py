@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multirig.protocol.events import SECOND, Address, Tell, Token
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Report
 
 TELL_EVERY = SECOND
 """Between two heartbeats to whoever looks on: a screen needs no more."""
@@ -55,12 +55,12 @@ class Watchers:
         """Whether it is time for a heartbeat."""
         return self._tell_at is not None and self._tell_at <= now
 
-    def tell(self, message: Message, now: int, *, is_news: bool, besides: str | None) -> list[Tell]:
+    def tell(self, report: Report, now: int, *, is_news: bool, besides: str | None) -> list[Tell]:
         """Tell everybody whose lease lasts.
 
         Parameters
         ----------
-        message : Message
+        report : Report
         now : int
         is_news : bool
             Whether something has changed; it is told again soon.
@@ -71,4 +71,4 @@ class Watchers:
         pause = TELL_AGAIN if is_news else TELL_EVERY
         self._tell_at = now + pause if self._leases else None
         told = (one.address for boot, one in self._leases.items() if boot != besides)
-        return [Tell(address=address, message=message) for address in told]
+        return [Tell(address=address, word=report) for address in told]

@@ -40,7 +40,7 @@ class Awake:
         self._orders: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def keep(self, wanted: bool) -> None:
+    def keep(self, wanted: bool) -> None:  # noqa: FBT001  a switch: it is all that is asked
         """Keep the system awake from now on, or let it sleep."""
         if wanted == self._wanted:
             return

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from multirig.pc.finding import Finding, Level
-from multirig.pc.wording import size, span
+from multirig.wording import about, size
 
 PROBE_CHUNK = 1_000_000
 PROBE_CHUNKS = 4
@@ -74,12 +74,12 @@ def judge_room(free: int, rate: float | None, seconds: float | None) -> Finding:
         return Finding(check="disk", level=Level.NOTE, text=text)
     wanted = USUAL_SECONDS if seconds is None else seconds
     lasts = free / rate
-    figures = f"{size(free)} free, for {span(lasts)} at the usual {size(rate)}/s"
+    figures = f"{size(free)} free, for {about(lasts)} at the usual {size(rate)}/s"
     if lasts < (SHORT_SECONDS if seconds is None else seconds):
-        text = f"the disk is full in {span(lasts)} at {size(rate)}/s ({size(free)} free): free space"
+        text = f"the disk is full in {about(lasts)} at {size(rate)}/s ({size(free)} free): free space"
         return Finding(check="disk", level=Level.FAILURE, text=text)
     if lasts < wanted * RESERVE:
-        text = f"{figures}; that is little for {span(wanted)}: free space soon"
+        text = f"{figures}; that is little for {about(wanted)}: free space soon"
         return Finding(check="disk", level=Level.WARNING, text=text)
     return Finding(check="disk", level=Level.OK, text=figures)
 

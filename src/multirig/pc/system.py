@@ -7,7 +7,7 @@ import re
 
 from multirig.pc.finding import Finding, Level
 from multirig.pc.reader import Reader
-from multirig.pc.wording import span
+from multirig.wording import about
 
 W32TIME = r"SYSTEM\CurrentControlSet\Services\W32Time"
 DISABLED = 4
@@ -90,7 +90,7 @@ def check_sleep(pc: Reader) -> list[Finding]:
     if not after:
         return [_finding("sleep", Level.OK, "does not go to sleep by itself")]
     text = (
-        f"goes to sleep after {span(after)} without a touch; it is kept awake while it records, but a PC "
+        f"goes to sleep after {about(after)} without a touch; it is kept awake while it records, but a PC "
         f"that sleeps is not found before: {how}"
     )
     return [_finding("sleep", Level.WARNING, text)]

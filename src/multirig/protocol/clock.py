@@ -154,11 +154,18 @@ class _Bin:
 
 def _carry(dt: int, slowest: float, fastest: float) -> tuple[int, int]:
     """Return the limits of how the offset changes over a time, with the drift at one end of it."""
-    span = abs(dt)
+    if dt >= 0:
+        span, low, high = dt, slowest * dt, fastest * dt
+    else:
+        span, low, high = -dt, fastest * dt, slowest * dt
     wander = WANDER * span * span / 2
     furthest = MAX_DRIFT * span
-    low, high = (slowest * dt, fastest * dt) if dt >= 0 else (fastest * dt, slowest * dt)
-    return math.floor(max(low - wander, -furthest)), math.ceil(min(high + wander, furthest))
+    low, high = low - wander, high + wander
+    # written out, since nothing is asked more often
+    return (
+        math.floor(low if low > -furthest else -furthest),
+        math.ceil(high if high < furthest else furthest),
+    )
 
 
 class _Epoch:
@@ -223,8 +230,14 @@ class _Epoch:
         """Return the least and the most that the offset can be at a time."""
         self._settle()
         bins = self.bins
-        index = max(0, bisect_right(bins, at, key=_at) - 1)
+        is_now = bool(bins) and bins[-1].at <= at
+        index = len(bins) - 1 if is_now else max(0, bisect_right(bins, at, key=_at) - 1)
         slowest, fastest = self._drift(index, at)
+        if is_now:
+            one = bins[index]
+            least, most = _carry(at - one.at, slowest, fastest)
+            least, most = one.low + least, one.high + most
+            return (least, most) if least <= most else (most, least)
         low = high = None
         for nth in range(index, min(index + REACH, len(bins))):
             one = bins[nth]
@@ -316,7 +329,10 @@ class _Epoch:
         while index + ahead < len(bins) and ahead <= REACH:
             one = bins[index + ahead]
             change = WANDER * abs(one.at - at)
-            slowest, fastest = max(slowest, one.slowest - change), min(fastest, one.fastest + change)
+            if one.slowest - change > slowest:
+                slowest = one.slowest - change
+            if one.fastest + change < fastest:
+                fastest = one.fastest + change
             ahead = 2 * ahead if ahead else 1
         return (slowest, fastest) if slowest <= fastest else (-MAX_DRIFT, MAX_DRIFT)
 
@@ -351,13 +367,17 @@ class _Epoch:
 
     def _find_offset(self, index: int) -> None:
         one = self.bins[index]
-        low = one.least + _carry(one.at - one.least_at, one.slowest, one.fastest)[0]
-        high = one.most + _carry(one.at - one.most_at, one.slowest, one.fastest)[1]
+        slowest, fastest = one.slowest, one.fastest
+        low, high = one.least, one.most
+        if one.at != one.least_at:
+            low += _carry(one.at - one.least_at, slowest, fastest)[0]
+        if one.at != one.most_at:
+            high += _carry(one.at - one.most_at, slowest, fastest)[1]
         if index:
             before = self.bins[index - 1]
-            least, most = _carry(one.at - before.at, one.slowest, one.fastest)
+            least, most = _carry(one.at - before.at, slowest, fastest)
             low, high = max(low, before.low + least), min(high, before.high + most)
-        one.low, one.high = min(low, high), max(low, high)
+        one.low, one.high = (low, high) if low <= high else (high, low)
 
 
 def _number(one: _Bin) -> int:
@@ -431,10 +451,10 @@ class ClockMap:
         slack : int
             By how much the stamps of either direction may be wrong; ns.
         """
-        stamps = (sent, heard, answered, received, slack)
-        if not all(type(one) is int and -MAX_STAMP < one < MAX_STAMP for one in stamps):
-            self.ignored += 1
-            return
+        for stamp in (sent, heard, answered, received, slack):
+            if type(stamp) is not int or not -MAX_STAMP < stamp < MAX_STAMP:
+                self.ignored += 1
+                return
         slack = max(0, slack)
         one = _Exchange(sent, heard - sent + slack, received, answered - received - slack)
         # while the peer is busy for seconds, a clock that runs faster makes a short round trip negative

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 
 from multirig.errors import LocalProtocolError, RemoteProtocolError
 from multirig.protocol import codec
+from multirig.protocol.dialect import Hearing, hear_verbatim, write
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -41,6 +42,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Complaint, Receipt, Word
 
 RETRY_AFTER = (SECOND * 4 // 10, SECOND * 8 // 10, SECOND * 16 // 10, SECOND * 16 // 10)
 """Waits after each copy. iblutil runs its callback once a copy, so there are few and they are far apart."""
@@ -145,17 +147,20 @@ class EchoLink:
     reliable : bool
         Whether the transport delivers by itself (TCP): then nothing is sent twice, and messages keep a
         distance.
+    hears : Hearing
+        How this side understands what it hears.
     """
 
-    def __init__(self, address: Address, *, reliable: bool = False) -> None:
+    def __init__(self, address: Address, *, reliable: bool = False, hears: Hearing = hear_verbatim) -> None:
         self.address = address
         self.reliable = reliable
+        self._hears = hears
         self.dropped_copies = 0
         """Copies of echoes and requests that were recognised and not handled."""
         self.ignored = 0
+        """Datagrams that were no message."""
         self.round_trip: int | None = None
         """Nanoseconds from a message to its echo, at best: all that wire 1.0 tells of time."""
-        """Datagrams that were no message."""
         self._queue: deque[_Outgoing] = deque()
         self._current: _Outgoing | None = None
         self._waiting: list[_Outgoing] = []
@@ -183,23 +188,24 @@ class EchoLink:
         LocalProtocolError
             The message cannot be encoded or is too long for the transport; nothing was sent.
         """
-        if action.message.event is Event.ERROR:  # never echoed, so sent once and not waited for
-            self._out.append(_encode_error(action.message))
+        message = write(action.word)
+        if message.event is Event.ERROR:  # never echoed, so sent once and not waited for
+            self._out.append(_encode_error(message))
             if action.key is not None:
-                told = Replied(address=self.address, key=action.key, message=Message(Event.ERROR))
-                self._events.append(told)
+                receipt = Receipt(event=Event.ERROR)
+                self._events.append(Replied(address=self.address, key=action.key, word=receipt))
             return
-        data = codec.encode_array(action.message, compact=bool(self._peer_writes_spaces))
-        codec.check_size(len(data), stream=self.reliable, what=action.message)
+        data = codec.encode_array(message, compact=bool(self._peer_writes_spaces))
+        codec.check_size(len(data), stream=self.reliable, what=message)
         outgoing = _Outgoing(
             data,
-            action.message.event,
-            _reference(action.message),
+            message.event,
+            _reference(message),
             action.key,
             now + action.limit,
             action.needs_reply,
             action.lasting,
-            is_harmless=action.message.event is Event.EXPINFO,
+            is_harmless=message.event is Event.EXPINFO,
         )
         if action.overtakes:
             self.withdraw()
@@ -213,7 +219,7 @@ class EchoLink:
     def reply(
         self,
         token: Token,
-        message: Message,
+        word: Word,
         now: int,
         key: Hashable | None = None,
         *,
@@ -225,6 +231,7 @@ class EchoLink:
         many copies as it takes.
         """
         request = self._request(token)
+        message = write(word)
         spaced = request is None or b", " in request
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
@@ -235,9 +242,9 @@ class EchoLink:
             answer.not_before = self._incoming[request].echoed_at + ANSWER_PAUSE
         self._queue.append(answer)
 
-    def fail(self, token: Token, message: Message) -> None:
+    def fail(self, token: Token, complaint: Complaint) -> None:
         """Answer that the request could not be done; such a message is never echoed."""
-        failure = _encode_error(message)
+        failure = _encode_error(write(complaint))
         self._end(self._request(token), failure)
         self._out.append(failure)
 
@@ -420,8 +427,8 @@ class EchoLink:
         if outgoing.needs_reply:
             self._report(outgoing, Confirmed(address=self.address, key=outgoing.key))
         else:
-            message = Message(outgoing.event)
-            self._report(outgoing, Replied(address=self.address, key=outgoing.key, message=message))
+            receipt = Receipt(event=outgoing.event)
+            self._report(outgoing, Replied(address=self.address, key=outgoing.key, word=receipt))
 
     # -- whose reply? -----------------------------------------------------------------------------------
 
@@ -439,7 +446,7 @@ class EchoLink:
         if not chosen.confirmed:
             self._confirm(chosen)
         self._take_off(chosen)
-        self._report(chosen, Replied(address=self.address, key=chosen.key, message=message))
+        self._report(chosen, Replied(address=self.address, key=chosen.key, word=self._hears(message)))
         return True
 
     def _is_refused_start(self, data: bytes, message: Message, now: int) -> bool:
@@ -492,7 +499,7 @@ class EchoLink:
     def _hand_up(self, message: Message) -> Token:
         self._numbers += 1
         token = Token(self.address, 1, self._numbers)
-        self._events.append(Received(address=self.address, message=message, token=token))
+        self._events.append(Received(address=self.address, word=self._hears(message), token=token))
         return token
 
     def _echo(self, data: bytes, seen: _Incoming, now: int) -> bool:
@@ -604,7 +611,8 @@ class EchoLink:
             return
         outgoing.expired = True
         if outgoing.spare_reply is not None:
-            event: object = Replied(address=self.address, key=outgoing.key, message=outgoing.spare_reply)
+            word = self._hears(outgoing.spare_reply)
+            event: object = Replied(address=self.address, key=outgoing.key, word=word)
         else:
             event = TimedOut(address=self.address, key=outgoing.key, confirmed=outgoing.confirmed)
         self._report(outgoing, event)

@@ -10,7 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from multirig.protocol.messages import Message
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Complaint, Word
 
 
 class Address(NamedTuple):
@@ -57,7 +58,7 @@ class Received:
     """A peer asks or tells something; it is handed up once, whatever the network repeats."""
 
     address: Address
-    message: Message
+    word: Word
     token: Token
     """Answer with ``Reply(token, ...)`` or ``Fail(token, ...)``."""
 
@@ -76,7 +77,7 @@ class Replied:
 
     address: Address
     key: Hashable
-    message: Message
+    word: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ class Told:
     """A peer's heartbeat: never older than the one before, but some are lost."""
 
     address: Address
-    message: Message
+    word: Word
     boot: str
     """Which program said it."""
 
@@ -152,7 +153,7 @@ class Send:
     """Ask a peer for something and report what became of it under ``key``."""
 
     address: Address
-    message: Message
+    word: Word
     key: Hashable
     limit: int = 10 * SECOND
     """Nanoseconds until the outcome is `TimedOut`."""
@@ -169,7 +170,7 @@ class Tell:
     """Say something once, without receipt or repetition: a heartbeat; on wire 1.0 nothing is said."""
 
     address: Address
-    message: Message
+    word: Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +178,7 @@ class Reply:
     """Answer a request: the work is done."""
 
     token: Token
-    message: Message
+    word: Word
     key: Hashable | None = None
     """If given, what becomes of the answer is reported under it: `Replied` is the receipt."""
 
@@ -187,8 +188,7 @@ class Fail:
     """Answer a request: the work could not be done."""
 
     token: Token
-    message: Message
-    """``[0, text, event]``."""
+    word: Complaint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ class Call:
     hooks: tuple[str, ...]
     preempts: bool = False
     """Cancel what is running now instead of waiting for it."""
-    exp_ref: str | None = None
+    exp_ref: ExpRef | None = None
     start_at: int | None = None
     """When ``start`` shall happen, on the session clock; ns. None: at once."""
     heard_at: int | None = None

@@ -23,11 +23,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from multirig.errors import RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec
 from multirig.protocol.clock import ClockMap
+from multirig.protocol.dialect import Hearing, hear_verbatim, write
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -44,6 +45,7 @@ from multirig.protocol.events import (
     Unreached,
 )
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Complaint, Receipt, Word
 
 VERSION = 2
 """Of the wire; a peer with another one is told so."""
@@ -70,9 +72,9 @@ class _Outgoing:
     """A message of ours, until its outcome is known."""
 
     number: int
-    message: Message
+    word: Word
     text: str
-    """The message as it goes on the wire."""
+    """The word as it goes on the wire."""
     key: Hashable | None
     answers: int | None
     limit_at: int
@@ -97,13 +99,24 @@ class Link:
         Boot ids of this node and of the other one.
     reliable : bool
         Whether the transport delivers by itself (TCP): copies are then sent only after long pauses.
+    hears : Hearing
+        How this side understands what it hears.
     """
 
-    def __init__(self, address: Address, *, boot: str, peer: str, reliable: bool = False) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        boot: str,
+        peer: str,
+        reliable: bool = False,
+        hears: Hearing = hear_verbatim,
+    ) -> None:
         self.address = address
         self.boot = boot
         self.peer = peer
         self.reliable = reliable
+        self._hears = hears
         self.clock = ClockMap()
         """The peer's clock, as seen from ours."""
         self.dropped_copies = 0
@@ -130,11 +143,11 @@ class Link:
 
     def send(self, action: Send, now: int) -> None:
         """Queue a request; its outcome comes as an event under its key."""
-        text = self._encode(action.message)
+        text = self._encode(action.word)
         if action.overtakes:
             self._withdraw()
         self._queue(
-            action.message,
+            action.word,
             text,
             action.key,
             None,
@@ -144,17 +157,17 @@ class Link:
             lasting=action.lasting,
         )
 
-    def reply(self, token: Token, message: Message, now: int, key: Hashable | None = None) -> None:
-        """Answer a request; an error ``[0, text, event]`` is an answer too."""
-        text = self._encode(message)
+    def reply(self, token: Token, word: Word, now: int, key: Hashable | None = None) -> None:
+        """Answer a request; a complaint is an answer too."""
+        text = self._encode(word)
         if token.peer == self.peer:
             self._queue(
-                message, text, key, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
+                word, text, key, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
             )
 
-    def tell(self, message: Message) -> None:
+    def tell(self, word: Word) -> None:
         """Say something once; it takes the place of what was to be told and has not left yet."""
-        self._beat = self._encode(message)
+        self._beat = self._encode(word)
 
     def unreachable(self, reason: str, now: int) -> None:
         """Take the network's word that nothing listens there: every request ends now; answers wait."""
@@ -171,12 +184,12 @@ class Link:
     def take_questions(self, now: int) -> list[Send]:
         """Take back every unanswered EXPINFO: whoever is there now can answer it as well."""
         asked = [
-            one for one in self._open.values() if one.message.event is Event.EXPINFO and one.answers is None
+            one for one in self._open.values() if one.word.event is Event.EXPINFO and one.answers is None
         ]
         for outgoing in asked:
             del self._open[outgoing.number]
         return [
-            Send(address=self.address, message=one.message, key=one.key, limit=one.reply_by - now)
+            Send(address=self.address, word=one.word, key=one.key, limit=one.reply_by - now)
             for one in asked
             if not one.expired
         ]
@@ -198,31 +211,31 @@ class Link:
     def receive_frame(self, frame: dict[str, Any], now: int) -> None:
         """Take a decoded frame from the peer that is meant for us."""
         try:
-            number, low, answers, array, acks, stamps, beat = _read(frame)
+            read = _Frame.read(frame)
         except RemoteProtocolError as error:
             self._ignore(str(error))
             return
-        if stamps:
+        if stamps := read.stamps:
             if len(stamps) == 3:
                 self.clock.add(stamps[1], stamps[2], stamps[0], now)
             self._heard = (stamps[0], now)
-        for acknowledged in acks:
+        for acknowledged in read.receipts:
             self._confirm(acknowledged)
-        if number is None:
-            if beat is not None:
-                self._receive_beat(beat, array)
+        if read.number is None:
+            if read.beat is not None:
+                self._receive_beat(read.beat, read.array)
             return
-        if low > self._low:
-            self._low = low
-            self._handled = {one for one in self._handled if one >= low}
-        if answers is None and number >= self._low + MAX_OPEN:
+        if read.low > self._low:
+            self._low = read.low
+            self._handled = {number for number in self._handled if number >= read.low}
+        if read.answers is None and read.number >= self._low + MAX_OPEN:
             self._ignore("too many open messages")
             return
-        self._receipts.append(number)
-        if answers is None:
-            self._receive_request(number, array, now)
+        self._receipts.append(read.number)
+        if read.answers is None:
+            self._receive_request(read.number, read.array, now)
         else:
-            self._receive_answer(answers, array, now)
+            self._receive_answer(read.answers, read.array, now)
 
     def datagrams_to_send(self, now: int) -> list[bytes]:
         """Return what shall leave now, in order."""
@@ -284,15 +297,16 @@ class Link:
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    def _encode(self, message: Message) -> str:
-        """Return a message as it goes on the wire; LocalProtocolError if it can't go."""
+    def _encode(self, word: Word) -> str:
+        """Return a word as it goes on the wire; LocalProtocolError if it can't go."""
+        message = write(word)
         text = codec.encode_text(message)
         codec.check_size(len(text) + _FRAME_ROOM, stream=self.reliable, what=message)
         return text
 
     def _queue(
         self,
-        message: Message,
+        word: Word,
         text: str,
         key: Hashable | None,
         answers: int | None,
@@ -304,9 +318,7 @@ class Link:
     ) -> None:
         confirm_limit = LASTING_CONFIRM_LIMIT if lasting else CONFIRM_LIMIT
         heard_by = reply_by if answers is not None else min(reply_by, now + confirm_limit)
-        outgoing = _Outgoing(
-            self._next, message, text, key, answers, heard_by, reply_by, needs_reply, lasting
-        )
+        outgoing = _Outgoing(self._next, word, text, key, answers, heard_by, reply_by, needs_reply, lasting)
         self._next += 1
         self._open[outgoing.number] = outgoing
         self._unsent.append(outgoing)
@@ -341,10 +353,8 @@ class Link:
         if not outgoing.needs_reply:
             del self._open[number]
             if not outgoing.expired:
-                self._report(
-                    outgoing,
-                    Replied(address=self.address, key=outgoing.key, message=Message(outgoing.message.event)),
-                )
+                receipt = Receipt(event=outgoing.word.event)
+                self._report(outgoing, Replied(address=self.address, key=outgoing.key, word=receipt))
         elif not outgoing.expired:
             self._report(outgoing, Confirmed(address=self.address, key=outgoing.key))
 
@@ -363,7 +373,7 @@ class Link:
         except RemoteProtocolError as error:
             self._ignore(str(error))
         else:
-            self._events.append(Told(address=self.address, message=message, boot=self.peer))
+            self._events.append(Told(address=self.address, word=self._hears(message), boot=self.peer))
 
     def _receive_request(self, number: int, array: Any, now: int) -> None:
         self._receipt_due = True
@@ -375,9 +385,9 @@ class Link:
         try:
             message = Message.parse(array)
         except RemoteProtocolError as error:
-            self.reply(token, Message(Event.ERROR, (str(error), 0)), now)
+            self.reply(token, Complaint(text=str(error)), now)
         else:
-            self._events.append(Received(address=self.address, message=message, token=token))
+            self._events.append(Received(address=self.address, word=self._hears(message), token=token))
 
     def _receive_answer(self, number: int, array: Any, now: int) -> None:
         outgoing = self._open.pop(number, None)
@@ -395,7 +405,8 @@ class Link:
             text = str(message.args[0]) if message.args else "an error without a text"
             self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=text))
         else:
-            self._report(outgoing, Replied(address=self.address, key=outgoing.key, message=message))
+            word = self._hears(message)
+            self._report(outgoing, Replied(address=self.address, key=outgoing.key, word=word))
 
     def _withdraw(self) -> None:
         """Give up requests that are not confirmed: something overtakes them."""
@@ -452,21 +463,39 @@ def boots(frame: dict[str, Any]) -> tuple[str, str]:
     return boot, to
 
 
-def _read(
-    frame: dict[str, Any],
-) -> tuple[int | None, int, int | None, Any, list[int], list[int], int | None]:
-    number, answers, beat = frame.get("n"), frame.get("re"), frame.get("beat")
-    low = frame.get("low", number or 1)
-    acks, stamps = frame.get("ack", _NONE), frame.get("t", _NONE)
-    if not (_is_number(number) and _is_number(answers) and _is_number(beat)):
-        raise RemoteProtocolError("a frame with a number that is none")
-    if type(low) is not int or low < 1 or (number is not None and answers is None and low > number):
-        raise RemoteProtocolError("a frame whose lowest request is above its own number")
-    if not _are_integers(acks):
-        raise RemoteProtocolError("a frame with receipts that are no numbers")
-    if not _are_integers(stamps) or len(stamps) > 3:
-        raise RemoteProtocolError("a frame with time stamps that are no numbers")
-    return number, low, answers, frame.get("m"), acks, stamps, beat
+class _Frame(NamedTuple):
+    """A frame of the peer, checked."""
+
+    number: int | None
+    """Of the message in it; None: it is a receipt or a heartbeat."""
+    low: int
+    """Requests below it will not come any more."""
+    answers: int | None
+    """The request of ours that the message answers."""
+    array: Any
+    """The message."""
+    receipts: list[int]
+    """What has arrived there."""
+    stamps: list[int]
+    """ns: when it left; the stamp of the last frame heard there; when that was heard."""
+    beat: int | None
+    """Number of the heartbeat in it."""
+
+    @classmethod
+    def read(cls, frame: dict[str, Any]) -> _Frame:
+        """Return a decoded frame; RemoteProtocolError if it is none."""
+        number, answers, beat = frame.get("n"), frame.get("re"), frame.get("beat")
+        low = frame.get("low", number or 1)
+        receipts, stamps = frame.get("ack", _NONE), frame.get("t", _NONE)
+        if not (_is_number(number) and _is_number(answers) and _is_number(beat)):
+            raise RemoteProtocolError("a frame with a number that is none")
+        if type(low) is not int or low < 1 or (number is not None and answers is None and low > number):
+            raise RemoteProtocolError("a frame whose lowest request is above its own number")
+        if not _are_integers(receipts):
+            raise RemoteProtocolError("a frame with receipts that are no numbers")
+        if not _are_integers(stamps) or len(stamps) > 3:
+            raise RemoteProtocolError("a frame with time stamps that are no numbers")
+        return cls(number, low, answers, frame.get("m"), receipts, stamps, beat)
 
 
 _NONE: list[int] = []

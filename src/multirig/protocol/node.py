@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, link
 from multirig.protocol.clock import ClockMap
+from multirig.protocol.dialect import Hearing, find_greeting, greet, write
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import (
     RESTARTED,
@@ -30,12 +31,11 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.link import Link
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Complaint, Greeting, Verbatim, Word
 
 MAX_PEERS = 4096
 """Conversations at once; past it the oldest idle one is forgotten, a foreign peer's before a multirig's."""
-GREETING = "multirig"
-"""Key in an EXPINFO by which two multirigs know each other."""
 
 
 class Machine(Protocol):
@@ -84,6 +84,8 @@ class Node:
         The rig's, for others' screens.
     machine : Machine
         The rules.
+    hears : Hearing
+        How this side understands what others say to it.
     permits : callable
         Whether an IP address may speak to this node.
     greets : bool
@@ -96,6 +98,7 @@ class Node:
         boot: str,
         name: str,
         machine: Machine,
+        hears: Hearing,
         permits: Callable[[str], bool] = lambda host: True,
         greets: bool = True,
     ) -> None:
@@ -103,6 +106,7 @@ class Node:
         self.name = name
         self.machine = machine
         self._clockwork = machine if isinstance(machine, TimedMachine) else None
+        self._hears = hears
         self.permits = permits
         self.greets = greets
         self._peers: dict[Address, _Peer] = {}
@@ -245,7 +249,7 @@ class Node:
     def _open(self, address: Address) -> _Peer:
         if len(self._peers) >= MAX_PEERS:
             self._forget(min(self._peers, key=lambda one: self._worth(self._peers[one])))
-        peer = _Peer(address, EchoLink(address, reliable=address.scheme == "tcp"))
+        peer = _Peer(address, EchoLink(address, reliable=address.scheme == "tcp", hears=self._hears))
         self._peers[address] = peer
         return peer
 
@@ -320,7 +324,8 @@ class Node:
             self._adopt(peer, known.link, now)
             return
         reliable = peer.address.scheme == "tcp"
-        self._adopt(peer, Link(peer.address, boot=self.boot, peer=boot, reliable=reliable), now)
+        link_to = Link(peer.address, boot=self.boot, peer=boot, reliable=reliable, hears=self._hears)
+        self._adopt(peer, link_to, now)
         upgraded = Upgraded(address=peer.address, boot=boot, name=name)
         self._effects.append(upgraded)
         self.handle(upgraded, now)
@@ -365,11 +370,13 @@ class Node:
                     if isinstance(event, Ignored):
                         self._effects.append(event)
                         continue
-                    if isinstance(event, Received | Replied) and event.message.event is Event.EXPINFO:
-                        if isinstance(event, Received) and self._is_our_own(event.message):
+                    greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
+                    if greeting is not None:
+                        if isinstance(event, Received) and greeting.boot == self.boot:
+                            # what we said, and an echo of it that is very late: no question
                             self._answer(one, Settle(token=event.token), now)
                             continue
-                        self._note_greeting(one, event.message, now)
+                        self._note_greeting(one, greeting, now)
                     self._act(self.machine.handle(event, now), now, touched)
 
     def _next_link_event(self, peer: _Peer) -> Any:
@@ -377,30 +384,18 @@ class Node:
             return event
         return peer.echo.next_event()
 
-    def _note_greeting(self, peer: _Peer, message: Message, now: int) -> None:
-        """See whether an EXPINFO says that the peer is a multirig."""
-        if not self.greets:
+    def _note_greeting(self, peer: _Peer, greeting: Greeting, now: int) -> None:
+        """Take an EXPINFO's word that the peer is a multirig."""
+        if not self.greets or greeting.wire != link.VERSION:
             return
-        about = _greeting(message)
-        if about.get("wire") != link.VERSION:
-            return
-        boot = about.get("boot")
-        if isinstance(boot, str) and boot and boot != self.boot:  # else an echoing peer sent our own back
-            self._meet(peer, boot, str(about.get("name", "")), now)
+        if greeting.boot and greeting.boot != self.boot:  # else an echoing peer sent our own back
+            self._meet(peer, greeting.boot, greeting.name, now)
 
-    def _is_our_own(self, message: Message) -> bool:
-        """Whether an EXPINFO is what we said, and comes back as an echo that is very late: no question."""
-        return _greeting(message).get("boot") == self.boot
-
-    def _greet(self, message: Message) -> Message:
+    def _greet(self, word: Word) -> Word:
         if not self.greets:
-            return message
-        padded = [*message.args, *(0, None)[len(message.args) :]]
-        status, data, rest = padded[0], padded[1], padded[2:]
-        about = {"wire": link.VERSION, "boot": self.boot, "name": self.name}
-        if data is None or isinstance(data, dict):
-            data = {**(data or {}), GREETING: about}
-        return replace(message, args=(status, data, *rest))
+            return word
+        greeted = greet(write(word), Greeting(wire=link.VERSION, boot=self.boot, name=self.name))
+        return Verbatim(greeted.event, greeted.args)
 
     def _act(self, actions: Iterable[Any], now: int, touched: dict[_Peer, None]) -> None:
         for action in actions:
@@ -409,10 +404,10 @@ class Node:
                     peer = self._peers.get(action.address) or self._open(action.address)
                     self._send(peer, action, now, touched)
                     touched[peer] = None
-                case Tell(address=address, message=message):
+                case Tell(address=address, word=word):
                     one = self._peers.get(address)
                     if one is not None and one.link is not None:
-                        one.link.tell(message)
+                        one.link.tell(word)
                         touched[one] = None
                 case Reply() | Fail() | Settle():
                     asker = self._asker(action.token)
@@ -428,7 +423,7 @@ class Node:
                     self._effects.append(action)
 
     def _send(self, peer: _Peer, action: Send, now: int, touched: dict[_Peer, None]) -> None:
-        greets = action.message.event is Event.EXPINFO and (peer.link is None or peer.is_doubtful)
+        greets = action.word.event is Event.EXPINFO and (peer.link is None or peer.is_doubtful)
         try:
             if peer.link is not None and not greets:
                 if action.overtakes:
@@ -436,7 +431,7 @@ class Node:
                 peer.link.send(action, now)
             else:
                 if greets:
-                    action = replace(action, message=self._greet(action.message))
+                    action = replace(action, word=self._greet(action.word))
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
@@ -457,20 +452,20 @@ class Node:
             if token.wire == 1:
                 peer.echo.settle(token)
             return ""
-        message = action.message
+        word = action.word
         try:
             if token.wire == 2:
                 if peer.link is not None:
-                    peer.link.reply(token, message, now, action.key if isinstance(action, Reply) else None)
+                    peer.link.reply(token, word, now, action.key if isinstance(action, Reply) else None)
             elif isinstance(action, Fail):
-                peer.echo.fail(token, message)
+                peer.echo.fail(token, action.word)
             else:
-                if message.event is Event.EXPINFO:
-                    message = self._greet(message)
-                peer.echo.reply(token, message, now, action.key, listens=peer.link is not None)
+                if word.event is Event.EXPINFO:
+                    word = self._greet(word)
+                peer.echo.reply(token, word, now, action.key, listens=peer.link is not None)
         except LocalProtocolError as error:
-            failure = Message(Event.ERROR, (f"{self.name} could not answer: {error}", int(message.event)))
-            self._answer(peer, Fail(token=token, message=failure), now)
+            failure = Complaint(text=f"{self.name} could not answer: {error}", about=word.event)
+            self._answer(peer, Fail(token=token, word=failure), now)
             return f"not sent: {error}"
         return ""
 
@@ -483,10 +478,3 @@ class Node:
             peer.armed = at
             self._ticks += 1
             heapq.heappush(self._timers, (at, self._ticks, peer))
-
-
-def _greeting(message: Message) -> dict[str, Any]:
-    """Return what an EXPINFO says of the multirig that has sent it, if it says that."""
-    data = message.args[1] if len(message.args) > 1 else None
-    about = data.get(GREETING) if isinstance(data, dict) else None
-    return about if isinstance(about, dict) else {}

@@ -30,6 +30,10 @@ from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import File as File
+from multirig.protocol.words import Health as Health
+from multirig.protocol.words import Marker as Marker
+from multirig.protocol.words import Picture as Picture
 from multirig.sync.pulses import PULSES_NAME
 
 MAX_PICTURE = 12_000
@@ -50,62 +54,6 @@ class Session:
     """``session_folder / collection``; it exists; write everything there."""
     to_session_time: Callable[[int], int]
     """From this PC's ``time.perf_counter_ns()`` to the conductor's, both in nanoseconds, as known now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Proof of recording, cheap enough to ask for many times a second."""
-
-    frames: int | None = None
-    """Frames, samples or rows written so far; None where the device cannot tell."""
-    bytes: int = 0
-    """Bytes on disk so far."""
-    dropped: int = 0
-    """Frames that were seen and could not be written."""
-    rate: float | None = None
-    """Frames per second over the last second or so; None where the device cannot tell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedFile:
-    """One file of a finished recording."""
-
-    path: str
-    """Relative to the session folder, with forward slashes."""
-    bytes: int
-    """Size on disk."""
-    frames: int | None = None
-    """What it holds: frames, samples or rows."""
-    first: float | None = None
-    """Time of the first frame: seconds on the conductor's clock."""
-    last: float | None = None
-    """Time of the last frame: seconds on the conductor's clock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
-    """Something that happened in the experiment, as the conductor has marked it."""
-
-    text: str
-    """What happened, in a line."""
-    data: Mapping[str, Any]
-    """More on it: whatever JSON can carry."""
-    at: float
-    """When it happened: seconds on the conductor's clock."""
-    received: int
-    """When this PC heard of it: its ``time.perf_counter_ns()``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """What a camera sees now, small, for whoever watches."""
-
-    label: str
-    """Which camera, in at most `MAX_PICTURE_LABEL` characters; always the same for the same one."""
-    jpeg: bytes
-    """A JPEG file of at most `MAX_PICTURE` bytes; about 240 pixels wide is enough."""
-    at: int | None = None
-    """When it was taken: this PC's ``time.perf_counter_ns()``; None where that is not known."""
 
 
 @dataclass(kw_only=True)
@@ -203,7 +151,7 @@ class Adapter(ABC):
         Called while the recording starts, goes on or stops. Markers of the same moment may come in any order.
         """
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return what was recorded; called after `stop`, in a thread of its own."""
         return list_files(self.session)
 
@@ -224,11 +172,11 @@ class Adapter(ABC):
         return {}
 
 
-def list_files(session: Session) -> list[RecordedFile]:
+def list_files(session: Session) -> list[File]:
     """Return every file below the session's collection folder, by name."""
     found = []
     for path in sorted(session.folder.rglob("*")):
         if path.is_file():
             relative = path.relative_to(session.session_folder).as_posix()
-            found.append(RecordedFile(path=relative, bytes=path.stat().st_size))
+            found.append(File(path=relative, bytes=path.stat().st_size))
     return found

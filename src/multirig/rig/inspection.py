@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from multirig.rig.adapter import RecordedFile, Session, list_files
+from multirig.rig.adapter import File, Session, list_files
 
 CLOCK_COLUMN = "perf_counter"
 """First column of a table whose rows are stamped in seconds on this PC's ``time.perf_counter()``."""
@@ -71,12 +71,12 @@ def inspect_clock_table(path: Path) -> ClockTable | None:
     )
 
 
-def list_recorded_files(session: Session) -> list[RecordedFile]:
+def list_recorded_files(session: Session) -> list[File]:
     """Return every file below the session's collection folder, with the rows and times of a clock table."""
     return [_describe(entry, session) for entry in list_files(session)]
 
 
-def _describe(entry: RecordedFile, session: Session) -> RecordedFile:
+def _describe(entry: File, session: Session) -> File:
     if not entry.path.lower().endswith(".csv"):
         return entry
     try:

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
-from multirig.rig.adapter import RecordedFile, Session
+from multirig.protocol.words import File, Recorded
+from multirig.rig.adapter import Session
 from multirig.version import __version__
 from multirig.writing import file_name, write_whole
 
@@ -55,24 +56,6 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestFile:
-    """One file of the recording."""
-
-    path: str
-    """Relative to the session folder, with forward slashes."""
-    bytes: int
-    """Size on disk when the recording was closed."""
-    frames: int | None = None
-    """What it holds: frames, samples or rows; None where the device cannot tell."""
-    first: float | None = None
-    """Time of the first frame: seconds on the session's clock."""
-    last: float | None = None
-    """Time of the last frame: seconds on the session's clock."""
-    blake2b: str | None = None
-    """BLAKE2b checksum of 32 bytes, in hexadecimal; None: not made yet, or the file cannot be read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a rig recorded in one session."""
 
@@ -90,7 +73,7 @@ class Manifest:
     """None: the rig's program was started again in the middle of the recording."""
     stopped: Moment
     """When the recording was closed."""
-    files: tuple[ManifestFile, ...]
+    files: tuple[File, ...]
     """All of them, by path."""
 
 
@@ -175,7 +158,7 @@ class Checksums:
         finally:
             self._done.set()
 
-    def _digest(self, one: ManifestFile) -> str | None:
+    def _digest(self, one: File) -> str | None:
         digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
         done = 0
         try:
@@ -230,14 +213,14 @@ class Ledger:
         """Nothing is recorded any more."""
         self._quiet.set()
 
-    async def account(self, session: Session, files: Sequence[RecordedFile]) -> dict[str, Any]:
+    async def account(self, session: Session, files: Sequence[File]) -> Recorded:
         """Begin the manifest of a recording that is closed.
 
         Returns
         -------
-        dict
-            ``files``, each with its ``blake2b`` where that was made soon enough, and ``manifest``, the name
-            of the file that holds them all; None if it could not be written.
+        Recorded
+            The files, each with its checksum where that was made soon enough, and the name of the manifest
+            that holds them all; None if it could not be written.
         """
         self._checksums = {folder: one for folder, one in self._checksums.items() if not one.is_done}
         if (before := self._checksums.get(session.session_folder)) is not None:
@@ -249,16 +232,17 @@ class Ledger:
             adapter=self._adapter,
             started=self._started,
             stopped=_moment(session),
-            files=tuple(ManifestFile(**asdict(one)) for one in files),
+            files=tuple(files),
         )
         self._quiet.set()
         self._last = session.session_folder
         checksums = self._checksums[self._last] = Checksums(self._last, manifest, self._quiet)
         made = await self._wait(SOON)
-        return {
-            "files": [{**asdict(one), "blake2b": made.get(one.path)} for one in files],
-            "manifest": manifest_name(self._rig) if checksums.is_written else None,
-        }
+        return Recorded(
+            files=tuple(replace(one, blake2b=made.get(one.path)) for one in files),
+            is_kept=True,
+            manifest=manifest_name(self._rig) if checksums.is_written else None,
+        )
 
     async def rest(self) -> dict[str, str]:
         """Return the checksums, by path, that are made a little later."""
@@ -359,7 +343,7 @@ def check(folder: Path) -> Iterator[Checked]:
             yield Checked(rig=manifest.rig, path=one.path, condition=condition, detail=detail)
 
 
-def _check(folder: Path, one: ManifestFile) -> tuple[Condition, str]:
+def _check(folder: Path, one: File) -> tuple[Condition, str]:
     path = folder / one.path
     if not path.resolve().is_relative_to(folder.resolve()):
         return Condition.MISSING, "lies outside of the session folder"

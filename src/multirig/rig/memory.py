@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from multirig.errors import AdapterError
 from multirig.lifecycle.rig_events import Memory
+from multirig.protocol.words import Gap
 from multirig.writing import file_name, write_whole
 
 log = logging.getLogger("multirig.rig")
@@ -50,6 +53,44 @@ def write_memory(path: Path, memory: Memory) -> None:
         ) from None
 
 
+class MemoryKeeper:
+    """Keeps the newest memory of a rig, one after the other, and each once.
+
+    Parameters
+    ----------
+    write : callable
+        Puts a memory where it survives the death of the program; AdapterError if that cannot be.
+    """
+
+    def __init__(self, write: Callable[[Memory], Awaitable[None]]) -> None:
+        self.newest: Memory | None = None
+        """What must survive."""
+        self._write = write
+        self._written: Memory | None = None
+        self._turn = asyncio.Lock()
+
+    def note_written(self, memory: Memory) -> None:
+        """Note what is there already."""
+        self._written = memory
+
+    async def keep_newest(self) -> None:
+        """Keep what must survive, if that can be."""
+        await self.keep()
+
+    async def keep(self) -> str | None:
+        """Keep what must survive; return why that was not possible."""
+        async with self._turn:
+            memory = self.newest
+            if memory is None or memory == self._written:
+                return None
+            try:
+                await self._write(memory)
+            except AdapterError as error:
+                return str(error)
+            self._written = memory
+        return None
+
+
 def mark_alive(path: Path) -> None:
     """Note that the rig still records: the file's time says until when, if the program dies."""
     try:
@@ -58,7 +99,7 @@ def mark_alive(path: Path) -> None:
         log.debug("%s cannot be marked: %s", path, error)
 
 
-def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]:
+def find_gap(path: Path, folder: Path, now: datetime.datetime) -> Gap:
     """Return since when nothing was recorded: the last time of which anything tells.
 
     Parameters
@@ -69,20 +110,21 @@ def find_gap(path: Path, folder: Path, now: datetime.datetime) -> dict[str, Any]
         Where the recording lies.
     now : datetime.datetime
         Time of day, with its zone.
-
-    Returns
-    -------
-    dict
-        ``from`` and ``to`` (ISO times of day), ``seconds`` between them.
     """
     times = [one.stat().st_mtime for one in (path, *folder.rglob("*")) if one.is_file()]
     last = datetime.datetime.fromtimestamp(max(times, default=now.timestamp())).astimezone()
     last = min(last, now)  # a clock that was set back
-    return {
-        "from": last.isoformat(timespec="milliseconds"),
-        "to": now.isoformat(timespec="milliseconds"),
-        "seconds": round((now - last).total_seconds(), 3),
-    }
+    return Gap(
+        since=last.isoformat(timespec="milliseconds"),
+        until=now.isoformat(timespec="milliseconds"),
+        seconds=round((now - last).total_seconds(), 3),
+    )
+
+
+def end_gap(gap: Gap, now: datetime.datetime) -> Gap:
+    """Return a gap that ends now."""
+    seconds = (now - datetime.datetime.fromisoformat(str(gap.since))).total_seconds()
+    return replace(gap, until=now.isoformat(timespec="milliseconds"), seconds=round(seconds, 3))
 
 
 @cache

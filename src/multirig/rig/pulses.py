@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
 import logging
-import random
-import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from multirig.config import SyncPulses
 from multirig.errors import AdapterError, ConfigError
 from multirig.protocol.clock import Reading
-from multirig.rig.adapter import Adapter
-from multirig.sync.pulses import PULSE_COLUMNS, PULSES_NAME, Pulse
+from multirig.rig.adapter import Adapter, Session
+from multirig.rig.computer import Computer
+from multirig.sync.pulses import Pulse
 
 SPREAD = 0.5
 """Intervals are between this much less and this much more than their mean, each as likely as the others:
@@ -24,21 +21,6 @@ LIMIT = 2.0
 """Seconds that the adapter may take for a pulse beyond its length."""
 
 log = logging.getLogger("multirig.rig")
-
-
-def check_pulses(rig: str, timing: SyncPulses | None, adapter: Adapter) -> None:
-    """Refuse pulses that the adapter cannot give.
-
-    Raises
-    ------
-    ConfigError
-        It has no `pulse` of its own.
-    """
-    if timing is not None and type(adapter).pulse is Adapter.pulse:
-        raise ConfigError(
-            f"rig {rig}: sync_pulses: the adapter {type(adapter).__name__} gives no pulses: "
-            "take the key out, or use an adapter with a pulse hook"
-        )
 
 
 class Pulser:
@@ -52,10 +34,19 @@ class Pulser:
         Whose line it is.
     timing : SyncPulses, optional
         How often and for how long; None: there are none.
-    read_clock : callable
+    computer : Computer
+        The PC: its clock and its dice.
+    read_session_clock : callable
         What was known of the session clock at a time of this PC; ns.
-    tell : callable
+    write : callable
+        Writes a pulse into the session.
+    report : callable
         Called with each pulse, once it is over.
+
+    Raises
+    ------
+    ConfigError
+        The adapter has no `pulse` of its own.
     """
 
     def __init__(
@@ -64,14 +55,23 @@ class Pulser:
         adapter: Adapter,
         timing: SyncPulses | None,
         *,
-        read_clock: Callable[[int], Reading | None],
-        tell: Callable[[Pulse], None],
+        computer: Computer,
+        read_session_clock: Callable[[int], Reading | None],
+        write: Callable[[Session, Pulse], Awaitable[None]],
+        report: Callable[[Pulse], None],
     ) -> None:
+        if timing is not None and type(adapter).pulse is Adapter.pulse:
+            raise ConfigError(
+                f"rig {rig}: sync_pulses: the adapter {type(adapter).__name__} gives no pulses: "
+                "take the key out, or use an adapter with a pulse hook"
+            )
         self._rig = rig
         self._adapter = adapter
         self._timing = timing
-        self._read_clock = read_clock
-        self._tell = tell
+        self._computer = computer
+        self._read_session_clock = read_session_clock
+        self._write = write
+        self._report = report
         self._has_failed = False
         """Whether this recording's log says already that pulses fail."""
 
@@ -92,26 +92,26 @@ class Pulser:
 
     async def _pulse(self, timing: SyncPulses, over: asyncio.Event) -> None:
         self._has_failed = False
-        path = self._adapter.session.folder / PULSES_NAME
+        session = self._adapter.session
         while True:
-            pause = timing.mean * random.uniform(1 - SPREAD, 1 + SPREAD)
+            pause = timing.mean * self._computer.draw(1 - SPREAD, 1 + SPREAD)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(over.wait(), pause)
                 return
             try:
                 pulse = await self._give(timing.length)
-                await asyncio.to_thread(_append, path, pulse)
+                await self._write(session, pulse)
             except Exception as error:  # noqa: BLE001  the log gets it; pulses never end a recording
                 self._complain(error)
             else:
-                self._tell(pulse)
+                self._report(pulse)
 
     async def _give(self, seconds: float) -> Pulse:
         called = 0
 
         async def give() -> int | None:
             nonlocal called
-            called = time.perf_counter_ns()  # here, since the loop may be busy before it comes to us
+            called = self._computer.read_clock()  # here, since the loop may be busy before it comes to us
             return await self._adapter.pulse(seconds)
 
         try:
@@ -119,7 +119,7 @@ class Pulser:
         except asyncio.TimeoutError:
             raise AdapterError(f"it was not over after {seconds + LIMIT:g} s; look at the line") from None
         rose = called if told is None else told
-        reading = self._read_clock(rose)
+        reading = self._read_session_clock(rose)
         return Pulse(
             at=self._adapter.session.to_session_time(rose) / 1e9,
             bound=None if reading is None else reading.bound / 1e9,
@@ -137,13 +137,3 @@ class Pulser:
                 exc_info=not told,
             )
         self._has_failed = True
-
-
-def _append(path: Path, pulse: Pulse) -> None:
-    """Write a line that is on its way to the disk at once: what was given stays known if the program dies."""
-    bound = "" if pulse.bound is None else f"{pulse.bound:.9f}"
-    with path.open("a", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        if file.tell() == 0:
-            table.writerow(PULSE_COLUMNS)
-        table.writerow((f"{pulse.at:.9f}", bound, pulse.rig_time, f"{pulse.length:.6g}"))

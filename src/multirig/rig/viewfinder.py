@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from threading import Thread
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from multirig.rig.adapter import MAX_PICTURE, MAX_PICTURE_LABEL, Adapter, Picture
 
@@ -20,14 +16,6 @@ TAKE_LIMIT = 2.0
 """Seconds that whoever asks is kept waiting by an adapter that is slow."""
 
 log = logging.getLogger("multirig.rig")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    label: str
-    text: str
-    """The JPEG file in base64."""
-    at: int | None
 
 
 class Viewfinder:
@@ -43,12 +31,25 @@ class Viewfinder:
         Whose `pictures` are shown.
     is_busy : callable
         Whether this is no moment to take any: then the last ones are shown.
+    clock : callable
+        This PC's clock; ns.
+    begin_thread : callable
+        Lets a function run in a thread of that name, which does not keep the program from ending.
     """
 
-    def __init__(self, adapter: Adapter, *, is_busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        is_busy: Callable[[], bool],
+        clock: Callable[[], int],
+        begin_thread: Callable[[Callable[[], None], str], None],
+    ) -> None:
         self._adapter = adapter
         self._is_busy = is_busy
-        self._shots: list[_Shot] = []
+        self._clock = clock
+        self._begin_thread = begin_thread
+        self._shots: Sequence[Picture] = ()
         self._taken: int | None = None
         """When the adapter was asked last, on this PC's clock; ns."""
         self._taking: asyncio.Future[None] | None = None
@@ -56,26 +57,22 @@ class Viewfinder:
         self._has_complained = False
         """Whether the log says already that the adapter's hooks fail."""
 
-    async def look(self) -> tuple[Mapping[str, Any], ...]:
-        """Return the newest pictures: ``label``, ``jpeg`` (base64) and ``age`` (seconds or None)."""
+    async def look(self) -> tuple[Picture, ...]:
+        """Return the newest pictures, with how old each is now."""
         if self._taking is None and self._is_due() and not self._is_busy():
             self._begin()
         if self._taking is not None:
             await asyncio.wait([self._taking], timeout=TAKE_LIMIT)
-        now = time.perf_counter_ns()
+        now = self._clock()
         return tuple(
-            {
-                "label": shot.label,
-                "jpeg": shot.text,
-                "age": None if shot.at is None else round(max(0, now - shot.at) / 1e9, 3),
-            }
+            replace(shot, age=None if shot.at is None else round(max(0, now - shot.at) / 1e9, 3))
             for shot in self._shots
         )
 
     def labels(self) -> tuple[str, ...]:
         """Return of which cameras there can be pictures now."""
         try:
-            return tuple(str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels())
+            return tuple([str(label)[:MAX_PICTURE_LABEL] for label in self._adapter.picture_labels()])
         except Exception:
             if not self._has_complained:
                 log.exception("the adapter could not name its cameras; it shows no pictures")
@@ -83,19 +80,19 @@ class Viewfinder:
             return ()
 
     def _is_due(self) -> bool:
-        return self._taken is None or time.perf_counter_ns() - self._taken >= TAKE_EVERY
+        return self._taken is None or self._clock() - self._taken >= TAKE_EVERY
 
     def _begin(self) -> None:
-        self._taken = time.perf_counter_ns()
+        self._taken = self._clock()
         loop = asyncio.get_running_loop()
         self._taking = loop.create_future()
-        # a daemon, not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
-        Thread(target=self._take, args=(loop,), name="pictures", daemon=True).start()
+        # not a worker of asyncio's pool: an adapter that hangs must not keep the rig from ending
+        self._begin_thread(lambda: self._take(loop), "pictures")
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
-        shots: list[_Shot] = []
+        shots: Sequence[Picture] = ()
         try:
-            shots = _encode(self._adapter.pictures())
+            shots = _check(self._adapter.pictures())
         except Exception:
             if not self._has_complained:
                 log.exception("the adapter could not take its pictures; the recording goes on")
@@ -103,15 +100,15 @@ class Viewfinder:
         with contextlib.suppress(RuntimeError):  # the program ends
             loop.call_soon_threadsafe(self._end, shots)
 
-    def _end(self, shots: list[_Shot]) -> None:
+    def _end(self, shots: Sequence[Picture]) -> None:
         self._shots = shots
         taking, self._taking = self._taking, None
         if taking is not None and not taking.done():
             taking.set_result(None)
 
 
-def _encode(pictures: Sequence[Picture]) -> list[_Shot]:
-    """Return pictures as a message can carry them.
+def _check(pictures: Sequence[Picture]) -> Sequence[Picture]:
+    """Return pictures that a message can carry.
 
     Raises
     ------
@@ -124,4 +121,4 @@ def _encode(pictures: Sequence[Picture]) -> list[_Shot]:
                 f"the picture {one.label[:MAX_PICTURE_LABEL]} has {len(one.jpeg):,} bytes and a label of "
                 f"{len(one.label)} characters: at most {MAX_PICTURE:,} and {MAX_PICTURE_LABEL} can be shown"
             )
-    return [_Shot(one.label, base64.b64encode(one.jpeg).decode("ascii"), one.at) for one in pictures]
+    return tuple(pictures)

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.conductor.journal import RECOVERY, beginning_line, input_line, parse_journal, rebuild
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Verdict, judge
+from multirig.conductor.rehearsal import SUBJECT as REHEARSAL_SUBJECT
 from multirig.errors import AgreementError, IllegalTransition, MultirigError
 from multirig.lifecycle.policy import RigPolicy
-from multirig.lifecycle.rig_events import MIN_SEQUENCE
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
     AgreeRequested,
+    AskRequested,
     ClockRead,
     Finished,
+    Marked,
     Moved,
     Progressed,
     RigsChosen,
@@ -32,13 +31,19 @@ from multirig.lifecycle.session_states import (
     next_state,
 )
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.events import SECOND, Address, Record
+from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import SECOND, Address, Received, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
-from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
-from multirig.sim.rig import next_free
+from multirig.protocol.words import AskInfo, CleanUp, Initialise, Start, Stop, Word
+from multirig.record.entries import RECOVERY, beginning_line, input_line, parse_journal
+from multirig.record.history import Replay, rebuild
+from multirig.record.recount import summarise
+from multirig.record.verdict import Verdict, judge
+from multirig.sim.disk import next_free
+from multirig.sim.facts import ClockSeen, MarkerSet, RigJudged, RigNoticed, SessionMoved, StepAsked, StepEnded
 from multirig.sim.work import Signal, Steps, Work
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
 
 TRIES = 3
 """How often an operator asks the rigs to agree before giving up."""
@@ -80,6 +85,10 @@ class Script:
     """Seconds after the beginning of the world."""
     takes_over: bool = False
     """Whether rigs that another conductor leads are taken over."""
+    marks_every: float = 0.0
+    """Seconds between two markers while a session records; 0: none."""
+    rehearses: bool = False
+    """Whether a test recording is made before the first session."""
     recovers: str = "stop"
     """What is chosen where a session was open when the program died: go on, stop or clean up."""
 
@@ -98,7 +107,7 @@ class _Shell:
     """The line with which the next attempt begins."""
 
 
-class ConductorComputer(Computer):
+class ConductorComputer(NodeComputer):
     """A conductor.
 
     Parameters
@@ -150,6 +159,7 @@ class ConductorComputer(Computer):
         self._work: list[Work] = []
         self._operator: Work | None = None
         self._numbers = itertools.count(1)
+        self._markers = itertools.count(1)
         self._ports = itertools.count(address.port + 1)
         self._moved = Signal()
 
@@ -162,7 +172,8 @@ class ConductorComputer(Computer):
         self.shell = _Shell()
         self.machine = self._recover_machine() or SessionMachine()
         self._numbers = itertools.count(self.machine.last_number + 1)
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
+        overhear(self.machine, {Received: self.hear})
+        return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
 
     def on_boot(self) -> None:
         """Let the operator begin."""
@@ -186,6 +197,7 @@ class ConductorComputer(Computer):
 
     def on_death(self) -> None:
         """Lose what only memory held."""
+        super().on_death()
         for work in self._work:
             work.kill()
         self._work.clear()
@@ -279,7 +291,7 @@ class ConductorComputer(Computer):
     def verdicts(self) -> dict[ExpRef, Verdict]:
         """Return what each session turned out to be, by its journal."""
         return {
-            exp_ref: judge(summarise(parse_journal(journal.data)))
+            exp_ref: judge(summarise(Replay().run(enumerate(parse_journal(journal.data)))))
             for exp_ref, journal in self.journals.items()
             if journal.data
         }
@@ -328,6 +340,8 @@ class ConductorComputer(Computer):
         yield int(self.script.begins * SECOND) if self.lives == 1 else PATIENCE
         if self.is_busy:
             yield from self._recover()
+        elif self.script.rehearses and self.lives == 1:
+            yield from self._rehearse()
         while self.session + 1 < self.script.sessions:
             self.session += 1
             yield from self._lead()
@@ -369,11 +383,44 @@ class ConductorComputer(Computer):
             self._look_at_clocks()
             yield from self._take(SessionTrigger.START)
             self._ask("record")
-            yield int(self.script.record * SECOND)
+            yield from self._record()
             yield from self._stop()
             yield from self._take(SessionTrigger.CLEANUP)
         except MultirigError:
             yield from self._leave()
+
+    def _record(self) -> Steps:
+        """Let the rigs record, and mark something now and then."""
+        left, every = self.script.record, self.script.marks_every
+        while every and left > every:
+            yield int(every * SECOND)
+            left -= every
+            if self.machine.state is SessionState.RUNNING:
+                text = f"marker {next(self._markers)}"
+                self.world.note(MarkerSet(who=self.name, exp_ref=str(self.machine.exp_ref), text=text))
+                self.feed(Marked(text=text, at=self.now))
+        yield int(left * SECOND)
+
+    def _rehearse(self) -> Steps:
+        """Make a test recording, with those that know how to."""
+        yield from self._request(AskInfo())
+        rigs = tuple(
+            name
+            for name, address in self.rigs.items()
+            if self.node is not None and self.node.speaks_wire_2(address)
+        )
+        if not rigs:
+            return
+        exp_ref = ExpRef(self.date, 1, REHEARSAL_SUBJECT)
+        yield from self._request(Initialise(exp_ref=exp_ref, rehearsal=True), rigs=rigs)
+        yield from self._request(Start(exp_ref=exp_ref, rehearsal=True), rigs=rigs)
+        yield SECOND
+        yield from self._request(Stop(exp_ref=exp_ref), rigs=rigs)
+        yield from self._request(CleanUp(exp_ref=exp_ref), rigs=rigs)
+
+    def _request(self, word: Word, *, rigs: tuple[str, ...] | None = None) -> Steps:
+        asked = AskRequested(number=next(self._numbers), word=word, rigs=rigs, limit=35 * SECOND)
+        yield from self._do(asked, f"rehearse {word}")
 
     def _leave(self) -> Steps:
         """End a session as `Conductor.close` does."""
@@ -406,13 +453,12 @@ class ConductorComputer(Computer):
         else:
             started = [exp_ref for exp_ref, journal in self.journals.items() if journal.holds_start]
             least = next_free(started, self.subject, self.date).sequence
-        info: dict[str, Any] = {
-            "exp_ref": str(here) if here else None,
-            "main_sync": self.main_sync,
-            "subject": self.subject,
-        }
-        if least > 1:
-            info[MIN_SEQUENCE] = least
+        ask = AskInfo(
+            exp_ref=here,
+            main_sync=self.main_sync,
+            subject=self.subject,
+            min_sequence=least if least > 1 else None,
+        )
         next_state(self.machine.state, SessionTrigger.AGREE)
         self._begin_journal()
         number = next(self._numbers)
@@ -420,7 +466,7 @@ class ConductorComputer(Computer):
             number=number,
             subject=self.subject,
             date=self.date,
-            info=info,
+            ask=ask,
             here=here,
             takes_over=self.script.takes_over,
         )
@@ -441,7 +487,7 @@ class ConductorComputer(Computer):
         yield from self._do(StepRequested(number=number, trigger=trigger), trigger.value)
         self.sync()
 
-    def _do(self, request: AgreeRequested | StepRequested, step: str) -> Steps:
+    def _do(self, request: AgreeRequested | AskRequested | StepRequested, step: str) -> Steps:
         """Give the machine a request and wait for its end."""
         self._ask(step)
         shell = self.shell

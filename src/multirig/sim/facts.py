@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from multirig.lifecycle.rig_states import RigState
@@ -23,6 +24,7 @@ class HookBegan(Fact):
 
     hook: str
     exp_ref: str | None
+    is_rehearsal: bool = False
 
     def __str__(self) -> str:
         return f"its adapter is asked to {self.hook} for {self.exp_ref}"
@@ -76,9 +78,51 @@ class StartCalled(Fact):
     """Since the command was heard; ns."""
     was_ready: bool = True
     """Whether it had been initialised before."""
+    armed: int | None = None
+    """For how long it has been armed; ns."""
 
     def __str__(self) -> str:
         return f"starts {self.exp_ref}{'' if self.planned is None else ' at the agreed instant, or late'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceArmed(Fact):
+    """The device could begin to record at once."""
+
+    exp_ref: str
+
+    def __str__(self) -> str:
+        return f"its device is armed for {self.exp_ref}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulseGiven(Fact):
+    """The device has raised its sync line."""
+
+    folder: Path
+    """Of the session that its rig is in."""
+
+    def __str__(self) -> str:
+        return "gives a sync pulse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesMade(Fact):
+    """The adapter is asked for live pictures."""
+
+    def __str__(self) -> str:
+        return "its adapter is asked for live pictures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerSet(Fact):
+    """An operator marks something."""
+
+    exp_ref: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"marks {self.text} in {self.exp_ref}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +142,7 @@ class RecordingEnded(Fact):
 
     exp_ref: str
     why: str
+    is_rehearsal: bool = False
 
     def __str__(self) -> str:
         return f"its device has ended {self.exp_ref}: {self.why}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multirig.conductor.journal import BEGINNING, read_journal
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Word
+from multirig.record.history import Replay
+from multirig.record.journal import read_journal
 
 
 def replay_field_journal(folder: Path) -> list[str]:
@@ -26,22 +27,21 @@ def replay_field_journal(folder: Path) -> list[str]:
     ConfigError
         There is no journal, or it cannot be read.
     """
-    machine = SessionMachine()
+    replay = Replay()
     started: set[str] = set()
     agreed: set[str] = set()
     out: list[str] = []
     began: int | None = None
     for entry in read_journal(folder):
         began = entry.at if began is None else began
-        if entry.kind == BEGINNING:
-            machine = SessionMachine()
+        moment = replay.take(entry)
+        machine = replay.machine
+        if moment.is_beginning:
             started.clear()
-        if (event := entry.to_input()) is None:
-            continue
         when = f"{(entry.at - began) / SECOND:.3f} s"
-        for effect in machine.handle(event, entry.at):
-            match effect:
-                case Progressed(event=Event.EXPSTART, rig=rig, outcome=Message()):
+        for happening in moment.happenings:
+            match happening:
+                case Progressed(event=Event.EXPSTART, rig=rig, outcome=Word()):
                     started.add(rig)
                 case Moved(state=SessionState.AGREED, exp_ref=exp_ref):
                     agreed.add(str(exp_ref))

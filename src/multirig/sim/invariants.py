@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from multirig.conductor.journal import parse_journal, rebuild
-from multirig.conductor.verdict import TOLERANCE, Word
+from multirig.conductor.rehearsal import SUBJECT as REHEARSAL_SUBJECT
 from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
+from multirig.protocol.exp_ref import ExpRef
+from multirig.record.entries import parse_journal
+from multirig.record.history import rebuild
+from multirig.record.verdict import TOLERANCE, Word
 from multirig.sim.facts import (
     Asked,
     ClockJumped,
     ClockSeen,
+    DeviceArmed,
     Died,
     Fact,
     HookBegan,
+    MarkerSet,
+    PicturesMade,
+    PulseGiven,
     RecordingBegan,
     RecordingEnded,
     RigEntered,
@@ -98,7 +106,7 @@ class StartedOnce(Invariant):
 
     def see(self, fact: Fact) -> None:
         """Count the starts."""
-        if isinstance(fact, HookBegan) and fact.hook == "start":
+        if isinstance(fact, HookBegan) and fact.hook == "start" and not fact.is_rehearsal:
             self._starts[fact.who, fact.exp_ref] += 1
             if self._starts[fact.who, fact.exp_ref] > 1:
                 self.report(f"{fact.who} was started again for {fact.exp_ref}")
@@ -149,7 +157,7 @@ class AgreedFirst(Invariant):
                 plans = {one.name: one for one in self.lab.scenario.rigs}
                 leaders = sum(plans[name].main_sync for name in self._answered[who])
                 self._agreed[exp_ref] = leaders + self.lab.conductors[who].main_sync
-            case HookBegan(who=who, hook="start", exp_ref=exp_ref):
+            case HookBegan(who=who, hook="start", exp_ref=exp_ref, is_rehearsal=False):
                 count = self._agreed.get(str(exp_ref))
                 if count is None:
                     self.report(f"{who} is started for {exp_ref}, which nobody has agreed on")
@@ -393,6 +401,168 @@ class LittleMemory(Invariant):
                     self.report(f"{name} remembers {count} {kind}")
 
 
+class ArmedFirst(Invariant):
+    """Follows each device from its arming to its start; a restart's resumption has no instant to be met."""
+
+    name = "armed first"
+    promise = "An acquisition program is started only when it is armed, and for what it is armed for."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._armed: dict[str, str] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Follow the hooks."""
+        match fact:
+            case DeviceArmed(who=who, exp_ref=exp_ref):
+                self._armed[who] = exp_ref
+            case HookBegan(who=who, hook=hook, exp_ref=exp_ref):
+                armed = self._armed.pop(who, None)
+                if hook == "start" and armed != exp_ref:
+                    self.report(f"{who} is started for {exp_ref} and armed for {armed}")
+            case Died(who=who):
+                self._armed.pop(who, None)
+
+
+class PulsesAreNoted(Invariant):
+    """Counts sync pulses; those of a rig that dies, or whose disk is full, may be missing in its table."""
+
+    name = "pulses are noted"
+    promise = "Sync pulses come only while a rig records, and each stands in its table."
+    MAY = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING, RigState.CLEANING})
+    """Until the hook that stops a recording has ended the pulses."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._given: Counter[tuple[str, Path]] = Counter()
+        self._state: dict[str, RigState] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Count."""
+        match fact:
+            case RigEntered(who=who, state=state):
+                self._state[who] = state
+            case PulseGiven(who=who, folder=folder):
+                self._given[who, folder] += 1
+                state = self._state.get(who, RigState.CONNECTED)
+                if state not in self.MAY:
+                    self.report(f"{who} gives a pulse while it is {state}")
+
+    def conclude(self) -> None:
+        """Compare with the tables."""
+        excused = {one.who for one in self.lab.scenario.faults if one.kind != "clock jump"}
+        for (who, folder), given in self._given.items():
+            disk = self.lab.rigs[who].disk
+            noted = disk.pulses.get(folder, 0)
+            if who not in excused and noted != given:
+                self.report(f"{who} has given {given} pulses in {folder}, and noted {noted}")
+
+
+class PicturesDisturbNothing(Invariant):
+    """Follows when adapters are asked for live pictures, however many look on."""
+
+    name = "pictures disturb nothing"
+    promise = "Live pictures are taken at most twice a second, and never in the middle of a start."
+    LEAST = SECOND // 2 - SECOND // 200
+    """Between two takes; clocks are a little fast, and threads begin a little late."""
+    JUST = SECOND // 100
+    """A take that has begun before a start is not broken off."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._taken: dict[str, int] = {}
+        self._starting: dict[str, int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Follow."""
+        now = self.world.time
+        match fact:
+            case RigEntered(who=who, state=RigState.STARTING):
+                self._starting[who] = now
+            case RigEntered(who=who) | Died(who=who):
+                self._starting.pop(who, None)
+                if isinstance(fact, Died):
+                    self._taken.pop(who, None)
+            case ClockJumped(who=who):
+                self._taken.pop(who, None)
+            case PicturesMade(who=who):
+                if now - self._taken.get(who, -SECOND) < self.LEAST:
+                    self.report(
+                        f"{who} takes pictures {(now - self._taken[who]) / SECOND:.3f} s after others"
+                    )
+                if now - self._starting.get(who, now) > self.JUST:
+                    self.report(f"{who} takes pictures in the middle of a start")
+                self._taken[who] = now
+
+
+class MarkersArrive(Invariant):
+    """Compares what was marked with the rigs' tables.
+
+    That each is there is judged where nothing is lost: the journal has every marker, and a rig that hears of
+    one when its recording is over has no place for it.
+    """
+
+    name = "markers arrive"
+    promise = "A marker stands in the table of each rig that records, and once."
+    BEFORE = SECOND // 2
+    """A marker that is set so long before a stop is heard of before it."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._set: list[tuple[int, MarkerSet]] = []
+        self._stopped: dict[str, int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Note markers and ends."""
+        match fact:
+            case MarkerSet():
+                self._set.append((self.world.time, fact))
+            case SessionMoved(state=SessionState.STOPPING, exp_ref=str(exp_ref)):
+                self._stopped.setdefault(exp_ref, self.world.time)
+
+    def conclude(self) -> None:
+        """Compare."""
+        for name, rig in self.lab.rigs.items():
+            for folder, texts in rig.disk.markers.items():
+                if again := [text for text, count in Counter(texts).items() if count > 1]:
+                    self.report(f"{name} has {', '.join(again)} twice in {folder}")
+        network, conductors = self.lab.scenario.network, self.lab.scenario.conductors
+        is_quiet = not network.loss and not network.late and network.jitter + network.delay < 0.02
+        if self.lab.scenario.faults or not is_quiet or len(conductors) > 1:
+            return
+        for at, marker in self._set:
+            if at < self._stopped.get(marker.exp_ref, 0) - self.BEFORE:
+                self._look_for(marker)
+
+    def _look_for(self, marker: MarkerSet) -> None:
+        for plan in self.lab.scenario.rigs:
+            tables = self.lab.rigs[plan.name].disk.markers
+            found = any(
+                marker.text in texts
+                for folder, texts in tables.items()
+                if ExpRef.parse(marker.exp_ref).folder_parts() == folder.parts[-3:]
+            )
+            if plan.wire == 2 and plan.role != "optional" and not found:
+                self.report(f"{plan.name} does not have {marker.text} of {marker.exp_ref}")
+
+
+class RehearsalsLeaveNothing(Invariant):
+    """Looks at the disks of all rigs that have cleaned up, and at what they remember."""
+
+    name = "rehearsals leave nothing"
+    promise = "Of a test recording nothing is kept: no folder, no file, no number."
+
+    def conclude(self) -> None:
+        """Look."""
+        for name, rig in self.lab.rigs.items():
+            memory = rig.disk.memory
+            used = [*rig.disk.sessions, *(memory.started if memory is not None else ())]
+            if any(one.subject == REHEARSAL_SUBJECT for one in used):
+                self.report(f"{name} has used up a number for a test recording")
+            if rig.node is not None and rig.machine.state is RigState.CONNECTED and rig.disk.rehearsals:
+                self.report(f"{name} keeps a test recording")
+
+
 # -- in time ------------------------------------------------------------------------------------------------
 
 
@@ -418,7 +588,10 @@ class Completes(Invariant):
             self.report(f"{step.who}: {step.step}: {step.error}", at)
         sessions = self.lab.scenario.conductors[0].script.sessions
         for name in self.lab.rigs:
-            done = sum(isinstance(one, RecordingEnded) and one.who == name for _, one in facts)
+            done = sum(
+                isinstance(one, RecordingEnded) and one.who == name and not one.is_rehearsal
+                for _, one in facts
+            )
             if done != sessions and not failed:
                 self.report(f"{name} has recorded {done} of {sessions} sessions")
 
@@ -554,7 +727,7 @@ class DeadIsNoticed(Invariant):
                 network = self.lab.scenario.network
                 if self.lab.rigs[who].wire == 2 and not network.late and network.jitter < 0.05:
                     for name, conductor in self.lab.conductors.items():
-                        if who in conductor.machine.watch.news():
+                        if who in conductor.machine.watch.reports():
                             self._noticed.discard((name, who))
                             self.world.after(self.WITHIN, self._judge, name, who, self.lab.rigs[who].lives)
 
@@ -708,7 +881,7 @@ class StartsTogether(_Clocks):
         "knows the clock; none begins earlier."
     )
     IN_TIME = SECOND // 20
-    """A rig that hears so long before the instant can still get ready."""
+    """A rig that hears so long before the instant can still get ready, unless its adapter arms slowly."""
 
     def see(self, fact: Fact) -> None:
         """Compare."""
@@ -720,6 +893,7 @@ class StartsTogether(_Clocks):
             return
         late = leader.clock.read(self.world.time) - fact.planned
         was_in_time = fact.was_ready and fact.waited is not None and late - fact.waited < -self.IN_TIME
+        was_in_time = was_in_time and (fact.armed is None or late - fact.armed < 0)
         if late < -fact.bound - READING:
             self.report(f"{fact.who} begins {-late} ns early, and knows the clock within {fact.bound} ns")
         elif was_in_time and late > fact.bound + READING and not self._was_held_up(fact.who):
@@ -775,7 +949,7 @@ class ScreensTell(Invariant):
             for name, rig in self.lab.rigs.items():
                 machine, seen = rig.machine, observer.machine.seen[rig.address]
                 is_so = f"{machine.state} {machine.exp_ref}"
-                is_seen = f"{seen.news.get('state')} {seen.news.get('exp_ref')}"
+                is_seen = f"{seen.report.doing} {seen.report.exp_ref}"
                 if rig.node is not None and is_so != is_seen:
                     self.report(f"{who} sees that {name} is {is_seen}, and it is {is_so}")
 
@@ -791,6 +965,11 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NoStorm,
     FewDatagrams,
     LittleMemory,
+    ArmedFirst,
+    PulsesAreNoted,
+    PicturesDisturbNothing,
+    MarkersArrive,
+    RehearsalsLeaveNothing,
     Completes,
     StopsInTime,
     InterruptsOvertake,

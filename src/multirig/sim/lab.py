@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -11,13 +13,16 @@ from multirig.protocol.events import SECOND, Address
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
+from multirig.sim.loop import Restless
 from multirig.sim.observer import ObserverComputer
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import DATE, HOUR, KINDS, Fault, Scenario
-from multirig.sim.world import Clock, Restless, World
+from multirig.sim.world import Clock, World
 
 SETTLING = 150 * SECOND
 """After the last fault and the last operator: whatever is going to happen has happened by then."""
+LEAVING = 40 * SECOND
+"""After the last operator: whoever looks on has asked everybody again by then."""
 LOOK_EVERY = SECOND
 AGE = 3 * HOUR
 """No honest world lasts so long."""
@@ -52,6 +57,7 @@ class Lab:
         self.conductors: dict[str, ConductorComputer] = {}
         self.mended_at = 0
         """When the last fault was mended."""
+        self._operated_until = 0
         self._disturbances: list[tuple[frozenset[str], int]] = []
         """Who could not be relied upon, and until when."""
         for index, rig in enumerate(scenario.rigs):
@@ -66,6 +72,8 @@ class Lab:
                 date=DATE,
                 pauses=dict(rig.pauses),
                 resumes=rig.resumes,
+                gives_pulses=rig.gives_pulses,
+                cameras=[f"camera {number + 1}" for number in range(rig.cameras)],
             )
         policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
         for index, one in enumerate(scenario.conductors):
@@ -91,6 +99,7 @@ class Lab:
                 Address("udp", f"10.0.2.{index + 1}", 50_000),
                 Clock(offset=(index + 1) * HOUR, drift=3e-5),
                 rigs=[rig.address for rig in self.rigs.values()],
+                wants_pictures=scenario.wants_pictures,
             )
         self.computers = {**self.rigs, **self.conductors, **self.observers}
         self.invariants = [one(self) for one in invariants]
@@ -100,15 +109,25 @@ class Lab:
 
     def run(self) -> Result:
         """Let it all happen, and judge it."""
+        with quiet():
+            try:
+                return self._run()
+            finally:
+                for computer in self.computers.values():
+                    if computer.loop is not None:
+                        computer.loop.die()
+
+    def _run(self) -> Result:
         world = self.world
         for computer in self.computers.values():
             computer.boot()
-        leader = self.scenario.conductors[0].name
         restless: list[Violation] = []
         most: int | None = None
         try:
-            while world.time < self.mended_at + SETTLING or not self._is_over(leader):
+            while world.time < self._operated_until + LEAVING or not self._is_over():
                 world.run(world.time + LOOK_EVERY)
+                if self._is_operated():
+                    self._operated_until = world.time
                 for one in self.invariants:
                     one.look()
                 if most is None and any(one.violations for one in self.invariants):
@@ -136,12 +155,16 @@ class Lab:
             facts=tuple(world.facts),
         )
 
-    def _is_over(self, leader: str) -> bool:
-        """Whether every operator who lives is at the end of the script, and has been for a while."""
-        busy = any(one.node is not None and one.is_operated for one in self.conductors.values())
-        if busy:
-            self.mended_at = max(self.mended_at, self.world.time)
-        return not busy
+    def _is_over(self) -> bool:
+        """Whether every fault and every operator who lives has been at the end for a while."""
+        if self.world.time < self.mended_at + SETTLING:
+            return False
+        if self._is_operated():
+            self.mended_at = self.world.time
+        return not self._is_operated()
+
+    def _is_operated(self) -> bool:
+        return any(one.node is not None and one.is_operated for one in self.conductors.values())
 
     def is_disturbed(self, conductor: str, rig: str, since: int) -> bool:
         """Whether anything may have kept a rig from hearing and obeying a conductor from then until now."""
@@ -149,10 +172,10 @@ class Lab:
 
     def _note_disturbance(self, fault: Fault, ended: int) -> None:
         if fault.kind in ("stuck", "fail", "hang"):
-            if fault.kind != "stuck" and fault.hook in ("initialise", "start"):
+            if fault.kind != "stuck" and fault.hook in ("initialise", "arm", "start"):
                 return
             ended = AGE
-        elif fault.kind in ("break", "stall", "full disk", "clock jump"):
+        elif fault.kind in ("break", "stall", "full disk", "locked memory", "clock jump"):
             return
         who = {fault.who}
         if fault.other in self.rigs:
@@ -204,10 +227,31 @@ class Lab:
             case "full disk", RigComputer():
                 computer.disk.is_full = True
                 world.after(lasts, _free, computer)
+            case "locked memory", RigComputer():
+                computer.disk.is_locked = True
+                world.after(lasts, _unlock, computer)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Let the programs write no logs: what happens to them stands in the trace."""
+    logs = [logging.getLogger(f"multirig.{name}") for name in ("rig", "conductor", "pc")]
+    before = [one.disabled for one in logs]
+    for one in logs:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one, was_disabled in zip(logs, before, strict=True):
+            one.disabled = was_disabled
 
 
 def _free(rig: RigComputer) -> None:
     rig.disk.is_full = False
+
+
+def _unlock(rig: RigComputer) -> None:
+    rig.disk.is_locked = False
 
 
 def run(scenario: Scenario) -> Result:

@@ -1,16 +1,24 @@
-"""The PC of somebody who looks on: the shell around its node, and nobody at its keyboard."""
+"""The PC of somebody who looks on: the node of a screen, and nobody at its keyboard."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Iterable
 
-from multirig.lifecycle.observer import Followed, ObserverMachine
-from multirig.protocol.events import Address
+from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAsked
+from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
-from multirig.sim.world import Clock, Computer, Ear, World
+from multirig.sim.world import Clock, NodeComputer, World, overhear
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the live pictures: more often than rigs take any."""
+LOOKS = 100
+"""As long as somebody looks at them."""
 
 
-class ObserverComputer(Computer):
+class ObserverComputer(NodeComputer):
     """A screen on which a lab is seen.
 
     Parameters
@@ -19,20 +27,42 @@ class ObserverComputer(Computer):
         As every PC has them.
     rigs : iterable of Address
         Who is looked at.
+    wants_pictures : bool
+        Whether it asks for live pictures all the time.
     """
 
     def __init__(
-        self, world: World, name: str, address: Address, clock: Clock, *, rigs: Iterable[Address]
+        self,
+        world: World,
+        name: str,
+        address: Address,
+        clock: Clock,
+        *,
+        rigs: Iterable[Address],
+        wants_pictures: bool,
     ) -> None:
         super().__init__(world, name, address, clock)
+        self.wants_pictures = wants_pictures
+        self._numbers = itertools.count(1)
+        self._asking: asyncio.Task[None] | None = None
         self.rigs = frozenset(rigs)
         self.machine = ObserverMachine()
 
     def make_node(self, boot: str) -> Node:
         """Return a new program of it."""
         self.machine = ObserverMachine()
-        return Node(boot=boot, name=self.name, machine=Ear(self.machine, self.hear))
+        overhear(self.machine, {Received: self.hear})
+        return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
 
     def on_boot(self) -> None:
         """Begin to look."""
         self.feed(Followed(addresses=self.rigs))
+        if self.wants_pictures:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_for_pictures())
+
+    async def _ask_for_pictures(self) -> None:
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK_EVERY)
+            for address in sorted(self.rigs):
+                if self.machine.seen[address].report.cameras:
+                    self.feed(PicturesAsked(address=address, number=next(self._numbers), limit=2 * SECOND))

@@ -108,7 +108,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         A share is not between 0 and 1, or a time is negative.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the faults of a cable, each given by name
         self,
         target: str | Uri,
         *,

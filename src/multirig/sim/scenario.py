@@ -38,6 +38,10 @@ class RigPlan:
     """Whether its adapter goes on after a restart."""
     pauses: Mapping[str, float] = field(default_factory=dict)
     """Seconds that each hook of its adapter takes."""
+    gives_pulses: bool = False
+    """Whether it gives sync pulses while it records."""
+    cameras: int = 0
+    """Of how many it has live pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ KINDS = {
     "break": "the recording ends by itself",
     "stall": "no more frames come",
     "full disk": "the disk is full",
+    "locked memory": "the file of the rig's memory cannot be written",
     "clock jump": "the clock jumps ahead",
 }
 """Every kind of fault, in words."""
@@ -111,6 +116,8 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     observers: int = 0
     """Screens on which the lab is seen."""
+    wants_pictures: bool = False
+    """Whether they show live pictures."""
 
     def to_json(self) -> str:
         """Return it as text."""
@@ -129,6 +136,7 @@ class Scenario:
             network=Network(**data["network"]),
             faults=tuple(Fault(**one) for one in data["faults"]),
             observers=data.get("observers", 0),
+            wants_pictures=data.get("wants_pictures", False),
         )
 
     def lines(self) -> list[str]:
@@ -144,17 +152,22 @@ class Scenario:
             words += ["main sync"] if rig.main_sync else []
             words += [f"after {', '.join(rig.after)}"] if rig.after else []
             words += ["resumes"] if rig.resumes else []
+            words += ["gives pulses"] if rig.gives_pulses else []
+            words += [f"{rig.cameras} cameras"] if rig.cameras else []
             out.append(f"rig {rig.name}: {', '.join(words)}")
         for one in self.conductors:
             script = one.script
             words = [f"{script.sessions} sessions of {one.subject}, {script.record:.1f} s each"]
             words += ["main sync"] if one.main_sync else []
             words += ["takes rigs over"] if script.takes_over else []
+            words += [f"marks every {script.marks_every:g} s"] if script.marks_every else []
+            words += ["makes a test recording first"] if script.rehearses else []
             words.append(f"chooses after a crash: {script.recovers}")
             if script.interrupt_after:
                 words.append(f"interrupts {script.interrupt_delay:.3f} s after '{script.interrupt_after}'")
             out.append(f"conductor {one.name}: {', '.join(words)}")
-        out += [f"observers: {self.observers}"] if self.observers else []
+        pictures = ", with live pictures" if self.wants_pictures else ""
+        out += [f"observers: {self.observers}{pictures}"] if self.observers else []
         return [*out, *(f"fault: {fault}" for fault in self.faults)]
 
 
@@ -162,6 +175,7 @@ class Scenario:
 
 _STEPS = ("agree", "initialise", "start", "record", "stop", "clean up")
 _HOOKS = ("initialise", "start", "stop", "cleanup")
+_OLD_KINDS = tuple(kind for kind in KINDS if kind != "locked memory")
 
 
 def draw(seed: int) -> Scenario:
@@ -184,13 +198,55 @@ def draw(seed: int) -> Scenario:
     if not calm:
         for _ in range(dice.choice((0, 1, 1, 1, 2, 2, 3, 4))):
             faults.append(_draw_fault(dice, names, conductors))
-    return Scenario(
+    scenario = Scenario(
         seed=seed,
         rigs=tuple(rigs),
         conductors=tuple(conductors),
         network=_draw_network(dice),
         faults=tuple(faults),
         observers=random.Random(f"{seed}/observers").choice((0, 0, 0, 0, 1, 1, 2)),
+    )
+    # drawn apart, so that what was drawn before stays as it was
+    return _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
+
+
+def _draw_extras(dice: random.Random, scenario: Scenario, *, calm: bool) -> Scenario:
+    """Add what a session does besides recording, and what can go wrong with that."""
+    rigs = tuple(_draw_rig_extras(dice, rig) for rig in scenario.rigs)
+    leader = scenario.conductors[0]
+    script = replace(
+        leader.script,
+        marks_every=dice.choice((0.6, 1.0)) if dice.random() < 0.2 else 0.0,
+        rehearses=dice.random() < 0.08,
+    )
+    faults = scenario.faults
+    if not calm and dice.random() < 0.25:
+        kind = dice.choice(("fail", "hang", "stuck", "locked memory", "locked memory"))
+        fault = Fault(
+            kind=kind,
+            who=dice.choice(rigs).name,
+            hook="" if kind == "locked memory" else "arm",
+            after=dice.choice(_STEPS),
+            delay=round(dice.random() ** 3 * 4, 4),
+            lasts=round(dice.choice((0.2, 4.0, 15.0)) * dice.random(), 3),
+        )
+        faults = (*faults, fault)
+    return replace(
+        scenario,
+        rigs=rigs,
+        conductors=(replace(leader, script=script), *scenario.conductors[1:]),
+        faults=faults,
+        wants_pictures=scenario.observers > 0 and dice.random() < 0.3,
+    )
+
+
+def _draw_rig_extras(dice: random.Random, rig: RigPlan) -> RigPlan:
+    arming = round(dice.choice((0.01, 0.1, 0.5, 2.0)) * dice.random(), 4) if dice.random() < 0.2 else 0.0
+    return replace(
+        rig,
+        pauses={**rig.pauses, "arm": arming},
+        gives_pulses=dice.random() < 0.1,
+        cameras=dice.choice((1, 2, 6)) if dice.random() < 0.2 else 0,
     )
 
 
@@ -247,7 +303,7 @@ def _draw_conductor(dice: random.Random, name: str, *, here: bool, calm: bool) -
 
 
 def _draw_fault(dice: random.Random, rigs: list[str], conductors: list[ConductorPlan]) -> Fault:
-    kind = dice.choice((*KINDS, "crash", "crash"))
+    kind = dice.choice((*_OLD_KINDS, "crash", "crash"))
     everybody = [*rigs, *(one.name for one in conductors)]
     who = dice.choice(rigs)
     if kind in ("freeze", "partition", "one-way partition", "clock jump"):

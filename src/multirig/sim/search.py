@@ -146,6 +146,8 @@ def _fewer_people(one: Scenario) -> Iterator[Scenario]:
         script = conductor.script
         scripts = [replace(script, sessions=script.sessions - 1)] if script.sessions > 1 else []
         scripts += [replace(script, interrupt_after="")] if script.interrupt_after else []
+        scripts += [replace(script, marks_every=0.0)] if script.marks_every else []
+        scripts += [replace(script, rehearses=False)] if script.rehearses else []
         for simpler in scripts:
             conductors = list(one.conductors)
             conductors[index] = replace(conductor, script=simpler)
@@ -169,6 +171,8 @@ def _simpler_rigs(one: Scenario) -> Iterator[Scenario]:
         simpler = [replace(rig, wire=2)] if rig.wire == 1 else []
         simpler += [replace(rig, after=())] if rig.after else []
         simpler += [replace(rig, pauses={})] if any(rig.pauses.values()) else []
+        simpler += [replace(rig, gives_pulses=False)] if rig.gives_pulses else []
+        simpler += [replace(rig, cameras=0)] if rig.cameras else []
         simpler += [replace(rig, role="expected")] if rig.role != "expected" else []
         for other in simpler:
             rigs = list(one.rigs)

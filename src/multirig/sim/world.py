@@ -6,54 +6,50 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
+from multirig.runtime import Runtime
 from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
+from multirig.sim.loop import Restless, VirtualLoop, make_loop
 from multirig.sim.work import Steps, Work
+from multirig.transports.base import Receiver, Transport
 
 MAX_EVENTS = 200_000
 """Within a second, no honest world has so many: one that has does not come to rest."""
 
 
-class Ear:
-    """Stands before a machine and takes down what it is asked.
+def overhear(machine: Any, see: Mapping[type, Callable[[Any], None]]) -> None:
+    """Stand between a program's rules and the rest of it, and change nothing.
 
     Parameters
     ----------
     machine : Machine
         The rules of a rig or of a conductor.
-    hear : callable
-        Called with each request.
+    see : mapping of type to callable
+        Called with each event of that type before it is handled, and with each action or effect that comes
+        of any.
     """
+    handle, ring = machine.handle, getattr(machine, "handle_timer", None)
 
-    def __init__(self, machine: Any, hear: Callable[[Received], None]) -> None:
-        self._machine = machine
-        self._hear = hear
+    def show(actions: Iterable[Any]) -> Iterable[Any]:
+        out = list(actions)
+        for one in out:
+            if (look := see.get(type(one))) is not None:
+                look(one)
+        return out
 
-    def handle(self, event: Any, now: int) -> Iterable[Any]:
-        """Let the machine handle it."""
-        if isinstance(event, Received):
-            self._hear(event)
-        actions: Iterable[Any] = self._machine.handle(event, now)
-        return actions
+    def handle_overheard(event: Any, now: int) -> Iterable[Any]:
+        if (look := see.get(type(event))) is not None:
+            look(event)
+        return show(handle(event, now))
 
-    def get_timer(self) -> int | None:
-        """Return when the machine wants to be woken."""
-        at: int | None = self._machine.get_timer() if hasattr(self._machine, "get_timer") else None
-        return at
-
-    def handle_timer(self, now: int) -> Iterable[Any]:
-        """Wake the machine."""
-        actions: Iterable[Any] = self._machine.handle_timer(now)
-        return actions
-
-
-class Restless(RuntimeError):
-    """The world does the same for ever without that time goes on."""
+    machine.handle = handle_overheard
+    if ring is not None:
+        machine.handle_timer = lambda now: show(ring(now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +136,14 @@ class World:
             It does not come to rest.
         """
         events = self._events
-        most = self.counts["events"] + MAX_EVENTS
+        count = 0
         while events and events[0][0] <= until:
             self.time, _, call, args = heapq.heappop(events)
             call(*args)
-            self.counts["events"] += 1
-            if self.counts["events"] > most:
+            count += 1
+            if count > MAX_EVENTS:
                 raise Restless(f"{MAX_EVENTS} events and no end")
+        self.counts["events"] += count
         self.time = until
 
     def note(self, fact: Fact) -> None:
@@ -177,22 +174,24 @@ class World:
         sender, receiver = self.computers[source.host].name, self.computers[target.host].name
         for postman in self.postmen:
             postman(sender, receiver, data)
-        self.counts["datagrams"] += 1
-        if self.cut[sender, receiver]:
-            self.counts["datagrams cut off"] += 1
+        way = sender, receiver
+        counts, network = self.counts, self.network
+        counts["datagrams"] += 1
+        if self.cut and self.cut[way]:
+            counts["datagrams cut off"] += 1
             return
-        dice, network = self.dice(sender, receiver), self.network
+        dice = self._dice.get(way) or self.dice(*way)
         if dice.random() < network.loss:
-            self.counts["datagrams lost"] += 1
+            counts["datagrams lost"] += 1
             return
         times = 1
         if dice.random() < network.copies:
-            self.counts["datagrams copied"] += 1
+            counts["datagrams copied"] += 1
             times = 2
         for _ in range(times):
             delay = network.delay + dice.expovariate(1.0) * network.jitter
             if dice.random() < network.late:
-                self.counts["datagrams delayed"] += 1
+                counts["datagrams delayed"] += 1
                 delay += dice.random() * network.late_by
             self.after(int(delay * SECOND), self._deliver, data, source, target)
 
@@ -210,7 +209,7 @@ class World:
 
 
 class Computer:
-    """A PC and the program on it: what `multirig.runtime.Runtime` does, in virtual time.
+    """A PC and the program on it, which runs on an event loop in virtual time.
 
     Parameters
     ----------
@@ -219,12 +218,15 @@ class Computer:
     name : str
         For the trace.
     address : Address
-        Where its program listens.
+        Where its program is heard.
     clock : Clock
         Its own.
     tells_closed : bool
         Whether its system says so where nothing listens, as Linux does and Windows' firewall does not.
     """
+
+    scheme = "udp"
+    """Of the addresses that its network carries; a `multirig.transports.base.Network` is what it is."""
 
     def __init__(
         self, world: World, name: str, address: Address, clock: Clock, *, tells_closed: bool = True
@@ -236,27 +238,20 @@ class Computer:
         self.tells_closed = tells_closed
         self.is_on = True
         """Whether the PC runs, whatever its program does."""
+        self.loop: VirtualLoop | None = None
+        """Of its program; None while that is dead."""
         self.node: Node | None = None
-        """Its program; None while that is dead."""
+        """Of its program; None while that is dead."""
         self.lives = 0
-        self._is_frozen = False
-        self._missed: list[Callable[[], None]] = []
-        self._alarm_at: int | None = None
-        self._is_pumping = False
-        self._is_stirred = False
+        self._receiver: Receiver | None = None
+        """Who takes what the network brings."""
         world.computers[address.host] = self
 
     # -- what a kind of PC adds ---------------------------------------------------------------------------
 
-    def make_node(self, boot: str) -> Node:
-        """Return a new program."""
+    def start(self, boot: str) -> None:
+        """Begin a new program, on its loop."""
         raise NotImplementedError
-
-    def perform(self, effect: Any) -> None:
-        """Do what the machine wants done on this PC."""
-
-    def on_boot(self) -> None:
-        """Begin what the program does by itself."""
 
     def on_death(self) -> None:
         """End what dies with the program."""
@@ -270,125 +265,147 @@ class Computer:
 
     def boot(self) -> None:
         """Start the program."""
-        if self.node is not None:
+        if self.loop is not None:
             return
         self.is_on = True
         self.lives += 1
         boot = f"{self.world.dice('boot', self.name).getrandbits(64):016x}"
-        self.node = self.make_node(boot)
-        self.world.listen(self.address, self)
         if self.lives > 1:
             self.world.note(Restarted(who=self.name, boot=boot))
-        self.on_boot()
-        self.pump()
+        self.loop = make_loop(self)
+        self.loop.run(self.start, boot)
 
     def die(self, *, is_on: bool = True) -> None:
         """End the program at once, or the whole PC."""
         self.is_on = is_on
-        if self.node is None:
+        loop, self.loop = self.loop, None
+        if loop is None:
             return
-        self.node = None
+        self.node = self._receiver = None
         self.world.hang_up(self.address)
+        loop.die()
         self.world.note(Died(who=self.name))
-        self._alarm_at = None
-        self._is_frozen = False
-        self._missed.clear()
         self.on_death()
 
     def freeze(self) -> None:
         """Let the program do nothing, as SIGSTOP or a system that is busy does."""
-        self._is_frozen = self.node is not None
+        if self.loop is not None:
+            self.loop.freeze()
 
     def thaw(self) -> None:
         """Go on; what came meanwhile is taken now."""
-        self._is_frozen = False
-        missed, self._missed = self._missed, []
-        self._is_pumping = True  # all that waited is taken before anything is said, as the runtime does
-        for call in missed:
-            call()
-        self._is_pumping = False
-        self._alarm_at = None
-        if self.node is not None:
-            self._ring(None)
+        if self.loop is not None:
+            self.loop.thaw()
 
     def step_clock(self, by: int) -> None:
         """Let the clock jump ahead."""
         self.clock.offset += by
         self.world.note(ClockJumped(who=self.name))
-        self._alarm_at = None
-        self.pump()
+        if self.loop is not None:
+            self.loop.notice_clock()
 
     def hear(self, event: Received) -> None:
         """Take down a request that reaches the program's rules."""
-        name, token = event.message.event.name, event.token
+        name, token = event.word.event.name, event.token
         by = self.world.computers[event.address.host].name
         self.world.note(
             Asked(who=self.name, by=by, event=name, wire=token.wire, peer=token.peer, number=token.number)
         )
 
-    # -- what the runtime does --------------------------------------------------------------------------
+    # -- its clock, as its loop needs it ------------------------------------------------------------------
+
+    def read_clock(self) -> int:
+        """Return what the PC's own clock shows."""
+        clock, time = self.clock, self.world.time
+        return time + clock.offset + int(time * clock.drift)
+
+    def wake_at(self, at: int, wake: Callable[[int], None], alarm: int) -> None:
+        """Call something with its alarm when the PC's clock shows a time, or a little before."""
+        clock, time = self.clock, self.world.time
+        left = int((at - time - clock.offset - int(time * clock.drift)) / (1 + clock.drift))
+        self.world.after(left + 1 if left > 0 else 1, wake, alarm)
+
+    # -- its network, as its program needs it -------------------------------------------------------------
+
+    def make_transport(self, receiver: Receiver) -> Transport:
+        """Return what joins the program to the world's network."""
+        self._receiver = receiver
+        return _Cable(self)
 
     def receive(self, data: bytes, source: Address) -> None:
         """Take a datagram."""
-        if self._is_frozen:
-            self._missed.append(lambda: self.receive(data, source))
-        elif self.node is not None:
-            self.node.receive_datagram(data, source, self.now)
-            self.pump()
+        if self.loop is not None and self._receiver is not None:
+            self.loop.run(self._receiver.received, data, source)
 
     def hear_closed(self, address: Address) -> None:
         """Take the network's word that nothing listens at an address."""
-        if self._is_frozen:
-            self._missed.append(lambda: self.hear_closed(address))
-        elif self.node is not None:
-            self.node.peer_unreachable(address, "nothing listens there", self.now)
-            self.pump()
+        if self.loop is not None and self._receiver is not None:
+            self.loop.run(self._receiver.unreachable, address, "nothing listens there")
+
+
+class _Cable(Transport):
+    """What joins a program to the world's network, under the one address of its PC."""
+
+    def __init__(self, computer: Computer) -> None:
+        self._computer = computer
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Give a datagram to the network, if the program lives and there is such a PC."""
+        computer = self._computer
+        if computer.loop is not None and address.host in computer.world.computers:
+            computer.world.carry(data, computer.address, address)
+
+    async def listen(self, host: str, port: int) -> list[Address]:
+        """Take what comes to the PC's address, whatever the program calls it."""
+        self._computer.world.listen(self._computer.address, self._computer)
+        return [self._computer.address]
+
+    async def connect(self, host: str, port: int) -> Address:
+        """Take answers at the PC's address, and return the peer's."""
+        await self.listen(host, port)
+        return Address(self._computer.scheme, host, port)
+
+    async def close(self) -> None:
+        """Take nothing any more."""
+        self._computer.world.hang_up(self._computer.address)
+
+
+class NodeComputer(Computer):
+    """A PC whose program is a node in the product's runtime, and whatever performs its effects."""
+
+    def __init__(
+        self, world: World, name: str, address: Address, clock: Clock, *, tells_closed: bool = True
+    ) -> None:
+        super().__init__(world, name, address, clock, tells_closed=tells_closed)
+        self.runtime: Runtime | None = None
+
+    def make_node(self, boot: str) -> Node:
+        """Return the node of a new program."""
+        raise NotImplementedError
+
+    def perform(self, effect: Any) -> None:
+        """Do what the machine wants done on this PC."""
+
+    def on_boot(self) -> None:
+        """Begin what the program does by itself."""
+
+    def start(self, boot: str) -> None:
+        """Begin a new program."""
+        self.node = self.make_node(boot)
+        self.runtime = Runtime(self.node, self.perform, clock=self.read_clock, network=self)
+        self.world.listen(self.address, self)
+        self.on_boot()
+        self.runtime.pump()
+
+    def on_death(self) -> None:
+        """Forget the runtime."""
+        self.runtime = None
 
     def feed(self, event: Any) -> None:
         """Tell the machine something that happened on this PC."""
-        if self._is_frozen:
-            self._missed.append(lambda: self.feed(event))
-        elif self.node is not None:
-            self.node.handle(event, self.now)
-            self.pump()
-
-    def pump(self) -> None:
-        """Perform effects, send what is due, arm the timer: in this order, as the runtime does."""
-        self._is_stirred = True
-        if self._is_pumping:
+        if self.loop is None or self.runtime is None:
             return
-        self._is_pumping = True
-        try:
-            while self._is_stirred and (node := self.node) is not None:
-                self._is_stirred = False
-                self.perform_all(node)
-                if self.node is node:
-                    self.send_all(node.datagrams_to_send(self.now))
-        finally:
-            self._is_pumping = False
-        self._arm()
-
-    def perform_all(self, node: Node) -> None:
-        """Perform every effect, in order."""
-        while self.node is node and (effect := node.next_event()) is not None:
-            self.perform(effect)
-
-    def send_all(self, datagrams: Iterable[tuple[Address, bytes]]) -> None:
-        """Give datagrams to the network."""
-        for address, data in datagrams:
-            if address.host in self.world.computers:
-                self.world.carry(data, self.address, address)
-
-    def _arm(self) -> None:
-        if self.node is None or (at := self.node.get_timer()) is None:
-            return
-        if self._alarm_at is None or at < self._alarm_at:
-            self._alarm_at = at
-            self.world.after(self.clock.until(at, self.world.time) + 1, self._ring, at)
-
-    def _ring(self, at: int | None) -> None:
-        if at != self._alarm_at or self.node is None or self._is_frozen:
-            return
-        self._alarm_at = None
-        self.node.handle_timer(self.now)
-        self.pump()
+        if self.loop.is_running():
+            self.runtime.feed(event)
+        else:
+            self.loop.run(self.runtime.feed, event)

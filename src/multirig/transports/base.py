@@ -50,6 +50,17 @@ class Transport(ABC):
         """Stop listening and end all conversations."""
 
 
+class Network(Protocol):
+    """Carries messages instead of the system's sockets: in rehearsal, tests and simulation."""
+
+    @property
+    def scheme(self) -> str:
+        """Of the addresses that it carries."""
+
+    def make_transport(self, receiver: Receiver) -> Transport:
+        """Return what joins a program to it."""
+
+
 class Place(NamedTuple):
     """Where a name leads, in the words of the socket module."""
 

@@ -27,10 +27,16 @@ class MemoryNetwork:
         Decides what becomes of each message.
     """
 
+    scheme = "memory"
+
     def __init__(self, postman: Postman = faithful) -> None:
         self.postman = postman
         self.members: dict[Address, MemoryTransport] = {}
         self._ports = 0
+
+    def make_transport(self, receiver: Receiver) -> Transport:
+        """Return what joins a program to it."""
+        return MemoryTransport(receiver, self)
 
     def join(self, transport: MemoryTransport, host: str, port: int) -> Address:
         """Give a transport an address; ConfigError if it is taken."""

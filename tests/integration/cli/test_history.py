@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from multirig.conductor.account import Account
-from multirig.conductor.summary import Marker, RigSummary
-from multirig.conductor.verdict import Word
+from multirig.record.account import Account
+from multirig.record.summary import Marker, RigSummary
+from multirig.record.verdict import Word
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def start(rig, terminal: tuple[int, int], tmp_path: Path) -> Iterator[Callable[.
     """Start a session of one rig whose operator sits at the terminal; it records when this returns."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*shell: str, **options: object) -> subprocess.Popen[str]:
+    def run(*shell: str, **options: Any) -> subprocess.Popen[str]:
         uri = rig("ephys", main_sync=True).uri
         command = [*shell, sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri]
         pipe = subprocess.PIPE

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -122,7 +123,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"no {words!r} in {text!r}")
 
 
-def settings_of(folder: Path, lab: str = "mylab") -> dict:
+def settings_of(folder: Path, lab: str = "mylab") -> dict[str, Any]:
     (path,) = folder.glob(f"data/{lab}/Subjects/SP_01/*/001/raw_task_data_00/_iblrig_taskSettings.raw.json")
     return json.loads(path.read_text())
 

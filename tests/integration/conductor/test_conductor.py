@@ -26,8 +26,10 @@ from multirig.errors import (
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AlyxToken, Word
 from multirig.rig.adapters.fake import Fake
 
 TODAY = datetime.date.today()
@@ -100,7 +102,7 @@ async def test_an_interrupt_ends_the_session_for_all(lab: Any) -> None:
     await conductor.init()
     await conductor.start()
     results = await conductor.interrupt("smoke", error="OSError")
-    assert all(one.args[0]["files_total"] == 1 for one in results.values())
+    assert all(write(one).args[0]["files_total"] == 1 for one in results.values())
     assert conductor.state is SessionState.STOPPED
     await conductor.cleanup()
     assert are_free(lab)
@@ -115,7 +117,7 @@ async def test_an_interrupt_overtakes_a_start_that_goes_on(lab: Any, until: Call
     starting = asyncio.create_task(conductor.start())
     await until(lambda: "start" in lab.rigs["cam"].adapter.calls)
     results = await conductor.interrupt("the operator pressed the button")
-    assert all(isinstance(one, Message) for one in results.values())
+    assert all(isinstance(one, Word) for one in results.values())
     with pytest.raises(SessionFailed, match=r"^starting failed \(it was interrupted\)$"):
         await starting
     await conductor.cleanup()
@@ -151,7 +153,7 @@ async def test_a_question_goes_to_all_or_to_some(lab: Any) -> None:
     await lab.rigs_of_a_session("cam")
     conductor = await lab.conductor()
     answers = await conductor.request(Event.EXPSTATUS, 0)
-    assert {name: one.args[0] for name, one in answers.items()} == {"main": 0, "cam": 0}
+    assert {name: write(one).args[0] for name, one in answers.items()} == {"main": 0, "cam": 0}
     assert list(await conductor.request(32, 0, rigs=["cam"])) == ["cam"]
     assert await conductor.request(Event.EXPSTATUS, 0, rigs=[]) == {}
     with pytest.raises(ConfigError, match="no rig is called left, right; known: main, cam"):
@@ -168,7 +170,7 @@ async def test_the_reports_tell_what_is_recorded_now(lab: Any) -> None:
     await asyncio.sleep(0.6)
     reports = await conductor.reports()
     assert list(reports) == ["main", "cam"]
-    assert all(one["state"] == "running" and one["health"]["frames"] > 0 for one in reports.values())
+    assert all(one.doing is RigState.RUNNING and one.health.frames > 0 for one in reports.values())
 
 
 async def test_data_that_no_message_can_carry_is_refused_before_anything_happens(lab: Any) -> None:
@@ -264,7 +266,7 @@ async def test_what_each_rig_said_in_the_agreement_is_kept(lab: Any) -> None:
     await lab.rigs_of_a_session("left")
     conductor = await lab.conductor()
     await conductor.agree("SP_01")
-    assert {name: said["main_sync"] for name, said in conductor.information.items()} == {
+    assert {name: info.main_sync for name, info in conductor.information.items()} == {
         "main": True,
         "left": False,
     }
@@ -325,7 +327,7 @@ async def test_a_rig_that_fails_is_named_with_its_cause_and_the_others_are_rolle
     assert all(rig.adapter.calls[-1] == "cleanup" for rig in lab.rigs.values())
     assert all(has_stopped(rig) for rig in lab.rigs.values())
     ended = await record(conductor)
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, Word) for one in ended.values())
 
 
 async def test_a_rig_that_is_not_there_is_told_at_once_and_nobody_is_touched(lab: Any) -> None:
@@ -410,8 +412,8 @@ async def test_the_end_completes_on_the_healthy_whatever_the_sick_do(
     if sickness == "deaf":
         lab.network.postman = drop_from_to("right")
     results = await getattr(conductor, step)()
-    assert isinstance(results["main"], Message)
-    assert isinstance(results["left"], Message)
+    assert isinstance(results["main"], Word)
+    assert isinstance(results["left"], Word)
     assert isinstance(results["right"], MultirigError)
     if step == "stop":
         assert conductor.state is SessionState.STOPPED
@@ -449,7 +451,7 @@ async def test_a_deaf_rig_is_stopped_when_it_is_back(lab: Any, until: Callable[.
     lab.network.postman = drop_from_to()
     await until(lambda: lab.rigs["cam"].machine.state is RigState.STOPPED)
     ended = await record(conductor)
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, Word) for one in ended.values())
 
 
 async def test_the_stop_of_an_earlier_session_leaves_the_next_one_alone(lab: Any) -> None:
@@ -490,7 +492,7 @@ async def test_a_rig_that_is_restarted_in_the_middle_of_a_step_takes_it_all_the_
     assert second.machine.state is RigState.RUNNING
     assert second.adapter.calls == ["initialise", "start"]
     ended = await conductor.stop()
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, Word) for one in ended.values())
 
 
 # -- opening -----------------------------------------------------------------------------------------------
@@ -592,7 +594,7 @@ async def test_whoever_waits_for_a_message_gets_what_it_waits_for(lab: Any) -> N
     await conductor.start()
     for one in await asyncio.wait_for(asyncio.gather(*waiting), 5):
         assert one[0] == "cam"
-        assert "scripted failure" in one[1].args[1]["failure"]
+        assert "scripted failure" in write(one[1]).args[1]["failure"]
     assert heard == [waiting[0].result()]
     assert not never.done()
     await conductor.close()
@@ -607,8 +609,8 @@ async def test_a_token_is_not_written_into_the_log(lab: Any, caplog: pytest.LogC
     other = await lab.conductor()
     waiting = asyncio.create_task(conductor.next_message(Event.ALYX))
     await asyncio.sleep(0)
-    conductor._hear("main", Message(Event.ALYX, ("https://alyx", {"token": "secret"})))
-    assert (await waiting)[1].args[1] == {"token": "secret"}
+    conductor._hear("main", AlyxToken(url="https://alyx", credentials={"token": "secret"}))
+    assert (await waiting)[1].credentials == {"token": "secret"}
     await other.request(Event.ALYX, "https://alyx", {"user": {"token": "secret"}}, needs_reply=False)
     assert "ALYX" in caplog.text
     assert "secret" not in caplog.text
@@ -688,7 +690,7 @@ async def test_closing_while_the_end_goes_on_waits_for_it(
     ending = asyncio.create_task(getattr(conductor, step)())
     await until(lambda: step in main.adapter.calls)
     await conductor.close()
-    assert isinstance((await ending)["main"], Message)
+    assert isinstance((await ending)["main"], Word)
     assert main.adapter.calls == HOOKS
 
 
@@ -733,7 +735,7 @@ async def test_a_session_completes_though_three_messages_of_ten_are_lost(lab: An
     dice = random.Random(seed)
     lab.network.postman = lambda data, source, target: () if dice.random() < 0.3 else (0.0,)
     ended = await record(await lab.conductor())
-    assert all(one.args[0]["files_total"] == 1 for one in ended.values())
+    assert all(write(one).args[0]["files_total"] == 1 for one in ended.values())
     assert all(rig.adapter.calls == HOOKS for rig in lab.rigs.values())
     lab.network.postman = drop_from_to()
 
@@ -750,7 +752,7 @@ async def test_a_session_completes_though_messages_come_late_twice_and_out_of_or
     conductor = await lab.conductor()
     for _ in range(3):
         ended = await record(conductor)
-        assert all(one.args[0]["files_total"] == 1 for one in ended.values())
+        assert all(write(one).args[0]["files_total"] == 1 for one in ended.values())
     assert all(rig.adapter.calls == HOOKS * 3 for rig in lab.rigs.values())
 
 
@@ -785,7 +787,7 @@ async def messages_per_rig(lab: Any, count: int) -> Counter[tuple[str, bytes]]:
     conductor = await lab.conductor(data_folder=None)
     ended = await record(conductor)
     assert len(ended) == count
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, Word) for one in ended.values())
     await conductor.close()
     total = Counter((way, kind) for way, kind, _, _ in sent)
     assert {number % count for number in total.values()} == {0}

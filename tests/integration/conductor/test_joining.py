@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import holds_start
 from multirig.errors import AgreementError, SessionFailed
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
+from multirig.record.journal import holds_start
 
 
 async def test_a_main_sync_that_was_started_by_hand_gives_its_number_and_is_joined(lab: Any) -> None:

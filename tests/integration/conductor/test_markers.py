@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from multirig import Marker
-from multirig.conductor.journal import read_journal, replay
 from multirig.errors import ConfigError, IllegalTransition, MultirigError
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
+from multirig.record.journal import read_journal, replay
 from multirig.rig.adapters.fake import Fake
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.observer import Observer
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError
+from multirig.protocol.words import Report, RigState
+from multirig.record.account import account
 from multirig.rig.adapter import Health
 from multirig.rig.adapters.fake import PICTURE, Fake
 
@@ -38,20 +39,17 @@ async def test_an_observer_sees_what_a_rig_is_and_does(lab: Any, until: Until, o
         told: list[str] = []
         observer.on_change(told.append)
         await observer.follow(uris(lab))
-        await until(lambda: observer.sightings()["main"].news.get("adapter"))
+        await until(lambda: observer.sightings()["main"].report.adapter)
         seen = observer.sightings()["main"]
         assert (seen.name, seen.is_multirig, seen.problem) == ("main", True, None)
-        assert (seen.news["state"], seen.news["adapter"], seen.news["main_sync"]) == (
-            "connected",
-            "fake",
-            True,
-        )
-        assert seen.news["version"] == seen.info["version"]
-        assert seen.news["disk_free"] > 0
+        report = seen.report
+        assert (report.state, report.adapter, report.main_sync) == (RigState.CONNECTED, "fake", True)
+        assert report.version == seen.info.version
+        assert report.disk_free > 0
         told.clear()
         exp_ref = await rig.start_here("SP_01")
-        await until(lambda: observer.sightings()["main"].news["state"] == "running")
-        assert observer.sightings()["main"].news["exp_ref"] == str(exp_ref)
+        await until(lambda: observer.sightings()["main"].report.state is RigState.RUNNING)
+        assert observer.sightings()["main"].report.exp_ref == exp_ref
         assert "main" in told
 
 
@@ -62,12 +60,12 @@ async def test_an_observer_sees_what_the_cameras_see_and_which_there_are(
     async with lab, Observer(network=lab.network if over == "memory" else None) as observer:
         rig = await lab.rig("main", over=over, main_sync=True, fake={"cameras": ["left", "right"]})
         await observer.follow(uris(lab))
-        labels = ["left", "right"]
-        await until(lambda: observer.sightings()["main"].news.get("pictures") == labels)
+        labels = ("left", "right")
+        await until(lambda: observer.sightings()["main"].report.cameras == labels)
         await rig.start_here("SP_01")
         shown = await observer.pictures("main")
         assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
-        assert observer.sightings()["main"].news["pictures"] == labels
+        assert observer.sightings()["main"].report.cameras == labels
 
 
 async def test_there_are_no_pictures_of_a_rig_that_has_no_cameras_or_is_not_heard(lab: Any) -> None:
@@ -88,9 +86,9 @@ async def test_what_rigs_do_is_told_as_it_happens(lab: Any, until: Until) -> Non
         states: dict[str, list[str]] = {"main": [], "cam": []}
 
         def note(name: str) -> None:
-            state = observer.sightings()[name].news.get("state")
-            if state is not None and state not in states[name][-1:]:
-                states[name].append(state)
+            state = observer.sightings()[name].report.state
+            if state is not None and state.value not in states[name][-1:]:
+                states[name].append(state.value)
 
         observer.on_change(note)
         await observer.follow(uris(lab))
@@ -100,9 +98,9 @@ async def test_what_rigs_do_is_told_as_it_happens(lab: Any, until: Until) -> Non
         await conductor.start()
         await until(lambda: all(one[-1] == "running" for one in states.values()))
         seen = observer.sightings()["cam"]
-        assert seen.news["exp_ref"] == str(exp_ref)
-        assert seen.news["led_by"].startswith(conductor.node.name)
-        await until(lambda: observer.sightings()["cam"].news["health"].get("frames"))
+        assert seen.report.exp_ref == exp_ref
+        assert seen.report.led_by.startswith(conductor.node.name)
+        await until(lambda: (health := observer.sightings()["cam"].report.health) and health.frames)
         await conductor.stop()
         await conductor.cleanup()
         await until(lambda: all(one[-1] == "connected" for one in states.values()))
@@ -118,11 +116,11 @@ async def test_a_failure_is_told_at_once(lab: Any, until: Until) -> None:
     async with lab, Observer(network=lab.network) as observer:
         rig = await lab.rig("main", main_sync=True, fake={"fail": {"start": "no light"}})
         await observer.follow(uris(lab))
-        await until(lambda: observer.sightings()["main"].news)
+        await until(lambda: observer.sightings()["main"].report.state)
         with pytest.raises(MultirigError):
             await rig.start_here("SP_01")
-        await until(lambda: observer.sightings()["main"].news["state"] == "broken")
-        assert observer.sightings()["main"].news["failure"] == "start: no light"
+        await until(lambda: observer.sightings()["main"].report.state is RigState.BROKEN)
+        assert observer.sightings()["main"].report.failure == "start: no light"
 
 
 @pytest.mark.parametrize("over", ["udp", "tcp"])
@@ -133,19 +131,19 @@ async def test_a_rig_that_is_gone_is_a_problem_and_no_more_once_it_is_back(
         rig = await lab.rig("main", over=over, main_sync=True)
         where = uris(lab)
         await observer.follow(where)
-        await until(lambda: observer.sightings()["main"].news)
+        await until(lambda: observer.sightings()["main"].report.state)
         await rig.close()
         told: list[str] = []
         observer.on_change(told.append)
         await until(lambda: observer.sightings()["main"].problem, 15)
-        problem = observer.sightings()["main"].problem
-        assert problem.startswith("main has not been heard for ")
+        problem = observer.sightings()["main"].problem or ""
+        assert problem.startswith("has not been heard for ")
         assert "multirig serve" in problem
         assert told == ["main"]
         rig = await lab.rig("main", over=over, main_sync=True, uri=str(where["main"]))
         await until(lambda: observer.sightings()["main"].problem is None, 15)
         rig.choose_subject("SP_02")
-        await until(lambda: observer.sightings()["main"].news["subject"] == "SP_02")
+        await until(lambda: observer.sightings()["main"].report.subject == "SP_02")
 
 
 async def test_a_name_that_nobody_knows_is_a_problem_of_that_rig_alone(lab: Any, until: Until) -> None:
@@ -153,13 +151,13 @@ async def test_a_name_that_nobody_knows_is_a_problem_of_that_rig_alone(lab: Any,
         await lab.rig("main", over="udp")
         nowhere = Uri.parse("udp://no-such-pc.invalid:11001")
         await observer.follow({**uris(lab), "cam": nowhere})
-        await until(lambda: observer.sightings()["main"].news)
+        await until(lambda: observer.sightings()["main"].report.state)
         await until(lambda: observer.sightings()["cam"].problem, 10)
         seen = observer.sightings()["cam"]
-        assert (seen.address, seen.heard_at, seen.news) == (None, None, {})
+        assert (seen.address, seen.heard_at, seen.report) == (None, None, Report())
         assert seen.problem is not None
-        assert seen.problem.startswith("cam is not found: the name 'no-such-pc.invalid'")
-        assert "IP address" in (await observer.ping("cam")).problem
+        assert seen.problem.startswith("is not found: the name 'no-such-pc.invalid'")
+        assert "IP address" in ((await observer.ping("cam")).problem or "")
         with pytest.raises(ConfigError, match="there is no rig ephys"):
             await observer.ping("ephys")
 
@@ -169,14 +167,14 @@ async def test_whom_to_follow_may_change_at_any_time(lab: Any, until: Until) -> 
         for name in ("main", "cam"):
             await lab.rig(name)
         await observer.follow(uris(lab, "main"))
-        await until(lambda: observer.sightings()["main"].news)
+        await until(lambda: observer.sightings()["main"].report.state)
         await observer.follow(uris(lab, "cam"))
         assert observer.sightings().keys() == {"cam"}
-        await until(lambda: observer.sightings()["cam"].news)
+        await until(lambda: observer.sightings()["cam"].report.state)
         await until(lambda: not lab.rigs["main"].machine.watchers)
         await observer.follow({"main": uris(lab)["cam"], "left": uris(lab)["main"]})
-        await until(lambda: observer.sightings()["left"].news)
-        assert observer.sightings()["main"].news["state"] == "connected"
+        await until(lambda: observer.sightings()["left"].report.state)
+        assert observer.sightings()["main"].report.state is RigState.CONNECTED
 
 
 async def test_the_rigs_forget_an_observer_that_has_left(lab: Any, until: Until) -> None:
@@ -185,7 +183,7 @@ async def test_the_rigs_forget_an_observer_that_has_left(lab: Any, until: Until)
         async with Observer() as one, Observer() as other:
             for observer in (one, other):
                 await observer.follow(uris(lab))
-                await until(lambda seen=observer.sightings: seen()["main"].news)
+                await until(lambda seen=observer.sightings: seen()["main"].report.state)
         await until(lambda: not rig.machine.watchers)
 
 
@@ -196,7 +194,7 @@ async def test_two_observers_see_the_same(lab: Any, until: Until) -> None:
             await observer.follow(uris(lab))
         await rig.start_here("SP_01")
         for observer in (one, other):
-            await until(lambda seen=observer.sightings: seen()["main"].news.get("state") == "running")
+            await until(lambda seen=observer.sightings: seen()["main"].report.state is RigState.RUNNING)
 
 
 async def test_a_ping_asks_now(lab: Any) -> None:
@@ -204,11 +202,14 @@ async def test_a_ping_asks_now(lab: Any) -> None:
         await lab.rig("main", main_sync=True)
         await observer.follow(uris(lab))
         seen = await observer.ping("main")
-        assert (seen.problem, seen.info["adapter"]) == (None, "fake")
+        assert (seen.problem, seen.info.adapter) == (None, "fake")
         before = seen.heard_at
-        assert (await observer.ping("main")).heard_at > before
+        after = (await observer.ping("main")).heard_at
+        assert before is not None
+        assert after is not None
+        assert after > before
         await lab.rigs["main"].close()
-        assert (await observer.ping("main", 0.5)).problem.startswith("main has not been heard for 0 s: ")
+        assert (await observer.ping("main", 0.5)).problem.startswith("has not been heard for 0 s: ")
 
 
 async def test_clocks_are_measured_beside_it(lab: Any, until: Until) -> None:
@@ -216,7 +217,7 @@ async def test_clocks_are_measured_beside_it(lab: Any, until: Until) -> None:
         await lab.rig("main", over="udp")
         await observer.follow(uris(lab))
         await until(lambda: observer.sightings()["main"].offset is not None, 15)
-        seen = observer.sightings()["main"]
+        seen: Any = observer.sightings()["main"]
         assert abs(seen.offset) <= seen.bound < 0.1  # both programs have the same clock
         assert seen.round_trip > 0
 
@@ -229,7 +230,7 @@ async def test_a_session_is_not_changed_by_those_who_look_on(lab: Any, until: Un
         await conductor.agree("SP_01")
         await conductor.init()
         await conductor.start()
-        await until(lambda: observer.sightings()["cam"].news.get("state") == "running")
+        await until(lambda: observer.sightings()["cam"].report.state is RigState.RUNNING)
         await observer.ping("cam")
         for rig in rigs:
             assert rig.machine.leader.token.peer == conductor.node.boot
@@ -247,10 +248,10 @@ async def test_a_recording_tells_for_how_many_hours_there_is_room(
     async with lab, Observer(network=lab.network) as observer:
         rig = await lab.rig("main", main_sync=True, adapter=Writing())
         await observer.follow(uris(lab))
-        await until(lambda: observer.sightings()["main"].news)
-        assert observer.sightings()["main"].news["hours_left"] is None
+        await until(lambda: observer.sightings()["main"].report.state)
+        assert observer.sightings()["main"].report.hours_left is None
         await rig.start_here("SP_01")
-        await until(lambda: observer.sightings()["main"].news["hours_left"] is not None)
+        await until(lambda: observer.sightings()["main"].report.hours_left is not None)
         await rig.stop_here()
-        await until(lambda: observer.sightings()["main"].news["state"] == "connected")
-        assert observer.sightings()["main"].news["hours_left"] > 0
+        await until(lambda: observer.sightings()["main"].report.state is RigState.CONNECTED)
+        assert observer.sightings()["main"].report.hours_left > 0

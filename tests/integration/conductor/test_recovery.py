@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME, read_journal
-from multirig.conductor.recovery import find_open
-from multirig.conductor.summary import summarise
-from multirig.conductor.verdict import Word, judge
 from multirig.errors import ConfigError, SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice
-from multirig.protocol.messages import Message
+from multirig.protocol import words
+from multirig.protocol.dialect import write
+from multirig.record.account import account
+from multirig.record.journal import FILE_NAME, read_summary
+from multirig.record.recovery import find_open
+from multirig.record.verdict import Word, judge
 
 
 async def die(lab: Any, conductor: Any) -> None:
@@ -65,10 +65,10 @@ async def test_a_recording_goes_on_and_is_ended_in_good_order(lab: Any) -> None:
     assert conductor.state is SessionState.RUNNING
     assert [rig.adapter.calls.count("start") for rig in rigs] == [1, 1]
     ended = await conductor.stop()
-    assert all(isinstance(one, Message) for one in ended.values())
+    assert all(isinstance(one, words.Word) for one in ended.values())
     await conductor.cleanup()
     assert all(rig.machine.state is RigState.CONNECTED for rig in rigs)
-    summary = summarise(read_journal(folder))
+    summary = read_summary(folder)
     assert summary.state == "idle"
     assert [rig.files_total for rig in summary.rigs.values()] == [1, 1]
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
@@ -85,7 +85,7 @@ async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run
     await conductor.recover()
     await conductor.stop()
     await conductor.cleanup()
-    assert judge(summarise(read_journal(folder))).word is Word.GOOD
+    assert judge(read_summary(folder)).word is Word.GOOD
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])
@@ -171,8 +171,8 @@ async def test_a_rig_that_dies_while_it_records_is_noticed_and_reports_its_gap_w
     assert f"its program died while it recorded {exp_ref}" in notices[0].text
     ended = await conductor.stop()
     answer = ended["cam"]
-    assert isinstance(answer, Message)
-    assert answer.args[0]["gaps"][0]["seconds"] >= 0
+    assert isinstance(answer, words.Word)
+    assert write(answer).args[0]["gaps"][0]["seconds"] >= 0
     assert "start" not in back.adapter.calls
     await conductor.cleanup()
     assert back.machine.state is RigState.CONNECTED
@@ -196,7 +196,7 @@ async def test_a_rig_that_dies_is_silent_within_two_seconds_and_ends_the_session
     assert conductor.lost is notices[-1]
     lab.network.postman = lambda data, source, target: (0.0,)
     ended = await asyncio.wait_for(conductor.stop(), 10)
-    assert isinstance(ended["main"], Message)
+    assert isinstance(ended["main"], words.Word)
     await conductor.cleanup()
 
 

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 
-from multirig.conductor import registration, yaml_file
+from multirig.conductor import yaml_file
 from multirig.conductor.registration import own_addresses, register
 from multirig.conductor.roster import Roster
 from multirig.config import Uri
@@ -92,9 +93,9 @@ def test_this_pcs_own_addresses_hold_no_loopback() -> None:
 
 
 def test_a_card_that_is_down_is_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
-    stats = registration.psutil.net_if_stats()
+    stats = psutil.net_if_stats()
     monkeypatch.setattr(
-        registration.psutil,
+        psutil,
         "net_if_stats",
         lambda: {name: one._replace(isup=False) for name, one in stats.items()},
     )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.errors import SessionFailed
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.clock import ClockMap
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
+from multirig.record.account import account
 
 LEAD = Limits(lead=SECOND // 5)
 
@@ -35,7 +37,7 @@ async def ready(lab: Any, *names: str, **options: Any) -> Any:
 async def test_all_rigs_start_at_the_instant_and_tell_how_it_was(lab: Any, over: str) -> None:
     conductor = await ready(lab, "cam", "ephys", over=over, limits=LEAD)
     replies = await conductor.start()
-    starts = [one.args[1]["start"] for one in replies.values()]
+    starts = [write(one).args[1]["start"] for one in replies.values()]
     [planned] = {one["planned"] for one in starts}
     for one in starts:
         assert one["heard"] < planned
@@ -60,9 +62,9 @@ async def test_a_rig_that_hears_too_late_starts_at_once_and_says_how_late(lab: A
 
     lab.network.postman = slow
     replies = await conductor.start()
-    late = replies["cam"].args[1]["start"]["late"]
+    late = write(replies["cam"]).args[1]["start"]["late"]
     assert late > 0.05
-    assert replies["main"].args[1]["start"]["late"] < late
+    assert write(replies["main"]).args[1]["start"]["late"] < late
 
 
 async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
@@ -85,7 +87,7 @@ async def test_an_adapter_is_armed_before_it_is_started(lab: Any) -> None:
     await conductor.init()
     replies = await conductor.start()
     assert order == ["armed", "started"]
-    assert replies["cam"].args[1]["start"]["late"] < 0.05
+    assert write(replies["cam"]).args[1]["start"]["late"] < 0.05
 
 
 async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None:
@@ -103,7 +105,7 @@ async def test_a_stop_overtakes_rigs_that_wait_for_the_instant(lab: Any) -> None
 async def test_an_instant_that_is_far_away_is_not_waited_for(lab: Any, caplog: Any) -> None:
     conductor = await ready(lab, over="memory", limits=Limits(lead=60 * SECOND))
     replies = await asyncio.wait_for(conductor.start(), 10)
-    assert replies["main"].args[1]["start"]["late"] < -50
+    assert write(replies["main"]).args[1]["start"]["late"] < -50
     assert "it starts at once" in caplog.text
 
 
@@ -124,9 +126,8 @@ async def test_clocks_that_are_not_good_enough_keep_a_session_from_starting(lab:
 
 async def test_a_rig_at_another_day_is_refused_before_anybody_records(lab: Any) -> None:
     conductor = await ready(lab, "cam")
-    told = dict(conductor.information["cam"])
-    told["date"] = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
-    conductor.information["cam"] = told
+    yesterday = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
+    conductor.information["cam"] = replace(conductor.information["cam"], date=yesterday)
     with pytest.raises(SessionFailed, match="set the clock that is wrong"):
         await conductor.start()
 
@@ -176,6 +177,6 @@ async def test_a_rig_that_gets_another_leader_while_it_waits_keeps_to_the_clock_
     await asyncio.sleep(0.05)
     hours_ahead = ClockMap()
     hours_ahead.add(0, 7 * 3600 * SECOND, 7 * 3600 * SECOND, 1000)
-    rig._session_clock = lambda: hours_ahead  # as after a take-over
+    rig.clock.find = lambda: hours_ahead  # as after a take-over
     await starting
     assert begun[0] - asked >= SECOND // 2

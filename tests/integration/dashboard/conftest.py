@@ -60,7 +60,7 @@ class Desk(contextlib.AbstractAsyncContextManager["Desk"]):
         rigs_file = self.lab.folder / "remote_rigs.yaml"
         rigs = {name: str(rig.addresses[0]) for name, rig in self.lab.rigs.items()}
         rigs_file.write_text(yaml.safe_dump(rigs))
-        asked = {
+        asked: dict[str, Any] = {
             "subject": "SP_01",
             "rigs": tuple(rigs),
             "rigs_file": str(rigs_file),
@@ -143,7 +143,7 @@ class ConsoleProgram:
             except queue.Empty:
                 self.process.kill()
                 raise AssertionError(f"the console does not come: {self.process.communicate()[1]}") from None
-        return re.search(r"ready at (\S+)", self.seen[0])[1]
+        return re.search(r"ready at (\S+)", self.seen[0]).group(1)
 
     @property
     def log(self) -> str:

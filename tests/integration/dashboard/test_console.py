@@ -19,12 +19,12 @@ async def test_a_session_that_is_over_between_two_looks_leaves_nobody_unasked(la
     rigs_file.write_text(yaml.safe_dump({"ephys": str(rig.addresses[0])}))
     monkeypatch.setattr(module, "TICK", 6.0)  # the whole session fits in between
     async with Console(rigs_file, lab.folder / "pc", state_file=state_file) as console:
-        console.select("ephys", True)
-        console.fill_in(subject="SP_01")
+        console.next.select("ephys", is_selected=True)
+        console.next.fill_in(subject="SP_01")
         await console.start()
-        while not console.session.is_over:
+        while not console.session.now.is_over:
             await asyncio.sleep(0.02)
-        assert console.session.trouble is not None
-        assert console._observer.suspended == {"ephys"}
-        while console._observer.suspended:
+        assert console.session.now.trouble is not None
+        assert console.rigs.observer.suspended == {"ephys"}
+        while console.rigs.observer.suspended:
             await asyncio.sleep(0.02)

@@ -148,7 +148,9 @@ async def test_a_session_tells_its_verdict_its_files_and_its_journal(lab, consol
     await page.get_by_role("combobox", name="Rig").click()
     await page.get_by_role("option", name="cam", exact=True).click()
     await page.wait_for_function(
-        "[...document.querySelectorAll('.tall')].at(-1).innerText.split('cam').length > 3", timeout=SLOW
+        "[...[...document.querySelectorAll('.tall')].at(-1).querySelectorAll('td:nth-child(3)')]"
+        ".every(cell => cell.innerText === 'cam')",
+        timeout=SLOW,
     )
     assert await journal.locator("tbody tr").count() < everything
     assert {await one.inner_text() for one in await journal.locator("td:nth-child(3)").all()} == {"cam"}

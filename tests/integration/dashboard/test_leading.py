@@ -21,7 +21,7 @@ import yaml
 from multirig.dashboard.leading import channel
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.client import Leader, read_last
-from multirig.dashboard.leading.record import Commission, commission_to_json, read_record
+from multirig.dashboard.leading.record import COMMISSION, Commission, read_record
 from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.snapshot import Outcome, SessionNow, Step
 from multirig.errors import MultirigError
@@ -71,7 +71,7 @@ async def test_a_session_is_begun_watched_marked_stopped_and_judged(lab: Any, de
     await running(leader, until)
     await leader.mark("the door was  opened")
     await until(lambda: leader.session.markers, LIMIT)
-    await until(lambda: set(leader.session.news) == {"main", "cam"}, LIMIT)
+    await until(lambda: set(leader.session.multirigs) == {"main", "cam"}, LIMIT)
     await leader.stop()
     now = await over(leader, until)
 
@@ -226,7 +226,7 @@ async def test_the_session_outlives_the_console_that_began_it(
     lab: Any, desk: Any, until: Any, end: str
 ) -> None:
     await lab.rigs_of_a_session(over="udp")
-    commission = commission_to_json(Commission(order=desk.order(), secret="-"))
+    commission = COMMISSION.dump_json(Commission(order=desk.order(), secret="-"))
     pipe = asyncio.subprocess.PIPE
     console = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", BEGINNING, str(desk.state_file)),
@@ -427,7 +427,7 @@ async def test_a_client_that_takes_nothing_is_dropped_and_holds_up_nobody(
     slow.write(b"s\n")
     for number in range(200):
         text = f"{number} " * 10_000
-        board.tell(lambda teller, text=text: teller.warn("cam", text, 0.0))
+        board.tell(lambda teller, text=text: teller.warn("cam", text, 0.0))  # type: ignore[misc]
         await asyncio.sleep(0.002)
     await until(lambda: leader.session.alarms and leader.session.alarms[-1].number == 200)
     await until(lambda: slow.transport.is_closing() or is_hung_up(slow), LIMIT)

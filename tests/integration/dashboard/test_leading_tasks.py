@@ -117,7 +117,7 @@ async def test_a_task_is_asked_to_stop_as_its_operator_would(
     await lab.rigs_of_a_session(over="udp")
     leader = await desk.begin(task=str(task))
     await running(leader, until)
-    await until(lambda: leader.session.news, LIMIT)
+    await until(lambda: leader.session.multirigs, LIMIT)
     await leader.mark("seen from the console")
     await leader.stop()
     now = await over(leader, until)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from multirig.config import load_conductor_config
-from multirig.dashboard.access import is_password
-from multirig.dashboard.password import keep_password
+from multirig.dashboard.door.access import is_password
+from multirig.dashboard.door.password import keep_password
 from multirig.errors import ConfigError
 
 PASSWORD = "correct horse"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from multirig.dashboard.pictures import Pictures, picture_path
+from multirig.dashboard.door.pictures import PictureAnswers, picture_path
 
 SHOTS = {("cameras", "left"): b"\xff\xd8\xff 1", ("room 2/north", "a/b?c"): b"\xff\xd8\xff 2"}
 
@@ -16,7 +16,7 @@ def client():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a page"})
 
-    app = Pictures(pages, lambda rig, label: SHOTS.get((rig, label)))
+    app = PictureAnswers(pages, lambda rig, label: SHOTS.get((rig, label)))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
 

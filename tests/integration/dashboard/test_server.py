@@ -21,9 +21,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from multirig.dashboard.access import FREE_TRIES
-from multirig.dashboard.guard import CLOSED
-from multirig.dashboard.password import keep_password
+from multirig.dashboard.door.access import FREE_TRIES
+from multirig.dashboard.door.guard import CLOSED
+from multirig.dashboard.door.password import keep_password
 
 PASSWORD = "correct horse"
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
@@ -62,7 +62,7 @@ def forgive(url: str) -> None:
         pass
 
 
-def dial(url: str, *, origin: str | None = "", **headers: str) -> Any:
+def dial(url: str, *, origin: Any = "", **headers: str) -> Any:
     """Open the page's web socket, as its own page would."""
     address = url.replace("http", "ws", 1) + SOCKET
     context = None
@@ -70,9 +70,9 @@ def dial(url: str, *, origin: str | None = "", **headers: str) -> Any:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return connect(
-        address, origin=url if origin == "" else origin, additional_headers=named, ssl=context, proxy=None
-    )
+    if origin == "":
+        origin = url
+    return connect(address, origin=origin, additional_headers=named, ssl=context, proxy=None)
 
 
 # -- on this PC ----------------------------------------------------------------------------------------------
@@ -118,14 +118,13 @@ def test_a_web_socket_that_does_not_say_whose_it_is_or_comes_by_another_name_is_
     with pytest.raises(InvalidStatus, match="403"):
         dial(here, origin=None)
     port = here.rpartition(":")[2]
+    origin: Any = f"http://evil.example:{port}"
     with (
         socket.create_connection(("127.0.0.1", int(port))) as raw,
         pytest.raises(InvalidStatus, match="403"),
     ):
         # by DNS, a page's own name has become this PC's address
-        connect(
-            f"ws://evil.example:{port}{SOCKET}", origin=f"http://evil.example:{port}", sock=raw, proxy=None
-        )
+        connect(f"ws://evil.example:{port}{SOCKET}", origin=origin, sock=raw, proxy=None)
 
 
 def test_a_link_from_another_page_is_followed_and_what_it_embeds_is_not(here: str) -> None:
@@ -189,7 +188,7 @@ def test_whoever_opens_a_page_is_led_to_the_password_and_then_to_that_page(locke
     answer = httpx.get(f"{locked}/history?text=a%20b", headers=PAGE)
     assert answer.status_code == 303
     form = httpx.get(f"{locked}{answer.headers['location']}")
-    target = re.search(r'name="next" value="([^"]+)"', form.text)[1]
+    target = re.search(r'name="next" value="([^"]+)"', form.text).group(1)
     answer = httpx.post(f"{locked}/login", data={"password": PASSWORD, "next": target})
     assert answer.headers["location"] == "/history?text=a%20b"
     answer = httpx.post(f"{locked}/login", data={"password": PASSWORD, "next": "//evil.example"})

@@ -11,7 +11,7 @@ from multirig.errors import MultirigError
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Word
 from multirig.sim.relay import Way
 
 CUTS: dict[str, tuple[Way, ...]] = {
@@ -38,7 +38,7 @@ async def begin(lab: Any, scheme: str = "udp", **options: Any) -> tuple[Any, str
 async def end(lab: Any, conductor: Any, exp_ref: str) -> None:
     """End the session; every rig takes part."""
     for outcomes in (await conductor.stop(), await conductor.cleanup()):
-        assert all(isinstance(one, Message) for one in outcomes.values()), outcomes
+        assert all(isinstance(one, Word) for one in outcomes.values()), outcomes
     for rig in lab.rigs.values():
         assert [hook for hook, _ in rig.hooks()] == ["initialise", "start", "stop", "cleanup"]
         assert rig.starts() == {exp_ref: 1}
@@ -74,7 +74,7 @@ async def test_a_stop_that_a_rig_does_not_hear_completes_on_the_other_and_reache
     conductor, exp_ref, _ = await begin(lab, limits=limits)
     lab.relays["right"].cut()
     outcomes = await conductor.stop()
-    assert isinstance(outcomes["ephys"], Message)
+    assert isinstance(outcomes["ephys"], Word)
     assert isinstance(outcomes["right"], MultirigError)
     assert "stop" not in [hook for hook, _ in lab.rigs["right"].hooks()]
     lab.relays["right"].heal()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from multirig.lifecycle.watch import Notice, Noticed
-from multirig.protocol.messages import Message
+from multirig.protocol.dialect import write
+from multirig.protocol.words import Word
 
 CAMERA = {
     "type": "camera",
@@ -46,7 +47,7 @@ async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read
     await until(lambda: Notice.RESUMED in [one.notice for one in noticed], limit=20)
     await asyncio.sleep(0.7)
     stopped = await conductor.stop()
-    assert all(isinstance(one, Message) for one in stopped.values()), stopped
+    assert all(isinstance(one, Word) for one in stopped.values()), stopped
     await conductor.cleanup()
 
     assert {name: (folder / name).read_bytes() for name in before} == before
@@ -59,7 +60,7 @@ async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read
         np.testing.assert_allclose(shown[:both], (stamps - stamps[0])[:both], atol=2e-5)
         spans.append((stamps[0], stamps[-1]))
     assert spans[1][0] > spans[0][1], "one clock for both, and a gap between them"
-    report = next(one for one in stopped["cameras"].args if isinstance(one, dict))
+    report = next(one for one in write(stopped["cameras"]).args if isinstance(one, dict))
     told = {one["path"].rpartition("/")[2]: one["frames"] for one in report["files"]}
     assert [name for name in told if name.endswith(".npy")] == [
         "_iblrig_leftCamera.times.npy",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from multirig.conductor.conductor import Conductor
-from multirig.protocol.messages import Message
+from multirig.protocol.words import Word
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LABS = {"udp": 5, "tcp": 5} if ENDURES else {"udp": 2, "tcp": 1}
@@ -69,5 +69,5 @@ async def is_recorded(conductor: Conductor, lab: Any) -> bool:
     await conductor.start()
     await asyncio.sleep(0.1)
     outcomes = [*(await conductor.stop()).values(), *(await conductor.cleanup()).values()]
-    all_took_part = len(outcomes) == 2 * len(NAMES) and all(isinstance(one, Message) for one in outcomes)
+    all_took_part = len(outcomes) == 2 * len(NAMES) and all(isinstance(one, Word) for one in outcomes)
     return all_took_part and all(rig.rows(exp_ref) > 0 for rig in lab.rigs.values())

@@ -19,8 +19,9 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Message
+from multirig.protocol.words import RigState, Word
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LIMIT = 4 * SECOND
@@ -55,7 +56,7 @@ def steps_of(conductor: Conductor) -> list[Any]:
     ]
 
 
-def blamed(outcome: Any) -> dict[str, MultirigError]:
+def blamed(outcome: Any) -> dict[str, Exception]:
     """Return which rigs a step could not be done on, as the operator is told."""
     if isinstance(outcome, SessionFailed):
         return dict(outcome.causes)
@@ -71,7 +72,7 @@ async def record(conductor: Conductor) -> Any:
     await conductor.start()
     await asyncio.sleep(0.1)
     for outcomes in (await conductor.stop(), await conductor.cleanup()):
-        assert all(isinstance(one, Message) for one in outcomes.values()), outcomes
+        assert all(isinstance(one, Word) for one in outcomes.values()), outcomes
     return exp_ref
 
 
@@ -114,7 +115,7 @@ async def kill_a_rig(lab: Any, moment: str) -> None:
             await victim.does(hook)
             victim.kill()
             hook = None
-        (outcome,) = await asyncio.gather(going, return_exceptions=True)
+        outcome: Any = (await asyncio.gather(going, return_exceptions=True))[0]
         assert isinstance(outcome, dict | MultirigError), outcome
         told |= blamed(outcome)
         if conductor.state is SessionState.IDLE:
@@ -168,7 +169,7 @@ async def test_a_rig_that_dies_and_comes_back_records_on_in_the_same_session_and
     outcomes = await conductor.stop()
     assert blamed(outcomes) | blamed(await conductor.cleanup()) == {}
     assert victim.starts() == lab.rigs["ephys"].starts() == {str(exp_ref): 1}
-    files = [Path(one["path"]).name for one in outcomes[VICTIM].args[0]["files"]]
+    files = [Path(one["path"]).name for one in write(outcomes[VICTIM]).args[0]["files"]]
     assert {"rows-0.txt", "rows-1.txt"} <= {*files}
     assert {one.rig for one in noticed} == {VICTIM}
 
@@ -231,7 +232,7 @@ async def test_a_rig_whose_disk_is_full_says_so_and_keeps_what_it_wrote(lab: Any
     await full.open(*OWN_MOUNTS, f'mount -t tmpfs -o size=256k tmpfs "{full.data}" && exec "$@"', "sh")
     conductor = await lab.conductor()
     alarms: list[tuple[str, str]] = []
-    conductor.on_message(lambda rig, message: alarms.append((rig, str(message.args))))
+    conductor.on_message(lambda rig, message: alarms.append((rig, str(write(message).args))))
     exp_ref = await conductor.agree("SP_01")
     await conductor.init()
     await conductor.start()
@@ -264,13 +265,13 @@ async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_b
         await conductor.agree("SP_01")
         await conductor.init()
         await conductor.start()
-        await until(lambda: observer.sightings()["main"].news.get("state") == "running")
+        await until(lambda: observer.sightings()["main"].report.state is RigState.RUNNING)
         rig.kill()
         await until(lambda: observer.sightings()["main"].problem, 15)
         assert "multirig serve" in str(observer.sightings()["main"].problem)
         await rig.open()
         await until(lambda: observer.sightings()["main"].problem is None, 15)
-        await until(lambda: observer.sightings()["main"].news.get("gap"))
-        assert "its program died" in observer.sightings()["main"].news["failure"]
+        await until(lambda: observer.sightings()["main"].report.gap)
+        assert "its program died" in observer.sightings()["main"].report.failure
         with contextlib.suppress(MultirigError):
             await conductor.stop()

@@ -180,6 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
             return 403, {"detail": "You do not have permission to perform this action."}
         if self.command != "GET" and alyx.trouble:
             return 500, {"detail": alyx.trouble}
+        return self._serve(user, path, query, body)
+
+    def _serve(self, user: str, path: str, query: Mapping[str, str], body: str) -> tuple[int, Any]:
+        alyx = self.alyx
         match (self.command, path.strip("/").split("/")):
             case ("GET", ["me"]):
                 return 200, {"username": user}

@@ -290,7 +290,8 @@ def test_an_installed_token_logs_the_next_client_in(database: Any, one: Any, hom
     assert "POST /auth-token" not in database.requests
 
 
-def test_a_user_is_new_only_once_and_the_newest_token_stands(database: Any, one: Any) -> None:
+@pytest.mark.usefixtures("one")
+def test_a_user_is_new_only_once_and_the_newest_token_stands(database: Any) -> None:
     import one.params
 
     install = [install_alyx_token(database.url, {"sara": {"token": token}}) for token in ("first", "second")]

@@ -36,7 +36,7 @@ FUNCTIONS = ("is_success", "is_valid_ip", "hostname2ip", "validate_uri", "extern
 
 def both(module: str, name: str) -> tuple[Any, Any]:
     """Return iblutil's and our object of a name."""
-    return tuple(  # type: ignore[return-value]  # two of them
+    return tuple(
         getattr(importlib.import_module(f"{home}.{module}"), name)
         for home in ("iblutil.io.net", "multirig.ibl.net")
     )

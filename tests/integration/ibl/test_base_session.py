@@ -121,6 +121,7 @@ def test_the_session_lies_where_ibl_expects_it_and_nothing_is_written_before_it_
         "_ibl_log.info-acquisition.log",
         "_iblrig_taskSettings.raw.json",
     ]
+    assert task.log_file is not None
     task_logging.end_file(task.log_file)
 
 
@@ -286,7 +287,7 @@ def test_wrong_arguments_are_refused_at_once_with_one_line(tmp_path: Path, optio
 
 def test_a_task_without_a_name_is_refused():
     class Nameless(Task):
-        protocol_name = None
+        protocol_name = None  # type: ignore[assignment]
 
     with pytest.raises(ConfigError, match="Nameless has no protocol_name"):
         make(Nameless)
@@ -300,7 +301,7 @@ def test_a_task_without_start_hardware_cannot_be_made():
             pass
 
     with pytest.raises(TypeError, match="start_hardware"):
-        Half("SP_01")
+        Half("SP_01")  # type: ignore[abstract]
 
 
 @pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
@@ -494,7 +495,9 @@ def test_a_given_one_is_the_one():
 
 
 def test_a_cooperative_mixin_extends_every_step():
-    class Mixin:
+    base: Any = object
+
+    class Mixin(base):  # type: ignore[misc]  # what it extends is known by its children only
         def __init__(self, *_: Any, remote_rigs: Any = None, **kwargs: Any) -> None:
             self.remote_rigs = remote_rigs
             super().__init__(*_, **kwargs)
@@ -505,6 +508,8 @@ def test_a_cooperative_mixin_extends_every_step():
 
         def _make_task_parameters_dict(self) -> dict[str, Any]:
             return super()._make_task_parameters_dict() | {"REMOTE_RIGS": self.remote_rigs}
+
+        _run: Any
 
         def run(self) -> None:
             inner = self._run

@@ -94,8 +94,10 @@ async def test_a_reply_that_comes_at_once_is_there_for_whoever_asks_for_it_then(
 
 
 async def test_a_reply_is_had_once_and_only_until_the_next_message(ends: Ends) -> None:
-    reply = lambda data: [data, b'[1, {"n": %d}]' % len(peer.heard)]  # noqa: E731
-    peer = Peer(reply, lambda data: [], reply)  # the second datagram is the echo of the reply
+    def reply(data: bytes) -> list[bytes]:
+        return [data, b'[1, {"n": %d}]' % len(peer.heard)]
+
+    peer: Peer = Peer(reply, lambda data: [], reply)  # the second datagram is the echo of the reply
     client = await ends.client(await peer.open(ends))
     await client.init(1)
     await client.init(2)

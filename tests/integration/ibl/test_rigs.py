@@ -198,6 +198,7 @@ async def test_no_communicator_is_made_where_none_is_wanted() -> None:
 async def test_a_communicator_listens_where_it_is_told_and_is_entered(file: Any, free_port: int) -> None:
     file.touch()
     com, match = await get_server_communicator(f"udp://127.0.0.1:{free_port}", "cameras")
+    assert com is not None
     try:
         assert match
         assert get_remote_devices() == {"cameras": f"udp://127.0.0.1:{free_port}"}

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, SessionFailed, Unconfirmed
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
 from multirig.protocol.messages import Event
+from multirig.record.account import account
 
 pytestmark = [
     pytest.mark.iblutil,

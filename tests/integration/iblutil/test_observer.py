@@ -9,6 +9,7 @@ import pytest
 from multirig.conductor.observer import Observer
 from multirig.config import Uri
 from multirig.protocol.messages import Event, Status
+from multirig.protocol.words import RigState
 
 pytestmark = [
     pytest.mark.iblutil,
@@ -27,8 +28,8 @@ async def test_sees_what_a_foreign_peer_says_of_itself(lab: Any, scheme: str) ->
         await lab.until(lambda: observer.sightings()["main"].heard_at is not None)
         seen = observer.sightings()["main"]
         assert (seen.is_multirig, seen.problem) == (False, None)
-        assert (seen.news["state"], seen.news["exp_ref"]) == ("running", rig.exp_ref)
-        assert seen.info["rig_version"] == "8.24.7"
+        assert (seen.report.doing, str(seen.report.exp_ref)) == (RigState.RUNNING, rig.exp_ref)
+        assert seen.info.more["rig_version"] == "8.24.7"
         await rig.settle()
         assert rig.events() == [Event.EXPINFO]
         assert rig.errors == []
@@ -83,4 +84,4 @@ async def test_a_foreign_peer_that_does_not_answer_is_a_problem(lab: Any) -> Non
         rig = await lab.ibl_rig(silent=frozenset({Event.EXPINFO}))
         await observer.follow({"main": Uri.parse(rig.uri)})
         seen = await observer.ping("main", 0.3)
-        assert seen.problem == "main does not answer: its program has the question; look at its screen"
+        assert seen.problem == "does not answer: its program has the question; look at its screen"

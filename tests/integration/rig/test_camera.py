@@ -85,7 +85,7 @@ def boxes(path: Path) -> list[str]:
 
 def encode_pictures(path: Path, count: int, fps: int, codec: str = "libx264") -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
+        stream: Any = container.add_stream(codec, rate=fps)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(count):
@@ -500,7 +500,7 @@ def test_a_frame_from_before_the_start_is_not_recorded(tmp_path: Path) -> None:
     recording = Recording(camera.cameras[0], session)
     before = time.perf_counter_ns()
     recording.open(rate=30)
-    recording.offer(before, av.VideoFrame(*SIZE))
+    recording.offer(before, av.VideoFrame(SIZE[0], SIZE[1]))
     recording.finish()
     recording.finished.result(timeout=5)
     assert not list(session.folder.iterdir())

@@ -15,8 +15,10 @@ import pytest
 from pydantic import TypeAdapter
 
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, Picture, read_pictures
-from multirig.protocol.messages import Event, Message
+from multirig.conductor.pictures import REQUEST, read_pictures
+from multirig.protocol.dialect import write
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Picture, Word
 from multirig.rig.adapter import MAX_PICTURE
 from multirig.rig.adapters.camera import Camera
 
@@ -60,8 +62,8 @@ async def look_until_new(conductor: Any, before: list[Picture]) -> list[Picture]
 
 async def order(conductor: Any, event: Event) -> dict[str, Any]:
     [answer] = (await conductor.request(event, {"exp_ref": REF})).values()
-    assert isinstance(answer, Message), answer
-    return answer.args[0] if isinstance(answer.args[0], dict) else {}
+    assert isinstance(answer, Word), answer
+    return write(answer).args[0] if isinstance(write(answer).args[0], dict) else {}
 
 
 async def look(conductor: Any) -> list[Picture]:

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import pytest
 
@@ -63,9 +64,12 @@ def test_the_built_in_adapters_are_offered():
 
 def test_an_installed_adapter_is_built_with_its_options(install):
     install("photometry", "photo_a:Photometry", PHOTOMETRY)
-    adapter = build_adapter(AdapterConfig(type="photometry", port="COM3", rate=50), "optics")
+    adapter = build_adapter(
+        AdapterConfig.model_validate({"type": "photometry", "port": "COM3", "rate": 50}), "optics"
+    )
     assert isinstance(adapter, Adapter)
-    assert (adapter.port, adapter.rate, adapter.collection) == ("COM3", 50.0, "raw_photometry_data")
+    built: Any = adapter
+    assert (built.port, built.rate, built.collection) == ("COM3", 50.0, "raw_photometry_data")
     assert "photometry" in adapter_names()
 
 
@@ -138,4 +142,6 @@ def test_two_packages_with_an_adapter_of_one_name_are_refused(install):
 def test_one_package_found_twice_is_one(install):
     install("photometry", "photo_f:Photometry", PHOTOMETRY, package="lab_c")
     install("photometry", "photo_f:Photometry", PHOTOMETRY, package="lab_c_again")
-    assert build_adapter(AdapterConfig(type="photometry", port="COM3"), "optics").port == "COM3"
+    options = {"type": "photometry", "port": "COM3"}
+    built: Any = build_adapter(AdapterConfig.model_validate(options), "optics")
+    assert built.port == "COM3"

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from multirig.protocol.dialect import write
+from multirig.protocol.words import File
 from multirig.rig import manifest as module
 from multirig.rig.manifest import (
     Checksums,
     Condition,
     Ledger,
     Manifest,
-    ManifestFile,
     Moment,
     check,
     find_manifests,
@@ -34,7 +35,7 @@ def make(folder: Path, *contents: bytes, rig: str = "cam") -> Manifest:
     files = []
     for number, content in enumerate(contents):
         (folder / f"{number}.bin").write_bytes(content)
-        files.append(ManifestFile(path=f"{number}.bin", bytes=len(content), frames=number))
+        files.append(File(path=f"{number}.bin", bytes=len(content), frames=number))
     return Manifest(
         rig=rig,
         exp_ref="2026-01-31_1_SP_01",
@@ -178,7 +179,7 @@ def test_a_path_that_leads_out_of_the_session_folder_is_not_followed(tmp_path: P
     folder = tmp_path / "001"
     folder.mkdir()
     (tmp_path / "secret").write_bytes(b"abc")
-    files = tuple(ManifestFile(path=one, bytes=3) for one in ("../secret", str(tmp_path / "secret")))
+    files = tuple(File(path=one, bytes=3) for one in ("../secret", str(tmp_path / "secret")))
     write_manifest(folder, replace(make(folder), files=files))
     assert {one.detail for one in check(folder)} == {"lies outside of the session folder"}
 
@@ -192,7 +193,7 @@ async def lead(conductor: Any) -> dict[str, Any]:
     await conductor.start()
     await asyncio.sleep(0.05)
     stopped = await conductor.stop()
-    return {name: message.args[0] for name, message in stopped.items()}
+    return {name: write(message).args[0] for name, message in stopped.items()}
 
 
 async def test_a_rig_leaves_a_manifest_beside_its_data_that_proves_them(lab: Any) -> None:
@@ -243,7 +244,7 @@ async def test_a_checksum_that_takes_long_comes_with_the_answer_to_the_clean_up(
     may_go.set()
     cleaned = await conductor.cleanup()
     (path,) = (one["path"] for one in answer["files"])
-    assert cleaned["main"].args[0]["digests"].keys() == {path}
+    assert write(cleaned["main"]).args[0]["digests"].keys() == {path}
     assert rig.machine.state.value == "connected"
 
 
@@ -259,7 +260,7 @@ async def test_a_checksum_that_is_not_ready_even_then_holds_up_neither_the_end_n
     conductor = await lab.conductor()
     await lead(conductor)
     cleaned = await conductor.cleanup()
-    assert "digests" not in cleaned["main"].args[0]
+    assert "digests" not in write(cleaned["main"]).args[0]
     (first,) = (lab.folder / "main").glob("mylab/Subjects/SP_01/*/001")
     await conductor.agree("SP_01")
     await conductor.init()
@@ -281,8 +282,8 @@ async def test_a_manifest_that_cannot_be_written_does_not_fail_the_stop(lab: Any
     (folder,) = (lab.folder / "main").glob("mylab/Subjects/SP_01/*/001")
     (folder / manifest_name("main")).mkdir()
     stopped = await conductor.stop()
-    assert stopped["main"].args[0]["manifest"] is None
-    assert stopped["main"].args[0]["files"]
+    assert write(stopped["main"]).args[0]["manifest"] is None
+    assert write(stopped["main"]).args[0]["files"]
 
 
 async def test_a_ledger_that_is_closed_waits_for_nothing(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.journal import read_journal
-from multirig.conductor.story import tell
 from multirig.errors import AdapterError, ConfigError
+from multirig.record.journal import read_history, read_journal
+from multirig.record.story import tell
 from multirig.rig.adapter import Adapter
 from multirig.rig.adapters.fake import PULSES_FILE_NAME, Fake
 from multirig.sync import OFFSETS_NAME, PULSES_NAME, align, offset_bounds, read_pulses, to_session_time
@@ -65,7 +65,7 @@ async def test_what_recorded_the_line_is_aligned_with_the_session(lab, until):
         said = json.loads(json.dumps(entry.data)) if entry.kind == "Received" else {}
         journalled += [one["pulse"]["at"] for one in _find_dicts(said) if "pulse" in one]
     assert journalled == [one.at for one in pulses]
-    told = [line.what for line in tell(read_journal(conductor.session_folder))]
+    told = [line.what for line in tell(read_history(conductor.session_folder).moments)]
     assert any("gave a sync pulse at" in one for one in told)
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-import multirig.rig.service
+import multirig.rig.gauges
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, Picture, read_pictures
+from multirig.conductor.pictures import REQUEST, read_pictures
+from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture, Word
 from multirig.rig.adapter import MAX_PICTURE
 from multirig.rig.adapter import Picture as Taken
 from multirig.rig.adapters.fake import PICTURE, Fake
@@ -45,7 +47,7 @@ class Filmed(Fake):
 
 async def ask(conductor: Any) -> Message:
     [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
-    assert isinstance(answer, Message), answer
+    assert isinstance(answer, Word), answer
     return answer
 
 
@@ -64,7 +66,7 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
         if step is not None:
             await conductor.request(step, {"exp_ref": "2024-05-06_1_SP_01"})
         answer = await ask(conductor)
-        assert answer.args[1]["state"] == rig.machine.state.value
+        assert write(answer).args[1]["state"] == rig.machine.state.value
         shown = read_pictures(answer)
         assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
         assert all(one.age is not None and 0 <= one.age < 5 for one in shown)
@@ -73,7 +75,7 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
 async def test_a_rig_without_cameras_says_so_and_names_none(lab: Any) -> None:
     await lab.rig()
     answer = await ask(await watch(lab))
-    assert answer.args[1]["pictures"] == []
+    assert write(answer).args[1]["pictures"] == []
 
 
 async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
@@ -92,7 +94,7 @@ async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
 
 
 async def test_nobody_who_watches_costs_nothing(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multirig.rig.service, "HEALTH_EVERY", 0.01)
+    monkeypatch.setattr(multirig.rig.gauges, "HEALTH_EVERY", 0.01)
     adapter = Filmed(cameras=["left"])
     await lab.rig(adapter=adapter)
     await (await watch(lab)).request(Event.EXPSTART, "2024-05-06_1_SP_01", None)
@@ -144,7 +146,7 @@ class Broken(Fake):
     def pictures(self) -> list[Taken]:
         if isinstance(self.wrong, Exception):
             raise self.wrong
-        return self.wrong  # type: ignore[no-any-return]
+        return self.wrong
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ async def test_pictures_that_fail_harm_nothing_and_are_logged_once(
     await conductor.request(Event.EXPSTART, "2024-05-06_1_SP_01", None)
     for _ in range(3):
         answer = await ask(conductor)
-        assert (answer.args[1]["state"], answer.args[1]["pictures"]) == ("running", [])
+        assert (write(answer).args[1]["state"], write(answer).args[1]["pictures"]) == ("running", [])
     assert rig.machine.failure is None
     complaint = "the adapter could not take its pictures; the recording goes on"
     assert [one.message for one in caplog.records].count(complaint) == 1
@@ -179,13 +181,13 @@ async def test_pictures_that_fail_harm_nothing_and_are_logged_once(
 async def test_labels_that_fail_harm_nothing_and_are_logged_once(
     lab: Any, labels: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multirig.rig.service, "HEALTH_EVERY", 0.01)
+    monkeypatch.setattr(multirig.rig.gauges, "HEALTH_EVERY", 0.01)
 
     class Nameless(Fake):
         def picture_labels(self) -> Sequence[str]:
             if isinstance(labels, Exception):
                 raise labels
-            return labels  # type: ignore[no-any-return]
+            return labels
 
     rig = await lab.rig(adapter=Nameless())
     conductor = await watch(lab)

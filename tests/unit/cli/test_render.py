@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from multirig.cli import render
-from multirig.conductor.account import Account
-from multirig.conductor.summary import Happening, Marker, RigSummary
-from multirig.conductor.timing import ClockSummary, RigStart, Spread
+from multirig.protocol.words import RigStart
+from multirig.record.account import Account
+from multirig.record.summary import Incident, Marker, RigSummary
+from multirig.record.timing import ClockSummary, Spread
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_markers_stand_among_what_happened_and_a_thousand_do_not_drown_it(printe
         Marker(at=100.0 + number, seconds=float(number), text=f"trial {number}", data={"side": "left"})
         for number in range(1000)
     ]
-    happened = Happening(seconds=2.5, rig="cam", text="is not heard any more")
+    happened = Incident(seconds=2.5, rig="cam", text="is not heard any more")
     render.show_summary(Account(markers=markers, happenings=[happened]))
     lines = [" ".join(line.split()) for line in printed.getvalue().splitlines()]
     told = [line for line in lines if line.startswith("+")]

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from multirig.conductor.pictures import Picture, read_pictures
+from multirig.conductor.pictures import read_pictures
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture
 
 JPEG = b"\xff\xd8\xff\xdb and so on"
 TEXT = b64encode(JPEG).decode()

@@ -10,6 +10,7 @@ from multirig.errors import RigUnreachable
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.pc.finding import Finding, Level
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.messages import Event, Message
 
 ZONE = datetime.timezone(datetime.timedelta(hours=1))
@@ -26,7 +27,8 @@ def answer(*found: Finding, round_trip: float | None = 0.001, **info: Any) -> An
         "preflight": [one.to_json() for one in found],
         **info,
     }
-    outcome = Message(Event.EXPINFO, (0, {key: value for key, value in told.items() if value is not None}))
+    data = {key: value for key, value in told.items() if value is not None}
+    outcome = hear_rig(Message(Event.EXPINFO, (0, data)))
     return Answer(outcome=outcome, asked=NOON, heard=NOON + 2 * SECOND, round_trip=round_trip)
 
 
@@ -72,8 +74,8 @@ def test_another_version_is_a_warning() -> None:
     ("told", "level", "words"),
     [
         (NOON + 3.5 * SECOND, Level.OK, "agree"),
-        (NOON + 6 * SECOND, Level.WARNING, "4.0 s ahead of"),
-        (NOON - 10 * SECOND, Level.WARNING, "10.0 s behind"),
+        (NOON + 6 * SECOND, Level.WARNING, "4 s ahead of"),
+        (NOON - 10 * SECOND, Level.WARNING, "10 s behind"),
         (NOON + datetime.timedelta(days=3), Level.FAILURE, "3 days ahead"),
         ((NOON + SECOND).astimezone(datetime.timezone.utc), Level.WARNING, "time zone is UTC+0000"),
     ],

@@ -8,17 +8,19 @@ from multirig.conductor.rehearsal import Rehearsed, is_ready, judge_rehearsal, s
 from multirig.errors import Unconfirmed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.pc.finding import Finding, Level
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Word
 
-INIT = Message(Event.EXPINIT, ({"status": 10},))
-START = Message(Event.EXPSTART, ("ref", {"status": 20, "started_at": 100.0}))
-CLEAN = Message(Event.EXPCLEANUP, ({"status": 0},))
+INIT = hear_rig(Message(Event.EXPINIT, ({"status": 10},)))
+START = hear_rig(Message(Event.EXPSTART, ("ref", {"status": 20, "started_at": 100.0})))
+CLEAN = hear_rig(Message(Event.EXPCLEANUP, ({"status": 0},)))
 SILENT = Unconfirmed("did not answer")
 
 
-def stopped(health: dict[str, Any] | None = None, **data: Any) -> Message:
+def stopped(health: dict[str, Any] | None = None, **data: Any) -> Word:
     told = {"bytes_total": 1000, "health": {"frames": 250, "dropped": 0, **(health or {})}, **data}
-    return Message(Event.EXPEND, (told,))
+    return hear_rig(Message(Event.EXPEND, (told,)))
 
 
 def judged(*steps: Any, cleaned: Any = CLEAN) -> Rehearsed:

@@ -46,7 +46,9 @@ IBL_INFO = {
     "spec_version": "1.0.0",
     "subject": "SP_01",
 }
-CRASH = [{"error": "ValueError", "message": "the valve", "traceback": "…", "file": "task.py", "line_no": 12}]
+CRASH: list[dict[str, Any]] = [
+    {"error": "ValueError", "message": "the valve", "traceback": "…", "file": "task.py", "line_no": 12}
+]
 
 
 def play(function: Callable[[], Stage]) -> Callable[[], Stage]:
@@ -138,7 +140,7 @@ class Lab:
 
     def journal(self, who: str = "pc") -> list[str]:
         """Return what a conductor's program has put into its journal."""
-        from multirig.conductor.journal import input_line
+        from multirig.record.entries import input_line
 
         lines = [OPENING]
         for event, at in self.stage.computers[who].records:

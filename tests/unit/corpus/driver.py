@@ -14,13 +14,13 @@ program knows) and ``who`` (a computer), each left out where it is that of the l
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.journal import parse_journal, rebuild
 from multirig.lifecycle import observer
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role
@@ -28,6 +28,7 @@ from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
     Armed,
     Broke,
+    ClockPortOpened,
     Commanded,
     Denied,
     Describe,
@@ -64,20 +65,48 @@ from multirig.lifecycle.session_events import (
     Progressed,
     RigsChosen,
     StepRequested,
+    TokenShared,
 )
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol import codec
+from multirig.protocol.dialect import (
+    hear_leader,
+    hear_rig,
+    hear_verbatim,
+    read_gap,
+    read_health,
+    read_recorded,
+)
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, Record, Upgraded
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
+from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Word
+from multirig.record.entries import parse_journal
+from multirig.record.history import retrace
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")
 """Keys of a line that hold a datagram."""
 MOST_RINGS = 1000
 """At one moment no timer rings so often."""
+
+
+def to_info(data: Mapping[str, Any]) -> Info:
+    """Return what a rig's service has gathered."""
+    info = hear_rig(Message(Event.EXPINFO, (0, dict(data))))
+    assert isinstance(info, Info)
+    return info
+
+
+def to_question(data: Mapping[str, Any]) -> AskInfo:
+    """Return what a conductor asks, and tells of the experiment, byte for byte as it is given."""
+    message = Message(Event.EXPINFO, (0, dict(data)))
+    word = hear_leader(message)
+    assert isinstance(word, AskInfo)
+    object.__setattr__(word, "_said", message)
+    return word
 
 
 def to_address(uri: str) -> Address:
@@ -264,17 +293,22 @@ class Computer:
                     stop_after=line.get("stop_after"),
                     stall_after=line.get("stall_after"),
                     resumes=line.get("resumes", False),
-                    about=line.get("about"),
+                    **line.get("about", {}),
                 )
-                self.machine.clock_port = line.get("clock_port")
+                if "clock_port" in line:
+                    self.machine.handle(ClockPortOpened(port=line["clock_port"]), 0)
             case "conductor" if "journal" in line:
-                self.machine = rebuild(parse_journal("".join(line["journal"]).encode()))
+                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()))).machine
             case "conductor":
                 limits = Limits(**line.get("limits", {}))
                 self.machine = SessionMachine(
                     limits=limits, may_have_token=frozenset(line.get("token_to", ()))
                 )
-                self.machine.alyx = tuple(line.get("alyx", (None, {})))
+                if "alyx" in line:
+                    url, credentials = line["alyx"]
+                    token = AlyxToken(url=url, credentials=credentials)
+                    shared = TokenShared(token=token, rigs=frozenset(line.get("token_to", ())))
+                    self.machine.handle(shared, 0)
             case "observer":
                 self.machine = ObserverMachine()
         allow = line.get("allow")
@@ -282,6 +316,7 @@ class Computer:
             boot=line["boot"],
             name=line.get("name", self.name),
             machine=self.machine,
+            hears=hear_leader if self._side == "rig" else hear_rig,
             permits=lambda host: allow is None or host in allow,
             greets=line.get("greets", True),
         )
@@ -291,29 +326,40 @@ class Computer:
             self._side
         ](line)
 
-    def _rig_event(self, line: Line) -> Any:
+    def _rig_event(self, line: Line) -> Any:  # noqa: C901  one case for each kind of line
         if "request" in line and line["request"] not in self._tokens:
             return None  # nothing of the kind was wanted this time; what comes out shows it
         match line["do"]:
             case "described":
                 room = line.get("room")
-                return Described(token=self._tokens[line["request"]], info=line["info"], room=room)
+                return Described(token=self._tokens[line["request"]], info=to_info(line["info"]), room=room)
             case "done":
-                return Done(number=line["call"], report=line.get("report", {}), failure=line.get("failure"))
+                return Done(
+                    number=line["call"],
+                    recorded=read_recorded(line.get("report", {})),
+                    gap=read_gap(line.get("report", {}).get("gap")),
+                    failure=line.get("failure"),
+                )
             case "armed":
                 return Armed(number=line["call"])
             case "failed":
-                return Failed(number=line["call"], reason=line["reason"], report=line.get("report", {}))
+                return Failed(
+                    number=line["call"],
+                    reason=line["reason"],
+                    recorded=read_recorded(line.get("report", {})),
+                )
             case "broke":
                 return Broke(reason=line["reason"])
             case "measured":
-                return Measured(health=line["health"])
+                return Measured(health=read_health(line["health"]) or Health())
             case "space":
                 return SpaceMeasured(free=line["free"], hours_left=line["hours_left"])
             case "pictures offered":
                 return PicturesOffered(labels=tuple(line["labels"]))
             case "pictures taken":
-                pictures = tuple(line["pictures"])
+                pictures = tuple(
+                    Picture(**{**one, "jpeg": base64.b64decode(one["jpeg"])}) for one in line["pictures"]
+                )
                 return PicturesTaken(token=self._tokens[line["request"]], pictures=pictures)
             case "pulsed":
                 return Pulsed(at=line["seconds"])
@@ -328,7 +374,11 @@ class Computer:
                     started=tuple(map(ExpRef.parse, line["started"])),
                     stopped=tuple(map(ExpRef.parse, line["stopped"])),
                 )
-                return Restored(memory=memory, report=line.get("report", {}), gap=line.get("gap"))
+                return Restored(
+                    memory=memory,
+                    recorded=read_recorded(line.get("report", {})),
+                    gap=read_gap(line.get("gap")),
+                )
         raise ValueError(line["do"])
 
     # -- what comes out -----------------------------------------------------------------------------------
@@ -351,7 +401,7 @@ class Computer:
         self._tokens[number] = token
         return number
 
-    def _say(self, effect: Any) -> Line | None:
+    def _say(self, effect: Any) -> Line | None:  # noqa: C901  one case for each kind of effect
         match effect:
             case Call(number=number, hooks=hooks):
                 return {
@@ -359,7 +409,7 @@ class Computer:
                     "call": number,
                     "hooks": list(hooks),
                     "preempts": effect.preempts,
-                    "exp_ref": effect.exp_ref,
+                    "exp_ref": _text(effect.exp_ref),
                     "start_at": effect.start_at,
                     "heard_at": effect.heard_at,
                 }
@@ -370,7 +420,7 @@ class Computer:
                     "subject": effect.subject,
                     "at_least": effect.at_least,
                     "room": effect.room,
-                    "check": effect.check,
+                    "check": None if effect.check is None else {"seconds": effect.check.seconds},
                 }
             case TakePictures(token=token):
                 return {"wants": "pictures", "request": self._keep_token(token)}
@@ -389,8 +439,9 @@ class Computer:
             case LedBy():
                 return {"says": "led by", "leader": effect.leader, "before": effect.before}
             case Mark():
-                kept = {"text": effect.text, "data": dict(effect.data)}
-                return {"says": "mark", **kept, "seconds": effect.at, "received": effect.received}
+                marker = effect.marker
+                kept = {"text": marker.text, "data": dict(marker.data)}
+                return {"says": "mark", **kept, "seconds": marker.at, "received": marker.received}
             case NotHandled():
                 return {"says": "not handled", "about": effect.about, "reason": effect.reason}
             case Ignored():
@@ -405,7 +456,7 @@ class Computer:
                 }
             case Rebooted():
                 return {"says": "rebooted", "where": str(effect.address), "boot": effect.boot}
-            case Progressed(outcome=Message()):
+            case Progressed(outcome=Word()):
                 return None  # the end of the step tells it too
             case Progressed():
                 outcome = _outcome(effect.outcome)
@@ -418,7 +469,7 @@ class Computer:
             case Moved():
                 return {"says": "moved", "state": effect.state.value, "exp_ref": _text(effect.exp_ref)}
             case Heard():
-                return {"says": "heard", "rig": effect.rig, "message": str(effect.message)}
+                return {"says": "heard", "rig": effect.rig, "message": effect.word.event.name}
             case Noticed():
                 return {
                     "says": "noticed",
@@ -431,22 +482,22 @@ class Computer:
             case observer.Answered():
                 return {"says": "answered", "number": effect.number}
             case observer.PicturesAnswered():
-                answer = None if effect.answer is None else str(effect.answer)
+                answer = "EXPSTATUS" if effect.pictures else None
                 return {"says": "pictures answered", "number": effect.number, "answer": answer}
         raise ValueError(effect)
 
 
 def _outcome(outcome: Any) -> str:
     """Return what became of a request; an answer stands in its datagram."""
-    if isinstance(outcome, Message):
-        return str(outcome)
+    if isinstance(outcome, Word):
+        return outcome.event.name
     return f"{type(outcome).__name__}: {outcome}"
 
 
 def _conductor_event(line: Line) -> Any:
     match line["do"]:
         case "rigs":
-            rigs = {name: to_address(uri) for name, uri in line["rigs"].items()}
+            rigs: Any = {name: to_address(uri) for name, uri in line["rigs"].items()}
             policies = {
                 name: RigPolicy(
                     **{**one, "role": Role(one.get("role", "expected")), "after": tuple(one.get("after", ()))}
@@ -459,7 +510,7 @@ def _conductor_event(line: Line) -> Any:
                 number=line["number"],
                 subject=line["subject"],
                 date=datetime.date.fromisoformat(line["date"]),
-                info=line["info"],
+                ask=to_question(line["info"]),
                 here=_ref(line.get("here")),
                 takes_over=line.get("takes_over", False),
             )
@@ -470,7 +521,7 @@ def _conductor_event(line: Line) -> Any:
             rigs = line.get("rigs")
             return AskRequested(
                 number=line["number"],
-                message=Message.parse(line["message"]),
+                word=hear_verbatim(Message.parse(line["message"])),
                 rigs=None if rigs is None else tuple(rigs),
                 limit=line.get("limit", 10 * SECOND),
                 needs_reply=line.get("needs_reply", True),

@@ -19,15 +19,17 @@ from rich.console import Console
 
 from multirig.cli import render
 from multirig.cli.main import load_commands
-from multirig.conductor.account import FILE_NAME as VERDICT_NAME
-from multirig.conductor.account import account
-from multirig.conductor.catalogue import Catalogue
-from multirig.conductor.journal import FILE_NAME as JOURNAL_NAME
-from multirig.conductor.journal import read_readable, rebuild
-from multirig.conductor.plot import compose
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
-from multirig.conductor.time_files import OFFSETS_NAME, STARTS_NAME, read_clocks, write_offsets, write_starts
+from multirig.record.account import FILE_NAME as VERDICT_NAME
+from multirig.record.account import account
+from multirig.record.catalogue import Catalogue
+from multirig.record.history import History
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.journal import read_history as read_journal
+from multirig.record.plot import compose
+from multirig.record.recount import summarise
+from multirig.record.story import tell
+from multirig.record.summary import Summary
+from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets, write_starts
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
@@ -57,29 +59,36 @@ def read_account(folder: Path) -> dict[str, Any]:
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return what the journal tells, without the verdict."""
-    return without_added(to_plain(summarise(*read_readable(folder)).to_json()))
+    return without_added(to_plain(_summarise(read_journal(folder)).to_json()))
+
+
+def _summarise(history: History) -> Summary:
+    return summarise(history.moments, history.unreadable)
 
 
 def read_story(folder: Path) -> list[dict[str, Any]]:
     """Return the journal in words."""
-    return [to_plain({**asdict(line), "kind": line.kind.value}) for line in tell(read_readable(folder)[0])]
+    return [
+        to_plain({**asdict(line), "kind": line.kind.value}) for line in tell(read_journal(folder).moments)
+    ]
 
 
 def read_picture(folder: Path) -> dict[str, Any]:
     """Return what a picture of the session would show."""
-    entries, unreadable = read_readable(folder)
-    return without_added(to_plain(asdict(compose(entries, summarise(entries, unreadable)))))
+    history = read_journal(folder)
+    lines = list(tell(history.moments))
+    return without_added(to_plain(asdict(compose(history, _summarise(history), lines))))
 
 
 def read_tables(folder: Path) -> dict[str, str]:
     """Return the tables of clocks and starts, by file, as they would be written today."""
-    entries, _ = read_readable(folder)
-    return {OFFSETS_NAME: write_offsets(read_clocks(entries)), STARTS_NAME: write_starts(account(folder))}
+    clocks = read_journal(folder).clocks
+    return {OFFSETS_NAME: write_offsets(clocks), STARTS_NAME: write_starts(account(folder))}
 
 
 def replay(folder: Path) -> dict[str, Any]:
     """Return where a session is when its journal is fed into a machine."""
-    machine = rebuild(read_readable(folder)[0])
+    machine = read_journal(folder).machine
     return {
         "state": machine.state.value,
         "exp_ref": None if machine.exp_ref is None else str(machine.exp_ref),

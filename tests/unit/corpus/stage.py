@@ -5,6 +5,7 @@ Nothing here knows multirig: it moves the lines of the corpus. Only `record.py` 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import json
@@ -134,7 +135,7 @@ class Stage:
     def _deliver(self, source: str, target: str, data: bytes, sent: int | None) -> None:
         if target in self.closed:
             if (who := self.homes.get(source)) is not None:
-                self.after(DELAY, lambda: self.do(who, "closed", where=target))
+                self.after(DELAY, functools.partial(self.do, who, "closed", where=target))
         elif (who := self.homes.get(target)) is not None and self.computers[who].node is not None:
             came: Line = {"from": source, **from_bytes(data)} if sent is None else {"line": sent}
             self.do(who, "hear", **came)
@@ -198,7 +199,7 @@ class RigHands:
             case "pictures":
                 taken = [
                     {"label": "left", "jpeg": "/9j/2Q==", "age": 0.25},
-                    {"label": "right", "jpeg": None, "age": None},
+                    {"label": "right", "jpeg": "/9j/2Q==", "age": None},
                 ]
                 self.stage.after(
                     2 * MS, lambda: self._do("pictures taken", request=line["request"], pictures=taken)

@@ -14,7 +14,7 @@ LEAST = 4.5
 
 
 def colours(selector):
-    block = re.search(re.escape(selector) + r" \{(.*?)\}", CSS, re.DOTALL)[1]
+    block = re.search(re.escape(selector) + r" \{(.*?)\}", CSS, re.DOTALL).group(1)
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
-from multirig.conductor.conductor import Progress
-from multirig.conductor.timing import Spread
-from multirig.dashboard.leading.teller import MAX_KEPT, Teller, hours_left, say_trouble
+from multirig.dashboard.leading.teller import MAX_KEPT, Teller, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
     AdapterError,
@@ -15,10 +15,16 @@ from multirig.errors import (
     Unconfirmed,
 )
 from multirig.lifecycle.clock_gate import Objection, Reaction
+from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Status
+from multirig.protocol.words import Receipt, Report, RigState, Stopped
+from multirig.record.history import Happening, History, Moment
+from multirig.record.timing import Spread
 
 AT = 1_000_000.0
 
@@ -30,12 +36,18 @@ def make_teller(**keys: object) -> Teller:
 
 def move(teller: Teller, *states: SessionState, at: float = AT) -> None:
     for state in states:
-        teller.take_state(state, "2026-11-26_1_SP_01", "data/001", at)
+        teller.take(Moved(state=state, exp_ref=ExpRef.parse("2026-11-26_1_SP_01")), at)
 
 
 def answer(teller: Teller, event: Event, rig: str, outcome: object = None) -> None:
-    told = outcome if outcome is not None else Message(event, ())
-    teller.take_progress(Progress(event=event, rig=rig, outcome=told))  # type: ignore[arg-type]
+    told = outcome if outcome is not None else Receipt(event=event)
+    teller.take(Progressed(number=1, event=event, rig=rig, outcome=told), AT)  # type: ignore[arg-type]
+
+
+def moment(happening: Happening, at: float) -> Moment:
+    wall = datetime.datetime.fromtimestamp(at, datetime.timezone.utc).isoformat()
+    running = SessionState.RUNNING
+    return Moment(at=0, wall=wall, kind="", event=None, before=running, after=running, happenings=[happening])
 
 
 def outcomes(teller: Teller, step: Step) -> dict[str, Outcome]:
@@ -92,15 +104,21 @@ def test_it_tells_when_all_recorded_and_when_that_ended() -> None:
     move(teller, SessionState.STOPPING, at=AT + 60)
     move(teller, SessionState.STOPPED, SessionState.CLEANING, SessionState.IDLE, at=AT + 70)
     assert (teller.now.began_at, teller.now.ended_at) == (AT, AT + 60)
+    teller.take_folder("data/001")
     assert (teller.now.exp_ref, teller.now.folder) == ("2026-11-26_1_SP_01", "data/001")
 
 
 def test_a_session_that_was_recovered_goes_on_counting_from_its_own_start() -> None:
     teller = make_teller()
-    teller.take_beginning(AT - 600)
+    began = Moved(state=SessionState.RUNNING, exp_ref=None)
+    lost = Noticed(rig="cam", notice=Notice.LOST, text="is lost")
+    teller.catch_up(
+        History(moments=[moment(began, AT - 600), moment(lost, AT - 60)], machine=SessionMachine())
+    )
+    assert [(one.rig, one.at) for one in teller.now.alarms] == [("cam", AT - 60)]
     move(teller, SessionState.RECOVERING, SessionState.RECOVERED, SessionState.RUNNING)
     assert teller.now.began_at == AT - 600
-    teller.take_marker("back again", AT)
+    teller.take(Marked(text="back again", at=0), AT)
     assert teller.now.markers[0].seconds == 600
 
 
@@ -111,7 +129,7 @@ def test_each_change_has_a_revision_and_nothing_new_has_none() -> None:
     for _ in range(2):
         teller.take_findings(findings)
         teller.take_spread(spread)
-        teller.take_news({"cam": {"state": "running"}}, AT)
+        teller.take_reports({"cam": Report(state=RigState.RUNNING)}, AT)
     assert teller.now.revision == 3
     assert teller.now.findings == {"cam": ({"check": "disk", "level": "warning", "text": "nearly full"},)}
     assert teller.now.spread == "2 rigs started within 1.00 ms ± 0.10 ms of each other: main first, cam last"
@@ -119,8 +137,8 @@ def test_each_change_has_a_revision_and_nothing_new_has_none() -> None:
 
 def test_news_of_a_rig_that_is_well_again_is_no_bad_alarm() -> None:
     teller = make_teller()
-    teller.take_notice(Noticed(rig="cam", notice=Notice.SILENT, text="is not heard any more"), AT)
-    teller.take_notice(Noticed(rig="cam", notice=Notice.BACK, text="is heard again"), AT + 1)
+    teller.take(Noticed(rig="cam", notice=Notice.SILENT, text="is not heard any more"), AT)
+    teller.take(Noticed(rig="cam", notice=Notice.BACK, text="is heard again"), AT + 1)
     assert [(one.number, one.rig, one.is_bad) for one in teller.now.alarms] == [
         (1, "cam", True),
         (2, "cam", False),
@@ -130,8 +148,8 @@ def test_news_of_a_rig_that_is_well_again_is_no_bad_alarm() -> None:
 def test_what_a_rig_says_by_itself_is_an_alarm_when_something_is_wrong() -> None:
     teller = make_teller()
     move(teller, SessionState.RUNNING)
-    teller.take_message("cam", Message(Event.EXPSTATUS, (20, {"failure": "noticed elsewhere"})), AT)
-    teller.take_message("cam", Message(Event.EXPEND, ()), AT)
+    teller.take(Heard(rig="cam", word=Report(status=Status.RUNNING, failure="elsewhere")), AT)
+    teller.take(Heard(rig="cam", word=Stopped()), AT)
     assert [one.text for one in teller.now.alarms] == ["said EXPEND: it was stopped at its own screen"]
 
 
@@ -159,29 +177,15 @@ def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: fl
     teller = make_teller(seconds=planned)
     move(teller, SessionState.RUNNING)
     for second in (3600, 3601):  # an hour of the planned time is over
-        teller.take_news({"cam": {"hours_left": hours, "disk_free": second}}, AT + second)
+        teller.take_reports({"cam": Report(hours_left=hours, disk_free=second)}, AT + second)
     assert [one.rig for one in teller.now.alarms] == (["cam"] if is_warned else [])
-
-
-@pytest.mark.parametrize(
-    ("news", "hours"),
-    [
-        ({"hours_left": 3}, 3.0),
-        ({"hours_left": "many"}, None),
-        ({"hours_left": -1}, None),
-        ({"hours_left": True}, None),
-        ({}, None),
-    ],
-)
-def test_hours_left_are_read_where_a_rig_tells_them(news: dict[str, object], hours: float | None) -> None:
-    assert hours_left(news) == hours
 
 
 def test_alarms_and_markers_are_kept_to_the_last_hundred() -> None:
     teller = make_teller()
     for number in range(MAX_KEPT + 20):
         teller.warn("cam", f"alarm {number}", AT)
-        teller.take_marker(f"marker {number}", AT)
+        teller.take(Marked(text=f"marker {number}", at=0), AT)
     assert (len(teller.now.alarms), teller.now.alarms[-1].number) == (MAX_KEPT, MAX_KEPT + 20)
     assert teller.now.markers[0].text == "marker 20"
 

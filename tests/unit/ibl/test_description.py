@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_a_part_that_contradicts_leaves_the_whole_as_it_was():
 
 
 def test_merging_changes_the_whole_in_place_and_never_the_part():
-    whole: dict = {}
+    whole: dict[str, Any] = {}
     part = deepcopy(PROBE)
     assert description.merge(whole, part, "ephys") is whole
     whole["devices"]["neuropixel"]["probe00"]["collection"] = "changed"

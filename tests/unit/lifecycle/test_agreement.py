@@ -14,27 +14,35 @@ from multirig.errors import (
     SeveralMainSyncs,
     SubjectMismatch,
 )
-from multirig.lifecycle.agreement import THIS_PC, agree, information
+from multirig.lifecycle.agreement import THIS_PC, agree
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.words import Info
 
 TODAY = datetime.date(2024, 5, 6)
 REF = ExpRef(TODAY, 2, "SP_01")
 
 
-def said(status: object = 0, **data: Any) -> Message:
-    return Message(Event.EXPINFO, (status, data))
+def said(status: object = 0, **data: Any) -> Info:
+    return heard(status, data)
+
+
+def heard(*args: Any) -> Info:
+    info = hear_rig(Message(Event.EXPINFO, args))
+    assert isinstance(info, Info)
+    return info
 
 
 LEADER = said(main_sync=True, exp_ref=str(REF))
 FOLLOWER = said(main_sync=False, exp_ref=None)
 
 
-def agreed(here: ExpRef | None = None, **answers: Message) -> ExpRef:
+def agreed(here: ExpRef | None = None, **answers: Info) -> ExpRef:
     return agree(answers, subject="SP_01", date=TODAY, here=here)
 
 
-def refused(kind: type[AgreementError], here: ExpRef | None = None, **answers: Message) -> str:
+def refused(kind: type[AgreementError], here: ExpRef | None = None, **answers: Info) -> str:
     with pytest.raises(kind) as caught:
         agreed(here, **answers)
     assert caught.type is kind
@@ -63,7 +71,7 @@ def test_a_reference_is_read_in_every_form_that_peers_write(exp_ref: object) -> 
 
 def test_scanimage_may_be_the_main_sync() -> None:
     info = {"main_sync": True, "api_version": "1.0.0", "status": 20, "exp_ref": str(REF)}
-    assert agreed(scanimage=Message(Event.EXPINFO, (20, info)), cam=FOLLOWER) == REF
+    assert agreed(scanimage=heard(20, info), cam=FOLLOWER) == REF
 
 
 def test_this_pc_may_be_the_main_sync() -> None:
@@ -213,7 +221,8 @@ def test_a_reference_that_is_none_is_an_error_in_one_line_that_names_the_rig(exp
     ],
 )
 def test_an_info_may_lack_anything(args: tuple[Any, ...], status: Status | None, data: object) -> None:
-    assert information(Message(Event.EXPINFO, args)) == (status, data)
+    info = heard(*args)
+    assert (info.status, info.more) == (status, data)
 
 
 json = st.recursive(
@@ -222,7 +231,7 @@ json = st.recursive(
     max_leaves=5,
 )
 infos = st.builds(
-    lambda args, extra: Message(Event.EXPINFO, (*args, extra)),
+    lambda args, extra: heard(*args, extra),
     st.lists(json, max_size=2),
     st.fixed_dictionaries(
         {},
@@ -238,10 +247,10 @@ infos = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), infos | st.builds(said, json), max_size=3))
-def test_whatever_rigs_say_there_is_a_reference_or_an_agreement_error(answers: dict[str, Message]) -> None:
+def test_whatever_rigs_say_there_is_a_reference_or_an_agreement_error(answers: dict[str, Info]) -> None:
     try:
         exp_ref = agree(answers, subject="SP_01", date=TODAY)
     except AgreementError:
         return
     assert exp_ref == REF
-    assert sum(information(one)[1].get("main_sync") is True for one in answers.values()) == 1
+    assert sum(one.main_sync for one in answers.values()) == 1

@@ -1,24 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, Unconfirmed
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.protocol.events import SECOND, Address, Refused, Replied, TimedOut, Unreached
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Start, Started, Word
 
 A, B = Address("udp", "10.0.0.1", 11001), Address("udp", "10.0.0.2", 11001)
-START = Message(Event.EXPSTART, ("2024-05-06_2_SP_01", None))
+START = Start(exp_ref=ExpRef.parse("2024-05-06_2_SP_01"))
 
 
-def broadcast(**options: bool) -> Broadcast:
-    return Broadcast(number=-5, message=START, rigs={"main": A, "cam": B}, limit=10 * SECOND, **options)
+def broadcast(**options: Any) -> Broadcast:
+    return Broadcast(number=-5, word=START, rigs={"main": A, "cam": B}, limit=10 * SECOND, **options)
 
 
 def test_every_rig_is_sent_the_same_message_in_order_under_a_key_of_its_own() -> None:
     sends = list(broadcast(overtakes=True, lasting=True).sends())
     assert [(one.address, one.key) for one in sends] == [(A, (-5, "main")), (B, (-5, "cam"))]
-    assert {one.message for one in sends} == {START}
+    assert [one.word for one in sends] == [START, START]
     assert all(one.overtakes and one.lasting and one.needs_reply for one in sends)
     assert {one.limit for one in sends} == {10 * SECOND}
 
@@ -45,13 +48,13 @@ def test_outcomes_are_told_in_the_order_of_the_rigs_and_not_as_they_came() -> No
     assert list(one.ordered(["main", "cam", "other"])) == ["main", "cam"]
 
 
-def judged(event: Replied | Refused | TimedOut | Unreached) -> Message | MultirigError:
+def judged(event: Replied | Refused | TimedOut | Unreached) -> Word | MultirigError:
     return broadcast().judge("cam", event)
 
 
 def test_a_reply_is_the_outcome() -> None:
-    reply = Message(Event.EXPSTART, ("2024-05-06_2_SP_01",))
-    assert judged(Replied(address=B, key=None, message=reply)) is reply
+    reply = Started(exp_ref=START.exp_ref)
+    assert judged(Replied(address=B, key=None, word=reply)) is reply
 
 
 def test_a_refusal_is_told_in_one_line() -> None:

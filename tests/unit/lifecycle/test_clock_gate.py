@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from multirig.lifecycle.clock_gate import ClockGate, KnownClock, Reaction, judge_clocks
+from multirig.lifecycle.clock_gate import ClockGate, KnownClock, Objection, Reaction, judge_clocks
 from multirig.lifecycle.session_events import ClockRead
 
 DAY = datetime.date(2024, 5, 6)
@@ -28,7 +29,7 @@ WRONG = {
 }
 
 
-def judge(gate: ClockGate, known: KnownClock, today: datetime.date = DAY):  # type: ignore[no-untyped-def]
+def judge(gate: ClockGate, known: KnownClock, today: datetime.date = DAY) -> Sequence[Objection]:
     return judge_clocks(gate, {"cam": known}, date=DAY, today=today)
 
 

@@ -19,6 +19,7 @@ from multirig.lifecycle.observer import (
     Seen,
     Suspended,
 )
+from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import (
     RESTARTED,
     SECOND,
@@ -36,7 +37,9 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.node import GREETING
+from multirig.protocol.words import Info, RigState
+
+GREETING = "multirig"
 
 CAM, EPHYS = Address("udp", "10.0.1.1", 11001), Address("udp", "10.0.1.2", 11001)
 NEWS = {"state": "connected", "exp_ref": None, "failure": None}
@@ -84,12 +87,12 @@ class Screen:
 
     def answer(self, event: Event, *args: Any, address: Address = CAM) -> list[Any]:
         asked = self.question(address)
-        assert asked.message.event is event
-        return self.feed(Replied(address=address, key=asked.key, message=Message(event, args)))
+        assert write(asked.word).event is event
+        return self.feed(Replied(address=address, key=asked.key, word=hear_rig(Message(event, args))))
 
     def tell(self, address: Address = CAM, **news: Any) -> list[Any]:
-        message = Message(Event.EXPSTATUS, (0, {**NEWS, **news}))
-        return self.feed(Told(address=address, message=message, boot="b"))
+        word = hear_rig(Message(Event.EXPSTATUS, (0, {**NEWS, **news})))
+        return self.feed(Told(address=address, word=word, boot="b"))
 
     def meet(self, address: Address = CAM) -> None:
         """Come to know a multirig, which then tells how it is."""
@@ -105,6 +108,13 @@ class Screen:
         self.feed(TimedOut(address=CAM, key=self.question().key, confirmed=False))
 
 
+def who(screen: Screen) -> Info:
+    """Return who the rig last said that it is."""
+    info = screen.seen().info
+    assert info is not None
+    return info
+
+
 def sends(actions: list[Any]) -> list[Send]:
     return [one for one in actions if isinstance(one, Send)]
 
@@ -117,12 +127,12 @@ def test_who_is_new_is_asked_who_it_is() -> None:
     screen = Screen(CAM, EPHYS)
     asked = sends(screen.pass_time(0))
     assert {one.address for one in asked} == {CAM, EPHYS}
-    assert {one.message.event for one in asked} == {Event.EXPINFO}
+    assert {write(one.word).event for one in asked} == {Event.EXPINFO}
 
 
 def test_a_question_is_that_of_no_conductor() -> None:
     [asked] = sends(Screen().pass_time(0))
-    said = asked.message.args[1]
+    said = write(asked.word).args[1]
     assert not {"take_over", "recover", "check", "multirig"} & said.keys()
     assert (said["exp_ref"], said["main_sync"], said["subject"]) == (None, False, None)
 
@@ -130,15 +140,15 @@ def test_a_question_is_that_of_no_conductor() -> None:
 def test_a_multirig_is_asked_to_tell_how_it_is_from_then_on() -> None:
     screen = Screen()
     screen.meet()
-    assert screen.seen().info["adapter"] == "fake"
-    assert GREETING not in screen.seen().info
+    assert who(screen).adapter == "fake"
+    assert GREETING not in who(screen).more
     leases = []
     for _ in range(30):
         leases += sends(screen.pass_time(1))
         screen.tell()
         if screen.open:
             screen.answer(Event.EXPSTATUS, 0, NEWS)
-    assert [one.message.args[1] for one in leases] == [{"watch": 15}] * (30 * SECOND // RENEW_EVERY)
+    assert [write(one.word).args[1] for one in leases] == [{"watch": 15}] * (30 * SECOND // RENEW_EVERY)
 
 
 def test_a_change_is_news_and_a_heartbeat_is_none() -> None:
@@ -164,7 +174,7 @@ def test_a_rig_whose_heartbeats_stay_away_is_asked_before_it_is_missed() -> None
     screen = Screen()
     screen.meet()
     asked = sends(screen.pass_time(2))
-    assert [one.message.args[1] for one in asked] == [{"watch": 15}]
+    assert [write(one.word).args[1] for one in asked] == [{"watch": 15}]
     screen.answer(Event.EXPSTATUS, 0, NEWS)
     assert changed(screen.pass_time(2)) == []
 
@@ -178,7 +188,7 @@ def test_one_that_is_heard_again_is_news_and_asked_at_once_to_go_on() -> None:
     assert changed(screen.tell()) == [CAM]
     assert screen.problem is None
     screen.pass_time(PAUSES[0] / SECOND)
-    assert screen.question().message.args[1] == {"watch": 15}
+    assert write(screen.question().word).args[1] == {"watch": 15}
 
 
 def test_who_does_not_answer_is_asked_again_less_and_less_often_but_for_ever() -> None:
@@ -207,7 +217,7 @@ def test_one_where_nothing_listens_is_missed_at_once() -> None:
     assert changed(screen.feed(unreached)) == [CAM]
     assert screen.problem == "has not been heard for 2 s: nothing listens there: start it"
     asked = sends(screen.pass_time(PAUSES[0] / SECOND))
-    assert [one.message.event for one in asked] == [Event.EXPINFO]
+    assert [write(one.word).event for one in asked] == [Event.EXPINFO]
 
 
 def test_a_program_that_takes_the_question_and_does_not_answer_hangs() -> None:
@@ -228,7 +238,7 @@ def test_a_rig_that_was_started_anew_is_asked_who_it_is() -> None:
     screen.answer(Event.EXPINFO, 0, {**GREETS, "adapter": "camera"})
     screen.pass_time(0)
     screen.answer(Event.EXPSTATUS, 0, NEWS)
-    assert screen.seen().info["adapter"] == "camera"
+    assert who(screen).adapter == "camera"
 
 
 def test_a_foreign_peer_is_asked_now_and_then() -> None:
@@ -238,10 +248,10 @@ def test_a_foreign_peer_is_asked_now_and_then() -> None:
     assert changed(screen.answer(Event.EXPINFO, 20, info)) == [CAM]
     seen = screen.seen()
     assert not seen.is_multirig
-    assert (seen.news["state"], seen.news["exp_ref"]) == ("running", "2024-05-06_3_SP_01")
+    assert (seen.report.doing, str(seen.report.exp_ref)) == (RigState.RUNNING, "2024-05-06_3_SP_01")
     for every, status in ((FOREIGN_BUSY_EVERY, 0), (FOREIGN_EVERY, 0)):
         assert sends(screen.pass_time(every / SECOND - 0.01)) == []
-        assert [one.message.event for one in sends(screen.pass_time(0.01))] == [Event.EXPINFO]
+        assert [write(one.word).event for one in sends(screen.pass_time(0.01))] == [Event.EXPINFO]
         screen.answer(Event.EXPINFO, status, info)
     assert screen.problem is None
 
@@ -262,7 +272,7 @@ def test_what_a_foreign_peer_says_of_itself_may_be_anything() -> None:
         screen = Screen()
         screen.pass_time(0)
         screen.answer(Event.EXPINFO, *args)
-        assert screen.seen().news["exp_ref"] is None
+        assert screen.seen().report.exp_ref is None
 
 
 def test_a_peer_that_answers_with_an_error_is_heard_and_not_asked_in_a_rush() -> None:
@@ -270,17 +280,17 @@ def test_a_peer_that_answers_with_an_error_is_heard_and_not_asked_in_a_rush() ->
     screen.pass_time(0)
     refused = Refused(address=CAM, key=screen.question().key, reason="TypeError: boom")
     assert changed(screen.feed(refused)) == [CAM]
-    assert (screen.problem, screen.seen().news["failure"]) == (None, "TypeError: boom")
+    assert (screen.problem, screen.seen().report.failure) == (None, "TypeError: boom")
     assert sends(screen.pass_time(1.9)) == []
 
 
 def test_what_a_peer_says_by_itself_is_taken_and_settled() -> None:
     screen = Screen()
     token = Token(CAM, 1, 1)
-    out = screen.feed(Received(address=CAM, message=Message(Event.EXPSTART, ("x",)), token=token))
+    out = screen.feed(Received(address=CAM, word=hear_rig(Message(Event.EXPSTART, ("x",))), token=token))
     assert out[0] == Settle(token=token)
     stranger = Token(EPHYS, 1, 1)
-    received = Received(address=EPHYS, message=Message(Event.EXPSTART, ("x",)), token=stranger)
+    received = Received(address=EPHYS, word=hear_rig(Message(Event.EXPSTART, ("x",))), token=stranger)
     assert screen.feed(received) == [Settle(token=stranger)]
 
 
@@ -307,8 +317,8 @@ def test_whoever_waits_hears_of_the_outcome_of_a_question() -> None:
     screen.pass_time(0)
     screen.miss()
     [asked] = sends(screen.feed(Asked(address=CAM, number=7, limit=3 * SECOND)))
-    assert (asked.message.event, asked.limit) == (Event.EXPINFO, 3 * SECOND)
-    replied = Replied(address=CAM, key=asked.key, message=Message(Event.EXPINFO, (0, GREETS)))
+    assert (write(asked.word).event, asked.limit) == (Event.EXPINFO, 3 * SECOND)
+    replied = Replied(address=CAM, key=asked.key, word=hear_rig(Message(Event.EXPINFO, (0, GREETS))))
     out = screen.feed(replied)
     assert Answered(number=7) in out
     assert changed(out) == [CAM]
@@ -322,6 +332,6 @@ def test_a_rig_that_is_left_is_told_and_forgotten() -> None:
     screen = Screen()
     screen.meet()
     [left] = screen.feed(Followed(addresses=frozenset({EPHYS})))
-    assert (left.message.args[1], left.needs_reply) == ({"watch": 0}, False)
+    assert (write(left.word).args[1], left.needs_reply) == ({"watch": 0}, False)
     assert screen.machine.seen.keys() == {EPHYS}
     assert screen.tell() == []

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAnswered, PicturesAsked
+from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -17,17 +18,21 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Picture
 
 RIG = Address("udp", "10.0.0.1", 11_001)
+JPEG = b"\xff\xd8\xff\xd9"
 REPORT = {"state": "running", "failure": None, "pictures": ["left"]}
-ANSWER = Message(Event.EXPSTATUS, (20, {**REPORT, "pictures": [{"label": "left", "jpeg": "", "age": 0}]}))
+ANSWER = Message(
+    Event.EXPSTATUS, (20, {**REPORT, "pictures": [{"label": "left", "jpeg": "/9j/2Q==", "age": 0}]})
+)
 
 
 def look_at_a_multirig() -> ObserverMachine:
     machine = ObserverMachine()
     machine.handle(Followed(addresses=frozenset([RIG])), 0)
     machine.handle(Upgraded(address=RIG, boot="boot", name="cam"), 0)
-    machine.handle(Told(address=RIG, message=Message(Event.EXPSTATUS, (20, REPORT)), boot="boot"), 0)
+    machine.handle(Told(address=RIG, word=hear_rig(Message(Event.EXPSTATUS, (20, REPORT))), boot="boot"), 0)
     return machine
 
 
@@ -39,11 +44,11 @@ def test_pictures_are_asked_of_a_multirig_and_are_no_news_of_it() -> None:
     machine = look_at_a_multirig()
     [asked] = ask(machine)
     assert isinstance(asked, Send)
-    assert asked.message == Message(Event.EXPSTATUS, (0, {"pictures": True}))
+    assert write(asked.word) == Message(Event.EXPSTATUS, (0, {"pictures": True}))
     assert asked.limit == SECOND
-    out = machine.handle(Replied(address=RIG, message=ANSWER, key=asked.key), SECOND)
-    assert list(out) == [PicturesAnswered(number=7, answer=ANSWER)]
-    assert machine.seen[RIG].news == REPORT
+    out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), SECOND)
+    assert list(out) == [PicturesAnswered(number=7, pictures=(Picture(label="left", jpeg=JPEG, age=0),))]
+    assert machine.seen[RIG].report == hear_rig(Message(Event.EXPSTATUS, (20, REPORT)))
     assert machine.seen[RIG].heard_at == SECOND
 
 
@@ -53,12 +58,12 @@ def test_whoever_waits_for_pictures_is_told_that_there_are_none(outcome: Any) ->
     [asked] = ask(machine)
     more = {"confirmed": True} if outcome is TimedOut else {"reason": "no way"}
     out = list(machine.handle(outcome(address=RIG, key=asked.key, **more), SECOND))
-    assert PicturesAnswered(number=7, answer=None) in out
-    assert machine.seen[RIG].news == REPORT
+    assert PicturesAnswered(number=7) in out
+    assert machine.seen[RIG].report == hear_rig(Message(Event.EXPSTATUS, (20, REPORT)))
 
 
 def test_nobody_else_is_asked_for_pictures() -> None:
-    none = [PicturesAnswered(number=7, answer=None)]
+    none = [PicturesAnswered(number=7)]
     machine = ObserverMachine()
     assert ask(machine) == none
     machine.handle(Followed(addresses=frozenset([RIG])), 0)

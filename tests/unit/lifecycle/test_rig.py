@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import datetime
 import itertools
 import secrets
@@ -19,12 +18,13 @@ from hypothesis.stateful import (
 )
 
 from multirig.errors import IllegalTransition, LocalProtocolError
+from multirig.lifecycle.answers import MAX_FAILURE_TEXT
+from multirig.lifecycle.recording import MAX_LISTED_FILES
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
-    MAX_FAILURE_TEXT,
-    MAX_LISTED_FILES,
     Armed,
     Broke,
+    ClockPortOpened,
     Commanded,
     Denied,
     Describe,
@@ -55,6 +55,15 @@ from multirig.lifecycle.rig_states import (
     next_transition,
 )
 from multirig.protocol.codec import MAX_DATAGRAM, TIMELINE_LIMIT, encode_array, encode_text
+from multirig.protocol.dialect import (
+    hear_leader,
+    hear_rig,
+    read_gap,
+    read_health,
+    read_recorded,
+    write,
+    write_file,
+)
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -71,13 +80,19 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.node import GREETING
+from multirig.protocol.words import File, Health, Info, Marker, Picture, Plan, Recorded
+
+GREETING = "multirig"
 
 DATE = datetime.date(2024, 5, 6)
 ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
 PEER, OTHER_PC = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.0.9", 50_000)
 GAP = {"from": "2024-05-06T12:01:03+01:00", "to": "2024-05-06T12:01:20+01:00", "seconds": 17.0}
-S, T = RigState, RigTrigger
+S = RigState
+T = RigTrigger
+
+
+LATE = {"files": [{"path": "a", "bytes": 5}]}
 
 
 class Rig:
@@ -105,7 +120,7 @@ class Rig:
 
     def ask(self, event: Event, *args: Any) -> list[Any]:
         token = Token(PEER, self.wire, next(self._tokens), "boot")
-        return self.feed(Received(address=PEER, message=Message(event, args), token=token))
+        return self.feed(Received(address=PEER, word=hear_leader(Message(event, args)), token=token))
 
     def init(self, exp_ref: object = ONE) -> list[Any]:
         return self.ask(Event.EXPINIT, {"exp_ref": str(exp_ref)} if exp_ref else None)
@@ -120,7 +135,13 @@ class Rig:
         return self.ask(Event.EXPCLEANUP, {"exp_ref": str(exp_ref)} if exp_ref else None)
 
     def done(self, failure: str | None = None, **report: Any) -> list[Any]:
-        return self.feed(Done(number=self.call.number, report=report, failure=failure))
+        done = Done(
+            number=self.call.number,
+            recorded=read_recorded(report),
+            gap=read_gap(report.get("gap")),
+            failure=failure,
+        )
+        return self.feed(done)
 
     def fail(self, reason: str = "no light") -> list[Any]:
         return self.feed(Failed(number=self.call.number, reason=reason))
@@ -128,7 +149,7 @@ class Rig:
     def restore(self, state: RigState = S.RUNNING, **report: Any) -> list[Any]:
         """Come back after a death in a state."""
         memory = Memory(state=state, exp_ref=ONE, started=(ONE,), stopped=())
-        return self.feed(Restored(memory=memory, report=report, gap=GAP))
+        return self.feed(Restored(memory=memory, recorded=read_recorded(report), gap=read_gap(GAP)))
 
     def resume(self) -> list[Any]:
         return self.ask(Event.EXPSTART, str(ONE), {"resume": True})
@@ -162,16 +183,23 @@ def rig_in(state: RigState, **options: Any) -> Rig:
     return rig
 
 
+def info_of(data: dict[str, Any]) -> Info:
+    """Return what the rig's service has gathered."""
+    info = hear_rig(Message(Event.EXPINFO, (0, data)))
+    assert isinstance(info, Info)
+    return info
+
+
 def reply(actions: list[Any]) -> Message:
     [answer] = [one for one in actions if isinstance(one, Reply)]
-    return answer.message
+    return write(answer.word)
 
 
 def refusal(actions: list[Any]) -> str:
     [answer] = [one for one in actions if isinstance(one, Fail)]
-    assert answer.message.event is Event.ERROR
-    assert answer.message.args[1] in list(Event)
-    text: str = answer.message.args[0]
+    assert write(answer.word).event is Event.ERROR
+    assert write(answer.word).args[1] in list(Event)
+    text: str = write(answer.word).args[0]
     return text
 
 
@@ -271,7 +299,7 @@ def test_a_session_runs_each_hook_once_and_answers_when_it_is_done() -> None:
         Event.EXPSTART, (str(ONE), {"status": 20, "started_at": 1.5})
     )
     rig.end(ONE)
-    files = [{"path": "a.mp4", "bytes": 3}]
+    files = [write_file(File(path="a.mp4", bytes=3), is_kept=False)]
     account = reply(rig.done(files=files, stopped_at=2.5)).args[0]
     assert account == {
         "exp_ref": str(ONE),
@@ -314,7 +342,7 @@ def test_files_are_listed_up_to_a_limit_and_all_counted() -> None:
     files = [{"path": f"{number}", "bytes": 1} for number in range(MAX_LISTED_FILES + 7)]
     out = [one for one in rig.done(files=files) if isinstance(one, Reply)]
     for one in out:
-        account = one.message.args[0]
+        account = write(one.word).args[0]
         assert len(account["files"]) == MAX_LISTED_FILES
         assert account["files_total"] == account["bytes_total"] == MAX_LISTED_FILES + 7
 
@@ -323,7 +351,7 @@ def test_a_start_without_an_init_does_both() -> None:
     rig = Rig()
     rig.start()
     assert rig.call.hooks == ("initialise", "start")
-    assert rig.call.exp_ref == str(ONE)
+    assert rig.call.exp_ref == ONE
 
 
 @pytest.mark.parametrize(
@@ -361,13 +389,13 @@ def test_a_start_that_names_nothing_after_an_init_that_named_nothing_is_refused(
     assert rig.state is S.INITIALIZED
     assert "names no experiment reference" in refusal(rig.start(None))
     assert rig.start(ONE)
-    assert rig.call.exp_ref == str(ONE)
+    assert rig.call.exp_ref == ONE
 
 
 def test_a_start_that_names_nothing_means_the_reference_of_the_init() -> None:
     rig = rig_in(S.INITIALIZED)
     rig.start(None)
-    assert rig.call.exp_ref == str(ONE)
+    assert rig.call.exp_ref == ONE
 
 
 # -- asking again ------------------------------------------------------------------------------------------
@@ -466,7 +494,7 @@ def test_a_rehearsal_uses_up_no_number_and_can_be_made_again() -> None:
         rig.cleanup(ONE)
         rig.done()
         assert not rig.machine.rehearses
-    assert rig.machine.skip_used(ONE) == ONE
+    assert rig.machine.numbers.skip_used(ONE) == ONE
 
 
 def test_what_began_as_a_session_does_not_become_a_rehearsal() -> None:
@@ -514,7 +542,7 @@ def test_a_new_session_after_a_stop_needs_no_cleanup_since_ibls_conductors_send_
     assert rig.call.hooks == ("cleanup", "initialise")
     rig = rig_in(S.STOPPED)
     rig.init(TWO)
-    assert rig.call.exp_ref == str(TWO)
+    assert rig.call.exp_ref == TWO
 
 
 def test_a_failure_is_forgotten_by_the_session_that_follows() -> None:
@@ -546,7 +574,7 @@ def test_what_the_preempted_hooks_report_late_is_of_no_effect() -> None:
     rig = rig_in(S.STARTING)
     late = rig.call.number
     rig.end()
-    assert rig.feed(Done(number=late, report={})) == []
+    assert rig.feed(Done(number=late)) == []
     assert rig.feed(Failed(number=late, reason="was cancelled")) == []
     assert rig.state is S.STOPPING
     assert rig.machine.failure is None
@@ -558,9 +586,9 @@ def test_a_cleanup_in_the_middle_of_a_stop_stops_again_so_that_no_failure_is_pas
     rig.cleanup()
     assert rig.call.hooks == ("stop", "cleanup")
     assert not rig.call.preempts
-    rig.feed(Failed(number=late, reason="stop: stuck", report={"files": [{"path": "a", "bytes": 5}]}))
+    rig.feed(Failed(number=late, reason="stop: stuck", recorded=read_recorded(LATE)))
     assert rig.state is S.CLEANING
-    answers = [one.message for one in rig.done() if isinstance(one, Reply)]
+    answers = [write(one.word) for one in rig.done() if isinstance(one, Reply)]
     assert [one.event for one in answers] == [Event.EXPEND, Event.EXPCLEANUP]
     assert answers[0].args[0]["bytes_total"] == 5
     assert rig.state is S.CONNECTED
@@ -585,7 +613,7 @@ def test_a_failure_is_told_at_once_with_its_reason_and_what_was_begun_is_stopped
     rig = rig_in(state)
     out = rig.fail("no light")
     [answer] = [one for one in out if isinstance(one, Fail)]
-    assert answer.message == Message(Event.ERROR, ("no light", int(event)))
+    assert write(answer.word) == Message(Event.ERROR, ("no light", int(event)))
     assert rig.call.hooks == ("stop",)
     rig.done()
     assert rig.state is S.BROKEN
@@ -612,12 +640,12 @@ def test_a_second_failure_is_added_to_the_first() -> None:
 
 def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> None:
     rig = rig_in(S.RUNNING)
-    rig.feed(Measured(health={"frames": 17}))
+    rig.feed(Measured(health=read_health({"frames": 17}) or Health()))
     out = rig.feed(Broke(reason="the cable is out"))
     [news] = [one for one in out if isinstance(one, Send)]
     assert news.address == PEER
     assert not news.needs_reply
-    assert news.message == Message(
+    assert write(news.word) == Message(
         Event.EXPSTATUS,
         (
             30,
@@ -625,7 +653,7 @@ def test_a_recording_that_fails_by_itself_is_told_to_the_conductor_at_once() -> 
                 "state": "failing",
                 "exp_ref": str(ONE),
                 "failure": "the cable is out",
-                "health": {"frames": 17},
+                "health": {"frames": 17, "bytes": 0, "dropped": 0, "rate": None},
                 "stalled": None,
                 "led_by": str(PEER),
                 "leader": "boot",
@@ -646,9 +674,9 @@ def test_a_sync_pulse_is_told_to_whoever_leads_and_needs_no_answer() -> None:
     [sent] = rig.feed(Pulsed(at=12.5))
     assert isinstance(sent, Send)
     assert not sent.needs_reply
-    assert sent.message.event is Event.EXPSTATUS
-    assert sent.message.args[0] == Status.RUNNING
-    assert (sent.message.args[1]["pulse"], sent.message.args[1]["state"]) == ({"at": 12.5}, "running")
+    assert write(sent.word).event is Event.EXPSTATUS
+    assert write(sent.word).args[0] == Status.RUNNING
+    assert (write(sent.word).args[1]["pulse"], write(sent.word).args[1]["state"]) == ({"at": 12.5}, "running")
     assert rig_in(S.RUNNING, wire=1).feed(Pulsed(at=12.5)) == []
 
 
@@ -684,7 +712,7 @@ def test_a_stop_at_the_keyboard_is_told_to_the_conductor_whose_session_it_ends()
     rig = rig_in(S.RUNNING)
     out = rig.feed(Commanded(event=Event.EXPEND))
     [news] = [one for one in out if isinstance(one, Send)]
-    assert news.message.args[1]["state"] == "stopping"
+    assert write(news.word).args[1]["state"] == "stopping"
 
 
 def test_a_command_at_the_keyboard_that_is_refused_is_only_logged() -> None:
@@ -701,8 +729,8 @@ def info(rig: Rig, subject: object = "SP_01", free: ExpRef | None = ONE) -> dict
     """Ask who it is; its service finds the next free number where one is wanted."""
     [wanted] = rig.ask(Event.EXPINFO, 0, {"subject": subject})
     assert isinstance(wanted, Describe)
-    found = {"exp_ref": str(rig.machine.skip_used(free))} if wanted.subject and free else {}
-    answer = reply(rig.feed(Described(token=wanted.token, info={"name": "cam", **found})))
+    found = {"exp_ref": str(rig.machine.numbers.skip_used(free))} if wanted.subject and free else {}
+    answer = reply(rig.feed(Described(token=wanted.token, info=info_of({"name": "cam", **found}))))
     assert answer.event is Event.EXPINFO
     data: dict[str, Any] = answer.args[1]
     return data
@@ -743,9 +771,9 @@ def test_an_offer_is_held_until_it_is_started_whoever_asks_for_what() -> None:
     rig.init(None)
     assert rig.machine.exp_ref == ONE
     rig.done()
-    assert rig.machine.offered == ONE
+    assert rig.machine.numbers.offered == ONE
     rig.start(None)
-    assert rig.machine.offered is None
+    assert rig.machine.numbers.offered is None
 
 
 def test_a_late_start_after_the_session_finds_no_offer_to_record_again() -> None:
@@ -762,9 +790,9 @@ def test_a_session_that_began_while_the_number_was_looked_for_is_told_instead() 
     rig = Rig(main_sync=True)
     [wanted] = rig.ask(Event.EXPINFO, 0, {"subject": "SP_01"})
     rig.start(TWO)
-    answer = reply(rig.feed(Described(token=wanted.token, info={"exp_ref": str(ONE)})))
+    answer = reply(rig.feed(Described(token=wanted.token, info=info_of({"exp_ref": str(ONE)}))))
     assert answer.args[1]["exp_ref"] == str(TWO)
-    assert rig.machine.offered is None
+    assert rig.machine.numbers.offered is None
 
 
 def test_a_number_that_was_started_or_stopped_here_is_not_offered_again() -> None:
@@ -774,7 +802,7 @@ def test_a_number_that_was_started_or_stopped_here_is_not_offered_again() -> Non
     rig.cleanup()
     rig.done()
     assert info(rig)["exp_ref"] == str(TWO)
-    assert rig.machine.skip_used(TWO) == TWO
+    assert rig.machine.numbers.skip_used(TWO) == TWO
 
 
 def test_a_number_whose_session_was_only_initialised_is_offered_again() -> None:
@@ -789,7 +817,7 @@ def test_past_the_last_number_of_a_day_there_is_an_error() -> None:
     last = ExpRef(DATE, 999, "SP_01")
     rig.start(last)
     with pytest.raises(LocalProtocolError):
-        rig.machine.skip_used(last)
+        rig.machine.numbers.skip_used(last)
 
 
 # -- other questions ---------------------------------------------------------------------------------------
@@ -799,7 +827,7 @@ def test_the_token_is_given_to_those_who_may_have_it_only() -> None:
     rig = Rig(may_have_token=lambda host: host == PEER.host)
     assert isinstance(rig.ask(Event.ALYX, "https://alyx", {"user": {"token": "abc"}})[0], Settle)
     assert reply(rig.ask(Event.ALYX, None, {})).args == ("https://alyx", {"user": {"token": "abc"}})
-    rig.machine.may_have_token = lambda host: False
+    rig = Rig(may_have_token=lambda host: False)
     assert "may not be given the Alyx token" in refusal(rig.ask(Event.ALYX, None, {}))
 
 
@@ -836,7 +864,7 @@ def test_an_endless_complaint_is_cut() -> None:
 
 def told(rig: Rig, asked: dict[str, Any] | None = None, **info: Any) -> dict[str, Any]:
     [wanted] = rig.ask(Event.EXPINFO, 0, asked)
-    message = reply(rig.feed(Described(token=wanted.token, info=info, room=wanted.room)))
+    message = reply(rig.feed(Described(token=wanted.token, info=info_of(info), room=wanted.room)))
     data: dict[str, Any] = message.args[1]
     if wanted.room is not None:
         greeted = data | {GREETING: {"wire": 2, "boot": secrets.token_hex(8), "name": rig.machine.name}}
@@ -867,7 +895,7 @@ def test_a_foreign_peer_is_told_what_fits_and_the_description_goes_first() -> No
 
 
 @pytest.mark.parametrize(
-    ("asked", "check"), [({"check": {"seconds": 60}}, {"seconds": 60}), ({"check": 1}, None)]
+    ("asked", "check"), [({"check": {"seconds": 60}}, Plan(seconds=60)), ({"check": 1}, None)]
 )
 def test_a_check_is_passed_on_to_whoever_looks(asked: dict[str, Any], check: Any) -> None:
     (wanted,) = Rig().ask(Event.EXPINFO, 0, asked)
@@ -1028,14 +1056,15 @@ class AnySequence(RuleBasedStateMachine):
 
     def facts(self) -> tuple[Any, ...]:
         machine = self.machine
-        return machine.state, machine.exp_ref, machine.failure, machine.offered, copy.copy(machine.report)
+        offered, recorded = machine.numbers.offered, machine.recording.how_it_started()
+        return machine.state, machine.exp_ref, machine.failure, offered, recorded
 
     def take(self, action: Any) -> None:
         match action:
-            case Reply(token=token, message=message):
+            case Reply(token=token, word=word):
                 self.answers[token] += 1
-                if message.event in SATISFIED:
-                    assert self.machine.state in SATISFIED[message.event]
+                if word.event in SATISFIED:
+                    assert self.machine.state in SATISFIED[word.event]
             case Fail(token=token) | Settle(token=token):
                 self.answers[token] += 1
             case Describe():
@@ -1056,7 +1085,7 @@ class AnySequence(RuleBasedStateMachine):
         return token
 
     def receive(self, message: Message, wire: int, triggers: set[RigTrigger]) -> list[Any]:
-        return self.feed(Received(address=PEER, message=message, token=self.token(wire)), triggers)
+        return self.feed(Received(address=PEER, word=hear_leader(message), token=self.token(wire)), triggers)
 
     # what happens to it
 
@@ -1082,7 +1111,7 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.calls)
     @rule(failure=st.sampled_from([None, None, None, "stop: stuck"]))
     def done(self, failure: str | None) -> None:
-        self.feed(Done(number=self.calls[-1].number, report={"files": []}, failure=failure), {T.DONE})
+        self.feed(Done(number=self.calls[-1].number, recorded=Recorded(files=()), failure=failure), {T.DONE})
 
     @precondition(lambda self: self.calls)
     @rule(reason=st.sampled_from(["no light", "stuck"]))
@@ -1093,12 +1122,12 @@ class AnySequence(RuleBasedStateMachine):
     @rule(fails=st.booleans())
     def reported_twice(self, fails: bool) -> None:
         number = self.calls[-1].number
-        self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number, report={}))
+        self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number))
 
     @rule(number=st.integers(-1, 40), fails=st.booleans())
     def reported_late(self, number: int, fails: bool) -> None:
         if not self.calls or number != self.calls[-1].number:
-            self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number, report={}))
+            self.of_no_effect(Failed(number=number, reason="x") if fails else Done(number=number))
 
     @rule()
     def broke(self) -> None:
@@ -1107,7 +1136,7 @@ class AnySequence(RuleBasedStateMachine):
         else:
             self.of_no_effect(Broke(reason="the cable is out"))
 
-    @rule(event=st.sampled_from([object(), None, Measured(health={"frames": 1})]))
+    @rule(event=st.sampled_from([object(), None, Measured(health=read_health({"frames": 1}) or Health())]))
     def something_else(self, event: Any) -> None:
         self.of_no_effect(event)
 
@@ -1124,8 +1153,8 @@ class AnySequence(RuleBasedStateMachine):
     @rule(free=st.sampled_from([ONE, TWO, None]))
     def described(self, free: ExpRef | None) -> None:
         wanted = self.asked.pop(0)
-        found = {"exp_ref": str(self.machine.skip_used(free))} if wanted.subject and free else {}
-        self.feed(Described(token=wanted.token, info=found), set())
+        found = {"exp_ref": str(self.machine.numbers.skip_used(free))} if wanted.subject and free else {}
+        self.feed(Described(token=wanted.token, info=info_of(found)), set())
 
     @rule(wire=st.sampled_from([1, 2]), event=st.sampled_from([Event.EXPSTATUS, Event.ALYX, Event.ERROR]))
     def question(self, wire: int, event: Event) -> None:
@@ -1174,7 +1203,11 @@ TestAnySequence = AnySequence.TestCase
 def from_other(rig: Rig, event: Event, *args: Any, wire: int = 2, now: int = 0) -> list[Any]:
     """Let another conductor ask for something."""
     token = Token(OTHER_PC, wire, 1, "other" if wire == 2 else "")
-    out = list(rig.machine.handle(Received(address=OTHER_PC, message=Message(event, args), token=token), now))
+    out = list(
+        rig.machine.handle(
+            Received(address=OTHER_PC, word=hear_leader(Message(event, args)), token=token), now
+        )
+    )
     rig.out += out
     return out
 
@@ -1182,7 +1215,7 @@ def from_other(rig: Rig, event: Event, *args: Any, wire: int = 2, now: int = 0) 
 def beat_of_conductor(rig: Rig, now: int, exp_ref: object = ONE, boot: str = "boot") -> None:
     """Let a heartbeat of a conductor come."""
     message = Message(Event.EXPSTATUS, (0, {"state": "running", "exp_ref": str(exp_ref)}))
-    rig.machine.handle(Told(address=PEER, message=message, boot=boot), now)
+    rig.machine.handle(Told(address=PEER, word=hear_leader(message), boot=boot), now)
 
 
 def test_whoever_leads_is_told_every_quarter_of_a_second_how_the_rig_is() -> None:
@@ -1191,14 +1224,14 @@ def test_whoever_leads_is_told_every_quarter_of_a_second_how_the_rig_is() -> Non
     (beat,) = rig.tick(SECOND // 4)
     assert isinstance(beat, Tell)
     assert beat.address == PEER
-    assert beat.message.args[1]["state"] == "running"
+    assert write(beat.word).args[1]["state"] == "running"
     assert rig.machine.get_timer() == SECOND // 2
 
 
 def test_a_change_is_told_at_once() -> None:
     rig = rig_in(S.RUNNING)
     beats = [one for one in rig.end() if isinstance(one, Tell)]
-    assert [one.message.args[1]["state"] for one in beats] == ["stopping"]
+    assert [write(one.word).args[1]["state"] for one in beats] == ["stopping"]
 
 
 def test_nobody_is_told_anything_by_a_rig_that_nobody_leads_or_that_ibls_conductor_leads() -> None:
@@ -1231,7 +1264,7 @@ def test_ibls_conductor_leads_until_its_recording_is_closed_and_any_program_of_i
     assert refusal(from_other(rig, Event.EXPEND, wire=1, now=3600 * SECOND))
     same_pc = Token(Address("udp", PEER.host, 50_001), 1, 7)
     message = Message(Event.EXPEND, ({},))
-    rig.feed(Received(address=same_pc.address, message=message, token=same_pc))
+    rig.feed(Received(address=same_pc.address, word=hear_leader(message), token=same_pc))
     assert rig.state is S.STOPPING
     rig.done()
     from_other(rig, Event.EXPINIT, {"exp_ref": str(TWO)}, wire=1)
@@ -1250,7 +1283,7 @@ def test_another_conductor_takes_over_by_saying_so_and_the_first_one_is_told(wir
     out = take_over(rig, wire, **greeting)
     [news] = [one for one in out if isinstance(one, Send)]
     assert news.address == PEER
-    assert news.message.args[1]["taken_over_by"] == "PC two (10.0.0.9)"
+    assert write(news.word).args[1]["taken_over_by"] == "PC two (10.0.0.9)"
     assert isinstance(out[0], LedBy)
     assert "is led by PC two (10.0.0.9)" in refusal(rig.end())
     from_other(rig, Event.EXPEND)
@@ -1271,7 +1304,7 @@ def test_a_conductor_that_comes_back_at_once_follows_the_dead_program_of_its_own
     rig = rig_in(S.RUNNING)
     token = Token(Address("udp", PEER.host, 50_001), 2, 1, "next")
     message = Message(Event.EXPINFO, (0, {"exp_ref": str(ONE), "recover": True}))
-    rig.feed(Received(address=token.address, message=message, token=token))
+    rig.feed(Received(address=token.address, word=hear_leader(message), token=token))
     assert rig.machine.leader.token.peer == "next"
 
 
@@ -1290,7 +1323,11 @@ def test_a_conductor_that_comes_back_to_what_it_has_begun_leads_it_whoever_has_j
     assert rig.machine.leader.token.peer == "other"
     token = Token(Address("udp", PEER.host, 50_001), 2, 1, "next")
     message = Message(Event.EXPINFO, (0, {"exp_ref": str(ONE), "recover": True}))
-    out = list(rig.machine.handle(Received(address=token.address, message=message, token=token), 5 * SECOND))
+    out = list(
+        rig.machine.handle(
+            Received(address=token.address, word=hear_leader(message), token=token), 5 * SECOND
+        )
+    )
     assert rig.machine.leader.token.peer == "next"
     [news] = [one for one in out if isinstance(one, Send)]
     assert news.address == OTHER_PC
@@ -1304,9 +1341,9 @@ def test_an_info_says_who_leads_to_everybody_else() -> None:
     rig = rig_in(S.RUNNING)
     out = from_other(rig, Event.EXPINFO, 0, {})
     [describe] = [one for one in out if isinstance(one, Describe)]
-    assert "led_by" in reply(rig.feed(Described(token=describe.token, info={}))).args[1]
+    assert "led_by" in reply(rig.feed(Described(token=describe.token, info=info_of({})))).args[1]
     [describe] = [one for one in rig.ask(Event.EXPINFO, 0, {}) if isinstance(one, Describe)]
-    assert "led_by" not in reply(rig.feed(Described(token=describe.token, info={}))).args[1]
+    assert "led_by" not in reply(rig.feed(Described(token=describe.token, info=info_of({})))).args[1]
 
 
 def test_a_recording_goes_on_without_its_conductor_unless_it_is_told_otherwise() -> None:
@@ -1333,8 +1370,8 @@ def test_a_recording_is_stopped_once_its_conductor_was_not_heard_for_so_long() -
 
 def measured(rig: Rig, now: int, **health: Any) -> Any:
     """Measure, and return for how long the rig says that it is stalled."""
-    list(rig.machine.handle(Measured(health=health), now))
-    return rig.tick(now)[0].message.args[1]["stalled"]
+    list(rig.machine.handle(Measured(health=read_health(health) or Health()), now))
+    return write(rig.tick(now)[0].word).args[1]["stalled"]
 
 
 @pytest.mark.parametrize(
@@ -1380,7 +1417,7 @@ def test_what_must_survive_is_kept_before_the_hooks_run() -> None:
 @pytest.mark.parametrize("state", [S.STARTING, S.RUNNING, S.STOPPING, S.FAILING])
 def test_a_rig_that_died_while_it_recorded_is_back_stopped_and_tells_of_the_gap(state: RigState) -> None:
     rig = Rig()
-    rig.restore(state, files=[{"path": "a.mp4", "bytes": 3}])
+    rig.restore(state, files=[write_file(File(path="a.mp4", bytes=3), is_kept=False)])
     assert rig.state is S.STOPPED
     account = reply(rig.end(ONE)).args[0]
     assert account["files_total"] == 1
@@ -1393,7 +1430,7 @@ def test_a_rig_that_died_while_it_recorded_is_back_stopped_and_tells_of_the_gap(
 @pytest.mark.parametrize("state", [S.STOPPED, S.BROKEN])
 def test_a_rig_that_died_after_it_had_stopped_still_tells_what_it_recorded(state: RigState) -> None:
     rig = Rig()
-    rig.restore(state, files=[{"path": "a.mp4", "bytes": 3}])
+    rig.restore(state, files=[write_file(File(path="a.mp4", bytes=3), is_kept=False)])
     account = reply(rig.end(ONE)).args[0]
     assert account["files_total"] == 1
     assert "gaps" not in account
@@ -1417,7 +1454,7 @@ def test_a_reference_is_never_started_again_whatever_died_in_between() -> None:
 
 def test_a_recording_goes_on_after_a_restart_where_the_adapter_can() -> None:
     rig = Rig(resumes=True)
-    rig.restore(files=[{"path": "a.mp4", "bytes": 3}])
+    rig.restore(files=[write_file(File(path="a.mp4", bytes=3), is_kept=False)])
     rig.resume()
     assert rig.call.hooks == ("initialise", "resume")
     longer = {**GAP, "seconds": 40.0}
@@ -1452,7 +1489,7 @@ def test_a_new_session_may_begin_after_a_death_without_further_ado() -> None:
     rig.init(TWO)
     assert rig.state is S.INITIALIZING
     assert rig.machine.failure is None
-    assert rig.machine.gaps == ()
+    assert rig.machine.recording.gaps == ()
 
 
 def test_a_command_may_take_over_too_and_one_for_another_session_does_not() -> None:
@@ -1471,7 +1508,7 @@ def account_of(rig: Rig, exp_ref: object, now: int, *, other: bool = False) -> d
     """Ask for the end of a session; return what the rig says of it."""
     token = Token(OTHER_PC, 2, 9, "other") if other else Token(PEER, 2, 9, "boot")
     message = Message(Event.EXPEND, ({"exp_ref": str(exp_ref)},))
-    event = Received(address=token.address, message=message, token=token)
+    event = Received(address=token.address, word=hear_leader(message), token=token)
     data: dict[str, Any] = reply(list(rig.machine.handle(event, now))).args[0]
     return data
 
@@ -1481,9 +1518,9 @@ def recorded(**options: Any) -> Rig:
     rig = rig_in(S.RUNNING, **options)
     message = Message(Event.EXPEND, ({"exp_ref": str(ONE)},))
     token = Token(PEER, rig.wire, 8, "boot")
-    rig.out += rig.machine.handle(Received(address=PEER, message=message, token=token), SECOND)
+    rig.out += rig.machine.handle(Received(address=PEER, word=hear_leader(message), token=token), SECOND)
     report = {"files": [{"path": "a", "bytes": 3}], "clock": {"offset": 1.0, "bound": 0.1}}
-    rig.out += rig.machine.handle(Done(number=rig.call.number, report=report), SECOND)
+    rig.out += rig.machine.handle(Done(number=rig.call.number, recorded=read_recorded(report)), SECOND)
     rig.cleanup(ONE)
     rig.done()
     assert rig.state is S.CONNECTED
@@ -1512,9 +1549,9 @@ def test_ibls_conductor_is_told_no_more_than_it_can_read() -> None:
     rig = recorded(wire=1)
     token = Token(PEER, 1, 9)
     message = Message(Event.EXPEND, ({"exp_ref": str(ONE)},))
-    data = reply(list(rig.machine.handle(Received(address=PEER, message=message, token=token), SECOND))).args[
-        0
-    ]
+    data = reply(
+        list(rig.machine.handle(Received(address=PEER, word=hear_leader(message), token=token), SECOND))
+    ).args[0]
     assert data.keys() == {"exp_ref", "status", "files_total", "bytes_total"}
 
 
@@ -1532,7 +1569,7 @@ def test_a_marker_of_the_leader_is_taken_while_a_recording_goes_on_here(state: R
     rig = rig_in(state)
     *marks, receipt = mark(rig)
     assert isinstance(receipt, Settle)
-    taken = [Mark(text="sneezed", data={"trial": 7}, at=12.5, received=0)]
+    taken = [Mark(marker=Marker(text="sneezed", data={"trial": 7}, at=12.5, exp_ref=ONE, received=0))]
     assert marks == (taken if state in (S.STARTING, S.RUNNING, S.STOPPING) else [])
     assert rig.state is state
 
@@ -1541,7 +1578,9 @@ def test_a_marker_of_somebody_who_does_not_lead_is_ignored() -> None:
     rig = rig_in(S.RUNNING)
     token = Token(OTHER_PC, 2, 1, "another boot")
     message = Message(Event.EXPSTATUS, (20, {"exp_ref": str(ONE), "mark": SNEEZE}))
-    assert rig.feed(Received(address=OTHER_PC, message=message, token=token)) == [Settle(token=token)]
+    assert rig.feed(Received(address=OTHER_PC, word=hear_leader(message), token=token)) == [
+        Settle(token=token)
+    ]
 
 
 def test_a_late_marker_of_another_session_is_ignored() -> None:
@@ -1553,7 +1592,7 @@ def test_a_late_marker_of_another_session_is_ignored() -> None:
 def test_what_is_no_marker_is_the_question_how_the_rig_is(what: object) -> None:
     [answer] = mark(rig_in(S.RUNNING), what=what)
     assert isinstance(answer, Reply)
-    assert answer.message.event is Event.EXPSTATUS
+    assert write(answer.word).event is Event.EXPSTATUS
 
 
 def test_nobody_marks_on_wire_1() -> None:
@@ -1573,16 +1612,16 @@ def test_the_instant_of_a_start_goes_to_the_hooks_with_the_time_at_which_it_was_
     rig.done()
     message = Message(Event.EXPSTART, (str(ONE), told))
     token = Token(PEER, 2, 9, "boot")
-    out = rig.machine.handle(Received(address=PEER, message=message, token=token), 1_234)
+    out = rig.machine.handle(Received(address=PEER, word=hear_leader(message), token=token), 1_234)
     [call] = [one for one in out if isinstance(one, Call)]
     assert (call.start_at, call.heard_at) == (planned, 1_234)
 
 
 def test_a_rig_tells_where_its_clock_can_be_measured() -> None:
     rig = Rig()
-    rig.machine.clock_port = 4711
+    rig.feed(ClockPortOpened(port=4711))
     [reply] = rig.ask(Event.EXPSTATUS, 0)
-    assert reply.message.args[1]["clock_port"] == 4711
+    assert write(reply.word).args[1]["clock_port"] == 4711
 
 
 # -- armed ----------------------------------------------------------------------------------------------
@@ -1591,7 +1630,7 @@ def test_a_rig_tells_where_its_clock_can_be_measured() -> None:
 def armed(rig: Rig) -> list[bool]:
     """What those who look on are told of it, message by message."""
     told = [one for one in rig.out if isinstance(one, Tell) and one.address == OTHER_PC]
-    return [one.message.args[1].get("armed", False) for one in told]
+    return [write(one.word).args[1].get("armed", False) for one in told]
 
 
 def test_those_who_look_on_are_told_at_once_that_a_rig_is_armed_and_no_longer_than_it_is() -> None:
@@ -1599,7 +1638,7 @@ def test_those_who_look_on_are_told_at_once_that_a_rig_is_armed_and_no_longer_th
     rig.feed(
         Received(
             address=OTHER_PC,
-            message=Message(Event.EXPSTATUS, (0, {"watch": 10})),
+            word=hear_leader(Message(Event.EXPSTATUS, (0, {"watch": 10}))),
             token=Token(OTHER_PC, 2, 1, "observer"),
         )
     )
@@ -1635,7 +1674,8 @@ def take(rig: Rig, count: int, size: int = 16_000) -> list[Any]:
     """Ask for pictures, as many as that; return the answer."""
     [asked] = rig.ask(Event.EXPSTATUS, 0, {"pictures": True})
     assert isinstance(asked, TakePictures)
-    taken = tuple({"label": str(number), "jpeg": "x" * size, "age": 0.1} for number in range(count))
+    jpeg = b"x" * (size * 3 // 4)
+    taken = tuple(Picture(label=str(number), jpeg=jpeg, age=0.1) for number in range(count))
     return rig.feed(PicturesTaken(token=asked.token, pictures=taken))
 
 
@@ -1644,7 +1684,7 @@ def test_whoever_asks_for_pictures_gets_them_with_the_report_in_any_state(state:
     rig = rig_in(state)
     rig.feed(PicturesOffered(labels=("0", "1")))
     answer = reply(take(rig, 2))
-    [status] = [one.message for one in rig.ask(Event.EXPSTATUS, 0)]
+    [status] = [write(one.word) for one in rig.ask(Event.EXPSTATUS, 0)]
     assert answer.event is Event.EXPSTATUS
     assert answer.args[0] == status.args[0] == STATUS[state]
     assert [one["label"] for one in answer.args[1]["pictures"]] == ["0", "1"]
@@ -1667,7 +1707,7 @@ def test_a_rig_without_cameras_answers_that_there_are_no_pictures() -> None:
 def test_peers_of_wire_1_that_ask_for_pictures_get_the_status_only() -> None:
     [answer] = Rig(wire=1).ask(Event.EXPSTATUS, 0, {"pictures": True})
     assert isinstance(answer, Reply)
-    assert answer.message == Message(Event.EXPSTATUS, (0,))
+    assert write(answer.word) == Message(Event.EXPSTATUS, (0,))
 
 
 @pytest.mark.parametrize("asked", [False, None, 1, "yes", ["left"]])

@@ -10,8 +10,10 @@ from multirig.lifecycle.rig_events import Done, Measured, SpaceMeasured, Subject
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.watchers import LONGEST_LEASE, MAX_WATCHERS, TELL_AGAIN, TELL_EVERY
 from multirig.protocol.codec import encode_text
-from multirig.protocol.events import SECOND, Address, Call, Received, Reply, Settle, Tell, Token, Told
+from multirig.protocol.dialect import hear_leader, read_health, write
+from multirig.protocol.events import SECOND, Address, Call, Fail, Received, Reply, Settle, Tell, Token, Told
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Health
 
 CONDUCTOR, SCREEN = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.2.1", 50_000)
 ONE = "2024-05-06_1_SP_01"
@@ -23,14 +25,14 @@ class Rig:
     """A rig's machine, a conductor and those who look on."""
 
     def __init__(self, **options: Any) -> None:
-        self.machine = RigMachine(name="cam", about={"adapter": "fake", "version": "1.0"}, **options)
+        self.machine = RigMachine(name="cam", adapter="fake", version="1.0", **options)
         self.now = 0
         self._numbers = itertools.count(1)
 
     def hear(self, address: Address, event: Event, *args: Any, wire: int = 2, boot: str = "") -> list[Any]:
         token = Token(address, wire, next(self._numbers), boot or address.host)
-        message = Message(event, args)
-        return [*self.machine.handle(Received(address=address, message=message, token=token), self.now)]
+        word = hear_leader(Message(event, args))
+        return [*self.machine.handle(Received(address=address, word=word, token=token), self.now)]
 
     def watch(self, seconds: object = 15, address: Address = SCREEN, **more: Any) -> list[Any]:
         return self.hear(address, Event.EXPSTATUS, 0, {"watch": seconds}, **more)
@@ -42,7 +44,7 @@ class Rig:
         """Command as a conductor; the adapter does it at once."""
         out = self.hear(CONDUCTOR, event, *args)
         for call in [one for one in out if isinstance(one, Call)]:
-            out += self.feed(Done(number=call.number, report={}))
+            out += self.feed(Done(number=call.number))
         return out
 
     def record(self) -> list[Any]:
@@ -60,7 +62,7 @@ class Rig:
 
 def told(actions: list[Any], address: Address = SCREEN) -> list[Any]:
     """Return what somebody was told of the rig."""
-    return [one.message.args[1] for one in actions if isinstance(one, Tell) and one.address == address]
+    return [write(one.word).args[1] for one in actions if isinstance(one, Tell) and one.address == address]
 
 
 def test_whoever_wants_to_watch_is_answered_with_the_report() -> None:
@@ -68,7 +70,7 @@ def test_whoever_wants_to_watch_is_answered_with_the_report() -> None:
     rig.feed(SpaceMeasured(free=10**12, hours_left=27.5))
     [answer] = rig.watch()
     assert isinstance(answer, Reply)
-    news = answer.message.args[1]
+    news = write(answer.word).args[1]
     expected = {
         "state": "connected",
         "adapter": "fake",
@@ -105,11 +107,19 @@ def test_a_lease_of_nothing_ends_it_and_wants_no_answer() -> None:
     assert rig.pass_time(60) == []
 
 
-@pytest.mark.parametrize("seconds", [10**400, float("inf"), 3600])
+@pytest.mark.parametrize("seconds", [10**15, 1e15, 3600])
 def test_no_lease_is_longer_than_the_longest(seconds: object) -> None:
     rig = Rig()
     rig.watch(seconds)
     assert len(told(rig.pass_time(300))) == LONGEST_LEASE - 1
+
+
+@pytest.mark.parametrize("seconds", [10**400, float("inf"), float("nan")])
+def test_a_lease_without_end_is_refused(seconds: object) -> None:
+    rig = Rig()
+    answer, _ = rig.watch(seconds)
+    assert isinstance(answer, Fail)
+    assert rig.machine.get_timer() is None
 
 
 @pytest.mark.parametrize("seconds", [None, True, "15", [15], {}])
@@ -123,7 +133,7 @@ def test_what_is_no_lease_is_a_question_for_the_status(seconds: object) -> None:
 def test_a_foreign_peer_gets_no_lease() -> None:
     rig = Rig()
     [answer] = rig.watch(wire=1)
-    assert answer.message == Message(Event.EXPSTATUS, (0,))
+    assert write(answer.word) == Message(Event.EXPSTATUS, (0,))
     assert rig.machine.get_timer() is None
 
 
@@ -185,7 +195,7 @@ def test_what_changes_nothing_is_told_with_the_next_heartbeat() -> None:
     rig = Rig()
     rig.record()
     rig.watch()
-    assert rig.feed(Measured(health={"frames": 7})) == []
+    assert rig.feed(Measured(health=read_health({"frames": 7}) or Health())) == []
     assert [one["health"]["frames"] for one in told(rig.pass_time(1))] == [7]
 
 
@@ -211,7 +221,7 @@ def test_a_screen_leads_nobody_and_keeps_no_recording_alive() -> None:
     rig.record()
     for _ in range(10):
         rig.watch()
-        rig.feed(Told(address=SCREEN, message=Message(Event.EXPSTATUS, (0, {})), boot=SCREEN.host))
+        rig.feed(Told(address=SCREEN, word=hear_leader(Message(Event.EXPSTATUS, (0, {}))), boot=SCREEN.host))
         rig.pass_time(1)
     assert rig.machine.leader is not None
     assert rig.machine.leader.address == CONDUCTOR
@@ -231,6 +241,11 @@ def test_a_report_goes_in_one_piece_through_any_network() -> None:
     rig = Rig(main_sync=True, subject="a_subject_with_quite_a_long_name")
     rig.feed(SpaceMeasured(free=10**14, hours_left=12345.67))
     rig.record()
-    rig.feed(Measured(health={"frames": 10**9, "bytes": 10**14, "dropped": 10**6, "rate": 499.98765}))
+    rig.feed(
+        Measured(
+            health=read_health({"frames": 10**9, "bytes": 10**14, "dropped": 10**6, "rate": 499.98765})
+            or Health()
+        )
+    )
     [answer] = rig.watch()
-    assert len(encode_text(answer.message)) < MTU // 2
+    assert len(encode_text(write(answer.word))) < MTU // 2

@@ -53,7 +53,10 @@ def make_pc(
     )
 
 
-WINDOWS_CLOCK = {(rf"{W32TIME}\Parameters", "Type"): "NTP", (W32TIME, "Start"): 3}
+WINDOWS_CLOCK: dict[tuple[str, str | None], Any] = {
+    (rf"{W32TIME}\Parameters", "Type"): "NTP",
+    (W32TIME, "Start"): 3,
+}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from multirig.errors import LocalProtocolError
 from multirig.protocol import codec
+from multirig.protocol.dialect import hear_verbatim
 from multirig.protocol.echo import (
     ANSWER_PAUSE,
     DUPLICATE_WINDOW,
@@ -39,6 +40,7 @@ from multirig.protocol.events import (
     Unreached,
 )
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Complaint, Receipt, Verbatim
 
 PEER = Address("udp", "10.0.0.2", 11001)
 MS = SECOND // 1000
@@ -48,11 +50,11 @@ STOP = b"[4, null]"
 
 
 def message(data):
-    return Message.parse(json.loads(data))
+    return hear_verbatim(Message.parse(json.loads(data)))
 
 
 def request(data, key="k", limit=10 * SECOND, **more):
-    return Send(address=PEER, message=message(data), key=key, limit=limit, **more)
+    return Send(address=PEER, word=message(data), key=key, limit=limit, **more)
 
 
 def events(link):
@@ -91,11 +93,11 @@ def outcome(key, kind, **more):
 
 
 def replied(data, key="k"):
-    return outcome(key, Replied, message=message(data))
+    return outcome(key, Replied, word=message(data))
 
 
 def received(data, number):
-    return Received(address=PEER, message=message(data), token=Token(PEER, 1, number))
+    return Received(address=PEER, word=message(data), token=Token(PEER, 1, number))
 
 
 # -- one request: four datagrams -------------------------------------------------------------------------
@@ -171,7 +173,7 @@ def test_an_interrupt_does_not_wait_for_the_moment_of_a_quick_reply():
 def test_a_failure_is_told_as_an_error_that_wants_no_echo():
     link = EchoLink(PEER)
     hear(link, START)
-    link.fail(Token(PEER, 1, 1), Message(Event.ERROR, ("the disk is full", 2)))
+    link.fail(Token(PEER, 1, 1), Complaint(text="the disk is full", about=Event(2)))
     assert link.datagrams_to_send(0) == [b'[0, "the disk is full", 2]']
     assert tick(link, 100 * SECOND) == []
 
@@ -181,7 +183,7 @@ def test_a_failure_is_told_as_an_error_that_wants_no_echo():
 def test_the_text_of_a_failure_is_cut_to_what_a_foreign_peer_can_read(length, letter):
     link = EchoLink(PEER)
     hear(link, START)
-    link.fail(Token(PEER, 1, 1), Message(Event.ERROR, (letter * length, 2)))
+    link.fail(Token(PEER, 1, 1), Complaint(text=letter * length, about=Event(2)))
     [data] = link.datagrams_to_send(0)
     assert len(data) < 1000
     zero, text, about = json.loads(data)
@@ -252,7 +254,7 @@ def test_w02_a_duplicate_of_what_wants_no_answer_is_handled_once():
 def test_w02_a_duplicate_of_what_has_just_failed_gets_the_same_failure_again():
     link = EchoLink(PEER)
     hear(link, START)
-    link.fail(Token(PEER, 1, 1), Message(Event.ERROR, ("no", 2)))
+    link.fail(Token(PEER, 1, 1), Complaint(text="no", about=Event(2)))
     assert link.datagrams_to_send(0) == [b'[0, "no", 2]']
     assert hear(link, START, now=1 * MS) == []
     assert hear(link, START, now=400 * MS) == [START, b'[0, "no", 2]']
@@ -263,7 +265,7 @@ def test_w02_the_same_command_after_another_one_is_a_new_one():
     """EXPINIT fails, EXPCLEANUP, EXPINIT again: all within a moment."""
     link = EchoLink(PEER)
     hear(link, b"[1, null]")
-    link.fail(Token(PEER, 1, 1), Message(Event.ERROR, ("clean up first", 1)))
+    link.fail(Token(PEER, 1, 1), Complaint(text="clean up first", about=Event(1)))
     hear(link, b"[8, null]", now=1 * MS)
     link.reply(Token(PEER, 1, 2), message(b"[8, {}]"), 1 * MS)
     link.datagrams_to_send(1 * MS)
@@ -278,7 +280,7 @@ def test_w02_statuses_told_in_quick_turns_are_all_heard():
     for number, data in enumerate([b"[32, 20]", b"[32, 30]", b"[32, 20]"], start=1):
         assert hear(link, data, now=number * 60 * MS) == [data]
         link.settle(Token(PEER, 1, number))
-    assert [event.message.args for event in events(link)] == [(20,), (30,), (20,)]
+    assert [event.word.args for event in events(link)] == [(20,), (30,), (20,)]
 
 
 def test_w02_the_same_question_again_and_again_is_answered_each_time():
@@ -300,7 +302,7 @@ def test_w02_a_status_question_is_answered_in_other_bytes_than_its_own(question,
     for number in range(1, 7):
         assert hear(link, question, now=now) == [question]
         now += ANSWER_PAUSE
-        link.reply(Token(PEER, 1, number), Message(Event.EXPSTATUS, (0,)), now)
+        link.reply(Token(PEER, 1, number), Verbatim(Event.EXPSTATUS, (0,)), now)
         assert link.datagrams_to_send(now) == [answer]
         assert hear(link, answer, now=now) == []
     assert len(events(link)) == 6
@@ -408,11 +410,11 @@ class Parrot:
 
 
 def answer_at_once(link, event, now):
-    link.reply(event.token, Message(event.message.event, ({"status": 20},)), now)
+    link.reply(event.token, Verbatim(event.word.event, ({"status": 20},)), now)
 
 
 def fail_at_once(link, event, now):
-    link.fail(event.token, Message(Event.ERROR, ("no", 2)))
+    link.fail(event.token, Complaint(text="no", about=Event(2)))
 
 
 def take_note(link, event, now):
@@ -707,7 +709,7 @@ def test_w08_a_reply_in_the_same_words_counts_as_receipt_when_its_echo_is_lost()
 @pytest.mark.parametrize("size", [65_507, 65_508, 200_000])
 def test_w16_what_does_not_fit_into_a_datagram_is_refused_before_sending_with_size_and_limit(size):
     link = EchoLink(PEER)
-    action = Send(address=PEER, message=Message(Event.EXPEND, ("x" * (size - len('[4, ""]')),)), key="k")
+    action = Send(address=PEER, word=Verbatim(Event.EXPEND, ("x" * (size - len('[4, ""]')),)), key="k")
     if size <= codec.MAX_DATAGRAM:
         link.send(action, 0)
         assert [len(data) for data in link.datagrams_to_send(0)] == [size]
@@ -909,7 +911,7 @@ def test_w29_a_token_needs_only_its_receipt():
     data = b'[128, "https://alyx.example.org", {"user": {"token": "abc"}}]'
     ask(link, data, needs_reply=False)
     hear(link, data, now=1 * MS)
-    assert events(link) == [outcome("k", Replied, message=Message(Event.ALYX))]
+    assert events(link) == [outcome("k", Replied, word=Receipt(event=Event.ALYX))]
     assert link.get_timer() is None
 
 
@@ -958,7 +960,7 @@ def answered(key="a", data=START_REPLY):
 def test_the_receipt_of_an_answer_is_told_to_whoever_gave_it_a_key():
     link = answered()
     assert hear(link, START_REPLY, now=MS) == []
-    assert events(link) == [replied(b"[2]", "a")]
+    assert events(link) == [outcome("a", Replied, word=Receipt(event=Event.EXPSTART))]
     assert tick(link, 100 * SECOND) == []
     assert events(link) == []
 
@@ -989,7 +991,7 @@ def test_a_complaint_of_our_own_leaves_once_and_waits_for_no_echo():
     complaint = b'[0, "ValueError: boom", 2]'
     assert ask(link, START) == [START]
     assert ask(link, complaint, now=MS, key="c") == [complaint]  # though an echo is awaited
-    assert events(link) == [replied(b"[0]", "c")]
+    assert events(link) == [outcome("c", Replied, word=Receipt(event=Event.ERROR))]
     assert hear(link, START, now=2 * MS) == []
     assert events(link) == [outcome("k", Confirmed)]
     assert tick(link, 2 * SECOND) == []
@@ -998,7 +1000,7 @@ def test_a_complaint_of_our_own_leaves_once_and_waits_for_no_echo():
 @pytest.mark.parametrize("args", [(), (5,), ("x" * 5000, 2), (["x"] * 500, 2), ("text", "y" * 5000)])
 def test_a_complaint_of_any_shape_can_leave(args):
     link = EchoLink(PEER)
-    link.send(Send(address=PEER, message=Message(Event.ERROR, args), key=None), 0)
+    link.send(Send(address=PEER, word=Verbatim(Event.ERROR, args), key=None), 0)
     [data] = link.datagrams_to_send(0)
     assert json.loads(data)[0] == 0
     assert events(link) == []
@@ -1098,7 +1100,7 @@ def test_a_name_in_any_case_is_an_event_and_is_echoed_raw(data, event):
     link = EchoLink(PEER)
     assert hear(link, data) == [data]
     [got] = events(link)
-    assert got.message.event is event
+    assert got.word.event is event
 
 
 def test_a_reply_may_name_its_event_in_any_case():
@@ -1134,7 +1136,7 @@ def test_an_interrupt_goes_before_our_own_answers_which_follow_it():
     link = EchoLink(PEER)
     hear(link, b"[128, null, {}]", b"[32]")
     events(link)
-    link.reply(Token(PEER, 1, 1), Message(Event.ALYX, (None, {"a": 1})), 0, listens=True)
+    link.reply(Token(PEER, 1, 1), Verbatim(Event.ALYX, (None, {"a": 1})), 0, listens=True)
     link.reply(Token(PEER, 1, 2), message(b"[32, 20]"), 0, listens=True)
     link.datagrams_to_send(0)
     interrupt = b'[16,{"error":"X"}]'
@@ -1243,7 +1245,7 @@ class Pair:
         link = self.links[side]
         for event in events(link):
             if isinstance(event, Received):
-                self.handled[side].append(event.message.event)
+                self.handled[side].append(event.word.event)
                 self.later.append((self.now + self.random.randrange(50 * MS, 500 * MS), side, event))
             elif not isinstance(event, Confirmed | Ignored):
                 self.outcomes.setdefault(event.key, []).append(event)
@@ -1254,15 +1256,15 @@ class Pair:
                     self.flying.append((self.now + self.random.randrange(self.delay), 1 - side, data))
 
     def answer(self, link, event):
-        asked = event.message.args[0]
+        asked = event.word.args[0]
         if "status" in asked:  # an answer that came too late
             link.settle(event.token)
         else:
-            link.reply(event.token, Message(event.message.event, ({**asked, "status": 20},)), self.now)
+            link.reply(event.token, Verbatim(event.word.event, ({**asked, "status": 20},)), self.now)
 
     def ask(self, side, event, number):
         about = {"exp_ref": f"2024-05-06_{number + 1}_x"}
-        action = Send(address=PEER, message=Message(event, (about,)), key=number, limit=30 * SECOND)
+        action = Send(address=PEER, word=Verbatim(event, (about,)), key=number, limit=30 * SECOND)
         self.links[side].send(action, 0)
         self.flush(side)
 

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import functools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -23,9 +24,12 @@ from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRe
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.protocol import codec, link
 from multirig.protocol.codec import StreamCutter
+from multirig.protocol.dialect import hear_leader, hear_rig
 from multirig.protocol.events import SECOND, Address, Call
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.node import Node
+from multirig.protocol.words import AskInfo, Info
 
 CONDUCTOR, RIG, STRANGER = (Address("udp", f"10.0.0.{number}", 11001) for number in (1, 2, 3))
 DATE = datetime.date(2024, 5, 6)
@@ -72,13 +76,15 @@ class Session:
 
     def __init__(self, boots=("C", "R")) -> None:
         self.now = SECOND
-        self.conductor = Node(boot=boots[0], name="pc", machine=SessionMachine())
-        self.rig = Node(boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True))
+        self.conductor: Any = Node(boot=boots[0], name="pc", machine=SessionMachine(), hears=hear_rig)
+        self.rig: Any = Node(
+            boot=boots[1], name="cam", machine=RigMachine(name="cam", main_sync=True), hears=hear_leader
+        )
         self.kept: list[tuple[Address, bytes]] = []
         rig = RigsChosen(rigs={"cam": RIG})
         self.conductor.handle(rig, self.now)
         self._numbers = iter(range(1, 100))
-        self.ask(AgreeRequested(number=next(self._numbers), subject="x", date=DATE, info={"subject": "x"}))
+        self.ask(AgreeRequested(number=next(self._numbers), subject="x", date=DATE, ask=AskInfo(subject="x")))
         for trigger in (SessionTrigger.INIT, SessionTrigger.START):
             self.take(trigger)
 
@@ -110,9 +116,9 @@ class Session:
             pass
         while (effect := self.rig.next_event()) is not None:
             if isinstance(effect, Call):
-                self.rig.handle(Done(number=effect.number, report={}), self.now)
+                self.rig.handle(Done(number=effect.number), self.now)
             elif isinstance(effect, Describe):
-                info = {"exp_ref": f"{DATE}_2_x"} if effect.subject else {}
+                info = Info(exp_ref=ExpRef(DATE, 2, "x") if effect.subject else None)
                 self.rig.handle(Described(token=effect.token, info=info, room=effect.room), self.now)
 
     def throw(self, data: bytes, source: Address) -> int:

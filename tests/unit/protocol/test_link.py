@@ -5,6 +5,7 @@ import json
 import pathlib
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +37,8 @@ from multirig.protocol.link import (
     RECEIPT_DELAY,
     Link,
 )
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Complaint, Receipt, Verbatim
 
 MS = SECOND // 1000
 HERE, THERE = Address("udp", "10.0.0.1", 11001), Address("udp", "10.0.0.2", 11001)
@@ -94,7 +96,7 @@ def pair():
 
 def ask(link, key="k", event=Event.EXPSTATUS, now=0, **more):
     """Send a request; return the frames that leave."""
-    link.send(Send(address=link.address, message=Message(event, (key,)), key=key, **more), now)
+    link.send(Send(address=link.address, word=Verbatim(event, (key,)), key=key, **more), now)
     return frames(link, now)
 
 
@@ -110,7 +112,7 @@ def hear(link, *some, now=0):
 
 
 def answer(link, event, now=0, text="done"):
-    link.reply(event.token, Message(event.message.event, (text,)), now)
+    link.reply(event.token, Verbatim(event.word.event, (text,)), now)
     return frames(link, now)
 
 
@@ -173,14 +175,14 @@ def test_a_request_is_confirmed_by_its_receipt_and_done_by_its_answer():
     assert receipt == {"multirig": 2, "boot": "B", "to": "A", "ack": [1], "t": [5, 0, 5]}
     [received] = events(other)
     assert received == Received(
-        address=HERE, message=Message(Event.EXPSTATUS, ("k",)), token=Token(HERE, 2, 1, "A")
+        address=HERE, word=Verbatim(Event.EXPSTATUS, ("k",)), token=Token(HERE, 2, 1, "A")
     )
     assert hear(one, receipt, now=9) == []
     assert events(one) == [Confirmed(address=THERE, key="k")]
     [reply] = answer(other, received, now=20)
     assert (reply["re"], reply["n"], reply["m"]) == (1, 1, [32, "done"])
     assert hear(one, reply, now=30) == []
-    assert events(one) == [Replied(address=THERE, key="k", message=Message(Event.EXPSTATUS, ("done",)))]
+    assert events(one) == [Replied(address=THERE, key="k", word=Verbatim(Event.EXPSTATUS, ("done",)))]
     [(at, receipt)] = tick(one, SECOND)
     assert (at, receipt["ack"]) == (30 + RECEIPT_DELAY, [1])
     assert hear(other, receipt, now=at) == []
@@ -219,7 +221,7 @@ def test_an_error_is_a_refusal_with_its_text():
     one, other = pair()
     other.receive_frame(ask(one)[0], 0)
     [received] = events(other)
-    other.reply(received.token, Message(Event.ERROR, ("no camera", 2)), 0)
+    other.reply(received.token, Complaint(text="no camera", about=Event(2)), 0)
     hear(one, *frames(other, 0))
     assert events(one)[-1] == Refused(address=THERE, key="k", reason="no camera")
 
@@ -227,7 +229,7 @@ def test_an_error_is_a_refusal_with_its_text():
 def test_what_needs_no_reply_is_done_with_its_receipt():
     one, other = pair()
     hear(one, *hear(other, *ask(one, needs_reply=False)))
-    assert events(one) == [Replied(address=THERE, key="k", message=Message(Event.EXPSTATUS))]
+    assert events(one) == [Replied(address=THERE, key="k", word=Receipt(event=Event.EXPSTATUS))]
     assert one.get_timer() is None
 
 
@@ -241,7 +243,7 @@ def test_the_receipt_of_an_answer_is_told_to_whoever_gave_it_a_key():
     one, other = pair()
     other.receive_frame(ask(one)[0], 0)
     [request] = events(other)
-    other.reply(request.token, Message(Event.EXPSTATUS, (20,)), 0, "a")
+    other.reply(request.token, Verbatim(Event.EXPSTATUS, (20,)), 0, "a")
     hear(one, *frames(other, 0))
     [(_, receipt)] = tick(one, RECEIPT_DELAY)
     hear(other, receipt, now=RECEIPT_DELAY)
@@ -311,7 +313,7 @@ def test_a_lasting_message_reaches_a_peer_that_was_deaf_for_a_minute():
     assert [type(event) for event in events(one)] == [TimedOut]
     [(at, copy), *_] = tick(one, 62 * SECOND)
     hear(one, *hear(other, copy, now=at), now=at)
-    assert [event.message.event for event in events(other)] == [Event.EXPEND]
+    assert [event.word.event for event in events(other)] == [Event.EXPEND]
     assert tick(one, 300 * SECOND) == []
     assert one.get_timer() is None
 
@@ -333,9 +335,9 @@ def test_w30_when_nobody_listens_every_request_ends_at_once_and_answers_wait():
     hear(one, *hear(other, *ask(one, "confirmed")))
     hear(one, *ask(other, "of the peer"))
     [received] = [event for event in events(one) if isinstance(event, Received)]
-    one.reply(received.token, Message(Event.EXPSTATUS, ("done",)), 0)
+    one.reply(received.token, Verbatim(Event.EXPSTATUS, ("done",)), 0)
     ask(one, "sent")
-    one.send(Send(address=THERE, message=Message(Event.EXPEND), key="unsent"), 0)
+    one.send(Send(address=THERE, word=Verbatim(Event.EXPEND), key="unsent"), 0)
     one.unreachable("nothing listens there", 0)
     assert events(one) == [
         Unreached(address=THERE, key=key, reason="nothing listens there")
@@ -350,9 +352,9 @@ def test_a_message_that_cannot_go_is_refused_and_withdraws_nothing():
     link, _ = pair()
     ask(link, "before")
     for bad in ("x" * 65_000, object()):
-        message = Message(Event.EXPINTERRUPT, ({"reason": bad},))
+        message = Verbatim(Event.EXPINTERRUPT, ({"reason": bad},))
         with pytest.raises(LocalProtocolError):
-            link.send(Send(address=THERE, message=message, key="bad", overtakes=True), 0)
+            link.send(Send(address=THERE, word=message, key="bad", overtakes=True), 0)
     assert events(link) == []
     assert frames(link, 0) == []
 
@@ -383,7 +385,7 @@ def test_an_interrupt_withdraws_what_is_unconfirmed_which_is_never_handled_later
     refused = Refused(address=THERE, key="start", reason="withdrawn for an interrupt")
     assert events(one) == [Confirmed(address=THERE, key="confirmed"), refused]
     hear(other, interrupt, start)
-    assert [event.message.event for event in events(other)] == [Event.EXPINIT, Event.EXPINTERRUPT]
+    assert [event.word.event for event in events(other)] == [Event.EXPINIT, Event.EXPINTERRUPT]
 
 
 def test_an_unconfirmed_answer_does_not_keep_a_withdrawn_request_alive():
@@ -393,7 +395,7 @@ def test_an_unconfirmed_answer_does_not_keep_a_withdrawn_request_alive():
     [start] = ask(one, "start", Event.EXPSTART)
     [interrupt] = ask(one, "now", Event.EXPINTERRUPT, overtakes=True)
     hear(other, interrupt, start)
-    assert [event.message.event for event in events(other)] == [Event.EXPINTERRUPT]
+    assert [event.word.event for event in events(other)] == [Event.EXPINTERRUPT]
 
 
 def test_what_was_given_up_is_not_handled_after_what_follows_it():
@@ -401,7 +403,7 @@ def test_what_was_given_up_is_not_handled_after_what_follows_it():
     [start] = ask(one, "start", Event.EXPSTART, limit=SECOND)
     tick(one, 2 * SECOND)
     hear(other, *ask(one, "status", now=2 * SECOND), start, now=3 * SECOND)
-    assert [event.message.event for event in events(other)] == [Event.EXPSTATUS]
+    assert [event.word.event for event in events(other)] == [Event.EXPSTATUS]
 
 
 def test_an_answer_is_heard_even_if_later_messages_have_come_before_it():
@@ -542,7 +544,7 @@ def test_a_peer_that_has_forgotten_everything_ends_every_request_with_a_refusal(
 
 def test_an_answer_for_an_earlier_program_of_the_peer_is_not_sent():
     link, _ = pair()
-    link.reply(Token(THERE, 2, 1, "another boot"), Message(Event.EXPSTATUS), 0)
+    link.reply(Token(THERE, 2, 1, "another boot"), Verbatim(Event.EXPSTATUS), 0)
     assert frames(link, 0) == []
 
 
@@ -587,20 +589,21 @@ class Walk:
     def ask(self, number, key, **more):
         side = self.sides[number]
         event = Event.EXPINTERRUPT if more.get("overtakes") else Event.EXPSTATUS
-        action = Send(address=side.link.address, message=Message(event, (key,)), key=key, **more)
+        action = Send(address=side.link.address, word=Verbatim(event, (key,)), key=key, **more)
         side.link.send(action, self.now + side.ahead)
         self.flush(number)
 
     def answer(self, number, event):
         side = self.sides[number]
-        side.link.reply(event.token, Message(event.message.event, event.message.args), self.now + side.ahead)
+        side.link.reply(event.token, Verbatim(event.word.event, event.word.args), self.now + side.ahead)
         self.flush(number)
 
     def flush(self, number):
         side = self.sides[number]
         for event in events(side.link):
             if isinstance(event, Received):
-                side.handled.append(event.message.args[0])
+                word: Any = event.word
+                side.handled.append(word.args[0])
                 self.later(
                     self.random.choice([0, 0, self.random.randrange(3 * SECOND)]), self.answer, number, event
                 )
@@ -674,7 +677,7 @@ def test_on_any_network_every_request_is_handled_exactly_once_and_gets_its_outco
         assert {key: [type(one) for one in told] for key, told in side.outcomes.items()} == {
             key: [Replied] for key in mine
         }
-        assert all(told[0].message.args == (key,) for key, told in side.outcomes.items())
+        assert all(told[0].word.args == (key,) for key, told in side.outcomes.items())
 
 
 @settings(max_examples=80, deadline=None)
@@ -745,7 +748,7 @@ def test_a_thousand_requests_at_once_leave_nothing_behind():
     walk = Walk(1, loss=0.1, copies=0.1)
     for key in range(1000):
         walk.sides[0].link.send(
-            Send(address=THERE, message=Message(Event.EXPSTATUS, (key,)), key=key, limit=100 * SECOND), 0
+            Send(address=THERE, word=Verbatim(Event.EXPSTATUS, (key,)), key=key, limit=100 * SECOND), 0
         )
     walk.flush(0)
     walk.run()
@@ -762,7 +765,7 @@ def test_a_thousand_requests_at_once_leave_nothing_behind():
 
 def beat(link, text, now=0):
     """Let a heartbeat leave; return its frame."""
-    link.tell(Message(Event.EXPSTATUS, (text,)))
+    link.tell(Verbatim(Event.EXPSTATUS, (text,)))
     (frame,) = frames(link, now)
     return frame
 
@@ -771,7 +774,7 @@ def test_a_heartbeat_is_told_once_and_wants_no_receipt():
     a, b = pair()
     frame = beat(a, "one")
     assert hear(b, frame) == []
-    assert events(b) == [Told(address=HERE, message=Message(Event.EXPSTATUS, ("one",)), boot="A")]
+    assert events(b) == [Told(address=HERE, word=Verbatim(Event.EXPSTATUS, ("one",)), boot="A")]
     assert a.get_timer() is None, "it is not repeated"
 
 
@@ -779,7 +782,7 @@ def test_a_heartbeat_that_was_copied_or_overtaken_is_not_told():
     a, b = pair()
     first, second = beat(a, "one"), beat(a, "two")
     hear(b, second, first, second)
-    assert [one.message.args for one in events(b)] == [("two",)]
+    assert [one.word.args for one in events(b)] == [("two",)]
     assert b.dropped_copies == 2
 
 
@@ -787,11 +790,11 @@ def test_only_the_newest_heartbeat_leaves_and_takes_the_receipts_along():
     a, b = pair()
     hear(b, *ask(a))
     events(b)
-    a.tell(Message(Event.EXPSTATUS, ("old",)))
+    a.tell(Verbatim(Event.EXPSTATUS, ("old",)))
     b_frames = ask(b, key="other")
     assert "beat" not in b_frames[0]
-    b.tell(Message(Event.EXPSTATUS, ("old",)))
-    b.tell(Message(Event.EXPSTATUS, ("new",)))
+    b.tell(Verbatim(Event.EXPSTATUS, ("old",)))
+    b.tell(Verbatim(Event.EXPSTATUS, ("new",)))
     (frame,) = frames(b, 0)
     assert frame["m"] == [32, "new"]
     assert frame["beat"] == 1

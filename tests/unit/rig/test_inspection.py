@@ -7,7 +7,7 @@ import pytest
 
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig import inspection
-from multirig.rig.adapter import RecordedFile, Session
+from multirig.rig.adapter import File, Session
 from multirig.rig.inspection import ClockTable, inspect_clock_table, list_recorded_files
 
 
@@ -95,10 +95,10 @@ def test_a_clock_table_is_listed_with_its_times_on_the_conductors_clock(tmp_path
     (session.folder / "c.csv").write_bytes(b"trial\n1\n")
     (session.folder / "d.txt").write_bytes(b"perf_counter,x\n1.25,1\n")
     assert list_recorded_files(session) == [
-        RecordedFile(path="raw_data/a.csv", bytes=29, frames=2, first=1.75, last=2.75),
-        RecordedFile(path="raw_data/b.CSV", bytes=13, frames=0),
-        RecordedFile(path="raw_data/c.csv", bytes=8),
-        RecordedFile(path="raw_data/d.txt", bytes=22),
+        File(path="raw_data/a.csv", bytes=29, frames=2, first=1.75, last=2.75),
+        File(path="raw_data/b.CSV", bytes=13, frames=0),
+        File(path="raw_data/c.csv", bytes=8),
+        File(path="raw_data/d.txt", bytes=22),
     ]
 
 
@@ -106,6 +106,6 @@ def test_a_file_that_goes_while_it_is_listed_is_told_without_its_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = make_session(tmp_path)
-    listed = [RecordedFile(path="raw_data/gone.csv", bytes=3)]
+    listed = [File(path="raw_data/gone.csv", bytes=3)]
     monkeypatch.setattr(inspection, "list_files", lambda session: listed)
     assert list_recorded_files(session) == listed

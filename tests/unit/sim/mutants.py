@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.link as wire2
+from multirig.lifecycle.agreement import information
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.observer import Seen
 from multirig.lifecycle.rig import RigMachine
@@ -23,13 +25,20 @@ from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.echo import EchoLink
-from multirig.protocol.events import SECOND, Record, Replied, TimedOut
+from multirig.protocol.events import SECOND, Call, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.link import Link
-from multirig.sim.conductor import ConductorComputer, Script
-from multirig.sim.rig import RigComputer
+from multirig.rig.hooks import Hooks
+from multirig.rig.limits import HookLimits
+from multirig.rig.markers import MarkerTable
+from multirig.rig.memory import MemoryKeeper
+from multirig.rig.pulses import Pulser
+from multirig.rig.recording import Recording
+from multirig.rig.session_clock import SessionClock
+from multirig.rig.viewfinder import Viewfinder
+from multirig.runtime import Runtime
+from multirig.sim.conductor import Script
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
-from multirig.sim.work import Steps
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -70,10 +79,8 @@ def narrow(original: Any) -> Any:
     return read
 
 
-def start_at_once(self: RigComputer, planned: int | None) -> Steps:
-    reading = self._read_clock(self.now)
-    self._doubt = None if reading is None else reading.bound
-    yield from ()
+def start_at_once(self: SessionClock, planned: int | None) -> int:
+    return self._clock()
 
 
 def handle_copies(original: Any) -> Any:
@@ -98,7 +105,7 @@ def acknowledge_once(original: Any) -> Any:
 
 
 def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
-    said = [session_rules.information(one)[1].get("exp_ref") for one in answers.values()]
+    said = [information(one)[1].get("exp_ref") for one in answers.values()]
     return here or next((ExpRef.parse(one) for one in said if one), ExpRef(date, 1, subject))
 
 
@@ -111,9 +118,9 @@ def take_the_first(original: Any) -> Any:
 
 
 def send_before_writing(original: Any) -> Any:
-    def pump(self: ConductorComputer) -> None:
-        if self.node is not None and not self._is_pumping:
-            self.send_all(self.node.datagrams_to_send(self.now))
+    def pump(self: Runtime) -> None:
+        for address, data in self.node.datagrams_to_send(self.clock()):
+            self._send(address, data)
         original(self)
 
     return pump
@@ -230,6 +237,57 @@ def keep_to_oneself(original: Any) -> Any:
     return lambda self, token: {}
 
 
+def start_unarmed(original: Any) -> Any:
+    async def start(self: Hooks, call: Call) -> Any:
+        async def arm() -> None:
+            pass
+
+        with swapped(self._adapter, "arm", arm):
+            return await original(self, call)
+
+    return start
+
+
+@contextmanager
+def pulse_for_ever() -> Iterator[None]:
+    tasks: list[object] = []
+
+    @asynccontextmanager
+    async def going(self: Pulser) -> AsyncIterator[None]:
+        if self._timing is not None:
+            tasks.append(asyncio.create_task(self._pulse(self._timing, asyncio.Event())))
+        yield
+
+    with swapped(Pulser, "going", going):
+        yield
+
+
+def look_at_once(original: Any) -> Any:
+    def look(self: Viewfinder) -> Any:
+        self._is_busy = lambda: False
+        return original(self)
+
+    return look
+
+
+def keep_to_the_adapter(self: MarkerTable, session: Any, marker: Any) -> Any:
+    return asyncio.sleep(0)
+
+
+def record_in_earnest(original: Any) -> Any:
+    def enter(self: Recording, session: Any, *, is_rehearsal: bool, was_started: bool = False) -> None:
+        original(self, session, is_rehearsal=False, was_started=was_started)
+
+    return enter
+
+
+def hope_for_the_best(original: Any) -> Any:
+    async def keep(self: MemoryKeeper) -> None:
+        await original(self)
+
+    return keep
+
+
 S, T = SessionState, SessionTrigger
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
@@ -262,7 +320,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     ),
     "running when the first rig is": (change(Broadcast, "take", take_the_first), "running is true"),
     "written after it was sent": (
-        change(ConductorComputer, "pump", send_before_writing),
+        change(Runtime, "pump", send_before_writing),
         "the journal tells",
     ),
     "replies are not written": (change(SessionMachine, "_take", forget_to_write), "the journal tells"),
@@ -283,12 +341,25 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "a repeated start is handled and obeyed": (start_again, "started once"),
     "everybody may command": (swap(RigMachine, "_objection_to_sender", _ignore), "one leader"),
     "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
-    "a deaf hook is forgotten": (swap(RigComputer, "_check_stuck", _ignore), "one reference"),
+    "a deaf hook is forgotten": (swap(HookLimits, "check", _ignore), "one reference"),
     "used numbers forgotten by a restart": (change(RigMachine, "_restore", forget_numbers), "started once"),
     "a stop waits for the sick": (swap(session_rules, "WAVE_LIMIT", 600 * SECOND), "stops in time"),
     "bounds by half too narrow": (change(ClockMap, "read", narrow), "the clock is true"),
     "crystals are thought perfect": (swap(clocks, "MAX_DRIFT", 0.0), "the clock is true"),
-    "a start waits for nothing": (swap(RigComputer, "_wait", start_at_once), "starts together"),
+    "a start waits for nothing": (swap(SessionClock, "find_instant", start_at_once), "starts together"),
+    "a start that is not armed": (change(Hooks, "_start", start_unarmed), "armed first"),
+    "pulses go on after a stop": (pulse_for_ever, "pulses are noted"),
+    "pictures as often as somebody asks": (
+        swap(Viewfinder, "_is_due", lambda self: True),
+        "pictures disturb nothing",
+    ),
+    "pictures in the middle of a start": (
+        change(Viewfinder, "look", look_at_once),
+        "pictures disturb nothing",
+    ),
+    "markers for the adapter only": (swap(MarkerTable, "write", keep_to_the_adapter), "markers arrive"),
+    "a test recording is kept": (change(Recording, "enter", record_in_earnest), "rehearsals leave nothing"),
+    "a start whose memory cannot be kept": (change(MemoryKeeper, "keep", hope_for_the_best), "started once"),
     "a lease is not renewed": (change(Seen, "due", ask_once), "screens tell"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
@@ -311,6 +382,52 @@ SCRIPTED: Mapping[str, Scenario] = {
             ConductorPlan(name="second", main_sync=True, script=Script(begins=10.0)),
         ),
         faults=(Fault(kind="crash", who="rig1", after="clean up", delay=1.0, lasts=1.0),),
+    ),
+    "a start whose memory cannot be kept": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1"),),
+        conductors=(
+            ConductorPlan(name="leader", main_sync=True),
+            ConductorPlan(name="second", main_sync=True, script=Script(begins=12.0)),
+        ),
+        faults=(
+            Fault(kind="locked memory", who="rig1", after="agree", lasts=9.0),
+            Fault(kind="crash", who="rig1", after="agree", delay=9.5, lasts=1.0),
+        ),
+    ),
+    "a start that is not armed": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, pauses={"arm": 1.0}),),
+        conductors=(ConductorPlan(name="leader"),),
+    ),
+    "pulses go on after a stop": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, gives_pulses=True),),
+        conductors=(ConductorPlan(name="leader", script=Script(sessions=2)),),
+    ),
+    "pictures as often as somebody asks": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, cameras=2),),
+        conductors=(ConductorPlan(name="leader"),),
+        observers=2,
+        wants_pictures=True,
+    ),
+    "pictures in the middle of a start": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, cameras=2, pauses={"start": 3.0}),),
+        conductors=(ConductorPlan(name="leader"),),
+        observers=1,
+        wants_pictures=True,
+    ),
+    "markers for the adapter only": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True), RigPlan(name="rig2")),
+        conductors=(ConductorPlan(name="leader", script=Script(marks_every=0.2)),),
+    ),
+    "a test recording is kept": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True), RigPlan(name="rig2")),
+        conductors=(ConductorPlan(name="leader", script=Script(rehearses=True)),),
     ),
     "a stop waits for the sick": Scenario(
         seed=1,

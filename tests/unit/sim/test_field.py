@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.sim.mutants import MUTANTS
 
-from multirig.conductor.journal import FILE_NAME
+from multirig.record.journal import FILE_NAME
 from multirig.sim.field import replay_field_journal
 from multirig.sim.lab import Lab
 from multirig.sim.scenario import draw

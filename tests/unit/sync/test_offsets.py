@@ -151,7 +151,7 @@ def test_a_torn_last_line_is_left_out_and_a_damaged_one_is_told(tmp_path):
 def test_another_unit_is_refused(tmp_path):
     write(tmp_path, *steady())
     with pytest.raises(SyncError, match="unit 'ms' is not known"):
-        to_session_time([1.0], "cam", tmp_path, unit="ms")
+        to_session_time([1.0], "cam", tmp_path, unit="ms")  # type: ignore[arg-type]
 
 
 def test_an_array_gives_an_array_in_its_own_unit(tmp_path):

@@ -10,13 +10,7 @@ from multirig.dashboard.snapshot import SessionNow
 
 
 class Board:
-    """Guards a `Teller`, and wakes whoever waits for a change.
-
-    Parameters
-    ----------
-    teller : Teller
-        What is guarded.
-    """
+    """Guards a `Teller`, and wakes whoever waits for a change."""
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import json
 import logging
 import threading
-from collections.abc import Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from multirig.dashboard.leading.board import Board
-from multirig.dashboard.leading.record import Record, now_to_json, write_record
+from multirig.dashboard.leading.lines import HOST, Lines, within
+from multirig.dashboard.leading.record import NOW, Record, write_record
 from multirig.errors import ConfigError, MultirigError
 
-HOST = "127.0.0.1"
 MAX_LINE = 64 * 1024
 """Bytes of a line from a client: a command with a marker's text."""
 MAX_CLIENTS = 32
@@ -36,8 +34,6 @@ WRITE_EVERY = 0.5
 """Seconds between two writes of the state file."""
 BEGIN_LIMIT = 10.0
 """Seconds until the channel must be open."""
-
-_Result = TypeVar("_Result")
 
 log = logging.getLogger("multirig.console")
 
@@ -59,20 +55,9 @@ class Led(Protocol):
 
 
 class Channel:
-    """Serves what is on the board, and takes commands.
+    """Serves what is on the board, and takes commands from whoever knows the secret.
 
-    Parameters
-    ----------
-    board : Board
-        What is told.
-    led : Led
-        What is asked.
-    secret : str
-        Without it nobody hears or asks anything.
-    state_file : pathlib.Path
-        Where the channel writes how it is reached, and what was last told.
-    pid : int
-        Of this process.
+    In `state_file` it writes how it is reached, and how far the session is.
     """
 
     def __init__(self, board: Board, led: Led, *, secret: str, state_file: Path, pid: int) -> None:
@@ -154,23 +139,19 @@ class Channel:
                 self._loop.call_soon_threadsafe(self._wake_all)
 
     def _wake_all(self) -> None:
-        for one in self._changed:
-            one.set()
+        for changed in self._changed:
+            changed.set()
 
     # -- the state file -----------------------------------------------------------------------------------
 
     async def _keep_file(self) -> None:
-        """Write the state file after each change that somebody would miss; heartbeats are none."""
-        written = None
+        """Write the state file after each change."""
         with self._waiting() as changed:
             while True:
-                now = self._board.now
-                if (gist := replace(now, revision=0, news={})) != written:
-                    await asyncio.to_thread(self._write)
-                    written = gist
-                    await asyncio.sleep(WRITE_EVERY)
-                await changed.wait()
                 changed.clear()
+                await asyncio.to_thread(self._write)
+                await asyncio.sleep(WRITE_EVERY)
+                await changed.wait()
 
     def _write(self) -> None:
         record = Record(pid=self._pid, port=self._port, secret=self._secret, now=self._board.now)
@@ -191,63 +172,55 @@ class Channel:
             writer.transport.abort()
             return
         self._clients.add(task)
+        lines = Lines(reader, writer)
         try:
-            said = await _within(SECRET_LIMIT, _read_line(reader))
-            if said is None or not hmac.compare_digest(said, self._secret.encode()):
+            secret = await within(SECRET_LIMIT, lines.read_text())
+            if secret is None or not hmac.compare_digest(secret, self._secret.encode()):
                 log.warning("somebody on this PC knocked at the control channel without its secret")
                 return
-            await self._talk(reader, writer)
+            await self._talk(lines)
         except (OSError, asyncio.TimeoutError, asyncio.CancelledError):
             pass  # it is gone, or too slow, or the session is over
         finally:
             self._clients.discard(task)
-            if writer.transport.get_write_buffer_size():  # it did not take what it was sent
-                writer.transport.abort()
-            else:
-                writer.close()
+            lines.drop()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        sending = asyncio.Lock()
-        telling = asyncio.create_task(self._tell(writer, sending))
-        hearing = asyncio.create_task(self._hear(reader, writer, sending))
+    async def _talk(self, lines: Lines) -> None:
+        showing = asyncio.create_task(self._show(lines))
+        hearing = asyncio.create_task(self._hear(lines))
         try:
-            await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({showing, hearing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            telling.cancel()
+            showing.cancel()
             hearing.cancel()
-            await asyncio.gather(telling, hearing, return_exceptions=True)
+            await asyncio.gather(showing, hearing, return_exceptions=True)
 
-    async def _tell(self, writer: asyncio.StreamWriter, sending: asyncio.Lock) -> None:
+    async def _show(self, lines: Lines) -> None:
         """Send the newest state after each change, as fast as the client takes it."""
-        told = -1
+        shown = -1
         with self._waiting() as changed:
             while True:
                 now = self._board.now
-                if now.revision != told:
-                    told = now.revision
-                    await _send(writer, sending, {"now": now_to_json(now)})
+                if now.revision != shown:
+                    shown = now.revision
+                    await lines.send({"now": NOW.dump_python(now, mode="json")}, SEND_LIMIT)
                     await asyncio.sleep(GATHER)
                 await changed.wait()
                 changed.clear()
 
-    async def _hear(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sending: asyncio.Lock
-    ) -> None:
-        while (line := await _read_line(reader)) is not None:
-            try:
-                command = json.loads(line)
-            except ValueError:
-                command = None
-            number = command.get("number") if isinstance(command, dict) else None
+    async def _hear(self, lines: Lines) -> None:
+        """Take commands, and answer each under its number."""
+        while (command := await lines.read()) is not None:
+            number = command.get("number")
             answer: dict[str, Any] = {"number": number if isinstance(number, int) else None}
             try:
-                self._obey(command if isinstance(command, dict) else {})
+                self._obey(command)
             except MultirigError as error:
                 answer["error"] = " ".join(str(error).split())
             except Exception as error:
                 log.exception("a command failed")
                 answer["error"] = f"a fault of multirig itself: {type(error).__name__}: {error}"
-            await _send(writer, sending, answer)
+            await lines.send(answer, SEND_LIMIT)
 
     def _obey(self, command: Mapping[str, Any]) -> None:
         text = command.get("text")
@@ -267,7 +240,7 @@ class Channel:
                 raise MultirigError(f"the session's process knows no command {unknown!r:.40}")
 
     @contextlib.contextmanager
-    def _waiting(self) -> Any:
+    def _waiting(self) -> Iterator[asyncio.Event]:
         """Give an event that is set at each change."""
         changed = asyncio.Event()
         self._changed.add(changed)
@@ -275,31 +248,3 @@ class Channel:
             yield changed
         finally:
             self._changed.discard(changed)
-
-
-async def _read_line(reader: asyncio.StreamReader) -> bytes | None:
-    """Return a line without its end; None where there is none, or it is too long."""
-    try:
-        line = await reader.readuntil(b"\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-        return None
-    return line[:-1]
-
-
-async def _send(writer: asyncio.StreamWriter, sending: asyncio.Lock, value: Mapping[str, Any]) -> None:
-    """Send a line; asyncio.TimeoutError where the client does not take it."""
-    async with sending:
-        writer.write(json.dumps(value).encode() + b"\n")
-        await _within(SEND_LIMIT, writer.drain())
-
-
-async def _within(limit: float, doing: Coroutine[Any, Any, _Result]) -> _Result:
-    """Wait as `asyncio.wait_for` does, which before Python 3.12 may miss that it is cancelled itself."""
-    task = asyncio.ensure_future(doing)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=limit)
-        if not done:
-            raise asyncio.TimeoutError
-        return task.result()
-    finally:
-        task.cancel()

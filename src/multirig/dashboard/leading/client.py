@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
-import os
 import secrets
 import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +16,13 @@ import psutil
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from multirig.dashboard.leading.channel import HOST
+from multirig.dashboard.leading.child import last_line, output_file, spawn
+from multirig.dashboard.leading.lines import HOST, Lines
 from multirig.dashboard.leading.record import (
+    COMMISSION,
+    NOW,
     Commission,
     Record,
-    commission_to_json,
-    now_from_json,
     read_record,
 )
 from multirig.dashboard.snapshot import Order, SessionNow
@@ -53,11 +50,6 @@ def read_last(state_file: Path) -> SessionNow | None:
     return record.now if record is not None else None
 
 
-def output_file(state_file: Path) -> Path:
-    """Return the file that holds what a session's process, and its task, print."""
-    return state_file.with_suffix(".out")
-
-
 class Leader:
     """A session that is led by a process of its own; made by `begin` or `attach`."""
 
@@ -65,7 +57,7 @@ class Leader:
         self._state_file = state_file
         self._secret = record.secret
         self._now = record.now
-        self._writer: asyncio.StreamWriter | None = None
+        self._lines: Lines | None = None
         self._listening: asyncio.Task[None] | None = None
         self._on_change: list[Callable[[], None]] = []
         self._numbers = itertools.count(1)
@@ -97,10 +89,10 @@ class Leader:
             await last.dismiss()
         secret = secrets.token_urlsafe(32)
         try:
-            commission = commission_to_json(Commission(order=order, secret=secret))
+            commission = COMMISSION.dump_json(Commission(order=order, secret=secret))
         except PydanticSerializationError as error:
             raise ConfigError(f"the order cannot be told to the session's process: {error}") from error
-        process = await asyncio.to_thread(_spawn, state_file, commission)
+        process = await asyncio.to_thread(spawn, state_file, commission)
         return await cls._connect_to(process, state_file, secret)
 
     @classmethod
@@ -126,7 +118,7 @@ class Leader:
             if process.returncode is not None:
                 break
             await asyncio.sleep(LOOK_EVERY)
-        why = await asyncio.to_thread(_last_line, output_file(state_file))
+        why = await asyncio.to_thread(last_line, output_file(state_file))
         raise MultirigError(
             f"the session's process did not begin: {why or 'it said nothing'}; "
             f"see {output_file(state_file)}, then start again"
@@ -198,33 +190,31 @@ class Leader:
 
     async def _connect(self, record: Record) -> bool:
         """Listen to the process of a record; return whether it is one that knows the secret."""
-        reader = await self._open(record)
-        if reader is not None:
-            self._listening = asyncio.create_task(self._listen(reader))
-        return reader is not None
+        is_open = await self._open(record)
+        if is_open:
+            self._listening = asyncio.create_task(self._listen())
+        return is_open
 
-    async def _open(self, record: Record) -> asyncio.StreamReader | None:
-        """Open the channel, and take the state that comes first."""
+    async def _open(self, record: Record) -> bool:
+        """Open the channel, and take the state that comes first; return whether there is one."""
         try:
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(HOST, record.port, limit=MAX_LINE), CONNECT_LIMIT
-            )
-            self._writer = writer
-            writer.write(self._secret.encode() + b"\n")
-            first = await asyncio.wait_for(_read(reader), CONNECT_LIMIT)
+            opening = asyncio.open_connection(HOST, record.port, limit=MAX_LINE)
+            self._lines = lines = Lines(*await asyncio.wait_for(opening, CONNECT_LIMIT))
+            lines.write_text(self._secret)
+            first = await asyncio.wait_for(lines.read(), CONNECT_LIMIT)
         except (OSError, asyncio.TimeoutError):
             first = None
         if first is not None and self._take(first):
-            return reader
+            return True
         await self._hang_up()
-        return None
+        return False
 
-    async def _listen(self, reader: asyncio.StreamReader | None) -> None:
+    async def _listen(self) -> None:
         """Take what the process says, until it is gone; one that has only hung up is called again."""
-        while reader is not None:
+        while (lines := self._lines) is not None:
             try:
-                while (told := await _read(reader)) is not None:
-                    if self._take(told):
+                while (said := await lines.read()) is not None:
+                    if self._take(said):
                         self._call_back()
             finally:
                 await self._hang_up()
@@ -232,21 +222,22 @@ class Leader:
             if record is None or record.secret != self._secret:
                 break
             self._now = max(self._now, record.now, key=lambda now: now.revision)
-            reader = None if self._now.is_over else await self._open(record)
+            if not self._now.is_over:
+                await self._open(record)
             self._call_back()
         asyncio.get_running_loop().call_soon(self._call_back)  # once `is_alive` is false
 
-    def _take(self, told: dict[str, Any]) -> bool:
+    def _take(self, said: dict[str, Any]) -> bool:
         """Take what the process says; return whether it is a state."""
-        if (future := self._asked.get(told.get("number") or 0)) is not None and not future.done():
-            if (error := told.get("error")) is not None:
+        if (future := self._asked.get(said.get("number") or 0)) is not None and not future.done():
+            if (error := said.get("error")) is not None:
                 future.set_exception(MultirigError(str(error)))
             else:
                 future.set_result(None)
-        if "now" not in told:
+        if "now" not in said:
             return False
         try:
-            self._now = now_from_json(told["now"])
+            self._now = NOW.validate_python(said["now"])
         except ValidationError:
             log.exception("the session's process is of another release")
             return False
@@ -254,13 +245,13 @@ class Leader:
 
     async def _ask(self, do: str, **more: str) -> None:
         number = next(self._numbers)
-        writer = self._writer
-        if writer is None or not self.is_alive:
+        lines = self._lines
+        if lines is None or not self.is_alive:
             raise MultirigError(f"cannot {do}: the session's process is not heard; recover the session first")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:
-            writer.write(json.dumps({"number": number, "do": do, **more}).encode() + b"\n")
+            lines.write({"number": number, "do": do, **more})
             await asyncio.wait_for(future, ANSWER_LIMIT)
         except (OSError, asyncio.TimeoutError):
             raise MultirigError(
@@ -270,14 +261,12 @@ class Leader:
             self._asked.pop(number, None)
 
     async def _hang_up(self) -> None:
-        writer, self._writer = self._writer, None
+        lines, self._lines = self._lines, None
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(MultirigError("the session's process has ended; see what it last told"))
-        if writer is not None:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        if lines is not None:
+            await lines.close()
 
     def _call_back(self) -> None:
         for callback in list(self._on_change):
@@ -285,51 +274,3 @@ class Leader:
                 callback()
             except Exception:
                 log.exception("a callback failed")
-
-
-async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Return what the next line says; None at the end, or where it is none of ours."""
-    try:
-        line = await reader.readuntil(b"\n")
-        told = json.loads(line)
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _spawn(state_file: Path, commission: bytes) -> subprocess.Popen[bytes]:
-    """Start the process, out of reach of whatever ends the console."""
-    output = output_file(state_file)
-    options: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        # no console of ours, no Ctrl-C meant for us, and no window
-        options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    try:
-        state_file.parent.mkdir(parents=True, exist_ok=True)
-        with open(output, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "multirig.dashboard.leading", str(state_file.absolute())],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=stream,
-                **options,
-            )
-    except OSError as error:
-        raise MultirigError(
-            f"the session's process cannot be started ({error.strerror or error}): "
-            f"check the disk and the rights of {state_file.parent}"
-        ) from error
-    # somebody has to take its exit code, else it stays a zombie
-    threading.Thread(target=process.wait, name="end of a session", daemon=True).start()
-    if process.stdin is not None:
-        with contextlib.suppress(OSError), process.stdin as pipe:  # it has ended already: its output says why
-            pipe.write(commission)
-    return process
-
-
-def _last_line(path: Path) -> str:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -12,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.config import load_conductor_config
@@ -22,6 +20,8 @@ from multirig.dashboard.snapshot import Order, Step
 from multirig.errors import ConfigError, IllegalTransition, MultirigError, SessionFailed
 from multirig.ibl import description
 from multirig.lifecycle.session_states import SessionState
+from multirig.record.journal import read_history
+from multirig.record.recount import summarise
 
 PREPARE = "prepare"
 """What is done before the first step, in words."""
@@ -81,7 +81,7 @@ class PlainSession:
             raise MultirigError("cannot set a marker yet: set it once the rigs have been started")
         marked = conductor.make_marked(text, {})
         loop.call_soon_threadsafe(conductor.take_marked, marked)
-        self._board.tell(lambda teller: teller.take_marker(marked.text, time.time()))
+        self._board.tell(lambda teller: teller.take(marked, time.time()))
 
     def _want(self, event: asyncio.Event) -> None:
         if self._loop is None:  # it is only just beginning, and will look
@@ -159,7 +159,8 @@ class PlainSession:
     async def _recover(self, folder: Path) -> None:
         self._step = RECOVER
         conductor = await asyncio.to_thread(Conductor.from_journal, folder)
-        told = await asyncio.to_thread(account, folder)
+        history = await asyncio.to_thread(read_history, folder)
+        told = summarise(history.moments)
         order = replace(
             self._order,
             rigs=tuple(conductor.rigs),
@@ -168,8 +169,7 @@ class PlainSession:
             task=None,
         )
         self._board.tell(lambda teller: teller.follow(order))
-        if (began := _began(told.began, told.began_at, told.running_from)) is not None:
-            self._board.tell(lambda teller: teller.take_beginning(began))
+        self._board.tell(lambda teller: teller.catch_up(history))
         async with self._watching(conductor):
             await conductor.recover(takes_over=order.takes_over)
             if order.recover_ends:
@@ -260,13 +260,3 @@ class PlainSession:
         except SessionFailed:
             if conductor.state is not SessionState.STOPPED:
                 raise
-
-
-def _began(began: str | None, began_at: float | None, running_from: float | None) -> float | None:
-    """Return when all rigs recorded, in seconds since 1970, by the journal; None: they never did."""
-    if began is None or began_at is None or running_from is None:
-        return None
-    try:
-        return datetime.datetime.fromisoformat(began).timestamp() + running_from - began_at
-    except ValueError:
-        return None

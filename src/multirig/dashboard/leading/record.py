@@ -1,10 +1,9 @@
-"""The state file of a session's process: who leads, where it is reached, what it last told."""
+"""The state file of a session's process: who leads, where it is reached, how far it was."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,7 +22,7 @@ class Record:
     secret: str
     """What whoever talks on it says first."""
     now: SessionNow
-    """What was last told; the order is in it."""
+    """How far it was; the order is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +33,9 @@ class Commission:
     secret: str
 
 
-_ORDER = TypeAdapter(Order)
-_NOW = TypeAdapter(SessionNow)
+NOW = TypeAdapter(SessionNow)
+COMMISSION = TypeAdapter(Commission)
 _RECORD = TypeAdapter(Record)
-_COMMISSION = TypeAdapter(Commission)
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -65,27 +63,6 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def now_to_json(now: SessionNow) -> Any:
-    """Return what is told as plain values."""
-    return _NOW.dump_python(now, mode="json")
-
-
-def now_from_json(value: object) -> SessionNow:
-    """Return what was told.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        It is not that.
-    """
-    return _NOW.validate_python(value)
-
-
-def commission_to_json(commission: Commission) -> bytes:
-    """Return what a process is given to begin with."""
-    return _COMMISSION.dump_json(commission)
-
-
 def commission_from_json(data: bytes) -> Commission:
     """Return what a process was given to begin with.
 
@@ -95,7 +72,7 @@ def commission_from_json(data: bytes) -> Commission:
         It is not that.
     """
     try:
-        return _COMMISSION.validate_json(data)
+        return COMMISSION.validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

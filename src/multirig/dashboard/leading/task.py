@@ -26,7 +26,9 @@ from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task
+from multirig.lifecycle.session_events import Marked
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 
 LOAD = "load the task"
@@ -142,7 +144,8 @@ class TaskSession:
         folder = Path(paths["SESSION_FOLDER"])
         day, number = str(info["SESSION_START_TIME"])[:10], int(info["SESSION_NUMBER"])
         exp_ref = str(ExpRef.parse(f"{day}_{number}_{info['SUBJECT_NAME']}"))
-        self.board.tell(lambda teller: teller.take_state(state, exp_ref, str(folder), time.time()))
+        self.board.tell(lambda teller: teller.take_folder(str(folder)))
+        self.board.tell(lambda teller: teller.take_state(state, exp_ref, time.time()))
 
     def _tell_trouble(self, error: Exception, step: str) -> None:
         self.board.tell(lambda teller: teller.take_trouble(error, step))
@@ -234,8 +237,8 @@ class _TellingOfRigs(_Telling):
     def mark(self, text: str, /, **data: Any) -> float:
         at: float = super().mark(text, **data)  # type: ignore[misc]  # the task's
         if self.remote_rigs.is_running:
-            line = " ".join(text.split())
-            self.told_to.board.tell(lambda teller: teller.take_marker(line, time.time()))
+            marked = Marked(text=" ".join(text.split()), at=round(at * SECOND))
+            self.told_to.board.tell(lambda teller: teller.take(marked, time.time()))
         return at
 
 

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from multirig.conductor.conductor import Progress
-from multirig.conductor.summary import find_trouble
-from multirig.conductor.timing import Spread, say_spread
 from multirig.dashboard.snapshot import (
     Alarm,
     MarkerNow,
@@ -22,15 +19,20 @@ from multirig.dashboard.snapshot import (
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.clock_gate import Objection
+from multirig.lifecycle.defects import Kind, judge
+from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Report, Word
+from multirig.record.history import Happening, History
+from multirig.record.timing import Spread, say_spread
+from multirig.record.trouble import find_trouble
+from multirig.wording import one_line
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
-LEAST_HOURS = 0.5
-"""Hours of recording for which a disk must be good, whatever is planned."""
 GOOD_NOTICES = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
 
 _STEP_OF_STATE: Mapping[SessionState, Step] = {
@@ -64,7 +66,7 @@ _STEP_OF_FAILURE: Mapping[str, Step] = {
 
 
 class Teller:
-    """Holds what is told of one session; each ``take_…`` is one thing that has happened.
+    """Holds what is told of one session; `take` takes what happens, as it comes or from the journal.
 
     Parameters
     ----------
@@ -82,6 +84,31 @@ class Teller:
         self._objections: list[Objection] = []
         self._short_of_disk: set[str] = set()
 
+    # -- what happens -----------------------------------------------------------------------------------
+
+    def take(self, happening: Happening, at: float) -> None:
+        """Take what happened next; `at` in seconds since 1970, here and below."""
+        match happening:
+            case Moved(state=state, exp_ref=exp_ref):
+                self.take_state(state, None if exp_ref is None else str(exp_ref), at)
+            case Progressed():
+                self._take_progress(happening)
+            case Noticed(rig=rig, text=text, notice=notice):
+                self.warn(rig, text, at, is_bad=notice not in GOOD_NOTICES)
+            case Heard(rig=rig, word=word):
+                self._take_message(rig, word, at)
+            case Marked(text=text):
+                self._take_marker(text, at)
+
+    def catch_up(self, history: History) -> None:
+        """Take what happened in a session before another program went on with it."""
+        for moment in history.last_attempt:
+            for happening in moment.happenings:
+                self.take(happening, moment.time)
+        self._change(
+            state=SessionState.IDLE.value, step=None, ended_at=None
+        )  # until the rigs have been asked
+
     # -- how far it is ----------------------------------------------------------------------------------
 
     def follow(self, order: Order) -> None:
@@ -89,8 +116,8 @@ class Teller:
         self._rigs = list(order.rigs)
         self._change(order=order)
 
-    def take_state(self, state: SessionState, exp_ref: str | None, folder: str | None, at: float) -> None:
-        """Take the state that a session has come to; `at` in seconds since 1970, here and below."""
+    def take_state(self, state: SessionState, exp_ref: str | None, at: float) -> None:
+        """Take the state that a session has come to."""
         left = self.now.step
         step = _STEP_OF_STATE.get(state)
         steps = [one for one in self.now.steps if one.step is not left or one.outcome is not Outcome.WAITING]
@@ -99,22 +126,19 @@ class Teller:
             steps += [StepNow(rig=rig, step=step, outcome=Outcome.WAITING) for rig in self._rigs]
         changes: dict[str, Any] = {"state": state.value, "step": step, "steps": tuple(steps)}
         if exp_ref is not None:
-            changes |= {"exp_ref": exp_ref, "folder": folder}
+            changes |= {"exp_ref": exp_ref}
         if state is SessionState.RUNNING:
             changes |= {"began_at": self.now.began_at or at, "ended_at": None}
         elif self.now.state == SessionState.RUNNING.value:
             changes |= {"ended_at": at}
         self._change(**changes)
 
-    def take_place(self, exp_ref: str, folder: str) -> None:
-        """Take where a session lies that no rig takes part in."""
-        self._change(exp_ref=exp_ref, folder=folder)
+    def take_folder(self, folder: str | None) -> None:
+        """Take where this PC's part of the session lies."""
+        if folder is not None and folder != self.now.folder:
+            self._change(folder=folder)
 
-    def take_beginning(self, at: float) -> None:
-        """Take since when a session records that has been going on for a while."""
-        self._change(began_at=at)
-
-    def take_progress(self, progress: Progress) -> None:
+    def _take_progress(self, progress: Progressed) -> None:
         """Take a rig's outcome in a step; what it answers to other questions is none."""
         step = _STEP_OF_EVENT.get(progress.event)
         waiting = (progress.rig, step, Outcome.WAITING)
@@ -134,15 +158,14 @@ class Teller:
         if told is not None and told != self.now.spread:
             self._change(spread=told)
 
-    def take_news(self, news: Mapping[str, Mapping[str, Any]], at: float) -> None:
-        """Take what each rig last said of itself, and warn once of a disk that will be full too soon."""
-        if not news or news == self.now.news:
-            return
-        self._change(news={name: dict(one) for name, one in news.items()})
-        for name, one in news.items():
-            self._watch_disk(name, one, at)
+    def take_reports(self, reports: Mapping[str, Report], at: float) -> None:
+        """Take how each multirig is while it records, and warn once of a disk that will be full too soon."""
+        if new := [rig for rig in reports if rig not in self.now.multirigs]:
+            self._change(multirigs=(*self.now.multirigs, *new))
+        for rig, report in reports.items():
+            self._watch_disk(rig, report, at)
 
-    def take_marker(self, text: str, at: float) -> None:
+    def _take_marker(self, text: str, at: float) -> None:
         """Take a marker that was set."""
         began = self.now.began_at
         marker = MarkerNow(seconds=max(0.0, at - began) if began is not None else 0.0, text=text)
@@ -150,17 +173,12 @@ class Teller:
 
     # -- what is the matter -----------------------------------------------------------------------------
 
-    def take_notice(self, noticed: Noticed, at: float) -> None:
-        """Take what was noticed of a rig that records."""
-        self.warn(noticed.rig, noticed.text, at, is_bad=noticed.notice not in GOOD_NOTICES)
-
-    def take_message(self, rig: str, message: Message, at: float) -> None:
+    def _take_message(self, rig: str, word: Word, at: float) -> None:
         """Take what a rig says by itself; how it records is noticed, and told as that."""
-        if message.event is Event.EXPSTATUS:
+        if isinstance(word, Report):
             return
-        data = next((one for one in message.args if isinstance(one, dict)), {})
         is_running = self.now.state == SessionState.RUNNING.value
-        if trouble := find_trouble(message, data, is_running=is_running):
+        if trouble := find_trouble(word, is_running=is_running):
             self.warn(rig, trouble, at)
 
     def take_objections(self, objections: Iterable[Objection], at: float) -> None:
@@ -181,7 +199,7 @@ class Teller:
     def warn(self, rig: str | None, text: str, at: float, *, is_bad: bool = True) -> None:
         """Tell of something that was noticed."""
         self._alarms += 1
-        alarm = Alarm(number=self._alarms, at=at, rig=rig, text=_line(text), is_bad=is_bad)
+        alarm = Alarm(number=self._alarms, at=at, rig=rig, text=one_line(text), is_bad=is_bad)
         self._change(alarms=(*self.now.alarms, alarm)[-MAX_KEPT:])
 
     def take_trouble(self, error: BaseException, step: str) -> None:
@@ -224,25 +242,15 @@ class Teller:
             steps.append(latest)
         self._change(steps=tuple(steps))
 
-    def _watch_disk(self, rig: str, news: Mapping[str, Any], at: float) -> None:
-        hours = hours_left(news)
-        if hours is None or self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
+    def _watch_disk(self, rig: str, report: Report, at: float) -> None:
+        if self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
             return
-        planned = None
-        if self.now.order.seconds is not None and self.now.began_at is not None:
-            planned = self.now.order.seconds - (at - self.now.began_at)
-        if hours < LEAST_HOURS or (planned is not None and hours * 3600 < planned):
-            self._short_of_disk.add(rig)
-            wanted = "" if planned is None else f", the session is to go on for {_span(planned)}"
-            self.warn(rig, f"its disk will be full in {_span(hours * 3600)}{wanted}: make room on it", at)
-
-
-def hours_left(news: Mapping[str, Any]) -> float | None:
-    """Return for how many hours of recording a rig's disk is good, as it says; None: it does not."""
-    hours = news.get("hours_left")
-    if isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0:
-        return float(hours)
-    return None
+        planned, began = self.now.order.seconds, self.now.began_at
+        left = None if planned is None or began is None else planned - (at - began)
+        for defect in judge(report, left):
+            if defect.kind is Kind.DISK:
+                self._short_of_disk.add(rig)
+                self.warn(rig, defect.text, at)
 
 
 def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:
@@ -275,18 +283,8 @@ def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Tr
 
 def say_line(what: object) -> str:
     """Return an error's words as one line."""
-    words = _line(str(what))
+    words = one_line(str(what))
     if isinstance(what, MultirigError) and words:
         return words
     kind = type(what).__name__
     return f"{kind}: {words}" if words else kind
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _span(seconds: float) -> str:
-    """Return a time span as people plan with it."""
-    minutes = max(0, round(seconds / 60))
-    return f"{minutes} min" if minutes < 120 else f"{seconds / 3600:.1f} h"

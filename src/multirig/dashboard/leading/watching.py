@@ -6,56 +6,52 @@ import asyncio
 import time
 from pathlib import Path
 
-from multirig.conductor.account import account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.journal import FILE_NAME
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
+from multirig.lifecycle.session_events import Heard, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
+from multirig.record.account import account
+from multirig.record.history import Happening
+from multirig.record.journal import FILE_NAME
 
-NEWS_EVERY = 0.5
-"""Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what no callback reports: findings, clocks, room on the rigs' disks."""
 
 
 def watch(conductor: Conductor, board: Board) -> asyncio.Task[None]:
     """Tell what happens to a conductor's session from now on; return the task that looks at the figures."""
 
-    def tell_state(state: SessionState) -> None:
-        exp_ref, folder = conductor.exp_ref, conductor.session_folder
-        board.tell(
-            lambda teller: teller.take_state(
-                state,
-                None if exp_ref is None else str(exp_ref),
-                None if folder is None else str(folder),
-                time.time(),
-            )
-        )
+    def take(happening: Happening) -> None:
+        folder = None if conductor.session_folder is None else str(conductor.session_folder)
+        board.tell(lambda teller: teller.take_folder(folder))
+        board.tell(lambda teller: teller.take(happening, time.time()))
 
-    conductor.on_state(tell_state)
-    conductor.on_progress(lambda progress: board.tell(lambda teller: teller.take_progress(progress)))
-    conductor.on_notice(lambda noticed: board.tell(lambda teller: teller.take_notice(noticed, time.time())))
-    conductor.on_message(
-        lambda rig, message: board.tell(lambda teller: teller.take_message(rig, message, time.time()))
+    conductor.on_state(lambda state: take(Moved(state=state, exp_ref=conductor.exp_ref)))
+    conductor.on_progress(
+        lambda one: take(Progressed(number=0, event=one.event, rig=one.rig, outcome=one.outcome))
     )
+    conductor.on_notice(take)
+    conductor.on_message(lambda rig, word: take(Heard(rig=rig, word=word)))
     return asyncio.create_task(_look(conductor, board))
 
 
 async def _look(conductor: Conductor, board: Board) -> None:
     while True:
         tell_figures(conductor, board)
-        await asyncio.sleep(NEWS_EVERY)
+        await asyncio.sleep(LOOK_EVERY)
 
 
 def tell_figures(conductor: Conductor, board: Board) -> None:
-    """Tell what changes without anybody saying so."""
+    """Take what changes without a callback."""
     now = time.time()
     board.tell(lambda teller: teller.take_findings(conductor.findings))
     board.tell(lambda teller: teller.take_objections(conductor.objections, now))
     board.tell(lambda teller: teller.take_spread(conductor.start_spread))
     if conductor.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(conductor.clock_jumps(), now))
-    board.tell(lambda teller: teller.take_news(conductor.news(), now))
+    board.tell(lambda teller: teller.take_reports(conductor.news(), now))
 
 
 def find_verdict(board: Board) -> str | None:

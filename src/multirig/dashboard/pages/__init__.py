@@ -31,5 +31,5 @@ def register(console: Console) -> None:
         await build_account(console, subject, date, number)
 
     @app.get(f"{_SESSION}/{PLOT}")
-    async def plot(subject: str, date: str, number: str, dark: bool = False) -> Response:
-        return await answer_plot(console, subject, date, number, dark)
+    async def plot(subject: str, date: str, number: str, *, dark: bool = False) -> Response:
+        return await answer_plot(console, subject, date, number, dark=dark)

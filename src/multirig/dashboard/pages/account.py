@@ -6,25 +6,17 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import Response
 from nicegui import ui
 
-from multirig.conductor.account import account
-from multirig.conductor.drawing import draw_bytes
-from multirig.conductor.journal import FILE_NAME as JOURNAL_NAME
-from multirig.conductor.journal import read_readable
-from multirig.conductor.plot import compose
-from multirig.conductor.story import Line as StoryLine
-from multirig.conductor.story import tell
-from multirig.conductor.summary import summarise
 from multirig.dashboard.console import Console
-from multirig.dashboard.pages.elements import Line, box, button, set_tone, show_if, text
+from multirig.dashboard.pages.elements import Line, box, button, section, set_tone, text
 from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.journal import JournalPart
 from multirig.dashboard.pages.tables import Cell, Heading, Table
+from multirig.dashboard.readings import draw_plot, read
 from multirig.dashboard.view.account import (
     AccountView,
     ClockRow,
@@ -35,14 +27,13 @@ from multirig.dashboard.view.account import (
 )
 from multirig.dashboard.view.cards import Fact
 from multirig.dashboard.view.history import find_session, session_address
-from multirig.dashboard.view.journal import JournalRow, filter_lines, list_kinds, list_rigs
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
+from multirig.record.account import account_of
 
 PLOT = "plot.svg"
 """Last part of the picture's address."""
-_KEPT_PLOTS = 8
 _NOT_FOUND = 404
 _OF_A_DAY = 10_000
 """Sessions of a day that a search may find: more than there are."""
@@ -64,13 +55,6 @@ _CLOCKS = (
     Heading("Jumps"),
 )
 _ENTRIES = (Heading("When", is_number=True), Heading("Who"), Heading("What"))
-_JOURNAL = (
-    Heading("Time"),
-    Heading("Since the start", is_number=True),
-    Heading("Who"),
-    Heading("Kind"),
-    Heading("What"),
-)
 _COPY = """
 const field = document.getElementById(%r), text = field.textContent;
 try { await navigator.clipboard.writeText(text); return true; } catch { /* not a secure page */ }
@@ -86,18 +70,10 @@ log = logging.getLogger("multirig.console")
 
 
 async def build_account(console: Console, subject: str, date: str, number: str) -> None:
-    """Build the page of the session of which an address speaks.
-
-    Parameters
-    ----------
-    console : Console
-        What knows the sessions.
-    subject, date, number : str
-        As they stand in the address.
-    """
+    """Build the page of the session of which an address speaks."""
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
-        folder = find_session(console.subjects_folder, subject, date, number)
+        folder = find_session(console.past.subjects_folder, subject, date, number)
         if not await asyncio.to_thread(folder.is_dir):
             raise ConfigError(f"there is no session {number} of {subject} on {date} on this PC")
     except (ConfigError, OSError) as error:
@@ -108,34 +84,16 @@ async def build_account(console: Console, subject: str, date: str, number: str) 
     ui.timer(0, page.begin, once=True)
 
 
-async def answer_plot(console: Console, subject: str, date: str, number: str, dark: bool = False) -> Response:
+async def answer_plot(
+    console: Console, subject: str, date: str, number: str, *, dark: bool = False
+) -> Response:
     """Answer a request for a session's picture, as SVG."""
     try:
-        folder = find_session(console.subjects_folder, subject, date, number)
+        folder = find_session(console.past.subjects_folder, subject, date, number)
         picture = await asyncio.to_thread(draw_plot, folder, is_dark=dark)
     except (ConfigError, OSError) as error:
         return Response(f"{error}\n", status_code=_NOT_FOUND, media_type="text/plain")
     return Response(picture, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
-
-
-def draw_plot(folder: Path, *, is_dark: bool = False) -> bytes:
-    """Return a session's picture; it blocks.
-
-    Raises
-    ------
-    ConfigError
-        There is no journal, or matplotlib is missing.
-    OSError
-        The journal cannot be looked at.
-    """
-    status = (folder / JOURNAL_NAME).stat()
-    return _draw(folder, is_dark, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=_KEPT_PLOTS)
-def _draw(folder: Path, is_dark: bool, changed: int, length: int) -> bytes:
-    entries, unreadable = read_readable(folder)
-    return draw_bytes(compose(entries, summarise(entries, unreadable)), "svg", is_dark=is_dark)
 
 
 def _build_unknown(why: str) -> None:
@@ -153,7 +111,6 @@ class AccountPage:
         subject, date, number = folder.parts[-3:]
         self._subject, self._name = subject, f"{date}_{int(number)}_{subject}"
         self._client = ui.context.client
-        self._lines: Sequence[StoryLine] = ()
         with frame("History"):
             self._page = box("div", "page")
             with self._page:
@@ -182,14 +139,14 @@ class AccountPage:
             self._build(view)
         if view.has_journal:
             await self._show_plot(view.exp_ref)
-            await self._show_journal()
+            await self._journal.show()
 
     def _read(self) -> AccountView:
         try:
-            return view_account(account(self._folder), name=self._name)
+            return view_account(account_of(read(self._folder).summary, self._folder), name=self._name)
         except ConfigError:
             day = datetime.date.fromisoformat(self._folder.parts[-2])
-            found = self._console.catalogue.search(
+            found = self._console.past.catalogue.search(
                 subject=self._subject, since=day, until=day, limit=_OF_A_DAY
             )
             for one in found:
@@ -218,7 +175,7 @@ class AccountPage:
                     _build_fact(fact)
             self._build_folder()
         if view.unknown:
-            with _section("What is not known"), box("ul"):
+            with section("What is not known"), box("ul"):
                 for one in view.unknown:
                     text("li", one, "break")
         self._build_rigs(view.rigs)
@@ -228,7 +185,7 @@ class AccountPage:
         self._build_clocks(view.clocks)
         if view.has_journal:
             self._build_plot()
-            self._build_journal()
+            self._journal = JournalPart(self._folder)
 
     def _build_folder(self) -> None:
         with box("div", "line wrap folder"):
@@ -247,7 +204,7 @@ class AccountPage:
     def _build_rigs(self, rigs: Sequence[RigFindings]) -> None:
         if not rigs:
             return
-        with _section("Rigs"):
+        with section("Rigs"):
             for rig in rigs:
                 with box("div", "stack tight rig-findings") as root:
                     set_tone(root, rig.tone)
@@ -261,7 +218,7 @@ class AccountPage:
     def _build_files(self, groups: Sequence[FileGroup]) -> None:
         if not groups:
             return
-        with _section("Files"):
+        with section("Files"):
             rows = (row for one in groups for row in _file_rows(one))
             Table("Files, by rig").show(_FILES, rows)
             text(
@@ -275,20 +232,20 @@ class AccountPage:
             return
         has_who = any(one.who for one in entries)
         headings = [one for one in _ENTRIES if has_who or one.text != "Who"]
-        with _section(title):
-            Table(title, "tall").show(headings, (_entry_cells(one, has_who) for one in entries))
+        with section(title):
+            Table(title, "tall").show(headings, (_entry_cells(one, has_who=has_who) for one in entries))
             if more is not None:
                 text("p", more, "soft")
 
     def _build_clocks(self, clocks: Sequence[ClockRow]) -> None:
         if clocks:
-            with _section("Clocks"):
+            with section("Clocks"):
                 Table("What is known of each rig's clock").show(_CLOCKS, map(_clock_cells, clocks))
 
-    # -- its picture and its journal ----------------------------------------------------------------------
+    # -- its picture ----------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        with _section("Time"):
+        with section("Time"):
             self._picture = box("div", "stack")
             with self._picture:
                 text("p", "drawing…", "soft").props("role=status")
@@ -318,47 +275,6 @@ class AccountPage:
                     picture.props["alt"] = f"Clocks, states and starts of {exp_ref} on one time axis"
             link = text("a", "Open the picture alone: point at a bar or a tick to read what it is")
             link.props(f"target=_blank href={address}")
-
-    def _build_journal(self) -> None:
-        with _section("Journal"):
-            with box("div", "line wrap"):
-                self._who = ui.select({"": "all"}, label="Rig", value="", on_change=self._choose)
-                self._kind = ui.select({"": "all"}, label="Kind", value="", on_change=self._choose)
-                for one in (self._who, self._kind):
-                    one.classes("filter")
-            self._summary = text("p", "reading…", "soft").props("role=status")
-            self._journal = Table("The journal", "tall")
-            show_if(self._journal.root, False)
-
-    async def _show_journal(self) -> None:
-        try:
-            self._lines = await asyncio.to_thread(self._read_journal)
-        except Exception as error:
-            log.exception("the journal of %s cannot be shown", self._folder)
-            self._summary.text = f"the journal cannot be told: {' '.join(str(error).split())}"
-            return
-        if not self._client.is_deleted:
-            self._who.set_options({"": "all"} | {one: one for one in list_rigs(self._lines)})
-            self._kind.set_options({"": "all"} | list_kinds(self._lines))
-            self._choose()
-
-    def _read_journal(self) -> list[StoryLine]:
-        entries, _ = read_readable(self._folder)
-        return list(tell(entries))
-
-    def _choose(self) -> None:
-        view = filter_lines(self._lines, who=self._who.value or "", kind=self._kind.value or "")
-        self._summary.text = view.summary
-        show_if(self._journal.root, bool(view.rows))
-        self._journal.show(_JOURNAL, map(_journal_cells, view.rows))
-
-
-def _section(title: str) -> Any:
-    """Make a part of the page, under a heading of its own."""
-    root = box("section", "panel")
-    with root:
-        text("h2", title)
-    return root
 
 
 def _build_fact(fact: Fact) -> None:
@@ -392,7 +308,7 @@ def _toned(content: str, tone: Tone, *, span: int = 1, is_number: bool = False) 
     return Cell(content, tone=tone, icon=ICONS[tone], span=span, is_number=is_number)
 
 
-def _entry_cells(one: Entry, has_who: bool) -> list[Cell]:
+def _entry_cells(one: Entry, *, has_who: bool) -> list[Cell]:
     return [
         Cell(one.when, is_number=True),
         *([Cell(one.who)] if has_who else ()),
@@ -411,14 +327,4 @@ def _clock_cells(row: ClockRow) -> list[Cell]:
         Cell(row.round_trip, is_number=True),
         Cell(row.readings, is_number=True),
         _toned(row.jumps, row.tone),
-    ]
-
-
-def _journal_cells(row: JournalRow) -> list[Cell]:
-    return [
-        Cell(row.time),
-        Cell(row.since, is_number=True),
-        Cell(row.who, is_strong=True),
-        Cell(row.kind, is_soft=True),
-        Cell(row.what, is_long=True),
     ]

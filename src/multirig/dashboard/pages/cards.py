@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from nicegui import ui
 
-from multirig.dashboard.console import Console, tell
+from multirig.dashboard.console import Console
+from multirig.dashboard.door.pictures import picture_path
 from multirig.dashboard.pages.elements import (
     Line,
     box,
@@ -20,9 +21,9 @@ from multirig.dashboard.pages.elements import (
     show_if,
     text,
 )
-from multirig.dashboard.pictures import picture_path
 from multirig.dashboard.view.cards import FACTS, ROLES, Card, Fact
 from multirig.dashboard.view.tones import Tone
+from multirig.errors import MultirigError
 from multirig.lifecycle.policy import Role
 
 
@@ -94,11 +95,12 @@ class RigCard:
         self.pictures.show(card.pictures)
 
     def _toggle(self) -> None:
-        self._console.select(self._name, self._shown is None or not self._shown.is_selected)
+        is_selected = self._shown is not None and self._shown.is_selected
+        self._console.next.select(self._name, is_selected=not is_selected)
 
     def _select(self, event: Any) -> None:
         if self._shown is not None and bool(event.value) != self._shown.is_selected:
-            self._console.select(self._name, bool(event.value))
+            self._console.next.select(self._name, is_selected=bool(event.value))
 
     def _add_menu(self) -> None:
         opener = ui.button(icon="more_vert").props(f'flat round dense aria-label="More on {self._name}"')
@@ -111,10 +113,10 @@ class RigCard:
             ui.menu_item("Remove from the list", lambda: confirm_removal(self._console, self._name))
 
     async def _ping(self) -> None:
-        ui.notify(await self._console.ping(self._name), position="top")
+        ui.notify(await self._console.rigs.ping(self._name), position="top")
 
     async def _do_clean_up(self) -> None:
-        if await report(self._console.clean_up(self._name)):
+        if await report(self._console.upkeep.clean_up(self._name)):
             ui.notify(f"{self._name} is cleaned up", position="top")
 
 
@@ -146,7 +148,7 @@ class Pictures:
         """Return where the pictures are that are new since the last call, by that of their cameras."""
         found = {}
         for label, number in self._numbers.items():
-            shot = console.shot(self._rig, label)
+            shot = console.gallery.shot(self._rig, label)
             if shot is not None and shot.number != number:
                 self._numbers[label] = shot.number
                 path = picture_path(self._rig, label)
@@ -173,9 +175,18 @@ class Facts:
                 set_tone(value, fact.tone)
 
 
-async def report(work: Any) -> bool:
+async def attempt(work: Awaitable[Any]) -> str | None:
+    """Do something, and return in one line why that was not possible, if it was not."""
+    try:
+        await work
+    except MultirigError as error:
+        return str(error)
+    return None
+
+
+async def report(work: Awaitable[Any]) -> bool:
     """Do something, and say on the page why it was not possible, if it was not; return whether it was."""
-    problem = await tell(work)
+    problem = await attempt(work)
     if problem is not None:
         complain(problem)
     return problem is None
@@ -185,12 +196,12 @@ def edit_rig(console: Console, known: Card | None = None) -> None:
     """Open the dialog for a new rig, or for a known one."""
 
     async def save() -> None:
-        work = console.add_rig(
+        work = console.rigs.add(
             called.value or "", where.value or "", role.value or "", replaces=known is not None
         )
-        said = await tell(work)
-        problem.show(said, Tone.BAD)
-        if said is None:
+        why_not = await attempt(work)
+        problem.show(why_not, Tone.BAD)
+        if why_not is None:
             dialog.close()
 
     with ui.dialog() as dialog, box("div", "panel"), form("Rig", save):
@@ -216,7 +227,7 @@ def confirm_removal(console: Console, name: str) -> None:
 
     async def remove() -> None:
         dialog.close()
-        await report(console.remove_rig(name))
+        await report(console.rigs.remove(name))
 
     dialog = ask(
         f"Remove {name} from the list?",

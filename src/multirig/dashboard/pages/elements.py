@@ -25,9 +25,17 @@ def box(tag: str = "div", classes: str = "") -> Element:
     return ui.element(tag).classes(classes)
 
 
-def show_if(element: E, is_shown: bool) -> E:
-    """Show an element, or not."""
-    element.classes(remove="hidden") if is_shown else element.classes(add="hidden")
+def section(title: str) -> Element:
+    """Make a part of a page, under a heading of its own."""
+    root = box("section", "panel")
+    with root:
+        text("h2", title)
+    return root
+
+
+def show_if(element: E, content: object) -> E:
+    """Show an element where there is something to show in it."""
+    element.classes(remove="hidden") if content else element.classes(add="hidden")
     return element
 
 

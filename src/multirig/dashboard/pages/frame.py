@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nicegui import ui
 
-from multirig.dashboard.guard import LOGGED_IN
+from multirig.dashboard.door.guard import LOGGED_IN
 from multirig.dashboard.pages.elements import box, text
 
 _HERE = Path(__file__).parent
@@ -26,13 +26,7 @@ PAGES = {"Lab": "/", "History": "/history"}
 
 @contextmanager
 def frame(current: str) -> Iterator[None]:
-    """Build what is around a page; what is made inside is its content.
-
-    Parameters
-    ----------
-    current : str
-        Which of `PAGES` it is.
-    """
+    """Build what is around one of `PAGES`; what is made inside is its content."""
     ui.add_head_html(f"<style>{(_HERE / 'console.css').read_text(encoding='utf-8')}</style>")
     ui.add_head_html(f"<script>{(_HERE / 'console.js').read_text(encoding='utf-8')}</script>")
     dark = ui.dark_mode(None)

@@ -8,7 +8,6 @@ from typing import Any
 
 from nicegui import ui
 
-from multirig.conductor.catalogue import WORDS
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
@@ -25,6 +24,7 @@ from multirig.dashboard.view.history import (
 )
 from multirig.dashboard.view.tones import Tone
 from multirig.errors import ConfigError
+from multirig.record.catalogue import WORDS
 
 DEBOUNCE = 300
 """Milliseconds without a key after which is searched."""
@@ -89,7 +89,7 @@ class HistoryPage:
             subject = ui.input("Subject", value=self._search.subject, on_change=self._change("subject"))
             subject.props(f"debounce={DEBOUNCE} list={_KNOWN} autocomplete=off type=search")
             with box("datalist").props(f"id={_KNOWN}"):
-                for name in self._console.subjects:
+                for name in self._console.past.subjects:
                     ui.element("option").props["value"] = name
             since = ui.input("From", value=_say_date(self._search.since), on_change=self._change("since"))
             until = ui.input("To", value=_say_date(self._search.until), on_change=self._change("until"))
@@ -117,7 +117,7 @@ class HistoryPage:
         """Show what is known at once, then take up what is new in the folders."""
         await self._show_found()
         try:
-            await asyncio.to_thread(self._console.catalogue.refresh)
+            await asyncio.to_thread(self._console.past.catalogue.refresh)
         except ConfigError as error:
             self._trouble.show(str(error), Tone.BAD)
             return
@@ -155,10 +155,10 @@ class HistoryPage:
             self._show(view)
 
     def _look(self, search: Search, limit: int) -> HistoryView:
-        catalogue, asked = self._console.catalogue, search.to_catalogue()
+        catalogue, asked = self._console.past.catalogue, search.to_catalogue()
         found = catalogue.search(**asked, limit=limit)
         total = catalogue.count(**asked)
-        return view_history(found, total=total, search=search, folder=self._console.subjects_folder)
+        return view_history(found, total=total, search=search, folder=self._console.past.subjects_folder)
 
     def _show(self, view: HistoryView) -> None:
         self._trouble.show(view.trouble, Tone.WARNING)
@@ -194,7 +194,7 @@ class HistoryPage:
     async def _rebuild_now(self) -> None:
         self._rebuild.props("loading")
         try:
-            await asyncio.to_thread(self._console.catalogue.rebuild)
+            await asyncio.to_thread(self._console.past.catalogue.rebuild)
         except ConfigError as error:
             self._trouble.show(str(error), Tone.BAD)
             return

@@ -48,7 +48,7 @@ class LabPage:
         self._cards.show(view.cards)
         self._session.show(view.session)
         show_if(self._form.root, view.session is None)
-        self._form.show(view, self._console.form, self._console.task_problem)
+        self._form.show(view)
         self._abandoned.show(view.abandoned)
         self._show_check(view)
         is_led = view.session is not None and not view.session.is_over
@@ -72,7 +72,7 @@ class LabPage:
         with box("section", "panel").props('aria-label="What the check has found"') as self._found:
             with box("div", "line top"):
                 self._summary = Line("grow big toned", role="status")
-                button("Close", self._console.forget_findings, icon="close", look="flat dense")
+                button("Close", self._console.upkeep.forget_findings, icon="close", look="flat dense")
             self._troubles = Rows(box("div", "stack tight"), _build_found)
             with ui.expansion("All that was looked at").classes("wide"):
                 self._rest = Rows(box("div", "stack tight"), _build_found)

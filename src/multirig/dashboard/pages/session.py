@@ -101,7 +101,7 @@ class SessionPanel:
 
     def _buttons(self) -> None:
         self._stop = button(
-            "Stop", lambda: report(self._console.stop()), icon="stop", look="unelevated color=primary"
+            "Stop", lambda: report(self._console.session.stop()), icon="stop", look="unelevated color=primary"
         ).classes("big-button")
         self._interrupt = button(
             "Interrupt…", self._ask_to_interrupt, icon="dangerous", look="outline color=negative"
@@ -122,7 +122,7 @@ class SessionPanel:
     def _marking(self) -> None:
         async def mark() -> None:
             words = (field.value or "").strip()
-            if words and await report(self._console.mark(words)):
+            if words and await report(self._console.session.mark(words)):
                 field.value = ""
 
         self._mark_box = form("Marker", mark, "line")
@@ -138,7 +138,7 @@ class SessionPanel:
 
             async def interrupt() -> None:
                 dialog.close()
-                await report(self._console.interrupt(why.value or ""))
+                await report(self._console.session.interrupt(why.value or ""))
 
             with box("div", "line wrap"):
                 button("Go on recording", dialog.close, look="unelevated color=primary autofocus")

@@ -57,15 +57,15 @@ class StartForm:
                 "Start recording", None, icon="fiber_manual_record", look="unelevated color=primary"
             ).classes("big-button")
 
-    def show(self, view: LabView, asked: Form | None, task_problem: str | None) -> None:
+    def show(self, view: LabView) -> None:
         """Show what is filled in, and whether that can begin."""
         if view.draft != self._draft:
             self._show_draft(view.draft)
-        self._show_form(asked)
-        self._known.show(self._console.subjects[:KNOWN_SUBJECTS])
-        if self._subject.props.get("_autocomplete") != self._console.subjects:
-            self._subject.set_autocomplete(self._console.subjects)
-        self._task_problem.show(task_problem, Tone.BAD)
+        self._show_form(self._console.next.form)
+        self._known.show(self._console.past.subjects[:KNOWN_SUBJECTS])
+        if self._subject.props.get("_autocomplete") != self._console.past.subjects:
+            self._subject.set_autocomplete(self._console.past.subjects)
+        self._task_problem.show(self._console.next.task_problem, Tone.BAD)
         said = view.start
         if said == self._said:
             return
@@ -112,7 +112,7 @@ class StartForm:
                     asked.value = value
 
     def _fill(self, **fields: Any) -> None:
-        self._console.fill_in(**fields)
+        self._console.next.fill_in(**fields)
 
     async def _start(self) -> None:
         await report(self._console.start())
@@ -126,11 +126,11 @@ class StartForm:
             with box("div", "line wrap"):
                 for task in self._console.rules.tasks:
                     self._build_task(task)
-            self._task.on_value_change(lambda event: self._console.choose_task(event.value or ""))
+            self._task.on_value_change(lambda event: self._console.next.choose_task(event.value or ""))
             self._task_problem = Line("trouble")
             self._field_box = box("div", "stack")
-            self._projects = self._chips("Projects", "projects", self._console.projects)
-            self._procedures = self._chips("Procedures", "procedures", self._console.procedures)
+            self._projects = self._chips("Projects", "projects", self._console.past.projects)
+            self._procedures = self._chips("Procedures", "procedures", self._console.past.procedures)
             self._user = ui.input(
                 "User (for Alyx)", on_change=lambda event: self._fill(user=event.value or "")
             )
@@ -148,7 +148,7 @@ class StartForm:
 
     def _build_task(self, task: str) -> None:
         short = task.replace("\\", "/").rpartition("/")[2]
-        button(short, lambda: self._console.choose_task(task), look="outline dense")
+        button(short, lambda: self._console.next.choose_task(task), look="outline dense")
 
     def _show_form(self, asked: Form | None) -> None:
         """Ask for what the task takes."""
@@ -164,10 +164,10 @@ class StartForm:
                 self._asked[one.name] = self._ask(one)
 
     def _ask(self, field: Field) -> ValueElement[Any]:
-        value = self._console.draft.parameters.get(field.name, field.default)
+        value = self._console.next.draft.parameters.get(field.name, field.default)
 
         def take(event: Any) -> None:
-            known = self._console.draft.parameters
+            known = self._console.next.draft.parameters
             self._fill(parameters={**known, field.name: event.value})
 
         label = f"{field.label} *" if field.required else field.label

@@ -50,17 +50,7 @@ class Heading:
 
 
 def write_table(caption: str, headings: Sequence[Heading], rows: Iterable[Sequence[Cell]]) -> str:
-    """Return a table in HTML.
-
-    Parameters
-    ----------
-    caption : str
-        What it is, for those who have it read to them.
-    headings : sequence of Heading
-        One for each column.
-    rows : iterable of sequence of Cell
-        From the top.
-    """
+    """Return a table in HTML; its caption is for those who have it read to them."""
     head = "".join(
         f'<th scope="col" role="columnheader"{_classes("number" if one.is_number else "")}>'
         f"{escape(one.text)}</th>"
@@ -113,12 +103,7 @@ def _classes(*names: str) -> str:
 class Table:
     """A table in a box of its own, which scrolls sideways where the window is narrow.
 
-    Parameters
-    ----------
-    caption : str
-        What it is.
-    classes : str
-        ``tall``: it scrolls downwards too; ``stacked``: on a phone each row becomes a few lines instead.
+    ``tall``: it scrolls downwards too; ``stacked``: on a phone each row becomes a few lines instead.
     """
 
     def __init__(self, caption: str, classes: str = "") -> None:

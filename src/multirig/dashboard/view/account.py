@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from multirig.conductor.account import Account
-from multirig.conductor.catalogue import NOT_OVER, Listed
-from multirig.conductor.story import CONDUCTOR, say_marker
-from multirig.conductor.summary import RigSummary
-from multirig.conductor.timing import number, say_offset, say_span, say_spread
-from multirig.conductor.verdict import TOLERANCE
-from multirig.dashboard.view import words
+from multirig import wording
 from multirig.dashboard.view.cards import Fact
 from multirig.dashboard.view.history import judge_word
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone, worst_tone
 from multirig.lifecycle.policy import Role
-from multirig.pc.wording import size
+from multirig.protocol.words import File
+from multirig.record.account import Account
+from multirig.record.catalogue import NOT_OVER, Listed
+from multirig.record.story import CONDUCTOR, say_marker
+from multirig.record.summary import RigSummary
+from multirig.record.timing import say_spread
+from multirig.record.verdict import TOLERANCE
+from multirig.wording import size
 
 SHOWN_ENTRIES = 200
 """Markers, and happenings, that are shown."""
@@ -158,7 +159,7 @@ def view_account(told: Account, *, name: str = "session without a number") -> Ac
 def view_listed(one: Listed) -> AccountView:
     """Return how a session is shown of which there is no journal to read, only what its folder tells."""
     tone, meaning = judge_word(one.word)
-    length = NOT_TOLD if one.seconds is None else words.clock_time(one.seconds)
+    length = NOT_TOLD if one.seconds is None else wording.stopwatch(one.seconds)
     facts = [Fact(label="Recorded for", value=length)]
     if one.task:
         facts.append(Fact(label="Task", value=one.task))
@@ -199,7 +200,7 @@ def _facts(told: Account) -> Iterator[Fact]:
         if spread is not None:
             yield Fact(label=label, value=say_spread(spread, what))
     if told.steps:
-        steps = ", ".join(f"{one.name} {say_span(one.seconds)}" for one in told.steps)
+        steps = ", ".join(f"{one.name} {wording.span(one.seconds)}" for one in told.steps)
         yield Fact(label="Steps took", value=steps)
     files = sum(rig.files_total for rig in told.rigs.values()) + told.own_files_total
     volume = sum(rig.bytes_total for rig in told.rigs.values()) + told.own_bytes_total
@@ -215,9 +216,9 @@ def _say_length(told: Account) -> Fact:
         return Fact(label="Recorded for", value="it never recorded on all rigs", tone=Tone.BAD)
     if end is None:
         until = "until the end of its journal" if told.ended_at is not None else ""
-        shown = NOT_TOLD if told.ended_at is None else words.clock_time(told.ended_at - begin)
+        shown = NOT_TOLD if told.ended_at is None else wording.stopwatch(told.ended_at - begin)
         return Fact(label="Recorded for", value=f"{shown} {until}".strip(), tone=Tone.WARNING)
-    return Fact(label="Recorded for", value=words.clock_time(end - begin))
+    return Fact(label="Recorded for", value=wording.stopwatch(end - begin))
 
 
 def _say_moment(time: str | None) -> str:
@@ -226,12 +227,12 @@ def _say_moment(time: str | None) -> str:
 
 
 def _say_files(count: int, volume: int) -> str:
-    return f"{words.count(count, 'file')}, {size(volume)}" if count else "no files"
+    return f"{wording.count(count, 'file')}, {size(volume)}" if count else "no files"
 
 
 def _say_more(left: int, what: str) -> str | None:
     return (
-        f"and {words.grouped(left)} more {what if left == 1 else what + 's'}: see the journal"
+        f"and {wording.grouped(left)} more {what if left == 1 else what + 's'}: see the journal"
         if left > 0
         else None
     )
@@ -240,14 +241,14 @@ def _say_more(left: int, what: str) -> str | None:
 def _list_unknown(told: Account) -> Iterator[str]:
     """Yield what nobody can tell, so that nobody takes an empty field for a good one."""
     for name, rig in told.silent_starts.items():
-        within = "" if rig.started_within is None else f", {say_span(rig.started_within)} later"
+        within = "" if rig.started_within is None else f", {wording.span(rig.started_within)} later"
         yield f"when {name} started: it does not tell; it was between the command and its answer{within}"
     for name, rig in told.rigs.items():
         if rig.has_ended and not rig.says_files:
             yield f"what {name} wrote: it does not tell; look into its own folder"
         elif rig.was_started and not rig.has_ended and told.is_final:
             yield f"what {name} wrote: it did not tell when it was stopped; look into its own folder"
-        if rig.was_started and rig.has_ended and number(rig.dropped) is None:
+        if rig.was_started and rig.has_ended and rig.dropped is None:
             yield f"whether {name} lost frames: it does not tell"
     if told.unreadable:
         lines = ", ".join(map(str, told.unreadable[:10]))
@@ -262,7 +263,7 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
     zero = told.zero
     for name, rig in told.rigs.items():
         rows = tuple(_file_row(one, zero) for one in rig.files)
-        dropped = number(rig.dropped)
+        dropped = rig.dropped
         is_missing = rig.was_started and not rig.files_total
         summary = _say_files(rig.files_total, rig.bytes_total)
         if not rig.says_files:
@@ -270,7 +271,7 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
         yield FileGroup(
             who=name,
             summary=summary,
-            dropped=NOT_TOLD if dropped is None else words.grouped(int(dropped)),
+            dropped=NOT_TOLD if dropped is None else wording.grouped(dropped),
             tone=Tone.WARNING if is_missing else Tone.PLAIN,
             dropped_tone=Tone.WARNING if dropped else Tone.PLAIN,
             rows=rows,
@@ -293,22 +294,21 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
 
 
 def _say_unnamed(left: int) -> str | None:
-    return f"and {words.count(left, 'more file')}" if left > 0 else None
+    return f"and {wording.count(left, 'more file')}" if left > 0 else None
 
 
-def _file_row(one: Mapping[str, Any], zero: float) -> FileRow:
-    frames, volume = number(one.get("frames")), number(one.get("bytes"))
+def _file_row(file: File, zero: float) -> FileRow:
     return FileRow(
-        path=str(one.get("path", "?")),
-        size=NOT_TOLD if volume is None else size(volume),
-        frames=NOT_TOLD if frames is None else words.grouped(int(frames)),
-        first=_say_time(number(one.get("first")), zero),
-        last=_say_time(number(one.get("last")), zero),
+        path=file.path,
+        size=size(file.bytes),
+        frames=NOT_TOLD if file.frames is None else wording.grouped(file.frames),
+        first=_say_time(file.first, zero),
+        last=_say_time(file.last, zero),
     )
 
 
 def _say_time(at: float | None, zero: float) -> str:
-    return NOT_TOLD if at is None else f"{at - zero:+.4f} s"
+    return NOT_TOLD if at is None else wording.since(at - zero, digits=4)
 
 
 # -- rigs ----------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def _clock_row(name: str, rig: RigSummary) -> ClockRow:
         if not rig.was_started:
             unknown = "not known: it was not started"
         elif rig.clock_bound is not None:
-            unknown = f"by its own word its times are right within ± {say_span(rig.clock_bound)}"
+            unknown = f"by its own word its times are right within ± {wording.span(rig.clock_bound)}"
         else:
             unknown = "not known: nobody read it" if rig.says_files else "not known: it is no multirig"
         return ClockRow(
@@ -334,14 +334,14 @@ def _clock_row(name: str, rig: RigSummary) -> ClockRow:
             tone=Tone.PLAIN,
             unknown=unknown,
         )
-    jumps = [f"{one.size:+.3f} s" for one in clock.jumps]
+    jumps = [wording.since(one.size, digits=3) for one in clock.jumps]
     return ClockRow(
         rig=name,
-        offset=say_offset(clock.offset),
-        bound=f"± {say_span(clock.bound)}",
+        offset=wording.ahead(clock.offset),
+        bound=f"± {wording.span(clock.bound)}",
         drift=f"{clock.drift:+.2f} ppm",
-        round_trip=say_span(clock.round_trip),
-        readings=words.grouped(clock.readings),
+        round_trip=wording.span(clock.round_trip),
+        readings=wording.grouped(clock.readings),
         jumps=", ".join(jumps) or "none",
         tone=Tone.WARNING if jumps else Tone.PLAIN,
         unknown=None,
@@ -353,11 +353,11 @@ def _find(name: str, rig: RigSummary) -> RigFindings:
     tone = Tone.WARNING if rig.role == Role.OPTIONAL.value else Tone.BAD
     entries = [_entry(None, "", one, tone) for one in rig.problems]
     entries += [_entry(None, "", _say_gap(one), Tone.WARNING) for one in rig.gaps]
-    if dropped := number(rig.dropped):
-        lost = f"{words.count(int(dropped), 'frame')} lost: seen, and not written"
+    if dropped := rig.dropped:
+        lost = f"{wording.count(dropped, 'frame')} lost: seen, and not written"
         entries.append(_entry(None, "", lost, Tone.WARNING))
     if rig.ended_early is not None and rig.ended_early > TOLERANCE:
-        early = f"its recording had ended {say_span(rig.ended_early)} before the session was told to stop"
+        early = f"its recording had ended {wording.span(rig.ended_early)} before the session was told to stop"
         entries.append(_entry(None, "", early, Tone.WARNING))
     entries += [_entry(one.seconds, "", one.text, Tone.PLAIN) for one in rig.remarks]
     if not entries and rig.was_started and rig.has_ended:
@@ -375,13 +375,12 @@ def _find(name: str, rig: RigSummary) -> RigFindings:
 
 def _say_gap(gap: Mapping[str, Any]) -> str:
     begin, end = (str(gap.get(key) or "?") for key in ("from", "to"))
-    seconds = number(gap.get("seconds"))
-    length = "" if seconds is None else f" ({say_span(seconds)})"
+    seconds = gap.get("seconds")
+    length = "" if seconds is None else f" ({wording.span(seconds)})"
     return (
         f"recorded nothing from {begin[11:19] or begin} to {end[11:19] or end}{length}: its program had died"
     )
 
 
 def _entry(seconds: float | None, who: str, text: str, tone: Tone, icon: str | None = None) -> Entry:
-    when = "" if seconds is None else f"{seconds:+.1f} s"
-    return Entry(when=when, who=who, text=text, tone=tone, icon=icon or ICONS[tone])
+    return Entry(when=wording.since(seconds), who=who, text=text, tone=tone, icon=icon or ICONS[tone])

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from multirig.dashboard.snapshot import RigNow
-from multirig.dashboard.view import words
+from multirig import wording
+from multirig.conductor.sighting import Sighting
 from multirig.dashboard.view.tones import Tone
+from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge
 from multirig.lifecycle.policy import Role
-from multirig.lifecycle.rig_states import RigState
-from multirig.pc.wording import size
+from multirig.protocol.words import RigState
+from multirig.wording import size
 
-LITTLE_ROOM = 1.0
-"""Hours of recording below which a disk is worth a warning."""
-NO_ROOM = 0.1
-"""Hours below which it is about to end a recording."""
 ROLES: Mapping[str, str] = {
     Role.ESSENTIAL.value: "essential: without it everything is interrupted",
     Role.EXPECTED.value: "expected: the others go on, and the session is DEGRADED",
@@ -65,136 +62,127 @@ class Card:
     @property
     def alarm(self) -> str:
         """What is wrong, with the rig's name, as a sentence."""
-        joint = " " if self.word == _WORDS[None][0] else ": "
+        joint = " " if self.word == _NOT_HEARD[0] else ": "
         return f"{self.name}{joint}{self.trouble}" if self.trouble else self.name
 
 
-_WORDS: Mapping[str | None, tuple[str, Tone, str]] = {
-    None: ("Not heard", Tone.BAD, "cloud_off"),
-    RigState.CONNECTED.value: ("Ready", Tone.GOOD, "check_circle"),
-    RigState.INITIALIZING.value: ("Getting ready", Tone.BUSY, "hourglass_top"),
-    RigState.INITIALIZED.value: ("Set to start", Tone.BUSY, "flag"),
-    RigState.STARTING.value: ("Starting", Tone.BUSY, "play_circle"),
-    RigState.RUNNING.value: ("Recording", Tone.RECORDING, "fiber_manual_record"),
-    RigState.STOPPING.value: ("Stopping", Tone.BUSY, "hourglass_bottom"),
-    RigState.STOPPED.value: ("Stopped", Tone.BUSY, "stop_circle"),
-    RigState.CLEANING.value: ("Cleaning up", Tone.BUSY, "hourglass_bottom"),
-    RigState.FAILING.value: ("Failing", Tone.BAD, "error"),
-    RigState.BROKEN.value: ("Broken", Tone.BAD, "error"),
+_WORDS: Mapping[RigState, tuple[str, Tone, str]] = {
+    RigState.CONNECTED: ("Ready", Tone.GOOD, "check_circle"),
+    RigState.INITIALIZING: ("Getting ready", Tone.BUSY, "hourglass_top"),
+    RigState.INITIALIZED: ("Set to start", Tone.BUSY, "flag"),
+    RigState.STARTING: ("Starting", Tone.BUSY, "play_circle"),
+    RigState.RUNNING: ("Recording", Tone.RECORDING, "fiber_manual_record"),
+    RigState.STOPPING: ("Stopping", Tone.BUSY, "hourglass_bottom"),
+    RigState.STOPPED: ("Stopped", Tone.BUSY, "stop_circle"),
+    RigState.CLEANING: ("Cleaning up", Tone.BUSY, "hourglass_bottom"),
+    RigState.FAILING: ("Failing", Tone.BAD, "error"),
+    RigState.BROKEN: ("Broken", Tone.BAD, "error"),
 }
-"""What each state is called, how good it is, and its icon; None: no state is known."""
+"""What each state is called, how good it is, and its icon."""
 _LOOKING = ("Looking for it", Tone.PLAIN, "search")
-_LEFT_OVER = frozenset({RigState.BROKEN.value, RigState.STOPPED.value, RigState.INITIALIZED.value})
+_NOT_HEARD = ("Not heard", Tone.BAD, "cloud_off")
+_LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED})
 """States that nobody's session should leave behind."""
 
 
-def make_card(rig: RigNow, *, is_selected: bool, led_here: bool) -> Card:
-    """Return how a rig is shown.
-
-    Parameters
-    ----------
-    rig : RigNow
-        What is known of it.
-    is_selected : bool
-        Whether it is chosen for the next session.
-    led_here : bool
-        Whether the session that this console leads takes it along.
-    """
-    word, tone, icon = _WORDS.get(rig.state, (rig.state or "", Tone.PLAIN, "help"))
-    if rig.state is None and rig.problem is None:
-        word, tone, icon = _LOOKING
-    if rig.problem is not None:  # what it last said may have been long ago
-        word, tone, icon = _WORDS[None]
+def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, led_here: bool) -> Card:
+    """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
+    report, is_heard = rig.report, rig.problem is None
+    state = report.doing
+    word, tone, icon = _LOOKING if state is None else _WORDS[state]
+    if not is_heard:  # what it last said may have been long ago
+        word, tone, icon = _NOT_HEARD
     trouble = next(_find_troubles(rig), None)
     return Card(
         name=rig.name,
         uri=rig.uri,
-        role=rig.role,
+        role=role.value,
         word=word,
         tone=tone if trouble is None or tone in (Tone.BAD, Tone.RECORDING) else trouble[0],
         icon=icon,
-        about=_about(rig, led_here=led_here),
+        about=_about(rig, role, led_here=led_here),
         trouble=None if trouble is None else trouble[1],
         trouble_tone=Tone.PLAIN if trouble is None else trouble[0],
         facts=tuple(_facts(rig)),
-        pictures=tuple(rig.pictures) if rig.problem is None else (),
+        pictures=report.cameras if is_heard else (),
         is_selected=is_selected,
-        can_clean_up=rig.problem is None and not led_here and rig.state in _LEFT_OVER,
+        can_clean_up=is_heard and not led_here and state in _LEFT_OVER,
     )
 
 
-def _find_troubles(rig: RigNow) -> Iterator[tuple[Tone, str]]:
+def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
-    runs = rig.state == RigState.RUNNING.value
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
-    if rig.failure is not None:
-        yield Tone.BAD, rig.failure
-    if rig.gap is not None:
-        yield Tone.BAD, f"has not recorded since {rig.gap[11:19] or rig.gap}: look at its program"
-    if rig.stalled is not None:
-        yield (
-            Tone.BAD,
-            f"nothing has come in for {rig.stalled:.0f} s: look at its device, its trigger and its disk",
-        )
-    if rig.hours_left is not None and rig.hours_left < LITTLE_ROOM:
-        urgent = runs and rig.hours_left < NO_ROOM
-        text = f"its disk has room for {words.room(rig.hours_left)} only: free space in its data folder"
-        yield Tone.BAD if urgent else Tone.WARNING, text
-    if runs and rig.dropped:
-        text = f"{words.count(rig.dropped, 'frame')} lost so far: its disk or processor is too slow"
-        yield Tone.WARNING, text
+    for defect in judge(rig.report):
+        action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
+        yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text
-    if rig.state in _LEFT_OVER and rig.conductor is None and not rig.is_foreign:
-        yield Tone.WARNING, "an earlier session was not cleaned up here: press Clean up"
 
 
-def _about(rig: RigNow, *, led_here: bool) -> str:
+def _about(rig: Sighting, role: Role, *, led_here: bool) -> str:
     """Return what a rig is, or for whom it works."""
-    if rig.exp_ref is not None and rig.state != RigState.CONNECTED.value:
+    report = rig.report
+    if report.exp_ref is not None and report.doing is not RigState.CONNECTED:
         if led_here:
-            return f"{rig.exp_ref}, led from here"
-        return rig.exp_ref if rig.conductor is None else f"{rig.exp_ref}, led by {rig.conductor}"
+            return f"{report.exp_ref}, led from here"
+        return str(report.exp_ref) if report.led_by is None else f"{report.exp_ref}, led by {report.led_by}"
     if rig.is_foreign:
         return "speaks IBL's protocol: it tells its state only"
-    kind = rig.adapter or ""
-    if rig.role != Role.EXPECTED.value:
-        kind = f"{kind}, {rig.role}" if kind else rig.role
-    if rig.main_sync:
-        kind = f"{kind}, main sync" if kind else "main sync"
-    if rig.subject is not None:
-        kind = f"{kind}, set up for {rig.subject}" if kind else f"set up for {rig.subject}"
-    return kind
+    parts = [
+        report.adapter,
+        role.value if role is not Role.EXPECTED else None,
+        "main sync" if report.main_sync else None,
+        f"set up for {report.subject}" if report.subject else None,
+    ]
+    return ", ".join(part for part in parts if part)
 
 
-def _facts(rig: RigNow) -> Iterator[Fact]:
+def _facts(rig: Sighting) -> Iterator[Fact]:
     """Yield the figures of a card that are known, in the order of `FACTS`."""
-    if rig.frames is not None:
-        yield Fact(label="frames", value=words.grouped(rig.frames))
-    elif rig.bytes:
-        yield Fact(label="written", value=size(rig.bytes))
-    if rig.rate is not None and rig.state == RigState.RUNNING.value:
-        yield Fact(label="rate", value=f"{rig.rate:.1f}/s")
-    if rig.dropped is not None and rig.state == RigState.RUNNING.value:
-        tone = Tone.WARNING if rig.dropped else Tone.PLAIN
-        yield Fact(label="dropped", value=words.grouped(rig.dropped), tone=tone)
-    if rig.disk_free is not None:
-        left = "" if rig.hours_left is None else f", {words.room(rig.hours_left)} left"
-        little = rig.hours_left is not None and rig.hours_left < LITTLE_ROOM
-        tone = Tone.WARNING if little else Tone.PLAIN
-        yield Fact(label="disk", value=f"{size(rig.disk_free)} free{left}", tone=tone)
+    report = rig.report
+    runs = report.doing is RigState.RUNNING
+    if (health := report.health) is not None:
+        if health.frames is not None:
+            yield Fact(label="frames", value=wording.grouped(health.frames))
+        elif health.bytes:
+            yield Fact(label="written", value=size(health.bytes))
+        if health.rate is not None and runs:
+            yield Fact(label="rate", value=wording.rate(health.rate))
+        if runs:
+            tone = Tone.WARNING if health.dropped else Tone.PLAIN
+            yield Fact(label="dropped", value=wording.grouped(health.dropped), tone=tone)
+    if report.disk_free is not None:
+        hours = report.hours_left
+        left = "" if hours is None else f", {wording.about(hours * 3600)} left"
+        tone = Tone.WARNING if hours is not None and hours < LITTLE_ROOM else Tone.PLAIN
+        yield Fact(label="disk", value=f"{size(report.disk_free)} free{left}", tone=tone)
     if rig.offset is not None:
         wide = rig.bound is not None and rig.bound > WIDE_BOUND
         tone = Tone.WARNING if wide else Tone.PLAIN
-        yield Fact(label="clock", value=words.offset(rig.offset, rig.bound), tone=tone)
+        yield Fact(label="clock", value=wording.clock_offset(rig.offset, rig.bound), tone=tone)
     if rig.heard_ago is not None:
-        tone = Tone.BAD if rig.problem is not None else Tone.PLAIN
-        fresh = rig.problem is None
-        yield Fact(label="heard", value=words.ago(rig.heard_ago, is_fresh=fresh), tone=tone)
+        is_heard = rig.problem is None
+        tone = Tone.PLAIN if is_heard else Tone.BAD
+        yield Fact(label="heard", value=wording.ago(rig.heard_ago, is_fresh=is_heard), tone=tone)
 
 
-def make_cards(rigs: Collection[RigNow], *, selected: Collection[str], led: Collection[str]) -> list[Card]:
+def make_cards(
+    rigs: Collection[Sighting],
+    roles: Mapping[str, Role],
+    *,
+    selected: Collection[str],
+    led: Collection[str],
+) -> list[Card]:
     """Return a card for each rig, in the order of the rigs file."""
-    return [make_card(one, is_selected=one.name in selected, led_here=one.name in led) for one in rigs]
+    return [
+        make_card(
+            rig,
+            roles.get(rig.name, Role.EXPECTED),
+            is_selected=rig.name in selected,
+            led_here=rig.name in led,
+        )
+        for rig in rigs
+    ]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
-from multirig.conductor.verdict import MEANING, Word
-from multirig.dashboard.view import words
+from multirig import wording
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.errors import ConfigError
-from multirig.pc.wording import size
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
+from multirig.record.verdict import MEANING, Word
+from multirig.wording import size
 
 SHOWN = 100
 """Rows at first, and more for each press of "Show more"."""
@@ -132,13 +132,7 @@ def history_address(search: Search) -> str:
 
 
 def session_address(folder: Path) -> str:
-    """Return the address of a session's page.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        ``…/<subject>/<date>/<NNN>``.
-    """
+    """Return the address of the page of a session in a folder ``…/<subject>/<date>/<NNN>``."""
     return "/session/" + "/".join(quote(part, safe="") for part in folder.parts[-3:])
 
 
@@ -210,7 +204,7 @@ def view_history(
         has_tasks=any(one.task for one in rows),
         summary=_summarise(len(rows), total, search),
         nothing=None if rows else _say_nothing(search, folder),
-        more=f"Show {min(left, SHOWN)} more of {words.grouped(left)}" if left else None,
+        more=f"Show {min(left, SHOWN)} more of {wording.grouped(left)}" if left else None,
         trouble=trouble,
     )
 
@@ -219,8 +213,8 @@ def _summarise(shown: int, total: int, search: Search) -> str:
     what = "session" if search.is_empty else "session found"
     several = "sessions" if search.is_empty else "sessions found"
     if shown < total:
-        return f"the newest {words.grouped(shown)} of {words.grouped(total)} {several}"
-    return f"{words.grouped(shown)} {what if shown == 1 else several}"
+        return f"the newest {wording.grouped(shown)} of {wording.grouped(total)} {several}"
+    return f"{wording.grouped(shown)} {what if shown == 1 else several}"
 
 
 def _say_nothing(search: Search, folder: Path) -> str:
@@ -241,8 +235,8 @@ def _row(one: Listed, zone: datetime.tzinfo | None) -> HistoryRow:
         when=f"{one.date.isoformat()}{'' if began is None else f' {began:%H:%M}'}",
         number=str(one.number),
         subject=one.subject,
-        length="" if one.seconds is None else words.clock_time(one.seconds),
-        rigs=words.listed(one.rigs),
+        length="" if one.seconds is None else wording.stopwatch(one.seconds),
+        rigs=wording.listed(one.rigs),
         task=one.task or "",
         size=size(one.bytes) if one.files else "",
         reason=one.reason,

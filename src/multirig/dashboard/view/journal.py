@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from multirig.conductor.story import Kind, Line, choose
-from multirig.dashboard.view import words
+from multirig import wording
+from multirig.record.story import Kind, Line, choose
 
 SHOWN_LINES = 1000
 """Lines that a browser is sent: who wants more asks for a rig or a kind."""
@@ -56,26 +56,16 @@ def list_kinds(lines: Sequence[Line]) -> dict[str, str]:
 
 
 def filter_lines(lines: Sequence[Line], *, who: str = "", kind: str = "") -> JournalView:
-    """Return the first lines of one rig and of one kind.
-
-    Parameters
-    ----------
-    lines : sequence of Line
-        The whole journal, told in words.
-    who : str
-        A rig, or ``this PC``; empty: all.
-    kind : str
-        One of `list_kinds`; empty: all.
-    """
+    """Return the first lines of one rig, or ``this PC``, and of one of `list_kinds`; empty: of all."""
     found = list(choose(lines, who=[who] if who else [], kinds=[Kind(kind)] if kind else []))
     left = len(found) - SHOWN_LINES
     if left > 0:
         summary = (
-            f"the first {words.grouped(SHOWN_LINES)} lines, and {words.grouped(left)} more: "
+            f"the first {wording.grouped(SHOWN_LINES)} lines, and {wording.grouped(left)} more: "
             "choose a rig or a kind, or see all with multirig show --journal"
         )
     elif found:
-        summary = f"{words.grouped(len(found))} {'line' if len(found) == 1 else 'lines'}"
+        summary = f"{wording.grouped(len(found))} {'line' if len(found) == 1 else 'lines'}"
     else:
         summary = "no line is like that: choose another rig or another kind"
     return JournalView(rows=tuple(_row(one) for one in found[:SHOWN_LINES]), summary=summary)
@@ -84,7 +74,7 @@ def filter_lines(lines: Sequence[Line], *, who: str = "", kind: str = "") -> Jou
 def _row(line: Line) -> JournalRow:
     return JournalRow(
         time=line.wall[11:23],
-        since="" if line.seconds is None else f"{line.seconds:+.3f} s",
+        since=wording.since(line.seconds, digits=3),
         who=line.who,
         kind=line.kind.value,
         what=line.what,

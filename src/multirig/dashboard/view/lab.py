@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from multirig.dashboard.snapshot import RigNow, SessionNow
-from multirig.dashboard.view import words
+from multirig import wording
+from multirig.conductor.sighting import Sighting
+from multirig.dashboard.snapshot import SessionNow
 from multirig.dashboard.view.cards import Card, make_cards
 from multirig.dashboard.view.session import OVER, RECORDING, SessionView, view_session
 from multirig.dashboard.view.start import Draft, StartView, view_start
 from multirig.dashboard.view.tones import ICONS, LEVEL_TONES, Tone, worst_tone
-from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.policy import Role
+from multirig.protocol.words import Report, RigState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +32,14 @@ class LabNow:
 
     now: float
     """Seconds since 1970."""
-    rigs: Sequence[RigNow] = ()
+    rigs: Sequence[Sighting] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """What the loss of a rig means to a session, where the rigs file says it."""
     draft: Draft = field(default_factory=Draft)
     session: SessionNow | None = None
     """The session that is led from here, or was until somebody has taken note of its end."""
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    """What each rig last reported in that session."""
     is_lost: bool = False
     """Whether the process of that session has died before it was over."""
     abandoned: Sequence[Abandoned] = ()
@@ -96,14 +102,10 @@ class LabView:
 
 def view_lab(lab: LabNow) -> LabView:
     """Return what the page shows."""
-    session = (
-        None
-        if lab.session is None
-        else view_session(lab.session, lab.now, {one.name: one for one in lab.rigs})
-    )
+    session = None if lab.session is None else view_session(lab.session, lab.now, lab.reports)
     is_led = session is not None and not session.is_over and not lab.is_lost
     led = lab.session.order.rigs if lab.session is not None and is_led else ()
-    cards = make_cards(lab.rigs, selected=lab.draft.rigs, led=led)
+    cards = make_cards(lab.rigs, lab.roles, selected=lab.draft.rigs, led=led)
     headline = _find_headline(lab, cards, session)
     return LabView(
         headline=headline,
@@ -144,20 +146,20 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
     sick = [one for one in cards if one.trouble is not None]
     if sick:
         return worst_tone(one.trouble_tone for one in sick), _say_trouble(sick)
-    looking = [one for one in lab.rigs if one.state is None]
+    looking = [rig.name for rig in lab.rigs if rig.report.doing is None]
     if looking:
-        return Tone.PLAIN, f"Looking for {words.listed([one.name for one in looking])}"
-    busy = [one.name for one in lab.rigs if one.state != RigState.CONNECTED.value]
+        return Tone.PLAIN, f"Looking for {wording.listed(looking)}"
+    busy = [rig.name for rig in lab.rigs if rig.report.doing is not RigState.CONNECTED]
     if busy:
-        return Tone.BUSY, f"{words.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
-    ready = words.count(len(cards), "rig")
+        return Tone.BUSY, f"{wording.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
+    ready = wording.count(len(cards), "rig")
     return Tone.GOOD, f"All is well: {ready} ready"
 
 
 def _say_trouble(sick: Sequence[Card]) -> str:
     gravest = max(sick, key=lambda one: one.trouble_tone is Tone.BAD)
     more = len(sick) - 1
-    others = f" (and {words.count(more, 'more rig')} with trouble)" if more else ""
+    others = f" (and {wording.count(more, 'more rig')} with trouble)" if more else ""
     return f"{gravest.alarm}{others}"
 
 
@@ -167,14 +169,14 @@ def view_check(findings: Mapping[str, Sequence[Mapping[str, str]]]) -> CheckView
     lines = [_found(pc, one) for pc, found in findings.items() for one in found]
     troubles = [one for one in lines if one.tone in (Tone.WARNING, Tone.BAD)]
     tone = worst_tone(one.tone for one in troubles)
-    pcs = words.count(len(findings), "PC")
+    pcs = wording.count(len(findings), "PC")
     bad = [one for one in troubles if one.tone is Tone.BAD]
     if bad:
-        who = words.listed(list(dict.fromkeys(one.pc for one in bad)))
+        who = wording.listed(list(dict.fromkeys(one.pc for one in bad)))
         summary = f"A session would fail on {who}: put this right first"
     elif troubles:
         summary = (
-            f"{pcs} looked at: a session can begin, and {words.count(len(troubles), 'thing')} to look after"
+            f"{pcs} looked at: a session can begin, and {wording.count(len(troubles), 'thing')} to look after"
         )
     else:
         tone, summary = Tone.GOOD, f"{pcs} looked at: nothing speaks against a session"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from multirig.conductor.verdict import MEANING, Word
-from multirig.dashboard.snapshot import Alarm, Outcome, RigNow, SessionNow, Step, StepNow
-from multirig.dashboard.view import words
+from multirig import wording
+from multirig.dashboard.snapshot import Alarm, Outcome, SessionNow, Step, StepNow
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Health, Report
+from multirig.record.verdict import MEANING, Word
 
-NOTHING: Mapping[str, RigNow] = MappingProxyType({})
 SHOWN_ALARMS = 20
 SHOWN_MARKERS = 20
 
@@ -132,18 +131,10 @@ class SessionView:
     """Number of the newest alarm that is bad, for those who are notified."""
 
 
-def view_session(session: SessionNow, now: float, rigs: Mapping[str, RigNow] = NOTHING) -> SessionView:
-    """Return how a session is shown.
+def view_session(session: SessionNow, now: float, reports: Mapping[str, Report]) -> SessionView:
+    """Return how a session is shown, `now` in seconds since 1970.
 
-    Parameters
-    ----------
-    session : SessionNow
-        What its process tells.
-    now : float
-        Seconds since 1970.
-    rigs : mapping of str to RigNow
-        What is known of the rigs from looking on: a rig tells its conductor that it has started, and whoever
-        looks on also that it is armed.
+    `reports` are what each rig last reported in this session to those who look on.
     """
     phase, title, tone = _TITLES.get(session.state, (STARTING, session.state.capitalize(), Tone.BUSY))
     if session.is_over:
@@ -161,14 +152,16 @@ def view_session(session: SessionNow, now: float, rigs: Mapping[str, RigNow] = N
         icon=ICONS[tone],
         exp_ref=session.exp_ref or "",
         subtitle=_subtitle(session),
-        elapsed=None if elapsed is None else words.clock_time(elapsed),
+        elapsed=None if elapsed is None else wording.stopwatch(elapsed),
         progress=progress,
         remaining=remaining,
         columns=tuple(one.value for one in columns),
-        rows=tuple(_row(session, rig, columns, rigs.get(rig)) for rig in order.rigs),
+        rows=tuple(_row(session, rig, columns, reports.get(rig)) for rig in order.rigs),
         alarms=tuple(_alarm_entry(one, session) for one in reversed(session.alarms[-SHOWN_ALARMS:])),
         markers=tuple(
-            Entry(when=words.clock_time(one.seconds), who="", text=one.text, tone=Tone.PLAIN, icon="bookmark")
+            Entry(
+                when=wording.stopwatch(one.seconds), who="", text=one.text, tone=Tone.PLAIN, icon="bookmark"
+            )
             for one in reversed(session.markers[-SHOWN_MARKERS:])
         ),
         spread=session.spread,
@@ -212,7 +205,7 @@ def _failed_to_begin(session: SessionNow) -> bool:
 
 def _subtitle(session: SessionNow) -> str:
     order = session.order
-    parts = [order.subject, f"on {words.listed(list(order.rigs))}" if order.rigs else ""]
+    parts = [order.subject, f"on {wording.listed(list(order.rigs))}" if order.rigs else ""]
     if order.task is not None:
         parts.append(f"task {order.task}")
     return ", ".join(part for part in parts if part)
@@ -224,16 +217,16 @@ def _progress(session: SessionNow, elapsed: float | None, phase: Phase) -> tuple
         return None, None
     left = planned - elapsed
     if left < 0:
-        return 1.0, f"{words.clock_time(-left)} longer than planned"
+        return 1.0, f"{wording.stopwatch(-left)} longer than planned"
     end = "stops by itself" if session.order.ends_itself and session.order.task is None else "planned end"
-    return elapsed / planned, f"{end} in {words.clock_time(left)}"
+    return elapsed / planned, f"{end} in {wording.stopwatch(left)}"
 
 
-def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], seen: RigNow | None) -> Row:
+def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], report: Report | None) -> Row:
     latest: dict[Step, StepNow] = {one.step: one for one in session.steps if one.rig == rig}
     failed = [one for one in latest.values() if one.outcome is Outcome.FAILED]
     outcomes = {step: one.outcome for step, one in latest.items()}
-    if (armed := _find_armed(outcomes.get(Step.START), seen)) is not None:
+    if (armed := _find_armed(outcomes.get(Step.START), report)) is not None:
         outcomes[Step.ARM] = armed
     cells = []
     for step in columns:
@@ -243,32 +236,27 @@ def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], seen: RigNow 
         rig=rig,
         cells=tuple(cells),
         reason=f"{failed[-1].step.value}: {failed[-1].reason}" if failed else None,
-        progress=", ".join(_say_progress(session.news.get(rig, {}))),
+        progress=", ".join(_say_progress(report.health)) if report is not None and report.health else "",
     )
 
 
-def _find_armed(started: Outcome | None, seen: RigNow | None) -> Outcome | None:
+def _find_armed(started: Outcome | None, report: Report | None) -> Outcome | None:
     """Return whether a rig has done all that takes time before its start."""
-    if started is Outcome.DONE or (seen is not None and seen.is_armed):
+    if started is Outcome.DONE or (report is not None and report.armed):
         return Outcome.DONE
     return started if started is Outcome.WAITING else None
 
 
-def _say_progress(news: Mapping[str, object]) -> Iterator[str]:
-    health = news.get("health")
-    if not isinstance(health, Mapping):
-        return
-    frames, rate = health.get("frames"), health.get("rate")
-    if isinstance(frames, int):
-        yield f"{words.grouped(frames)} frames"
-    if isinstance(rate, int | float):
-        yield f"{rate:.1f}/s"
-    dropped = health.get("dropped")
-    if isinstance(dropped, int) and dropped:
-        yield f"{words.grouped(dropped)} dropped"
+def _say_progress(health: Health) -> Iterator[str]:
+    if health.frames is not None:
+        yield f"{wording.grouped(health.frames)} frames"
+    if health.rate is not None:
+        yield wording.rate(health.rate)
+    if health.dropped:
+        yield f"{wording.grouped(health.dropped)} dropped"
 
 
 def _alarm_entry(alarm: Alarm, session: SessionNow) -> Entry:
     tone = Tone.BAD if alarm.is_bad else Tone.GOOD
-    when = "" if session.began_at is None else words.clock_time(max(0.0, alarm.at - session.began_at))
+    when = "" if session.began_at is None else wording.stopwatch(max(0.0, alarm.at - session.began_at))
     return Entry(when=when, who=alarm.rig or "this PC", text=alarm.text, tone=tone, icon=ICONS[tone])

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.dashboard.snapshot import Order, RigNow
-from multirig.dashboard.view import words
+from multirig import wording
+from multirig.conductor.sighting import Sighting
+from multirig.dashboard.snapshot import Order
 from multirig.errors import MultirigError
-from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.exp_ref import check_subject
+from multirig.protocol.words import RigState
 
 THIS_PC = "this PC"
 
@@ -47,23 +48,13 @@ class StartView:
     """Who gives the number."""
 
 
-def view_start(draft: Draft, rigs: Collection[RigNow], *, is_led: bool) -> StartView:
-    """Return whether the session that is filled in can begin.
-
-    Parameters
-    ----------
-    draft : Draft
-        What is filled in.
-    rigs : collection of RigNow
-        All rigs that are known.
-    is_led : bool
-        Whether a session is led from here already.
-    """
-    chosen = [one for one in rigs if one.name in draft.rigs]
-    main_syncs = [one.name for one in chosen if one.main_sync]
+def view_start(draft: Draft, rigs: Collection[Sighting], *, is_led: bool) -> StartView:
+    """Return whether the session that is filled in can begin; `rigs` are all that are known."""
+    chosen = [rig for rig in rigs if rig.name in draft.rigs]
+    main_syncs = [rig.name for rig in chosen if rig.report.main_sync]
     why_not = _find_objection(draft, chosen, main_syncs, is_led=is_led)
     subject = f" {draft.subject.strip()}" if draft.subject.strip() else ""
-    where = f" on {words.count(len(chosen), 'rig')}" if chosen else ""
+    where = f" on {wording.count(len(chosen), 'rig')}" if chosen else ""
     return StartView(
         can_start=why_not is None,
         button=f"Start recording{subject}{where}",
@@ -74,7 +65,7 @@ def view_start(draft: Draft, rigs: Collection[RigNow], *, is_led: bool) -> Start
 
 
 def _find_objection(
-    draft: Draft, chosen: Sequence[RigNow], main_syncs: Sequence[str], *, is_led: bool
+    draft: Draft, chosen: Sequence[Sighting], main_syncs: Sequence[str], *, is_led: bool
 ) -> str | None:
     if is_led:
         return "A session goes on: it has to end first"
@@ -88,7 +79,7 @@ def _find_objection(
         return "Which rigs take part? Click on their cards"
     if len(main_syncs) > 1:
         return (
-            f"{words.listed(main_syncs)} are main syncs, and one session has one: "
+            f"{wording.listed(main_syncs)} are main syncs, and one session has one: "
             "select one of them only, or set main_sync: false in the other's config"
         )
     if draft.minutes is not None and draft.minutes <= 0:
@@ -96,46 +87,47 @@ def _find_objection(
     return None
 
 
-def _find_warnings(draft: Draft, chosen: Sequence[RigNow]) -> list[str]:
+def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
     found = []
     subject = draft.subject.strip()
-    for one in chosen:
-        if one.problem is not None:
-            found.append(f"{one.name} {one.problem}; or leave it out: click on its card")
-        elif one.failure is not None:
-            found.append(f"{one.name} is broken: press Clean up on its card")
-        elif one.state not in (None, RigState.CONNECTED.value) and one.exp_ref is not None:
-            leader = f", led by {one.conductor}" if one.conductor else ""
+    for rig in chosen:
+        report = rig.report
+        is_free = report.doing is RigState.CONNECTED
+        if rig.problem is not None:
+            found.append(f"{rig.name} {rig.problem}; or leave it out: click on its card")
+        elif report.failure is not None:
+            found.append(f"{rig.name} is broken: press Clean up on its card")
+        elif report.doing is not None and not is_free and report.exp_ref is not None:
+            leader = f", led by {report.led_by}" if report.led_by else ""
             end = "tick Take over to lead it from here" if not draft.takes_over else "it will be taken over"
-            found.append(f"{one.name} is {one.state} {one.exp_ref}{leader}: {end}")
-        elif subject and one.subject not in (None, subject) and one.state == RigState.CONNECTED.value:
+            found.append(f"{rig.name} is {report.doing} {report.exp_ref}{leader}: {end}")
+        elif subject and is_free and (other := report.subject) and other != subject:
             found.append(
-                f"{one.name} is set up for {one.subject}, not for {subject}: type 'subject {subject}' there"
+                f"{rig.name} is set up for {other}, not for {subject}: type 'subject {subject}' there"
             )
-        if draft.minutes and one.hours_left is not None and one.hours_left * 60 < draft.minutes:
+        if draft.minutes and report.hours_left is not None and report.hours_left * 60 < draft.minutes:
             found.append(
-                f"the disk of {one.name} has room for {words.room(one.hours_left)}: "
+                f"the disk of {rig.name} has room for {wording.about(report.hours_left * 3600)}: "
                 "free space, or plan a shorter session"
             )
     return found
 
 
 def make_order(
-    draft: Draft, rigs: Collection[RigNow], *, rigs_file: str, data_folder: str, lab: str
+    draft: Draft, rigs: Collection[Sighting], *, rigs_file: str, data_folder: str, lab: str
 ) -> Order:
     """Return what is asked for when the button is pressed.
 
     The PC of the console gives the number where no chosen rig is a main sync.
     """
-    known = {one.name: one for one in rigs}
-    names = [name for name in known if name in draft.rigs]
+    chosen = [rig for rig in rigs if rig.name in draft.rigs]
     return Order(
         subject=draft.subject.strip(),
-        rigs=names,
+        rigs=[rig.name for rig in chosen],
         rigs_file=rigs_file,
         data_folder=data_folder,
         lab=lab,
-        main_sync=not any(known[name].main_sync for name in names),
+        main_sync=not any(rig.report.main_sync for rig in chosen),
         seconds=None if draft.minutes is None else draft.minutes * 60,
         ends_itself=draft.ends_itself,
         task=draft.task.strip() or None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 
-from multirig.conductor.verdict import Word
 from multirig.pc.finding import Level
+from multirig.record.verdict import Word
 
 
 class Tone(str, enum.Enum):

@@ -8,7 +8,9 @@ from typing import Any
 
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from multirig.protocol import codec
+from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Complaint, Verbatim, Word
 
 
 def encode(data: Any) -> bytes:
@@ -30,7 +32,7 @@ def decode(data: bytes) -> Any:
         return text
 
 
-def read(data: Any) -> Message:
+def read(data: Any) -> Verbatim:
     """Return what a caller wants to say as a message; LocalProtocolError if it is none."""
     if isinstance(data, bytes | bytearray | str):
         data = decode(encode(data))
@@ -40,35 +42,31 @@ def read(data: Any) -> Message:
     if isinstance(event, int) and not isinstance(event, bool):
         event = int(event)
     try:
-        return Message.parse([event, *codec.plain(data[1:], "message")])
+        message = Message.parse([event, *codec.plain(data[1:], "message")])
     except RecursionError:
         raise LocalProtocolError("the message is nested too deeply, or holds itself") from None
     except ProtocolError as error:
         raise LocalProtocolError(str(error)) from None
+    return Verbatim(message.event, message.args)
 
 
-def content(message: Message) -> list[Any]:
+def content(word: Word) -> list[Any]:
     """Return what a message holds besides its event, as IBL's callbacks and callers get it."""
-    return list(message.args)
+    return list(write(word).args)
 
 
-def first_mapping(message: Message) -> Mapping[str, Any]:
-    """Return the first object that a message holds; an empty one if it holds none."""
-    return next((part for part in message.args if isinstance(part, dict)), {})
+def complaint(event: Event, reason: str) -> Complaint:
+    """Return what tells a peer that what it said could not be handled here."""
+    return Complaint(text=reason, about=event)
 
 
-def complaint(event: Event, reason: str) -> Message:
-    """Return the message that tells a peer that what it said could not be handled here."""
-    return Message(Event.ERROR, (reason, int(event)))
-
-
-def brings_token(message: Message) -> bool:
+def brings_token(message: Verbatim) -> bool:
     """Whether an Alyx token is in it: it holds more than the address of a database."""
     return message.event is Event.ALYX and (
         any(message.args[1:]) or any(isinstance(part, Mapping | list) and part for part in message.args)
     )
 
 
-def size(message: Message) -> int:
+def size(word: Word) -> int:
     """Return how many bytes a message takes on wire 1.0."""
-    return len(codec.encode_array(message))
+    return len(codec.encode_array(write(word)))

@@ -21,6 +21,7 @@ from multirig.ibl.errors import NotConfirmed
 from multirig.ibl.net import arrays, base
 from multirig.ibl.net.listeners import Listeners
 from multirig.protocol import codec
+from multirig.protocol.dialect import hear_verbatim
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -38,8 +39,9 @@ from multirig.protocol.events import (
     Token,
     Unreached,
 )
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
+from multirig.protocol.words import Verbatim, Word
 from multirig.runtime import Runtime
 
 SETTLE_AFTER = 2.0
@@ -85,7 +87,7 @@ class _WatchedRuntime(Runtime):
 class _Pending:
     """A message of ours whose outcome is still open."""
 
-    message: Message
+    message: Verbatim
     address: Address
     confirmed: asyncio.Future[None]
     reply: asyncio.Future[list[Any]] | None = None
@@ -151,20 +153,8 @@ class _UnheardReplies:
 class Exchange:
     """The messages of one communicator, from the wire below to the listeners above.
 
-    Parameters
-    ----------
-    name : str
-        Of the communicator; begins what an error says.
-    logger : logging.Logger
-        Where it says what goes on.
-    permits : callable
-        Whether a host may speak to us.
-    listeners : Listeners
-        Who wants to hear what peers say.
-    check_token : callable
-        Raises unless an address may be sent the Alyx token.
-    on_lost : callable
-        Is given the address of a peer that is gone, and the reason.
+    `check_token` raises unless an address may be sent the Alyx token; `on_lost` is given the address of a
+    peer that is gone, and the reason.
     """
 
     def __init__(
@@ -187,7 +177,12 @@ class Exchange:
         self._check_token = check_token
         self._on_lost = on_lost
         node = Node(
-            boot=secrets.token_hex(8), name=name, machine=_PassThrough(), permits=permits, greets=False
+            boot=secrets.token_hex(8),
+            name=name,
+            machine=_PassThrough(),
+            hears=hear_verbatim,
+            permits=permits,
+            greets=False,
         )
         self.runtime = _WatchedRuntime(node, self._perform, self._lose)
         self.unheard = _UnheardReplies()
@@ -217,7 +212,7 @@ class Exchange:
 
     # -- what goes out ----------------------------------------------------------------------------------
 
-    async def ask(self, message: Message, address: Address, limit: float) -> None:
+    async def ask(self, message: Verbatim, address: Address, limit: float) -> None:
         """Say something, and return when the peer has it; see `EchoProtocol.confirmed_send`."""
         key = next(self._keys)
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -238,7 +233,7 @@ class Exchange:
             if pending.reply is None:
                 self._pending.pop(key, None)
 
-    def say(self, message: Message, address: Address, *, key: int | None = None) -> None:
+    def say(self, message: Verbatim, address: Address, *, key: int | None = None) -> None:
         """Answer the peer if it has asked with this event; else, or if we await a reply, ask ourselves."""
         if not self.is_open:
             raise RigUnreachable(f"{self.name} is closed: make another communicator")
@@ -256,9 +251,9 @@ class Exchange:
         if pending is not None:
             pending.is_final = is_answer or brings_token
         if question is not None and is_answer:
-            self.runtime.feed(Reply(token=question, message=message, key=key))
+            self.runtime.feed(Reply(token=question, word=message, key=key))
         elif brings_token:
-            self.runtime.feed(Send(address=address, message=message, key=key, needs_reply=False))
+            self.runtime.feed(Send(address=address, word=message, key=key, needs_reply=False))
         else:
             if key is None:
                 key = next(self._keys)
@@ -266,7 +261,7 @@ class Exchange:
                 self._plain.add(key)
             said = Send(
                 address=address,
-                message=message,
+                word=message,
                 key=key,
                 limit=round((REPLY_AWAITED if is_awaited else REPLY_KEPT) * SECOND),
                 overtakes=message.event is Event.EXPINTERRUPT,
@@ -277,13 +272,13 @@ class Exchange:
 
     def _perform(self, effect: Any) -> None:
         match effect:
-            case Received(address=address, message=message, token=token):
+            case Received(address=address, word=Verbatim() as message, token=token):
                 self.is_reached = True
                 self._hear(address, message, token)
             case Confirmed(key=key):
                 self.is_reached = True
                 self._confirm(key)
-            case Replied(key=key, address=address, message=message):
+            case Replied(key=key, address=address, word=message):
                 self.is_reached = True
                 self._take_reply(key, address, message)
             case Refused(key=key, address=address, reason=reason):
@@ -302,7 +297,7 @@ class Exchange:
         if self.is_open:
             self._on_lost(address, reason)
 
-    def _hear(self, address: Address, message: Message, token: Token) -> None:
+    def _hear(self, address: Address, message: Verbatim, token: Token) -> None:
         """Hand up what a peer says; whoever answers it with the same event answers this."""
         if message.event is not Event.ERROR and self._listeners.has(message.event):
             self._questions.put(address, message.event, token)
@@ -310,7 +305,7 @@ class Exchange:
             self.runtime.feed(Settle(token=token))
         self._call(address, message)
 
-    def _call(self, address: Address, message: Message) -> None:
+    def _call(self, address: Address, message: Word) -> None:
         """Call the listeners; the first callback that fails is reported to the peer."""
         self._logger.debug("%s says %s", address, message)  # without its data: an Alyx token is a secret
         event = base.ExpMessage(int(message.event))
@@ -322,16 +317,16 @@ class Exchange:
         complaint = arrays.complaint(message.event, f"{type(errors[0]).__name__}: {errors[0]}")
         question = self._questions.take(address, message.event)
         if question is not None:
-            self.runtime.feed(Fail(token=question, message=complaint))
+            self.runtime.feed(Fail(token=question, word=complaint))
         else:
-            self.runtime.feed(Send(address=address, message=complaint, key=None))
+            self.runtime.feed(Send(address=address, word=complaint, key=None))
 
     def _confirm(self, key: Any) -> None:
         pending = self._pending.get(key)
         if pending is not None and not pending.confirmed.done():
             pending.confirmed.set_result(None)
 
-    def _take_reply(self, key: Any, address: Address, message: Message) -> None:
+    def _take_reply(self, key: Any, address: Address, message: Word) -> None:
         """Take the reply to a message of ours, or the receipt of our own reply, which says nothing more."""
         self._confirm(key)
         pending = self._pending.pop(key, None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
+from multirig.rig.adapter import Adapter, File, Health, Picture
 from multirig.rig.inspection import CLOCK_COLUMN, list_recorded_files
 
 Hook: TypeAlias = Literal["initialise", "start", "resume", "stop", "cleanup"]
@@ -169,7 +169,7 @@ class Fake(Adapter):
         """Return the labels of its cameras."""
         return self.cameras
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return what was written, with frames and times."""
         return list_recorded_files(self.session)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from multirig.conductor.journal import read_journal
+from multirig.record.journal import read_journal
 
 TASK = """
 import argparse

@@ -172,7 +172,7 @@ def test_a_callback_may_ask_for_the_service_and_for_several_events(rigs: Any, co
 def test_a_future_is_resolved_once(rigs: Any, connect: Any, kind: Any) -> None:
     auxiliaries = connect({"left": rigs.add("left")})
     loop = asyncio.new_event_loop()
-    future = kind() if kind else loop.create_future()
+    future: Any = kind() if kind else loop.create_future()
     auxiliaries.services.assign_callback("EXPINFO", future)
     auxiliaries.push("EXPINFO", 0, {}, wait=True)
     auxiliaries.push("EXPINFO", 0, {}, wait=True)

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import yaml
 
-from multirig.conductor.journal import read_journal
 from multirig.errors import (
     AgreementError,
     ConfigError,
@@ -32,6 +31,8 @@ from multirig.errors import (
 from multirig.ibl import NetworkSession
 from multirig.ibl.base_session import BaseSession
 from multirig.lifecycle.policy import Role
+from multirig.protocol.words import Info
+from multirig.record.journal import read_journal
 
 
 class Task(NetworkSession):
@@ -652,9 +653,8 @@ def test_two_syncs_are_an_error_that_names_both(
         hardware_settings={"MAIN_SYNC": True},
         **settings,
     )
-    task.rig_information = {
-        "left": {"experiment_description": {"sync": {"nidq": {"collection": "raw_ephys_data"}}}}
-    }
+    part = {"sync": {"nidq": {"collection": "raw_ephys_data"}}}
+    task.rig_information = {"left": Info(experiment_description=part)}
     with pytest.raises(ValueError, match=r"this PC.*nidq on left"):
         task._describe_rigs()
     task.cleanup_mixin_network()

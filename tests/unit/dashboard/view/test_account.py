@@ -3,23 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from multirig.conductor.account import Account, OwnFile
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, Listed
-from multirig.conductor.summary import Happening, Marker, Remark, RigSummary, StepSummary
-from multirig.conductor.timing import ClockJump, ClockSummary, RigStart, Spread
-from multirig.conductor.verdict import Word
 from multirig.dashboard.view.account import NOT_TOLD, SHOWN_ENTRIES, view_account, view_listed
 from multirig.dashboard.view.tones import Tone
+from multirig.protocol.words import File, RigStart
+from multirig.record.account import Account, OwnFile
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary
+from multirig.record.timing import ClockJump, ClockSummary, Spread
+from multirig.record.verdict import Word
 
 
 def video(**keys):
-    return {
-        "path": "raw_video_data/left.mp4",
-        "bytes": 3_300_000,
-        "frames": 36701,
-        "first": 100.0,
-        "last": 106.1,
-    } | keys
+    values = {"bytes": 3_300_000, "frames": 36701, "first": 100.0, "last": 106.1}
+    return File(path="raw_video_data/left.mp4", **(values | keys))
 
 
 def clock(**keys):
@@ -149,8 +145,8 @@ def test_markers_and_what_happened_are_shown_with_their_time():
         told(
             markers=[Marker(at=101.0, seconds=1.04, text="drug", data={"dose": 2})],
             happenings=[
-                Happening(seconds=3.0, rig="left", text="lost"),
-                Happening(seconds=None, rig=None, text="was interrupted"),
+                Incident(seconds=3.0, rig="left", text="lost"),
+                Incident(seconds=None, rig=None, text="was interrupted"),
             ],
         )
     )
@@ -188,13 +184,10 @@ def test_a_file_has_its_times_from_the_beginning():
 
 
 def test_what_a_rig_does_not_tell_of_a_file_is_not_invented():
-    (group,) = view_account(
-        told(rig(files=[{"path": "x.bin"}, {"bytes": "much", "frames": True, "first": None}], dropped=None))
-    ).files
+    (group,) = view_account(told(rig(files=[File(path="x.bin", bytes=9)], dropped=None))).files
     assert group.dropped == NOT_TOLD
-    assert [(one.path, one.size, one.frames, one.first) for one in group.rows] == [
-        ("x.bin", NOT_TOLD, NOT_TOLD, NOT_TOLD),
-        ("?", NOT_TOLD, NOT_TOLD, NOT_TOLD),
+    assert [(one.path, one.size, one.frames, one.first, one.last) for one in group.rows] == [
+        ("x.bin", "9 B", NOT_TOLD, NOT_TOLD, NOT_TOLD),
     ]
 
 
@@ -275,7 +268,7 @@ def test_a_rig_tells_its_faults_first_and_then_what_was_noticed():
                 problems=["no answer in the step 'stop'"],
                 gaps=[
                     {"from": "2026-11-26T12:03:20", "to": "2026-11-26T12:03:28", "seconds": 8.0},
-                    {"from": None, "seconds": "long"},
+                    {"from": None, "seconds": None},
                 ],
                 dropped=1,
                 ended_early=2.5,

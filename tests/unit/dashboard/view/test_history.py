@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multirig.conductor.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
-from multirig.conductor.verdict import Word
 from multirig.dashboard.view.history import (
     MAX_ASKED,
     SHOWN,
@@ -21,6 +19,8 @@ from multirig.dashboard.view.history import (
 )
 from multirig.dashboard.view.tones import Tone
 from multirig.errors import ConfigError
+from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
+from multirig.record.verdict import Word
 
 SUBJECTS = Path("/data/mylab/Subjects")
 DAY = datetime.date(2026, 11, 26)

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multirig.conductor.story import CONDUCTOR, Kind, Line
 from multirig.dashboard.view.journal import SHOWN_LINES, filter_lines, list_kinds, list_rigs
+from multirig.record.story import CONDUCTOR, Kind, Line
 
 
 def line(who="left", kind=Kind.ANSWER, seconds=None, what="answered EXPINIT: initialised"):

@@ -1,12 +1,16 @@
 from dataclasses import replace
 
-from multirig.dashboard.snapshot import Order, RigNow, SessionNow
+from multirig.conductor.sighting import Sighting
+from multirig.dashboard.snapshot import Order, SessionNow
 from multirig.dashboard.view.lab import Abandoned, LabNow, view_lab
 from multirig.dashboard.view.start import Draft
 from multirig.dashboard.view.tones import Tone
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Report, RigState
 
-LEFT = RigNow(name="left", uri="udp://h:1", state="connected", heard_ago=0.1)
-EPHYS = RigNow(name="ephys", uri="udp://h:2", state="connected", heard_ago=0.1)
+CONNECTED = Report(state=RigState.CONNECTED)
+LEFT = Sighting(name="left", uri="udp://h:1", at=1, heard_at=1, is_multirig=True, report=CONNECTED)
+EPHYS = replace(LEFT, name="ephys", uri="udp://h:2")
 ORDER = Order(subject="SP_01", rigs=["left"], rigs_file="/r", data_folder="/d")
 RUNNING = SessionNow(order=ORDER, state="running", began_at=900.0, exp_ref="2026-11-26_1_SP_01")
 
@@ -29,13 +33,18 @@ def test_an_empty_lab_says_how_to_begin():
 
 
 def test_the_gravest_trouble_is_the_headline():
-    rigs = [replace(LEFT, hours_left=0.5, disk_free=1), replace(EPHYS, problem="is not heard: start it")]
+    full = replace(CONNECTED, hours_left=0.5, disk_free=1)
+    rigs = [replace(LEFT, report=full), replace(EPHYS, problem="is not heard: start it")]
     assert said(rigs=rigs) == (Tone.BAD, "ephys is not heard: start it (and 1 more rig with trouble)")
 
 
 def test_rigs_that_are_looked_for_or_in_a_session_are_no_trouble():
-    assert said(rigs=[LEFT, replace(EPHYS, state=None)]) == (Tone.PLAIN, "Looking for ephys")
-    busy = replace(EPHYS, state="running", exp_ref="2026-11-26_1_A", conductor="pc")
+    unheard = replace(EPHYS, heard_at=None, report=Report())
+    assert said(rigs=[LEFT, unheard]) == (Tone.PLAIN, "Looking for ephys")
+    busy = replace(
+        EPHYS,
+        report=Report(state=RigState.RUNNING, exp_ref=ExpRef.parse("2026-11-26_1_A"), led_by="pc"),
+    )
     assert said(rigs=[LEFT, busy]) == (Tone.BUSY, "ephys is in a session")
 
 
@@ -45,7 +54,7 @@ def test_a_wrong_rigs_file_comes_before_all_else():
 
 def test_a_recording_is_the_headline_and_its_sick_rig_even_more():
     assert said(session=RUNNING) == (Tone.RECORDING, "Recording SP_01, on left")
-    sick = replace(LEFT, state="running", stalled=9.0)
+    sick = replace(LEFT, report=Report(state=RigState.RUNNING, stalled=9.0))
     assert said(session=RUNNING, rigs=[sick])[1].startswith("left: nothing has come in for 9 s")
 
 

@@ -7,7 +7,6 @@ from multirig.dashboard.snapshot import (
     MarkerNow,
     Order,
     Outcome,
-    RigNow,
     SessionNow,
     Step,
     StepNow,
@@ -16,12 +15,13 @@ from multirig.dashboard.snapshot import (
 from multirig.dashboard.view.session import Phase, view_session
 from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.words import Health, Report, RigState
 
 ORDER = Order(subject="SP_01", rigs=["left", "ephys"], rigs_file="/r", data_folder="/d", seconds=600.0)
 
 
-def view(now=1000.0, **known):
-    return view_session(SessionNow(**{"order": ORDER, **known}), now)
+def view(now=1000.0, reports=None, **known):
+    return view_session(SessionNow(**{"order": ORDER, **known}), now, reports or {})
 
 
 @pytest.mark.parametrize("state", list(SessionState))
@@ -52,14 +52,14 @@ def test_a_beginning_shows_each_rig_in_each_step():
 def test_a_rig_that_starts_is_armed_first_as_those_who_look_on_see():
     steps = [StepNow(rig="left", step=Step.START, outcome=Outcome.WAITING)]
     session = SessionNow(order=ORDER, state="starting", steps=steps)
-    seen = RigNow(name="left", uri="udp://h:1", state="starting")
-    words = [one.word for one in view_session(session, 0.0, {"left": seen}).rows[0].cells]
+    report = Report(state=RigState.STARTING)
+    words = [one.word for one in view_session(session, 0.0, {"left": report}).rows[0].cells]
     assert words == ["not yet", "not yet", "waiting", "waiting"]
-    armed = replace(seen, is_armed=True)
+    armed = replace(report, armed=True)
     words = [one.word for one in view_session(session, 0.0, {"left": armed}).rows[0].cells]
     assert words == ["not yet", "not yet", "done", "waiting"]
     done = replace(session, steps=[replace(steps[0], outcome=Outcome.DONE)])
-    assert [one.word for one in view_session(done, 0.0).rows[0].cells][2:] == ["done", "done"]
+    assert [one.word for one in view_session(done, 0.0, {}).rows[0].cells][2:] == ["done", "done"]
 
 
 def test_a_beginning_that_failed_says_which_rig_which_step_and_why():
@@ -84,8 +84,8 @@ def test_a_beginning_that_failed_says_which_rig_which_step_and_why():
 
 
 def test_a_recording_shows_the_time_what_is_left_and_what_comes_in():
-    news = {"left": {"health": {"frames": 1500, "rate": 60.0, "dropped": 2}}, "ephys": {}}
-    shown = view(state="running", began_at=850.0, news=news)
+    reports = {"left": Report(health=Health(frames=1500, rate=60.0, dropped=2)), "ephys": Report()}
+    shown = view(state="running", began_at=850.0, reports=reports)
     assert shown.phase is Phase.RECORDING
     assert shown.elapsed == "02:30"
     assert shown.progress == pytest.approx(0.25)

@@ -1,11 +1,14 @@
 import pytest
 
-from multirig.dashboard.snapshot import RigNow
+from multirig.conductor.sighting import Sighting
 from multirig.dashboard.view.start import Draft, make_order, view_start
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Report, RigState
 
 
-def rig(name, **known):
-    return RigNow(**{"name": name, "uri": "udp://h:1", "state": "connected", **known})
+def rig(name, *, problem=None, **known):
+    report = Report(**{"state": RigState.CONNECTED, **known})
+    return Sighting(name=name, uri="udp://h:1", at=1, heard_at=1, report=report, problem=problem)
 
 
 RIGS = [rig("monitor", main_sync=True), rig("left"), rig("right")]
@@ -63,9 +66,9 @@ def test_two_main_syncs_are_refused_before_anybody_is_asked():
             READY,
             "left has not been heard for 9 s; or leave it out",
         ),
-        ({"failure": "x", "state": "broken"}, READY, "left is broken: press Clean up on its card"),
+        ({"failure": "x", "state": RigState.BROKEN}, READY, "left is broken: press Clean up on its card"),
         (
-            {"state": "running", "exp_ref": "2026-11-26_1_A", "conductor": "pc-2"},
+            {"state": RigState.RUNNING, "exp_ref": ExpRef.parse("2026-11-26_1_A"), "led_by": "pc-2"},
             READY,
             "left is running 2026-11-26_1_A, led by pc-2: tick Take over",
         ),

@@ -16,7 +16,7 @@ import av.logging
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Adapter, Health, Picture, RecordedFile
+from multirig.rig.adapter import Adapter, File, Health, Picture
 from multirig.rig.adapters.camera.capture import Capture
 from multirig.rig.adapters.camera.options import CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
@@ -216,7 +216,7 @@ class Camera(Adapter):
         """Return the labels of the cameras that are open."""
         return [label for label, capture in self._captures.items() if capture.live.can_be_seen]
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return the videos and frame times of these cameras, those of before a restart too."""
         known: dict[Path, Recording] = {}
         for one in self._recordings:
@@ -234,7 +234,7 @@ class Camera(Adapter):
                 else:
                     frames, (first, last) = recording.frames, recording.span or (None, None)
                 found.append(
-                    RecordedFile(
+                    File(
                         path=path.relative_to(self.session.session_folder).as_posix(),
                         bytes=path.stat().st_size,
                         frames=frames,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import Adapter, Health, RecordedFile
+from multirig.rig.adapter import Adapter, File, Health
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
 from multirig.rig.adapters.process.program import POLL, find_program, name_program
 from multirig.rig.adapters.process.run import Run
@@ -128,7 +128,7 @@ class Process(Adapter):
             frames=self._run.progress.frames, rate=self._run.progress.measure_rate(), bytes=self._run.bytes
         )
 
-    def files(self) -> list[RecordedFile]:
+    def files(self) -> list[File]:
         """Return what was written; tables on this PC's clock tell what they hold."""
         return list_recorded_files(self.session)
 

@@ -1,0 +1,267 @@
+"""Who may see the console: passwords, wrong tries, sessions, and which addresses are its own.
+
+No request and no clock in here; ``now`` is an argument. `guard` holds every request against these rules.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import math
+import re
+import secrets
+import unicodedata
+from collections import OrderedDict, deque
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from multirig.errors import ConfigError
+
+MIN_PASSWORD = 8
+"""Characters."""
+MAX_PASSWORD = 1024
+"""Characters; nobody types more, and whoever sends more wants to keep this PC busy."""
+LIFE = 7 * 24 * 3600
+"""Seconds for which a browser that knew the password is not asked again."""
+FREE_TRIES = 5
+"""Wrong passwords in a row from one address before it has to wait."""
+FIRST_WAIT = 60.0
+"""Seconds after these; each further wrong one doubles it."""
+LONGEST_WAIT = 900.0
+FORGIVEN_AFTER = 3600.0
+"""Seconds after the last wrong password from an address until it begins anew."""
+ALL_TRIES = 30
+"""Wrong passwords from everywhere within `WINDOW`, then everybody waits."""
+WINDOW = 60.0
+"""Seconds."""
+MAX_ADDRESSES = 1000
+"""Addresses that are remembered; of more, the one that has tried least recently is forgotten."""
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_LOG_N, _R, _P = 15, 8, 1
+"""Cost of a hash: 32 MiB and about a tenth of a second, as OWASP's cheat sheet on passwords has it."""
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
+
+
+# -- passwords -----------------------------------------------------------------------------------------------
+
+
+def hash_password(password: str) -> str:
+    """Return what is kept instead of a password: ``scrypt$log2(n)$r$p$salt$key``.
+
+    Raises
+    ------
+    ConfigError
+        It is too short, or too long.
+    """
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise ConfigError(
+            f"the password has {len(password)} characters: take at least {MIN_PASSWORD}, "
+            f"at most {MAX_PASSWORD}"
+        )
+    salt = secrets.token_bytes(16)
+    key = _derive(password, salt, _LOG_N, _R, _P)
+    return f"scrypt${_LOG_N}${_R}${_P}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
+
+
+def is_password(password: str, kept: str) -> bool:
+    """Whether it is the password whose hash is kept, which the config has checked; takes its time."""
+    if len(password) > MAX_PASSWORD:
+        return False
+    _, log_n, r, p, salt, key = kept.split("$")
+    derived = _derive(password, base64.b64decode(salt), int(log_n), int(r), int(p))
+    return hmac.compare_digest(derived, base64.b64decode(key))
+
+
+def _derive(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
+    # The same letters may come in different code points: a Mac's keyboard and Windows' differ in é.
+    letters = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    needed = 128 * r * (2**log_n + p + 2)
+    return hashlib.scrypt(letters, salt=salt, n=2**log_n, r=r, p=p, maxmem=needed + 2**20, dklen=32)
+
+
+# -- wrong passwords -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Tries:
+    count: int
+    last: float
+    until: float
+
+
+class Limiter:
+    """How often a password may be tried: few times from one address, not often from all together.
+
+    A try counts as wrong when it is begun, so that many at once are no way round; a right one is taken back.
+    """
+
+    def __init__(self) -> None:
+        self._tries: OrderedDict[str, _Tries] = OrderedDict()
+        self._all: deque[float] = deque(maxlen=ALL_TRIES)
+
+    def __len__(self) -> int:
+        """Return how many addresses are remembered."""
+        return len(self._tries)
+
+    def take(self, address: str, now: float) -> float:
+        """Begin a try; return 0, or for how many seconds to wait before one may be made.
+
+        `now` is in seconds, on a clock that only goes forward.
+        """
+        address = _network(address)
+        tries = self._tries.get(address)
+        if tries is not None and now - tries.last >= FORGIVEN_AFTER:
+            tries = None
+        wait = 0.0 if tries is None else tries.until - now
+        if len(self._all) == ALL_TRIES:
+            wait = max(wait, self._all[0] + WINDOW - now)
+        if wait > 0:
+            return wait
+        count = 1 if tries is None else tries.count + 1
+        doublings = max(count - FREE_TRIES, 0)
+        pause = min(math.ldexp(FIRST_WAIT, min(doublings, 10)), LONGEST_WAIT) if count >= FREE_TRIES else 0.0
+        self._tries[address] = _Tries(count, now, now + pause)
+        self._tries.move_to_end(address)
+        if len(self._tries) > MAX_ADDRESSES:
+            self._tries.popitem(last=False)
+        self._all.append(now)
+        return 0.0
+
+    def succeed(self, address: str) -> None:
+        """Take back a try that was right, and forget the wrong ones of that address."""
+        tries = self._tries.pop(_network(address), None)
+        if tries is not None and tries.last in self._all:
+            self._all.remove(tries.last)
+
+
+def _network(address: str) -> str:
+    """Return what counts as one address: whoever has one of IPv6 usually has 2**64 of them."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if ip.version == 4:
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+
+
+# -- sessions ------------------------------------------------------------------------------------------------
+
+
+class Sessions:
+    """Browsers that have shown that they know the password, by a signed cookie.
+
+    They stay so when the console is restarted, and end all together when the password is changed. `secret` is
+    this installation's own, `password` the hash that is kept.
+    """
+
+    def __init__(self, secret: bytes, password: str) -> None:
+        self._key = hmac.digest(secret, f"session {password}".encode(), "sha256")
+        self._ended: dict[str, int] = {}
+
+    def begin(self, now: float) -> str:
+        """Return the cookie of a new session; `now` is in seconds since 1970."""
+        name, expires = secrets.token_urlsafe(24), int(now) + LIFE
+        return f"{name}.{expires}.{self._sign(name, expires)}"
+
+    def is_open(self, cookie: str, now: float) -> bool:
+        """Whether it is the cookie of a session that goes on."""
+        name, _, rest = cookie.partition(".")
+        expires, _, signature = rest.partition(".")
+        if not (expires.isascii() and expires.isdecimal() and len(expires) <= 12):
+            return False
+        is_ours = hmac.compare_digest(self._sign(name, int(expires)).encode(), signature.encode())
+        return is_ours and now < int(expires) and name not in self._ended
+
+    def end(self, cookie: str, now: float) -> None:
+        """End a session before its time."""
+        if self.is_open(cookie, now):
+            name, expires, _ = cookie.split(".")
+            self._ended[name] = int(expires)
+            self._ended = {one: until for one, until in self._ended.items() if now < until}
+
+    def _sign(self, name: str, expires: int) -> str:
+        digest = hmac.digest(self._key, f"{name}.{expires}".encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+# -- addresses -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The names and addresses under which a console answers.
+
+    A page from elsewhere could otherwise have its own name point here, and then talk to the console as if
+    that were its own server.
+    """
+
+    names: Collection[str] = LOOPBACK_NAMES
+    """In lower case."""
+    any_ip: bool = False
+    """Whether every IP address is one of them: no page from elsewhere can come under this PC's."""
+
+    def hold(self, host: str) -> bool:
+        """Whether a request's ``Host`` header names this console."""
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = (found["six"] or found["name"]).lower().removesuffix(".")
+        if name in self.names:
+            return True
+        try:
+            ip = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return self.any_ip or str(ip) in self.names
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether an ``Origin`` header says that a request comes from a page of the console itself.
+
+    Parameters
+    ----------
+    origin : str
+        Such as ``http://127.0.0.1:8090``; ``null`` for a page that hides where it comes from.
+    host : str
+        The ``Host`` header of the same request, which has been checked.
+    """
+    scheme, separator, place = origin.partition("://")
+    return bool(separator) and scheme in ("http", "https") and place.lower() == host.lower()
+
+
+def to_own_path(target: str) -> str:
+    """Return a path of this console to go to, whatever was asked for: never another site."""
+    is_ours = re.fullmatch(r"/(?![/\\])[A-Za-z0-9_.~/?=&%+:,@-]*", target) is not None
+    return target if is_ours else "/"
+
+
+# -- headers -------------------------------------------------------------------------------------------------
+
+
+def security_headers(host: str) -> dict[str, str]:
+    """Return what every answer says of what a browser may do with it.
+
+    `host` is the request's ``Host`` header, which was checked; older Safaris want the web socket by name.
+    """
+    # NiceGUI's pages hold their start as inline scripts, and Vue compiles templates in the browser.
+    policy = (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        f"connect-src 'self' ws://{host} wss://{host}; worker-src 'self' blob:; object-src 'none'; "
+        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {
+        "content-security-policy": policy,
+        "x-frame-options": "DENY",
+        "x-content-type-options": "nosniff",
+        # As no-referrer towards others; with that one, browsers would hide the origin of our own forms too.
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }

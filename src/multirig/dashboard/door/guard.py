@@ -1,0 +1,273 @@
+"""Stands before the whole console: no request and no web socket gets by that `access` would not let in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, quote
+
+from multirig.dashboard.door.access import (
+    LIFE,
+    Limiter,
+    Names,
+    Sessions,
+    is_password,
+    is_same_origin,
+    security_headers,
+    to_own_path,
+)
+from multirig.dashboard.door.icon import ICON
+from multirig.dashboard.door.login import HEADERS, login_page, say_wait
+
+LOGIN, LOGOUT, SIGNED_IN = "/login", "/logout", "/signed-in"
+"""Paths of its own; the last one answers 204 or 401, for a page that has lost its web socket."""
+LOGGED_IN = "multirig.logged_in"
+"""In a request's scope: whether its session can be ended by `LOGOUT`."""
+MAX_FORM = 8192
+"""Bytes of a form with a password in it."""
+FORM_LIMIT = 10.0
+"""Seconds that it may take to arrive."""
+CLOSED = 4401
+"""Code of a web socket whose session has ended."""
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("multirig.dashboard")
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    Parameters
+    ----------
+    app : App
+        The console itself.
+    names : Names
+        Under which it answers.
+    password : str, optional
+        The hash that is kept; without one, nobody is asked.
+    secret : bytes
+        This installation's own.
+    cookie : str
+        The cookie's name.
+    is_secure : bool
+        Whether the cookie is for encrypted connections only.
+    """
+
+    def __init__(
+        self, app: App, *, names: Names, password: str | None, secret: bytes, cookie: str, is_secure: bool
+    ) -> None:
+        self.app = app
+        self._names = names
+        self._password = password
+        self._sessions = None if password is None else Sessions(secret, password)
+        self._limiter = Limiter()
+        self._one_at_a_time = asyncio.Lock()
+        """A hash takes memory and time on purpose."""
+        self._cookie = cookie
+        self._attributes = "; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if is_secure else "")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, answer it, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        host = headers.get("host", "")
+        if (refusal := self._refuse(scope, headers, host)) is not None:
+            log.warning("refused %r of %s: %s", scope["path"], _address(scope), refusal)
+            await _refuse(scope, receive, send, 403, refusal)
+            return
+        send = _with_headers(send, security_headers(host)) if scope["type"] == "http" else send
+        session = self._find_session(headers)
+        scope[LOGGED_IN] = session is not None
+        if scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT, SIGNED_IN, "/favicon.ico"):
+            await self._answer(scope, headers, session, receive, send)
+        elif self._sessions is None:
+            await self.app(scope, receive, send)
+        elif session is None:
+            await self._ask(scope, headers, receive, send)
+        elif scope["type"] == "websocket":
+            await self.app(scope, self._while_open(session, receive, send), send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _refuse(self, scope: Scope, headers: dict[str, str], host: str) -> str | None:
+        """Return why a request is refused whoever sends it."""
+        if not self._names.hold(host):
+            return (
+                f"this console does not answer to the name {host[:80]!r}: use the address that it showed "
+                "when it was started, or enter the name in multirig.yaml: console: {names: [NAME]}"
+            )
+        origin = headers.get("origin")
+        if origin is not None and not is_same_origin(origin, host):
+            return f"this console obeys its own pages only, not {origin[:80]!r}: open it by its own address"
+        if scope["type"] == "websocket":
+            return None if origin is not None else "a web socket has to say which page it belongs to"
+        is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        is_a_link = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET"
+        if is_foreign and not is_a_link:
+            return "this console obeys its own pages only: open it by its own address"
+        return None
+
+    def _find_session(self, headers: dict[str, str]) -> str | None:
+        """Return the cookie of a session that goes on."""
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+        except CookieError:
+            return None
+        if found is None or self._sessions is None or not self._sessions.is_open(found.value, time.time()):
+            return None
+        return found.value
+
+    async def _ask(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        """Send who has not shown the password to the page that asks for it."""
+        wants_a_page = scope["type"] == "http" and scope["method"] == "GET"
+        if wants_a_page and "text/html" in headers.get("accept", ""):
+            query = scope.get("query_string", b"").decode("latin-1")
+            target = scope["path"] + (f"?{query}" if query else "")
+            await _respond(send, 303, "", {"location": f"{LOGIN}?next={quote(to_own_path(target))}"})
+        else:
+            why = "this console asks for a password: open its page and log in"
+            await _refuse(scope, receive, send, 401, why)
+
+    async def _answer(
+        self, scope: Scope, headers: dict[str, str], session: str | None, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request for one of the guard's own paths."""
+        match scope["path"], scope["method"]:
+            case "/favicon.ico", "GET" | "HEAD":
+                kept = {"content-type": "image/svg+xml", "cache-control": "max-age=86400"}
+                await _respond(send, 200, ICON, kept)
+            case "/signed-in", "GET":
+                is_in = self._sessions is None or session is not None
+                await _respond(send, 204 if is_in else 401, "", {"cache-control": "no-store"})
+            case "/login" | "/logout", _ if self._sessions is None:
+                await _respond(send, 303, "", {"location": "/"})
+            case "/login", "GET":
+                query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+                target = to_own_path(query.get("next", ["/"])[0])
+                if session is not None:
+                    await _respond(send, 303, "", {"location": target})
+                else:
+                    await _respond(send, 200, login_page(target), HEADERS)
+            case "/login", "POST":
+                await self._log_in(scope, receive, send)
+            case "/logout", "POST":
+                await self._log_out(session, send)
+            case _:
+                await _respond(send, 405, "not possible here: open the console's page\n", {})
+
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._sessions is None or self._password is None:
+            return
+        try:
+            form = parse_qs(await asyncio.wait_for(_read_form(receive), FORM_LIMIT))
+        except (asyncio.TimeoutError, ValueError):
+            await _respond(send, 400, "the form did not arrive as it should: open the page again\n", {})
+            return
+        target = to_own_path(form.get("next", ["/"])[0])
+        address = _address(scope)
+        if wait := self._limiter.take(address, time.monotonic()):
+            problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
+            again = {"retry-after": str(int(wait) + 1)}
+            await _respond(send, 429, login_page(target, problem), {**HEADERS, **again})
+            return
+        async with self._one_at_a_time:
+            is_right = await asyncio.to_thread(is_password, form.get("password", [""])[0], self._password)
+        if not is_right:
+            log.warning("a wrong password from %s", address)
+            problem = "That is not the password: type it again."
+            await _respond(send, 401, login_page(target, problem), HEADERS)
+            return
+        self._limiter.succeed(address)
+        log.info("%s has logged in", address)
+        cookie = f"{self._cookie}={self._sessions.begin(time.time())}; Max-Age={LIFE}{self._attributes}"
+        await _respond(send, 303, "", {"location": target, "set-cookie": cookie})
+
+    async def _log_out(self, session: str | None, send: Send) -> None:
+        if self._sessions is not None and session is not None:
+            self._sessions.end(session, time.time())
+        cookie = f"{self._cookie}=; Max-Age=0{self._attributes}"
+        await _respond(send, 303, "", {"location": LOGIN, "set-cookie": cookie})
+
+    def _while_open(self, session: str, receive: Receive, send: Send) -> Receive:
+        """Return what a web socket receives, which is nothing more once its session has ended."""
+
+        async def receive_while_open() -> Message:
+            message = await receive()
+            is_over = self._sessions is None or not self._sessions.is_open(session, time.time())
+            if message["type"] == "websocket.receive" and is_over:
+                await send({"type": "websocket.close", "code": CLOSED})
+                return {"type": "websocket.disconnect", "code": CLOSED}
+            return message
+
+        return receive_while_open
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return a request's headers; one that stands there twice, as ``Host`` never may, becomes one."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}{'; ' if key == 'cookie' else ', '}{text}" if key in found else text
+    return found
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+async def _read_form(receive: Receive) -> str:
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ValueError("the browser went away")
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > MAX_FORM:
+            raise ValueError("the form is too long")
+        if not message.get("more_body", False):
+            return body.decode("utf-8")
+
+
+def _with_headers(send: Send, added: dict[str, str]) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _ in message.get("headers", ())}
+            pairs = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in added.items())
+            message["headers"] = [
+                *message.get("headers", ()),
+                *((name, value) for name, value in pairs if name not in there),
+            ]
+        await send(message)
+
+    return send_with_headers
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+    else:
+        await _respond(send, status, f"{text}\n", {})
+
+
+async def _respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+    body = text.encode()
+    said = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), **headers}
+    if status == 204:
+        del said["content-length"]
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

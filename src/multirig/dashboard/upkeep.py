@@ -1,0 +1,77 @@
+"""What is done with rigs between sessions: each PC is looked at, and one that was left over is cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from multirig.conductor.conductor import Conductor
+from multirig.dashboard.led import LedSession
+from multirig.dashboard.rigs import WatchedRigs
+from multirig.errors import MultirigError
+from multirig.protocol.messages import Event
+
+CLEAN_UP_LIMIT = 40.0
+"""Seconds that a rig has to release its device."""
+
+
+class Upkeep:
+    """Asks rigs that no session of this console holds."""
+
+    def __init__(
+        self,
+        rigs: WatchedRigs,
+        session: LedSession,
+        *,
+        data_folder: Path,
+        lab: str,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.findings: Mapping[str, list[dict[str, str]]] = {}
+        """What the last look has found on each PC."""
+        self.is_checking = False
+        self._rigs = rigs
+        self._session = session
+        self._data_folder = data_folder
+        self._lab = lab
+        self._on_change = on_change
+
+    async def check(self, names: Sequence[str] = (), seconds: float | None = None) -> None:
+        """Look at some PCs or at all, as before a session of so many seconds; the page shows what is found.
+
+        Raises `MultirigError` where a session is led from here, or there is no such rig.
+        """
+        if self._session.is_led:
+            raise MultirigError("a session goes on: look at the PCs before the next one")
+        rigs = {name: self._rigs.uri(name) for name in names or self._rigs.entries}
+        gives_number = not any(rig.report.main_sync for rig in self._rigs.now() if rig.name in rigs)
+        self.is_checking = True
+        self._on_change()
+        try:
+            conductor = Conductor(rigs, data_folder=self._data_folder, lab=self._lab, main_sync=gives_number)
+            async with conductor:
+                found = await conductor.check(seconds)
+            self.findings = {pc: [finding.to_json() for finding in list_] for pc, list_ in found.items()}
+        finally:
+            self.is_checking = False
+            self._on_change()
+
+    def forget_findings(self) -> None:
+        """Show no more what the last look has found."""
+        self.findings = {}
+        self._on_change()
+
+    async def clean_up(self, name: str) -> None:
+        """Release a rig that an earlier session has left as it was.
+
+        Raises
+        ------
+        MultirigError
+            It could not be done.
+        """
+        if name in self._session.rigs:
+            raise MultirigError(f"{name} is in the session that goes on: stop that first")
+        async with Conductor({name: self._rigs.uri(name)}) as conductor:
+            outcomes = await conductor.request(Event.EXPCLEANUP, {}, limit=CLEAN_UP_LIMIT)
+        if isinstance(error := outcomes[name], MultirigError):
+            raise error

@@ -1,0 +1,72 @@
+"""What is wrong with a rig, by its own report: one judge, and one set of words for all who show it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from multirig import wording
+from multirig.protocol.words import Report, RigState
+
+LITTLE_ROOM = 1.0
+"""Hours of recording below which a disk is worth a warning, where nobody knows how long it will be."""
+LEAST_ROOM = 0.5
+"""Hours for which a disk must be good, however short the recording is planned to be."""
+NO_ROOM = 0.1
+"""Hours below which it is about to end a recording."""
+_LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED})
+
+
+class Kind(enum.Enum):
+    """What may be wrong, the gravest first."""
+
+    BROKEN = "broken"
+    """Something failed, and is remembered until a clean-up."""
+    GAP = "gap"
+    """It does not record, though its session is running."""
+    STALLED = "stalled"
+    """It records, and nothing comes in."""
+    DISK = "disk"
+    """Its disk will be full too soon."""
+    DROPPED = "dropped"
+    """It loses frames."""
+    LEFT_OVER = "left over"
+    """An earlier session holds it, and nobody leads that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """Something that is wrong with a rig."""
+
+    kind: Kind
+    text: str
+    """What is the matter and what to do next, in words that follow the rig's name and a colon."""
+    is_grave: bool = False
+    """Whether data is lost unless somebody does something."""
+
+
+def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
+    """Yield what is wrong with a rig, the gravest first.
+
+    `seconds` is for how long it shall still record, where that is known.
+    """
+    runs = report.doing is RigState.RUNNING
+    if report.failure is not None or report.doing in (RigState.FAILING, RigState.BROKEN):
+        text = report.failure or f"is {report.doing}"
+        yield Defect(kind=Kind.BROKEN, text=text, is_grave=True)
+    if (gap := report.gap) is not None and gap.until is None and (since := gap.since):
+        text = f"has not recorded since {since[11:19] or since}: look at its program"
+        yield Defect(kind=Kind.GAP, text=text, is_grave=True)
+    if report.stalled is not None:
+        text = f"nothing has come in for {report.stalled:.0f} s: look at its device, its trigger and its disk"
+        yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
+    needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
+    if (hours := report.hours_left) is not None and 0 <= hours < needed:
+        text = f"its disk has room for {wording.about(hours * 3600)} only: free space in its data folder"
+        yield Defect(kind=Kind.DISK, text=text, is_grave=runs and hours < NO_ROOM)
+    if runs and report.health is not None and (lost := report.health.dropped):
+        text = f"{wording.count(lost, 'frame')} lost so far: its disk or processor is too slow"
+        yield Defect(kind=Kind.DROPPED, text=text)
+    if report.state in _LEFT_OVER and report.led_by is None:
+        yield Defect(kind=Kind.LEFT_OVER, text="an earlier session was not cleaned up here")

@@ -1,0 +1,114 @@
+"""What a rig knows of the recording of its session: how it grows, what it holds, when it had gaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from multirig.lifecycle.growth import Growth
+from multirig.lifecycle.leader import Leader
+from multirig.lifecycle.rig_states import STATUS, RigState
+from multirig.protocol.events import SECOND, Token
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Status
+from multirig.protocol.words import ClockOffset, File, Gap, Health, Recorded, Stopped
+
+MAX_LISTED_FILES = 100
+"""Files named in an answer; the totals always count all."""
+
+
+class Recording:
+    """Keeps what the adapter's hooks had to tell of a session, until the next one begins.
+
+    Parameters
+    ----------
+    stall_after : int, optional
+        Nanoseconds for which a recording may not grow before it counts as stalled; None: never.
+    """
+
+    def __init__(self, stall_after: int | None) -> None:
+        self.health: Health | None = None
+        """The adapter's proof of recording, as it was last looked at."""
+        self.gaps: tuple[Gap, ...] = ()
+        """When this session was not recorded, since the program had died; the last one may still go on."""
+        self._recorded = Recorded()
+        self._of: ExpRef | None = None
+        """Of which session that is: after a clean-up the last one is still remembered."""
+        self._growth = Growth(stall_after)
+        self._ended: tuple[int, Leader | None] | None = None
+        """When the recording ended, and who led it then."""
+
+    def begin(self, exp_ref: ExpRef | None) -> None:
+        """A session begins."""
+        self._recorded, self._of, self._ended = Recorded(), exp_ref, None
+        self.forget()
+
+    def restore(self, exp_ref: ExpRef | None, recorded: Recorded) -> None:
+        """Take what is there of a session after the program has died."""
+        self._recorded, self._of = recorded, exp_ref
+
+    def forget(self) -> None:
+        """Nothing is recorded: what the device had to show for it is no news any more."""
+        self.health, self.gaps = None, ()
+
+    def take(self, recorded: Recorded, gap: Gap | None = None) -> None:
+        """Note what hooks have to tell; one that has ended a gap says how long it was."""
+        if gap is not None and self.gaps:
+            self.gaps = (*self.gaps[:-1], gap)
+        self._recorded = self._recorded.followed_by(recorded)
+
+    def move(self, before: RigState, state: RigState, leader: Leader | None, now: int) -> None:
+        """Note that the rig is in another state."""
+        if STATUS[before] is Status.RUNNING and STATUS[state] is not Status.RUNNING:
+            self._ended = now, leader
+        if state is not RigState.RUNNING:
+            self._growth.end()
+        elif before is not RigState.RUNNING:
+            self._growth.begin(now)
+
+    def measure(self, health: Health, now: int) -> None:
+        """Take the adapter's proof of recording of now."""
+        self.health = health
+        self._growth.measure(health, now)
+
+    def stalled(self, now: int) -> float | None:
+        """Return for how many seconds nothing has come in, if that is too long."""
+        return self._growth.stalled(now)
+
+    def how_it_started(self) -> Recorded:
+        """Return what the answer to a start says."""
+        return replace(self._recorded, files=None)
+
+    def add_account(self, word: Stopped, token: Token, exp_ref: ExpRef | None, now: int) -> Stopped:
+        """Return the answer to a stop with what was recorded.
+
+        A foreign peer gets the totals, since it may read a thousand bytes only.
+
+        Parameters
+        ----------
+        word : Stopped
+            The answer without it.
+        token : Token
+            Who asks.
+        exp_ref : ExpRef or None
+            The session that it has named.
+        now : int
+        """
+        recorded = self._recorded if exp_ref in (None, self._of) else Recorded()
+        files = recorded.files or ()
+        word = replace(word, files_total=len(files), bytes_total=sum(one.bytes for one in files))
+        if token.wire == 1:
+            return word
+        listed = replace(recorded, files=files[:MAX_LISTED_FILES])
+        if not recorded or self._ended is None:
+            return replace(word, recorded=listed)
+        at, leader = self._ended
+        if leader is None or not leader.is_sender_of(token):  # its times mean nothing to who did not lead
+            listed = replace(listed, clock=ClockOffset(offset=0.0))
+        return replace(word, recorded=listed, ended_ago=round((now - at) / SECOND, 3))
+
+    def late_digests(self) -> dict[str, str]:
+        """Return the checksums, by path, that were not ready when the files were listed."""
+        made = self._recorded.digests or {}
+        files: tuple[File, ...] = self._recorded.files or ()
+        listed = [one.path for one in files if one.blake2b is None]
+        return {path: made[path] for path in listed[:MAX_LISTED_FILES] if path in made}

@@ -1,0 +1,209 @@
+"""One step of a session: a word to all its rigs, group after group, and what became of it on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from multirig.errors import MultirigError, RemoteProtocolError, Unconfirmed
+from multirig.lifecycle.broadcast import Broadcast, Outcome
+from multirig.lifecycle.members import BEGINNINGS, Members
+from multirig.lifecycle.session_events import ClockRead
+from multirig.protocol.events import RESTARTED, SECOND, Refused, Replied, Send, TimedOut, Unreached
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event, Status
+from multirig.protocol.words import AskStatus, Initialise, Ready, Report, Start, Started, Word
+
+LinkOutcome: TypeAlias = Replied | Refused | TimedOut | Unreached
+"""What a link reports of something that was sent."""
+
+WAVE_LIMIT = 5 * SECOND
+"""Rigs that are stopped before others hold them up no longer."""
+STATUS_LIMIT = SECOND
+"""A rig whose answer is missing is asked for its status; it has this long."""
+_REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
+"""The status that proves a command whose answer is missing."""
+_FITTING = {Event.EXPINIT: {Status.INITIALIZED, Status.RUNNING}, Event.EXPSTART: {Status.RUNNING}}
+"""What an answer may say; a main sync that records already is as ready as can be."""
+
+
+class Step:
+    """A step on its way; it is over when each rig has an outcome.
+
+    Parameters
+    ----------
+    number : int
+        By which its outcomes are known.
+    word : Word
+        What all are told.
+    exp_ref : ExpRef or None
+        The session.
+    members : Members
+        Who is told, in which order, and how long each may take.
+    clocks : mapping of str to ClockRead
+        What is known of each rig's clock.
+    lead : int
+        Nanoseconds from the command to the instant at which all begin.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        word: Word,
+        exp_ref: ExpRef | None,
+        *,
+        members: Members,
+        clocks: Mapping[str, ClockRead],
+        lead: int,
+    ) -> None:
+        self.event = word.event
+        self.waves = members.groups(self.event)
+        """Who is still to be asked, one group after the other."""
+        self._exp_ref = exp_ref
+        self._members = members
+        self._clocks = clocks
+        self._lead = lead
+        self._wave_until: int | None = None
+        self._held: dict[str, int] = {}
+        """Who starts by the command itself, and when that leaves: IBL's peers know no instant."""
+        self._retried: set[str] = set()
+        """Rigs that were restarted in this step, and have been asked again."""
+        names = [name for group in self.waves for name in group]
+        self.broadcast = Broadcast(
+            number=number,
+            word=word,
+            rigs={name: members.rigs[name] for name in names},
+            limit=members.limit(self.event),
+            limits={name: members.limit_of(name, self.event) for name in names},
+            overtakes=self.event is Event.EXPINTERRUPT,
+            lasting=self.event in (Event.EXPEND, Event.EXPINTERRUPT),
+        )
+
+    @property
+    def number(self) -> int:
+        """By which its outcomes are known."""
+        return self.broadcast.number
+
+    # -- asking ---------------------------------------------------------------------------------------------
+
+    def send_wave(self, now: int) -> list[Send]:
+        """Ask the next group."""
+        self._wave_until = None
+        if not self.waves:
+            return []
+        names = self.waves.pop(0)
+        if self.event is Event.EXPEND and self.waves:
+            self._wave_until = now + WAVE_LIMIT
+        if self.event is Event.EXPSTART:
+            names = self._set_instant(names, now)
+        return list(self.broadcast.sends(names))
+
+    def _set_instant(self, names: list[str], now: int) -> list[str]:
+        """Let these rigs start at one instant that all can have heard of; return who is told now.
+
+        IBL's peers start when they are told: they are told at that instant, unless nobody else is there.
+        """
+        word, broadcast = self.broadcast.word, self.broadcast
+        timed = [name for name in names if name in self._members.multirigs]
+        if not timed or not isinstance(word, Start):
+            return names
+        slowest = max((read.round_trip for name in timed if (read := self._clocks.get(name))), default=0)
+        at = now + self._lead + 2 * slowest
+        for name in timed:
+            broadcast.words[name] = replace(word, at=at)
+            broadcast.waits[name] = at - now
+        self._held = {name: at for name in names if name not in timed}
+        return timed
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        times = [*self._held.values()]
+        if self._wave_until is not None:
+            times.append(self._wave_until)
+        return min(times, default=None)
+
+    def handle_timer(self, now: int) -> list[Send]:
+        """Do not wait for slow ones among the stopped; start those that start by the command itself."""
+        out: list[Send] = []
+        if self._wave_until is not None and self._wave_until <= now:
+            out += self.send_wave(now)
+        if due := [name for name, at in self._held.items() if at <= now]:
+            self._held = {name: at for name, at in self._held.items() if name not in due}
+            out += self.broadcast.sends(due)
+        return out
+
+    # -- outcomes -------------------------------------------------------------------------------------------
+
+    def take(self, name: str, event: LinkOutcome, had: bool | None) -> Send | Outcome:
+        """Return a rig's outcome, or what it is asked before that is known.
+
+        Parameters
+        ----------
+        name : str
+            Which rig.
+        event : Replied, Refused, TimedOut or Unreached
+            What its link reports.
+        had : bool or None
+            Where it was asked for its status: whether it had got the command. None: it was not.
+        """
+        broadcast = self.broadcast
+        if isinstance(event, Refused) and event.reason == RESTARTED and name not in self._retried:
+            self._retried.add(name)
+            return broadcast.send(name)
+        if had is not None:
+            return self._judge_status(name, event, had=had)
+        if isinstance(event, TimedOut) and self.event in _REACHED:
+            key = (self.number, name, event.confirmed)
+            return Send(address=broadcast.rigs[name], word=AskStatus(), key=key, limit=STATUS_LIMIT)
+        outcome = broadcast.judge(name, event)
+        return self._check(outcome) if isinstance(outcome, Ready | Started) else outcome
+
+    def _check(self, word: Ready | Started) -> Outcome:
+        """Refuse an answer that speaks of another session or another status."""
+        event = self.event
+        if event not in _REACHED:
+            return word
+        if word.strange_status is not None:
+            return RemoteProtocolError(f"answered {event.name} with status {word.strange_status}")
+        if word.status is not None and word.status not in _FITTING[event]:
+            return RemoteProtocolError(f"answered {event.name} with status {word.status.name}")
+        named = word.exp_ref or word.strange_ref
+        if named is not None and named != self._exp_ref:
+            return RemoteProtocolError(f"answered {event.name} for {named} instead of {self._exp_ref}")
+        return word
+
+    def _judge_status(self, name: str, event: LinkOutcome, *, had: bool) -> Outcome:
+        """Unknown is an outcome: what a rig says of itself decides."""
+        broadcast = self.broadcast
+        report = event.word if isinstance(event, Replied) else None
+        if not isinstance(report, Report):  # then what is known of the command: had the rig got it?
+            return broadcast.judge(name, TimedOut(address=event.address, key=event.key, confirmed=had))
+        if report.status is _REACHED[self.event] and report.exp_ref == self._exp_ref:
+            done = Ready if isinstance(broadcast.word, Initialise) else Started
+            return done(exp_ref=report.exp_ref, status=report.status)
+        state = report.state or (report.status.name if report.status is not None else "?")
+        return Unconfirmed(
+            f"did not answer {self.event.name} within {broadcast.limit_of(name) / SECOND:g} s and says that "
+            f"it is {state}: look at its screen"
+        )
+
+    def note(self, name: str, outcome: Outcome) -> bool:
+        """Note a rig's outcome; return whether the step is over by that."""
+        if self.broadcast.take(name, outcome):
+            return True
+        gives_up = self.event in BEGINNINGS and bool(self._members.serious(self.errors()))
+        return self.is_wave_over() and gives_up  # then nobody else is asked
+
+    def is_wave_over(self) -> bool:
+        """Whether all who were asked so far have an outcome, and others are still to be asked."""
+        waiting = {name for wave in self.waves for name in wave}
+        return bool(self.waves) and self.broadcast.outcomes.keys() >= self.broadcast.rigs.keys() - waiting
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Return the outcomes that are in, in the order of the rigs."""
+        return self.broadcast.ordered(self._members.rigs)
+
+    def errors(self) -> dict[str, MultirigError]:
+        """Return those that are errors."""
+        return {name: one for name, one in self.outcomes().items() if isinstance(one, MultirigError)}

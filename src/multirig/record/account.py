@@ -1,0 +1,183 @@
+"""The account of a session: what its journal tells, the verdict, and what this PC itself has of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from multirig import formats
+from multirig.errors import ConfigError
+from multirig.record.journal import read_history, read_summary
+from multirig.record.recount import summarise
+from multirig.record.summary import Summary
+from multirig.record.time_files import (
+    OFFSETS_NAME,
+    STARTS_NAME,
+    write_offsets,
+    write_starts,
+)
+from multirig.record.verdict import Word, judge
+from multirig.version import __version__
+from multirig.writing import write_whole
+
+FILE_NAME = "_multirig_verdict.json"
+"""In the session folder on the conductor's PC."""
+FORMAT = 2
+"""Of the file; format 1, of multirig 0.1, says no number."""
+MAX_LISTED_FILES = 100
+"""Files of this PC that are named; the totals count all."""
+
+log = logging.getLogger("multirig.record")
+
+
+@dataclass(slots=True, kw_only=True)
+class OwnFile:
+    """A file that a task, or anything else on the conductor's PC, put into the session folder."""
+
+    path: str
+    """Relative to the session folder, with forward slashes."""
+    bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Account(Summary):
+    """What a session was, and what it turned out to be."""
+
+    format: int = FORMAT
+    """Of this file; without it 1."""
+    version: str = __version__
+    """Of multirig on the PC that gave the verdict."""
+    verdict: Word = Word.GOOD
+    """GOOD, DEGRADED, INCOMPLETE, INTERRUPTED or ABORTED."""
+    reasons: list[str] = field(default_factory=list)
+    """Why it is not GOOD, the gravest first; each names the rig and the evidence."""
+    notes: list[str] = field(default_factory=list)
+    """What is good to know, and takes nothing from the session."""
+    is_final: bool = True
+    """Whether the session is over; else the verdict is what it would be if it ended here."""
+    own_files: list[OwnFile] = field(default_factory=list)
+    """What is in the session folder on the conductor's PC and was written by no rig."""
+    own_files_total: int = 0
+    own_bytes_total: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the account as plain values, the number of its format first."""
+        return {formats.KEY: self.format, **asdict(self)}
+
+
+def account(folder: Path) -> Account:
+    """Return what the journal in a session folder tells, and the verdict on it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The session folder on the conductor's PC.
+
+    Raises
+    ------
+    ConfigError
+        There is no journal, or it is of a format that is not known here.
+    """
+    return account_of(read_summary(folder), folder)
+
+
+def read_verdict(path: Path) -> Account:
+    """Return the account in a file of the verdict.
+
+    Raises
+    ------
+    OSError, pydantic.ValidationError
+        It is not there, or it is damaged.
+    ConfigError
+        It is of a format that is not known here.
+    """
+    found = _keys().validate_json(path.read_bytes())
+    number = formats.check_format(found.get(formats.KEY), FORMAT, path, found.get("version"))
+    return _accounts().validate_python({**found, formats.KEY: number})
+
+
+def account_of(summary: Summary, folder: Path) -> Account:
+    """Return the account of a session whose journal has been read already.
+
+    Parameters
+    ----------
+    summary : Summary
+        What the journal tells.
+    folder : pathlib.Path
+        The session folder on the conductor's PC.
+    """
+    verdict = judge(summary)
+    own = _find_own_files(folder, summary)
+    return Account(
+        **{one.name: getattr(summary, one.name) for one in fields(Summary)},
+        verdict=verdict.word,
+        reasons=list(verdict.reasons),
+        notes=list(verdict.notes),
+        is_final=verdict.is_final,
+        own_files=own[:MAX_LISTED_FILES],
+        own_files_total=len(own),
+        own_bytes_total=sum(one.bytes for one in own),
+    )
+
+
+def write_verdict(folder: Path) -> None:
+    """Write the account of a session, its clocks and its starts into its folder.
+
+    A disk that does not take one of the files is logged.
+    """
+    try:
+        history = read_history(folder)
+        told = account_of(summarise(history.moments, history.unreadable), folder)
+    except (OSError, ConfigError) as error:
+        log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
+        return
+    texts = {
+        "the verdict": (FILE_NAME, json.dumps(told.to_json(), indent=1) + "\n"),
+        "the table of clocks": (OFFSETS_NAME, write_offsets(history.clocks)),
+        "the table of starts": (STARTS_NAME, write_starts(told)),
+    }
+    for what, (name, text) in texts.items():
+        try:
+            write_whole(folder / name, text.encode())
+        except OSError as error:
+            log.error(
+                "%s cannot be written into %s: %s; multirig show gives it from the journal",
+                what,
+                folder,
+                error,
+            )
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON schema of the file."""
+    return TypeAdapter(Account).json_schema()
+
+
+@cache
+def _keys() -> TypeAdapter[dict[str, Any]]:
+    return TypeAdapter(dict[str, Any])
+
+
+@cache
+def _accounts() -> TypeAdapter[Account]:
+    return TypeAdapter(Account)
+
+
+def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
+    """Return what no rig wrote; a rig on the same PC may share the folder."""
+    of_rigs = {file.path for rig in summary.rigs.values() for file in rig.files}
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.name.startswith((".", "_multirig")) and name not in of_rigs:
+            with contextlib.suppress(OSError):  # one that goes away just now
+                if path.is_file():
+                    found.append(OwnFile(path=name, bytes=path.stat().st_size))
+    return found

@@ -1,0 +1,607 @@
+"""All sessions of a PC, found again quickly: an index of its session folders, which holds nothing of its own.
+
+It is an SQLite file in the user's cache folder, made anew from the folders whenever it is missing, of another
+version, or damaged. Several programs may use it at once, and any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+from pydantic import ValidationError
+
+from multirig.config import parse_yaml, read_text
+from multirig.errors import ConfigError, LocalProtocolError, MultirigError
+from multirig.folders import DESCRIPTION_NAME
+from multirig.protocol.exp_ref import check_subject
+from multirig.record.account import FILE_NAME as VERDICT_NAME
+from multirig.record.account import Account, account, read_verdict
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.story import say_marker
+from multirig.record.verdict import Word
+from multirig.writing import patiently
+
+VERSION = 1
+"""Of the tables, raised with every format that is read: a file of another version is made anew."""
+NOT_OVER = "NOT OVER"
+"""Stands in place of a verdict: the session goes on, or whoever led it has died."""
+NO_VERDICT = "NO VERDICT"
+"""Stands in place of a verdict: there is no journal, or it cannot be read."""
+WORDS = (*map(str, Word), NOT_OVER, NO_VERDICT)
+"""What may be searched for."""
+BUSY_LIMIT = 10.0
+"""Seconds to wait while another program writes."""
+BATCH = 200
+"""Sessions that are taken up in one go: others see them, and a program that is ended loses no more."""
+MAX_MARKERS = 1000
+"""Different markers of a session that can be searched for."""
+
+log = logging.getLogger("multirig.record")
+
+_Result = TypeVar("_Result")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = re.compile("[0-9]{1,3}")
+_SETTINGS = ("raw_task_data_00", "_iblrig_taskSettings.raw.json")
+"""What a task writes of itself, here or under iblrig: the one witness where no rig took part."""
+_MANIFESTS = "_multirig_manifest."
+"""How the lists begin that rigs leave in their own session folders."""
+_WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME, DESCRIPTION_NAME})
+"""Files by which a session is known to have changed."""
+_UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+"""What comes of files that are not what they should be."""
+_COLUMNS: Mapping[str, str] = {
+    "path": "TEXT PRIMARY KEY",
+    "signature": "TEXT NOT NULL",
+    "exp_ref": "TEXT NOT NULL",
+    "subject": "TEXT NOT NULL",
+    "day": "TEXT NOT NULL",
+    "number": "INTEGER NOT NULL",
+    "word": "TEXT NOT NULL",
+    "verdict": "TEXT",
+    "reason": "TEXT NOT NULL",
+    "began_at": "REAL",
+    "seconds": "REAL",
+    "rigs": "TEXT NOT NULL",
+    "files": "INTEGER NOT NULL",
+    "bytes": "INTEGER NOT NULL",
+    "task": "TEXT",
+    "projects": "TEXT NOT NULL",
+    "procedures": "TEXT NOT NULL",
+    "folded_subject": "TEXT NOT NULL",
+    "folded_text": "TEXT NOT NULL",
+}
+"""Of a session; lists are JSON, and what is searched for is folded: SQLite folds ASCII only."""
+_TABLES = f"""
+CREATE TABLE sessions ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())});
+CREATE INDEX newest ON sessions (day DESC, began_at DESC, number DESC, path);
+CREATE INDEX newest_of_word ON sessions (word, day DESC, began_at DESC, number DESC, path);
+CREATE INDEX days_of_subject ON sessions (subject, day, began_at);
+CREATE TABLE subjects (name TEXT PRIMARY KEY);
+"""
+_ORDER = "ORDER BY day DESC, began_at DESC, number DESC, path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One session, as far as a list of many shows it."""
+
+    folder: Path
+    exp_ref: str
+    subject: str
+    date: datetime.date
+    number: int
+    verdict: Word | None
+    """What it turned out to be, or would be if it ended here; None: there is no journal to say."""
+    word: str
+    """The verdict on a session that is over; else `NOT_OVER` or `NO_VERDICT`."""
+    reason: str = ""
+    """The gravest, in one line."""
+    began_at: float | None = None
+    """When all rigs recorded, or else when it was begun: seconds since 1970."""
+    seconds: float | None = None
+    """For how long it was recorded."""
+    rigs: tuple[str, ...] = ()
+    files: int = 0
+    """Of all rigs and of this PC."""
+    bytes: int = 0
+    task: str | None = None
+    """What this PC ran meanwhile; None: the rigs alone recorded."""
+    projects: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {**asdict(self), "folder": str(self.folder), "date": self.date.isoformat()}
+
+
+class Catalogue:
+    """The sessions below a folder ``…/Subjects``.
+
+    Parameters
+    ----------
+    subjects : pathlib.Path
+        The folder of the lab's subjects on this PC; it need not exist yet.
+    file : pathlib.Path, optional
+        Where the index is kept; by default in the user's cache folder, a file for each folder of subjects.
+    """
+
+    def __init__(self, subjects: Path, file: Path | None = None) -> None:
+        self._subjects = Path(os.path.abspath(subjects))
+        self.file = file or _default_file(self._subjects)
+        self._told: set[str] = set()
+        """Folders of which it was said already that they cannot be read."""
+
+    def refresh(self) -> None:
+        """Take up session folders that are new, that have changed, or that are gone.
+
+        Where nothing has changed, each folder is listed and nothing is read. It blocks: call it in a thread.
+
+        Raises
+        ------
+        ConfigError
+            The index cannot be written.
+        """
+        self._use(self._refresh)
+
+    def rebuild(self) -> None:
+        """Make the index anew from the folders.
+
+        Raises
+        ------
+        ConfigError
+            The index cannot be written.
+        """
+        self._told.clear()
+        self._use(_empty)
+        self.refresh()
+
+    def search(
+        self,
+        *,
+        subject: str = "",
+        since: datetime.date | None = None,
+        until: datetime.date | None = None,
+        verdict: str | None = None,
+        text: str = "",
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[Listed]:
+        """Return the sessions for which all of that is so, the newest first.
+
+        Parameters
+        ----------
+        subject : str
+            Part of the subject's name, in capitals or not.
+        since, until : datetime.date, optional
+            The first and the last day.
+        verdict : str, optional
+            One of `WORDS`.
+        text : str
+            Words or parts of words, in capitals or not, that all stand somewhere in its exp_ref, reasons,
+            markers, rigs, task and projects.
+        limit, offset : int
+            How many, from which one on.
+        """
+        where, values = _ask(subject, since, until, verdict, text)
+        query = f"SELECT * FROM sessions {where} {_ORDER} LIMIT ? OFFSET ?"
+        rows = self._use(lambda base: base.execute(query, (*values, limit, offset)).fetchall())
+        return [self._list(row) for row in rows]
+
+    def count(
+        self,
+        *,
+        subject: str = "",
+        since: datetime.date | None = None,
+        until: datetime.date | None = None,
+        verdict: str | None = None,
+        text: str = "",
+    ) -> int:
+        """Return how many sessions `search` would find without a limit."""
+        where, values = _ask(subject, since, until, verdict, text)
+        query = f"SELECT count(*) FROM sessions {where}"
+        return int(self._use(lambda base: base.execute(query, values).fetchone()[0]))
+
+    def subjects(self) -> list[str]:
+        """Return who can be recorded and has a folder, the most recently recorded first."""
+        query = """
+            SELECT subjects.name FROM subjects LEFT JOIN (
+                SELECT subject, max(day) AS day, max(began_at) AS at FROM sessions GROUP BY subject
+            ) AS recorded ON subjects.name = recorded.subject
+            ORDER BY recorded.day DESC, recorded.at DESC, subjects.name
+        """
+        return [row[0] for row in self._use(lambda base: base.execute(query).fetchall())]
+
+    def projects(self) -> list[str]:
+        """Return all projects that a session was recorded for, the most recent first."""
+        return self._names("projects")
+
+    def procedures(self) -> list[str]:
+        """Return all procedures that a session was recorded with, the most recent first."""
+        return self._names("procedures")
+
+    def _names(self, column: str) -> list[str]:
+        query = f"SELECT {column} FROM sessions GROUP BY {column} ORDER BY max(day) DESC, {column}"
+        rows = self._use(lambda base: base.execute(query).fetchall())
+        return list(dict.fromkeys(name for row in rows for name in json.loads(row[0])))
+
+    def _list(self, row: sqlite3.Row) -> Listed:
+        return Listed(
+            folder=self._subjects / row["path"],
+            exp_ref=row["exp_ref"],
+            subject=row["subject"],
+            date=datetime.date.fromisoformat(row["day"]),
+            number=row["number"],
+            verdict=None if row["verdict"] is None else Word(row["verdict"]),
+            word=row["word"],
+            reason=row["reason"],
+            began_at=row["began_at"],
+            seconds=row["seconds"],
+            rigs=tuple(json.loads(row["rigs"])),
+            files=row["files"],
+            bytes=row["bytes"],
+            task=row["task"],
+            projects=tuple(json.loads(row["projects"])),
+            procedures=tuple(json.loads(row["procedures"])),
+        )
+
+    # -- the index -------------------------------------------------------------------------------------------
+
+    def _use(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Do something with the index; one that is damaged is made anew first."""
+        try:
+            try:
+                with self._opened() as base:
+                    return action(base)
+            except sqlite3.OperationalError:  # busy, or a full disk: making it anew helps nobody
+                raise
+            except sqlite3.DatabaseError as error:
+                log.warning("the index of sessions %s is damaged and is made anew: %s", self.file, error)
+                patiently(self._remove)
+                with self._opened() as base:
+                    self._refresh(base)
+                    return action(base)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError(
+                f"the index of sessions {self.file} cannot be used: {error}; look after the room on that "
+                "disk and the rights of that folder, or delete the file: it is made anew"
+            ) from error
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Open the index for one piece of work; a connection of its own is what any thread may have."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        base = sqlite3.connect(self.file, timeout=BUSY_LIMIT, isolation_level=None)
+        with contextlib.closing(base):
+            base.row_factory = sqlite3.Row
+            if not _is_current(base):
+                _make_tables(base)
+            base.execute("PRAGMA synchronous = NORMAL")
+            yield base
+
+    # -- the folders -----------------------------------------------------------------------------------------
+
+    def _refresh(self, base: sqlite3.Connection) -> None:
+        known = dict(base.execute("SELECT path, signature FROM sessions").fetchall())
+        names = {row[0] for row in base.execute("SELECT name FROM subjects")}
+        found = _Scan(self._subjects)
+        self._told &= set(found.unread)
+        for path, text in found.unread.items():
+            if path not in self._told:
+                log.warning("%s cannot be read: %s", self._subjects / path, text)
+                self._told.add(path)
+        hidden = tuple(f"{path}/" if path else "" for path in found.unread)
+        gone = [path for path in known if path not in found.signatures and not f"{path}/".startswith(hidden)]
+        changed = [path for path, signature in found.signatures.items() if known.get(path) != signature]
+        left = names - found.subjects if "" not in found.unread else set()
+        if gone or left or found.subjects - names:
+            with _change(base):
+                base.executemany("DELETE FROM sessions WHERE path = ?", [(path,) for path in gone])
+                base.executemany("DELETE FROM subjects WHERE name = ?", [(name,) for name in left])
+                added = [(name,) for name in found.subjects - names]
+                base.executemany("INSERT OR IGNORE INTO subjects VALUES (?)", added)
+        places = ", ".join(f":{column}" for column in _COLUMNS)
+        for first in range(0, len(changed), BATCH):
+            batch = changed[first : first + BATCH]
+            rows = [_read_row(self._subjects, path, found.signatures[path]) for path in batch]
+            with _change(base):
+                base.executemany(f"INSERT OR REPLACE INTO sessions VALUES ({places})", rows)
+
+
+def _default_file(subjects: Path) -> Path:
+    folder = platformdirs.user_cache_path("multirig", appauthor=False)
+    mark = hashlib.blake2b(os.fsencode(subjects), digest_size=8).hexdigest()
+    return folder / f"sessions-{VERSION}-{mark}.sqlite"
+
+
+@contextlib.contextmanager
+def _change(base: sqlite3.Connection) -> Iterator[None]:
+    """Change the index as a whole, or not at all."""
+    base.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        base.execute("ROLLBACK")
+        raise
+    base.execute("COMMIT")
+
+
+def _is_current(base: sqlite3.Connection) -> bool:
+    return bool(base.execute("PRAGMA user_version").fetchone()[0] == VERSION)
+
+
+def _make_tables(base: sqlite3.Connection) -> None:
+    """Make the tables of this version, with nothing in them, unless another program has just done so."""
+    with contextlib.suppress(sqlite3.OperationalError):  # whoever else is here at this moment does it
+        base.execute("PRAGMA journal_mode = WAL")
+    with _change(base):
+        if not _is_current(base):
+            for table in ("sessions", "subjects"):
+                base.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in _TABLES.split(";"):
+                base.execute(statement)
+            base.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _empty(base: sqlite3.Connection) -> None:
+    with _change(base):
+        base.execute("DELETE FROM sessions")
+        base.execute("DELETE FROM subjects")
+
+
+def _ask(
+    subject: str,
+    since: datetime.date | None,
+    until: datetime.date | None,
+    verdict: str | None,
+    text: str,
+) -> tuple[str, list[str]]:
+    """Return the condition of a search, and its values."""
+    asked = [
+        *([("instr(folded_subject, ?) > 0", _fold(subject.strip()))] if subject.strip() else ()),
+        *([("day >= ?", since.isoformat())] if since is not None else ()),
+        *([("day <= ?", until.isoformat())] if until is not None else ()),
+        *([("word = ?", str(verdict))] if verdict is not None else ()),
+        *(("instr(folded_text, ?) > 0", word) for word in _fold(text).split()),
+    ]
+    where = " AND ".join(condition for condition, _ in asked)
+    return f"WHERE {where}" if where else "", [value for _, value in asked]
+
+
+def _fold(text: str) -> str:
+    return _clean(text).casefold()
+
+
+def _clean(text: str) -> str:
+    """Return text that a database takes: half a letter, as damaged names have it, is none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class _Scan:
+    """What lies below a folder of subjects now, by names, times and sizes alone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.signatures: dict[str, str] = {}
+        """Path of each session below the folder → what its files looked like."""
+        self.subjects: set[str] = set()
+        """Who can be recorded."""
+        self.unread: dict[str, str] = {}
+        """Folder that cannot be listed → why not."""
+        for subject in self._list(""):
+            if subject.startswith(".") or not subject.isprintable():
+                continue
+            with contextlib.suppress(LocalProtocolError):
+                self.subjects.add(check_subject(subject))
+            for day in self._list(subject):
+                if not _is_date(day):
+                    continue
+                for number in self._list(f"{subject}/{day}"):
+                    if _NUMBER.fullmatch(number):
+                        self._sign(f"{subject}/{day}/{number}")
+
+    def _list(self, path: str) -> list[str]:
+        """Return the folders in a folder."""
+        try:
+            with os.scandir(self._root / path) as found:
+                return sorted(one.name for one in found if one.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self.unread[path] = error.strerror or str(error)
+            return []
+
+    def _sign(self, path: str) -> None:
+        """Note a session, unless there is nothing in its folder."""
+        folder = f"{self._root}{os.sep}{path}"
+        marks = []
+        is_empty, has_journal = True, False
+        try:
+            with os.scandir(folder) as found:
+                for one in found:
+                    if one.name in _WATCHED:
+                        marks.append(_mark(one.name, one.stat()))
+                    is_empty = is_empty and one.name.startswith(".")
+                    has_journal = has_journal or one.name == JOURNAL_NAME
+            if not has_journal:
+                marks.append(_mark("", os.stat(folder)))
+                with contextlib.suppress(FileNotFoundError):
+                    marks.append(_mark(_SETTINGS[1], os.stat(os.path.join(folder, *_SETTINGS))))
+        except FileNotFoundError:  # it goes away just now
+            return
+        except OSError as error:
+            self.unread[path] = error.strerror or str(error)
+            return
+        if not is_empty:
+            self.signatures[path] = " ".join(sorted(marks))
+
+
+def _is_date(name: str) -> bool:
+    if not _DATE.fullmatch(name):
+        return False
+    try:
+        datetime.date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _mark(name: str, stat: os.stat_result) -> str:
+    return f"{name}:{stat.st_mtime_ns}:{stat.st_size}"
+
+
+# -- one session -----------------------------------------------------------------------------------------
+
+
+def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
+    """Return what the index holds of a session; what cannot be read of it is logged."""
+    subject, day, number = path.split("/")
+    folder = subjects / path
+    row: dict[str, Any] = {
+        "path": path,
+        "signature": signature,
+        "exp_ref": f"{day}_{int(number)}_{subject}",
+        "subject": subject,
+        "day": day,
+        "number": int(number),
+        "word": NO_VERDICT,
+        "verdict": None,
+        "reason": "",
+        "began_at": None,
+        "seconds": None,
+        "files": 0,
+        "bytes": 0,
+        "task": None,
+    }
+    lists: dict[str, Sequence[str]] = {"rigs": (), "projects": (), "procedures": ()}
+    told: Account | None = None
+    try:
+        if (folder / JOURNAL_NAME).exists():
+            told = _read_account(folder)
+            row |= _tell(told)
+            lists["rigs"] = list(told.rigs)
+        else:
+            row |= _tell_alone(folder)
+    except _UNREADABLE as error:
+        text = " ".join(str(error).split())
+        log.warning("%s is listed without what is in it, which cannot be read: %s", folder, text)
+        row["reason"] = f"it cannot be read: {text}"
+    described = _read_description(folder)
+    lists |= {name: _strings(described, name) for name in ("projects", "procedures")}
+    tasks = described.get("tasks")
+    if isinstance(tasks, list | dict):
+        protocols = [name for one in tasks for name in (one if isinstance(one, dict) else (one,))]
+        row["task"] = ", ".join(map(str, protocols)) or row["task"]
+    searched = [row["exp_ref"], *lists["rigs"], row["task"] or "", *lists["projects"], row["reason"]]
+    if told is not None:
+        markers = dict.fromkeys(say_marker(one.text, one.data) for one in told.markers)
+        searched += [*told.reasons, *list(markers)[:MAX_MARKERS]]
+    row |= {name: json.dumps(list(map(_clean, names))) for name, names in lists.items()}
+    row |= {"folded_subject": _fold(subject), "folded_text": _fold("\n".join(searched))}
+    return {key: _clean(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _read_account(folder: Path) -> Account:
+    """Return the verdict as it was written, if nothing has happened since, or else by the journal."""
+    written = folder / VERDICT_NAME
+    with contextlib.suppress(OSError, ValidationError):
+        if written.stat().st_mtime_ns >= (folder / JOURNAL_NAME).stat().st_mtime_ns:
+            return read_verdict(written)
+    return account(folder)
+
+
+def _tell(told: Account) -> dict[str, Any]:
+    """Return what an account says, as the index holds it."""
+    began = None if told.began is None else datetime.datetime.fromisoformat(told.began).timestamp()
+    start, end = told.running_from, told.running_until
+    if end is None and not told.is_final:
+        end = told.ended_at
+    if began is not None and start is not None and told.began_at is not None and start >= told.began_at:
+        began += start - told.began_at
+    return {
+        "word": str(told.verdict) if told.is_final else NOT_OVER,
+        "verdict": str(told.verdict),
+        "reason": " ".join(next(iter(told.reasons), "").split()),
+        "began_at": began,
+        "seconds": None if start is None or end is None or end < start else end - start,
+        "files": sum(rig.files_total for rig in told.rigs.values()) + told.own_files_total,
+        "bytes": sum(rig.bytes_total for rig in told.rigs.values()) + told.own_bytes_total,
+    }
+
+
+def _tell_alone(folder: Path) -> dict[str, Any]:
+    """Return what is known of a session that has no journal here."""
+    sizes = []
+    is_part = False
+    for parent, _, names in os.walk(folder):
+        is_part = is_part or any(name.startswith(_MANIFESTS) for name in names)
+        for name in names:
+            if not name.startswith((".", "_multirig")):
+                with contextlib.suppress(OSError):  # one that goes away just now
+                    sizes.append(os.stat(os.path.join(parent, name)).st_size)
+    reason = (
+        "a rig's part: the PC that led has the journal; multirig show --verify checks the files here"
+        if is_part
+        else "recorded without rigs"
+    )
+    settings = _read_settings(folder)
+    begun, ended = _time(settings.get("SESSION_START_TIME")), _time(settings.get("SESSION_END_TIME"))
+    protocol = settings.get("PYBPOD_PROTOCOL")
+    return {
+        "reason": reason,
+        "began_at": begun,
+        "seconds": None if begun is None or ended is None or ended < begun else ended - begun,
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "task": str(protocol) if protocol else None,
+    }
+
+
+def _read_settings(folder: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(folder.joinpath(*_SETTINGS).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _time(text: object) -> float | None:
+    """Return an ISO time of day on this PC in seconds since 1970."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _read_description(folder: Path) -> Mapping[str, Any]:
+    path = folder / DESCRIPTION_NAME
+    if not path.exists():
+        return {}
+    try:
+        found = parse_yaml(read_text(path), path)
+    except ConfigError as error:
+        log.warning("%s; the session is listed without what it says", error)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _strings(described: Mapping[str, Any], key: str) -> list[str]:
+    found = described.get(key)
+    return [str(one) for one in found if one] if isinstance(found, list) else []

@@ -1,0 +1,455 @@
+"""What a session turned out to be: one word, and the evidence for it, a line each. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from multirig.lifecycle.policy import Role
+from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.words import File, RigStart
+from multirig.record.summary import RigSummary, Summary
+from multirig.wording import count, span, time_of_day
+
+TOLERANCE = 1.0
+"""Seconds by which a rig may begin after, or end before, the session without a remark."""
+SLOW_FRAMES = 2
+"""Frames of a slow device that may be still to come when it is stopped."""
+LATE = 0.050
+"""Seconds by which a rig may miss the agreed instant without a remark: a frame or two of a camera."""
+WIDE_BOUND = 0.010
+"""Seconds by which a clock may be off without a remark: less than a frame of a camera."""
+
+
+class Word(str, enum.Enum):
+    """What a session turned out to be, the best first."""
+
+    GOOD = "GOOD"
+    DEGRADED = "DEGRADED"
+    INCOMPLETE = "INCOMPLETE"
+    INTERRUPTED = "INTERRUPTED"
+    ABORTED = "ABORTED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+MEANING: Mapping[Word, str] = {
+    Word.GOOD: "every rig recorded from the beginning to the end",
+    Word.DEGRADED: "it was recorded to its end, and something is wrong with a part of it",
+    Word.INCOMPLETE: "a rig recorded, and what it recorded is not there or not known",
+    Word.INTERRUPTED: "it was recorded, and ended before its time",
+    Word.ABORTED: "it never ran",
+}
+"""What the words mean, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a session turned out to be."""
+
+    word: Word
+    reasons: tuple[str, ...] = ()
+    """Why it is not GOOD, the gravest first; each names the rig and the evidence."""
+    notes: tuple[str, ...] = ()
+    """What is good to know, and takes nothing from the session."""
+    is_final: bool = True
+    """Whether the session is over; else this is what it would be if it ended here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One kind of evidence."""
+
+    word: Word
+    """What a session is in which it is found, or something graver; GOOD: a note."""
+    when: str
+    """In words, for the documentation."""
+    find: Callable[[Summary], Iterator[str]]
+    """Yields a line for each place where it is found."""
+
+
+def judge(summary: Summary) -> Verdict:
+    """Return what a session turned out to be, by the table of rules.
+
+    Parameters
+    ----------
+    summary : Summary
+        What the journal says of it.
+    """
+    found = [(rule.word, line) for rule in RULES for line in rule.find(summary)]
+    grave = [(word, line) for word, line in found if word is not Word.GOOD]
+    order = list(Word)
+    return Verdict(
+        word=max((word for word, _ in grave), key=order.index, default=Word.GOOD),
+        reasons=tuple(dict.fromkeys(line for _, line in grave)),
+        notes=tuple(dict.fromkeys(line for word, line in found if word is Word.GOOD)),
+        is_final=summary.state == SessionState.IDLE.value,
+    )
+
+
+# -- the session as a whole ---------------------------------------------------------------------------------
+
+
+def _ran(summary: Summary) -> bool:
+    return summary.running_from is not None
+
+
+def _find_abort(summary: Summary) -> Iterator[str]:
+    if _ran(summary):
+        return
+    causes = [f"{name}: {problem}" for name, rig in summary.rigs.items() for problem in rig.problems]
+    if summary.interruption is not None:
+        causes.insert(0, f"it was interrupted before all rigs recorded: {summary.interruption}")
+    if summary.state != SessionState.IDLE.value:
+        causes.append(
+            f"the journal ends while the session is {summary.state}: it goes on, or its program died"
+        )
+    yield from causes or ["it was ended before the rigs were started"]
+
+
+def _find_interruption(summary: Summary) -> Iterator[str]:
+    if not _ran(summary):
+        return
+    if summary.interruption is not None:
+        yield f"it was interrupted{_after(_length(summary))}: {summary.interruption}"
+    if summary.state not in (
+        SessionState.IDLE.value,
+        SessionState.STOPPED.value,
+        SessionState.CLEANING.value,
+    ):
+        yield (
+            f"the journal ends while the session is {summary.state}: it goes on, or the program that led it "
+            "died and the rigs may still record; look at them"
+        )
+
+
+def _after(seconds: float | None) -> str:
+    return "" if seconds is None else f" {seconds:.1f} s after the start"
+
+
+def _length(summary: Summary) -> float | None:
+    """Return for how long all rigs were to record, where that is known."""
+    begin, end = summary.running_from, summary.running_until
+    return None if begin is None or end is None or end < begin else end - begin
+
+
+def _find_unreadable(summary: Summary) -> Iterator[str]:
+    if summary.unreadable:
+        lines = ", ".join(map(str, summary.unreadable[:5])) + (" …" if len(summary.unreadable) > 5 else "")
+        number = count(len(summary.unreadable), "line")
+        yield f"the journal has {number} that cannot be read ({lines}): this verdict is drawn from the others"
+
+
+# -- what a rig recorded -----------------------------------------------------------------------------------
+
+
+def _recorded(summary: Summary) -> Iterator[tuple[str, RigSummary]]:
+    """Yield the rigs that recorded, by their own word."""
+    if _ran(summary):
+        yield from ((name, rig) for name, rig in summary.rigs.items() if rig.was_started or rig.files_total)
+
+
+def _find_unaccounted(summary: Summary) -> Iterator[str]:
+    if summary.running_until is None:
+        return
+    for name, rig in _recorded(summary):
+        if not rig.has_ended:
+            yield f"{name} recorded, and did not say what: look for its files on that PC"
+
+
+def _find_no_files(summary: Summary) -> Iterator[str]:
+    for name, rig in _recorded(summary):
+        if rig.has_ended and rig.says_files and not rig.files_total:
+            yield f"{name} recorded, and has no file to show for it"
+
+
+def _find_empty(summary: Summary) -> Iterator[str]:
+    length = _length(summary)
+    if length is not None and length <= TOLERANCE:
+        return  # a slow device has no frame yet
+    for name, rig in _recorded(summary):
+        empty = [file.path for file in rig.files if file.frames == 0]
+        yield from (f"{name}: {path} holds no frames" for path in empty)
+        if rig.says_files and rig.files_total and not rig.bytes_total and not empty:
+            yield f"{name}: {count(rig.files_total, 'file')}, and all of them empty"
+
+
+def _is_optional(rig: RigSummary) -> bool:
+    return rig.role == Role.OPTIONAL.value
+
+
+def _of_rigs(find: Callable[[Summary, RigSummary], Iterator[str]], *, optional: bool) -> Any:
+    """Return what finds the faults of the rigs that the session cannot do without, or of the others."""
+
+    def find_all(summary: Summary) -> Iterator[str]:
+        for name, rig in summary.rigs.items():
+            if _ran(summary) and _is_optional(rig) is optional:
+                yield from (f"{name}: {text}" for text in find(summary, rig))
+
+    return find_all
+
+
+def _of_all_rigs(find: Callable[[Summary, RigSummary], Iterator[str]]) -> Any:
+    """Return what finds something about each rig that recorded."""
+
+    def find_all(summary: Summary) -> Iterator[str]:
+        for name, rig in _recorded(summary):
+            yield from (f"{name}: {text}" for text in find(summary, rig))
+
+    return find_all
+
+
+def _find_absence(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if not rig.was_started and not rig.files_total:
+        yield f"took no part{f': {rig.problems[0]}' if rig.problems else ''}"
+
+
+def _find_problems(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.was_started or rig.files_total:
+        yield from rig.problems
+
+
+def _find_gaps(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    for gap in rig.gaps:
+        begin, end, seconds = time_of_day(gap.get("from")), time_of_day(gap.get("to")), gap.get("seconds")
+        length = f" ({seconds:.1f} s)" if isinstance(seconds, int | float) else ""
+        yield f"recorded nothing from {begin} to {end}{length}: its program had died"
+
+
+def _find_dropped(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.dropped:
+        yield f"dropped {count(rig.dropped, 'frame')}: they were seen and could not be written"
+
+
+def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    """Compare what a rig recorded with what the session was."""
+    begin, end, length = summary.running_from, summary.running_until, _length(summary)
+    if begin is None or end is None or length is None or not rig.has_ended:
+        return
+    if rig.ended_early is not None and rig.ended_early > TOLERANCE:
+        yield f"had ended {rig.ended_early:.1f} s before the session was stopped"
+        return
+    times = [
+        (file.first, file.last) for file in rig.files if file.first is not None and file.last is not None
+    ]
+    allowed = (
+        TOLERANCE + (rig.clock_bound or 0.0) + max(map(_frame_period, rig.files), default=0.0) * SLOW_FRAMES
+    )
+    if not times:
+        stopped_at = rig.stopped_at
+        if stopped_at is not None and end - stopped_at > allowed and rig.clock_bound is not None:
+            yield f"ended {end - stopped_at:.1f} s before the session did"
+        return
+    first, last = min(first for first, _ in times), max(last for _, last in times)
+    if rig.clock_bound is None:  # its times cannot be compared with ours, but their differences can
+        if length - (last - first) > allowed:
+            yield f"recorded {last - first:.1f} s of a session of {length:.1f} s"
+        return
+    if first - begin > allowed:
+        yield f"began {first - begin:.1f} s after the session did"
+    if end - last > allowed:
+        yield f"ended {end - last:.1f} s before the session did"
+
+
+def _frame_period(file: File) -> float:
+    if file.frames is None or file.frames < 2 or file.first is None or file.last is None:
+        return 0.0
+    return max(0.0, file.last - file.first) / (file.frames - 1)
+
+
+def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    """Look for clocks that jumped while they stamped what was recorded."""
+    zero, end = summary.zero, summary.running_until
+    for jump in rig.clock.jumps if rig.clock is not None else ():
+        if jump.before > zero and (end is None or jump.after < end):
+            yield (
+                f"its clock jumped by {span(jump.size, digits=1)} between "
+                f"{max(0.0, jump.after - zero):.1f} s and {jump.before - zero:.1f} s after the beginning: "
+                "did that PC sleep? What it stamped before and after needs another offset each"
+            )
+
+
+def _find_very_late(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.start is not None and (rig.start.late or 0.0) > TOLERANCE:
+        yield _say_late(rig.start)
+
+
+def _find_late(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.start is not None and LATE < (rig.start.late or 0.0) <= TOLERANCE:
+        yield _say_late(rig.start)
+
+
+def _say_late(start: RigStart) -> str:
+    cause = "its PC was busy"
+    if start.heard is not None and start.planned is not None and start.heard > start.planned:
+        cause = "it heard of it too late"
+    return f"started {span(start.late or 0.0, digits=1)} after the agreed instant: {cause}"
+
+
+def _find_wide(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    worst = rig.clock.worst_bound if rig.clock is not None else None
+    if worst is not None and worst > WIDE_BOUND:
+        yield (
+            f"its clock was known to ±{span(worst, digits=1)} only, at the worst: its times can be compared "
+            "with the others' no nearer than that"
+        )
+
+
+def _find_unknown(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.says_files and rig.clock is None and rig.clock_bound is None:
+        yield "its clock is not known: its times cannot be compared with the others'"
+
+
+def _find_leftovers(summary: Summary) -> Iterator[str]:
+    for name, rig in summary.rigs.items():
+        if not _ran(summary) and rig.files_total:
+            yield f"{name}: had begun already, and has {count(rig.files_total, 'file')} of it"
+
+
+# -- what is good to know ------------------------------------------------------------------------------------
+
+
+def _find_silent(summary: Summary) -> Iterator[str]:
+    for name, rig in summary.rigs.items():
+        yield from (f"{name}: {one.text}" for one in rig.remarks)
+
+
+def _find_speechless(summary: Summary) -> Iterator[str]:
+    for name, rig in _recorded(summary):
+        if rig.has_ended and not rig.says_files:
+            yield f"{name} says nothing of its files: it is no multirig, so look at them on that PC"
+
+
+def _find_unproved(summary: Summary) -> Iterator[str]:
+    for name, rig in _recorded(summary):
+        missing = [file for file in rig.files if file.blake2b is None]
+        if rig.has_ended and rig.says_files and rig.manifest is None and rig.files:
+            yield f"{name} could not write its manifest: its files cannot be checked later"
+        elif missing:
+            number = count(len(missing), "file")
+            yield f"checksums of {number} of {name} are still being made: its manifest will hold them"
+        elif rig.files_total > len(rig.files) and rig.files:
+            yield f"{name} lists {rig.files_total} files, of which the journal names {len(rig.files)}"
+
+
+def _find_repetitions(summary: Summary) -> Iterator[str]:
+    if summary.attempts > 1:
+        yield f"it is the last of {summary.attempts} attempts under this number"
+    if summary.recoveries:
+        yield f"the program that led it died, and was replaced {count(summary.recoveries, 'time')}"
+    if summary.state in (SessionState.STOPPED.value, SessionState.CLEANING.value) and _ran(summary):
+        yield "the rigs were not cleaned up, as far as the journal tells"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        word=Word.ABORTED,
+        when="not all rigs that it needs recorded at the same time: a beginning failed, or was given up",
+        find=_find_abort,
+    ),
+    Rule(
+        word=Word.INTERRUPTED,
+        when="it was interrupted, by somebody, by an error of the task, or since an essential rig was lost; "
+        "or its journal ends in the middle",
+        find=_find_interruption,
+    ),
+    Rule(
+        word=Word.INCOMPLETE,
+        when="a rig recorded, and answered neither the stop nor an interrupt",
+        find=_find_unaccounted,
+    ),
+    Rule(word=Word.INCOMPLETE, when="a rig recorded, and lists no files", find=_find_no_files),
+    Rule(
+        word=Word.INCOMPLETE,
+        when=f"a file holds no frames, or all files are empty, in a session of more than {TOLERANCE:g} s",
+        find=_find_empty,
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="a rig that is essential or expected took no part",
+        find=_of_rigs(_find_absence, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="such a rig failed, was lost, stalled, was stopped at its own keyboard, was restarted or taken "
+        "over, or did not do a step",
+        find=_of_rigs(_find_problems, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="such a rig recorded nothing for a while, since its program had died",
+        find=_of_rigs(_find_gaps, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="such a rig dropped frames",
+        find=_of_rigs(_find_dropped, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when=f"such a rig began more than {TOLERANCE:g} s late, or ended so early, by its frames' times or "
+        f"by its own word; what its clock may be off is allowed for, and {SLOW_FRAMES} frames of its own",
+        find=_of_rigs(_find_short, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when=f"such a rig started more than {TOLERANCE:g} s after the agreed instant",
+        find=_of_rigs(_find_very_late, optional=False),
+    ),
+    Rule(
+        word=Word.DEGRADED,
+        when="such a rig's clock jumped while it recorded",
+        find=_of_rigs(_find_jumps, optional=False),
+    ),
+    Rule(word=Word.DEGRADED, when="lines of the journal cannot be read", find=_find_unreadable),
+    Rule(
+        word=Word.GOOD,
+        when="any of these of a rig that is optional",
+        find=lambda summary: (
+            line
+            for find in (
+                _find_absence,
+                _find_problems,
+                _find_gaps,
+                _find_dropped,
+                _find_short,
+                _find_very_late,
+                _find_jumps,
+            )
+            for line in _of_rigs(find, optional=True)(summary)
+        ),
+    ),
+    Rule(word=Word.GOOD, when="a rig has files of a beginning that failed", find=_find_leftovers),
+    Rule(word=Word.GOOD, when="a rig was not heard for a while, or answered late", find=_find_silent),
+    Rule(
+        word=Word.GOOD,
+        when=f"a rig started more than {LATE * 1000:g} ms after the agreed instant",
+        find=_of_all_rigs(_find_late),
+    ),
+    Rule(
+        word=Word.GOOD,
+        when=f"a rig's clock was known to no better than {WIDE_BOUND * 1000:g} ms at the start or later",
+        find=_of_all_rigs(_find_wide),
+    ),
+    Rule(
+        word=Word.GOOD,
+        when="the clock of a rig that is a multirig is not known",
+        find=_of_all_rigs(_find_unknown),
+    ),
+    Rule(word=Word.GOOD, when="a rig is no multirig and says nothing of its files", find=_find_speechless),
+    Rule(
+        word=Word.GOOD,
+        when="checksums are still being made, a manifest could not be written, or the journal does not name "
+        "all files",
+        find=_find_unproved,
+    ),
+    Rule(
+        word=Word.GOOD,
+        when="there were several attempts, the conductor was replaced, or the rigs were not cleaned up",
+        find=_find_repetitions,
+    ),
+)
+"""All that is looked for, the gravest first."""

@@ -1,0 +1,114 @@
+"""What others may know of a rig: its device, its next number, what speaks for and against a session."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from dataclasses import replace
+from typing import Any
+
+from multirig.errors import MultirigError
+from multirig.lifecycle.rig_events import Describe, Described, PicturesTaken
+from multirig.lifecycle.rig_states import RigState
+from multirig.pc.finding import Finding, plain_findings
+from multirig.protocol.codec import plain
+from multirig.protocol.events import Token
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Info
+from multirig.rig.parts import Parts
+from multirig.rig.preflight import check_rig
+from multirig.rig.viewfinder import Viewfinder
+from multirig.version import __version__
+
+log = logging.getLogger("multirig.rig")
+
+
+class Describer:
+    """Gathers what a rig says of itself.
+
+    Parameters
+    ----------
+    parts : Parts
+        The rig.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._config = parts.config
+        self._adapter = parts.adapter
+        self._machine = parts.machine
+        self._computer = parts.computer
+        self._storage = parts.storage
+        self._feed = parts.feed
+        self._viewfinder = Viewfinder(
+            parts.adapter,
+            # a start has its instant, which nothing is to come near
+            is_busy=lambda: parts.machine.state is RigState.STARTING,
+            clock=parts.computer.read_clock,
+            begin_thread=parts.computer.begin_thread,
+        )
+        self._checking = asyncio.Lock()
+
+    async def describe(self, effect: Describe) -> None:
+        """Gather what a conductor asks for."""
+        space = self._machine.space
+        info = Info(
+            name=self._config.name,
+            date=self._today().isoformat(),
+            adapter=self._config.adapter.type,
+            collection=self._adapter.collection,
+            disk_free=0 if space is None else space.free,
+            version=__version__,
+        )
+        try:
+            info = replace(info, device=plain(self._adapter.describe(), "device"))
+        except Exception:
+            log.exception("the adapter's description of its device failed")
+        try:
+            description = plain(self._describe_experiment(), "experiment_description")
+            info = replace(info, experiment_description=description)
+        except Exception:
+            log.exception("the adapter's part of the experiment description failed")
+        if effect.subject is not None:
+            try:
+                info = replace(info, exp_ref=await self.find_free(effect.subject, effect.at_least))
+            except (MultirigError, OSError) as error:
+                log.error("no number for subject %r: %s", effect.subject, error)
+                info = replace(info, failure=str(error))
+        if effect.check is not None:
+            found = plain_findings(await self._check(effect.check.seconds))
+            now = self._computer.read_wall_clock().isoformat(timespec="milliseconds")
+            info = replace(info, preflight=tuple(found), time=now)
+        self._feed(Described(token=effect.token, info=info, room=effect.room))
+
+    async def take_pictures(self, token: Token) -> None:
+        """Get a live picture of each camera."""
+        self._feed(PicturesTaken(token=token, pictures=await self._viewfinder.look()))
+
+    def name_pictures(self) -> tuple[str, ...]:
+        """Return of which cameras there can be live pictures now."""
+        return self._viewfinder.labels()
+
+    async def find_free(self, subject: str, at_least: int = 1) -> ExpRef:
+        """Return a subject's next number that is free here and was never used; see `Storage.find_free`."""
+        free = await self._storage.find_free(subject, self._today())
+        return self._machine.numbers.skip_used(replace(free, sequence=max(free.sequence, at_least)))
+
+    async def _check(self, seconds: float | None) -> list[Finding]:
+        """Return what speaks for and against a session of that length on this PC."""
+        is_idle = self._machine.state is RigState.CONNECTED
+        async with self._checking:  # whoever asks a hundred times has no hundred threads
+            return await check_rig(self._config, self._adapter, seconds, is_idle=is_idle)
+
+    def _describe_experiment(self) -> dict[str, Any]:
+        """Return this rig's part of the description: what its config says, else what the adapter does."""
+        config, name = self._config.experiment_description, self._config.name
+        said = self._adapter.experiment_description()
+        kind, _, label = name.partition(":")
+        devices = config.devices or said.get("devices")
+        part = {"devices": devices or {kind: {label or kind: {"collection": self._adapter.collection}}}}
+        sync = config.sync or said.get("sync")
+        return {**part, "sync": sync} if sync and self._config.main_sync else part
+
+    def _today(self) -> datetime.date:
+        return self._computer.read_wall_clock().date()

@@ -1,0 +1,334 @@
+"""The order in which a rig calls its adapter's hooks, and what is kept before which."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import replace
+from typing import Any
+
+from multirig.errors import AdapterError
+from multirig.lifecycle.rig_events import Armed, Broke, Done, Failed, Mark, Memory, Pulsed, Restored
+from multirig.protocol.events import SECOND, Call
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import ClockOffset, Gap, Recorded, RigStart
+from multirig.rig.adapter import Session
+from multirig.rig.background import Background
+from multirig.rig.limits import CANCEL_LIMIT, HookLimits
+from multirig.rig.markers import MarkerTable
+from multirig.rig.memory import MemoryKeeper, end_gap
+from multirig.rig.parts import Parts
+from multirig.rig.pulses import Pulser
+from multirig.rig.recording import Recording
+from multirig.rig.rehearsal import RehearsalLimit
+from multirig.rig.session_clock import SessionClock
+
+QUIET_AFTER = 0.001
+"""Seconds after the start for which this PC does nothing else before it."""
+
+log = logging.getLogger("multirig.rig")
+
+
+class Hooks:
+    """Carries out what the rig's rules call for, one call after the other, and tells them what came of it.
+
+    Parameters
+    ----------
+    parts : Parts
+        The rig.
+    clock : SessionClock
+        What is known of the conductor's clock.
+    background : Background
+        For what nobody waits for.
+
+    Raises
+    ------
+    ConfigError
+        The config wants sync pulses that the adapter cannot give.
+    """
+
+    def __init__(self, parts: Parts, clock: SessionClock, background: Background) -> None:
+        config, adapter, computer, storage = parts.config, parts.adapter, parts.computer, parts.storage
+        self.recording = Recording(adapter, computer.read_clock)
+        self._adapter = adapter
+        self._machine = parts.machine
+        self._computer = computer
+        self._storage = storage
+        self._feed = parts.feed
+        self._clock = clock
+        self._background = background
+        self._limits = HookLimits(config.limits)
+        self._memory = MemoryKeeper(storage.keep)
+        self._markers = MarkerTable(config.name, adapter, storage.append_marker)
+        self._rehearsal = RehearsalLimit(parts.machine, parts.feed)
+        self._pulser = Pulser(
+            config.name,
+            adapter,
+            config.sync_pulses,
+            computer=computer,
+            read_session_clock=clock.read,
+            write=storage.append_pulse,
+            report=lambda pulse: parts.feed(Pulsed(at=pulse.at)),
+        )
+        self._work: asyncio.Task[None] | None = None
+        """The last call: the hooks that run now, or ran last."""
+        self._watcher: asyncio.Task[None] | None = None
+
+    # -- what the rules want ------------------------------------------------------------------------------
+
+    def keep(self, memory: Memory) -> None:
+        """Keep what must survive the death of the program: soon, and before the hooks of a later call."""
+        self._memory.newest = memory
+        self._background.spawn(self._memory.keep_newest())
+
+    def call(self, call: Call) -> None:
+        """Run the hooks of a call, after those of the call before it, or instead of them."""
+        self._clock.note_command()
+        self._work = asyncio.create_task(self._run(call, self._work))
+
+    def mark(self, effect: Mark) -> None:
+        """Write down what has happened in the experiment, and tell the adapter."""
+        session = self.recording.session
+        if session is not None:
+            self._background.spawn(self._markers.write(session, effect.marker))
+            self._markers.hand_over(effect.marker)
+
+    async def settled(self) -> None:
+        """Wait until no hook runs."""
+        while self._work is not None and not self._work.done():
+            await asyncio.wait([self._work])
+            await asyncio.sleep(0)  # let what was fed start the next call
+
+    async def restore(self) -> None:
+        """Find out what this rig was doing when its program died, if it did."""
+        memory = await self._storage.recall()
+        if memory is None:
+            return
+        self._memory.note_written(memory)
+        recorded, gap = Recorded(), None
+        if memory.has_recorded and memory.exp_ref is not None:
+            session = self._make_session(memory.exp_ref)
+            self.recording.enter(session, is_rehearsal=False, was_started=True)
+            if memory.is_recording:
+                gap = await self._storage.find_gap(session, self._computer.read_wall_clock())
+            try:
+                recorded = await self._account()
+            except AdapterError as error:
+                log.error("%s", error)
+        self._feed(Restored(memory=memory, recorded=recorded, gap=gap))
+
+    def end(self) -> list[asyncio.Task[Any]]:
+        """Begin nothing more; return what has still to end before the program can."""
+        self._rehearsal.end()
+        return [*self._limits.stuck(), *(one for one in (self._work, self._watcher) if one is not None)]
+
+    # -- one call -----------------------------------------------------------------------------------------
+
+    async def _run(self, call: Call, before: asyncio.Task[None] | None) -> None:
+        if before is not None and not before.done():
+            if call.preempts:
+                before.cancel()
+            await asyncio.wait([before])
+        recorded = Recorded()
+        gap: Gap | None = None
+        failures: list[str] = []
+        if reason := await self._memory.keep():
+            log.error("%s", reason)
+            if {"start", "resume"} & {*call.hooks}:  # it might be started twice
+                self._feed(Failed(number=call.number, reason=f"start: {reason}"))
+                return
+        for position, hook in enumerate(call.hooks):
+            try:
+                match await self._run_hook(hook, call):
+                    case Gap() as gap:
+                        pass
+                    case Recorded() as news:
+                        recorded = recorded.followed_by(news)
+            except Exception as error:
+                failures.append(_explain(hook, error))
+                log.error("%s", failures[-1], exc_info=not isinstance(error, AdapterError))
+                if hook == "stop":  # what was recorded is still accounted for
+                    with contextlib.suppress(Exception):
+                        recorded = recorded.followed_by(await self._account())
+                    if "cleanup" in call.hooks[position:]:  # letting go of the device ends it for certain
+                        continue
+                reason = "; then ".join(failures)
+                self._feed(Failed(number=call.number, reason=reason, recorded=recorded))
+                return
+        failure = failures[0] if failures else None
+        self._feed(Done(number=call.number, recorded=recorded, gap=gap, failure=failure))
+
+    async def _run_hook(self, hook: str, call: Call) -> Recorded | Gap:
+        """Run one hook, and return what it has to tell."""
+        match hook:
+            case "initialise":
+                await self._initialise(call)
+            case "start":
+                return await self._start(call)
+            case "resume":
+                return await self._resume()
+            case "stop":
+                return await self._stop()
+            case "cleanup":
+                return await self._clean_up()
+        return Recorded()
+
+    async def _initialise(self, call: Call) -> None:
+        if call.exp_ref is None:  # there is no folder yet; EXPSTART brings the reference
+            return
+        self._rehearsal.begin()
+        session = self._make_session(call.exp_ref)
+        self.recording.enter(session, is_rehearsal=self._machine.rehearses)
+        self._clock.begin()
+        self._markers.begin()
+        try:
+            await self._storage.make_folder(session)
+        except AdapterError:
+            self.recording.leave()  # the device has not been touched
+            raise
+        self._storage.note_begin()
+        await self._limits.run("initialise", self._adapter.initialise())
+
+    async def _start(self, call: Call) -> Recorded:
+        """Arm the adapter, wait for the instant that is agreed, and let it record."""
+        if self.recording.session is None:
+            await self._initialise(call)
+        self.recording.was_started = True
+        await self._limits.run("start", self._adapter.arm())
+        self._feed(Armed(number=call.number))
+        called = await self._start_at(call.start_at)
+        returned = self._computer.read_clock()
+        self.recording.note_start()
+        self._storage.note_start(self._adapter.session)
+        self._watcher = asyncio.create_task(self._watch())
+        return self._describe_start(call, called, returned)
+
+    async def _start_at(self, planned: int | None) -> int:
+        """Start the adapter at an instant; return when that was."""
+        computer, find = self._computer, self._clock.find_instant
+        left = max(0.0, (find(planned) - computer.read_clock()) / SECOND)
+        called = 0
+
+        async def begin() -> None:
+            nonlocal called
+            with contextlib.ExitStack() as quiet:
+                quiet.enter_context(computer.keep_quiet())  # before: on a busy PC the loop itself wakes late
+                asyncio.get_running_loop().call_later(left + QUIET_AFTER, quiet.close)  # a hook may take long
+                start = self._adapter.start
+                await computer.wait_for_instant(lambda: find(planned))
+                called = computer.read_clock()
+                await start()
+
+        await self._limits.run("start", begin(), more=left)
+        return called
+
+    async def _resume(self) -> Gap:
+        """Let the adapter go on after a restart, and return the gap that is over now."""
+        self.recording.was_started = True
+        await self._limits.run("start", self._adapter.resume())
+        self._watcher = asyncio.create_task(self._watch())
+        return end_gap(self._machine.recording.gaps[-1], self._computer.read_wall_clock())
+
+    async def _stop(self) -> Recorded:
+        await self._end_watch()
+        if self.recording.session is None:
+            return Recorded()
+        await self._limits.run("stop", self._adapter.stop())
+        self._limits.check()
+        return await self._account()
+
+    async def _clean_up(self) -> Recorded:
+        await self._end_watch()
+        recording, storage = self.recording, self._storage
+        if recording.session is None:
+            return Recorded()
+        await self._limits.run("cleanup", self._adapter.cleanup())
+        self._limits.check()
+        await self._markers.settled()
+        if recording.is_rehearsal:
+            await storage.remove_rehearsal()
+        elif not recording.was_started:
+            await storage.release_folder(recording.session)
+        storage.note_end()
+        recording.leave()
+        if recording.was_started and not recording.is_rehearsal:
+            return Recorded(digests=await storage.late_digests())
+        return Recorded()
+
+    # -- the recording --------------------------------------------------------------------------------------
+
+    def _make_session(self, exp_ref: ExpRef) -> Session:
+        folder = self._storage.place(exp_ref, rehearses=self._machine.rehearses)
+        return Session(
+            exp_ref=exp_ref,
+            session_folder=folder,
+            folder=folder / self._adapter.collection,
+            to_session_time=self._clock.to_session_time,
+        )
+
+    async def _watch(self) -> None:
+        """Wait for the end that the adapter makes by itself, and give pulses meanwhile."""
+        try:
+            async with self._pulser.going():
+                await self._adapter.watch()
+        except Exception as error:
+            reason = _explain("recording", error)
+            log.error("%s", reason, exc_info=not isinstance(error, AdapterError))
+            self._watcher = None
+            self._feed(Broke(reason=reason))
+
+    async def _end_watch(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.wait([watcher], timeout=CANCEL_LIMIT)
+
+    async def _account(self) -> Recorded:
+        """Return what was recorded, file by file."""
+        try:
+            found = await self._limits.run("stop", asyncio.to_thread(self._adapter.files))
+            recorded = Recorded(files=tuple(found))
+        except Exception as error:
+            log.exception("the adapter's list of files failed")
+            reason = f"{type(error).__name__}: {error}"
+            raise AdapterError(
+                f"stopped, but its files cannot be listed ({reason}): look into the session's folder"
+            ) from None
+        recording, storage = self.recording, self._storage
+        recording.look()
+        now = self._computer.read_clock()
+        stopped_at, reading = self._clock.to_session_time(now) / SECOND, self._clock.read(now)
+        if (seconds := recording.take_seconds()) is not None:
+            await storage.remember_rate(sum(one.bytes for one in found), seconds)
+        if recording.was_started and recording.session is not None and not recording.is_rehearsal:
+            recorded = await storage.account(recording.session, found)
+        clock = ClockOffset(
+            offset=0.0 if reading is None else reading.offset / SECOND,
+            bound=None if reading is None else reading.bound / SECOND,
+        )
+        return replace(recorded, health=recording.health, stopped_at=stopped_at, clock=clock)
+
+    def _describe_start(self, call: Call, called: int, returned: int) -> Recorded:
+        """Return how the start went, on the session clock."""
+        reading, to_session_time = self._clock.read(called), self._clock.to_session_time
+        planned = call.start_at
+        late = 0 if planned is None or reading is None else to_session_time(called) - planned
+        start = RigStart(
+            planned=None if planned is None else planned / SECOND,
+            heard=None if call.heard_at is None else to_session_time(call.heard_at) / SECOND,
+            called=to_session_time(called) / SECOND,
+            returned=to_session_time(returned) / SECOND,
+            late=late / SECOND,
+            bound=None if reading is None else reading.bound / SECOND,
+        )
+        return Recorded(started_at=to_session_time(returned) / SECOND, start=start)
+
+
+def _explain(hook: str, error: Exception) -> str:
+    """Return in one line what a hook could not do."""
+    if isinstance(error, AdapterError):
+        text = error.message
+    else:
+        text = f"{type(error).__name__}: {error} (details are in this rig's log)"
+    return " ".join(f"{hook}: {text}".split())

@@ -1,0 +1,81 @@
+"""What a rig's adapter records now, and the proof of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from multirig.protocol.events import SECOND
+from multirig.rig.adapter import Adapter, Health, Session
+from multirig.rig.rate import rate_since
+
+log = logging.getLogger("multirig.rig")
+
+
+class Recording:
+    """The session that an adapter is in, from its initialisation to its clean-up.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        Which records.
+    clock : callable
+        This PC's own; ns.
+    """
+
+    def __init__(self, adapter: Adapter, clock: Callable[[], int]) -> None:
+        self.session: Session | None = None
+        """None between two sessions."""
+        self.was_started = False
+        """Whether the adapter was told to start: then the session's number is used up."""
+        self.is_rehearsal = False
+        """Whether nothing of it is kept."""
+        self.health = Health()
+        self._adapter = adapter
+        self._clock = clock
+        self._began: int | None = None
+        """When the adapter had begun to record."""
+        self._has_complained = False
+        """Whether this session's log says already that the adapter cannot tell its health."""
+
+    def enter(self, session: Session, *, is_rehearsal: bool, was_started: bool = False) -> None:
+        """Begin a session, or go on with one that has been started."""
+        self.session = self._adapter.session = session
+        self.is_rehearsal = is_rehearsal
+        self.was_started = was_started
+        self.health = Health()
+        self._began = None
+        self._has_complained = False
+
+    def leave(self) -> None:
+        """End the session."""
+        self.session = None
+        self.health = Health()
+
+    def note_start(self) -> None:
+        """Note that the adapter has begun to record."""
+        self._began = self._clock()
+
+    def take_seconds(self) -> float | None:
+        """Return for how long it has recorded, once; None where that is not known."""
+        began, self._began = self._began, None
+        return None if began is None else (self._clock() - began) / SECOND
+
+    def look(self) -> None:
+        """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
+        try:
+            health = self._adapter.health()
+            if not isinstance(health, Health):
+                raise TypeError(f"health returns {health!r:.80} and no Health")
+        except Exception:
+            if not self._has_complained:
+                log.exception("the adapter's health report failed")
+            self._has_complained = True
+        else:
+            self.health = health
+
+    def find_rate(self) -> float | None:
+        """Return how many bytes a second are recorded; None while that is not known."""
+        if self._began is None:
+            return None
+        return rate_since(self.health.bytes, (self._clock() - self._began) / SECOND)

@@ -1,0 +1,40 @@
+"""The rules of a rig and its node, as its config wants them."""
+
+from __future__ import annotations
+
+from multirig.config import RigConfig
+from multirig.lifecycle.rig import RigMachine
+from multirig.protocol.allow import AllowList
+from multirig.protocol.dialect import hear_leader
+from multirig.protocol.events import SECOND
+from multirig.protocol.exp_ref import check_subject
+from multirig.protocol.node import Node
+from multirig.rig.adapter import Adapter
+from multirig.transports.base import Network
+from multirig.version import __version__
+
+
+def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> RigMachine:
+    """Return the rules of a rig; LocalProtocolError if the subject cannot name a folder."""
+    return RigMachine(
+        name=config.name,
+        main_sync=config.main_sync,
+        may_have_token=frozenset(config.alyx_token_to).__contains__,
+        subject=None if subject is None else check_subject(subject),
+        stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
+        stall_after=_nanoseconds(config.stall_after),
+        resumes=adapter.resumes,
+        adapter=config.adapter.type,
+        version=__version__,
+    )
+
+
+def make_node(config: RigConfig, machine: RigMachine, boot: str, network: Network | None) -> Node:
+    """Return the node of a rig; on a network that is not the system's everybody may speak to it."""
+    allowed = AllowList(config.allow, anybody=config.allow_any)
+    permits = (lambda host: True) if network is not None else allowed.permits
+    return Node(boot=boot, name=config.name, machine=machine, hears=hear_leader, permits=permits)
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)

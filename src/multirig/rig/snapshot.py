@@ -1,0 +1,28 @@
+"""What a rig is doing, for a status line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from multirig.lifecycle.rig_states import RigState
+from multirig.protocol.exp_ref import ExpRef
+from multirig.rig.adapter import Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a rig is doing, for a status line."""
+
+    name: str
+    state: RigState
+    exp_ref: ExpRef | None
+    failure: str | None
+    health: Health
+    disk_free: int
+    """Bytes free where the data goes."""
+    conductor: str | None
+    """Name or address of whoever leads this rig now."""
+    conductor_silent: float | None = None
+    """Seconds for which it was not heard, where that is too long."""
+    subject: str | None = None
+    """Whom the rig is set up for; None: whoever a conductor asks for."""

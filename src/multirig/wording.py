@@ -1,0 +1,134 @@
+"""Figures, times and lists as people read them: on the screen, on the page and in an account. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+# -- how many, how much ----------------------------------------------------------------------------------
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 rig``, ``2 rigs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def grouped(number: int) -> str:
+    """Return a count with thin spaces between the thousands."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def size(count: float) -> str:
+    """Return bytes in the unit that fits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def rate(per_second: float) -> str:
+    """Return frames in a second."""
+    return f"{per_second:.1f}/s"
+
+
+def listed(names: Sequence[str], *, most: int = 4) -> str:
+    """Return ``left, right and ephys``; of many only the first, and how many more."""
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def one_line(text: str) -> str:
+    """Return a text without its line breaks."""
+    return " ".join(text.split())
+
+
+# -- how long --------------------------------------------------------------------------------------------
+
+
+def about(seconds: float) -> str:
+    """Return a stretch of time to plan with: whole days, hours or minutes, seconds where it is short."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 180:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took."""
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def span(seconds: float, *, digits: int | None = None) -> str:
+    """Return a short time with the digits that count when clocks are compared, or with so many."""
+    if abs(seconds) >= 1.0:
+        return f"{seconds:.{2 if digits is None else digits}f} s"
+    if digits is None:
+        digits = 3 if abs(seconds) < 1e-4 else 2
+    return f"{seconds * 1000:.{digits}f} ms"
+
+
+def since(seconds: float | None, *, digits: int = 1) -> str:
+    """Return how long after the beginning something was; nothing where that is not known."""
+    return "" if seconds is None else f"{seconds:+.{digits}f} s"
+
+
+def stopwatch(seconds: float) -> str:
+    """Return a stretch of time as a stopwatch shows it: ``07:31``, ``1:07:31``."""
+    whole = max(0, int(seconds))
+    hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes:02d}:{left:02d}"
+
+
+def ago(seconds: float, *, is_fresh: bool = True) -> str:
+    """Return how long ago something was, to the second it matters: what is fresh does not flicker."""
+    return "now" if seconds < 3 and is_fresh else f"{about(seconds)} ago"
+
+
+# -- clocks ----------------------------------------------------------------------------------------------
+
+
+def time_of_day(time: object) -> str:
+    """Return the time of day of an ISO time."""
+    try:
+        return datetime.datetime.fromisoformat(str(time)).strftime("%H:%M:%S")
+    except ValueError:
+        return "?"
+
+
+def ahead(seconds: float) -> str:
+    """Return how far a clock is from another, with the digits that count."""
+    distance = f"{abs(seconds):.6f} s" if abs(seconds) >= 1.0 else f"{abs(seconds) * 1e3:.4f} ms"
+    return f"{distance} {'behind' if seconds < 0 else 'ahead'}"
+
+
+def clock_offset(seconds: float, bound: float | None) -> str:
+    """Return at a glance what is known of a clock: ``+1.23 ms ± 12 µs``."""
+    value = _glance(seconds, plus="+")
+    return value if bound is None else f"{value} ± {_glance(bound)}"
+
+
+def _glance(seconds: float, *, plus: str = "") -> str:
+    distance = abs(seconds)
+    if distance < 0.0000005:
+        return "0 µs"
+    if distance < 0.0001:
+        return f"{seconds * 1e6:{plus}.0f} µs"
+    if distance < 1:
+        return f"{seconds * 1e3:{plus}.2f} ms"
+    if distance < 1000:
+        return f"{seconds:{plus}.2f} s"
+    return f"{seconds / 3600:{plus}.1f} h"

@@ -1,0 +1,454 @@
+"""The verdict on real sessions: from the rigs' answers through the journal to the file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from multirig.conductor.conductor import Conductor
+from multirig.errors import ConfigError, SessionFailed
+from multirig.lifecycle.policy import RigPolicy, Role
+from multirig.lifecycle.session_events import Limits
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.events import SECOND
+from multirig.record import account as module
+from multirig.record.account import FILE_NAME, Account, account, write_verdict
+from multirig.record.journal import FILE_NAME as JOURNAL
+from multirig.record.journal import Journal, read_history, read_summary
+from multirig.record.story import tell
+from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME
+from multirig.record.verdict import Word
+
+QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
+
+
+async def begin(conductor: Any, seconds: float = 0.05) -> Path:
+    """Begin a session and let it record for a moment; return the folder of this PC."""
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await asyncio.sleep(seconds)
+    folder = conductor.session_folder
+    assert isinstance(folder, Path)
+    return folder
+
+
+async def end(conductor: Any) -> None:
+    await conductor.stop()
+    await conductor.cleanup()
+
+
+def written(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+# -- each word ---------------------------------------------------------------------------------------------
+
+
+async def test_a_session_that_went_well_is_good_and_the_file_is_there_when_it_is_cleaned_up(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    assert not (folder / FILE_NAME).exists()
+    await end(conductor)
+    content = written(folder)
+    assert (content["verdict"], content["reasons"], content["notes"]) == ("GOOD", [], [])
+    assert content["is_final"] is True
+    assert content["exp_ref"] == str(conductor.exp_ref)
+    assert content["running_until"] - content["running_from"] > 0.04
+    for rig in content["rigs"].values():
+        assert rig["was_started"]
+        assert rig["has_ended"]
+        assert all(one["blake2b"] for one in rig["files"])
+        assert rig["manifest"]
+
+
+async def test_the_file_is_what_show_would_say(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    assert written(folder) == json.loads(json.dumps(account(folder).to_json()))
+    TypeAdapter(Account).validate_python(written(folder))
+
+
+async def test_a_recording_that_fails_by_itself_degrades_the_session(lab: Any, until: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    rig = await lab.rig("cam", fake={"fail_after": 0.02})
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await until(lambda: rig.machine.failure is not None)
+    await end(conductor)
+    content = written(folder)
+    assert content["verdict"] == "DEGRADED"
+    assert any(one.startswith("cam: ") and "scripted failure" in one for one in content["reasons"])
+    assert not any(one.startswith("main") for one in content["reasons"])
+
+
+async def test_a_rig_that_wrote_nothing_makes_it_incomplete(lab: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    await lab.rig("cam", fake={"write_file": False})
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    content = written(folder)
+    assert content["verdict"] == "INCOMPLETE"
+    assert content["reasons"] == ["cam recorded, and has no file to show for it"]
+
+
+async def test_a_rig_that_does_not_answer_the_stop_makes_it_incomplete(lab: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    await lab.rig("cam", fake={"hang": ["stop"]}, limits={"stop": 5})
+    conductor = await lab.conductor(limits=QUICK)
+    folder = await begin(conductor)
+    await end(conductor)
+    content = written(folder)
+    assert content["verdict"] == "INCOMPLETE"
+    assert content["reasons"][0].startswith("cam recorded, and did not say what")
+
+
+async def test_an_interrupt_is_told_with_its_reason(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await conductor.interrupt("smoke in the room")
+    await conductor.cleanup()
+    content = written(folder)
+    assert content["verdict"] == "INTERRUPTED"
+    (reason,) = content["reasons"]
+    assert reason.endswith("s after the start: smoke in the room")
+    assert content["interruption"] == "smoke in the room"
+
+
+async def test_a_start_that_fails_is_aborted_and_the_next_attempt_is_judged_by_itself(lab: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    await lab.rig("cam", fake={"fail": {"initialise": "no light"}, "fail_times": {"initialise": 1}})
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    folder = conductor.session_folder
+    with pytest.raises(SessionFailed):
+        await conductor.init()
+    await conductor.close()
+    content = written(folder)
+    assert content["verdict"] == "ABORTED"
+    assert content["reasons"] == ["cam: initialise: no light"]
+    second = await lab.conductor()
+    assert await begin(second) == folder
+    await end(second)
+    content = written(folder)
+    assert (content["verdict"], content["attempts"]) == ("GOOD", 2)
+    assert content["notes"] == ["it is the last of 2 attempts under this number"]
+
+
+async def test_a_beginning_that_is_given_up_is_aborted(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    await conductor.agree("SP_01")
+    await conductor.init()
+    folder = conductor.session_folder
+    await conductor.interrupt("not today")
+    await conductor.cleanup()
+    assert written(folder)["reasons"] == ["it was interrupted before all rigs recorded: not today"]
+    assert written(folder)["verdict"] == "ABORTED"
+
+
+async def test_a_verdict_that_cannot_be_written_ends_nothing(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    (folder / FILE_NAME).mkdir()
+    await end(conductor)
+    assert "the verdict cannot be written" in caplog.text
+    assert [one.name for one in folder.iterdir() if one.name.endswith(".new")] == []
+    assert (await begin(conductor)).is_dir()
+    await end(conductor)
+
+
+async def test_clocks_and_starts_lie_beside_the_verdict(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    offsets = (folder / OFFSETS_NAME).read_text(encoding="utf-8").splitlines()
+    assert offsets[0] == "rig,session_time_s,offset_s,bound_s,drift_ppm,round_trip_s"
+    assert {one.split(",")[0] for one in offsets[1:]} == set(conductor.rigs)
+    starts = (folder / STARTS_NAME).read_text(encoding="utf-8").splitlines()
+    assert [one.split(",")[0] for one in starts] == ["rig", *conductor.rigs]
+    content = written(folder)
+    assert content["start_spread"]["rigs"] == len(conductor.rigs)
+    assert content["began_at"] < content["running_from"] < content["running_until"] < content["ended_at"]
+
+
+async def test_a_table_that_cannot_be_written_keeps_none_of_the_others_away(
+    lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    (folder / OFFSETS_NAME).mkdir()
+    await end(conductor)
+    assert "the table of clocks cannot be written" in caplog.text
+    assert written(folder)["verdict"] == "GOOD"
+    assert (folder / STARTS_NAME).is_file()
+
+
+async def test_without_a_folder_there_is_no_verdict_and_no_fault(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor(data_folder=None)
+    await conductor.agree("SP_01")
+    await conductor.init()
+    await conductor.start()
+    await end(conductor)
+    assert not (lab.folder / "pc").exists()
+
+
+# -- what is noticed meanwhile -----------------------------------------------------------------------------
+
+
+def add(folder: Path, *events: Noticed, before: str = "StepRequested") -> None:
+    """Put what the conductor notices into a journal: before the stop."""
+    beside = folder / "beside"
+    journal = Journal()
+    lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if b'"trigger":"stop"' in line)
+    moment = json.loads(lines[at])["at"]
+    for event in events:
+        journal.append(event, moment)
+    journal.open(beside)
+    journal.close()
+    extra = (beside / JOURNAL).read_bytes().splitlines(keepends=True)[1:]
+    (folder / JOURNAL).write_bytes(b"".join([*lines[:at], *extra, *lines[at:]]))
+
+
+@pytest.mark.parametrize(
+    ("notices", "word"),
+    [
+        ((Notice.SILENT, Notice.BACK), Word.GOOD),
+        ((Notice.SILENT, Notice.LOST, Notice.BACK), Word.DEGRADED),
+        ((Notice.STALLED, Notice.GROWING), Word.DEGRADED),
+        ((Notice.STOPPED,), Word.DEGRADED),
+        ((Notice.RESTARTED, Notice.RESUMED), Word.DEGRADED),
+        ((Notice.TAKEN_OVER,), Word.DEGRADED),
+    ],
+)
+async def test_what_was_noticed_of_a_rig_counts(lab: Any, notices: Any, word: Word) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    add(folder, *(Noticed(rig="cam", notice=one, text=f"is {one} now") for one in notices))
+    told = account(folder)
+    assert told.verdict is word
+    assert [one.text for one in told.happenings] == [f"is {one} now" for one in notices]
+    assert all(one.rig == "cam" and one.seconds is not None and one.seconds > 0 for one in told.happenings)
+    assert all(line.startswith("cam: is ") for line in [*told.reasons, *told.notes])
+
+
+async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    first = await lab.conductor()
+    folder = await begin(first)
+    first._journal.close()  # it is gone without a word
+    first._journal = None
+    await first._clocks.close()
+    await first.runtime.close()
+    second = Conductor.from_journal(folder, network=lab.network)
+    lab.conductors = [second]
+    await second.open()
+    await second.recover()
+    told = account(folder)
+    assert (told.verdict, told.is_final, told.state) == (Word.INTERRUPTED, False, "recovered")
+    await second.go_on()
+    await end(second)
+    content = written(folder)
+    assert (content["verdict"], content["reasons"]) == ("GOOD", [])
+    assert "the program that led it died, and was replaced 1 time" in content["notes"]
+    assert all(rig["was_started"] for rig in content["rigs"].values())
+    lines = [line.what for line in tell(read_history(folder).moments)]
+    assert "took the place of the program that led the session and had died" in lines
+
+
+@pytest.mark.parametrize(
+    ("role", "word"), [("optional", "GOOD"), ("expected", "DEGRADED"), ("essential", "INTERRUPTED")]
+)
+async def test_what_a_rig_means_to_the_session_decides_what_its_failure_makes_of_it(
+    lab: Any, until: Any, role: str, word: str
+) -> None:
+    await lab.rig("main", main_sync=True)
+    rig = await lab.rig("cam", fake={"fail_after": 0.03})
+    conductor = await lab.conductor(policies={"cam": RigPolicy(role=Role(role))})
+    folder = await begin(conductor)
+    await until(lambda: rig.machine.failure is not None)
+    await end(conductor)
+    content = written(folder)
+    assert content["verdict"] == word
+    assert content["rigs"]["cam"]["role"] == role
+    lines = content["reasons"] + content["notes"]
+    assert sum("scripted failure" in line for line in lines) == (2 if role == "essential" else 1)
+
+
+async def test_an_optional_rig_that_is_off_is_a_note(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    rigs = {"main": str(lab.rigs["main"].addresses[0]), "cam": "udp://nowhere:11001"}
+    optional = {"cam": RigPolicy(role=Role.OPTIONAL)}
+    conductor = await lab.conductor(rigs=rigs, policies=optional, limits=Limits(agree=SECOND // 5))
+    folder = await begin(conductor)
+    await end(conductor)
+    content = written(folder)
+    assert (content["verdict"], content["reasons"]) == ("GOOD", [])
+    (note,) = content["notes"]
+    assert note.startswith("cam: took no part: ")
+
+
+async def test_a_rig_that_is_stopped_at_its_own_keyboard_is_told_once(lab: Any) -> None:
+    rigs = await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor, 0.4)
+    await rigs[1].stop_here()
+    await asyncio.sleep(0.6)
+    await end(conductor)
+    content = written(folder)
+    (reason,) = (one for one in content["reasons"] if one.startswith("cam"))
+    assert "stopped at its own" in reason
+
+
+async def test_a_notice_of_a_rig_that_is_not_known_is_no_fault(lab: Any) -> None:
+    await lab.rigs_of_a_session()
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    add(folder, Noticed(rig="elsewhere", notice=Notice.LOST, text="was not heard"))
+    assert account(folder).verdict is Word.GOOD
+
+
+# -- journals that end anywhere ----------------------------------------------------------------------------
+
+
+async def test_every_beginning_of_a_journal_gives_a_sane_account_and_story(lab: Any, tmp_path: Path) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    data = (folder / JOURNAL).read_bytes()
+    words = set()
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    for length in [*range(0, len(data), 97), len(data)]:
+        (cut / JOURNAL).write_bytes(data[:length])
+        told = account(cut)
+        words.add((told.verdict, told.is_final))
+        assert told.unreadable == []
+        assert told.verdict is Word.GOOD or told.reasons
+        assert all(len(line.splitlines()) == 1 for line in [*told.reasons, *told.notes])
+        assert len(list(tell(read_history(cut).moments))) == data[:length].count(b"\n")
+    assert {word for word, final in words if not final} == {Word.ABORTED, Word.INTERRUPTED, Word.GOOD}
+    assert account(cut).verdict is Word.GOOD
+
+
+async def test_a_journal_with_a_damaged_line_is_told_as_far_as_it_can_be_read(
+    lab: Any, tmp_path: Path
+) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    for number in range(len(lines)):
+        damaged = [*lines]
+        damaged[number] = b"\x00" * 50 + b"\n"
+        (cut / JOURNAL).write_bytes(b"".join(damaged))
+        told = account(cut)
+        assert told.unreadable == [number + 1]
+        assert told.verdict is not Word.GOOD
+        assert any("cannot be read" in one for one in told.reasons)
+        list(tell(read_history(cut).moments))
+
+
+def test_an_empty_journal_and_a_folder_without_one_are_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is it a session folder"):
+        account(tmp_path)
+    (tmp_path / JOURNAL).write_bytes(b"")
+    told = account(tmp_path)
+    assert (told.verdict, told.reasons) == (Word.ABORTED, ["it was ended before the rigs were started"])
+    write_verdict(tmp_path)
+    assert written(tmp_path)["verdict"] == "ABORTED"
+
+
+# -- this PC's own files -----------------------------------------------------------------------------------
+
+
+async def test_what_no_rig_wrote_is_this_pcs_own(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lab.rig("main", main_sync=True, data_folder=str(lab.folder / "pc"))  # in the conductor's own folder
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    (folder / "raw_task_data_00").mkdir()
+    for number in range(3):
+        (folder / "raw_task_data_00" / f"{number}.bin").write_bytes(b"abc")
+    await end(conductor)
+    told = account(folder)
+    assert [one.path for one in told.own_files] == [f"raw_task_data_00/{number}.bin" for number in range(3)]
+    monkeypatch.setattr(module, "MAX_LISTED_FILES", 2)
+    told = account(folder)
+    assert (len(told.own_files), told.own_files_total, told.own_bytes_total) == (2, 3, 9)
+
+
+# -- the story ---------------------------------------------------------------------------------------------
+
+
+async def test_the_journal_is_told_in_words(lab: Any) -> None:
+    await lab.rig("main", main_sync=True)
+    await lab.rig("cam", fake={"fail": {"stop": "the shutter is stuck"}})
+    conductor = await lab.conductor()
+    folder = await begin(conductor)
+    await end(conductor)
+    add(folder, Noticed(rig="cam", notice=Notice.SILENT, text="is not heard any more (since 1.8 s)"))
+    lines = list(tell(read_history(folder).moments))
+    told = [(line.who, line.what) for line in lines]
+    assert ("this PC", "asked all rigs for a session of SP_01") in told
+    assert ("this PC", "asked for the step 'start'") in told
+    assert any(who == "cam" and what.startswith("answered EXPSTART: running") for who, what in told)
+    assert ("cam", "is not heard any more (since 1.8 s)") in told
+    assert ("cam", "could not do EXPEND: stop: the shutter is stuck") in told
+    assert any(who == "main" and "answered EXPEND: stopped, 1 file," in what for who, what in told)
+    assert any(who == "main" and "the main sync, at " in what for who, what in told)
+    assert not any(sign in what for _, what in told for sign in "{}[]\n")
+    seconds = [line.seconds for line in lines]
+    running = seconds.index(0.0)
+    assert set(seconds[:running]) == {None}
+    timed: list[Any] = seconds[running:]
+    assert timed == sorted(timed)
+
+
+async def test_an_answer_that_was_lost_and_found_out_is_no_problem(lab: Any) -> None:
+    await lab.rigs_of_a_session("cam")
+    conductor = await lab.conductor(limits=QUICK)
+    await conductor.agree("SP_01")
+    await conductor.init()
+
+    def lose(data: bytes, source: Any, target: Any) -> tuple[float, ...]:
+        return () if source.host == "cam" and b'"m":[2,' in data else (0.0,)
+
+    lab.network.postman = lose
+    await conductor.start()
+    lab.network.postman = lambda *_: (0.0,)
+    folder = conductor.session_folder
+    await asyncio.sleep(0.05)
+    await end(conductor)
+    told = read_summary(folder)
+    assert told.rigs["cam"].problems == []
+    assert told.rigs["cam"].was_started
+    assert [one.text for one in told.rigs["cam"].remarks] == [
+        "its answer to EXPSTART was lost; asked again, it had done it"
+    ]
+    assert written(folder)["verdict"] == "GOOD"

@@ -1,0 +1,303 @@
+"""Who may see the console, and under which names it answers."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multirig.config.conductor import ConsoleRules
+from multirig.dashboard.door import access
+from multirig.dashboard.door.access import (
+    ALL_TRIES,
+    FORGIVEN_AFTER,
+    FREE_TRIES,
+    LIFE,
+    LONGEST_WAIT,
+    MAX_ADDRESSES,
+    WINDOW,
+    Limiter,
+    Names,
+    Sessions,
+    hash_password,
+    is_password,
+    is_same_origin,
+    security_headers,
+    to_own_path,
+)
+from multirig.errors import ConfigError
+
+KEPT = hash_password("correct horse é")
+
+
+# -- passwords -----------------------------------------------------------------------------------------------
+
+
+def test_a_password_is_known_by_its_hash_and_no_other_is() -> None:
+    assert is_password("correct horse é", KEPT)
+    assert not is_password("correct horse e", KEPT)
+    assert not is_password("", KEPT)
+    assert not is_password("x" * 2000, KEPT)
+
+
+def test_the_same_letters_from_another_keyboard_are_the_same_password() -> None:
+    assert is_password(unicodedata.normalize("NFD", "correct horse é"), KEPT)
+
+
+def test_the_same_password_has_another_hash_each_time_and_is_not_in_it() -> None:
+    again = hash_password("correct horse é")
+    assert again != KEPT
+    assert "horse" not in KEPT
+    assert is_password("correct horse é", again)
+
+
+def test_a_hash_is_what_the_config_takes() -> None:
+    assert ConsoleRules(password=KEPT).password == KEPT
+
+
+@pytest.mark.parametrize("password", ["", "seven77", "x" * 1025])
+def test_a_password_that_is_too_short_or_too_long_is_refused(password: str) -> None:
+    with pytest.raises(ConfigError, match=f"has {len(password)} characters: take at least 8"):
+        hash_password(password)
+
+
+# -- wrong passwords -----------------------------------------------------------------------------------------
+
+
+def use_up(limiter: Limiter, address: str, now: float) -> None:
+    for _ in range(FREE_TRIES):
+        assert limiter.take(address, now) == 0
+
+
+def test_after_some_wrong_passwords_an_address_waits_longer_each_time() -> None:
+    limiter, now, waits = Limiter(), 1000.0, []
+    use_up(limiter, "192.0.2.1", now)
+    for _ in range(7):
+        waits.append(limiter.take("192.0.2.1", now))
+        now += waits[-1]
+        assert limiter.take("192.0.2.1", now) == 0
+    assert waits == [60, 120, 240, 480, LONGEST_WAIT, LONGEST_WAIT, LONGEST_WAIT]
+
+
+def test_another_address_does_not_wait_with_it() -> None:
+    limiter = Limiter()
+    use_up(limiter, "192.0.2.1", 0)
+    assert limiter.take("192.0.2.1", 1) == 59
+    assert limiter.take("192.0.2.2", 1) == 0
+
+
+def test_the_right_password_forgives_the_wrong_ones() -> None:
+    limiter = Limiter()
+    for _ in range(ALL_TRIES * 2):
+        assert limiter.take("192.0.2.1", 0) == 0
+        limiter.succeed("192.0.2.1")
+    assert len(limiter) == 0
+
+
+def test_wrong_passwords_are_forgotten_in_the_end() -> None:
+    limiter = Limiter()
+    use_up(limiter, "192.0.2.1", 0)
+    use_up(limiter, "192.0.2.1", FORGIVEN_AFTER)
+
+
+def test_all_addresses_together_have_few_tries_too() -> None:
+    limiter = Limiter()
+    for number in range(ALL_TRIES):
+        assert limiter.take(f"10.0.0.{number}", 0) == 0
+    assert limiter.take("10.0.1.1", 1) == WINDOW - 1
+    assert limiter.take("10.0.1.1", WINDOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2001:db8::1", "2001:db8::2:3"),
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("fe80::1%eth0", "fe80::2"),
+        ("", "?"),
+    ],
+)
+def test_what_one_computer_can_call_itself_counts_as_one_address(one: str, other: str) -> None:
+    limiter = Limiter()
+    use_up(limiter, one, 0)
+    assert limiter.take(other, 0) > 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 100), st.booleans()), max_size=200))
+def test_nobody_gets_more_tries_than_the_limits_and_what_is_said_of_the_wait_is_true(
+    tries: list[tuple[int, float, bool]],
+) -> None:
+    limiter, now = Limiter(), 0.0
+    begun: list[tuple[int, float]] = []
+    for who, pause, patient in tries:
+        now += pause
+        wait = limiter.take(f"10.0.0.{who}", now)
+        if wait and patient:
+            assert limiter.take(f"10.0.0.{who}", now + wait * 0.99) > 0
+            now += wait
+            assert limiter.take(f"10.0.0.{who}", now + 1e-6) == 0
+            wait = 0
+        if not wait:
+            begun.append((who, now))
+    for _, at in begun:
+        recent = [who for who, when in begun if at <= when < at + WINDOW - 1e-3]
+        assert len(recent) <= ALL_TRIES
+        assert all(recent.count(who) <= FREE_TRIES for who in range(4))
+
+
+def test_the_memory_of_wrong_passwords_is_bounded() -> None:
+    limiter = Limiter()
+    for number in range(MAX_ADDRESSES + 50):
+        limiter.take(f"10.{number // 60000}.{number // 250}.{number % 250}", number * WINDOW)
+    assert len(limiter) == MAX_ADDRESSES
+
+
+# -- sessions ------------------------------------------------------------------------------------------------
+
+
+def test_a_session_lasts_for_its_time() -> None:
+    sessions = Sessions(b"s" * 32, KEPT)
+    cookie = sessions.begin(1000)
+    assert sessions.is_open(cookie, 1000)
+    assert sessions.is_open(cookie, 1000 + LIFE - 1)
+    assert not sessions.is_open(cookie, 1000 + LIFE)
+
+
+def test_a_session_outlives_the_console_but_not_the_password() -> None:
+    cookie = Sessions(b"s" * 32, KEPT).begin(1000)
+    assert Sessions(b"s" * 32, KEPT).is_open(cookie, 1001)
+    assert not Sessions(b"s" * 32, hash_password("another password")).is_open(cookie, 1001)
+    assert not Sessions(b"t" * 32, KEPT).is_open(cookie, 1001)
+
+
+def test_a_session_that_was_ended_is_over_and_the_others_go_on() -> None:
+    sessions = Sessions(b"s" * 32, KEPT)
+    one, other = sessions.begin(1000), sessions.begin(1000)
+    sessions.end(one, 1001)
+    assert not sessions.is_open(one, 1001)
+    assert sessions.is_open(other, 1001)
+    sessions.end("nonsense", 1001)
+
+
+def test_what_was_ended_is_not_kept_for_ever() -> None:
+    sessions = Sessions(b"s" * 32, KEPT)
+    for number in range(100):
+        sessions.end(sessions.begin(number * LIFE), number * LIFE)
+    assert len(sessions._ended) == 1
+
+
+@given(st.text(max_size=120))
+def test_nobody_makes_up_a_session(cookie: str) -> None:
+    assert not Sessions(b"s" * 32, KEPT).is_open(cookie, 0)
+
+
+@given(st.data())
+def test_a_cookie_that_was_changed_anywhere_is_none(data: st.DataObject) -> None:
+    sessions = Sessions(b"s" * 32, KEPT)
+    cookie = sessions.begin(1000)
+    place = data.draw(st.integers(0, len(cookie) - 1))
+    letter = data.draw(st.sampled_from("aZ05.-_é"))
+    changed = cookie[:place] + letter + cookie[place + 1 :]
+    # the last letter of a signature carries two bits only
+    assert changed == cookie or place == len(cookie) - 1 or not sessions.is_open(changed, 1000)
+
+
+# -- names and origins ---------------------------------------------------------------------------------------
+
+HERE = Names()
+LAB = Names(names=access.LOOPBACK_NAMES | {"behaviour-pc", "behaviour-pc.local"}, any_ip=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8090", "localhost:8090", "LOCALHOST", "[::1]:8090", "localhost.:8090", "127.0.0.1"]
+)
+def test_a_console_on_loopback_answers_to_the_names_of_loopback(host: str) -> None:
+    assert HERE.hold(host)
+    assert LAB.hold(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["192.168.1.20:8090", "[fe80::1]:8090", "behaviour-pc:8090", "Behaviour-PC.local"]
+)
+def test_a_console_for_the_lab_answers_to_the_names_and_addresses_of_its_pc(host: str) -> None:
+    assert LAB.hold(host)
+    assert not HERE.hold(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "evil.example:8090",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "behaviour-pc.evil.example",
+        "localhost:8090, evil.example",
+        "localhost:8090@evil.example",
+        "user@localhost",
+        "localhost:port",
+        "localhost:8090;x",
+        "[::1",
+        "::1",
+        "127.0.0.1\n",
+    ],
+)
+def test_no_console_answers_to_another_name(host: str) -> None:
+    assert not HERE.hold(host)
+    assert not LAB.hold(host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        ("http://127.0.0.1:8090", True),
+        ("https://127.0.0.1:8090", True),
+        ("HTTP://127.0.0.1:8090", False),
+        ("http://127.0.0.1:8091", False),
+        ("http://127.0.0.1", False),
+        ("http://localhost:8090", False),
+        ("http://127.0.0.1:8090.evil.example", False),
+        ("http://evil.example", False),
+        ("null", False),
+        ("", False),
+        ("file://", False),
+        ("chrome-extension://127.0.0.1:8090", False),
+    ],
+)
+def test_only_a_page_of_the_console_itself_is_of_its_origin(origin: str, is_ours: bool) -> None:
+    assert is_same_origin(origin, "127.0.0.1:8090") is is_ours
+
+
+@pytest.mark.parametrize("path", ["/", "/history", "/session/2024-05-01_1_SP_01?rig=cameras&kind=a%20b"])
+def test_a_path_of_the_console_is_gone_to(path: str) -> None:
+    assert to_own_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "history",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/\tevil",
+        "/a\r\nx: y",
+        "/a\\b",
+    ],
+)
+def test_nobody_is_sent_anywhere_else(target: str) -> None:
+    assert to_own_path(target) == "/"
+
+
+def test_no_other_page_may_frame_the_console_or_load_anything_into_it() -> None:
+    headers = security_headers("127.0.0.1:8090")
+    policy = {words[0]: words[1:] for words in map(str.split, headers["content-security-policy"].split(";"))}
+    assert policy["default-src"] == ["'self'"]
+    assert policy["frame-ancestors"] == ["'none'"]
+    assert policy["connect-src"] == ["'self'", "ws://127.0.0.1:8090", "wss://127.0.0.1:8090"]
+    assert not [one for words in policy.values() for one in words if one in ("*", "http:", "https:")]
+    assert headers["x-frame-options"] == "DENY"

@@ -1,0 +1,57 @@
+"""A journal in words, sorted by who and what."""
+
+from __future__ import annotations
+
+import datetime
+
+from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import Address, Received, Refused, Replied, TimedOut, Token
+from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AskInfo
+from multirig.record.entries import beginning_line, input_line, parse_lines
+from multirig.record.history import retrace
+from multirig.record.story import CONDUCTOR, Kind, Line, choose, tell
+
+CAMERAS = Address("udp", "10.0.0.2", 1)
+KEY = (1, "cameras")
+
+
+def lines_of(*inputs: object) -> list[Line]:
+    data = beginning_line(1) + b"".join(input_line(one, 2) for one in inputs)
+    return list(tell(retrace(parse_lines(data)).moments))
+
+
+def say(event: Event, **data: object) -> Received:
+    return Received(address=CAMERAS, token=Token(CAMERAS, 2, 1), word=hear_rig(Message(event, (30, data))))
+
+
+def test_each_line_has_a_kind() -> None:
+    lines = lines_of(
+        RigsChosen(rigs={"cameras": CAMERAS}),
+        AgreeRequested(subject="SP_01", date=datetime.date(2026, 1, 31), number=1, ask=AskInfo()),
+        Replied(address=CAMERAS, key=KEY, word=hear_rig(Message(Event.EXPINFO, (10, {})))),
+        Refused(address=CAMERAS, key=KEY, reason="no"),
+        TimedOut(address=CAMERAS, key=KEY, confirmed=True),
+        say(Event.EXPSTATUS, state="running"),
+        say(Event.EXPSTATUS, state="broken", failure="camera left is gone"),
+        Noticed(rig="cameras", notice=Notice.BACK, text="is back"),
+        ClockRead(rig="cameras", at=1, offset=1, bound=1, drift=0.0, round_trip=1, steps=0),
+        Marked(text="drug", at=1, data={}),
+    )
+    assert [str(one.kind) for one in lines] == [
+        *("other", "other", "step", "answer", "alarm", "alarm", "news", "alarm", "alarm", "clock", "marker"),
+    ]
+
+
+def test_lines_are_chosen_by_rig_and_kind_and_all_are_where_none_is_named() -> None:
+    lines = lines_of(
+        RigsChosen(rigs={"cameras": CAMERAS}),
+        Noticed(rig="cameras", notice=Notice.LOST, text="is lost"),
+        Marked(text="drug", at=1, data={}),
+    )
+    assert list(choose(lines)) == lines
+    assert [one.what for one in choose(lines, who=["cameras"])] == ["is lost"]
+    assert [one.what for one in choose(lines, kinds=[Kind.MARKER, Kind.ALARM])] == ["is lost", "marked: drug"]
+    assert list(choose(lines, who=[CONDUCTOR], kinds=[Kind.ALARM])) == []
