@@ -72,7 +72,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
 from multirig.record.entries import parse_journal
-from multirig.record.history import rebuild
+from multirig.record.history import retrace
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")
@@ -269,7 +269,7 @@ class Computer:
                 )
                 self.machine.clock_port = line.get("clock_port")
             case "conductor" if "journal" in line:
-                self.machine = rebuild(parse_journal("".join(line["journal"]).encode()))
+                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()), 1)).machine
             case "conductor":
                 limits = Limits(**line.get("limits", {}))
                 self.machine = SessionMachine(
