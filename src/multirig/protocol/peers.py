@@ -102,7 +102,7 @@ class Peers:
             del self._by_boot[peer.link.peer]
 
     def adopt(self, peer: Peer, new: Link) -> Link | None:
-        """Speak to another program at an address; return the link to the one that has died by that, if any."""
+        """Speak to another program at an address; return the link to the one that died by that, if any."""
         old, peer.link = peer.link, new
         new.address = peer.address
         new.reliable = peer.address.scheme == "tcp"
