@@ -418,7 +418,7 @@ class Conductor:
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""
-        return self.exchange.node.speaks_wire_2(self.exchange.addresses[rig])
+        return self.exchange.node.peers.speaks_wire_2(self.exchange.addresses[rig])
 
     def is_reached(self, rig: str) -> bool:
         """Whether nothing is known that keeps a rig from hearing us: its last outcome was not silence."""
