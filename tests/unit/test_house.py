@@ -54,8 +54,6 @@ STILL_TO_MEND = {
     "modules": {
         "multirig.cli.render",
         "multirig.conductor.conductor",
-        "multirig.ibl.auxiliaries",
-        "multirig.ibl.network_session",
     },
     "machines": {
         "multirig.sim.world: machine.handle = handle_overheard",
