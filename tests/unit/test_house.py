@@ -48,10 +48,7 @@ LEFT_AS_IT_IS = {
 }
 STILL_TO_MEND = {
     "classes": set(),
-    "modules": {
-        "multirig.ibl.auxiliaries",
-        "multirig.ibl.network_session",
-    },
+    "modules": set(),
     "machines": {
         "multirig.sim.world: machine.handle = handle_overheard",
         "multirig.sim.world: machine.handle_timer = lambda now: show(ring(now))",
