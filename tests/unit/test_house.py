@@ -47,13 +47,8 @@ LEFT_AS_IT_IS = {
     "multirig.protocol.echo.EchoLink",
 }
 STILL_TO_MEND = {
-    "classes": {
-        "multirig.protocol.node.Node",
-        "multirig.sim.conductor.ConductorComputer",
-    },
+    "classes": set(),
     "modules": {
-        "multirig.cli.render",
-        "multirig.conductor.conductor",
         "multirig.ibl.auxiliaries",
         "multirig.ibl.network_session",
     },

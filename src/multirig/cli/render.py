@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -227,7 +226,7 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         for one in told.markers[:SHOWN_MARKERS]
     ]
     happened = [*told.happenings, *marked]
-    for one in sorted(happened, key=lambda one: -math.inf if one.seconds is None else one.seconds):
+    for one in sorted(happened, key=lambda one: float("-inf") if one.seconds is None else one.seconds):
         when = wording.since(one.seconds)
         out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
     if left := len(told.markers) - len(marked):

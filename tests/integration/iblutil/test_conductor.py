@@ -224,8 +224,8 @@ async def test_leads_rigs_of_both_kinds_in_one_session(lab: Any, scheme: str, ma
     conductor = await lab.conductor(rigs)
     for _ in range(2):
         await lead(conductor)
-    assert conductor.exchange.node.speaks_wire_2(conductor.exchange.addresses["ours"])
-    assert not conductor.exchange.node.speaks_wire_2(conductor.exchange.addresses["theirs"])
+    assert conductor.exchange.node.peers.speaks_wire_2(conductor.exchange.addresses["ours"])
+    assert not conductor.exchange.node.peers.speaks_wire_2(conductor.exchange.addresses["theirs"])
     assert len(list(lab.folder.rglob("fake.csv"))) == 2
 
 
