@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from multirig import wording
-from multirig.conductor.rehearsal import Rehearsed
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
@@ -29,6 +28,7 @@ from multirig.rig.manifest import Checked, Condition
 from multirig.rig.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from multirig.conductor.rehearsal import Rehearsed
     from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)
