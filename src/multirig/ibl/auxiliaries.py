@@ -30,7 +30,7 @@ from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
-from multirig.transports.memory import MemoryNetwork
+from multirig.transports.base import Network
 
 RESPONSE_LIMIT = 10.0
 """Seconds that a rig may take to answer a message that is no step of the session; IBL's own limit."""
@@ -58,7 +58,7 @@ class Auxiliaries:
     tell : callable, optional
         Is given each line that the operator should see: a rig that fails by itself, one that is waited for, a
         callback that failed. Called from other threads; without it the lines go to the log.
-    network : MemoryNetwork, optional
+    network : Network, optional
         For rehearsal and tests without a network.
 
     Raises
@@ -86,7 +86,7 @@ class Auxiliaries:
         allow_cleartext_token: Iterable[str] = (),
         clock_gate: ClockGate | None = None,
         tell: Callable[[str], None] = log.warning,
-        network: MemoryNetwork | None = None,
+        network: Network | None = None,
     ) -> None:
         self.limit = limit
         self.services = RemoteServices({})
