@@ -83,7 +83,7 @@ async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
     began = time.perf_counter()
     for _ in range(3):
         answers = await asyncio.gather(*(ask(one) for one in watchers))
-        assert all(len(answer.pictures) == 1 for answer in answers)
+        assert all(len(answer.pictures or ()) == 1 for answer in answers)
         await asyncio.sleep(0.2)
     spent = time.perf_counter() - began
     assert 1 <= adapter.asked <= 1 + spent / 0.5
@@ -110,7 +110,7 @@ async def test_a_start_is_not_disturbed_by_pictures(lab: Any) -> None:
     assert (await ask(conductor)).pictures == ()
     assert adapter.asked == 0
     await starting
-    assert len((await ask(conductor)).pictures) == 1
+    assert len((await ask(conductor)).pictures or ()) == 1
 
 
 async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only(
@@ -131,7 +131,7 @@ async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only
     await lab.rig(adapter=adapter)
     conductor = await watch(lab)
     for _ in range(4):
-        assert (await ask(conductor)).pictures[0].jpeg == PICTURE  # the last one
+        assert ((await ask(conductor)).pictures or ())[0].jpeg == PICTURE  # the last one
     assert adapter.asked == 2
     go_on.set()
 
@@ -208,7 +208,7 @@ async def test_many_large_pictures_come_in_turn(lab: Any, monkeypatch: pytest.Mo
     conductor = await watch(lab, "udp")
     shown: list[Picture] = []
     for _ in range(2):
-        shown += (await ask(conductor)).pictures
+        shown += (await ask(conductor)).pictures or ()
     assert {one.label for one in shown} == set("abcdef")
     assert len(shown) == 8
     assert {len(one.jpeg) for one in shown} == {MAX_PICTURE}
