@@ -18,10 +18,10 @@ from statistics import median
 from typing import Any
 
 import psutil
+from multirig.conductor.pictures import REQUEST, read_pictures
 
 from benchmarks.ports import free_ports
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.pictures import REQUEST, read_pictures
 from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Word

@@ -277,7 +277,7 @@ def frames_of(multirig, uri: str) -> int:
         "    async with Conductor({'rig': sys.argv[1]}) as conductor:\n"
         "        await conductor.request(Event.EXPINFO, 0, {})\n"
         "        news = (await conductor.request(Event.EXPSTATUS, 0))['rig']\n"
-        "        assert news.state == 'running', news\n"
+        "        assert news.state.value == 'running', news\n"
         "        print(news.health.frames or 0)\n"
         "asyncio.run(main())\n"
     )

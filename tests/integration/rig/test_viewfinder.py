@@ -49,6 +49,12 @@ async def ask(conductor: Any) -> Report:
     return answer
 
 
+async def look(conductor: Any) -> Sequence[Picture]:
+    pictures = (await ask(conductor)).pictures
+    assert pictures is not None
+    return pictures
+
+
 async def watch(lab: Any, over: str = "memory") -> Any:
     """Return a conductor that speaks wire 2 with the only rig."""
     conductor = await lab.conductor(over=over)
@@ -65,7 +71,7 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
             await conductor.request(step, {"exp_ref": "2024-05-06_1_SP_01"})
         answer = await ask(conductor)
         assert answer.state is rig.machine.state
-        shown = answer.pictures
+        shown = answer.pictures or ()
         assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
         assert all(one.age is not None and 0 <= one.age < 5 for one in shown)
 
@@ -82,8 +88,8 @@ async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
     watchers = [await watch(lab) for _ in range(10)]
     began = time.perf_counter()
     for _ in range(3):
-        answers = await asyncio.gather(*(ask(one) for one in watchers))
-        assert all(len(answer.pictures or ()) == 1 for answer in answers)
+        answers = await asyncio.gather(*(look(watcher) for watcher in watchers))
+        assert all(len(pictures) == 1 for pictures in answers)
         await asyncio.sleep(0.2)
     spent = time.perf_counter() - began
     assert 1 <= adapter.asked <= 1 + spent / 0.5
@@ -107,10 +113,10 @@ async def test_a_start_is_not_disturbed_by_pictures(lab: Any) -> None:
     starting = asyncio.create_task(conductor.request(Event.EXPSTART, "2024-05-06_1_SP_01", None))
     while rig.machine.state.value != "starting":
         await asyncio.sleep(0.005)
-    assert (await ask(conductor)).pictures == ()
+    assert await look(conductor) == ()
     assert adapter.asked == 0
     await starting
-    assert len((await ask(conductor)).pictures or ()) == 1
+    assert len(await look(conductor)) == 1
 
 
 async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only(
@@ -131,7 +137,7 @@ async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only
     await lab.rig(adapter=adapter)
     conductor = await watch(lab)
     for _ in range(4):
-        assert ((await ask(conductor)).pictures or ())[0].jpeg == PICTURE  # the last one
+        assert (await look(conductor))[0].jpeg == PICTURE  # the last one
     assert adapter.asked == 2
     go_on.set()
 
@@ -208,7 +214,7 @@ async def test_many_large_pictures_come_in_turn(lab: Any, monkeypatch: pytest.Mo
     conductor = await watch(lab, "udp")
     shown: list[Picture] = []
     for _ in range(2):
-        shown += (await ask(conductor)).pictures or ()
+        shown += await look(conductor)
     assert {one.label for one in shown} == set("abcdef")
     assert len(shown) == 8
     assert {len(one.jpeg) for one in shown} == {MAX_PICTURE}
