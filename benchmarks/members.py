@@ -128,7 +128,7 @@ async def rig(host: str, folder: str, number: str) -> AsyncIterator[tuple[dict[s
 
     def read() -> dict[str, int] | None:
         leader = service.machine.leader
-        return _read(service.node.clock(leader.address) if leader is not None else None)
+        return _read(service.node.peers.clock(leader.address) if leader is not None else None)
 
     await service.open()
     try:
@@ -236,7 +236,7 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
             await ask("EXPCLEANUP", exp_ref)
 
         def read() -> dict[str, Any]:
-            return {name: _read(leading.node.clock(one)) for name, one in leading.addresses.items()}
+            return {name: _read(leading.node.peers.clock(one)) for name, one in leading.addresses.items()}
 
         steps: Answers = {"prepare": prepare, "start": start, "stop": stop, "clean_up": clean_up}
         yield {}, {"begin": begin, "end": end, "tell_at_once": tell_at_once, "read": read, **steps}

@@ -49,7 +49,7 @@ async def measure() -> dict[str, Any]:
             Conductor({"rig": f"udp://127.0.0.1:{second.ports[0]}"}) as upgraded,
         ):
             await upgraded.request(Event.EXPINFO, 0, {"subject": "bench"})
-            if not upgraded.node.speaks_wire_2(upgraded.addresses["rig"]):
+            if not upgraded.node.peers.speaks_wire_2(upgraded.addresses["rig"]):
                 raise RuntimeError("the peer was not upgraded to wire 2")
 
             async def ask(conductor: Conductor) -> None:

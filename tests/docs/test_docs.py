@@ -329,10 +329,10 @@ def documented_files() -> Iterator[re.Pattern[str]]:
 
 
 def test_every_kind_of_journal_line_is_documented() -> None:
-    from multirig.record import entries
+    from multirig.record import entries, lines
 
     rows = re.findall(r"^\| `([A-Z]\w+)` \|", PAGES["docs/reference/files.md"].read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted([entries.BEGINNING, entries.RECOVERY, *entries._INPUTS])
+    assert sorted(rows) == sorted([entries.BEGINNING, entries.RECOVERY, *entries._INPUTS, *lines.LINES])
 
 
 # -- what is loaded ------------------------------------------------------------------------------------------

@@ -490,7 +490,7 @@ async def test_a_lossy_postman_loses_no_request(net: Net, seed: int) -> None:
     (address,) = await rig.runtime.listen("memory", "rig", 1)
     conductor.ask(address, "greeting")
     await conductor.hear("greeting")
-    assert conductor.node.speaks_wire_2(address)
+    assert conductor.node.peers.speaks_wire_2(address)
     network.postman = postman
     for key in range(30):
         conductor.ask(address, key, Event.EXPEND)
@@ -514,7 +514,7 @@ async def test_both_wires_and_both_transports_share_one_port_number(net: Net, sc
     for key in range(3):
         conductor.ask(there, key)
         await conductor.hear(key)
-    assert conductor.node.speaks_wire_2(there)
+    assert conductor.node.peers.speaks_wire_2(there)
     inbox, foreign, there = await net.client(scheme, address.port)
     foreign.send(b"[4, null]", there)
     await until(lambda: len(inbox.messages) == 2)

@@ -47,16 +47,8 @@ LEFT_AS_IT_IS = {
     "multirig.protocol.echo.EchoLink",
 }
 STILL_TO_MEND = {
-    "classes": {
-        "multirig.protocol.node.Node",
-        "multirig.sim.conductor.ConductorComputer",
-    },
-    "modules": {
-        "multirig.cli.render",
-        "multirig.conductor.conductor",
-        "multirig.ibl.auxiliaries",
-        "multirig.ibl.network_session",
-    },
+    "classes": set(),
+    "modules": set(),
     "machines": {
         "multirig.sim.world: machine.handle = handle_overheard",
         "multirig.sim.world: machine.handle_timer = lambda now: show(ring(now))",

@@ -6,6 +6,7 @@ agree on main sync, subject or date; 130 interrupted.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 
@@ -32,29 +33,36 @@ def spread(arguments: list[str]) -> list[str]:
     return spread_out
 
 
-def load_commands() -> typer.Typer:
-    """Return the program with all of its commands."""
-    # each of them adds its own
-    from multirig.cli import (  # noqa: F401
-        check,
-        console,
-        demo,
-        history,
-        recover,
-        rehearse,
-        rigs,
-        serve,
-        session,
-        show,
-    )
+def load_commands(wanted: str | None = None) -> typer.Typer:
+    """Return the program with the command that is wanted; with all of them, where that is none or unknown.
 
+    Each takes some tenths of a second to load, which who asks for another one does not wait for.
+    """
+    for module in [_MODULES[wanted]] if wanted in _MODULES else _MODULES.values():
+        importlib.import_module(f"multirig.cli.{module}")  # adds its own
     return app
+
+
+_MODULES = {
+    "check": "check",
+    "console": "console",
+    "demo": "demo",
+    "history": "history",
+    "recover": "recover",
+    "rehearse": "rehearse",
+    "rigs": "rigs",
+    "serve": "serve",
+    "run": "session",
+    "show": "show",
+}
+"""The file of each command."""
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
     try:
-        code = int(load_commands()(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
+        program = load_commands(arguments[0] if arguments else None)
+        code = int(program(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
         if code == INTERRUPTED:  # newer typers make this of Ctrl-C
             render.say("interrupted")
         return code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from multirig import wording
-from multirig.conductor.rehearsal import Rehearsed
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level
@@ -30,6 +28,7 @@ from multirig.rig.manifest import Checked, Condition
 from multirig.rig.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from multirig.conductor.rehearsal import Rehearsed
     from multirig.sim.search import Report
 
 out = Console(highlight=False, soft_wrap=False)
@@ -227,7 +226,7 @@ def show_summary(told: Account, folder: object | None = None) -> None:
         for one in told.markers[:SHOWN_MARKERS]
     ]
     happened = [*told.happenings, *marked]
-    for one in sorted(happened, key=lambda one: -math.inf if one.seconds is None else one.seconds):
+    for one in sorted(happened, key=lambda one: float("-inf") if one.seconds is None else one.seconds):
         when = wording.since(one.seconds)
         out.print(Text.assemble((f"  {when:>10}  ", "dim"), (one.rig or "session", "bold"), f"  {one.text}"))
     if left := len(told.markers) - len(marked):

@@ -69,7 +69,7 @@ class Clocks:
                 self._prober = ClockProber(self._runtime.node.boot)
             measured = await asyncio.wrap_future(self._prober.measure(targets))
             for boot, exchanges in measured.items():
-                self._runtime.node.note_exchanges(boot, exchanges)
+                self._runtime.node.peers.note_exchanges(boot, exchanges)
         for read in self._read():
             self._report(read)
 
@@ -78,7 +78,7 @@ class Clocks:
         self._steps_before = {
             rig: len(clock.steps)
             for rig, address in self._addresses.items()
-            if (clock := self._runtime.node.clock(address)) is not None
+            if (clock := self._runtime.node.peers.clock(address)) is not None
         }
 
     def judge(
@@ -121,7 +121,7 @@ class Clocks:
         reads = {one.rig: one for one in self._read()}
         out = {}
         for rig, address in self._addresses.items():
-            took, date = self._runtime.node.round_trip(address), dates.get(rig)
+            took, date = self._runtime.node.peers.round_trip(address), dates.get(rig)
             out[rig] = KnownClock(
                 read=reads.get(rig),
                 steps_before=self._steps_before.get(rig, 0),
@@ -160,7 +160,7 @@ class Clocks:
         out = []
         for rig, port in self._ports.items():
             address = self._addresses.get(rig)
-            boot = self._runtime.node.boot_of(address) if address is not None else None
+            boot = self._runtime.node.peers.boot_of(address) if address is not None else None
             if address is not None and boot is not None and address.scheme != "memory":
                 out.append(Target(boot, address.host, port))
         return out
@@ -169,7 +169,7 @@ class Clocks:
         out = []
         now = self._runtime.clock()
         for rig, address in self._addresses.items():
-            clock = self._runtime.node.clock(address)
+            clock = self._runtime.node.peers.clock(address)
             if clock is not None and (reading := clock.read(now)) is not None:
                 out.append(
                     ClockRead(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from multirig.conductor.agreeing import Plan
@@ -197,9 +196,7 @@ class Conductor:
         await self.open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     # -- sessions ---------------------------------------------------------------------------------------
@@ -418,7 +415,7 @@ class Conductor:
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""
-        return self.exchange.node.speaks_wire_2(self.exchange.addresses[rig])
+        return self.exchange.node.peers.speaks_wire_2(self.exchange.addresses[rig])
 
     def is_reached(self, rig: str) -> bool:
         """Whether nothing is known that keeps a rig from hearing us: its last outcome was not silence."""

@@ -125,7 +125,7 @@ class Exchange:
 
     def round_trip(self, rig: str) -> float | None:
         """Return the seconds that a message and its receipt take, at best."""
-        clock = self.node.clock(self.addresses[rig])
+        clock = self.node.peers.clock(self.addresses[rig])
         reading = clock.read(self.now()) if clock is not None else None
         return reading.round_trip / SECOND if reading is not None else None
 

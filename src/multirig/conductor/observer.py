@@ -32,8 +32,7 @@ from multirig.protocol.events import SECOND, Address, Ignored
 from multirig.protocol.node import Node
 from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
-from multirig.transports.base import allow_open_sockets
-from multirig.transports.memory import MemoryNetwork
+from multirig.transports.base import Network, allow_open_sockets
 
 FIRST_LOOK = 0.5
 """Seconds for which `Observer.follow` waits for names; those that take longer come later."""
@@ -53,11 +52,11 @@ class Observer:
 
     Parameters
     ----------
-    network : MemoryNetwork, optional
+    network : Network, optional
         For rehearsal and tests without a network; the rigs' addresses are then those on it.
     """
 
-    def __init__(self, *, network: MemoryNetwork | None = None) -> None:
+    def __init__(self, *, network: Network | None = None) -> None:
         self.machine = ObserverMachine()
         self.node = Node(
             boot=secrets.token_hex(8),
@@ -68,7 +67,7 @@ class Observer:
             permits=AllowList(anybody=True).permits,
         )
         self.runtime = Runtime(self.node, self._perform, network=network)
-        self._scheme = "memory" if network is not None else None
+        self._scheme = network.scheme if network is not None else None
         self._whereabouts = Whereabouts(self._resolve, self._is_heard, self._note_found)
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspended: frozenset[str] = frozenset()

@@ -367,12 +367,13 @@ class Session:
 
     async def _step(self, step: SessionTrigger, data: Mapping[str, Any] | None = None) -> dict[str, Outcome]:
         with self._taking(step):
-            if step in (SessionTrigger.INIT, SessionTrigger.START):
-                # what led to this step survives even the death of the PC before a rig is touched
+            is_beginning = step in (SessionTrigger.INIT, SessionTrigger.START)
+            if is_beginning:  # what led to it survives even the death of the PC before a rig is touched
                 await self.journal.sync()
             outcomes = await self._exchange.step(step, data)
-            await self.journal.judged()
-            await self.journal.try_to_sync()
+            if not is_beginning:  # nobody waits for the disk when the rigs have begun
+                await self.journal.judged()
+                await self.journal.try_to_sync()
             return outcomes
 
     @contextlib.contextmanager

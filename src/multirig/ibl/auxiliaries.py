@@ -18,25 +18,22 @@ from typing import Any, TypeVar
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.storage import SubjectsFolder
 from multirig.config import Uri
-from multirig.errors import ConfigError, IllegalTransition, MultirigError
+from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.hearing import Hearing, tell_findings
-from multirig.ibl.pushing import Pushing, read_event, read_outcomes
+from multirig.ibl.pushing import Pushing, read_event, read_outcomes, set_marker
 from multirig.ibl.remote_services import RemoteServices
 from multirig.ibl.rig_thread import RigThread, wait_for
 from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Limits
-from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
-from multirig.transports.memory import MemoryNetwork
+from multirig.transports.base import Network
 
 RESPONSE_LIMIT = 10.0
 """Seconds that a rig may take to answer a message that is no step of the session; IBL's own limit."""
-
-NO_SESSION = "cannot set a marker while the session is idle: set it once the rigs have been started"
 
 _Result = TypeVar("_Result")
 
@@ -61,7 +58,7 @@ class Auxiliaries:
     tell : callable, optional
         Is given each line that the operator should see: a rig that fails by itself, one that is waited for, a
         callback that failed. Called from other threads; without it the lines go to the log.
-    network : MemoryNetwork, optional
+    network : Network, optional
         For rehearsal and tests without a network.
 
     Raises
@@ -89,7 +86,7 @@ class Auxiliaries:
         allow_cleartext_token: Iterable[str] = (),
         clock_gate: ClockGate | None = None,
         tell: Callable[[str], None] = log.warning,
-        network: MemoryNetwork | None = None,
+        network: Network | None = None,
     ) -> None:
         self.limit = limit
         self.services = RemoteServices({})
@@ -295,9 +292,7 @@ class Auxiliaries:
         float
             When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
         """
-        if (session := self.conductor.current) is None:
-            raise IllegalTransition(SessionState.IDLE, "mark", NO_SESSION)
-        return session.mark(text, **data)
+        return set_marker(self.conductor.current, text, data)
 
     def on_notice(self, callback: Callable[[Noticed], None]) -> None:
         """Call back, from another thread, whenever something is noticed of a rig that records.

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.leading import say_lost
 from multirig.config import Uri
-from multirig.errors import AgreementError, MultirigError
+from multirig.errors import MultirigError
 from multirig.ibl import alyx as alyx_tokens
 from multirig.ibl import description
 from multirig.ibl.auxiliaries import Auxiliaries
@@ -26,8 +24,8 @@ from multirig.ibl.base_session import BaseSession
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
 from multirig.ibl.net.rigs import ExpInfo
 from multirig.ibl.remote_services import RemoteService
-from multirig.ibl.session_paths import move_paths, stop_file
-from multirig.ibl.task_end import EndSignals, describe_error
+from multirig.ibl.session_paths import stop_file, subjects_folder, take_number
+from multirig.ibl.task_end import EndSignals, describe_error, reporting, reporting_method
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
@@ -99,7 +97,7 @@ class NetworkMixin:
         """Let the rigs hear of it when the constructor of a task fails after theirs has succeeded."""
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            cls.__init__ = _telling(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = reporting_method(cls.__init__, NetworkMixin._abandon)  # type: ignore[method-assign]
 
     def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
         self._checks = bool(check_rigs)
@@ -110,15 +108,12 @@ class NetworkMixin:
         self._signals = EndSignals()
         self._failure: MultirigError | None = None
         self._appends = bool(kwargs.get("append"))
-        try:
+        with reporting(self._abandon):
             self._chosen = choose_rigs(remote_rigs, kwargs.get("iblrig_settings"))
             self.rig_policies = self._chosen.policies
             self.connect(self._chosen.uris)
             super().__init__(*_, **kwargs)
             self._describe_rigs()
-        except BaseException as error:
-            self._abandon(error)
-            raise
 
     # -- IBL's members ----------------------------------------------------------------------------------
 
@@ -278,7 +273,7 @@ class NetworkMixin:
             subject,
             date=date,
             info=self.get_exp_info() | {"subject": subject},
-            subjects=Path(paths["LOCAL_SUBJECT_FOLDER"]),
+            subjects=subjects_folder(paths),
             main_sync=self._is_main_sync,
             appends=self._appends,
             takes_over=self.takes_over,
@@ -338,13 +333,12 @@ class NetworkMixin:
             task saved is on the disk.
         """
         for name in _MIXIN_STEPS:
-            setattr(self, name, functools.partial(self._watched, getattr(self, name)))
-        self._run = functools.partial(self._record, self._run)
+            setattr(self, name, reporting(self._tell)(getattr(self, name)))
+        task = self._run
+        self._run = lambda: self._record(task)
         try:
-            result = super().run()  # type: ignore[misc]  # the base session's
-        except BaseException as error:
-            self._abandon(error)
-            raise
+            with reporting(self._abandon):
+                result = super().run()  # type: ignore[misc]  # the base session's
         finally:
             for name in (*_MIXIN_STEPS, "_run"):
                 delattr(self, name)
@@ -355,8 +349,9 @@ class NetworkMixin:
 
     def _record(self, task: Callable[[], Any]) -> None:
         """Do the task while the rigs record: once the hardware is ready, before anybody is asked anything."""
-        self._watched(self.start_mixin_network)
-        self._watched(task)
+        with reporting(self._tell):  # at once: before whatever the base session does then
+            self.start_mixin_network()
+            task()
         try:
             self.stop_mixin_network()
         except MultirigError as error:  # the task is done and its data are to be saved first
@@ -372,14 +367,6 @@ class NetworkMixin:
                 "%s is essential: the rigs are interrupted, and the task is asked to end", noticed.rig
             )
             stop_file(self.paths).touch()
-
-    def _watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Do something and tell the rigs at once if it fails: before whatever the base session does then."""
-        try:
-            return step(*args, **kwargs)
-        except BaseException as error:
-            self._tell(error)
-            raise
 
     def _tell(self, error: BaseException) -> None:
         """Interrupt the rigs, once, and say why."""
@@ -406,15 +393,7 @@ class NetworkMixin:
         if not self.exp_ref:
             return paths
         exp_ref = ExpRef.parse(self.exp_ref)
-        old = Path(paths["SESSION_FOLDER"])
-        new = Path(paths["LOCAL_SUBJECT_FOLDER"]).joinpath(*exp_ref.folder_parts())
-        if append and new != old:
-            raise AgreementError(
-                f"the main sync is at {exp_ref}, but the session to append to is {old}: "
-                "go on with that one there, or begin a new session here"
-            )
-        if not append:
-            move_paths(paths, new)
+        take_number(paths, exp_ref, append=append)
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence
         return paths
 
@@ -458,20 +437,6 @@ class NetworkMixin:
         objection = self._token.put(data, getattr(self, "iblrig_settings", {}), service.name)
         if objection is not None:
             self._log.warning("%s", objection)
-
-
-def _telling(constructor: Callable[..., None]) -> Callable[..., None]:
-    """Return a constructor that lets the rigs go when it fails."""
-
-    @functools.wraps(constructor)
-    def construct(self: NetworkMixin, *args: Any, **kwargs: Any) -> None:
-        try:
-            constructor(self, *args, **kwargs)
-        except BaseException as error:
-            self._abandon(error)
-            raise
-
-    return construct
 
 
 class NetworkSession(NetworkMixin, BaseSession):

@@ -9,13 +9,14 @@ from typing import Any
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.session import Session
-from multirig.errors import MultirigError, SessionFailed, Unconfirmed
+from multirig.errors import IllegalTransition, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
 from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net import arrays
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.reminder import Reminder
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.messages import Event
 
 _STEPS = {
@@ -26,6 +27,7 @@ _STEPS = {
     Event.EXPCLEANUP: "clean up",
 }
 _BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
+NO_SESSION = "cannot set a marker while the session is idle: set it once the rigs have been started"
 
 
 class Pushing:
@@ -114,6 +116,13 @@ def read_outcomes(event: Event, outcomes: Mapping[str, Outcome]) -> dict[str, li
         for name, outcome in outcomes.items()
         if not isinstance(outcome, MultirigError)
     }
+
+
+def set_marker(session: Session | None, text: str, data: Mapping[str, Any]) -> float:
+    """Set a marker in the session, and return when; IllegalTransition if the rigs have not agreed on one."""
+    if session is None:
+        raise IllegalTransition(SessionState.IDLE, "mark", NO_SESSION)
+    return session.mark(text, **data)
 
 
 async def _take_step(session: Session, event: Event, args: tuple[Any, ...]) -> Mapping[str, Outcome]:

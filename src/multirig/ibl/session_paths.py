@@ -7,7 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import ConfigError
+from multirig.errors import AgreementError, ConfigError
+from multirig.protocol.exp_ref import ExpRef
 
 _NUMBER = re.compile("[0-9]{1,3}")
 MAX_COLLECTIONS = 100
@@ -80,6 +81,30 @@ def move_paths(paths: MutableMapping[str, Any], session: Path) -> None:
         if above is not None:
             paths[key] = moved[above] / value.relative_to(above)
     paths["TASK_COLLECTION"] = collection
+
+
+def take_number(paths: MutableMapping[str, Any], exp_ref: ExpRef, *, append: bool) -> None:
+    """Let a task's paths be those of the session on which the rigs have agreed.
+
+    Raises
+    ------
+    AgreementError
+        The session that is to be appended to is another one.
+    """
+    old = Path(paths["SESSION_FOLDER"])
+    new = subjects_folder(paths).joinpath(*exp_ref.folder_parts())
+    if not append:
+        move_paths(paths, new)
+    elif new != old:
+        raise AgreementError(
+            f"the main sync is at {exp_ref}, but the session to append to is {old}: "
+            "go on with that one there, or begin a new session here"
+        )
+
+
+def subjects_folder(paths: Mapping[str, Any]) -> Path:
+    """Return the folder in which all subjects of the lab lie, of a task whose paths are given."""
+    return Path(paths["LOCAL_SUBJECT_FOLDER"])
 
 
 def stop_file(paths: Mapping[str, Any]) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import signal
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_TRACEBACK = 8_000
@@ -34,6 +37,29 @@ class EndSignals:
             number, handler = self._handlers.popitem()
             if signal.getsignal(number) is _end_program:
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def reporting(report: Callable[[BaseException], object]) -> Iterator[None]:
+    """Report the error with which something fails, before anybody else handles it; also a decorator."""
+    try:
+        yield
+    except BaseException as error:
+        report(error)
+        raise
+
+
+def reporting_method(
+    method: Callable[..., None], report: Callable[[Any, BaseException], object]
+) -> Callable[..., None]:
+    """Return a method that reports the error with which it fails, and of which instance it is."""
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+        with reporting(functools.partial(report, self)):
+            method(self, *args, **kwargs)
+
+    return call
 
 
 def describe_error(error: BaseException, *, is_short: bool) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class Defect:
     """Whether data is lost unless somebody does something."""
 
 
+def find(kind: Kind, report: Report) -> Defect | None:
+    """Return what of one kind is wrong with a rig, or None."""
+    return next((defect for defect in judge(report) if defect.kind is kind), None)
+
+
 def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
     """Yield what is wrong with a rig, the gravest first.
 
@@ -59,7 +64,7 @@ def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
         text = f"has not recorded since {since[11:19] or since}: look at its program"
         yield Defect(kind=Kind.GAP, text=text, is_grave=True)
     if report.stalled is not None:
-        text = f"nothing has come in for {report.stalled:.0f} s: look at its device, its trigger and its disk"
+        text = f"nothing has come in for {report.stalled:.0f} s: look at its device"
         yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
     needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
     if (hours := report.hours_left) is not None and 0 <= hours < needed:

@@ -30,7 +30,8 @@ class Recording:
         """The adapter's proof of recording, as it was last looked at."""
         self.gaps: tuple[Gap, ...] = ()
         """When this session was not recorded, since the program had died; the last one may still go on."""
-        self._recorded = Recorded()
+        self.recorded = Recorded()
+        """What the hooks have reported of the session."""
         self._of: ExpRef | None = None
         """Of which session that is: after a clean-up the last one is still remembered."""
         self._growth = Growth(stall_after)
@@ -39,12 +40,12 @@ class Recording:
 
     def begin(self, exp_ref: ExpRef | None) -> None:
         """A session begins."""
-        self._recorded, self._of, self._ended = Recorded(), exp_ref, None
+        self.recorded, self._of, self._ended = Recorded(), exp_ref, None
         self.forget()
 
     def restore(self, exp_ref: ExpRef | None, recorded: Recorded) -> None:
         """Take what is there of a session after the program has died."""
-        self._recorded, self._of = recorded, exp_ref
+        self.recorded, self._of = recorded, exp_ref
 
     def forget(self) -> None:
         """Nothing is recorded: what the device had to show for it is no news any more."""
@@ -54,7 +55,7 @@ class Recording:
         """Note what hooks have to tell; one that has ended a gap says how long it was."""
         if gap is not None and self.gaps:
             self.gaps = (*self.gaps[:-1], gap)
-        self._recorded = self._recorded.followed_by(recorded)
+        self.recorded = self.recorded.followed_by(recorded)
 
     def move(self, before: RigState, state: RigState, leader: Leader | None, now: int) -> None:
         """Note that the rig is in another state."""
@@ -76,7 +77,7 @@ class Recording:
 
     def how_it_started(self) -> Recorded:
         """Return what the answer to a start says."""
-        return replace(self._recorded, files=None)
+        return replace(self.recorded, files=None)
 
     def add_account(self, word: Stopped, token: Token, exp_ref: ExpRef | None, now: int) -> Stopped:
         """Return the answer to a stop with what was recorded.
@@ -93,7 +94,7 @@ class Recording:
             The session that it has named.
         now : int
         """
-        recorded = self._recorded if exp_ref in (None, self._of) else Recorded()
+        recorded = self.recorded if exp_ref in (None, self._of) else Recorded()
         files = recorded.files or ()
         word = replace(word, files_total=len(files), bytes_total=sum(one.bytes for one in files))
         if token.wire == 1:
@@ -108,7 +109,7 @@ class Recording:
 
     def late_digests(self) -> dict[str, str]:
         """Return the checksums, by path, that were not ready when the files were listed."""
-        made = self._recorded.digests or {}
-        files: tuple[File, ...] = self._recorded.files or ()
+        made = self.recorded.digests or {}
+        files: tuple[File, ...] = self.recorded.files or ()
         listed = [one.path for one in files if one.blake2b is None]
         return {path: made[path] for path in listed[:MAX_LISTED_FILES] if path in made}

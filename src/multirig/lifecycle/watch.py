@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from multirig.lifecycle.defects import Kind, find
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import Report, RigState
@@ -55,7 +56,6 @@ LOST_AFTER = 15 * SECOND
 """Whoever is silent for so long is lost: a program that hangs, a PC that restarts, a cable that is out."""
 OLD_BEATS = 3
 """So many heartbeats in a row may still speak of the time before the recording."""
-_FAILED = frozenset({RigState.FAILING, RigState.BROKEN})
 GRAVE = frozenset({Notice.LOST, Notice.BROKEN, Notice.STOPPED, Notice.RESTARTED})
 """What ends a session where it happens to an essential rig."""
 
@@ -147,19 +147,18 @@ class Watch:
             if one.notice not in (Notice.SILENT, Notice.LOST):
                 text = "records again"
             return self._noticed(name, Notice.BACK, text)
-        stalled = report.stalled
-        if stalled is not None and not one.is_stalled:
-            text = f"says that it records, but nothing has come in for {stalled:.0f} s: look at its device"
-            return self._noticed(name, Notice.STALLED, text)
-        if stalled is None and one.is_stalled:
+        defect = find(Kind.STALLED, report)
+        if defect is not None and not one.is_stalled:
+            return self._noticed(name, Notice.STALLED, f"says that it records, but {defect.text}")
+        if defect is None and one.is_stalled:
             return self._noticed(name, Notice.GROWING, "grows again")
         return None
 
     def _hear_trouble(self, name: str, one: _Watched, report: Report) -> Noticed | None:
         if one.notice in (Notice.BROKEN, Notice.STOPPED):
             return None
-        if report.doing in _FAILED or report.failure is not None:
-            return self._noticed(name, Notice.BROKEN, report.failure or f"is {report.doing}")
+        if (defect := find(Kind.BROKEN, report)) is not None:
+            return self._noticed(name, Notice.BROKEN, defect.text)
         one.old_beats += 1
         if one.has_run or one.old_beats > OLD_BEATS or not one.beats:
             text = f"is {report.doing}: it was stopped at its own keyboard or screen"

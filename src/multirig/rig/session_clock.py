@@ -53,7 +53,7 @@ class SessionClock:
     def find(self) -> ClockMap | None:
         """Return what is known of the clock of whoever leads; of who led last, if nobody does."""
         leader = self._machine.leader
-        if leader is not None and (clock := self._node.clock(leader.address)) is not None:
+        if leader is not None and (clock := self._node.peers.clock(leader.address)) is not None:
             self._last = clock
         return self._last
 
@@ -99,4 +99,4 @@ class SessionClock:
         """Take what the clock port has measured, from its thread."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the program ends
-                self._loop.call_soon_threadsafe(self._node.note_exchanges, boot, [exchange])
+                self._loop.call_soon_threadsafe(self._node.peers.note_exchanges, boot, [exchange])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.surroundings import Surroundings
@@ -19,7 +20,7 @@ from multirig.protocol.events import Address, Received
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.recount import summarise
 from multirig.record.verdict import Verdict, judge
-from multirig.sim.facts import ClockSeen, RigJudged, RigNoticed, SessionMoved
+from multirig.sim.facts import ClockSeen, Fact, RigJudged, RigNoticed, SessionMoved
 from multirig.sim.journals import JournalData, JournalDisk
 from multirig.sim.operator import Operator, Script
 from multirig.sim.world import Clock, Computer, World, overhear
@@ -114,10 +115,10 @@ class ConductorComputer(Computer):
             self.machine,
             {
                 Received: self.hear,
-                Progressed: self._see_outcome,
-                Noticed: self._see_notice,
-                Moved: self._see_state,
-                ClockRead: self._see_clock,
+                Progressed: self._note_as(_judged),
+                Noticed: self._note_as(_noticed),
+                Moved: self._note_as(_moved),
+                ClockRead: self._note_as(_clock_seen),
             },
         )
         self.operator.sit_down(self.conductor)
@@ -171,27 +172,27 @@ class ConductorComputer(Computer):
             if journal.data
         }
 
-    # -- what is seen of it -----------------------------------------------------------------------------
+    def _note_as(self, make: Callable[[str, Any], Fact]) -> Callable[[Any], None]:
+        """Return what notes an event of its machine as a fact."""
+        return lambda event: self.world.note(make(self.name, event))
 
-    def _see_outcome(self, progressed: Progressed) -> None:
-        failure = str(progressed.outcome) if isinstance(progressed.outcome, MultirigError) else None
-        self.world.note(
-            RigJudged(who=self.name, rig=progressed.rig, event=progressed.event.name, failure=failure)
-        )
 
-    def _see_notice(self, noticed: Noticed) -> None:
-        self.world.note(
-            RigNoticed(who=self.name, rig=noticed.rig, notice=str(noticed.notice), text=noticed.text)
-        )
+def _judged(who: str, progressed: Progressed) -> Fact:
+    failure = str(progressed.outcome) if isinstance(progressed.outcome, MultirigError) else None
+    return RigJudged(who=who, rig=progressed.rig, event=progressed.event.name, failure=failure)
 
-    def _see_state(self, moved: Moved) -> None:
-        reference = str(moved.exp_ref) if moved.exp_ref else None
-        self.world.note(SessionMoved(who=self.name, state=moved.state, exp_ref=reference))
 
-    def _see_clock(self, read: ClockRead) -> None:
-        self.world.note(
-            ClockSeen(who=self.name, rig=read.rig, at=read.at, offset=read.offset, bound=read.bound)
-        )
+def _noticed(who: str, noticed: Noticed) -> Fact:
+    return RigNoticed(who=who, rig=noticed.rig, notice=str(noticed.notice), text=noticed.text)
+
+
+def _moved(who: str, moved: Moved) -> Fact:
+    reference = str(moved.exp_ref) if moved.exp_ref else None
+    return SessionMoved(who=who, state=moved.state, exp_ref=reference)
+
+
+def _clock_seen(who: str, read: ClockRead) -> Fact:
+    return ClockSeen(who=who, rig=read.rig, at=read.at, offset=read.offset, bound=read.bound)
 
 
 def _is_open(machine: SessionMachine) -> bool:

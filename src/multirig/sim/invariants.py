@@ -393,7 +393,7 @@ class LittleMemory(Invariant):
         for name, computer in self.lab.computers.items():
             if computer.node is None:
                 continue
-            for kind, count in computer.node.sizes().items():
+            for kind, count in computer.node.peers.sizes().items():
                 self.most[kind] = max(self.most[kind], count)
                 limit = self.MOST.get(kind, self.MOST_IN_ALL * len(self.lab.computers))
                 if count > limit and (name, kind) not in self._told:

@@ -178,7 +178,7 @@ class RigComputer(Computer):
 
     def note_doubt(self) -> None:
         """Note how well the clock is known on which an instant is waited for."""
-        clock = self.node.clock(self._leader.address) if self.node and self._leader else None
+        clock = self.node.peers.clock(self._leader.address) if self.node and self._leader else None
         reading = clock.read(self.now) if clock is not None else None
         if reading is not None:
             self._doubt = max(reading.bound, self._doubt or 0)

@@ -276,9 +276,9 @@ def frames_of(multirig, uri: str) -> int:
         "async def main():\n"
         "    async with Conductor({'rig': sys.argv[1]}) as conductor:\n"
         "        await conductor.request(Event.EXPINFO, 0, {})\n"
-        "        news = (await conductor.request(Event.EXPSTATUS, 0))['rig'].args[1]\n"
-        "        assert news['state'] == 'running', news\n"
-        "        print(news['health'].get('frames', 0))\n"
+        "        news = (await conductor.request(Event.EXPSTATUS, 0))['rig']\n"
+        "        assert news.state == 'running', news\n"
+        "        print(news.health.frames or 0)\n"
         "asyncio.run(main())\n"
     )
     done = subprocess.run([sys.executable, "-c", code, uri], capture_output=True, text=True, check=True)

@@ -94,7 +94,10 @@ async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) 
     again = await lab.conductor(rigs={"ephys": str(other.addresses[0])})
     assert (await again.session("SP_01").agree()).sequence == 2  # a multirig is told from where it may count
 
-    other._next_exp_ref = lambda subject, at_least: conductor_ref  # a foreign main sync is not
+    async def find_used(subject: str, at_least: int = 1) -> Any:
+        return conductor_ref
+
+    other._describer.find_free = find_used  # a foreign main sync is not
     with pytest.raises(AgreementError, match="has been recorded already"):
         await again.session("SP_01").agree()
     assert again.current is None

@@ -38,12 +38,17 @@ class Session(NetworkSession):
     @staticmethod
     def extra_parser():
         parser = NetworkSession.extra_parser()
-        parser.add_argument("--action", choices=["wait", "fail", "mark"], default="wait")
+        parser.add_argument("--action", choices=["wait", "fail", "mark", "linger"], default="wait")
         parser.add_argument("--trials", type=int, default=1)
         return parser
 
     def start_hardware(self):
         pass
+
+    def start_mixin_network(self):
+        super().start_mixin_network()
+        while self.action == "linger" and not self.stop_requested:
+            time.sleep(0.02)
 
     def _run(self):
         if self.action == "fail":
@@ -123,6 +128,18 @@ async def test_a_task_is_asked_to_stop_as_its_operator_would(
     now = await over(leader, until)
     assert (now.verdict, now.trouble) == ("GOOD", None)
     assert [one.text for one in now.markers] == ["seen from the console"]
+
+
+@pytest.mark.limit(90)
+async def test_a_stop_between_the_start_of_the_rigs_and_of_the_task_is_in_good_order(
+    lab: Any, desk: Any, until: Any, task: Path
+) -> None:
+    await lab.rigs_of_a_session(over="udp")
+    leader = await desk.begin(task=str(task), parameters={"action": "linger"})
+    await running(leader, until)
+    await leader.stop()
+    now = await over(leader, until)
+    assert (now.verdict, now.trouble) == ("GOOD", None)
 
 
 @pytest.mark.limit(90)

@@ -19,7 +19,7 @@ import pytest
 from multirig.errors import ProtocolError
 from multirig.protocol import codec, link
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Word
+from multirig.protocol.words import Report, RigState, Word
 from multirig.sim.relay import Relay
 
 COUNT = 1_000_000 if os.environ.get("MULTIRIG_FUZZ") else 50_000
@@ -144,8 +144,9 @@ async def test_a_rig_under_a_blast_of_rubbish_records_on_and_can_be_stopped(lab:
         assert rig.process.poll() is None
         assert rig.hooks() == before
         assert program.memory_info().rss - memory < MOST_MEMORY
-        reports = await conductor.reports(5)
-        assert (reports["ephys"]["state"], reports["ephys"]["failure"]) == ("running", None)
+        report = (await conductor.reports(5))["ephys"]
+        assert isinstance(report, Report), report
+        assert (report.state, report.failure) == (RigState.RUNNING, None)
         recorded = rig.rows(exp_ref)
         assert recorded > rows
         await asyncio.sleep(0.3)

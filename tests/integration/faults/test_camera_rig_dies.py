@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from tests.conftest import listen
 
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
@@ -31,11 +32,10 @@ def decode(path: Path) -> list[float]:
 async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read(
     lab: Any, until: Any
 ) -> None:
-    noticed: list[Noticed] = []
     cameras = lab.rig("cameras", adapter=CAMERA)
     await asyncio.gather(lab.rig("ephys", main_sync=True).open(), cameras.open())
     conductor = await lab.conductor()
-    conductor.on_notice(noticed.append)
+    noticed = listen(conductor, Noticed)
     session = conductor.session("SP_01")
     exp_ref = await session.agree()
     await session.init()

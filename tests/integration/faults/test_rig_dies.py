@@ -23,7 +23,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND
-from multirig.protocol.words import Word
+from multirig.protocol.words import RigState, Word
 
 ENDURES = bool(os.environ.get("MULTIRIG_ENDURE"))
 LIMIT = 4 * SECOND
@@ -271,7 +271,7 @@ async def test_a_rig_that_is_killed_while_it_records_is_seen_to_be_gone_and_to_b
         await session.agree()
         await session.init()
         await session.start()
-        await until(lambda: observer.sightings()["main"].report.state == "running")
+        await until(lambda: observer.sightings()["main"].report.state == RigState.RUNNING)
         rig.kill()
         await until(lambda: observer.sightings()["main"].problem, 15)
         assert "multirig serve" in str(observer.sightings()["main"].problem)

@@ -59,6 +59,28 @@ async def until(claim: Callable[[], Any], limit: float = 3.0, what: str = "what 
         raise AssertionError(f"{what} did not come true within {limit} s") from None
 
 
+class Waiting:
+    """Counts the seconds for which the event loop waits; what a busy PC keeps from it does not count."""
+
+    STEP = 0.01
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(self.STEP)
+            self.seconds += self.STEP
+
+    async def __aenter__(self) -> Waiting:
+        self._counting = asyncio.create_task(self._count())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._counting.cancel()
+        await asyncio.gather(self._counting, return_exceptions=True)
+
+
 # -- iblutil -------------------------------------------------------------------------------------------
 
 
@@ -337,6 +359,7 @@ class Lab:
     """Opens whatever a test needs, and closes it in reverse order."""
 
     until = staticmethod(until)
+    waiting = staticmethod(Waiting)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

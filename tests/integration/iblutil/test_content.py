@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from multirig.errors import (
 )
 from multirig.lifecycle.session_events import Heard, Limits
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.dialect import write
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import AlyxToken
+from multirig.protocol.words import AlyxToken, Word
 
 pytestmark = [
     pytest.mark.iblutil,
@@ -43,10 +45,16 @@ REQUEST_FOR_TOKEN = b"[128, null, {}]"
 
 
 def answer(outcomes: dict[str, Any], rig: str = "rig") -> Message:
-    """The reply of a rig that must have replied."""
+    """The reply of a rig that must have replied, as the rig has said it."""
     outcome = outcomes[rig]
-    assert isinstance(outcome, Message), outcome
-    return outcome
+    assert isinstance(outcome, Word), outcome
+    return write(outcome)
+
+
+async def said(heard: Awaitable[tuple[str, Word]]) -> tuple[str, Message]:
+    """Which rig is heard, and the message as it has said it; it must come soon."""
+    rig, word = await asyncio.wait_for(heard, 1)
+    return rig, write(word)
 
 
 # -- W16: too long for a datagram ----------------------------------------------------------------------
@@ -280,7 +288,7 @@ async def test_w23_a_conductor_gives_the_token_to_rigs_that_are_named(lab: Any, 
 async def test_w24_what_a_rig_says_by_itself_is_heard(lab: Any) -> None:
     rig = await lab.ibl_rig()
     conductor = await lab.conductor({"rig": rig})
-    heard = listen(conductor, Heard, lambda one: (one.rig, one.message))
+    heard = listen(conductor, Heard, lambda one: (one.rig, write(one.word)))
     answer(await conductor.request(Event.EXPINFO, 0, {}))
     await rig.settle()
     await rig.server.status(RUNNING, addr=rig.conductor)
@@ -307,15 +315,15 @@ async def test_w25_waiting_for_any_message_or_for_some_of_them_works(lab: Any, s
     ending = asyncio.create_task(hear(conductor, Event.EXPEND, Event.EXPINTERRUPT))
     await rig.settle()
     await rig.server.status(RUNNING, addr=rig.conductor)
-    assert await asyncio.wait_for(anything, 1) == ("rig", Message(Event.EXPSTATUS, (RUNNING,)))
+    assert await said(anything) == ("rig", Message(Event.EXPSTATUS, (RUNNING,)))
     assert not ending.done()
     await asyncio.sleep(0.1)
     await rig.server.stop(["why"], immediately=True, addr=rig.conductor)
-    assert await asyncio.wait_for(ending, 1) == ("rig", Message(Event.EXPINTERRUPT, (["why"],)))
+    assert await said(ending) == ("rig", Message(Event.EXPINTERRUPT, (["why"],)))
     again = asyncio.create_task(hear(conductor))
     await asyncio.sleep(0.1)
     await rig.server.status(STOPPED, addr=rig.conductor)
-    assert (await asyncio.wait_for(again, 1))[1].args == (STOPPED,)
+    assert await said(again) == ("rig", Message(Event.EXPSTATUS, (STOPPED,)))
 
 
 async def test_w25_an_error_that_a_rig_tells_by_itself_is_heard_each_time(lab: Any) -> None:
@@ -326,7 +334,7 @@ async def test_w25_an_error_that_a_rig_tells_by_itself_is_heard_each_time(lab: A
         waiting = asyncio.create_task(hear(conductor, Event.ERROR))
         await rig.settle()
         rig.say(b'[0, "the disk of number %d is full", 2]' % number)
-        name, message = await asyncio.wait_for(waiting, 1)
+        name, message = await said(waiting)
         assert (name, message.args[0]) == ("rig", f"the disk of number {number} is full")
 
 

@@ -14,7 +14,9 @@ from multirig.errors import MultirigError, RemoteProtocolError, SessionFailed
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import Heard
 from multirig.protocol.codec import MAX_STREAM_MESSAGE
+from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import Word
 
 pytestmark = [
     pytest.mark.iblutil,
@@ -30,10 +32,10 @@ CONNECTED, INITIALIZED, RUNNING, STOPPED = 0, 10, 20, 30
 
 
 def answer(outcomes: dict[str, Any], rig: str = "rig") -> Message:
-    """The reply of a rig that must have replied."""
+    """The reply of a rig that must have replied, as the rig has said it."""
     outcome = outcomes[rig]
-    assert isinstance(outcome, Message), outcome
-    return outcome
+    assert isinstance(outcome, Word), outcome
+    return write(outcome)
 
 
 # -- W1: two messages in flight to one address ---------------------------------------------------------
@@ -258,7 +260,7 @@ async def test_w07_a_rigs_own_message_comes_while_we_wait_for_an_echo(lab: Any) 
     rig = await lab.ibl_rig(before=say_status)
     relay = await lab.relay(rig, {("conductor", Event.EXPINFO, 1): (0.1,)})
     conductor = await lab.conductor({"rig": relay})
-    heard = listen(conductor, Heard, lambda one: (one.rig, one.message))
+    heard = listen(conductor, Heard, lambda one: (one.rig, write(one.word)))
     assert answer(await conductor.request(Event.EXPINFO, 0, {})).event is Event.EXPINFO
     assert heard == [("rig", Message(Event.EXPSTATUS, (RUNNING,)))]
     assert rig.errors == []

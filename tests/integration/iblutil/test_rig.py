@@ -154,7 +154,7 @@ async def test_one_port_serves_both_wires(lab: Any, scheme: str) -> None:
     ours_session = ours.session(SUBJECT)
     exp_ref = await ours_session.agree()
     await ours_session.init()
-    assert ours.exchange.node.speaks_wire_2(ours.exchange.addresses["main"])
+    assert ours.exchange.node.peers.speaks_wire_2(ours.exchange.addresses["main"])
     assert await foreign.status(CONNECTED) == {"main": [INITIALIZED]}
     await ours_session.start()
     status, info = (await foreign.info("CONNECTED"))["main"]

@@ -15,7 +15,6 @@ import pytest
 from pydantic import TypeAdapter
 
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, read_pictures
 from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Picture, Word
@@ -67,8 +66,8 @@ async def order(conductor: Any, event: Event) -> dict[str, Any]:
 
 
 async def look(conductor: Any) -> list[Picture]:
-    [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
-    return read_pictures(answer)
+    [report] = (await conductor.request(Event.EXPSTATUS, 0, {"pictures": True})).values()
+    return [*(report.pictures or ())]
 
 
 @contextlib.asynccontextmanager
@@ -103,7 +102,7 @@ async def test_a_camera_shows_its_first_picture_before_the_start_and_new_ones_af
         ("body", (300, 240, 3)),
     ]
     assert all(len(one.jpeg) <= MAX_PICTURE for one in waiting)
-    await until(lambda: lab.rigs["cam"].machine.pictures == ("left", "body"))
+    await until(lambda: lab.rigs["cam"].machine.cameras == ("left", "body"))
     await asyncio.sleep(0.05)
     assert [one.jpeg for one in await look(conductor)] == [one.jpeg for one in waiting]
     await order(conductor, Event.EXPSTART)
@@ -116,7 +115,7 @@ async def test_a_camera_shows_its_first_picture_before_the_start_and_new_ones_af
     await order(conductor, Event.EXPEND)
     await order(conductor, Event.EXPCLEANUP)
     assert await look(conductor) == []
-    await until(lambda: lab.rigs["cam"].machine.pictures == ())
+    await until(lambda: lab.rigs["cam"].machine.cameras == ())
 
 
 async def test_a_picture_shows_what_is_recorded(lab: Any) -> None:

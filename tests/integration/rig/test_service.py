@@ -30,7 +30,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event
 from multirig.protocol.words import Word
 from multirig.rig.adapter import File, Health
 from multirig.rig.adapters.fake import Fake
@@ -185,7 +185,7 @@ async def test_an_init_without_a_reference_gets_its_folder_with_the_start(lab: A
     for number in (1, 2):
         rig.adapter.calls.clear()
         await caller.ask(Event.EXPINIT, None)
-        assert isinstance(await caller.start(ref(number)), Message)
+        assert isinstance(await caller.start(ref(number)), Word)
         assert rig.adapter.calls == ["initialise", "start"]
         assert folder_of(rig, number).is_dir()
         await caller.end()
@@ -241,7 +241,7 @@ async def test_a_cleanup_in_the_middle_of_a_slow_stop_waits_for_its_end(
     stopping = asyncio.create_task(caller.end())
     await until(lambda: "stop" in rig.adapter.calls)
     assert isinstance(await caller.cleanup(), Word)
-    assert (await stopping).args[0]["files_total"] == 1
+    assert (await stopping).files_total == 1
     assert rig.machine.state is RigState.CONNECTED
 
 
@@ -260,7 +260,7 @@ async def test_to_stop_twice_is_no_error(lab: Any) -> None:
     await lab.rig()
     caller = await call(lab)
     await caller.start()
-    first, second = [(await caller.end()).args[0] for _ in range(2)]
+    first, second = [write(await caller.end()).args[0] for _ in range(2)]
     assert first.pop("ended_ago") <= second.pop("ended_ago")
     assert first == second
 
@@ -824,7 +824,7 @@ async def test_closing_while_it_records_stops_and_keeps_what_was_recorded(lab: A
     await asyncio.sleep(0.05)
     await rig.close()
     assert rig.adapter.calls == HOOKS
-    assert rig.machine.report["files"][0]["frames"] >= 50
+    assert rig.machine.recording.recorded.files[0].frames >= 50
     assert rig.machine.state is RigState.CONNECTED
 
 
@@ -962,7 +962,7 @@ async def test_no_datagram_harms_a_recording(
         transport.sendto(b"[32, 0]")
         await until(lambda: [json.loads(one) for one in peer.heard[:2]] == [[32, 0], [32, 20]])
     await rig.stop_here()
-    assert rig.machine.report["files"][0]["frames"] > 100
+    assert rig.machine.recording.recorded.files[0].frames > 100
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
@@ -1033,8 +1033,7 @@ async def test_a_recording_without_its_conductor_ends_where_the_config_says_so(
     await session.agree()
     await session.init()
     await session.start()
-    await conductor.exchange.runtime.close()  # it is not heard any more
+    await conductor.detach()  # it is not heard any more
     await until(lambda: careful.snapshot().state is RigState.STOPPED)
     assert "on_lost_conductor" in careful.snapshot().failure
     assert patient.snapshot().state is RigState.RUNNING
-    conductor._is_closed = True

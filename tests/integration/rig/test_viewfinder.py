@@ -13,10 +13,8 @@ import pytest
 
 import multirig.rig.gauges
 import multirig.rig.viewfinder
-from multirig.conductor.pictures import REQUEST, read_pictures
-from multirig.protocol.dialect import write
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Picture, Word
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Picture, Report, RigState
 from multirig.rig.adapter import MAX_PICTURE
 from multirig.rig.adapter import Picture as Taken
 from multirig.rig.adapters.fake import PICTURE, Fake
@@ -45,10 +43,10 @@ class Filmed(Fake):
         return super().pictures()
 
 
-async def ask(conductor: Any) -> Message:
-    [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
-    assert isinstance(answer, Word), answer
-    return write(answer)
+async def ask(conductor: Any) -> Report:
+    [answer] = (await conductor.request(Event.EXPSTATUS, 0, {"pictures": True})).values()
+    assert isinstance(answer, Report), answer
+    return answer
 
 
 async def watch(lab: Any, over: str = "memory") -> Any:
@@ -66,8 +64,8 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
         if step is not None:
             await conductor.request(step, {"exp_ref": "2024-05-06_1_SP_01"})
         answer = await ask(conductor)
-        assert answer.args[1]["state"] == rig.machine.state.value
-        shown = read_pictures(answer)
+        assert answer.state is rig.machine.state
+        shown = answer.pictures
         assert [(one.label, one.jpeg) for one in shown] == [("left", PICTURE), ("right", PICTURE)]
         assert all(one.age is not None and 0 <= one.age < 5 for one in shown)
 
@@ -75,7 +73,7 @@ async def test_pictures_come_with_the_report_before_a_session_and_in_it(lab: Any
 async def test_a_rig_without_cameras_says_so_and_names_none(lab: Any) -> None:
     await lab.rig()
     answer = await ask(await watch(lab))
-    assert answer.args[1]["pictures"] == []
+    assert answer.pictures == ()
 
 
 async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
@@ -85,7 +83,7 @@ async def test_ten_who_watch_cost_no_more_than_one(lab: Any) -> None:
     began = time.perf_counter()
     for _ in range(3):
         answers = await asyncio.gather(*(ask(one) for one in watchers))
-        assert all(len(read_pictures(one)) == 1 for one in answers)
+        assert all(len(answer.pictures or ()) == 1 for answer in answers)
         await asyncio.sleep(0.2)
     spent = time.perf_counter() - began
     assert 1 <= adapter.asked <= 1 + spent / 0.5
@@ -109,10 +107,10 @@ async def test_a_start_is_not_disturbed_by_pictures(lab: Any) -> None:
     starting = asyncio.create_task(conductor.request(Event.EXPSTART, "2024-05-06_1_SP_01", None))
     while rig.machine.state.value != "starting":
         await asyncio.sleep(0.005)
-    assert read_pictures(await ask(conductor)) == []
+    assert (await ask(conductor)).pictures == ()
     assert adapter.asked == 0
     await starting
-    assert len(read_pictures(await ask(conductor))) == 1
+    assert len((await ask(conductor)).pictures or ()) == 1
 
 
 async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only(
@@ -133,7 +131,7 @@ async def test_an_adapter_that_hangs_keeps_whoever_asks_waiting_for_a_while_only
     await lab.rig(adapter=adapter)
     conductor = await watch(lab)
     for _ in range(4):
-        assert read_pictures(await ask(conductor))[0].jpeg == PICTURE  # the last one
+        assert ((await ask(conductor)).pictures or ())[0].jpeg == PICTURE  # the last one
     assert adapter.asked == 2
     go_on.set()
 
@@ -171,7 +169,7 @@ async def test_pictures_that_fail_harm_nothing_and_are_logged_once(
     await conductor.request(Event.EXPSTART, "2024-05-06_1_SP_01", None)
     for _ in range(3):
         answer = await ask(conductor)
-        assert (answer.args[1]["state"], answer.args[1]["pictures"]) == ("running", [])
+        assert (answer.state, answer.pictures) == (RigState.RUNNING, ())
     assert rig.machine.failure is None
     complaint = "the adapter could not take its pictures; the recording goes on"
     assert [one.message for one in caplog.records].count(complaint) == 1
@@ -210,7 +208,7 @@ async def test_many_large_pictures_come_in_turn(lab: Any, monkeypatch: pytest.Mo
     conductor = await watch(lab, "udp")
     shown: list[Picture] = []
     for _ in range(2):
-        shown += read_pictures(await ask(conductor))
+        shown += (await ask(conductor)).pictures or ()
     assert {one.label for one in shown} == set("abcdef")
     assert len(shown) == 8
     assert {len(one.jpeg) for one in shown} == {MAX_PICTURE}

@@ -4,8 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
-from multirig.cli.main import spread
+from multirig.cli.main import load_commands, spread
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,13 @@ def test_every_public_name_is_there():
         assert getattr(multirig, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         multirig.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("command", typer.main.get_command(load_commands()).commands)  # type: ignore[attr-defined]
+def test_a_command_is_found_without_loading_the_others(command: str) -> None:
+    code = (
+        "import sys, typer; from multirig.cli.main import load_commands; "
+        f"found = typer.main.get_command(load_commands({command!r})).commands; "
+        f"sys.exit({command!r} not in found or len(found) > 4)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -298,7 +298,7 @@ class Computer:
                 if "clock_port" in line:
                     self.machine.handle(ClockPortOpened(port=line["clock_port"]), 0)
             case "conductor" if "journal" in line:
-                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()))).machine
+                self.machine = retrace(enumerate(parse_journal("".join(line["journal"]).encode()), 1)).machine
             case "conductor":
                 limits = Limits(**line.get("limits", {}))
                 self.machine = SessionMachine(

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from tests.unit.corpus.conversations import PLAYS
 from tests.unit.corpus.driver import Line, contract
-from tests.unit.corpus.labs import to_lines
-from tests.unit.corpus.tell_sessions import NAMES, SESSIONS, write_told
+from tests.unit.corpus.tell_sessions import NAMES, write_told
 
 
 def write_lines(path: Path, lines: list[Line]) -> None:
@@ -34,14 +33,6 @@ def record_conversations(folder: Path) -> None:
         write_lines(folder / f"{name}.jsonl", contract(act().end()))
 
 
-def record_labs(folder: Path) -> None:
-    """Let every simulated lab happen and write down all that was said, whole."""
-    kept = (SESSIONS.parent / "labs" / "digests.jsonl").read_text(encoding="utf-8")
-    for line in kept.splitlines():
-        scenario = json.loads(line)["scenario"]
-        write_lines(folder / f"{scenario['seed']}.jsonl", to_lines(scenario))
-
-
 def record_told(folder: Path) -> None:
     """Write down what is told of every session."""
     for name in NAMES:
@@ -52,5 +43,4 @@ def record_told(folder: Path) -> None:
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     record_conversations(where / "conversations")
-    record_labs(where / "labs")
     record_told(where / "sessions")

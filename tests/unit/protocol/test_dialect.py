@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -477,10 +478,37 @@ def test_pictures_are_taken_from_an_answer_and_labels_from_news() -> None:
     said = write(shown)
     assert said.args[1]["pictures"] == [{"label": "left", "jpeg": "/9j/AA==", "age": 0.5}]
     assert hear_rig(said) == shown
-    strange = [{"label": "a", "jpeg": "!"}, {"label": "b", "jpeg": "AAAA"}, 5, {"label": "c"}]
-    word = hear_rig(Message(Event.EXPSTATUS, (0, {"pictures": strange})))
+
+
+def pictures_in(listed: object) -> tuple[Picture, ...]:
+    word = hear_rig(Message(Event.EXPSTATUS, (20, {"state": "running", "pictures": listed})))
     assert isinstance(word, Report)
-    assert word.pictures == ()
+    return word.pictures or ()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        5,
+        "left",
+        {"label": "left"},
+        {"label": 1, "jpeg": "/9j/AA=="},
+        {"label": "left", "jpeg": 17},
+        {"label": "left", "jpeg": "no base64!"},
+        {"label": "left", "jpeg": "é"},
+        {"label": "left", "jpeg": "AAAA"},
+        {"label": "left", "jpeg": b64encode(b"<script>").decode()},
+    ],
+)
+def test_what_is_no_picture_is_left_out(entry: object) -> None:
+    good = {"label": "right", "jpeg": "/9j/AA==", "age": 1}
+    assert [picture.label for picture in pictures_in([entry, good])] == ["right"]
+
+
+@pytest.mark.parametrize("listed", [None, True, "left", {"left": "/9j/AA=="}, ["left"]])
+def test_a_list_of_anything_else_holds_no_pictures(listed: object) -> None:
+    assert pictures_in(listed) == ()
 
 
 # -- our own commands and questions ------------------------------------------------------------------------

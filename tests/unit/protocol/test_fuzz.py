@@ -252,5 +252,5 @@ def test_what_a_node_remembers_stays_small_however_much_rubbish_comes(source):
         data[(number * 31) % len(data)] ^= 1 << number % 8
         if not is_forged(bytes(data)):
             session.throw(bytes(data), Address("udp", source.host, source.port + number % 300))
-    assert max(session.rig.sizes().values()) <= 4096
+    assert max(session.rig.peers.sizes().values()) <= 4096
     assert session.rig.machine.state is RigState.RUNNING

@@ -37,7 +37,8 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.messages import Event
-from multirig.protocol.node import MAX_PEERS, Node
+from multirig.protocol.node import Node
+from multirig.protocol.peers import MAX_PEERS
 from multirig.protocol.words import Complaint, Verbatim
 
 MS = SECOND // 1000
@@ -201,8 +202,8 @@ def test_an_info_upgrades_both_sides():
     ]
     assert effects(rig) == [Upgraded(address=CONDUCTOR, boot="C", name="PC of C")]
     assert effects(conductor) == [Upgraded(address=RIG, boot="R", name="PC of R")]
-    assert conductor.speaks_wire_2(RIG)
-    assert rig.speaks_wire_2(CONDUCTOR)
+    assert conductor.peers.speaks_wire_2(RIG)
+    assert rig.peers.speaks_wire_2(CONDUCTOR)
     assert conductor.machine.told() == [Confirmed, Replied]
     [reply] = [event for event in conductor.machine.heard if isinstance(event, Replied)]
     word: Any = reply.word
@@ -224,7 +225,7 @@ def test_after_the_upgrade_everything_goes_in_wire_2_without_a_greeting():
 def test_the_clocks_are_known_after_an_exchange():
     conductor, rig = node("C"), node("R", answer_at_once)
     ahead = 7 * SECOND
-    assert conductor.clock(RIG) is None
+    assert conductor.peers.clock(RIG) is None
     now = 0
     for message in (INFO, STATUS, STATUS):
         conductor.handle(Send(address=RIG, word=message, key="k"), now)
@@ -236,12 +237,12 @@ def test_the_clocks_are_known_after_an_exchange():
                 conductor.receive_datagram(data, RIG, now + MS)
             now += MS
     for one, address, true in ((conductor, RIG, ahead), (rig, CONDUCTOR, -ahead)):
-        clock = one.clock(address)
+        clock = one.peers.clock(address)
         assert clock is not None
         reading = clock.read(now)
         assert reading is not None
         assert abs(reading.offset - true) <= reading.bound <= 20 * MS
-    assert conductor.clock(OTHER) is None
+    assert conductor.peers.clock(OTHER) is None
 
 
 @pytest.mark.parametrize("copies", [1, 2, 5])
@@ -251,7 +252,7 @@ def test_a_foreign_peer_that_sends_our_own_greeting_back_is_no_multirig(copies):
     for _ in range(copies):
         conductor.receive_datagram(data, RIG, 1 * MS)
     assert conductor.datagrams_to_send(1 * MS) == []
-    assert not conductor.speaks_wire_2(RIG)
+    assert not conductor.peers.speaks_wire_2(RIG)
     assert conductor.machine.told() == [Confirmed]
     conductor.receive_datagram(b'[64,20,{"main_sync":true}]', RIG, 2 * MS)
     assert conductor.machine.told() == [Confirmed, Replied]
@@ -265,7 +266,7 @@ def test_a_foreign_peer_that_puts_our_greeting_into_its_own_info_is_no_multirig(
     changed[2]["exp_ref"] = "2024-05-06_2_x"
     conductor.receive_datagram(json.dumps(changed).encode(), RIG, 0)
     assert conductor.machine.told() == [Confirmed, Replied]
-    assert not conductor.speaks_wire_2(RIG)
+    assert not conductor.peers.speaks_wire_2(RIG)
     assert effects(conductor) == []
 
 
@@ -277,7 +278,7 @@ def test_a_foreign_peer_that_puts_our_greeting_into_its_own_info_is_no_multirig(
 def test_a_greeting_that_is_none_or_of_another_wire_upgrades_nobody(greeting):
     rig = node("R", answer_at_once)
     rig.receive_datagram(json.dumps([64, 0, {"multirig": greeting}]).encode(), CONDUCTOR, 0)
-    assert not rig.speaks_wire_2(CONDUCTOR)
+    assert not rig.peers.speaks_wire_2(CONDUCTOR)
     assert len(rig.machine.asked()) == 1
 
 
@@ -287,7 +288,7 @@ def test_a_wire_2_frame_sent_back_by_an_echoing_peer_is_nothing():
     conductor.receive_datagram(data, RIG, 0)
     assert conductor.datagrams_to_send(0) == []
     assert effects(conductor) == []
-    assert conductor.speaks_wire_2(RIG)
+    assert conductor.peers.speaks_wire_2(RIG)
 
 
 IBLRIG = {
@@ -339,8 +340,8 @@ def test_who_does_not_greet_heeds_no_greeting_and_no_frame():
     carry(nodes)
     carry(nodes, ANSWER_PAUSE, *((RIG, to, data) for to, data in tick(rig, ANSWER_PAUSE)))
     assert conductor.machine.told("info")[-1] is Replied
-    assert not rig.speaks_wire_2(CONDUCTOR)
-    assert not conductor.speaks_wire_2(RIG)
+    assert not rig.peers.speaks_wire_2(CONDUCTOR)
+    assert not conductor.peers.speaks_wire_2(RIG)
     rig.receive_datagram(b'{"multirig": 2, "boot": "C", "to": "R", "n": 1, "m": [2, "r"]}', OTHER, 0)
     assert rig.datagrams_to_send(0) == []
     assert [event.word.event for event in rig.machine.asked()] == [Event.EXPINFO]
@@ -552,7 +553,7 @@ def test_w22_a_flood_of_strangers_does_not_fill_the_memory():
     for number in range(MAX_PEERS + 500):
         rig.receive_datagram(b"[32, 0]", Address("udp", f"8.{number >> 8}.{number & 255}.1", 1), 0)
     assert len(rig._strangers) <= MAX_PEERS
-    assert not rig._peers
+    assert not rig.peers._by_address
 
 
 @pytest.mark.parametrize("wire", [1, 2])
@@ -622,7 +623,7 @@ def test_after_a_reboot_the_next_message_is_handled_by_the_successor():
         carry(nodes)
     assert conductor.machine.told("next")[-1] is Replied
     assert len(successor.machine.asked()) == 1
-    assert successor.speaks_wire_2(CONDUCTOR)
+    assert successor.peers.speaks_wire_2(CONDUCTOR)
 
 
 def test_the_question_who_is_there_is_answered_by_the_successor():
@@ -879,7 +880,7 @@ def test_a_flood_of_addresses_does_not_fill_the_memory_and_forgets_idle_stranger
     for number in range(MAX_PEERS + 500):
         rig.receive_datagram(b"noise", Address("udp", "10.9.9.9", number), 0)
         rig.datagrams_to_send(0)
-    assert len(rig._peers) <= MAX_PEERS
+    assert len(rig.peers._by_address) <= MAX_PEERS
     conductor.handle(Send(address=RIG, word=STATUS, key="k"), 0)
     carry(nodes)
     assert rig.machine.asked()[-1].token.wire == 2
@@ -900,7 +901,7 @@ def test_a_forgotten_peer_is_a_stranger_again():
     send(conductor, STATUS)
     conductor.handle(Forget(address=RIG), 0)
     conductor.handle(Forget(address=RIG), 0)
-    assert not conductor.speaks_wire_2(RIG)
+    assert not conductor.peers.speaks_wire_2(RIG)
     assert conductor.datagrams_to_send(0) == []
     assert conductor.get_timer() is None
     conductor.handle(Reply(token=Token(RIG, 1, 1), word=Verbatim(Event.EXPEND)), 0)
@@ -948,7 +949,7 @@ class World:
 
     def ask(self, key, message, source=CONDUCTOR, to=RIG):
         one = self.nodes[source]
-        peer = one._peers.get(to)
+        peer = one.peers.get(to)
         if peer is not None and peer.link is not None:
             self.meant_for[key] = peer.link.peer
         one.handle(Send(address=to, word=Verbatim(message.event, (*message.args, key)), key=key), self.now)

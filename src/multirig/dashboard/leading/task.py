@@ -84,10 +84,12 @@ class TaskSession:
     # -- what is asked, in other threads ----------------------------------------------------------------
 
     def stop(self) -> None:
-        """Ask the task to end in good order, as its operator would; before it has begun, let all go."""
+        """Ask the task to end in good order, as its operator would; before rigs record, let all go."""
         if self._has_run and not self._is_running:
             return  # it has ended, and saves its data
-        if self._session is None or not self._is_running:
+        # rigs record a moment before the task's own part begins, which then finds the wish at its first look
+        records = self._is_running or self.board.now.state == SessionState.RUNNING.value
+        if self._session is None or not records:
             self.interrupt("stopped by the operator before the task began")
             return
         folder = Path(self._session.paths["SESSION_FOLDER"])

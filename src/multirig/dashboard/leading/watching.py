@@ -19,7 +19,7 @@ from multirig.record.account import account
 from multirig.record.journal import FILE_NAME
 
 NEWS_EVERY = 0.5
-"""Seconds between two looks at what the rigs last said: a heartbeat is sent every second."""
+"""Seconds between two looks at what the rigs last said: nobody reads four heartbeats a second."""
 
 
 async def watch(conductor: Conductor, stream: EventStream, board: Board) -> None:

@@ -11,6 +11,7 @@ from multirig.dashboard.view.tones import Tone
 from multirig.lifecycle.defects import LITTLE_ROOM, Kind, judge
 from multirig.lifecycle.policy import Role
 from multirig.protocol.words import RigState
+from multirig.record.verdict import WIDE_BOUND
 from multirig.wording import size
 
 ROLES: Mapping[str, str] = {
@@ -19,8 +20,6 @@ ROLES: Mapping[str, str] = {
     Role.OPTIONAL.value: "optional: the session goes on as if nothing had happened",
 }
 """What the loss of a rig means to a session, to choose from."""
-WIDE_BOUND = 0.010
-"""Seconds by which a clock may be unsure without a remark: less than a frame of most cameras."""
 
 FACTS = ("frames", "written", "rate", "dropped", "disk", "clock", "heard")
 """Labels of the figures of a card, in the order in which they stand there."""

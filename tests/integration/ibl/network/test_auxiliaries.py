@@ -252,6 +252,7 @@ def test_what_a_rig_says_by_itself_is_heard(rigs: Any, connect: Any, needs_iblut
     where: list[Any] = []
     rigs.foreign["left"].assign_callback("EXPINFO", lambda data, addr: where.append(addr))
     auxiliaries.push("EXPINFO", 0, {}, wait=True)
+    rigs.until(lambda: not rigs.foreign["left"].awaiting_response())  # of two at once it loses one: W1
     rigs.do(rigs.foreign["left"].stop({"why": "the disk is full"}, immediately=True, addr=where[0]))
     rigs.until(lambda: heard)
     assert heard == [[{"why": "the disk is full"}]]

@@ -86,7 +86,7 @@ def test_a_stalled_recording_is_the_trouble_though_the_state_is_fine():
     made = card(state=RigState.RUNNING, stalled=7.4)
     assert made.tone is Tone.RECORDING
     assert made.trouble_tone is Tone.BAD
-    assert made.trouble == "nothing has come in for 7 s: look at its device, its trigger and its disk"
+    assert made.trouble == "nothing has come in for 7 s: look at its device"
 
 
 def test_a_gap_tells_since_when():
