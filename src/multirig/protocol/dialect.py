@@ -84,10 +84,8 @@ _ASK_INFO = frozenset(
 
 def write(word: Word) -> Message:
     """Return the message that carries a word; a peer's word as the peer has said it."""
-    try:
-        return word._said
-    except AttributeError:
-        return Message(word.event, _WRITERS[type(word)](word))
+    said: Message | None = getattr(word, "_said", None)
+    return said if said is not None else Message(word.event, _WRITERS[type(word)](word))
 
 
 def _write_ask_info(word: AskInfo) -> Args:
