@@ -23,6 +23,7 @@ from benchmarks import (
     request,
     starts,
 )
+from benchmarks.peers import SILENCED
 
 Claim = Callable[..., None]
 """Takes a text, a figure, the most that it may be, and perhaps a unit; prints whether it holds."""
@@ -72,7 +73,7 @@ def _broadcast(claim: Claim) -> None:
     claim("time against iblutil's Services.start", many["ratio_time"]["iblutil"], broadcast.CLAIM_TIME)
     claim("spread of arrivals against iblutil's", many["ratio_spread"]["iblutil"], broadcast.CLAIM_SPREAD)
     for what in ("time", "spread"):
-        ratio = many[f"ratio_{what}"][broadcast.SILENCED]
+        ratio = many[f"ratio_{what}"][SILENCED]
         print(f"         {what} against iblutil with its log switched off: {ratio:.2f} x")
 
     print("\nThe same over the number of rigs (multirig, median)")

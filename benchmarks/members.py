@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 
 from benchmarks.field import SECOND, clock_of_day
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.session import Session
 from multirig.config import RigConfig
 from multirig.config.rig import AdapterConfig
 from multirig.protocol.clock import ClockMap
@@ -132,7 +133,7 @@ async def rig(host: str, folder: str, number: str) -> AsyncIterator[tuple[dict[s
 
     await service.open()
     try:
-        ready = {"port": service.addresses[0].port, "clock_port": service.machine.clock_port}
+        ready = {"port": service.addresses[0].port, "clock_port": service.machine.report().clock_port}
         yield ready, {"starts": starts, "read": read}
     finally:
         await service.close()
@@ -189,6 +190,12 @@ async def rigs(
         yield {"ports": ports}, {"changed": changed, "starts": starts}
 
 
+def _led_by(leading: Conductor) -> Session:
+    if leading.current is None:
+        raise RuntimeError("there is no session yet")
+    return leading.current
+
+
 @contextlib.asynccontextmanager
 async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[dict[str, Any], Answers]]:
     """Run a conductor, with its journal on the disk."""
@@ -198,7 +205,7 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
 
         async def begin(subject: str = "bench") -> dict[str, Any]:
             await prepare(subject)
-            replies = await leading.start()
+            replies = await _led_by(leading).start()
             return {name: write(one).args[1].get("start") for name, one in replies.items()}
 
         async def end() -> None:
@@ -206,21 +213,21 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
             await clean_up()
 
         async def prepare(subject: str = "bench") -> None:
-            leading_session = leading.session(subject, date=today)
-            await leading_session.agree()
-            await leading_session.init()
+            session = leading.session(subject, date=today)
+            await session.agree()
+            await session.init()
 
         async def start() -> float:
             """Return how many seconds passed until all recorded."""
             began = time.perf_counter()
-            await leading.start()
+            await _led_by(leading).start()
             return time.perf_counter() - began
 
         async def stop() -> None:
-            await leading.stop()
+            await _led_by(leading).stop()
 
         async def clean_up() -> None:
-            await leading.cleanup()
+            await _led_by(leading).cleanup()
 
         async def ask(event: str, *args: Any) -> None:
             outcomes = await leading.request(Event[event], *args, limit=LIMIT)
@@ -236,7 +243,8 @@ async def conductor(host: str, folder: str, *uris: str) -> AsyncIterator[tuple[d
             await ask("EXPCLEANUP", exp_ref)
 
         def read() -> dict[str, Any]:
-            return {name: _read(leading.node.peers.clock(one)) for name, one in leading.addresses.items()}
+            exchange = leading.exchange
+            return {name: _read(exchange.node.peers.clock(one)) for name, one in exchange.addresses.items()}
 
         steps: Answers = {"prepare": prepare, "start": start, "stop": stop, "clean_up": clean_up}
         yield {}, {"begin": begin, "end": end, "tell_at_once": tell_at_once, "read": read, **steps}

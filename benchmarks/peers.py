@@ -7,6 +7,7 @@ messages; on each line it prints them, in nanoseconds of this machine's monotoni
 from __future__ import annotations
 
 import asyncio
+import datetime
 import io
 import json
 import logging
@@ -19,9 +20,11 @@ from typing import Any
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Describe, Described, Done
 from multirig.protocol import echo
+from multirig.protocol.dialect import hear_leader
 from multirig.protocol.events import Call, Received
-from multirig.protocol.messages import Event
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
+from multirig.protocol.words import Info, Start
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.udp import MAX_READ
@@ -35,7 +38,7 @@ class _TimedMachine(RigMachine):
     """A rig's rules, noting when EXPSTART comes to them."""
 
     def handle(self, event: Any, now: int) -> Iterable[Any]:
-        if isinstance(event, Received) and event.message.event is Event.EXPSTART:
+        if isinstance(event, Received) and isinstance(event.word, Start):
             ARRIVALS.append(now)
         return super().handle(event, now)
 
@@ -46,16 +49,16 @@ class CoreRig:
     def __init__(self, number: int) -> None:
         machine = _TimedMachine(name=f"rig{number}", main_sync=number == 0)
         self.runtime = Runtime(
-            Node(boot=f"bench-{number}", name=machine.name, machine=machine), self._perform
+            Node(boot=f"bench-{number}", name=machine.name, machine=machine, hears=hear_leader), self._perform
         )
 
     def _perform(self, effect: Any) -> None:
         match effect:
             case Call(number=number):
-                self.runtime.feed(Done(number=number, report={}))
+                self.runtime.feed(Done(number=number))
             case Describe(token=token, subject=subject):
-                exp_ref = f"2026-01-01_1_{subject}" if subject else None
-                self.runtime.feed(Described(token=token, info={"exp_ref": exp_ref}))
+                exp_ref = ExpRef(datetime.date(2026, 1, 1), 1, subject) if subject else None
+                self.runtime.feed(Described(token=token, info=Info(exp_ref=exp_ref)))
 
 
 class _Echo(asyncio.DatagramProtocol):

@@ -18,13 +18,11 @@ from statistics import median
 from typing import Any
 
 import psutil
-from multirig.conductor.pictures import REQUEST, read_pictures
 
 from benchmarks.ports import free_ports
 from multirig.conductor.conductor import Conductor
-from multirig.protocol.dialect import write
 from multirig.protocol.messages import Event
-from multirig.protocol.words import Word
+from multirig.protocol.words import Report, Stopped, Word
 
 CAMERAS, FPS, SIZE = ("left", "right"), 60, (640, 480)
 PAIRS = 5
@@ -106,10 +104,13 @@ async def _record(conductor: Conductor, sizes: list[int] | None) -> int:
     ended = (await session.stop())["cameras"]
     [now] = (await conductor.request(Event.EXPSTATUS, 0)).values()
     await session.cleanup()
-    if not isinstance(ended, Word) or not isinstance(now, Word):
-        raise RuntimeError(f"the session has failed: {ended}, {now}")
-    recorded = sum(one["frames"] for one in write(ended).args[0]["files"] if one["path"].endswith(".mp4"))
-    dropped: int = write(now).args[1]["health"]["dropped"]
+    if not isinstance(ended, Stopped) or ended.recorded is None:
+        raise RuntimeError(f"the session has failed: {ended}")
+    if not isinstance(now, Report) or now.health is None:
+        raise RuntimeError(f"the rig does not say what it has lost: {now}")
+    files = ended.recorded.files or ()
+    recorded = sum(file.frames or 0 for file in files if file.path.endswith(".mp4"))
+    dropped = now.health.dropped
     if recorded + dropped < 0.9 * len(CAMERAS) * FPS * SECONDS:
         raise RuntimeError(f"only {recorded} frames were recorded, and {dropped} were lost")
     return dropped
@@ -121,9 +122,9 @@ async def _watch(conductor: Conductor, sizes: list[int]) -> AsyncIterator[None]:
 
     async def look() -> None:
         while True:
-            [answer] = (await conductor.request(Event.EXPSTATUS, 0, REQUEST)).values()
-            if isinstance(answer, Word):
-                sizes.extend(len(one.jpeg) for one in read_pictures(answer))
+            [answer] = (await conductor.request(Event.EXPSTATUS, 0, {"pictures": True})).values()
+            if isinstance(answer, Report):
+                sizes.extend(len(one.jpeg) for one in answer.pictures or ())
             await asyncio.sleep(WATCH_EVERY)
 
     looking = asyncio.create_task(look())

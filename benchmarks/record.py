@@ -10,8 +10,10 @@ from pathlib import Path
 
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
+from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Replied
 from multirig.protocol.messages import Event, Message
+from multirig.protocol.words import AskInfo
 from multirig.record.account import account, account_of
 from multirig.record.entries import beginning_line, input_line
 from multirig.record.journal import FILE_NAME, read_history
@@ -32,7 +34,11 @@ def write_journal() -> bytes:
     """Return the journal of a session with a marker every quarter of a second."""
     lines = [beginning_line(0), input_line(RigsChosen(rigs=RIGS), SECOND)]
     day = datetime.date(2026, 1, 31)
-    lines.append(input_line(AgreeRequested(number=1, subject="bench", date=day, info={}), 2 * SECOND))
+    lines.append(
+        input_line(
+            AgreeRequested(number=1, subject="bench", date=day, ask=AskInfo(subject="bench")), 2 * SECOND
+        )
+    )
     for name in RIGS:
         lines.append(_reply(name, 1, Event.EXPINFO, 0, {"main_sync": name == "ephys", "exp_ref": EXP_REF}))
     for number, trigger, event in (
@@ -46,15 +52,18 @@ def write_journal() -> bytes:
         at += SECOND // 4
         lines.append(input_line(Marked(text=f"trial {len(lines) % 500}", at=at, data={"side": "left"}), at))
         if len(lines) % 16 == 0:
-            figures = {"offset": 3 * SECOND, "bound": 40_000, "drift": -12.5, "round_trip": 80_000}
-            lines += [input_line(ClockRead(rig=name, at=at, **figures), at) for name in RIGS]
+            lines += [input_line(_clock_of(name, at), at) for name in RIGS]
     return b"".join(lines)
+
+
+def _clock_of(rig: str, at: int) -> ClockRead:
+    return ClockRead(rig=rig, at=at, offset=3 * SECOND, bound=40_000, drift=-12.5, round_trip=80_000)
 
 
 def _reply(rig: str, number: int, event: Event, *args: object) -> bytes:
     """Return the answer to the first round of a step; EXPSTART names the session first."""
     said = (EXP_REF, *args) if event is Event.EXPSTART else args
-    reply = Replied(address=RIGS[rig], key=(-4 * number - 1, rig), message=Message(event, said))
+    reply = Replied(address=RIGS[rig], key=(-4 * number - 1, rig), word=hear_rig(Message(event, said)))
     return input_line(reply, 4 * SECOND)
 
 

@@ -49,7 +49,8 @@ async def measure() -> dict[str, Any]:
             Conductor({"rig": f"udp://127.0.0.1:{second.ports[0]}"}) as upgraded,
         ):
             await upgraded.request(Event.EXPINFO, 0, {"subject": "bench"})
-            if not upgraded.node.peers.speaks_wire_2(upgraded.addresses["rig"]):
+            exchange = upgraded.exchange
+            if not exchange.node.peers.speaks_wire_2(exchange.addresses["rig"]):
                 raise RuntimeError("the peer was not upgraded to wire 2")
 
             async def ask(conductor: Conductor) -> None:
@@ -64,11 +65,11 @@ async def measure() -> dict[str, Any]:
             }
             times: dict[str, list[float]] = {kind: [] for kind in kinds}
             for number in range(ROUNDS + 1):
-                for kind, exchange in kinds.items():
+                for kind, ask_once in kinds.items():
                     samples = []
                     for _ in range(BLOCK):
                         began = time.perf_counter()
-                        await exchange()
+                        await ask_once()
                         samples.append(time.perf_counter() - began)
                     if number:  # the first round warms up
                         times[kind].append(median(samples))

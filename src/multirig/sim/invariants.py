@@ -813,8 +813,8 @@ class GoodIsTrue(Invariant):
 
     def conclude(self) -> None:
         """Look for what a verdict says and no device did."""
-        for who, conductor in self.lab.conductors.items():
-            for exp_ref, verdict in conductor.verdicts().items():
+        for who, verdicts in self.lab.verdicts.items():
+            for exp_ref, verdict in verdicts.items():
                 if verdict.word is Word.GOOD:
                     begin, end = self._ran.get((who, str(exp_ref)), (0, None))
                     for rig in self.lab.scenario.rigs:

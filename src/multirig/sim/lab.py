@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.protocol.events import SECOND, Address
+from multirig.protocol.exp_ref import ExpRef
+from multirig.record.verdict import Verdict
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
@@ -141,7 +144,7 @@ class Lab:
         violations = [*restless, *(found for one in self.invariants for found in one.violations)]
         for computer in self.conductors.values():
             world.counts[f"session {computer.machine.state}"] += 1
-            for verdict in computer.verdicts().values():
+            for verdict in self.verdicts[computer.name].values():
                 world.counts["sessions"] += 1
                 world.counts[f"verdict {verdict.word}"] += 1
         for _, fact in world.facts:
@@ -154,6 +157,11 @@ class Lab:
             counts=world.counts,
             facts=tuple(world.facts),
         )
+
+    @functools.cached_property
+    def verdicts(self) -> dict[str, dict[ExpRef, Verdict]]:
+        """What each conductor's sessions turned out to be, once everything is over."""
+        return {name: computer.verdicts() for name, computer in self.conductors.items()}
 
     def _is_over(self) -> bool:
         """Whether every fault and every operator who lives has been at the end for a while."""
