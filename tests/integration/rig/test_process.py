@@ -54,17 +54,23 @@ def _deaf_programs_are_killed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_process_is_left() -> Iterator[None]:
-    before = {child.pid for child in list_children()}
+    _BEFORE.clear()
+    _BEFORE.update(child.pid for child in list_children())
     yield
-    left = [child for child in list_children() if child.pid not in before]
+    left = list_children()
     for child in left:
         child.kill()
     assert left == []
 
 
+_BEFORE: set[int] = set()
+"""Programs of other tests that share this process, such as a console for a whole file."""
+
+
 def list_children() -> list[psutil.Process]:
-    """Living ones; a dead one whose event loop has closed stays a zombie."""
-    return [child for child in psutil.Process().children(recursive=True) if is_running(child.pid)]
+    """Living ones of this test; a dead one whose event loop has closed stays a zombie."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if child.pid not in _BEFORE and is_running(child.pid)]
 
 
 def make_session(tmp_path: Path, sequence: int = 1) -> Session:

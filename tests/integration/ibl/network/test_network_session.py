@@ -689,7 +689,7 @@ def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
         rigs.until(lambda: "ephys sent an Alyx token of user peter" in caplog.text)
         assert task.one.offline
         send("sara")
-        rigs.until(lambda: task._token is not None)
+        rigs.until(lambda: not task.one.offline)
         assert task.one.alyx.user == "sara"
         assert task.one.alyx.is_logged_in
     ours = [one.getMessage() for one in caplog.records if not one.name.startswith("iblutil")]
