@@ -106,6 +106,15 @@ class Rigs:
         self.foreign[name] = self.do(open_it())
         return f"udp://127.0.0.1:{port}"
 
+    def say(self, name: str, message: list[Any]) -> None:
+        """Let an iblutil rig speak to whoever spoke to it last.
+
+        iblutil forgets what it sends while it awaits an echo, so this waits for its last one first.
+        """
+        server, where = self.foreign[name], self.where[name]
+        self.until(lambda: where not in server._last_sent)
+        self.do(server.confirmed_send(message, addr=where))
+
     def state(self, name: str) -> str:
         """Return what a rig is doing."""
         return str(self.services[name].machine.state)

@@ -682,7 +682,7 @@ def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
     assert task.one.offline
 
     def send(user: str) -> None:
-        rigs.do(server.confirmed_send([128, url, {user: {"token": "s3cret"}}], addr=where))
+        rigs.say("ephys", [128, url, {user: {"token": "s3cret"}}])
 
     with caplog.at_level(logging.DEBUG):
         send("peter")
@@ -719,7 +719,7 @@ def test_a_rig_that_asks_for_the_token_gets_it_only_if_it_is_named(
     got: list[Any] = []
     for event in (0, 128):
         server.assign_callback(event, lambda data, addr: got.append(data))
-    rigs.do(server.confirmed_send([128, None, {}], addr=where))
+    rigs.say("ephys", [128, None, {}])
     rigs.until(lambda: got)
     if allowed == ["ephys"]:
         assert got == [["https://alyx.example.org", {"sara": {"token": "s3cret"}}]]
