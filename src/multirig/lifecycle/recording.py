@@ -10,7 +10,7 @@ from multirig.lifecycle.rig_states import STATUS, RigState
 from multirig.protocol.events import SECOND, Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
-from multirig.protocol.words import ClockOffset, File, Gap, Health, Recorded, Stopped
+from multirig.protocol.words import ClockOffset, File, Finding, Gap, Health, Recorded, Stopped
 
 MAX_LISTED_FILES = 100
 """Files named in an answer; the totals always count all."""
@@ -30,6 +30,8 @@ class Recording:
         """The adapter's proof of recording, as it was last looked at."""
         self.gaps: tuple[Gap, ...] = ()
         """When this session was not recorded, since the program had died; the last one may still go on."""
+        self.findings: tuple[Finding, ...] = ()
+        """What was seen since it began."""
         self.recorded = Recorded()
         """What the hooks have reported of the session."""
         self._of: ExpRef | None = None
@@ -49,7 +51,7 @@ class Recording:
 
     def forget(self) -> None:
         """Nothing is recorded: what the device had to show for it is no news any more."""
-        self.health, self.gaps = None, ()
+        self.health, self.gaps, self.findings = None, (), ()
 
     def take(self, recorded: Recorded, gap: Gap | None = None) -> None:
         """Note what hooks have to tell; one that has ended a gap says how long it was."""
@@ -66,9 +68,9 @@ class Recording:
         elif before is not RigState.RUNNING:
             self._growth.begin(now)
 
-    def measure(self, health: Health, now: int) -> None:
-        """Take the adapter's proof of recording of now."""
-        self.health = health
+    def measure(self, health: Health, now: int, findings: tuple[Finding, ...] = ()) -> None:
+        """Take the adapter's proof of recording of now, and what it has seen."""
+        self.health, self.findings = health, findings
         self._growth.measure(health, now)
 
     def stalled(self, now: int) -> float | None:

@@ -215,8 +215,8 @@ class RigMachine:
                     return [*self._step(RigTrigger.BROKE), *tell(self.leader, self.report())]
             case Described():
                 return [self._inform(event)]
-            case Measured(health=health):
-                self.recording.measure(health, now)
+            case Measured(health=health, findings=findings):
+                self.recording.measure(health, now, findings)
             case SpaceMeasured():
                 self.space = event
             case ClockPortOpened(port=port):
@@ -271,6 +271,7 @@ class RigMachine:
             armed=self.is_armed,
             health=recording.health,
             stalled=recording.stalled(self._now),
+            findings=tuple(one for one in recording.findings if one.until is None),
             led_by=str(leader) if leader is not None else None,
             leader=leader.token.peer if leader is not None else None,
             gap=recording.gaps[-1] if recording.gaps else None,

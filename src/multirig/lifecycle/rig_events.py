@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
-from multirig.protocol.words import Gap, Health, Info, Marker, Picture, Plan, Recorded, RigState
+from multirig.protocol.words import Finding, Gap, Health, Info, Marker, Picture, Plan, Recorded, RigState
 
 _RECORDING = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING, RigState.FAILING})
 _RECORDED = frozenset({RigState.STOPPED, RigState.BROKEN})
@@ -119,6 +119,8 @@ class Measured:
     """The adapter's proof of recording, as of now."""
 
     health: Health
+    findings: tuple[Finding, ...] = ()
+    """What was seen since the recording began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 from multirig.errors import ProtocolError
@@ -30,7 +31,10 @@ from multirig.protocol.words import (
     ClockOffset,
     Command,
     Complaint,
+    Evidence,
+    Expected,
     File,
+    Finding,
     Gap,
     Greeting,
     Health,
@@ -40,6 +44,7 @@ from multirig.protocol.words import (
     Invalid,
     LeaderInfo,
     Lease,
+    Level,
     Marker,
     Picture,
     Plan,
@@ -240,6 +245,8 @@ def _write_recorded(recorded: Recorded) -> dict[str, Any]:
         data["clock"] = {"offset": clock.offset, "bound": clock.bound}
     if recorded.digests is not None:
         data["digests"] = recorded.digests
+    if recorded.findings is not None:
+        data["findings"] = [write_finding(one) for one in recorded.findings]
     return data
 
 
@@ -258,6 +265,8 @@ def _write_report(word: Report) -> Args:
         data["armed"] = True
     data["health"] = write_health(word.health)
     data["stalled"] = word.stalled
+    if word.findings:
+        data["findings"] = [write_finding(one) for one in word.findings]
     data["led_by"] = word.led_by
     data["leader"] = word.leader
     data["gap"] = write_gap(word.gap) if word.gap is not None else None
@@ -310,7 +319,28 @@ def write_file(file: File, *, is_kept: bool = True) -> dict[str, Any]:
         "first": file.first,
         "last": file.last,
     }
+    if file.evidence is not None:
+        data["evidence"] = write_evidence(file.evidence)
     return {**data, "blake2b": file.blake2b} if is_kept else data
+
+
+def write_evidence(evidence: Evidence) -> dict[str, Any]:
+    """Return what is known of a file as it travels: what is not known is left out."""
+    data = _write_known(evidence)
+    if evidence.size is not None:
+        data["size"] = list(evidence.size)
+    if evidence.expected is not None:
+        data["expected"] = _write_known(evidence.expected)
+    return data
+
+
+def write_finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as it travels."""
+    return {**_write_known(finding), "level": finding.level.value}
+
+
+def _write_known(word: Any) -> dict[str, Any]:
+    return {one.name: value for one in fields(word) if (value := getattr(word, one.name)) is not None}
 
 
 def _greeted(data: Mapping[str, Any], greeting: Greeting | None) -> dict[str, Any]:
@@ -631,6 +661,7 @@ def _hear_report(args: Args) -> Word:
         armed=get("armed") is True,
         health=read_health(get("health")),
         stalled=_number(get("stalled")),
+        findings=read_findings(get("findings")) or (),
         led_by=_string(get("led_by")),
         leader=_string(get("leader")),
         gap=read_gap(get("gap")),
@@ -832,6 +863,7 @@ def read_recorded(data: Mapping[str, Any]) -> Recorded:
             else None
         ),
         digests=_digests(data.get("digests")),
+        findings=read_findings(data.get("findings")),
     )
 
 
@@ -858,7 +890,65 @@ def read_file(data: Any) -> File | None:
         first=_number(data.get("first")),
         last=_number(data.get("last")),
         blake2b=_string(data.get("blake2b")),
+        evidence=read_evidence(data.get("evidence")),
     )
+
+
+def read_evidence(data: Any) -> Evidence | None:
+    """Return what is known of a file; None: nothing."""
+    if not isinstance(data, dict):
+        return None
+    known: dict[str, Any] = {name: read(data.get(name)) for name, read in _EVIDENCE.items()}
+    return Evidence(**known)
+
+
+def _expected(data: Any) -> Expected | None:
+    if not isinstance(data, dict):
+        return None
+    return Expected(**{one.name: _number(data.get(one.name)) for one in fields(Expected)})
+
+
+def _truth(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    match value:
+        case [width, height] if (w := _count(width)) is not None and (h := _count(height)) is not None:
+            return w, h
+    return None
+
+
+_EVIDENCE: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("source", "stamped_by", "pixel_format", "colour_range"), _string),
+    **dict.fromkeys(("missing", "dropped", "damaged", "backwards", "bursts"), _count),
+    **dict.fromkeys(("asked", "rate", "longest_gap", "gap_at", "bound", "grew_at"), _number),
+    "size": _size,
+    "growing": _truth,
+    "expected": _expected,
+}
+
+
+def read_findings(listed: Any) -> tuple[Finding, ...] | None:
+    """Return what a rig has seen; None: it says nothing of that."""
+    if not isinstance(listed, list):
+        return None
+    return tuple(finding for one in listed if (finding := _finding(one)) is not None)
+
+
+def _finding(data: Any) -> Finding | None:
+    if not isinstance(data, dict) or not isinstance(text := data.get("text"), str):
+        return None
+    return Finding(
+        level=_LEVELS.get(str(data.get("level")), Level.WARNING),
+        kind=_string(data.get("kind")) or "",
+        text=text,
+        at=_number(data.get("at")),
+        until=_number(data.get("until")),
+    )
+
+
+_LEVELS = {level.value: level for level in Level}
 
 
 def _digests(value: Any) -> Mapping[str, str] | None:

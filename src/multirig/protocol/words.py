@@ -124,6 +124,89 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What somebody expects of what a device records: what is worse is told; None: the usual limits."""
+
+    fps: float | None = None
+    """Frames, samples or rows a second."""
+    longest_gap: float | None = None
+    """Seconds that may lie between two frames."""
+    missing: float | None = None
+    """Share of the frames that may be missing: 0.01 is one in a hundred."""
+    damaged: float | None = None
+    """Share of the pictures that may be damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What can be known of what a file holds; None is said of what is not known."""
+
+    source: str | None = None
+    """Which of the rig's sources it is of, a camera's label: a recording in several parts has one."""
+    asked: float | None = None
+    """Frames a second that were asked of the source, or that it has promised."""
+    rate: float | None = None
+    """Frames a second that it gave, in the middle."""
+    longest_gap: float | None = None
+    """Seconds between the two neighbours that are farthest from each other."""
+    gap_at: float | None = None
+    """Time of the first of these two: seconds on the conductor's clock."""
+    missing: int | None = None
+    """Frames that the source numbered, or that its rate promised, and that are not there."""
+    dropped: int | None = None
+    """Frames that were seen and could not be written."""
+    damaged: int | None = None
+    """Pictures that came damaged."""
+    backwards: int | None = None
+    """Times that do not rise."""
+    bursts: int | None = None
+    """Frames that came in bursts, and whose times are those of their arrival."""
+    stamped_by: str | None = None
+    """Whose clock stamped the frames: ``source`` (stream, driver or camera), or ``arrival`` at this PC."""
+    bound: float | None = None
+    """Seconds by which a frame's time may be off the rig's clock, besides the source's constant delay."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels."""
+    pixel_format: str | None = None
+    """As FFmpeg names it."""
+    colour_range: str | None = None
+    """``full`` or ``limited``."""
+    growing: bool | None = None
+    """Whether it grew until the stop."""
+    grew_at: float | None = None
+    """When it last grew: seconds on the conductor's clock."""
+    expected: Expected | None = None
+    """What the rig's config says of it."""
+
+
+class Level(enum.Enum):
+    """How grave a finding is."""
+
+    NOTE = "note"
+    """Good to know; it takes nothing from the session."""
+    WARNING = "warning"
+    """A part of what was to be recorded is lost, or not to be trusted."""
+    ALARM = "alarm"
+    """The same, and more is lost the longer it goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that a rig has seen, and whoever leads must know; it is no failure of the whole rig."""
+
+    level: Level
+    """How grave it is."""
+    kind: str
+    """What it is about, a word: ``camera``, ``clock``, ``disk``, ``orphan``, ``program``."""
+    text: str
+    """What is the matter and what to do next, in words that follow the rig's name and a colon."""
+    at: float | None = None
+    """When it began: seconds on the conductor's clock."""
+    until: float | None = None
+    """When it was over, seconds on the conductor's clock: `at`, of a moment. None: it lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """One file of a finished recording."""
 
@@ -139,6 +222,8 @@ class File:
     """Time of the last frame: seconds on the conductor's clock."""
     blake2b: str | None = None
     """BLAKE2b checksum of 32 bytes, in hexadecimal; None: not made yet, or the file cannot be read."""
+    evidence: Evidence | None = None
+    """What is known of what it holds; None: nothing, or the rig is older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +281,8 @@ class Recorded:
     """What its times were made with."""
     digests: Mapping[str, str] | None = None
     """BLAKE2b checksums, by path, that were made after the files were listed."""
+    findings: tuple[Finding, ...] | None = None
+    """What was seen while it was recorded, oldest first; None: nothing is said of that."""
 
     def __bool__(self) -> bool:
         return self != _NOTHING
@@ -204,7 +291,7 @@ class Recorded:
         """Return what is known when something more is."""
         news = {
             name: value
-            for name in ("started_at", "start", "health", "stopped_at", "clock", "digests")
+            for name in ("started_at", "start", "health", "stopped_at", "clock", "digests", "findings")
             if (value := getattr(later, name)) is not None
         }
         if later.files is not None:
@@ -544,6 +631,8 @@ class Report(Word):
     """Its proof of recording."""
     stalled: float | None = None
     """Seconds for which its recording has not grown, if that is too long."""
+    findings: tuple[Finding, ...] = ()
+    """What is the matter there now, beside a failure."""
     led_by: str | None = None
     """The conductor that leads it: name and address."""
     leader: str | None = None

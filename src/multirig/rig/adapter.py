@@ -30,8 +30,12 @@ from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Evidence as Evidence
+from multirig.protocol.words import Expected as Expected
 from multirig.protocol.words import File as File
+from multirig.protocol.words import Finding as Finding
 from multirig.protocol.words import Health as Health
+from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
 from multirig.sync.pulses import PULSES_NAME
@@ -130,6 +134,15 @@ class Adapter(ABC):
         files = list_files(self.session)
         # pulses go on when the device does not
         return Health(bytes=sum(entry.bytes for entry in files if not entry.path.endswith(PULSES_NAME)))
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what was seen since the recording began that its leader must know, without waiting.
+
+        For what costs a part of the recording and not all of it: one camera of several that gives nothing, a
+        program that says that it loses data. The verdict is drawn from all of them, and those that last are
+        told while it records.
+        """
+        return ()
 
     def pictures(self) -> list[Picture]:
         """Return what each camera sees now; by default there is none.

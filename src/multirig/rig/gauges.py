@@ -56,7 +56,7 @@ class Gauges:
                 self._storage.mark_alive()
             if self._recording.session is not None:
                 self._recording.look()
-                self._feed(Measured(health=self._recording.health))
+                self._feed(Measured(health=self._recording.health, findings=self._recording.findings))
             await asyncio.sleep(HEALTH_EVERY)
 
     async def look_at_disk(self) -> None:

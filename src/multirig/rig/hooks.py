@@ -307,7 +307,13 @@ class Hooks:
             offset=0.0 if reading is None else reading.offset / SECOND,
             bound=None if reading is None else reading.bound / SECOND,
         )
-        return replace(recorded, health=recording.health, stopped_at=stopped_at, clock=clock)
+        return replace(
+            recorded,
+            health=recording.health,
+            stopped_at=stopped_at,
+            clock=clock,
+            findings=recording.findings or None,
+        )
 
     def _describe_start(self, call: Call, called: int, returned: int) -> Recorded:
         """Return how the start went, on the session clock."""

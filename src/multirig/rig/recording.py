@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from multirig.protocol.events import SECOND
-from multirig.rig.adapter import Adapter, Health, Session
+from multirig.rig.adapter import Adapter, Finding, Health, Session
 from multirig.rig.rate import rate_since
 
 log = logging.getLogger("multirig.rig")
@@ -31,6 +31,8 @@ class Recording:
         self.is_rehearsal = False
         """Whether nothing of it is kept."""
         self.health = Health()
+        self.findings: tuple[Finding, ...] = ()
+        """What was seen since it began."""
         self._adapter = adapter
         self._clock = clock
         self._began: int | None = None
@@ -43,14 +45,14 @@ class Recording:
         self.session = self._adapter.session = session
         self.is_rehearsal = is_rehearsal
         self.was_started = was_started
-        self.health = Health()
+        self.health, self.findings = Health(), ()
         self._began = None
         self._has_complained = False
 
     def leave(self) -> None:
         """End the session."""
         self.session = None
-        self.health = Health()
+        self.health, self.findings = Health(), ()
 
     def note_start(self) -> None:
         """Note that the adapter has begun to record."""
@@ -64,7 +66,7 @@ class Recording:
     def look(self) -> None:
         """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
         try:
-            health = self._adapter.health()
+            health, findings = self._adapter.health(), tuple(self._adapter.findings())
             if not isinstance(health, Health):
                 raise TypeError(f"health returns {health!r:.80} and no Health")
         except Exception:
@@ -72,7 +74,7 @@ class Recording:
                 log.exception("the adapter's health report failed")
             self._has_complained = True
         else:
-            self.health = health
+            self.health, self.findings = health, findings
 
     def find_rate(self) -> float | None:
         """Return how many bytes a second are recorded; None while that is not known."""

@@ -33,8 +33,8 @@ from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets,
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED = frozenset({"format"})
-"""Keys of an account or a manifest that 0.1 did not write."""
+ADDED = frozenset({"format", "evidence", "findings"})
+"""Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
 
 __all__ = ["ADDED", "JOURNAL_NAME", "OFFSETS_NAME", "STARTS_NAME", "VERDICT_NAME"]
@@ -45,9 +45,14 @@ def to_plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def without_added(told: dict[str, Any]) -> dict[str, Any]:
+def without_added(told: Any) -> Any:
     """Return it without what 0.1 did not write."""
-    return {key: one for key, one in told.items() if key not in ADDED}
+    match told:
+        case dict():
+            return {key: without_added(one) for key, one in told.items() if key not in ADDED}
+        case list():
+            return [without_added(one) for one in told]
+    return told
 
 
 def read_account(folder: Path) -> dict[str, Any]:

@@ -36,7 +36,10 @@ from multirig.protocol.words import (
     CleanUp,
     ClockOffset,
     Complaint,
+    Evidence,
+    Expected,
     File,
+    Finding,
     Gap,
     Greeting,
     Health,
@@ -46,6 +49,7 @@ from multirig.protocol.words import (
     Invalid,
     LeaderInfo,
     Lease,
+    Level,
     Marker,
     Picture,
     Plan,
@@ -72,8 +76,25 @@ HEALTH = Health(frames=10, bytes=2000, dropped=1, rate=99.5)
 START = RigStart(planned=1.0, heard=0.5, called=1.0, returned=1.25, late=0.0, bound=0.001)
 FILES = (
     File(path="raw/left.avi", bytes=2000, frames=10, first=1.5, last=2.5, blake2b="ab"),
-    File(path="raw/log.txt", bytes=7),
+    File(
+        path="raw/log.txt",
+        bytes=7,
+        evidence=Evidence(source="left", rate=29.97, size=(640, 480), expected=Expected(fps=30.0)),
+    ),
 )
+LISTED = [
+    {"path": "raw/left.avi", "bytes": 2000, "frames": 10, "first": 1.5, "last": 2.5, "blake2b": "ab"},
+    {
+        "path": "raw/log.txt",
+        "bytes": 7,
+        "frames": None,
+        "first": None,
+        "last": None,
+        "evidence": {"source": "left", "rate": 29.97, "size": [640, 480], "expected": {"fps": 30.0}},
+        "blake2b": None,
+    },
+]
+FINDING = Finding(level=Level.ALARM, kind="camera", text="right gives no frames: look at its cable", at=2.5)
 RECORDED = Recorded(
     started_at=1.25,
     start=START,
@@ -83,6 +104,7 @@ RECORDED = Recorded(
     health=HEALTH,
     stopped_at=3.5,
     clock=ClockOffset(offset=0.5, bound=0.001),
+    findings=(FINDING,),
 )
 JPEG = b"\xff\xd8\xff\x00"
 
@@ -241,7 +263,15 @@ OF_RIGS: list[tuple[Word, list[Any]]] = [
                 "health": dataclasses.asdict(HEALTH),
                 "stopped_at": 3.5,
                 "clock": {"offset": 0.5, "bound": 0.001},
-                "files": [dataclasses.asdict(one) for one in FILES],
+                "findings": [
+                    {
+                        "level": "alarm",
+                        "kind": "camera",
+                        "text": "right gives no frames: look at its cable",
+                        "at": 2.5,
+                    }
+                ],
+                "files": LISTED,
                 "ended_ago": 0.25,
             },
         ],

@@ -677,7 +677,6 @@ def test_an_alyx_token_of_a_rig_reaches_one_and_that_of_another_user_does_not(
     settings["iblrig_settings"]["ALYX_USER"] = "sara"
     uri = rigs.add_iblutil("ephys", exp_ref=f"{today}_1_SP_01")
     task = Task(subject="SP_01", remote_rigs={"ephys": uri}, **settings)
-    server, where = rigs.foreign["ephys"], rigs.where["ephys"]
     url = "http://127.0.0.1:1"
     assert task.one.offline
 
@@ -715,7 +714,7 @@ def test_a_rig_that_asks_for_the_token_gets_it_only_if_it_is_named(
     settings["iblrig_settings"]["allow_cleartext_token"] = allowed
     uri = rigs.add_iblutil("ephys", exp_ref=f"{today}_1_SP_01")
     task = Task(subject="SP_01", remote_rigs={"ephys": uri}, one=LoggedInOne(), **settings)
-    server, where = rigs.foreign["ephys"], rigs.where["ephys"]
+    server = rigs.foreign["ephys"]
     got: list[Any] = []
     for event in (0, 128):
         server.assign_callback(event, lambda data, addr: got.append(data))
