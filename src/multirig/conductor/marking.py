@@ -1,24 +1,48 @@
-"""What may be a marker: one line of text, and data that every rig can be told of in one message."""
+"""What becomes a marker: one line of text, and data that every rig can be told of in one message."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from multirig.errors import ConfigError, IllegalTransition
+from multirig.conductor.marker_data import Converting
+from multirig.errors import IllegalTransition
 from multirig.lifecycle.session_events import Marked
 from multirig.lifecycle.session_states import MARKABLE, UNTOUCHED, SessionState
-from multirig.protocol.codec import encode_array, plain
-from multirig.protocol.messages import Event, Message
 
 MAX_TEXT = 300
 """Characters: a line on a screen, and a cell in a table."""
-MAX_DATA = 8_000
-"""Bytes as JSON: a marker is told at once, in one datagram, and perhaps many times a second."""
+NO_TEXT = "(no text)"
+"""What a marker says that was given none: its time is what counts."""
 
 
-def make_marked(text: str, data: Mapping[str, Any], at: int) -> Marked:
-    """Return a marker that can be written down and told.
+MAX_TOLD = 50
+"""Lines on markers that could not stay as they were: more would hide all else."""
+
+log = logging.getLogger("multirig.conductor")
+
+
+class Remarks:
+    """Says what became of a session's markers; what comes with each trial is said once. For any thread."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str], None] = log.warning
+        """Is given each line."""
+        self._told: set[str] = set()
+
+    def take(self, marked: Marked, notes: Sequence[str]) -> None:
+        """Say of a marker what is new."""
+        new = [note for note in notes if note not in self._told]
+        if new and len(self._told) < MAX_TOLD:
+            self._told.update(new)
+            self.tell(f"marker {marked.text!r:.60}: {'; '.join(new)}")
+
+
+def make_marked(text: object, data: Mapping[str, Any], at: int) -> tuple[Marked, Sequence[str]]:
+    """Return a marker that can be written down and told, and what had to be changed for that, a line each.
+
+    Nothing is refused: a marker never ends a session.
 
     Parameters
     ----------
@@ -28,33 +52,30 @@ def make_marked(text: str, data: Mapping[str, Any], at: int) -> Marked:
         More on it.
     at : int
         When it happened, on the session clock; ns.
-
-    Raises
-    ------
-    ConfigError
-        The text is none, or too long, or the data are too many.
-    LocalProtocolError
-        JSON cannot carry the data; names the key.
     """
-    line = " ".join(text.split()) if isinstance(text, str) else ""
+    line, notes = _line(text)
+    converting = Converting()
+    told = converting.convert(data)
+    return Marked(text=line, at=at, data=told), [*notes, *converting.notes]
+
+
+def _line(text: object) -> tuple[str, list[str]]:
+    notes = []
+    if text is None:
+        text = ""
+    if not isinstance(text, str):
+        notes.append(f"its text is a {type(text).__name__}: it became text")
+        text = str(Converting().convert({"text": text})["text"])
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+        notes.append("its text has letters that cannot be printed: they were replaced")
+    if len(line) > MAX_TEXT:
+        notes.append(f"its text has {len(line):,} characters, and a marker {MAX_TEXT}: it was shortened")
+        line = f"{line[: MAX_TEXT - 1]}…"
     if not line:
-        raise ConfigError(f"the text of a marker is {text!r:.80}: say in a line what has happened")
-    if len(line) > MAX_TEXT or not line.isprintable():
-        raise ConfigError(
-            f"the text of a marker is {line!r:.40}…, which is no line of at most {MAX_TEXT} printable "
-            "characters: put the rest into its data"
-        )
-    try:
-        told: dict[str, Any] = plain(data, "marker")
-        size = len(encode_array(Message(Event.EXPSTATUS, (told,)), compact=True))
-    except RecursionError:
-        raise ConfigError(f"the data of the marker {line!r} hold themselves: give plain values") from None
-    if size > MAX_DATA:
-        raise ConfigError(
-            f"the data of the marker {line!r} have {size:,} bytes, the limit is {MAX_DATA:,}: "
-            "save them in a file, and mark that"
-        )
-    return Marked(text=line, at=at, data=told)
+        notes.append("it has no text: say in a line what has happened")
+    return line or NO_TEXT, notes
 
 
 def check_markable(state: SessionState) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.agreeing import Plan, find_wishes
 from multirig.conductor.events import Events, EventStream, StepBegan, StepEnded
-from multirig.conductor.marking import check_markable, make_marked
+from multirig.conductor.marking import Remarks, check_markable, make_marked
 from multirig.conductor.session_journal import SessionJournal
 from multirig.conductor.storage import Storage
 from multirig.errors import AgreementError, ConfigError, IllegalTransition, MultirigError, SessionFailed
@@ -70,6 +70,8 @@ class Session:
         """Its reference, once it is agreed."""
         self.is_over = False
         """Whether nothing can be done with it any more."""
+        self.remarks = Remarks()
+        """Where a marker could not stay as it was set."""
         self.lost: Noticed | None = None
         """Why it has ended by itself: what happened to an essential rig; None: it has not."""
         self.information: dict[str, Info] = {}
@@ -301,14 +303,14 @@ class Session:
     def mark(self, text: str, /, **data: Any) -> float:
         """Set a marker, for now: it goes into the journal, and to all multirigs; nothing is waited for.
 
-        It may be called from any thread.
+        It may be called from any thread. What a marker cannot hold is shortened or converted, which is told.
 
         Parameters
         ----------
         text : str
             What has happened, in one line of at most 300 characters.
         **data
-            More on it; anything that JSON can carry, 8 kB in all.
+            More on it, 8 kB in all: numbers, text, lists, arrays, key: value; anything else becomes text.
 
         Returns
         -------
@@ -319,15 +321,13 @@ class Session:
         ------
         IllegalTransition
             The rigs have not been started yet, or the session is over.
-        ConfigError
-            The text is no line, or the data are too many.
-        LocalProtocolError
-            JSON cannot carry the data.
         """
         at = self._exchange.now()
         self._exchange.check_open()
         check_markable(self.state)
-        self._exchange.feed_from_any_thread(make_marked(text, data, at))
+        marked, notes = make_marked(text, data, at)
+        self._exchange.feed_from_any_thread(marked)
+        self.remarks.take(marked, notes)
         return at / SECOND
 
     # -- for the conductor ------------------------------------------------------------------------------

@@ -278,6 +278,7 @@ class Auxiliaries:
                 main_sync=main_sync,
                 storage=SubjectsFolder(subjects) if subjects is not None else None,
             )
+            session.remarks.tell = self._tell
             exp_ref = await session.agree()
             tell_findings(session, self._tell)
             return exp_ref, session.information

@@ -225,31 +225,29 @@ class NetworkMixin:
     def mark(self, text: str, /, **data: Any) -> float:
         """Set a marker, for now: it goes into the journal, and to all rigs that are multirigs.
 
-        Nothing is waited for, so that a task may call it in the middle of a trial. Without rigs it only tells
-        the time.
+        Nothing is waited for and nothing is raised, so that a task may call it in the middle of a trial. What
+        a marker cannot hold is shortened or converted, with a warning; outside of the recording it is left
+        out, with a warning. Without rigs it only tells the time.
 
         Parameters
         ----------
         text : str
             What has happened, in one line of at most 300 characters.
         **data
-            More on it; anything that JSON can carry, 8 kB in all.
+            More on it, 8 kB in all: numbers, text, lists, arrays, key: value; anything else becomes text.
 
         Returns
         -------
         float
             When it was set: seconds on the session clock, this PC's ``time.perf_counter()``.
-
-        Raises
-        ------
-        IllegalTransition
-            The rigs have not been started yet: ``_run`` is the place for it.
-        ConfigError, LocalProtocolError
-            The text is no line, or the data cannot be told.
         """
         if not self.remote_rigs.is_running:
             return time.perf_counter()
-        return self.remote_rigs.mark(text, **data)
+        try:
+            return self.remote_rigs.mark(text, **data)
+        except MultirigError as error:
+            self._log.warning("%s", error)
+            return time.perf_counter()
 
     # -- the steps, as a base session calls them --------------------------------------------------------
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from multirig import Marker
-from multirig.errors import ConfigError, IllegalTransition, MultirigError
+from multirig.errors import IllegalTransition, MultirigError
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND, Address
+from multirig.record.account import account
 from multirig.record.journal import read_journal, replay
+from multirig.record.verdict import Word
 from multirig.rig.adapters.fake import Fake
 
 
@@ -157,8 +160,6 @@ async def test_markers_have_their_place_between_the_start_and_the_clean_up(lab: 
     with pytest.raises(IllegalTransition, match="once the rigs have been started"):
         conductor.session("SP_01").mark("early")
     session = await begin(conductor)
-    with pytest.raises(ConfigError):
-        session.mark("")
     await session.stop()
     session.mark("the animal is back in its cage")
     folder = session.folder
@@ -169,3 +170,40 @@ async def test_markers_have_their_place_between_the_start_and_the_clean_up(lab: 
         "the animal is back in its cage"
     ]
     assert not [*lab.folder.joinpath("cam").rglob("_multirig_markers.*")]
+
+
+ODD: dict[str, Any] = {
+    "picture": np.zeros((480, 640)),
+    "sides": {"left"},
+    "raw": b"\xff",
+    "power": float("nan"),
+    "count": 10**30,
+    "rig": object(),
+}
+
+
+async def test_whatever_is_marked_the_session_goes_on_and_the_rigs_have_it(lab: Any, until: Any) -> None:
+    await lab.rig("cam", main_sync=True, over="udp")
+    conductor = await lab.conductor(over="udp")
+    session = await begin(conductor)
+    said: list[str] = []
+    session.remarks.tell = said.append
+    for _ in range(3):
+        session.mark("x" * 301, **ODD)
+    session.mark("")
+    await until(lambda: [*lab.folder.joinpath("cam").rglob("_multirig_markers.cam.csv")])
+    await until(lambda: len(table(lab.folder / "cam")) == 4)
+    folder = session.folder
+    await end(session)
+    assert [row["text"] for row in table(lab.folder / "cam")] == ["x" * 299 + "…"] * 3 + ["(no text)"]
+    told = json.loads(table(lab.folder / "cam")[0]["data"])
+    assert told["picture"].startswith("an array of 480 x 640 float64: 0.0, ")
+    assert {key: told[key] for key in ("sides", "raw", "power")} == {
+        "sides": ["left"],
+        "raw": "ff",
+        "power": None,
+    }
+    assert account(folder).verdict is Word.GOOD
+    assert len(said) == 2  # what comes with each trial is told once
+    assert said[0].startswith("marker 'xxx")
+    assert "picture is an array of 480 x 640 float64: it was shortened" in said[0]

@@ -233,7 +233,9 @@ class Channel:
             case "interrupt" if not self._board.now.is_over:
                 self._led.interrupt(" ".join(str(text or "").split()) or "interrupted by the operator")
             case "mark" if not self._board.now.is_over:
-                self._led.mark(str(text or ""))
+                if not str(text or "").strip():
+                    raise MultirigError("the marker has no text: say in a line what has happened")
+                self._led.mark(str(text))
             case "stop" | "interrupt" | "mark":
                 raise MultirigError("the session is over: begin another one")
             case unknown:

@@ -117,7 +117,7 @@ class TaskSession:
         rigs = getattr(self._session, "remote_rigs", None)
         if rigs is None or not rigs.is_running:
             raise MultirigError("cannot set a marker: no rig takes part, or none has been started yet")
-        self._session.mark(text)
+        rigs.mark(text)
 
     # -- what the task does -----------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from multirig.errors import (
     AgreementError,
     ConfigError,
     DateMismatch,
-    IllegalTransition,
     NoMainSync,
     SessionFailed,
     SeveralMainSyncs,
@@ -155,10 +154,12 @@ class Marks(Task):
         self.mark("the end")
 
 
-def test_a_task_sets_markers_that_the_rigs_keep(rigs: Any, lab: Any, settings: Any) -> None:
+def test_a_task_sets_markers_that_the_rigs_keep(
+    rigs: Any, lab: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     task = Marks(subject="SP_01", remote_rigs=lab, **settings)
-    with pytest.raises(IllegalTransition, match="once the rigs have been started"):
-        task.mark("early")
+    task.mark("early")
+    assert "set it once the rigs have been started" in caplog.text
     task.run()
     entries = [one.data for one in read_journal(task.paths.SESSION_FOLDER) if one.kind == "Marked"]
     assert [one["text"] for one in entries] == ["stimulus", "the end"]
