@@ -15,6 +15,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import ClockOffset, Gap, Recorded, RigStart
 from multirig.rig.adapter import Session
 from multirig.rig.background import Background
+from multirig.rig.explaining import explain
 from multirig.rig.limits import CANCEL_LIMIT, HookLimits
 from multirig.rig.markers import MarkerTable
 from multirig.rig.memory import MemoryKeeper, end_gap
@@ -146,7 +147,7 @@ class Hooks:
                     case Recorded() as news:
                         recorded = recorded.followed_by(news)
             except Exception as error:
-                failures.append(_explain(hook, error))
+                failures.append(explain(hook, error, self._adapter))
                 log.error("%s", failures[-1], exc_info=not isinstance(error, AdapterError))
                 if hook == "stop":  # what was recorded is still accounted for
                     with contextlib.suppress(Exception):
@@ -273,7 +274,7 @@ class Hooks:
             async with self._pulser.going():
                 await self._adapter.watch()
         except Exception as error:
-            reason = _explain("recording", error)
+            reason = explain("recording", error, self._adapter)
             log.error("%s", reason, exc_info=not isinstance(error, AdapterError))
             self._watcher = None
             self._feed(Broke(reason=reason))
@@ -329,12 +330,3 @@ class Hooks:
             bound=None if reading is None else reading.bound / SECOND,
         )
         return Recorded(started_at=to_session_time(returned) / SECOND, start=start)
-
-
-def _explain(hook: str, error: Exception) -> str:
-    """Return in one line what a hook could not do."""
-    if isinstance(error, AdapterError):
-        text = error.message
-    else:
-        text = f"{type(error).__name__}: {error} (details are in this rig's log)"
-    return " ".join(f"{hook}: {text}".split())

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from multirig.config import AdapterConfig, explain, suggestion
 from multirig.errors import ConfigError
@@ -44,9 +49,63 @@ def build_adapter(config: AdapterConfig, rig: str) -> Adapter:
     entry = _find(config.type, source)
     adapter_class = _load(entry, source)
     try:
-        return TypeAdapter(adapter_class).validate_python(config.options)
+        keys = find_keys(adapter_class)
+        checked: Any = TypeAdapter(keys).validate_python(config.options)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{source}: adapter.type: the adapter {config.type!r} cannot be used: {error}"
+        ) from error
     except ValidationError as error:
-        raise ConfigError(explain(error, source, prefix="adapter", model=adapter_class)) from error
+        raise ConfigError(explain(error, source, prefix="adapter", model=keys)) from error
+    try:
+        return adapter_class(**{name: getattr(checked, name) for name in config.options})
+    except ValueError as error:
+        raise ConfigError(f"{source}: adapter: {error}") from error
+
+
+@cache
+def find_keys(adapter_class: type[Adapter]) -> type:
+    """Return a dataclass of the adapter's keys: the fields that are set when it is built.
+
+    The others are the adapter's own business, of whatever type: an open file, a driver's handle.
+
+    Raises
+    ------
+    ConfigError
+        The type of a key cannot be found; the message names it.
+    """
+    keys: list[tuple[str, Any, Any]] = []
+    for one in dataclasses.fields(adapter_class):
+        if one.init:
+            copied = dataclasses.field(default=one.default, default_factory=one.default_factory)
+            hint = _find_type(adapter_class, one.name)
+            _check_type(one.name, hint)
+            keys.append((one.name, hint, copied))
+    namespace = {"__pydantic_config__": adapter_class.__pydantic_config__, "__doc__": adapter_class.__doc__}
+    return dataclasses.make_dataclass(adapter_class.__name__, keys, kw_only=True, namespace=namespace)
+
+
+def _check_type(name: str, hint: Any) -> None:
+    try:
+        TypeAdapter(hint)
+    except PydanticUserError:
+        raise ConfigError(
+            f"its key {name!r} is of a type that no file can give ({getattr(hint, '__name__', hint)}): "
+            "if it is no key, write field(init=False)"
+        ) from None
+
+
+def _find_type(adapter_class: type[Adapter], name: str) -> Any:
+    owner = next(base for base in adapter_class.__mro__ if name in vars(base).get("__annotations__", {}))
+    known = {**vars(sys.modules[owner.__module__]), **vars(owner)}
+    alone = SimpleNamespace(__annotations__={name: owner.__annotations__[name]})
+    try:
+        return get_type_hints(alone, known, include_extras=True)[name]
+    except NameError as error:
+        raise ConfigError(
+            f"the type of its key {name!r} cannot be found ({error}): import it where the adapter is "
+            "written, not for type checkers only; if it is no key, write field(init=False)"
+        ) from None
 
 
 def _find(name: str, source: str) -> EntryPoint:

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -347,9 +348,22 @@ async def test_an_error_of_any_kind_is_told_in_one_line(lab: Any) -> None:
 
     rig = await lab.rig(adapter=Rude())
     caller = await call(lab)
-    text = "start: ValueError: first line second line (details are in this rig's log)"
-    assert str(await caller.start()) == text
+    text = str(await caller.start())
+    begin, place, rest = text.partition("test_service.py, line ")
+    assert begin == "start: ValueError: first line second line ("
+    assert 'raise ValueError("first line\\nsecond line"); the rest is in this rig\'s log)' in place + rest
     assert rig.snapshot().failure == text
+
+
+async def test_an_error_below_the_adapter_names_the_adapters_own_line(lab: Any) -> None:
+    @dataclass(kw_only=True)
+    class Careless(Fake):
+        async def start(self) -> None:
+            json.loads("{")
+
+    await lab.rig(adapter=Careless())
+    text = str(await (await call(lab)).start())
+    assert re.search(r"JSONDecodeError: .*\(test_service\.py, line \d+: json\.loads\(\"{\"\); ", text)
 
 
 async def test_an_adapter_that_cancels_itself_has_failed(lab: Any) -> None:
