@@ -1,0 +1,22 @@
+"""What a recording may do without a remark, where nobody has said what is expected of it. Pure."""
+
+from __future__ import annotations
+
+FAIR_GAP = 0.5
+"""Seconds between two frames that a busy PC or a network may need, whatever the rate."""
+FAIR_PERIODS = 5
+"""The same in periods of the rate: what is rarer may be farther apart."""
+RATE_SHARE = 0.03
+"""By which a rate may be off; measured over less than `RATE_SECONDS`, or so few periods, accordingly more."""
+RATE_SECONDS = 10.0
+DAMAGED_SHARE = 0.001
+"""Of the pictures, which may be damaged: a flicker in half a minute."""
+WRONG_TIME = 0.2
+"""Seconds by which frames that came in a burst may be stamped late."""
+NOTED_TIME = 0.05
+"""The same, without a note: a frame or two of a camera."""
+
+
+def find_fair_gap(rate: float) -> float:
+    """Return the seconds that may lie between two frames of a source that gives so many a second."""
+    return max(FAIR_GAP, FAIR_PERIODS / rate)

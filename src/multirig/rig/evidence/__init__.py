@@ -1,0 +1,1 @@
+"""What can be known of a recorded file without asking the program that wrote it."""
