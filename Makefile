@@ -4,9 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Most tests of whole programs wait: four at once keep two cores busy.
 WORKERS ?= 4
+# Sessions of the truth suite that are played at once; they wait even more.
+AT_ONCE ?= 12
+CASES ?=
 PYTEST = $(BIN)/python -m pytest --timeout 120
 
-.PHONY: prepare demo test unit integration docs screenshots endure fuzz simulate lint bench clean
+.PHONY: prepare demo test unit integration docs truth truth-short screenshots endure fuzz simulate lint bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
@@ -25,6 +28,14 @@ integration: $(VENV)/dev-ready
 # What the documentation says, done.
 docs: $(VENV)/dev-ready
 	$(PYTEST) tests/docs
+
+# Sessions whose truth is known, and what is said of them; CASES='gap/*' plays those, AT_ONCE=4 fewer at once.
+truth: $(VENV)/dev-ready
+	$(BIN)/python -m tests.truth --quiet --at-once $(AT_ONCE) $(CASES)
+
+# The part of it that is played for each change.
+truth-short: $(VENV)/dev-ready
+	$(BIN)/python -m tests.truth --short --quiet --at-once $(AT_ONCE)
 
 # Installs all that the other targets use.
 prepare: $(VENV)/dev-ready

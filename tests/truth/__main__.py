@@ -1,0 +1,199 @@
+"""``python -m tests.truth``: plays sessions with real programs and compares what is said with the truth.
+
+Without arguments all cases are played. Exit code 0: no false GOOD, no false alarm, nothing else wrong, and
+what stands in `NOT_YET` still fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import fnmatch
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.truth.cases import CASES
+from tests.truth.judge import Judgement, Kind, judge
+from tests.truth.lab import SYSTEM_PYTHON, Lab
+from tests.truth.model import Case, Truth
+from tests.truth.not_yet import NOT_YET
+
+AT_ONCE = 12
+"""Sessions that are played at once: they mostly wait."""
+STARTING = 3
+"""Of them, how many load their programs at once: that is what needs the processor."""
+TRIES = 3
+"""How often a case is played whose truth did not come about, as on a PC that was too busy."""
+
+
+async def play(case: Case, folder: Path, starting: asyncio.Semaphore, *, keep: bool) -> Judgement:
+    """Play a case until its truth has come about, and judge it."""
+    found = None
+    for number in range(TRIES):
+        place = folder / f"{case.name.replace('/', '_')}.{number}"
+        place.mkdir(parents=True)
+        outcome = await Lab(case, place, starting).play()
+        found = await asyncio.to_thread(judge, outcome)
+        if not keep and found.kind is Kind.RIGHT:
+            shutil.rmtree(place, ignore_errors=True)
+        if found.kind is not Kind.NOT_MADE:
+            break
+    assert found is not None
+    return found
+
+
+async def play_all(
+    cases: Sequence[Case], folder: Path, at_once: int, *, keep: bool, quiet: bool
+) -> list[Judgement]:
+    """Play many cases beside each other."""
+    seats, starting = asyncio.Semaphore(at_once), asyncio.Semaphore(STARTING)
+    begin = time.monotonic()
+    done: list[Judgement] = []
+
+    async def one(case: Case) -> None:
+        async with seats:
+            found = await play(case, folder, starting, keep=keep)
+        done.append(found)
+        expected = expected_to_fail(case.name)
+        if not quiet or (found.kind is not Kind.RIGHT) != expected:
+            mark = "not yet" if expected else found.kind.value
+            place = f"{len(done):4}/{len(cases)} {time.monotonic() - begin:5.0f} s"
+            print(f"{place}  {mark:11} {case.name}: {found.said[:300]}", flush=True)
+
+    await asyncio.gather(*map(one, cases))
+    order = {case.name: place for place, case in enumerate(cases)}
+    return sorted(done, key=lambda found: order[found.name])
+
+
+def expected_to_fail(name: str) -> bool:
+    """Return whether a case stands in `NOT_YET`."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in NOT_YET)
+
+
+def can_be_played(case: Case) -> str | None:
+    """Return why a case cannot be played on this PC; None: it can."""
+    if any(cam.over == "rtsp" for rig in case.rigs for cam in rig.cams) and not has_gstreamer():
+        return "Debian's GStreamer with its RTSP server is not here"
+    is_root = os.geteuid() == 0 if hasattr(os, "geteuid") else False
+    needs_root = case.network or case.leader_disk is not None or any(rig.disk for rig in case.rigs)
+    if needs_root and not is_root:
+        return "networks and disks of its own need root"
+    return None
+
+
+_SEEN: dict[str, bool] = {}
+
+
+def has_gstreamer() -> bool:
+    """Return whether the system's Python can serve RTSP."""
+    if "gst" not in _SEEN:
+        code = (
+            "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstRtspServer', '1.0'); "
+            "from gi.repository import Gst, GstRtspServer; Gst.init(None); "
+            "assert Gst.ElementFactory.find('x264enc')"
+        )
+        import subprocess
+
+        _SEEN["gst"] = (
+            Path(SYSTEM_PYTHON).exists()
+            and subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False).returncode == 0
+        )
+    return _SEEN["gst"]
+
+
+def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds: float) -> int:
+    """Print what was found; return the exit code."""
+    bad = [one for one in done if one.truth is not Truth.HONEST and one.kind is not Kind.NOT_MADE]
+    honest = [one for one in done if one.truth is Truth.HONEST and one.kind is not Kind.NOT_MADE]
+    surprises = 0
+    print()
+    for pattern in NOT_YET:
+        concerned = [one for one in done if fnmatch.fnmatchcase(one.name, pattern)]
+        if concerned and all(one.kind is Kind.RIGHT for one in concerned):
+            surprises += 1
+            print(f"RIGHT NOW: {pattern}: take it out of NOT_YET")
+    for one in done:
+        if one.kind is not Kind.RIGHT and not expected_to_fail(one.name):
+            surprises += 1
+            print(f"{one.kind.value}: {one.name}\n    make truth CASES='{one.name}'")
+            for line in one.lines:
+                print(f"    {line}")
+    for case, why in skipped:
+        print(f"skipped: {case.name}: {why}")
+    counts = collections.Counter(one.kind for one in done)
+    false_good, false_alarm = (
+        [one for one in done if one.kind is kind] for kind in (Kind.FALSE_GOOD, Kind.FALSE_ALARM)
+    )
+    waiting = [one for one in done if one.kind is not Kind.RIGHT and expected_to_fail(one.name)]
+    print(f"false GOOD:   {len(false_good)} of {len(bad)} bad sessions")
+    print(f"false alarms: {len(false_alarm)} of {len(honest)} honest sessions")
+    print(
+        f"{counts[Kind.WRONG]} wrong otherwise, {counts[Kind.NOT_MADE]} whose truth did not come about, "
+        f"{len(waiting)} not yet mended, {len(skipped)} skipped; {seconds:.0f} s"
+    )
+    return 1 if surprises else 0
+
+
+def main() -> int:
+    """Play what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
+    parser.add_argument("cases", nargs="*", help="names of cases, with * for any text; without them all")
+    parser.add_argument("--short", action="store_true", help="only the part that is played for each change")
+    parser.add_argument("--list", action="store_true", help="print the cases and what they must come to")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE)
+    parser.add_argument(
+        "--keep", metavar="FOLDER", type=Path, help="keep what was recorded, and results.json"
+    )
+    parser.add_argument("--quiet", action="store_true", help="a line only for what is not as expected")
+    told = parser.parse_args()
+    chosen = [
+        one
+        for one in CASES
+        if (not told.short or one.short)
+        and (not told.cases or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in told.cases))
+    ]
+    if told.list:
+        for one in chosen:
+            print(f"{one.truth.name:8} {one.name}: {' or '.join(one.words)}")
+        print(collections.Counter(one.truth.name for one in chosen))
+        return 0
+    if not chosen:
+        print("no case has such a name")
+        return 2
+    reasons = {one.name: can_be_played(one) for one in chosen}
+    skipped = [(one, why) for one in chosen if (why := reasons[one.name]) is not None]
+    playable = [one for one in chosen if reasons[one.name] is None]
+    folder = told.keep or Path(tempfile.mkdtemp(prefix="multirig-truth-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    try:
+        done = asyncio.run(
+            play_all(playable, folder, told.at_once, keep=told.keep is not None, quiet=told.quiet)
+        )
+    finally:
+        if told.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if told.keep is not None:
+        results = [
+            {
+                **asdict(one),
+                "truth": one.truth.name,
+                "kind": one.kind.value,
+                "facts": {name: asdict(each) for name, each in one.facts.items()},
+            }
+            for one in done
+        ]
+        (told.keep / "results.json").write_text(json.dumps(results, indent=1))
+    return tell(done, skipped, time.monotonic() - begin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

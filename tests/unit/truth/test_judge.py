@@ -1,0 +1,135 @@
+"""The judge of the truth suite sees a lie, a false alarm, and a loss that is true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.truth.drawing import GREYS, read_squares, squares_of
+from tests.truth.facts import Facts, Shown, compare
+from tests.truth.judge import Kind, find_faults, is_confirmed, judge
+from tests.truth.lab import Outcome
+from tests.truth.model import Cam, Case, Rig, Say, Truth
+
+BEGIN, END, RATE = 100.0, 106.0, 30.0
+
+
+def source(*, until: float = END + 1) -> list[dict[str, Any]]:
+    """Return what a source wrote that exposed and sent a frame each thirtieth of a second."""
+    frames = round((until - BEGIN + 1) * RATE)
+    stamps = [round((BEGIN - 1 + number / RATE) * 1e9) for number in range(frames)]
+    return [
+        {"number": number, "exposed": stamp, "sent": stamp, "cut": False}
+        for number, stamp in enumerate(stamps)
+    ]
+
+
+def video(lines: list[dict[str, Any]], *holes: tuple[float, float], late: float = 0.004) -> Any:
+    """Return a recording of all frames of the session but those in the holes."""
+    shown = [
+        Shown(number=one["number"], time=one["exposed"] / 1e9 + late, pts=0.0, greys=tuple(map(float, GREYS)))
+        for one in lines
+        if BEGIN <= one["exposed"] / 1e9 <= END
+        and not any(begin <= one["exposed"] / 1e9 - BEGIN < end for begin, end in holes)
+    ]
+    return shown, 0, 1
+
+
+def facts_of(*holes: tuple[float, float], late: float = 0.004) -> Facts:
+    lines = source()
+    return compare("left", lines, video(lines, *holes, late=late), (BEGIN, END))
+
+
+def outcome(truth: Truth, verdict: str, *reasons: str, **keys: Any) -> Outcome:
+    """Return what came of a session without a camera of ours, and what was said of it."""
+    case = Case(name="one", rigs=(Rig(),), truth=truth, **keys)
+    told = {"verdict": verdict, "reasons": list(reasons), "notes": [], "rigs": {}}
+    return Outcome(case=case, verdict=told)
+
+
+@pytest.mark.parametrize("number", [0, 1, 4711, 2**24 - 1])
+def test_a_number_that_is_drawn_is_read_again(number: int) -> None:
+    assert read_squares(squares_of(number, 3)) == (number, 3)
+
+
+def test_a_picture_with_one_wrong_square_is_damaged() -> None:
+    squares = squares_of(4711, 0)
+    squares[5] = 255 - squares[5]
+    assert read_squares(squares) is None
+
+
+def test_a_whole_recording_has_no_fault() -> None:
+    assert find_faults(Cam(fps=RATE), facts_of(), 6.0) == {}
+
+
+def test_a_constant_delay_is_no_error_of_the_times() -> None:
+    assert facts_of(late=0.2).wrong == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_hole_is_found_with_its_place_and_length() -> None:
+    found = facts_of((2.0, 4.0))
+    assert found.missing == 60
+    assert found.hole == pytest.approx(2.0, abs=0.05)
+    assert found.hole_at == pytest.approx(2.0, abs=0.05)
+    assert "gap" in find_faults(Cam(fps=RATE), found, 6.0)
+
+
+def test_an_end_that_is_early_is_found() -> None:
+    found = facts_of((2.5, 7.0))
+    assert found.tail == pytest.approx(3.5, abs=0.05)
+    assert "tail" in find_faults(Cam(fps=RATE), found, 6.0)
+
+
+def test_a_slow_camera_is_found_by_the_rate_that_it_was_asked_for() -> None:
+    assert set(find_faults(Cam(fps=60.0), facts_of(), 6.0)) == {"rate"}
+
+
+def test_frames_that_were_cut_are_damaged_though_they_can_be_read() -> None:
+    lines = source()
+    shown = video(lines)
+    for one in lines[::5]:
+        one["cut"] = True
+    assert compare("left", lines, shown, (BEGIN, END)).damaged >= 35
+
+
+def test_good_of_a_bad_session_is_a_false_good_also_when_it_is_not_verified() -> None:
+    bad = {"words": ("DEGRADED",)}
+    assert judge(outcome(Truth.BAD, "GOOD", **bad)).kind is Kind.FALSE_GOOD
+    unverified = outcome(Truth.BAD, "GOOD", **bad)
+    unverified.output = "GOOD, 1 rig not verified: cams"
+    assert judge(unverified).kind is Kind.FALSE_GOOD
+
+
+def test_a_bad_session_without_its_reason_is_wrong() -> None:
+    says = (Say(words="left.*gap", about=4.0, within=0.1),)
+    told = {"words": ("DEGRADED",), "says": says}
+    assert judge(outcome(Truth.BAD, "DEGRADED", "left: a gap of 4.0 s", **told)).kind is Kind.RIGHT
+    assert judge(outcome(Truth.BAD, "DEGRADED", "left: a gap of 1.2 s", **told)).kind is Kind.WRONG
+    assert judge(outcome(Truth.BAD, "DEGRADED", "right: a gap of 4.0 s", **told)).kind is Kind.WRONG
+
+
+def test_a_reason_without_a_loss_is_a_false_alarm() -> None:
+    assert judge(outcome(Truth.HONEST, "DEGRADED", "left: a gap of 1.0 s")).kind is Kind.FALSE_ALARM
+    assert judge(outcome(Truth.HONEST, "GOOD")).kind is Kind.RIGHT
+
+
+def test_a_reason_is_confirmed_by_a_loss_of_its_kind_only() -> None:
+    assert is_confirmed("left: nothing came for 1.2 s", {"gap"})
+    assert not is_confirmed("left: 12 pictures are damaged", {"gap"})
+    assert not is_confirmed("left: somebody does not like it", {"gap", "rate", "damaged"})
+
+
+def test_a_session_that_was_to_be_refused_and_is_good_is_a_false_good() -> None:
+    assert judge(outcome(Truth.REFUSED, "GOOD", words=("ABORTED",))).kind is Kind.FALSE_GOOD
+
+
+def test_a_rig_that_records_on_is_no_right_end() -> None:
+    one = outcome(Truth.HONEST, "GOOD")
+    one.records_on.append("cams")
+    assert judge(one).kind is Kind.WRONG
+
+
+def test_a_case_that_could_not_be_played_says_nothing_of_the_product() -> None:
+    one = outcome(Truth.BAD, "GOOD", words=("DEGRADED",))
+    assert judge(replace(one, trouble="no port")).kind is Kind.NOT_MADE
