@@ -30,6 +30,8 @@ PRINTED_BY = "<!-- printed by .* -->"
 """What the help looks like is up to the releases of typer and rich, which this line names."""
 WIDTH = 100
 """Characters of a line of help: what fits beside a page's navigation."""
+TRUTH_KEYS = ("bad", "false GOOD", "honest", "false alarms")
+"""What is counted of the sessions of the truth suite."""
 PART = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
@@ -704,6 +706,21 @@ def _sync(name: str) -> type:
     return getattr(importlib.import_module("multirig.sync"), name)
 
 
+def show_truth() -> str:
+    """Return what the last whole run of the truth suite has found, by kinds of session."""
+    measured = json.loads((DOCS.parent / "tests" / "truth" / "measured.json").read_text(encoding="utf-8"))
+    if not measured["kinds"]:
+        return "Not measured yet.\n"
+    rows = [
+        (name, one["bad"] or "", one["false GOOD"] if one["bad"] else "", one["honest"] or "")
+        + ((one["false alarms"],) if one["honest"] else ("",))
+        for name, one in measured["kinds"].items()
+    ]
+    total = [sum(one[key] for one in measured["kinds"].values()) for key in TRUTH_KEYS]
+    headings = ("kind of session", "bad sessions", "false GOOD", "honest sessions", "false alarms")
+    return table(headings, [*rows, ("**all**", *(f"**{one}**" for one in total))])
+
+
 def show_promises() -> str:
     """Return what a rehearsal watches."""
     from multirig.sim.invariants import INVARIANTS
@@ -722,6 +739,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "verdict-words": show_words,
     "verdict-rules": show_rules,
     "promises": show_promises,
+    "truth": show_truth,
     "rig-states": show_rig_states,
     "session-states": show_session_states,
     "frame-keys": show_frame_keys,

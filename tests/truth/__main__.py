@@ -26,6 +26,8 @@ from tests.truth.lab import SYSTEM_PYTHON, Lab
 from tests.truth.model import Case, Truth
 from tests.truth.not_yet import NOT_YET
 
+MEASURED = Path(__file__).with_name("measured.json")
+"""What the last whole run has found; the documentation's table is made of it."""
 AT_ONCE = 12
 """Sessions that are played at once: they mostly wait."""
 STARTING = 3
@@ -142,6 +144,21 @@ def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds
     return 1 if surprises else 0
 
 
+def count_kinds(done: Sequence[Judgement]) -> dict[str, dict[str, int]]:
+    """Return how many sessions there were of each kind, and how many of them were judged falsely."""
+    kinds: dict[str, dict[str, int]] = {}
+    for one in done:
+        if one.kind is Kind.NOT_MADE:
+            continue
+        parts = one.name.split("/")
+        name = "/".join(parts[:2]) if parts[0] == "honest" else parts[0]
+        counted = kinds.setdefault(name, {"bad": 0, "false GOOD": 0, "honest": 0, "false alarms": 0})
+        counted["honest" if one.truth is Truth.HONEST else "bad"] += 1
+        counted["false GOOD"] += one.kind is Kind.FALSE_GOOD
+        counted["false alarms"] += one.kind is Kind.FALSE_ALARM
+    return kinds
+
+
 def main() -> int:
     """Play what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
@@ -192,6 +209,8 @@ def main() -> int:
             for one in done
         ]
         (told.keep / "results.json").write_text(json.dumps(results, indent=1))
+    if not told.short and not told.cases:
+        MEASURED.write_text(json.dumps({"kinds": count_kinds(done)}, indent=1) + "\n")
     return tell(done, skipped, time.monotonic() - begin)
 
 

@@ -1,4 +1,4 @@
-"""Cases that do not come out as they must yet: of what each line names something must fail, so that it goes."""
+"""Cases that do not come out as they must yet: something of what a line names must fail, or it has to go."""
 
 from __future__ import annotations
 
