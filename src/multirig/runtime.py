@@ -88,10 +88,10 @@ class Runtime:
         if len(self._inbox) == 1:
             asyncio.get_running_loop().call_soon(self._handle_inbox)
 
-    def unreachable(self, address: Address, reason: str) -> None:
-        """Take a transport's word that nothing listens at an address."""
+    def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
+        """Take a transport's word that nothing listens at an address, or that there is no way to it."""
         if not self._closed:
-            self.node.peer_unreachable(address, reason, self.clock())
+            self.node.peer_unreachable(address, reason, self.clock(), is_refusal=is_refusal)
             self.pump()
 
     # -- inside -------------------------------------------------------------------------------------------

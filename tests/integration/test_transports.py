@@ -56,7 +56,7 @@ class Inbox:
     def received(self, data: bytes, address: Address) -> None:
         self.messages.append((data, address))
 
-    def unreachable(self, address: Address, reason: str) -> None:
+    def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         self.missing.append((address, reason))
 
 
@@ -91,7 +91,8 @@ class Peer:
         self.runtime = Runtime(self.node, lambda effect: None, network=network)
 
     def ask(self, address: Address, key: Any, event: Event = Event.EXPINFO, limit: int = 10 * SECOND) -> None:
-        self.runtime.feed(Send(address=address, word=Verbatim(event, (0, {})), key=key, limit=limit))
+        question = Send(address=address, word=Verbatim(event, (0, {})), key=key, limit=limit, gives_up=True)
+        self.runtime.feed(question)
 
     async def hear(self, *keys: Any) -> list[Any]:
         """Wait for the outcomes of these questions."""

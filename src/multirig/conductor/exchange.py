@@ -30,7 +30,7 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored, Record
+from multirig.protocol.events import SECOND, Address, Ignored, Record, Relocated
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Info, Verbatim
@@ -230,6 +230,11 @@ class Exchange:
                 return
             case Progressed(rig=rig, outcome=Info(clock_port=port)):
                 self.clocks.note_port(rig, port)
+            case Relocated(address=address, now_at=now_at):
+                for rig in [name for name, known in self.addresses.items() if known == address]:
+                    self.addresses[rig] = now_at
+                    log.warning("%s is reached at %s now, and no more at %s", rig, now_at, address)
+                return
             case Noticed(rig=rig, text=text):
                 log.warning("%s %s", rig, text)
             case Moved(state=state, exp_ref=exp_ref):

@@ -28,7 +28,7 @@ from multirig.lifecycle.observer import (
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored
+from multirig.protocol.events import SECOND, Address, Ignored, Relocated
 from multirig.protocol.node import Node
 from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
@@ -276,6 +276,11 @@ class Observer:
             case Changed(address=address):
                 for name in self._whereabouts.names_at(address):
                     self._report(name)
+            case Relocated(address=address, now_at=now_at):
+                if names := self._whereabouts.names_at(address):
+                    self._whereabouts.move(address, now_at)
+                    self._follow_addresses()
+                    log.warning("%s is at %s now, and no more at %s", ", ".join(names), now_at, address)
             case Answered(number=number):
                 self._questions.settle(number, None)
             case PicturesAnswered(number=number, pictures=pictures):

@@ -55,6 +55,10 @@ class Whereabouts:
         """Return which rigs are at an address."""
         return [name for name, known in self.addresses.items() if known == address]
 
+    def move(self, address: Address, now_at: Address) -> None:
+        """Take that the rigs at an address are at another one now."""
+        self.addresses |= dict.fromkeys(self.names_at(address), now_at)
+
     async def keep_finding(self) -> None:
         """Look again for names that are not known, and for PCs that are not heard."""
         while True:

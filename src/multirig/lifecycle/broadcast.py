@@ -40,6 +40,7 @@ class Broadcast:
     overtakes: bool = False
     lasting: bool = False
     needs_reply: bool = True
+    gives_up: bool = False
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def sends(self, names: Iterable[str] | None = None) -> Iterable[Send]:
@@ -56,6 +57,7 @@ class Broadcast:
             overtakes=self.overtakes,
             lasting=self.lasting,
             needs_reply=self.needs_reply,
+            gives_up=self.gives_up,
         )
 
     def limit_of(self, name: str) -> int:

@@ -44,6 +44,12 @@ class Members:
         self.rigs, self.policies = dict(rigs), dict(policies)
         self._names = {address: name for name, address in rigs.items()}
 
+    def move(self, address: Address, now_at: Address) -> None:
+        """Take where a rig is now."""
+        if (name := self._names.get(address)) is not None:
+            self.rigs = {**self.rigs, name: now_at}
+            self._names = {one: known for known, one in self.rigs.items()}
+
     def begin(self) -> None:
         """A session begins: all of them may take part."""
         self.spared = frozenset()

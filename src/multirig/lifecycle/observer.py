@@ -20,6 +20,7 @@ from multirig.protocol.events import (
     Rebooted,
     Received,
     Refused,
+    Relocated,
     Replied,
     Send,
     Settle,
@@ -239,6 +240,9 @@ class ObserverMachine:
             case Suspended(addresses=addresses):
                 self._suspend(addresses)
                 return []
+            case Relocated(address=old, now_at=now_at) if old in self.seen:
+                self.seen[now_at] = self.seen.pop(old)
+                return []
             case Asked():
                 return self._ask_for(event)
             case PicturesAsked():
@@ -276,7 +280,15 @@ class ObserverMachine:
         out: list[Any] = []
         for address in [one for one in self.seen if one not in addresses]:
             if self.seen.pop(address).is_multirig:
-                out.append(Send(address=address, word=_LEFT, key=None, limit=ASK_LIMIT, needs_reply=False))
+                left = Send(
+                    address=address,
+                    word=_LEFT,
+                    key=None,
+                    limit=ASK_LIMIT,
+                    needs_reply=False,
+                    gives_up=True,
+                )
+                out.append(left)
         for address in addresses - self.seen.keys():
             self.seen[address] = Seen(
                 ask_at=self._now, is_stream=address.scheme == "tcp", is_let_be=address in self._let_be
@@ -301,6 +313,7 @@ class ObserverMachine:
             word=_WATCHED if renews else _WHO_ARE_YOU,
             key=(_LOOK, self._number),
             limit=FOREIGN_LIMIT if is_foreign else ASK_LIMIT,
+            gives_up=True,
         )
 
     def _ask_for(self, event: Asked) -> list[Any]:
@@ -308,14 +321,14 @@ class ObserverMachine:
         if seen is None or seen.is_spared:
             return [Answered(number=event.number)]
         key = (_ASKED, event.number)
-        return [Send(address=event.address, word=_WHO_ARE_YOU, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_WHO_ARE_YOU, key=key, limit=event.limit, gives_up=True)]
 
     def _ask_for_pictures(self, event: PicturesAsked) -> list[Any]:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
             return [PicturesAnswered(number=event.number)]
         key = (_PICTURES, event.number)
-        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit)]
+        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit, gives_up=True)]
 
     # -- hearing ------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Questions:
             limit=event.limit,
             overtakes=event.word.event is Event.EXPINTERRUPT,
             needs_reply=event.needs_reply,
+            gives_up=True,
         )
         return list(broadcast.sends())
 

@@ -47,6 +47,7 @@ from multirig.protocol.events import (
     Received,
     Record,
     Refused,
+    Relocated,
     Replied,
     Reply,
     Send,
@@ -159,6 +160,10 @@ class SessionMachine:
                 name = self.members.name_at(address)
                 if name is not None and self.state is SessionState.RUNNING:
                     return [self._asides.ask_restarted(name)]
+            case Relocated(address=address, now_at=now_at):
+                if self.members.name_at(address) is not None:
+                    self.members.move(address, now_at)
+                    return record
             case Upgraded(address=address):
                 if (name := self.members.name_at(address)) is not None:
                     self.members.multirigs.add(name)

@@ -13,7 +13,7 @@ from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import RESTARTED, SECOND, Refused, Replied, Send, TimedOut, Unreached
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import AskStatus, Initialise, Ready, Report, Start, Started, Word
+from multirig.protocol.words import AskInfo, AskStatus, Initialise, Ready, Report, Start, Started, Word
 
 LinkOutcome: TypeAlias = Replied | Refused | TimedOut | Unreached
 """What a link reports of something that was sent."""
@@ -78,6 +78,7 @@ class Step:
             limits={name: members.limit_of(name, self.event) for name in names},
             overtakes=self.event is Event.EXPINTERRUPT,
             lasting=self.event in (Event.EXPEND, Event.EXPINTERRUPT),
+            gives_up=isinstance(word, AskInfo) and not word.recover,
         )
 
     @property

@@ -124,6 +124,8 @@ class _Outgoing:
     limit_at: int
     needs_reply: bool
     lasting: bool
+    gives_up: bool = False
+    """Whether it ends as soon as nothing listens there."""
     is_harmless: bool = False
     """Whether its copies change nothing, however many come: a question, or what a multirig is told."""
     answers: bytes | None = None
@@ -174,6 +176,8 @@ class EchoLink:
         """A copy of the echo or a reply, and when it counts as the reply."""
         self._numbers = 0
         self._out: list[bytes] = []
+        self._obstacle: str | None = None
+        """What the network said last of the way there, since the peer was heard."""
         self._pause_until: int | None = None
         self._reply_until: int | None = None
         self._events: deque[object] = deque()
@@ -205,6 +209,7 @@ class EchoLink:
             now + action.limit,
             action.needs_reply,
             action.lasting,
+            action.gives_up,
             is_harmless=message.event is Event.EXPINFO,
         )
         if action.overtakes:
@@ -236,7 +241,7 @@ class EchoLink:
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
         codec.check_size(len(data), stream=self.reliable, what=message)
         limit_at = now + (LISTENS_FOR if listens else sum(RETRY_AFTER))
-        answer = _Outgoing(data, message.event, None, key, limit_at, False, False, answers=request)
+        answer = _Outgoing(data, message.event, None, key, limit_at, False, False, True, answers=request)
         answer.is_harmless = listens
         if request is not None and not (listens or self.reliable):  # a stream has its pauses anyhow
             answer.not_before = self._incoming[request].echoed_at + ANSWER_PAUSE
@@ -252,26 +257,43 @@ class EchoLink:
         """End the conversation about a message that wants no answer."""
         self._end(self._request(token))
 
-    def unreachable(self, reason: str, now: int) -> None:
-        """Take the network's word that nothing listens there: everything outstanding ends now."""
+    def unreachable(self, reason: str, now: int, *, is_refusal: bool = True) -> None:
+        """Take the network's word that nothing listens there, or that there is no way.
+
+        It may be otherwise in a moment, so what is to be done there is tried on until its time is up; an
+        answer, or a question whether somebody is there, ends where that PC refuses (`is_refusal`).
+        """
+        self._obstacle = reason
+        if is_refusal:
+            self._end_at_refusal(reason)
+        if (current := self._current) is not None:
+            current.copies = max(0, current.copies - 1)  # one has not arrived
+            current.retry_at = now + (LASTING_EVERY if current.expired else INFO_EVERY)
+
+    def _end_at_refusal(self, reason: str) -> None:
+        """Nobody there remembers anything, and nothing can come back: say anew what is to be done."""
         self._out.clear()
-        self._sent.clear()  # and nothing can come back
+        self._sent.clear()
         self._unclear.clear()
+        self._reply_until = None
         unsent = [*([self._current] if self._current else []), *self._queue]
-        for outgoing in [*unsent, *self._waiting]:
-            if not outgoing.expired:
+        for outgoing in [*self._waiting, *unsent]:
+            if outgoing.gives_up and not outgoing.expired:
                 outgoing.expired = True
                 self._report(outgoing, Unreached(address=self.address, key=outgoing.key, reason=reason))
+        again = [one for one in self._waiting if not one.expired]
+        for outgoing in again:
+            outgoing.confirmed, outgoing.copies = False, 0
         self._waiting.clear()
-        self._queue = deque(one for one in unsent if one.lasting)
+        left = [one for one in unsent if one.lasting or not one.expired]
+        self._queue = deque([*again, *left])
         self._current = self._queue.popleft() if self._queue else None
-        if self._current is not None:
-            self._current.retry_at = now + LASTING_EVERY
 
     # -- the five verbs ---------------------------------------------------------------------------------
 
     def receive_datagram(self, data: bytes, now: int) -> None:
         """Take what came from the peer."""
+        self._obstacle = None
         if self._is_echo(data, now):
             return
         try:
@@ -613,6 +635,8 @@ class EchoLink:
         if outgoing.spare_reply is not None:
             word = self._hears(outgoing.spare_reply)
             event: object = Replied(address=self.address, key=outgoing.key, word=word)
+        elif self._obstacle is not None and not outgoing.confirmed:
+            event = Unreached(address=self.address, key=outgoing.key, reason=self._obstacle)
         else:
             event = TimedOut(address=self.address, key=outgoing.key, confirmed=outgoing.confirmed)
         self._report(outgoing, event)

@@ -101,7 +101,7 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreached:
-    """The network says that nothing listens there, or the message can't be sent."""
+    """The message could not be sent, or nobody had it when its time was up, and the network says why."""
 
     address: Address
     key: Hashable
@@ -114,6 +114,14 @@ class Rebooted:
 
     address: Address
     boot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocated:
+    """The program that was known at an address speaks from another one: its PC, or ours, has got it."""
+
+    address: Address
+    now_at: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +171,9 @@ class Send:
     """False: the receipt is the outcome (ALYX with a token gets no reply)."""
     lasting: bool = False
     """Keep trying after the limit until the peer has it: a stop that a deaf rig gets when it is back."""
+    gives_up: bool = False
+    """End as soon as that PC says that nothing listens there: it is only asked whether somebody is there.
+    Everything else is tried until its limit, since a service that is restarted listens again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

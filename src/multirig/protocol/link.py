@@ -82,6 +82,8 @@ class _Outgoing:
     reply_by: int
     needs_reply: bool
     lasting: bool
+    gives_up: bool
+    """Whether it ends as soon as nothing listens there."""
     retry_at: int = 0
     pause: int = FIRST_RETRY
     confirmed: bool = False
@@ -132,6 +134,8 @@ class Link:
         self._receipt_at: int | None = None
         self._receipt_due = False
         self._heard: tuple[int, int] | None = None
+        self._obstacle: str | None = None
+        """What the network said last of the way there, since the peer was heard."""
         self._beat: str | None = None
         """A heartbeat that is still to leave."""
         self._beats = 0
@@ -146,40 +150,33 @@ class Link:
         text = self._encode(action.word)
         if action.overtakes:
             self._withdraw()
-        self._queue(
-            action.word,
-            text,
-            action.key,
-            None,
-            now + action.limit,
-            now,
-            needs_reply=action.needs_reply,
-            lasting=action.lasting,
-        )
+        self._queue(action, text, now)
 
     def reply(self, token: Token, word: Word, now: int, key: Hashable | None = None) -> None:
         """Answer a request; a complaint is an answer too."""
         text = self._encode(word)
         if token.peer == self.peer:
-            self._queue(
-                word, text, key, token.number, now + EXPIRED_KEPT, now, needs_reply=False, lasting=False
-            )
+            answer = Send(address=self.address, word=word, key=key, limit=EXPIRED_KEPT, needs_reply=False)
+            self._queue(answer, text, now, answers=token.number)
 
     def tell(self, word: Word) -> None:
         """Say something once; it takes the place of what was to be told and has not left yet."""
         self._beat = self._encode(word)
 
-    def unreachable(self, reason: str, now: int) -> None:
-        """Take the network's word that nothing listens there: every request ends now; answers wait."""
+    def unreachable(self, reason: str, now: int, *, is_refusal: bool = True) -> None:
+        """Take the network's word that nothing listens there, or that there is no way.
+
+        It may be otherwise in a moment, so what is to be done there is tried on until its time is up; a
+        question whether somebody is there has its answer where that PC refuses (`is_refusal`).
+        """
+        self._obstacle = reason
         for outgoing in [one for one in self._open.values() if one.answers is None]:
-            if not outgoing.expired:
-                outgoing.expired = True
-                self._report(outgoing, Unreached(address=self.address, key=outgoing.key, reason=reason))
-            if outgoing.lasting:
-                outgoing.retry_at = now + LAST_RETRY
-            else:
+            if outgoing.gives_up and is_refusal:
                 del self._open[outgoing.number]
-        self._unsent = [one for one in self._unsent if one.answers is not None]
+                if not outgoing.expired:
+                    self._report(outgoing, Unreached(address=self.address, key=outgoing.key, reason=reason))
+            elif self.reliable and not outgoing.confirmed and outgoing.retry_at:
+                outgoing.retry_at = min(outgoing.retry_at, now + EARLY_RETRY)
 
     def take_questions(self, now: int) -> list[Send]:
         """Take back every unanswered EXPINFO: whoever is there now can answer it as well."""
@@ -189,7 +186,13 @@ class Link:
         for outgoing in asked:
             del self._open[outgoing.number]
         return [
-            Send(address=self.address, word=one.word, key=one.key, limit=one.reply_by - now)
+            Send(
+                address=self.address,
+                word=one.word,
+                key=one.key,
+                limit=one.reply_by - now,
+                gives_up=one.gives_up,
+            )
             for one in asked
             if not one.expired
         ]
@@ -215,6 +218,7 @@ class Link:
         except RemoteProtocolError as error:
             self._ignore(str(error))
             return
+        self._obstacle = None
         if stamps := read.stamps:
             if len(stamps) == 3:
                 self.clock.add(stamps[1], stamps[2], stamps[0], now)
@@ -271,10 +275,7 @@ class Link:
         for outgoing in list(self._open.values()):
             if not outgoing.expired and outgoing.limit_at <= now:
                 outgoing.expired = True
-                self._report(
-                    outgoing,
-                    TimedOut(address=self.address, key=outgoing.key, confirmed=outgoing.confirmed),
-                )
+                self._report(outgoing, _say_late(outgoing, self.address, self._obstacle))
                 if not outgoing.confirmed and not outgoing.lasting:
                     del self._open[outgoing.number]
                     continue
@@ -304,21 +305,21 @@ class Link:
         codec.check_size(len(text) + _FRAME_ROOM, stream=self.reliable, what=message)
         return text
 
-    def _queue(
-        self,
-        word: Word,
-        text: str,
-        key: Hashable | None,
-        answers: int | None,
-        reply_by: int,
-        now: int,
-        *,
-        needs_reply: bool,
-        lasting: bool,
-    ) -> None:
-        confirm_limit = LASTING_CONFIRM_LIMIT if lasting else CONFIRM_LIMIT
-        heard_by = reply_by if answers is not None else min(reply_by, now + confirm_limit)
-        outgoing = _Outgoing(self._next, word, text, key, answers, heard_by, reply_by, needs_reply, lasting)
+    def _queue(self, action: Send, text: str, now: int, *, answers: int | None = None) -> None:
+        confirm_limit = LASTING_CONFIRM_LIMIT if action.lasting else CONFIRM_LIMIT
+        reply_by = now + action.limit
+        outgoing = _Outgoing(
+            self._next,
+            action.word,
+            text,
+            action.key,
+            answers,
+            limit_at=reply_by if answers is not None else min(reply_by, now + confirm_limit),
+            reply_by=reply_by,
+            needs_reply=action.needs_reply,
+            lasting=action.lasting,
+            gives_up=action.gives_up,
+        )
         self._next += 1
         self._open[outgoing.number] = outgoing
         self._unsent.append(outgoing)
@@ -423,6 +424,13 @@ class Link:
     def _report(self, outgoing: _Outgoing, event: object) -> None:
         if outgoing.key is not None:
             self._events.append(event)
+
+
+def _say_late(outgoing: _Outgoing, address: Address, obstacle: str | None) -> TimedOut | Unreached:
+    """Return what became of a message whose time is up."""
+    if obstacle is not None and not outgoing.confirmed:
+        return Unreached(address=address, key=outgoing.key, reason=obstacle)
+    return TimedOut(address=address, key=outgoing.key, confirmed=outgoing.confirmed)
 
 
 _FRAME_ROOM = 512

@@ -18,6 +18,7 @@ from multirig.protocol.events import (
     Ignored,
     Rebooted,
     Received,
+    Relocated,
     Replied,
     Reply,
     Send,
@@ -146,14 +147,14 @@ class Node:
         """Tell the machine something that happened on this PC; its actions go to the links."""
         self._carry_out(self.machine.handle(event, now), now)
 
-    def peer_unreachable(self, address: Address, reason: str, now: int) -> None:
-        """Take the transport's word that nothing listens at an address."""
+    def peer_unreachable(self, address: Address, reason: str, now: int, *, is_refusal: bool = True) -> None:
+        """Take the transport's word that nothing listens at an address, or that there is no way to it."""
         if (peer := self.peers.get(address)) is None:
             return
-        peer.echo.unreachable(reason, now)
+        peer.echo.unreachable(reason, now, is_refusal=is_refusal)
         if peer.link is not None and peer.link.address == address:
-            peer.link.unreachable(reason, now)
-            peer.is_doubtful = True
+            peer.link.unreachable(reason, now, is_refusal=is_refusal)
+            peer.is_doubtful |= is_refusal
         self._settle(peer, now)
 
     # -- inside ---------------------------------------------------------------------------------------------
@@ -218,6 +219,9 @@ class Node:
         peer.claim = None
         if known is not None and known.link is not None:
             self._adopt(peer, known.link, now)
+            relocated = Relocated(address=known.address, now_at=peer.address)
+            self._effects.append(relocated)
+            self.handle(relocated, now)
             return
         reliable = peer.address.scheme == "tcp"
         link_to = Link(peer.address, boot=self.boot, peer=boot, reliable=reliable, hears=self._hears)

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import ClockRead, Marked, RigsChosen, StepRequested
-from multirig.protocol.events import Refused, TimedOut, Unreached
+from multirig.protocol.events import Refused, Relocated, TimedOut, Unreached
 from multirig.record.lines import LINES
 from multirig.version import __version__
 
@@ -30,7 +30,7 @@ FORMAT = 2
 """Of the lines that follow; stands in each of those two. Format 1, of multirig 0.1, says no number."""
 _INPUTS: Mapping[str, Any] = {
     kind.__name__: kind
-    for kind in (ClockRead, Marked, Refused, RigsChosen, StepRequested, TimedOut, Unreached)
+    for kind in (ClockRead, Marked, Refused, Relocated, RigsChosen, StepRequested, TimedOut, Unreached)
 }
 
 

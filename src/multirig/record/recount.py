@@ -19,7 +19,7 @@ from multirig.lifecycle.session_events import (
 from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write_gap
-from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
+from multirig.protocol.events import Received, Refused, Relocated, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event
 from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
 from multirig.record.history import Moment, find_rig
@@ -135,6 +135,8 @@ class Recount:
                 self._take_received(moment)
             case ClockRead(rig=rig) if rig in summary.rigs:
                 self._take_clock(event)
+            case Relocated():
+                self._move(event, at)
             case Noticed(rig=rig) if rig in summary.rigs:
                 self._take_notice(event, at)
             case _ if (name := find_rig(event)) in summary.rigs:
@@ -298,6 +300,14 @@ class Recount:
             self._happen(event.rig, event.text, at)
         elif self._reported.pop(event.rig, None) != at:  # else the rig has said so itself
             self._note(event.rig, event.text, at)
+
+    def _move(self, event: Relocated, at: int) -> None:
+        for name, rig in self._summary.rigs.items():
+            if rig.address == str(event.address):
+                rig.address = str(event.now_at)
+                text = f"is reached at {event.now_at} now, and no more at {event.address}"
+                rig.remarks.append(Remark(seconds=self._since(at), notice="moved", text=text))
+                self._happen(name, text, at)
 
     def _note(self, name: str, problem: str, at: int | None) -> None:
         rig = self._summary.rigs[name]

@@ -20,8 +20,11 @@ class Receiver(Protocol):
     def received(self, data: bytes, address: Address) -> None:
         """Take one whole message."""
 
-    def unreachable(self, address: Address, reason: str) -> None:
-        """Note that nothing listens at an address, or that a connection ended."""
+    def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
+        """Note that nothing listens at an address, or that a connection ended.
+
+        Without `is_refusal` it is this PC's own word: at the moment there is no way there.
+        """
 
 
 class Transport(ABC):

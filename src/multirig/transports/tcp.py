@@ -7,7 +7,7 @@ import contextlib
 import socket
 import sys
 
-from multirig.errors import RemoteProtocolError
+from multirig.errors import RemoteProtocolError, RigUnreachable
 from multirig.protocol.codec import StreamCutter
 from multirig.protocol.events import Address
 from multirig.transports.base import (
@@ -26,6 +26,12 @@ DIAL_LIMIT = 5.0
 """Seconds that a PC has to take a connection; what waits for it meanwhile is too old then."""
 CLOSE_LIMIT = 1.0
 """Seconds that a peer has to take the last bytes."""
+UNHEARD_LIMIT = 6
+"""Seconds for which the peer's system may not confirm what it was sent; then the connection is made anew."""
+_UNHEARD_OPTIONS = {"linux": (18, 1000), "win32": (5, 1), "darwin": (0x80, 1)}
+"""TCP_USER_TIMEOUT, TCP_MAXRT, TCP_RXT_CONNDROPTIME, and in what part of a second each counts."""
+FIND_LIMIT = 2.0
+"""Seconds in which a name must be found again; else the peer is looked for where it was."""
 DRAIN_LIMIT = 5.0
 """Seconds for which whoever sends too much may go on before it is cut off: it must get to read why."""
 
@@ -45,8 +51,8 @@ class TcpTransport(Transport):
         self._open: set[_Connection] = set()
         self._connections: dict[Address, _Connection] = {}
         """Those that messages can go to."""
-        self._dialled: dict[Address, Place] = {}
-        """Peers that we connect to."""
+        self._dialled: dict[Address, tuple[str, Place]] = {}
+        """Peers that we connect to: how they were asked for, and where that has led."""
         self._dialling: dict[Address, asyncio.Task[None]] = {}
         self._unsent: dict[Address, list[bytes]] = {}
         self._closed = False
@@ -78,7 +84,7 @@ class TcpTransport(Transport):
         """Note the peer; the connection is made when there is something to say."""
         place = (await resolve(host, port, socket.SOCK_STREAM))[0]
         address = make_address("tcp", *place.sockaddr[:2])
-        self._dialled[address] = place
+        self._dialled[address] = host, place
         return address
 
     async def close(self) -> None:
@@ -103,6 +109,7 @@ class TcpTransport(Transport):
         self._servers.clear()
 
     async def _dial(self, address: Address) -> None:
+        is_refusal = True
         try:
             await asyncio.wait_for(self._connect(address), DIAL_LIMIT)
             return
@@ -112,16 +119,23 @@ class TcpTransport(Transport):
             reason = (
                 "that PC does not take the connection: is it on, and does its firewall let the port through?"
             )
+            is_refusal = False
         except OSError as error:
             reason = f"no way there ({error.strerror or error}): check the network and the address"
+            is_refusal = False
         finally:
             self._dialling.pop(address, None)
         self._unsent.pop(address, None)
-        self._receiver.unreachable(address, reason)
+        self._receiver.unreachable(address, reason, is_refusal=is_refusal)
 
     async def _connect(self, address: Address) -> None:
         loop = asyncio.get_running_loop()
-        place = self._dialled[address]
+        host, place = self._dialled[address]
+        with contextlib.suppress(RigUnreachable, asyncio.TimeoutError):  # its name may lead elsewhere by now
+            found = await asyncio.wait_for(resolve(host, place.sockaddr[1], socket.SOCK_STREAM), FIND_LIMIT)
+            if place not in found:
+                place = found[0]
+                self._dialled[address] = host, place
         opened = socket.socket(place.family, socket.SOCK_STREAM)
         try:
             opened.setblocking(False)
@@ -142,11 +156,13 @@ class TcpTransport(Transport):
         for data in self._unsent.pop(address, []):
             connection.send(data)
 
-    def ended(self, address: Address, connection: _Connection, reason: str) -> None:
+    def ended(
+        self, address: Address, connection: _Connection, reason: str, *, is_refusal: bool = True
+    ) -> None:
         """Note that no more messages go by a connection."""
         if self._connections.get(address) is connection:
             del self._connections[address]
-            self._receiver.unreachable(address, reason)
+            self._receiver.unreachable(address, reason, is_refusal=is_refusal)
 
     def lost(self, connection: _Connection) -> None:
         """Note that a connection is no more."""
@@ -175,6 +191,9 @@ class _Connection(asyncio.Protocol):
         opened = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):  # small messages must not wait for company
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if (option := _UNHEARD_OPTIONS.get(sys.platform)) is not None:
+            with contextlib.suppress(OSError):  # an older Windows does not know it
+                opened.setsockopt(socket.IPPROTO_TCP, option[0], UNHEARD_LIMIT * option[1])
         self._owner.opened(self._address, self)
 
     def data_received(self, data: bytes) -> None:
@@ -204,9 +223,11 @@ class _Connection(asyncio.Protocol):
         """Report the end; called by the event loop."""
         self.closed.set()
         self._owner.lost(self)
-        self._owner.ended(
-            self._address, self, "the connection was closed by that PC: is the program there still running?"
-        )
+        reason = "the connection was closed by that PC: is the program there still running?"
+        is_ours = isinstance(exc, OSError) and not isinstance(exc, ConnectionError)
+        if is_ours:
+            reason = f"no way there ({getattr(exc, 'strerror', exc)}): check the network and the address"
+        self._owner.ended(self._address, self, reason, is_refusal=not is_ours)
 
     def send(self, data: bytes) -> None:
         """Send to the peer."""

@@ -1,7 +1,10 @@
-"""Datagrams: one socket for all who speak to us, one connected socket for each peer that we speak to.
+"""Datagrams: one socket for all who speak to us, one of its own for each peer that we speak to.
 
-A connected socket is told at once when nobody listens (on Linux and macOS), and many of them share no buffer:
-a thousand replies at once do not push each other out.
+The socket of a peer is connected: it is told at once when nobody listens (on Linux and macOS). Many of them
+share no buffer: a thousand replies at once do not push each other out. But a connected socket has the
+addresses of the moment when it was opened, the peer's and this PC's, and either may get another one. So it is
+opened anew, on the same port, when it fails or the peer is silent; every second time without being connected,
+since then it hears a peer that has moved.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ from typing import Any
 
 import psutil
 
-from multirig.errors import RigUnreachable
 from multirig.protocol.events import Address
 from multirig.transports.base import (
     Place,
@@ -26,15 +28,14 @@ from multirig.transports.base import (
     open_socket,
     resolve,
 )
-
-BUFFER = 4 * 1024 * 1024
-"""Bytes asked for the buffer of a listening socket; the system may give less."""
-MAX_READ = 65_536
-"""Bytes read at once: no datagram is longer."""
-
+from multirig.transports.udp_path import Endpoint, UdpPath
 
 MAX_KNOWN = 65_536
 """Senders that are remembered; a flood of them must not fill the memory."""
+LOOK_EVERY = 0.25
+"""Seconds between two looks at the addresses of this PC, at least."""
+STOPS_READING = sys.platform == "win32"
+"""Whether asyncio reads no more from a socket on which it has met an error."""
 
 
 class UdpTransport(Transport):
@@ -49,23 +50,26 @@ class UdpTransport(Transport):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._listening: list[_Listening] = []
-        self._heard: dict[Address, tuple[_Listening, tuple[Any, ...]]] = {}
+        self._heard: dict[Address, tuple[_Listening | UdpPath, tuple[Any, ...]]] = {}
         """Where each sender was heard last: it takes answers from there only."""
-        self._connected: dict[Address, _Connected] = {}
+        self._paths: dict[Address, UdpPath] = {}
+        self._looks: set[asyncio.Future[None]] = set()
+        self._looks_again_at = 0.0
+        self._is_closed = False
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a datagram, from the socket that the peer knows."""
-        connected = self._connected.get(address)
-        if connected is not None:
-            connected.transport.sendto(data)
+        path = self._paths.get(address)
+        if path is not None:
+            path.send(data)
         elif (heard := self._heard.get(address)) is not None:
             endpoint, sockaddr = heard
-            endpoint.transport.sendto(data, sockaddr)
+            endpoint.send(data, sockaddr)
         else:  # a server may speak first; what listens everywhere was opened first
             family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            for endpoint in self._listening:
-                if endpoint.transport.get_extra_info("socket").family == family:
-                    endpoint.transport.sendto(data, (address.host, address.port))
+            for one in self._listening:
+                if one.family == family:
+                    one.send(data, (address.host, address.port))
                     return
 
     async def listen(self, host: str, port: int) -> list[Address]:
@@ -82,48 +86,102 @@ class UdpTransport(Transport):
         # system likes best, and a peer that has asked at another one does not take it.
         opened.close()
         everywhere = Place(place.family, (*place.sockaddr[:1], address.port, *place.sockaddr[2:]))
-        await self._serve(open_socket(socket.SOCK_DGRAM, everywhere, reuse=True))
-        for own in own_places(place.family, address.port):
-            with contextlib.suppress(OSError):  # not ready yet: the socket for all addresses hears it
-                await self._serve(open_socket(socket.SOCK_DGRAM, own, reuse=True))
+        common = await self._serve(open_socket(socket.SOCK_DGRAM, everywhere, reuse=True))
+        common.is_for_all = True
+        await self._serve_own(common)
         return address
 
-    async def _serve(self, opened: socket.socket) -> None:
-        endpoint = _Listening(self._receiver, self._heard)
+    async def _serve(self, opened: socket.socket) -> _Listening:
+        endpoint = _Listening(self, Place(opened.family, tuple(opened.getsockname())))
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: endpoint, sock=opened)
         self._listening.append(endpoint)
+        return endpoint
+
+    async def _serve_own(self, common: _Listening) -> list[_Listening]:
+        """Open a socket at each address that this PC has now and has none yet; return those that are new."""
+        known = {one.place.sockaddr[0] for one in self._listening if one.place.sockaddr[1] == common.port}
+        new = []
+        for own in await asyncio.to_thread(own_places, common.family, common.port):
+            if own.sockaddr[0] not in known and not self._is_closed:
+                with contextlib.suppress(OSError):  # not ready yet: the socket for all addresses hears it
+                    new.append(await self._serve(open_socket(socket.SOCK_DGRAM, own, reuse=True)))
+        return new
+
+    def heard(self, endpoint: _Listening, data: bytes, sockaddr: tuple[Any, ...]) -> None:
+        """Take what came on a listening socket."""
+        now = asyncio.get_running_loop().time()
+        if endpoint.is_for_all and now >= self._looks_again_at:
+            # each address has a socket of its own: this was sent to one that the PC had not at the last look
+            self._looks_again_at = now + LOOK_EVERY
+            look = asyncio.ensure_future(self._look_at_addresses(endpoint, data, sockaddr))
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+        else:
+            self._take(endpoint, data, sockaddr)
+
+    async def _look_at_addresses(self, common: _Listening, data: bytes, sockaddr: tuple[Any, ...]) -> None:
+        new = await self._serve_own(common)
+        self._take(new[0] if len(new) == 1 else common, data, sockaddr)
+
+    def _take(self, endpoint: _Listening | UdpPath, data: bytes, sockaddr: tuple[Any, ...]) -> None:
+        address = make_address("udp", *sockaddr[:2])
+        self._note_heard(address, endpoint, sockaddr)
+        self._receiver.received(data, address)
+
+    def _note_heard(
+        self, address: Address, endpoint: _Listening | UdpPath, sockaddr: tuple[Any, ...]
+    ) -> None:
+        if len(self._heard) >= MAX_KNOWN and address not in self._heard:
+            self._heard.clear()
+        self._heard[address] = (endpoint, sockaddr)
+
+    def failed(self, endpoint: _Listening, error: Exception) -> None:
+        """Take that something could not be sent, or that some peer is gone: the system does not say which."""
+        if not isinstance(error, ConnectionError):
+            self._answer_from_anywhere(endpoint)
+        if STOPS_READING and not self._is_closed:
+            look = asyncio.ensure_future(self._serve_again(endpoint))
+            self._looks.add(look)
+            look.add_done_callback(self._looks.discard)
+
+    def _answer_from_anywhere(self, endpoint: _Listening) -> None:
+        """Answer from another address those who were heard at one that this PC may have no more."""
+        for common in self._listening:
+            if common.is_for_all and common is not endpoint and common.reaches_like(endpoint):
+                for address, (heard_on, sockaddr) in [*self._heard.items()]:
+                    if heard_on is endpoint:
+                        self._heard[address] = (common, sockaddr)
+
+    async def _serve_again(self, endpoint: _Listening) -> None:
+        if endpoint not in self._listening:
+            return
+        self._listening.remove(endpoint)
+        await endpoint.end()
+        with contextlib.suppress(OSError):  # the address is gone: it is served when it is back and asked at
+            again = await self._serve(open_socket(socket.SOCK_DGRAM, endpoint.place, reuse=True))
+            again.is_for_all = endpoint.is_for_all
 
     async def connect(self, host: str, port: int) -> Address:
         """Open a socket for one peer."""
         place = (await resolve(host, port, socket.SOCK_DGRAM))[0]
-        address = make_address("udp", *place.sockaddr[:2])
-        if address in self._connected:
-            return address
-        endpoint = _Connected(self._receiver, address)
-        host, port, *more = place.sockaddr
-        if len(more) == 2 and more[1] and "%" not in host:
-            host = f"{host}%{more[1]}"  # the interface of a link-local address
-        loop = asyncio.get_running_loop()
-        try:
-            # asyncio must make this socket itself: on Windows it cannot send on one that was connected before
-            await loop.create_datagram_endpoint(
-                lambda: endpoint, remote_addr=(host, port), family=place.family
-            )
-        except OSError as error:
-            raise RigUnreachable(f"no way to {address}: {error.strerror or error}") from None
-        self._connected[address] = endpoint
-        return address
+        path = UdpPath(self._receiver, host, place, self._note_heard)
+        if path.address not in self._paths:
+            await path.open()
+            self._paths[path.address] = path
+        return path.address
 
     async def close(self) -> None:
         """Close every socket."""
-        endpoints: list[_Endpoint] = [*self._listening, *self._connected.values()]
+        self._is_closed = True
+        await asyncio.gather(*self._looks, return_exceptions=True)
+        endpoints, paths = [*self._listening], [*self._paths.values()]
         self._listening.clear()
         self._heard.clear()
-        self._connected.clear()
+        self._paths.clear()
+        for path in paths:
+            await path.close()
         for endpoint in endpoints:
-            endpoint.close()
-        for endpoint in endpoints:
-            await endpoint.closed.wait()
+            await endpoint.end()
 
 
 def own_places(family: socket.AddressFamily, port: int) -> list[Place]:
@@ -138,94 +196,38 @@ def own_places(family: socket.AddressFamily, port: int) -> list[Place]:
     return places
 
 
-class _Endpoint(asyncio.DatagramProtocol):
-    """What both kinds of socket share."""
-
-    transport: asyncio.DatagramTransport
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self.closed = asyncio.Event()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; called by the event loop."""
-        self.transport = transport  # type: ignore[assignment]
-        # asyncio reads into a fresh 256 KiB each time, which costs more than all the rest of a reception
-        transport.max_size = MAX_READ  # type: ignore[attr-defined]
-        opened = transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # the system's limit is as good as it gets
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        _keep_receiving(opened)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end; called by the event loop."""
-        self.closed.set()
-
-    def close(self) -> None:
-        """Close the socket now; what is unsent is dropped, as datagrams may be."""
-        self.transport.abort()
-
-
-class _Listening(_Endpoint):
+class _Listening(Endpoint):
     """A socket that anybody may write to."""
 
-    def __init__(self, receiver: Receiver, heard: dict[Address, tuple[_Listening, tuple[Any, ...]]]) -> None:
-        super().__init__(receiver)
-        self._heard = heard
+    def __init__(self, owner: UdpTransport, place: Place) -> None:
+        super().__init__()
+        self._owner = owner
+        self.place = place
+        self.is_for_all = False
+        """Whether it hears what is sent to addresses that have no socket of their own."""
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6."""
+        return self.place.family
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.place.sockaddr[1])
+
+    def reaches_like(self, other: _Listening) -> bool:
+        """Whether it speaks from the same port, with the same kind of addresses."""
+        return (self.family, self.port) == (other.family, other.port)
+
+    def send(self, data: bytes, sockaddr: tuple[Any, ...]) -> None:
+        """Send a datagram to whoever was heard here."""
+        self.transport.sendto(data, sockaddr)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Hand a datagram on; called by the event loop."""
-        address = make_address("udp", addr[0], addr[1])
-        if len(self._heard) >= MAX_KNOWN and address not in self._heard:
-            self._heard.clear()
-        self._heard[address] = (self, addr)
-        self._receiver.received(data, address)
+        self._owner.heard(self, data, addr)
 
     def error_received(self, exc: Exception) -> None:
-        """Take no notice: some peer is gone, and the system does not say which."""
-
-
-class _Connected(_Endpoint):
-    """A socket for one peer."""
-
-    def __init__(self, receiver: Receiver, address: Address) -> None:
-        super().__init__(receiver)
-        self._address = address
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Hand a datagram on; called by the event loop."""
-        self._receiver.received(data, self._address)
-
-    def error_received(self, exc: Exception) -> None:
-        """Report that nobody listens; called by the event loop."""
-        if isinstance(exc, ConnectionError):
-            self._receiver.unreachable(
-                self._address, "nothing listens there: start 'multirig serve' on that PC, or check the port"
-            )
-        elif isinstance(exc, OSError):
-            self._receiver.unreachable(
-                self._address, f"no way there ({exc.strerror or exc}): check the network and the address"
-            )
-
-
-def _keep_receiving(opened: socket.socket) -> None:
-    """Tell Windows that a peer's closed port is no reason to stop receiving (error 10054).
-
-    Python's own ``ioctl`` does not know the code. The price: on Windows a missing peer shows by its silence.
-    """
-    if sys.platform == "win32":
-        import ctypes
-
-        sio_udp_connreset = 0x9800000C
-        off, written = ctypes.c_ulong(0), ctypes.c_ulong(0)
-        ctypes.windll.ws2_32.WSAIoctl(
-            ctypes.c_size_t(opened.fileno()),
-            sio_udp_connreset,
-            ctypes.byref(off),
-            ctypes.sizeof(off),
-            None,
-            0,
-            ctypes.byref(written),
-            None,
-            None,
-        )
+        """Hand an error on; called by the event loop."""
+        self._owner.failed(self, exc)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,7 +104,7 @@ class RigProgram(Program):
 
     def __init__(self, folder: Path, name: str, *, scheme: str, adapter: dict[str, Any], **keys: Any) -> None:
         super().__init__(folder, name)
-        self.uri = f"{scheme}://127.0.0.1:{free_port(scheme)}"
+        self.uri = keys.pop("uri", None) or f"{scheme}://127.0.0.1:{free_port(scheme)}"
         self.data = folder / "data" / name
         self.config = folder / f"{name}.yaml"
         self._ledger = folder / f"{name}.ledger"
@@ -196,18 +197,18 @@ class LabOfPrograms(contextlib.AbstractAsyncContextManager["LabOfPrograms"]):
         options.setdefault("data_folder", self.folder / "pc")
         return await self._stack.enter_async_context(Conductor(self.uris(), **options))
 
-    def run(self, *options: str) -> Program:
+    def run(self, *options: str, before: tuple[str, ...] = (), at: str = "127.0.0.1") -> Program:
         """Start ``multirig run`` over all rigs, in a process of its own."""
-        lines = [f"{name}: {uri}\n" for name, uri in self.uris().items()]
+        lines = [f"{name}: {uri.replace('0.0.0.0', at)}\n" for name, uri in self.uris().items()]
         (self.folder / "rigs.yaml").write_text("".join(lines))
         chosen = ("-s", SUBJECT, "--rigs-file", "rigs.yaml", "--remote", *self.rigs)
-        return self.command("run", *chosen, "--data", str(self.folder / "pc"), *options)
+        return self.command("run", *chosen, "--data", str(self.folder / "pc"), *options, before=before)
 
-    def command(self, *command: str) -> Program:
+    def command(self, *command: str, before: tuple[str, ...] = ()) -> Program:
         """Start a command in a process of its own."""
         program = Program(self.folder, f"{command[0]}-{len(self._programs)}")
         self._programs.append(program)
-        program.start(*command)
+        program.start(*command, before=before)
         return program
 
     async def __aexit__(self, *error: object) -> None:
@@ -225,6 +226,58 @@ def free_port(scheme: str) -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
     return port
+
+
+class Cable(contextlib.AbstractAsyncContextManager["Cable"]):
+    """Two PCs with a network each, and a cable between them; what runs there sees nothing else."""
+
+    HERE, THERE = "10.90.0.1", "10.90.0.2"
+    """Their addresses."""
+
+    def __init__(self) -> None:
+        self._pcs: list[subprocess.Popen[bytes]] = []
+
+    async def __aenter__(self) -> Cable:
+        self._pcs = [_begin_network() for _ in range(2)]
+        self.here(f"ip link add wire type veth peer name wire netns {self._pcs[1].pid}")
+        for on_it, address in ((self.here, self.HERE), (self.there, self.THERE)):
+            on_it("ip link set lo up")
+            on_it(f"ip address add {address}/24 dev wire")
+            on_it("ip link set wire up")
+        return self
+
+    def enter(self, place: int) -> tuple[str, ...]:
+        """Return what runs a program on the PC here (0) or there (1)."""
+        return ("nsenter", "-t", str(self._pcs[place].pid), "-n")
+
+    def here(self, command: str) -> None:
+        subprocess.run([*self.enter(0), *command.split()], check=True)
+
+    def there(self, command: str) -> None:
+        subprocess.run([*self.enter(1), *command.split()], check=True)
+
+    async def __aexit__(self, *error: object) -> None:
+        for pc in self._pcs:
+            pc.kill()
+            pc.wait()
+            if pc.stdout is not None:
+                pc.stdout.close()
+
+
+def _begin_network() -> subprocess.Popen[bytes]:
+    """Return a process that has a network of its own."""
+    command = ["unshare", "-n", "sh", "-c", "echo && exec sleep 600"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.fixture
+def cable() -> Cable:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
+        pytest.skip("needs the right to make networks")
+    return Cable()
 
 
 class Labs(contextlib.AbstractAsyncContextManager["Labs"]):

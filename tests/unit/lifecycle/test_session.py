@@ -55,6 +55,7 @@ from multirig.protocol.events import (
     Received,
     Record,
     Refused,
+    Relocated,
     Replied,
     Reply,
     Send,
@@ -1512,6 +1513,16 @@ def marks(actions: list[Any]) -> dict[str, dict[str, Any]]:
     """Return what each rig is told of a marker."""
     told = [one for one in actions if isinstance(one, Send) and write(one.word).event is Event.EXPSTATUS]
     return {one.address.host: write(one.word).args[1] for one in told}
+
+
+def test_a_rig_that_has_another_address_is_told_there_and_the_journal_has_it() -> None:
+    session = running()
+    moved = Relocated(address=address("cam"), now_at=Address("udp", "10.0.0.78", 11001))
+    assert session.feed(moved) == [Record(event=moved, at=0)]
+    assert session.machine.rigs["cam"] == moved.now_at
+    assert session.machine.members.name_at(moved.now_at) == "cam"
+    session.request(T.STOP)
+    assert session.now("cam").address == moved.now_at
 
 
 def test_a_marker_is_written_down_and_told_to_every_multirig_that_records() -> None:

@@ -915,16 +915,16 @@ def test_w29_a_token_needs_only_its_receipt():
     assert link.get_timer() is None
 
 
-def test_w30_when_nobody_listens_every_request_ends_at_once():
+def test_w30_when_nobody_listens_a_mere_question_ends_at_once():
     link = EchoLink(PEER)
-    ask(link, START, key="sent")
+    ask(link, START, key="sent", gives_up=True)
     hear(link, START)
-    ask(link, STOP, key="in flight")
-    ask(link, b"[8, null]", key="queued")
+    ask(link, STOP, key="in flight", gives_up=True)
+    ask(link, b"[8, null]", key="queued", gives_up=True)
     events(link)
     link.unreachable("nothing listens there", MS)
     assert events(link) == [
-        outcome(key, Unreached, reason="nothing listens there") for key in ["in flight", "queued", "sent"]
+        outcome(key, Unreached, reason="nothing listens there") for key in ["sent", "in flight", "queued"]
     ]
     assert link.datagrams_to_send(MS) == []
     assert link.get_timer() is None
@@ -932,7 +932,7 @@ def test_w30_when_nobody_listens_every_request_ends_at_once():
 
 def test_w30_after_that_a_message_goes_out_as_if_nothing_had_happened():
     link = EchoLink(PEER)
-    ask(link, STOP, key="before")
+    ask(link, STOP, key="before", gives_up=True)
     link.unreachable("nothing listens there", MS)
     assert ask(link, STOP, key="after", now=SECOND) == [STOP]
     assert hear(link, STOP, now=SECOND + 300 * MS) == []
@@ -942,6 +942,43 @@ def test_w30_after_that_a_message_goes_out_as_if_nothing_had_happened():
         outcome("after", Confirmed),
         replied(STOP, "after"),
     ]
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+@pytest.mark.parametrize("is_refusal", [False, True])
+def test_what_is_to_be_done_is_tried_until_its_time_is_up_whatever_the_network_says(reliable, is_refusal):
+    link = EchoLink(PEER, reliable=reliable)
+    ask(link, STOP)
+    for step in range(1, 20):
+        now = step * SECOND // 2
+        tick(link, now)
+        link.unreachable("no way there", now, is_refusal=is_refusal)
+    assert events(link) == []
+    [(at, copy), *_] = tick(link, 9 * SECOND + 950 * MS)
+    assert copy == STOP
+    hear(link, STOP, now=at)
+    assert events(link) == [outcome("k", Confirmed)]
+
+
+def test_what_nobody_had_when_its_time_was_up_is_said_with_the_networks_last_word():
+    link = EchoLink(PEER)
+    ask(link, STOP)
+    link.unreachable("no way there", SECOND, is_refusal=False)
+    tick(link, 60 * SECOND)
+    assert events(link) == [outcome("k", Unreached, reason="no way there")]
+
+
+def test_a_peer_that_had_it_and_died_is_told_again_when_it_is_back():
+    link = EchoLink(PEER)
+    ask(link, STOP, limit=60 * SECOND)
+    hear(link, STOP)
+    assert events(link) == [outcome("k", Confirmed)]
+    link.unreachable("nothing listens there", SECOND)
+    [(at, copy), *_] = tick(link, 3 * SECOND)
+    assert copy == STOP
+    hear(link, STOP, now=at)
+    hear(link, b"[4, {}]", now=at + 300 * MS)
+    assert [event.word.event for event in events(link) if isinstance(event, Replied)] == [Event.EXPEND]
 
 
 # -- answers with a key, and complaints -------------------------------------------------------------------

@@ -90,8 +90,9 @@ def events(link):
     return out
 
 
-def pair():
-    return Link(THERE, boot="A", peer="B"), Link(HERE, boot="B", peer="A")
+def pair(*, reliable=False):
+    one = Link(THERE, boot="A", peer="B", reliable=reliable)
+    return one, Link(HERE, boot="B", peer="A", reliable=reliable)
 
 
 def ask(link, key="k", event=Event.EXPSTATUS, now=0, **more):
@@ -330,14 +331,56 @@ def test_a_lasting_message_goes_on_after_the_networks_word_that_nobody_listens()
     assert len(events(other)) == 1
 
 
-def test_w30_when_nobody_listens_every_request_ends_at_once_and_answers_wait():
+@pytest.mark.parametrize("is_refusal", [False, True])
+@pytest.mark.parametrize("reliable", [False, True])
+def test_what_is_to_be_done_is_tried_until_its_time_is_up_whatever_the_network_says(is_refusal, reliable):
+    one, other = pair(reliable=reliable)
+    ask(one, event=Event.EXPSTART)
+    for second in range(4):
+        tick(one, second * SECOND)
+        one.unreachable("no way there", second * SECOND, is_refusal=is_refusal)
+    assert events(one) == []
+    [(at, copy), *_] = tick(one, 5 * SECOND)
+    hear(one, *hear(other, copy, now=at), now=at)
+    assert [event.word.event for event in events(other)] == [Event.EXPSTART]
+    assert [type(event) for event in events(one)] == [Confirmed]
+
+
+def test_what_nobody_had_when_its_time_was_up_is_said_with_the_networks_last_word():
+    one, _ = pair()
+    ask(one)
+    one.unreachable("nothing listens there", SECOND)
+    one.unreachable("no way there", 2 * SECOND, is_refusal=False)
+    tick(one, 60 * SECOND)
+    assert events(one) == [Unreached(address=THERE, key="k", reason="no way there")]
+
+
+def test_a_peer_that_was_heard_since_is_not_called_unreachable():
     one, other = pair()
-    hear(one, *hear(other, *ask(one, "confirmed")))
+    ask(one)
+    one.unreachable("no way there", SECOND, is_refusal=False)
+    hear(one, *ask(other), now=2 * SECOND)
+    tick(one, 60 * SECOND)
+    assert [event for event in events(one) if isinstance(event, TimedOut | Unreached)] == [
+        TimedOut(address=THERE, key="k", confirmed=False)
+    ]
+
+
+def test_a_question_is_not_given_up_where_there_is_no_way_at_the_moment():
+    one, _ = pair()
+    ask(one, gives_up=True)
+    one.unreachable("no way there", SECOND, is_refusal=False)
+    assert events(one) == []
+
+
+def test_w30_when_nobody_listens_a_mere_question_ends_at_once_and_answers_wait():
+    one, other = pair()
+    hear(one, *hear(other, *ask(one, "confirmed", gives_up=True)))
     hear(one, *ask(other, "of the peer"))
     [received] = [event for event in events(one) if isinstance(event, Received)]
     one.reply(received.token, Verbatim(Event.EXPSTATUS, ("done",)), 0)
-    ask(one, "sent")
-    one.send(Send(address=THERE, word=Verbatim(Event.EXPEND), key="unsent"), 0)
+    ask(one, "sent", gives_up=True)
+    one.send(Send(address=THERE, word=Verbatim(Event.EXPEND), key="unsent", gives_up=True), 0)
     one.unreachable("nothing listens there", 0)
     assert events(one) == [
         Unreached(address=THERE, key=key, reason="nothing listens there")

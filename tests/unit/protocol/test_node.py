@@ -25,6 +25,7 @@ from multirig.protocol.events import (
     Rebooted,
     Received,
     Refused,
+    Relocated,
     Replied,
     Reply,
     Send,
@@ -559,7 +560,7 @@ def test_w22_a_flood_of_strangers_does_not_fill_the_memory():
 @pytest.mark.parametrize("wire", [1, 2])
 def test_w30_when_nobody_listens_the_machine_is_told_at_once(wire):
     conductor = greeted()[0] if wire == 2 else node("C")
-    send(conductor, START)
+    send(conductor, START, gives_up=True)
     conductor.peer_unreachable(RIG, "nothing listens there", 1 * MS)
     assert conductor.machine.heard == [Unreached(address=RIG, key="k", reason="nothing listens there")]
     assert conductor.datagrams_to_send(1 * MS) == []
@@ -568,7 +569,7 @@ def test_w30_when_nobody_listens_the_machine_is_told_at_once(wire):
 
 def test_w30_a_rig_that_was_gone_and_is_back_as_another_program_is_greeted_anew():
     conductor, _, nodes = greeted()
-    send(conductor, STATUS, key="gone")
+    send(conductor, STATUS, key="gone", gives_up=True)
     conductor.peer_unreachable(RIG, "nothing listens there", 1 * MS)
     nodes[RIG] = node("R2", answer_at_once)
     conductor.handle(Send(address=RIG, word=INFO, key="info"), SECOND)
@@ -584,7 +585,7 @@ def test_w30_a_rig_that_was_gone_and_is_back_as_another_program_is_greeted_anew(
 
 def test_w30_a_rig_that_was_gone_and_is_back_as_the_same_program_goes_on():
     conductor, rig, nodes = greeted()
-    send(conductor, STATUS, key="gone")
+    send(conductor, STATUS, key="gone", gives_up=True)
     conductor.peer_unreachable(RIG, "the connection was closed", 1 * MS)
     for key, message in (("info", INFO), ("start", START)):
         conductor.handle(Send(address=RIG, word=message, key=key), SECOND)
@@ -765,6 +766,18 @@ def test_the_same_conversation_goes_on_from_another_address():
         Token(MOVED, 2, 2, "C"),
     ]
     assert not any(isinstance(effect, Rebooted | Upgraded) for effect in effects(rig))
+
+
+def test_whoever_speaks_with_a_program_hears_that_it_speaks_from_another_address():
+    conductor, rig, nodes = greeted()
+    conductor.handle(Send(address=RIG, word=STATUS, key="before"), 0)
+    carry(nodes)
+    move(nodes)
+    conductor.handle(Send(address=RIG, word=STATUS, key="after"), 0)
+    carry(nodes)
+    moves = [effect for effect in effects(rig) if isinstance(effect, Relocated)]
+    assert moves == [Relocated(address=CONDUCTOR, now_at=MOVED)]
+    assert [event for event in rig.machine.heard if isinstance(event, Relocated)] == moves
 
 
 def test_an_answer_and_a_message_for_the_old_address_reach_the_new_one():

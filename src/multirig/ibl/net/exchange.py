@@ -77,10 +77,11 @@ class _WatchedRuntime(Runtime):
         super().__init__(node, perform)
         self._on_unreachable = on_unreachable
 
-    def unreachable(self, address: Address, reason: str) -> None:
-        """Report it to the node, and then to the face."""
-        super().unreachable(address, reason)
-        self._on_unreachable(address, reason)
+    def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
+        """Report it to the node, and a peer that is gone to the face."""
+        super().unreachable(address, reason, is_refusal=is_refusal)
+        if is_refusal:
+            self._on_unreachable(address, reason)
 
 
 @dataclass(slots=True, eq=False)
@@ -253,7 +254,7 @@ class Exchange:
         if question is not None and is_answer:
             self.runtime.feed(Reply(token=question, word=message, key=key))
         elif brings_token:
-            self.runtime.feed(Send(address=address, word=message, key=key, needs_reply=False))
+            self.runtime.feed(Send(address=address, word=message, key=key, needs_reply=False, gives_up=True))
         else:
             if key is None:
                 key = next(self._keys)
@@ -265,6 +266,7 @@ class Exchange:
                 key=key,
                 limit=round((REPLY_AWAITED if is_awaited else REPLY_KEPT) * SECOND),
                 overtakes=message.event is Event.EXPINTERRUPT,
+                gives_up=True,
             )
             self.runtime.feed(said)
 
