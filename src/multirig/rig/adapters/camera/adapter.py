@@ -7,21 +7,24 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import av.logging
+from av.video.frame import VideoFrame
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Adapter, File, Health, Picture
+from multirig.rig.adapter import Adapter, File, Finding, Health, Picture
 from multirig.rig.adapters.camera.capture import Capture
-from multirig.rig.adapters.camera.options import CameraOptions
+from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
 from multirig.rig.adapters.camera.recording import Recording
 from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain, look_for
+from multirig.rig.adapters.camera.take import Gap, Take
 from multirig.rig.adapters.camera.times import read_ends
 
 WATCH_INTERVAL = 0.1
@@ -36,7 +39,7 @@ ROOM = 60.0
 BITS_PER_PIXEL = 0.25
 """What a noisy picture needs at the usual quality and the quickest preset."""
 
-Part: TypeAlias = Capture | Recording
+Part: TypeAlias = Capture | Take | Recording
 """What may fail on its own: the reading of a source, or the writing of its video."""
 
 log = logging.getLogger(__name__)
@@ -59,7 +62,9 @@ class Camera(Adapter):
     """Records one or more cameras: an MP4 (H.264) and a file of frame times for each.
 
     Each camera has two threads of its own, one that reads the source and one that encodes; the event loop
-    never waits for either. In ``session.folder`` lie, for each camera:
+    never waits for either. A live source that fails is opened again and goes on in files of its own,
+    ``….raw.part2.mp4`` and ``….times.part2.npy``; of that `findings` tells, and the other cameras notice
+    nothing. In ``session.folder`` lie, for each camera:
 
     ``_iblrig_<label>Camera.raw.mp4``
         H.264 with the frames' true times; playable up to its last frame if the process is killed.
@@ -67,8 +72,7 @@ class Camera(Adapter):
         float64 seconds on the conductor's clock, one for each frame in the video. After a kill it holds at
         least what there was at the last flush (once a second), and the shorter of the two files counts.
 
-    A recording that is resumed after a kill goes on in files of its own, ``….raw.part2.mp4`` and
-    ``….times.part2.npy``.
+    A recording that is resumed after a kill goes on in further parts, too.
 
     Raises
     ------
@@ -82,13 +86,17 @@ class Camera(Adapter):
     collection: str = "raw_video_data"
     min_free_gb: Annotated[float, Field(ge=0)] = 1.0
     """Gigabytes that must be free on the disk before a session."""
+    give_up_after: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds in which no camera of this rig gives anything, after which its recording counts as failed."""
 
     def __post_init__(self) -> None:
         # libav would write on the operator's screen, from any of its threads
         av.logging.set_level(None)
         self._captures: dict[str, Capture] = {}
-        self._recordings: list[Recording] = []
-        self._current: dict[str, Recording] = {}
+        self._takes: dict[str, Take] = {}
+        """What is recorded, or was last."""
+        self._earlier: list[Take] = []
+        """What was recorded before it in the same session."""
         self._is_recording = False
         self._told: set[Part] = set()
 
@@ -102,15 +110,20 @@ class Camera(Adapter):
         """Check the disk, open every camera and wait for its first picture."""
         await self._check_disk()
         if not self._is_recording:
-            self._recordings = [one for one in self._recordings if one.session.folder == self.session.folder]
-            self._current = {}
+            takes = [*self._earlier, *self._takes.values()]
+            self._earlier = [one for one in takes if one.session.folder == self.session.folder]
+            self._takes = {}
+        captures = []
         for options in self.cameras:
             capture = self._captures.get(options.label)
+            if capture is not None and capture.trouble is not None and not self._is_recording:
+                capture.release()  # it waits to open its source again: who asks now is not to wait for that
+                capture = None
             if capture is None or capture.closed.done():
                 self._captures[options.label] = capture = Capture(options)
                 capture.open()
-        captures = list(self._captures.values())
-        await wait_all((one.opened for one in captures), max(one.open_limit for one in self.cameras))
+            captures.append(capture)
+        await wait_all((one.opened for one in captures), max(one.first_patience for one in self.cameras))
         failures: dict[Part, AdapterError] = {
             one: failure for one in captures if (failure := find_open_failure(one))
         }
@@ -127,18 +140,22 @@ class Camera(Adapter):
         """Begin to record with all cameras at once; return when each has a frame in its video."""
         await self.arm()
         # the threads wait already: from the first camera to the last it takes microseconds
-        for label, recording in self._current.items():
-            self._captures[label].record(recording)
-        current = list(self._current.values())
-        deadline = time.monotonic() + max(one.stall_limit for one in self.cameras)
-        while time.monotonic() < deadline and not all(one.began.done() for one in current):
-            await wait_all((one.began for one in current), WATCH_INTERVAL)
+        for label, take in self._takes.items():
+            self._captures[label].record(take)
+        takes = list(self._takes.values())
+        deadline = time.monotonic() + max(one.patience for one in self.cameras)
+        while time.monotonic() < deadline and not all(has_begun(one) for one in takes):
+            await wait_all((one.parts[0].began for one in takes), WATCH_INTERVAL)
             if self._find_failures():
                 break
         failures = self._find_failures()
         if not failures:
-            late = [one for one in current if not one.began.done()]
-            failures = {one: complain(one.options, "gave no frame after the start") for one in late}
+            late = [one for one in takes if not has_begun(one)]
+            failures = {
+                one: self._captures[one.options.label].trouble
+                or complain(one.options, "gave no frame after the start")
+                for one in late
+            }
         if failures:
             raise self._tell(failures)
 
@@ -155,17 +172,21 @@ class Camera(Adapter):
             Files could not be closed as they should, or a camera had failed and no hook has said so yet.
         """
         self._is_recording = False
-        current = list(self._current.values())
-        for recording in current:
-            recording.finish()
-        await wait_all((one.finished for one in current), STOP_LIMIT)
-        for recording in current:
-            recording.abandon()
-        await wait_all((one.finished for one in current), CLOSE_LIMIT)
-        failures = {
-            one: one.error for one in self._parts() if one.error is not None and one not in self._told
+        takes = list(self._takes.values())
+        for take in takes:
+            take.finish()
+        parts = [part for take in takes for part in take.parts]
+        await wait_all((one.finished for one in parts), STOP_LIMIT)
+        for take in takes:
+            take.abandon()
+        await wait_all((one.finished for one in parts), CLOSE_LIMIT)
+        failures: dict[Part, AdapterError] = {
+            part: error
+            for take in takes
+            for part, error in take.find_errors().items()
+            if part not in self._told
         }
-        for one in current:
+        for one in parts:
             if not one.finished.done():
                 failures[one] = AdapterError(
                     f"camera {one.options.label}: {one.session.folder} takes no more data and the files are "
@@ -184,29 +205,39 @@ class Camera(Adapter):
             raise self._tell({one: complain(one.options, "does not let go") for one in stuck})
 
     async def watch(self) -> None:
-        """Raise AdapterError when a camera, its encoder or the disk fails or stands still."""
+        """Raise AdapterError when the disk fails or stands still, or no camera at all can be had for long."""
         while True:
-            failures = self._find_failures()
-            if failures:
+            now = time.perf_counter_ns()
+            self._replace_hung(now)
+            if failures := self._find_failures():
                 raise self._tell(failures)
+            if lost := find_lost(self._takes.values(), now, self.give_up_after):
+                reasons = "; ".join(gap.reason.message for gap in lost)
+                raise AdapterError(f"no camera has given anything for {self.give_up_after:g} s: {reasons}")
             await asyncio.sleep(WATCH_INTERVAL)
 
     def health(self) -> Health:
         """Return the sums over all cameras; `rate` is that of the last second."""
         now = time.perf_counter_ns()
+        takes = [*self._earlier, *self._takes.values()]
+        parts = [part for take in takes for part in take.parts]
         return Health(
-            frames=sum(one.frames for one in self._recordings),
-            bytes=sum(one.bytes for one in self._recordings),
-            dropped=sum(one.dropped for one in self._recordings),
-            rate=sum(one.measure_rate(now) for one in self._recordings),
+            frames=sum(one.frames for one in parts),
+            bytes=sum(one.bytes for one in parts),
+            dropped=sum(one.dropped for one in takes),
+            rate=sum(one.measure_rate(now) for one in parts),
         )
+
+    def findings(self) -> Sequence[Finding]:
+        """Return which cameras gave nothing, when and why, and which have ended by themselves."""
+        return [finding for take in self._takes.values() for finding in take.findings()]
 
     def pictures(self) -> list[Picture]:
         """Return the newest frame of each camera that is open; the picture before where frames wait."""
         found = []
         for label, capture in tuple(self._captures.items()):
-            recording = self._current.get(label)
-            is_behind = recording is not None and recording.is_behind
+            take = self._takes.get(label)
+            is_behind = take is not None and take.is_behind
             picture = capture.live.last if is_behind else capture.live.take()
             if picture is not None:
                 found.append(picture)
@@ -219,7 +250,7 @@ class Camera(Adapter):
     def files(self) -> list[File]:
         """Return the videos and frame times of these cameras, those of before a restart too."""
         known: dict[Path, Recording] = {}
-        for one in self._recordings:
+        for one in (part for take in (*self._earlier, *self._takes.values()) for part in take.parts):
             if one.video and one.times:
                 known[one.video.path] = known[one.times.path] = one
         labels = "|".join(one.label for one in self.cameras)
@@ -266,18 +297,24 @@ class Camera(Adapter):
         missing = [one.label for one in self.cameras if one.label not in self._captures]
         if missing:
             raise AdapterError(f"camera {', '.join(missing)} is not open: initialise first")
-        failures = self._find_failures()
-        if failures:
-            raise self._tell(failures)
         self._is_recording = True
         self._told.clear()
-        self._current = {
-            one.label: Recording(one, self.session, self._captures[one.label].live.show)
+        self._takes = {
+            one.label: Take(one, self.session, self._captures[one.label].rate, partial(self._show, one.label))
             for one in self.cameras
         }
-        self._recordings.extend(self._current.values())
-        for label, recording in self._current.items():
-            recording.open(self._captures[label].rate)
+
+    def _show(self, label: str, stamp: int, frame: VideoFrame) -> None:
+        """Let it be seen what is in the video."""
+        if (capture := self._captures.get(label)) is not None:
+            capture.live.show(stamp, frame)
+
+    def _replace_hung(self, now: int) -> None:
+        """Open anew what a thread that hangs holds open."""
+        for label, capture in tuple(self._captures.items()):
+            if capture.has_hung(now) and (follower := capture.follow()) is not None:
+                self._captures[label] = follower
+                follower.open()
 
     async def _release(self) -> list[Capture]:
         """Let go of every source; return those that did not in time."""
@@ -287,7 +324,9 @@ class Camera(Adapter):
         # the read that is under way may take as long as a camera may stand still
         patience = max(one.stall_limit for one in self.cameras)
         await wait_all((one.closed for one in captures), patience + CLOSE_LIMIT)
-        return [one for one in captures if not one.closed.done()]
+        now = time.perf_counter_ns()
+        # a slow camera's thread ends with its next frame
+        return [one for one in captures if not one.closed.done() and one.is_overdue(now)]
 
     async def _check_disk(self) -> None:
         folder = self.session.folder
@@ -302,12 +341,9 @@ class Camera(Adapter):
                 f"{wanted / GIGABYTE:.2f} GB are wanted: free space, or lower min_free_gb"
             )
 
-    def _parts(self) -> list[Part]:
-        return [*self._captures.values(), *self._current.values()]
-
     def _find_failures(self) -> dict[Part, AdapterError]:
         now = time.perf_counter_ns()
-        return {one: failure for one in self._parts() if (failure := one.find_failure(now))}
+        return {part: why for take in self._takes.values() for part, why in take.find_failures(now).items()}
 
     def _tell(self, failures: Mapping[Part, AdapterError]) -> AdapterError:
         """Return one error for all of them, and remember of whom it has been told."""
@@ -327,6 +363,19 @@ def read_earlier(path: Path) -> tuple[int | None, float | None, float | None]:
     except OSError as error:
         log.warning("%s cannot be read: %s", path, error)
         return None, None, None
+
+
+def has_begun(take: Take) -> bool:
+    """Whether a frame is in the video, or will never be."""
+    return take.parts[0].began.done()
+
+
+def find_lost(takes: Iterable[Take], now: int, limit: float) -> list[Gap]:
+    """Return the gaps of all cameras, if none gives anything and none has for so many seconds."""
+    gaps = [take.gap for take in takes if not take.ended]
+    lost = [gap for gap in gaps if gap is not None]
+    newest = max((gap.began for gap in lost), default=now)
+    return lost if len(lost) == len(gaps) and now - newest > limit * NANOSECONDS else []
 
 
 def find_open_failure(capture: Capture) -> AdapterError | None:

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 NANOSECONDS = 1_000_000_000
 
+SLOW_PERIODS = 3
+"""Periods of its rate for which a slow camera is waited for, where that is longer than its limits."""
+
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 
 
@@ -69,9 +72,10 @@ class CameraOptions(BaseModel):
     queue: Annotated[int, Field(ge=1)] = 60
     """Frames that may wait for the encoder; when it is full, frames are dropped and counted."""
     open_limit: Annotated[float, Field(gt=0)] = 10.0
-    """Seconds in which the source must open and show a first picture."""
+    """Seconds in which the source must open and show a first picture; three periods of `fps` at least."""
     stall_limit: Annotated[float, Field(gt=0)] = 5.0
-    """Seconds without a frame, or behind the due time, after which the recording counts as failed."""
+    """Seconds without a frame, or behind the due time, after which the source has failed and is opened again;
+    three periods of `fps` at least."""
 
     @property
     def kind(self) -> Kind:
@@ -90,7 +94,15 @@ class CameraOptions(BaseModel):
         return re.sub(r"//[^/@]*@", "//***@", self.source)
 
     @property
-    def patience(self) -> int:
-        """Nanoseconds without a frame after which the source has failed; a slow camera is waited for."""
-        slow = 3 / self.fps if self.fps else 0.0
-        return round(max(self.stall_limit, slow) * NANOSECONDS)
+    def patience(self) -> float:
+        """Seconds without a frame after which the source has failed; a slow camera is waited for."""
+        return max(self.stall_limit, self._slow)
+
+    @property
+    def first_patience(self) -> float:
+        """Seconds in which the source must open and show a first picture."""
+        return max(self.open_limit, self._slow)
+
+    @property
+    def _slow(self) -> float:
+        return SLOW_PERIODS / self.fps if self.fps else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import time
@@ -56,6 +57,12 @@ class Recording:
         """Frames that were seen and are not in the video."""
         self.error: AdapterError | None = None
         """Why the recording failed."""
+        self.has_failed_disk = False
+        """Whether it was the disk that failed."""
+        self.has_frames = False
+        """Whether it was offered a frame."""
+        self.number = 1
+        """Which of the parts in the session's folder it is; known when the first frame is written."""
         self.began = promise()
         """Done when the first frame is in the video, or will never be."""
         self.finished = promise()
@@ -73,10 +80,10 @@ class Recording:
         # a daemon: an encoder that hangs on a dead disk must not keep the rig from ending
         self._thread = Thread(target=self._run, name=f"encode-{options.label}", daemon=True)
 
-    def open(self, rate: float) -> None:
-        """Start the thread; `rate` is the frames per second that are expected."""
+    def open(self, rate: float, since: int) -> None:
+        """Start the thread; `rate` is the frames per second that are expected, none older than `since`."""
         self._rate = rate
-        self._opened_at = time.perf_counter_ns()
+        self._opened_at = since
         self._thread.start()
 
     def offer(self, stamp: int, frame: VideoFrame) -> None:
@@ -84,6 +91,7 @@ class Recording:
         # a frame that came just before the start may be offered just after it
         if self._ended or stamp < self._opened_at:
             return
+        self.has_frames = True
         if self._queue.qsize() >= self.options.queue:
             self.dropped += 1
             return
@@ -106,13 +114,13 @@ class Recording:
         self.finish()
 
     def find_failure(self, now: int) -> AdapterError | None:
-        """Return why the recording failed, or that one frame has kept encoder or disk busy for too long."""
+        """Return why the disk failed, or that one frame has kept encoder or disk busy for too long."""
         busy_since = self._busy_since
-        if busy_since is not None and now - busy_since > self.options.patience:
+        if busy_since is not None and now - busy_since > self.options.patience * NANOSECONDS:
             return AdapterError(
                 f"camera {self.options.label}: {self.session.folder} takes no more data: check the disk"
             )
-        return self.error
+        return self.error if self.has_failed_disk else None
 
     @property
     def is_behind(self) -> bool:
@@ -153,6 +161,7 @@ class Recording:
         except Exception as error:
             log.exception("camera %s: the recording failed", self.options.label)
             self.error = self._explain(error)
+            self.has_failed_disk = isinstance(error, OSError)
         finally:
             self._ended = True
             self._busy_since = None
@@ -166,8 +175,7 @@ class Recording:
             return
         frame = first[1]
         size = self.options.size or (frame.width // 2 * 2, frame.height // 2 * 2)
-        video_path, times_path = self._choose_paths()
-        self.video = Video(video_path, size, self._rate, self.options)
+        self.video, times_path = self._make_video(size)
         try:
             self.times = FrameTimes(times_path, self.session.to_session_time)
             self._write_all(self.video, self.times, first)
@@ -204,15 +212,16 @@ class Recording:
             left += self._queue.get() is not None
         return left
 
-    def _choose_paths(self) -> tuple[Path, Path]:
+    def _make_video(self, size: tuple[int, int]) -> tuple[Video, Path]:
+        """Make the video of the next part that is not there yet; return it, and where its times belong."""
         folder, stem = self.session.folder, f"_iblrig_{self.options.label}Camera"
-        part, extra = 1, ""
         while True:
+            extra = f".part{self.number}" if self.number > 1 else ""
             video, times = folder / f"{stem}.raw{extra}.mp4", folder / f"{stem}.times{extra}.npy"
-            if not video.exists() and not times.exists():
-                return video, times
-            part += 1
-            extra = f".part{part}"
+            if not times.exists():
+                with contextlib.suppress(FileExistsError):
+                    return Video(video, size, self._rate, self.options), times
+            self.number += 1
 
     def _explain(self, error: Exception) -> AdapterError:
         camera, folder = f"camera {self.options.label}", self.session.folder

@@ -188,5 +188,5 @@ def _open_input(options: CameraOptions) -> InputContainer:
         "r",
         format=form,
         options=asked | options.options,
-        timeout=(options.open_limit, options.stall_limit),
+        timeout=(options.first_patience, options.patience),
     )
