@@ -10,6 +10,14 @@ from pathlib import Path
 import platformdirs
 
 from multirig.errors import ConfigError
+from multirig.wording import discreet
+
+
+class _Discreet(logging.Formatter):
+    """Writes lines, and the stacks beneath them, without the passwords in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return discreet(super().format(record))
 
 
 def log_folder() -> Path:
@@ -29,9 +37,7 @@ def keep_log(name: str, folder: Path | None = None) -> Path:
     except OSError as error:
         raise ConfigError(f"cannot write the log {path}: {error.strerror or error}; set log_folder") from None
     handler.setFormatter(
-        logging.Formatter(
-            "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"
-        )
+        _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     )
     root = logging.getLogger("multirig")
     root.setLevel(logging.INFO)

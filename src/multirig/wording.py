@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 # -- how many, how much ----------------------------------------------------------------------------------
 
@@ -44,6 +46,53 @@ def listed(names: Sequence[str], *, most: int = 4) -> str:
 def one_line(text: str) -> str:
     """Return a text without its line breaks."""
     return " ".join(text.split())
+
+
+# -- what nobody is to read ------------------------------------------------------------------------------
+
+_SECRET = (
+    r"(?:pass|pwd|psw|secret|token|credential)[\w.-]*"
+    r"|(?<![a-z])(?:(?:api|access|auth|private|secret)[_.-]?)?(?:key|auth|sig|signature)"
+)
+"""Settings that hold a secret: how their names begin, or what they are."""
+_OPTION = r"(?:password|passwd|passwort|pass|pwd|token|secret|api[_-]?key|key|auth)"
+"""Options of a command line that do; a space may stand behind them, so that no others are meant."""
+_WORD = r"\S+?(?=[]:;,.)'\"]*(?:\s|$))"
+"""A word without what closes it in a sentence."""
+
+_SECRETS = (
+    # to the last @ of the word: cameras take passwords with /, : and @ in them, and so does FFmpeg
+    (re.compile(r"(\w[\w+.-]*://)\S*@"), r"\1***@"),
+    # whatever a query asks: each maker of cameras has names of its own for who may look
+    (re.compile(rf"(\w[\w+.-]*://[^\s?]*\?){_WORD}"), r"\1***"),
+    (re.compile(rf"(authorization['\"]?\s*[:=]\s*['\"]?)(?:\w+\s+)?{_WORD}", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"((?:{_SECRET})['\"]?=)(?:'[^']*'|\"[^\"]*\"|[^\s&;]+)", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"((?<![\w-])--?{_OPTION}['\"]?[ =,]+['\"]?){_WORD}", re.IGNORECASE), r"\1***"),
+)
+
+
+def discreet(text: str) -> str:
+    """Return a text without the passwords and keys that addresses and command lines in it hold."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def discreet_address(address: str) -> str:
+    """Return an address without its password and its query, even where there are spaces in them."""
+    return discreet(re.sub(r"\s", "%20", address)) if "://" in address else discreet(address)
+
+
+def discreet_values(value: Any) -> Any:
+    """Return a JSON value, each text in it without its secrets."""
+    match value:
+        case str():
+            return discreet(value)
+        case Mapping():
+            return {key: discreet_values(item) for key, item in value.items()}
+        case list() | tuple():
+            return [discreet_values(item) for item in value]
+    return value
 
 
 # -- how long --------------------------------------------------------------------------------------------

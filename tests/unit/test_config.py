@@ -361,6 +361,10 @@ class Options:
             "adapter.stop_by.args[1] is empty: give a whole number or text, "
             "in quotes if it looks like a number, a date or yes/no",
         ),
+        (
+            {"stop_by": {"udp": "a", "port": "rtsp://admin:a-password-of-some-forty-signs-and-more@lab"}},
+            "adapter.stop_by.port is 'rtsp://***@lab': give a whole number",
+        ),
         ({5: 1}, "adapter has the key 5, which is not text: put it in quotes"),
         ([1], "adapter is a list: give key: value pairs"),
     ],

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import string
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from multirig import wording
 
@@ -50,3 +55,69 @@ def test_counts_and_sizes_and_lists_are_short() -> None:
     assert wording.listed("abcde") == "a, b, c and 2 more"
     assert (wording.listed("ab"), wording.listed("a"), wording.listed("")) == ("a and b", "a", "")
     assert wording.stopwatch(4051) == "1:07:31"
+
+
+# -- what nobody is to read -------------------------------------------------------------------------------
+
+_PASSWORDS = st.text(string.ascii_letters + string.digits + string.punctuation + "äß€", min_size=4).map(
+    lambda text: f"~{text}~"  # in none of the sentences by chance
+)
+
+
+@given(
+    password=_PASSWORDS,
+    user=st.sampled_from(["admin", "", "lab@example.org"]),
+    path=st.sampled_from(["", "/", "/stream1", "/a/b?channel=1"]),
+    sentence=st.sampled_from(["{}", "{} cannot be opened", "Failed to open '{}': refused", "a, {}, and b"]),
+)
+def test_the_password_of_an_address_is_not_shown_whatever_stands_in_it(
+    password: str, user: str, path: str, sentence: str
+) -> None:
+    shown = wording.discreet(sentence.format(f"rtsp://{user}:{password}@camera.lab:554{path}"))
+    assert password not in shown
+    assert "rtsp://***@camera.lab:554" in shown
+
+
+@given(password=_PASSWORDS.filter(lambda text: not re.search("[&?#]", text)))
+def test_an_address_is_shown_without_what_its_query_asks(password: str) -> None:
+    for query in (f"user=admin&pwd={password}", f"token={password}", f"usr=a&loginpas={password}", password):
+        assert password not in wording.discreet_address(f"http://camera.lab/video?{query}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://admin:p@ss/w0rd@host", "rtsp://***@host"),
+        ("rtsp://h/user=admin_password=SECRET_channel=1", "rtsp://h/user=admin_password=***"),
+        ("tool --password SECRET --rate 3", "tool --password *** --rate 3"),
+        ("['tool', '--token', 'SECRET']", "['tool', '--token', '***']"),
+        ("tool --api-key=SECRET", "tool --api-key=***"),
+        ("password='one two' is wrong", "password=*** is wrong"),
+        ("Authorization: Basic SECRET", "Authorization: ***"),
+        ("API_KEY=SECRET;X=3", "API_KEY=***;X=3"),
+    ],
+)
+def test_a_secret_is_known_by_its_name(text: str, shown: str) -> None:
+    assert wording.discreet(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://camera.lab:8080/video.mjpg answers nothing: check the address",
+        "run multirig console --set-password again, with --tls-key and --tls-cert",
+        "monkey=3 keyint=30 author=me",
+        "limits.start is -3: give key: value pairs, such as {key: value}",
+        "me@example.org and udp://cameras.lab:11001",
+    ],
+)
+def test_a_text_without_secrets_stays_as_it_is(text: str) -> None:
+    assert wording.discreet(text) == text
+
+
+def test_values_are_searched_to_their_last_leaf() -> None:
+    value = {"cameras": [{"source": "rtsp://a:b@h", "size": [3, 4]}], "fps": None}
+    assert wording.discreet_values(value) == {
+        "cameras": [{"source": "rtsp://***@h", "size": [3, 4]}],
+        "fps": None,
+    }

@@ -66,7 +66,7 @@ _WORDS[NO_VERDICT] = ("·", "dim")
 
 def show_error(error: BaseException) -> None:
     """Print an error for the person at the PC: its words, no stack."""
-    err.print(Text.assemble(("✗ ", "bold red"), str(error)), soft_wrap=True)
+    err.print(Text.assemble(("✗ ", "bold red"), wording.discreet(str(error))), soft_wrap=True)
 
 
 def show_json(data: Any) -> None:

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import ErrorDetails
 
+from multirig.wording import discreet
+
 _ADVICE = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
@@ -81,7 +83,7 @@ def explain(error: ValidationError, source: object, *, prefix: str = "", model: 
     others = len(problems) - 1
     more = f"; and {others} more problem{'s' if others > 1 else ''}" if others else ""
     where = path if path.startswith("[") or not (prefix and path) else f".{path}"
-    return join_lines(f"{source}: {_sentence(prefix + where, details, schema)}{more}")
+    return discreet(join_lines(f"{source}: {_sentence(prefix + where, details, schema)}{more}"))
 
 
 def _sentence(path: str, details: Sequence[ErrorDetails], schema: _Schema) -> str:
@@ -232,7 +234,7 @@ def show_value(value: object) -> str:
         case list() | tuple():
             return "a list"
         case str():
-            text = repr(value)
+            text = discreet(repr(value))
         case _:
             text = str(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -20,6 +20,7 @@ from multirig.rig.parts import Parts
 from multirig.rig.preflight import check_rig
 from multirig.rig.viewfinder import Viewfinder
 from multirig.version import __version__
+from multirig.wording import discreet_values
 
 log = logging.getLogger("multirig.rig")
 
@@ -61,11 +62,11 @@ class Describer:
             version=__version__,
         )
         try:
-            info = replace(info, device=plain(self._adapter.describe(), "device"))
+            info = replace(info, device=discreet_values(plain(self._adapter.describe(), "device")))
         except Exception:
             log.exception("the adapter's description of its device failed")
         try:
-            description = plain(self._describe_experiment(), "experiment_description")
+            description = discreet_values(plain(self._describe_experiment(), "experiment_description"))
             info = replace(info, experiment_description=description)
         except Exception:
             log.exception("the adapter's part of the experiment description failed")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Adapter
+from multirig.wording import discreet, one_line
 
 
 def explain(hook: str, error: Exception, adapter: Adapter) -> str:
@@ -32,4 +33,4 @@ def explain(hook: str, error: Exception, adapter: Adapter) -> str:
 
 
 def _join(text: str) -> str:
-    return " ".join(text.split())
+    return discreet(one_line(text))

@@ -24,6 +24,7 @@ from multirig.rig.pulses import Pulser
 from multirig.rig.recording import Recording
 from multirig.rig.rehearsal import RehearsalLimit
 from multirig.rig.session_clock import SessionClock
+from multirig.wording import discreet
 
 QUIET_AFTER = 0.001
 """Seconds after the start for which this PC does nothing else before it."""
@@ -292,7 +293,7 @@ class Hooks:
             recorded = Recorded(files=tuple(found))
         except Exception as error:
             log.exception("the adapter's list of files failed")
-            reason = f"{type(error).__name__}: {error}"
+            reason = discreet(f"{type(error).__name__}: {error}")
             raise AdapterError(
                 f"stopped, but its files cannot be listed ({reason}): look into the session's folder"
             ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import entry_points
 
 from multirig.config import RigConfig
@@ -19,6 +20,7 @@ from multirig.rig.adapter import Adapter
 from multirig.rig.loading import GROUP
 from multirig.rig.rate import rate_file, recall_rate
 from multirig.version import __version__
+from multirig.wording import discreet
 
 
 async def check_rig(
@@ -55,7 +57,7 @@ async def check_rig(
     }
     if not is_idle:
         del checks["adapter"]
-    return await run_checks(checks)
+    return [replace(one, text=discreet(one.text)) for one in await run_checks(checks)]
 
 
 def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:

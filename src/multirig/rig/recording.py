@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from multirig.protocol.events import SECOND
 from multirig.rig.adapter import Adapter, Finding, Health, Session
 from multirig.rig.rate import rate_since
+from multirig.wording import discreet
 
 log = logging.getLogger("multirig.rig")
 
@@ -66,7 +68,8 @@ class Recording:
     def look(self) -> None:
         """Ask the adapter for its proof of recording; an adapter that cannot tell leaves the last one."""
         try:
-            health, findings = self._adapter.health(), tuple(self._adapter.findings())
+            health = self._adapter.health()
+            findings = tuple(replace(one, text=discreet(one.text)) for one in self._adapter.findings())
             if not isinstance(health, Health):
                 raise TypeError(f"health returns {health!r:.80} and no Health")
         except Exception:

@@ -302,6 +302,9 @@ def test_stop_in_the_middle_of_a_start_closes_the_files(tmp_path: Path) -> None:
         ("/dev/video987", "No such file or directory", "check that it is plugged in"),
         ("nowhere.mp4", "No such file or directory", "check the path"),
         ("http://user:secret@127.0.0.1:1/", "Connection refused", "check the address"),
+        ("http://127.0.0.1:1/?user=admin&pwd=secret", "Connection refused", "check the address"),
+        ("rtsp://127.0.0.1:1/user=admin_password=secret", "Connection refused", "check the address"),
+        ("rtsp://admin:p@ss/secret@127.0.0.1:1/", "cannot be opened", "as %2F %3F %23 and %40, or check"),
         (__file__, "Invalid data found", "check the path"),
     ],
 )

@@ -52,6 +52,16 @@ async def test_a_rig_that_is_not_asked_writes_no_probe_and_tells_nothing(lab: An
     assert "preflight" not in await ask(await lab.conductor(), subject=None)
 
 
+async def test_what_speaks_against_a_session_is_told_without_passwords(lab: Any) -> None:
+    class Leaking(Fake):
+        def check(self) -> None:
+            raise AdapterError("rtsp://admin:p@ss/w0rd@camera.lab does not answer")
+
+    await lab.rig(adapter=Leaking())
+    found = await find(await lab.conductor())
+    assert found["adapter"].text == "rtsp://***@camera.lab does not answer"
+
+
 async def test_an_adapter_that_could_not_record_is_a_failure(lab: Any) -> None:
     await lab.rig(adapter=Unplugged())
     found = await find(await lab.conductor())

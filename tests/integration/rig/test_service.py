@@ -303,6 +303,25 @@ async def test_a_hook_that_hangs_fails_at_its_limit(lab: Any, hook: str) -> None
     assert await is_usable(caller, ref(2))
 
 
+async def test_whatever_an_adapter_says_no_password_leaves_the_rig(
+    lab: Any, until: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Leaking(Fake):
+        def describe(self) -> dict[str, Any]:
+            return {"cameras": [{"source": "http://camera.lab/?user=admin&pwd=SECRET"}]}
+
+        async def start(self) -> None:
+            raise RuntimeError("rtsp://admin:SEC/RET@camera.lab: tool --password SECRET failed")
+
+    rig = await lab.rig(adapter=Leaking())
+    caller = await call(lab)
+    assert (await caller.info())["device"] == {"cameras": [{"source": "http://camera.lab/?***"}]}
+    await caller.start()
+    await until(lambda: rig.machine.state is RigState.BROKEN)
+    failure = (await caller.news())["failure"]
+    assert failure.startswith("start: RuntimeError: rtsp://***@camera.lab: tool --password *** failed")
+
+
 async def test_a_broken_rig_says_why_and_starts_nothing(lab: Any, until: Callable[..., Any]) -> None:
     rig = await lab.rig(fake={"fail": {"start": "no light"}, "fail_times": {"start": 1}})
     caller = await call(lab)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from multirig.wording import discreet_address
 
 NANOSECONDS = 1_000_000_000
 
@@ -90,8 +91,8 @@ class CameraOptions(BaseModel):
 
     @property
     def name(self) -> str:
-        """The source as it may be shown: without the password of a URL."""
-        return re.sub(r"//[^/@]*@", "//***@", self.source)
+        """The source as it may be shown: without what a URL says of who looks."""
+        return discreet_address(self.source)
 
     @property
     def patience(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import time
@@ -35,6 +36,9 @@ _ADVICE = {
     Kind.DEVICE: "check that it is plugged in, that its name is right and that no other program uses it",
     Kind.URL: "check the address, the network and the camera's power",
 }
+
+_AMBIGUOUS = re.compile(r"\w+://[^@]*([/?#].*@|@.*@)")
+"""A URL in which the host is not where FFmpeg looks for it, if what stands before the last @ is who looks."""
 
 
 def approximate_rate(fps: float) -> Fraction:
@@ -102,7 +106,10 @@ class Source:
 
 def complain(options: CameraOptions, what: str) -> AdapterError:
     """Return the one line for the operator: which camera, what is wrong, what to do."""
-    return AdapterError(f"camera {options.label}: {options.name} {what}: {_ADVICE[options.kind]}")
+    advice = _ADVICE[options.kind]
+    if _AMBIGUOUS.match(options.source):
+        advice = "write / ? # and @ of a user or a password as %2F %3F %23 and %40, or " + advice
+    return AdapterError(f"camera {options.label}: {options.name} {what}: {advice}")
 
 
 def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError:
@@ -112,7 +119,7 @@ def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError
         reason = "it does not answer"
     else:
         reason = getattr(error, "strerror", None) or str(error)
-    return complain(options, f"{what} ({reason})")
+    return complain(options, f"{what} ({reason.replace(options.source, options.name)})")
 
 
 def look_for(options: CameraOptions) -> None:

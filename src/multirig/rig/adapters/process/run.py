@@ -17,6 +17,7 @@ from multirig.rig.adapters.process.output import Look, Outputs, count_bytes
 from multirig.rig.adapters.process.program import POLL, describe_exit_code, find_program, name_program
 from multirig.rig.adapters.process.progress import Progress
 from multirig.rig.adapters.process.stopping import ask
+from multirig.wording import discreet
 
 if TYPE_CHECKING:
     # the adapter makes runs: at run time only it knows of the other
@@ -128,7 +129,7 @@ class Run:
         is_by_itself = self._ended_first or not self.is_asked
         ended = f"{self._name} ended by itself" if is_by_itself else f"{self._name} ended"
         if self._exit_code not in self._adapter.ok_exit_codes:
-            said = f": {self._outputs.last_error[:MAX_QUOTE]!r}" if self._outputs.last_error else ""
+            said = f": {discreet(self._outputs.last_error)[:MAX_QUOTE]!r}" if self._outputs.last_error else ""
             hint = "" if is_by_itself else " (if it always ends so when asked, add that to ok_exit_codes)"
             return (
                 f"{ended} with exit code {describe_exit_code(self._exit_code)}{said}; see {self._log}{hint}"
@@ -205,7 +206,7 @@ class Run:
     def _take_in(self, look: Look) -> None:
         self._is_ready |= look.is_ready
         if look.failure is not None and self._failure is None:
-            self._failure = f"{self._name} reported {look.failure[:MAX_QUOTE]!r}; see {self._log}"
+            self._failure = f"{self._name} reported {discreet(look.failure)[:MAX_QUOTE]!r}; see {self._log}"
         if look.frames is not None:
             self.progress.add(look.frames)
 
