@@ -12,6 +12,7 @@ import collections
 import fnmatch
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from tests.truth.cases import CASES
 from tests.truth.judge import Judgement, Kind, judge
 from tests.truth.lab import SYSTEM_PYTHON, Lab
 from tests.truth.model import Case, Truth
-from tests.truth.not_yet import NOT_YET
+from tests.truth.not_yet import NOT_YET, NOT_YET_LINES
 
 MEASURED = Path(__file__).with_name("measured.json")
 """What the last whole run has found; the documentation's table is made of it."""
@@ -64,7 +65,7 @@ async def play_all(
         async with seats:
             found = await play(case, folder, starting, keep=keep)
         done.append(found)
-        expected = expected_to_fail(case.name)
+        expected = is_expected_to_fail(found)
         if not quiet or (found.kind is not Kind.RIGHT) != expected:
             mark = "not yet" if expected else found.kind.value
             place = f"{len(done):4}/{len(cases)} {time.monotonic() - begin:5.0f} s"
@@ -75,9 +76,12 @@ async def play_all(
     return sorted(done, key=lambda found: order[found.name])
 
 
-def expected_to_fail(name: str) -> bool:
-    """Return whether a case stands in `NOT_YET`."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in NOT_YET)
+def is_expected_to_fail(found: Judgement) -> bool:
+    """Return whether a case stands in `NOT_YET`, or fails by nothing but `NOT_YET_LINES`."""
+    if any(fnmatch.fnmatchcase(found.name, pattern) for pattern in NOT_YET):
+        return True
+    waits = [any(re.search(one, line) for one in NOT_YET_LINES) for line in found.lines]
+    return found.kind is Kind.WRONG and bool(waits) and all(waits)
 
 
 def can_be_played(case: Case) -> str | None:
@@ -122,8 +126,12 @@ def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds
         if concerned and all(one.kind is Kind.RIGHT for one in concerned):
             surprises += 1
             print(f"RIGHT NOW: {pattern}: take it out of NOT_YET")
+    for words in NOT_YET_LINES:
+        if not any(re.search(words, line) for one in done for line in one.lines):
+            surprises += 1
+            print(f"RIGHT NOW: {words}: take it out of NOT_YET_LINES")
     for one in done:
-        if one.kind is not Kind.RIGHT and not expected_to_fail(one.name):
+        if one.kind is not Kind.RIGHT and not is_expected_to_fail(one):
             surprises += 1
             print(f"{one.kind.value}: {one.name}\n    make truth CASES='{one.name}'")
             for line in one.lines:
@@ -134,7 +142,7 @@ def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds
     false_good, false_alarm = (
         [one for one in done if one.kind is kind] for kind in (Kind.FALSE_GOOD, Kind.FALSE_ALARM)
     )
-    waiting = [one for one in done if one.kind is not Kind.RIGHT and expected_to_fail(one.name)]
+    waiting = [one for one in done if one.kind is not Kind.RIGHT and is_expected_to_fail(one)]
     print(f"false GOOD:   {len(false_good)} of {len(bad)} bad sessions")
     print(f"false alarms: {len(false_alarm)} of {len(honest)} honest sessions")
     print(

@@ -102,6 +102,20 @@ def gaps() -> Iterator[Case]:
                 )
 
 
+def untold() -> Iterator[Case]:
+    """Cameras whose rate nobody has said: they tell it by themselves."""
+    kinds: dict[str, tuple[Fault, str, str | None]] = {
+        "gap": (Fault(kind="silent", at=2.0, seconds=4.0), GAP, "hole"),
+        "silent-to-the-end": (Fault(kind="silent", at=4.5), EARLY, "tail"),
+        "closes": (Fault(kind="close", at=3.0, seconds=2.0), f"{GAP}|again", None),
+        "hiccup": (Fault(kind="hiccup", at=3.0, seconds=2.0), f"burst|at once|bunch|{GAP}", None),
+        "damage": (Fault(kind="cut", every=4), r"damaged|broken|incomplete|cannot be decoded", "damaged"),
+    }
+    for layout in LAYOUTS:
+        for name, (fault, words, figure) in kinds.items():
+            yield bad(f"untold/{name}", layout, Cam(faults=(fault,)), seconds=8.0, says=((words, figure),))
+
+
 def rates() -> Iterator[Case]:
     pairs = (
         (30, 10),
@@ -512,17 +526,6 @@ def leaders_at_fault() -> Iterator[Case]:
             words=(INTERRUPTED,),
             says=(Say(words="ZeroDivisionError|one trial too many"),),
         )
-        yield Case(
-            name=f"leader/killed/{layout}",
-            rigs=rigs,
-            truth=Truth.BAD,
-            seconds=3.0,
-            stop="kill",
-            then=("recover", "--stop"),
-            words=(INTERRUPTED,),
-            says=(Say(words="died|its program"),),
-            limit=120.0,
-        )
     records_on = {"end_status": 20}
     says = (Say(words="still records|records on|RUNNING|is running"),)
     yield Case(
@@ -579,7 +582,9 @@ def refused() -> Iterator[Case]:
             says=both,
             short=name == "same-label/two-pcs",
         )
-    named = Rig(name="other", cams=(Cam(label="right", fps=30.0),), keys={"name": "one"})
+    named = Rig(
+        name="other", cams=(Cam(label="right", fps=30.0),), keys={"name": "one", "log_folder": "other-logs"}
+    )
     yield Case(
         name="refused/same-name",
         rigs=(left, named),
@@ -730,6 +735,17 @@ def honest_leaders() -> Iterator[Case]:
     """What happens to those who lead, and takes nothing from the recording."""
     for layout in ("one", "rigs"):
         rigs, _ = lay_out(layout, Cam(fps=30.0))
+        # nobody has said for how long it was to record: it is whole from the start to the stop
+        yield honest(
+            f"leader-is-killed/{layout}",
+            rigs,
+            seconds=3.0,
+            stop="kill",
+            then=("recover", "--stop"),
+            words=(GOOD, INTERRUPTED),
+            says=(Say(words="died", where="notes"),),
+            limit=120.0,
+        )
         yield honest(f"task/well/{layout}", rigs, task="well", seconds=3.0)
         yield honest(f"task/mark/{layout}", rigs, task="mark", seconds=2.0, short=layout == "one")
         off = Rig(name="off", role="optional", is_off=True)
@@ -798,6 +814,7 @@ CASES: tuple[Case, ...] = tuple(
     for family in (
         silent_to_the_end,
         gaps,
+        untold,
         rates,
         closes,
         hiccups,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tests.truth.facts import Facts, compare, read_camera
+from tests.truth.facts import EDGE, Facts, compare, read_camera
 from tests.truth.lab import Outcome
 from tests.truth.model import GOOD, NOTHING, UNVERIFIED, Cam, Say, Truth
 
@@ -142,7 +142,7 @@ def find_faults(cam: Cam, facts: Facts, seconds: float, slack: float = 1.0) -> d
         found["head"] = f"begins {facts.head:.2f} s late"
     if facts.tail > edge:
         found["tail"] = f"ends {facts.tail:.2f} s early"
-    wanted = cam.fps or (facts.exposed / max(seconds, 1e-9))
+    wanted = cam.fps or (facts.exposed / max(seconds - 2 * EDGE, 1e-9))
     if seconds >= 4 and abs(facts.rate - wanted) > (RATE * wanted * slack + 2 / seconds):
         found["rate"] = f"{facts.rate:.2f} of {wanted:.2f} frames a second"
     if facts.lost > (2 if slack == 1.0 else 0):
