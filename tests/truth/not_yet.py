@@ -37,4 +37,4 @@ NOT_YET: Mapping[str, str] = {
 NOT_YET_LINES: Mapping[str, str] = {
     "grey values are wrong": "ranges of grey values are not converted",
 }
-"""What is found in many cases, as a regular expression; a case that fails by such lines alone waits for them."""
+"""What is found in many cases, as a regular expression; what fails by such lines alone waits too."""
