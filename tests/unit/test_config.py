@@ -15,6 +15,7 @@ from multirig.config import (
     SyncPulses,
     Uri,
     explain,
+    load_conductor_config,
     load_rig_config,
     rig_config_schema,
 )
@@ -170,7 +171,10 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         ("name: a\nlab: b\nname: c\n", ["line 3, column 1", "the key 'name' is given twice", "keep one"]),
         ("name: a\nlab: \x00\n", ["line 2, column 6", "0x0000", "delete it"]),
         (b"name: \xff\xfe\n", ["not UTF-8", "save it as UTF-8"]),
-        ("name: 2024-13-45\n", ["not YAML", "put it in quotes"]),
+        ("[]\n", ["the file holds an empty list"]),
+        ("false\n", ["the file holds false"]),
+        ("0\n", ["the file holds 0"]),
+        ("''\n", ["the file holds ''"]),
         ("[" * 5000, ["not YAML"]),
         ('data_folder: "C:\\data"\n', ["line 1, column 18", "double quotes", "single quotes"]),
         (SMALL.replace("./data", '"C:\\temp"'), ["data_folder", "tab", "single quotes"]),
@@ -206,6 +210,11 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "limits: {start: -3}\n", ["limits.start: -3 is no time to wait", "write seconds"]),
         (SMALL + "limits: {start: 0}\n", ["limits.start: 0 is no time to wait", "write seconds"]),
         (SMALL + "limits: {start: .inf}\n", ["limits.start: inf is no time to wait", "write seconds"]),
+        (SMALL + "limits: {start: 1:30}\n", ["'1:30' can be read in two ways", "write 90 s, or 90 min"]),
+        (SMALL + "on_lost_conductor: {stop_after: 1:30}\n", ["stop_after: '1:30' can be read in two ways"]),
+        (SMALL + "clock_port: 0o17\n", ["clock_port is '0o17'", "give a whole number"]),
+        (SMALL + "main_sync: on\n", ["main_sync is 'on'", "give true or false"]),
+        (SMALL.replace("cameras", "null"), ["name is empty", "give text, in quotes"]),
         (SMALL + "limits: {start: soon}\n", ["limits.start: 'soon' is not a duration", "10 min"]),
         (SMALL + "limits: {start: true}\n", ["limits.start: true is not a duration", "10 min"]),
         (SMALL + "on_lost_conductor:\n", ["on_lost_conductor: empty", "continue, or {stop_after: 10 min}"]),
@@ -228,7 +237,7 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "sync_pulses: {mean: 1 s, length: 1 s}\n", ["length 1 s is too long", "at most 0.25 s"]),
         (SMALL + "sync_pulses: {mean: 1 h, length: 2 s}\n", ["length 2 s is too long", "at most 1 s"]),
         (SMALL + "stall_after: 0.5\n", ["stall_after: 0.5 is too short", "write at least 1 s, or never"]),
-        (SMALL + "stall_after: no\n", ["stall_after: false is not a duration", "or never"]),
+        (SMALL + "stall_after: no\n", ["stall_after: 'no' is not a duration", "or never"]),
         (SMALL + "stall_after:\n", ["stall_after: empty is not a duration", "or never"]),
         (SMALL + "limits:\n", ["limits is empty", "give key: value pairs"]),
         (
@@ -379,3 +388,34 @@ def test_without_the_model_the_explanation_has_no_suggestions():
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(Options).validate_python({"camera": []})
     assert explain(caught.value, "rig.yaml") == "rig.yaml: camera is not a key that exists"
+
+
+@pytest.mark.parametrize(
+    "text", ["001", "1e5", "no", "off", "0o17", "1_000", "2026-03-04", "1:30", "1.50", "="]
+)
+def test_what_is_text_to_a_person_is_text(load, tmp_path, text):
+    assert load(SMALL.replace("cameras", text)).name == text
+    (tmp_path / "multirig.yaml").write_text(f"console: {{subjects: [{text}, SP_01], projects: {text}}}\n")
+    rules = load_conductor_config(tmp_path / "remote_rigs.yaml").console
+    assert rules.subjects == (text, "SP_01")
+    assert rules.projects == (text,)
+
+
+def test_an_animal_may_be_called_by_a_number(tmp_path):
+    (tmp_path / "multirig.yaml").write_text("console: {subjects: [123, 7], projects: 5}\n")
+    rules = load_conductor_config(tmp_path / "remote_rigs.yaml").console
+    assert rules.subjects == ("123", "7")
+    assert rules.projects == ("5",)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("90", 90), ("090", 90), ("1.50", 1.5), ("0.5", 0.5), ("30.0", 30), ("'7'", 7)]
+)
+def test_a_number_is_what_a_person_reads(load, text, number):
+    assert load(SMALL + f"limits: {{start: {text}}}\n").limits.start == number
+
+
+def test_a_tilde_is_the_home_folder(load, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load(SMALL.replace("./data", "~")).data_folder == tmp_path

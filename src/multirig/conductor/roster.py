@@ -36,7 +36,7 @@ from multirig.config import (
     Uri,
     check_name,
     explain,
-    parse_yaml,
+    parse_pairs,
     suggestion,
 )
 from multirig.errors import ConfigError
@@ -402,14 +402,7 @@ def _enter(path: Path, name: str, uri: Uri | str, *, replace: bool) -> RosterEnt
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
-    content = parse_yaml(text, path)
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path}: the file holds no rigs: write lines such as cameras: udp://192.168.1.20:11001"
-        )
-    return content
+    return parse_pairs(text, path, example="cameras: udp://192.168.1.20:11001")
 
 
 def _check(content: Mapping[str, Any], path: Path) -> dict[str, RosterEntry]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from multirig.config import YamlLoader, parse_yaml, read_text
+from multirig.config import OwnLoader, parse_yaml, read_text
 from multirig.errors import ConfigError
 from multirig.writing import patiently, write_whole
 
@@ -61,7 +61,7 @@ def change(file: Path, old: str, edited: str, content: Mapping[str, Any]) -> Non
         It cannot be written; what was there before stays.
     """
     try:
-        is_right = (parse_yaml(edited, file) or {}) == content
+        is_right = (parse_yaml(edited, file, OwnLoader) or {}) == content
     except ConfigError:
         is_right = False
     if not is_right:
@@ -76,7 +76,7 @@ def change(file: Path, old: str, edited: str, content: Mapping[str, Any]) -> Non
 
 def find_nodes(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     """Return the keys and values of a mapping, with their places in the text."""
-    root = yaml.compose(text, YamlLoader)
+    root = yaml.compose(text, OwnLoader)
     return root.value if isinstance(root, yaml.MappingNode) else []
 
 

@@ -12,7 +12,7 @@ from multirig.config.conductor import (
 )
 from multirig.config.duration import Duration, parse_duration
 from multirig.config.explaining import explain, suggestion
-from multirig.config.reading import YamlLoader, parse_yaml, read_text
+from multirig.config.reading import OwnLoader, SharedLoader, YamlLoader, parse_pairs, parse_yaml, read_text
 from multirig.config.rig import (
     AdapterConfig,
     Limits,
@@ -36,7 +36,9 @@ __all__ = [
     "Limits",
     "LostConductor",
     "Name",
+    "OwnLoader",
     "RigConfig",
+    "SharedLoader",
     "SyncPulses",
     "Uri",
     "YamlLoader",
@@ -46,6 +48,7 @@ __all__ = [
     "load_conductor_config",
     "load_rig_config",
     "parse_duration",
+    "parse_pairs",
     "parse_yaml",
     "read_text",
     "rig_config_schema",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +17,8 @@ from pydantic import (
 )
 
 from multirig.config.duration import Duration
-from multirig.config.explaining import explain, show_value
-from multirig.config.reading import parse_yaml, read_text
+from multirig.config.explaining import explain
+from multirig.config.reading import parse_pairs, read_text
 from multirig.config.rig import PlacedPath, check_lab, place
 from multirig.errors import ConfigError
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
@@ -50,7 +49,11 @@ def _place_task(value: object, info: ValidationInfo) -> object:
 
 
 def _as_names(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    """Take one or a list; a number is the name of many an animal."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in listed):
+        return value
+    return [str(one) for one in listed]
 
 
 _ListedTexts = Annotated[
@@ -136,14 +139,7 @@ def load_conductor_config(rigs_file: Path) -> ConductorConfig:
     path = rigs_file.with_name(FILE_NAME)
     if not path.is_file():
         return ConductorConfig()
-    content = parse_yaml(read_text(path), path)
-    if content is None:
-        return ConductorConfig()
-    if not isinstance(content, Mapping):
-        raise ConfigError(
-            f"{path}: the file holds {show_value(content)}: write key: value lines, such as "
-            "clock: {wide: refuse, max_bound: 1 ms}"
-        )
+    content = parse_pairs(read_text(path), path, example="clock: {wide: refuse, max_bound: 1 ms}")
     try:
         return ConductorConfig.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:

@@ -15,6 +15,8 @@ UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 """Seconds of each unit."""
 
 _WRITTEN = re.compile(rf"(\d+(?:\.\d*)?|\.\d+)\s*({'|'.join(UNITS)})?", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,4}):([0-5]?\d)", re.ASCII)
+"""As a watch shows it, which may be minutes or hours."""
 _EXAMPLES = "write seconds, such as 90, or 250 ms, 10 min, 1.5 h"
 
 
@@ -40,6 +42,10 @@ def parse_duration(value: object) -> float:
         seconds = float(value)
     elif isinstance(value, str) and (found := _WRITTEN.fullmatch(value.strip())):
         seconds = float(found[1]) * UNITS[found[2] or "s"]
+    elif isinstance(value, str) and (clock := _CLOCK.fullmatch(value.strip())):
+        first, second = int(clock[1]), int(clock[2])
+        ways = f"write {first * 60 + second} s, or {first * 60 + second} min if these are hours"
+        raise ConfigError(f"{show_value(value)} can be read in two ways: {ways}")
     else:
         raise ConfigError(f"{show_value(value)} is not a duration: {_EXAMPLES}")
     if not 0 < seconds < math.inf:

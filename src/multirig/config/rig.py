@@ -25,7 +25,7 @@ from pydantic import (
 
 from multirig.config.duration import DURATION_SCHEMA, Duration, parse_duration
 from multirig.config.explaining import explain, show_value
-from multirig.config.reading import parse_yaml, read_text
+from multirig.config.reading import parse_pairs, read_text
 from multirig.config.uri import DEFAULT_PORT, Uri
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.protocol.exp_ref import check_subject
@@ -370,13 +370,9 @@ def load_rig_config(path: str | Path) -> RigConfig:
         The file cannot be read or something in it is wrong; one line with the file, the key and what to do.
     """
     path = Path(path).expanduser()
-    content = parse_yaml(read_text(path), path)
-    if content is None:
+    content = parse_pairs(read_text(path), path, example="name: cameras")
+    if not content:
         raise ConfigError(f"{path}: the file is empty: write at least name, data_folder and adapter")
-    if not isinstance(content, Mapping):
-        raise ConfigError(
-            f"{path}: the file holds {show_value(content)}: write key: value lines, such as name: cameras"
-        )
     try:
         return RigConfig.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:

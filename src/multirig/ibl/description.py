@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from multirig.config import parse_yaml, read_text
+from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError
 from multirig.folders import DESCRIPTION_NAME
 from multirig.ibl.bunch import unbunched
@@ -199,7 +199,7 @@ def read(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if path.is_dir():
         path = path / FILE_NAME
-    return _checked(parse_yaml(read_text(path), path) or {}, path)
+    return _checked(parse_yaml(read_text(path), path, YamlLoader) or {}, path)
 
 
 def write(path: str | Path, description: Mapping[str, Any]) -> Path:

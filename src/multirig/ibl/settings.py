@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from platformdirs import user_config_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from multirig.config import explain, parse_yaml, read_text
+from multirig.config import SharedLoader, explain, parse_pairs, read_text
 from multirig.errors import ConfigError
 from multirig.folders import subjects_folder
 from multirig.ibl.bunch import Bunch, bunched
@@ -114,9 +114,8 @@ def _load(
     path = settings_folder() / (file or default)  # a full path stays as it is
     content: dict[str, Any] = {}
     if file is not None or path.exists():
-        content = parse_yaml(read_text(path), path) or {}
-        if not isinstance(content, dict):
-            raise ConfigError(f"{path}: give key: value pairs, such as {next(iter(model.model_fields))}: …")
+        example = f"{next(iter(model.model_fields))}: …"
+        content = parse_pairs(read_text(path), path, example=example, loader=SharedLoader)
     if overrides is not None and not isinstance(overrides, Mapping):
         raise ConfigError(f"{argument} is {overrides!r:.40}: give a mapping of keys to values")
     settings = _check(model, content, path)

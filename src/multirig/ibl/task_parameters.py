@@ -6,8 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from multirig.config import parse_yaml, read_text
-from multirig.errors import ConfigError
+from multirig.config import SharedLoader, parse_pairs, read_text
 from multirig.ibl.bunch import Bunch, bunched
 
 FILE_NAME = "task_parameters.yaml"
@@ -44,9 +43,6 @@ def read_task_parameters(task: type, file: str | Path | None = None) -> Bunch:
         files.append(beside)
     parameters: dict[str, Any] = {}
     for path in files:
-        content = parse_yaml(read_text(path), path)
-        if content is not None and not isinstance(content, dict):
-            raise ConfigError(f"{path}: give name: value pairs, such as REWARD_AMOUNT: 1.5")
-        parameters |= content or {}
+        parameters |= parse_pairs(read_text(path), path, example="REWARD_AMOUNT: 1.5", loader=SharedLoader)
     result: Bunch = bunched(dict(sorted(parameters.items(), key=lambda each: str(each[0]))))
     return result

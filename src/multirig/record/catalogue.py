@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import platformdirs
 from pydantic import ValidationError
 
-from multirig.config import parse_yaml, read_text
+from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.folders import DESCRIPTION_NAME
 from multirig.protocol.exp_ref import check_subject
@@ -595,7 +595,7 @@ def _read_description(folder: Path) -> Mapping[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = parse_yaml(read_text(path), path)
+        found = parse_yaml(read_text(path), path, YamlLoader)
     except ConfigError as error:
         log.warning("%s; the session is listed without what it says", error)
         return {}

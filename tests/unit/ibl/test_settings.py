@@ -81,7 +81,7 @@ def test_an_empty_file_gives_the_defaults(folder: Path):
         ("MAIN_SYNC: [", "hardware_settings.yaml: line 1"),
         ("MAIN_SYNC: perhaps", "hardware_settings.yaml: MAIN_SYNC is 'perhaps': give true or false"),
         ("RIG_NAME: 12", "hardware_settings.yaml: RIG_NAME is 12: give text"),
-        ("- a\n- b", "hardware_settings.yaml: give key: value pairs"),
+        ("- a\n- b", "hardware_settings.yaml: the file holds a list: write key: value lines"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_with_its_key(folder: Path, text: str, words: str):

@@ -53,9 +53,23 @@ def test_a_named_file_that_is_missing_is_an_error_that_names_it(tmp_path: Path):
 
 
 def test_a_file_without_names_is_an_error(tmp_path: Path):
-    with pytest.raises(ConfigError, match="name: value pairs"):
+    with pytest.raises(ConfigError, match="write key: value lines, such as REWARD_AMOUNT"):
         read_task_parameters(object, write(tmp_path / "list.yaml", "- 1\n"))
 
 
 def test_a_class_without_a_file_has_none():
     assert task_file(type("Typed", (), {"__module__": "__nowhere__"})) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("1:30", "90"), ("010", "8"), ("1_000", "1000"), ("12:30:45", "45045")]
+)
+def test_a_number_that_is_read_otherwise_than_a_person_reads_it_is_refused(
+    tmp_path: Path, written: str, read: str
+) -> None:
+    file = tmp_path / "task_parameters.yaml"
+    file.write_text(f"DELAY: {written}\n")
+    with pytest.raises(ConfigError, match=f"column 8: iblrig reads {written} as {read}: write {read},"):
+        read_task_parameters(object, file)
+    file.write_text(f"DELAY: '{written}'\nSIZE: 0.5\nDAY: 2026-03-04\n")
+    assert read_task_parameters(object, file)["DELAY"] == written

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from multirig.conductor.yaml_file import change, find_nodes, locked, read_now
-from multirig.config import load_conductor_config, parse_yaml
+from multirig.config import load_conductor_config, parse_pairs
 from multirig.config.conductor import FILE_NAME
 from multirig.dashboard.door.access import hash_password
 
@@ -32,8 +31,8 @@ def keep_password(rigs_file: Path, password: str) -> Path:
     kept = hash_password(password)
     with locked(rigs_file.with_name(FILE_NAME), make_folder=True) as file:
         text = read_now(file)
-        content: Any = parse_yaml(text, file) or {}
-        console = content.get("console") if isinstance(content, Mapping) else None
+        content = parse_pairs(text, file, example="console: {}")
+        console = content.get("console")
         if not isinstance(console, Mapping) or "password" not in console:
             load_conductor_config(rigs_file)  # what is wrong is said, and not written over
         change(
