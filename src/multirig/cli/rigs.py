@@ -22,9 +22,22 @@ from multirig.wording import duration, size
 group = typer.Typer(help="List, ping, add and remove rigs.", invoke_without_command=True)
 app.add_typer(group, name="rigs")
 
+
+def _one_file(context: typer.Context, file: Path | None) -> Path | None:
+    """Take the option from before the command, too: ``rigs --rigs-file X add``."""
+    before = context.parent.params.get("rigs_file") if context.parent is not None else None
+    if file is not None and before is not None and file != before:
+        raise ConfigError(f"--rigs-file is given twice, as {before} and {file}: give one")
+    return before if file is None else file
+
+
 RigsFile = Annotated[
     Path | None,
-    typer.Option("--rigs-file", help="The list of rigs; otherwise MULTIRIG_RIGS, or the user's own."),
+    typer.Option(
+        "--rigs-file",
+        callback=_one_file,
+        help="The list of rigs; otherwise MULTIRIG_RIGS, or the user's own.",
+    ),
 ]
 PING_LIMIT = 3.0
 """Seconds that a rig has to answer a ping."""

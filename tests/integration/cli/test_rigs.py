@@ -60,3 +60,20 @@ def test_a_ping_tells_who_answers_and_who_does_not(rig, multirig, tmp_path: Path
     assert "nothing listens there" in lines["cameras"]
     assert "is not known on this network" in lines["scope"]
     assert multirig("rigs", "ping", "ephys", "--rigs-file", "rigs.yaml").returncode == 0
+
+
+def test_the_file_may_be_named_before_the_command_too(multirig, tmp_path: Path):
+    users = tmp_path / "users.yaml"
+    users.write_text("ephys: udp://10.0.0.7\n")
+    added = multirig(
+        "rigs", "--rigs-file", "X.yaml", "add", "cam", "udp://10.0.0.8", MULTIRIG_RIGS=str(users)
+    )
+    assert added.returncode == 0
+    assert users.read_text() == "ephys: udp://10.0.0.7\n"
+    assert (tmp_path / "X.yaml").read_text() == "cam: udp://10.0.0.8:11001\n"
+    for command in (["list"], ["role", "cam", "optional"], ["remove", "cam"]):
+        assert multirig("rigs", "--rigs-file", "X.yaml", *command, MULTIRIG_RIGS=str(users)).returncode == 0
+    assert users.read_text() == "ephys: udp://10.0.0.7\n"
+    refused = multirig("rigs", "--rigs-file", "X.yaml", "list", "--rigs-file", "Y.yaml")
+    assert refused.returncode == 2
+    assert "--rigs-file is given twice, as X.yaml and Y.yaml: give one" in refused.stderr
