@@ -38,7 +38,7 @@ class Plan:
     """How long it shall be, for the check; None: until it is ended."""
 
 
-async def find_wishes(plan: Plan, storage: Storage | None, today: datetime.date) -> dict[str, Any]:
+async def find_wishes(plan: Plan, storage: Storage | None, now: datetime.datetime) -> dict[str, Any]:
     """Return what rigs are asked to agree on: the number that this PC gives, or the least that it can take.
 
     Raises
@@ -47,7 +47,7 @@ async def find_wishes(plan: Plan, storage: Storage | None, today: datetime.date)
         The subject cannot name a folder, or JSON cannot carry the info.
     """
     check_subject(plan.subject)
-    date = plan.date or today
+    date = plan.date or now.date()
     here, least = None, 1
     if storage is not None and plan.main_sync:
         here = await asyncio.to_thread(storage.next_exp_ref, plan.subject, date)
@@ -66,5 +66,6 @@ async def find_wishes(plan: Plan, storage: Storage | None, today: datetime.date)
         "date": date,
         "ask": ask_info_with(ask, plain(plan.info, "info")),
         "here": here,
+        "zone": datetime.timezone(offset) if (offset := now.utcoffset()) is not None else None,
         "takes_over": plan.takes_over or plan.appends,  # the task before may still hold what it has begun
     }

@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date as Date
+from datetime import datetime
 
 from multirig.errors import AgreementError, SessionFailed
 from multirig.lifecycle.clock_gate import ClockGate, KnownClock, Objection, Reaction, judge_clocks
+from multirig.lifecycle.days import day_here
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.words import Info, Report
@@ -82,7 +84,7 @@ class Clocks:
         }
 
     def judge(
-        self, gate: ClockGate, told: Mapping[str, Info], *, date: Date, today: Date
+        self, gate: ClockGate, told: Mapping[str, Info], *, date: Date, now: datetime
     ) -> Sequence[Objection]:
         """Return what speaks against a start.
 
@@ -92,17 +94,19 @@ class Clocks:
             What follows from what.
         told : mapping of str to Info
             What each rig that takes part said when it agreed.
-        date, today : datetime.date
-            On this PC, when the rigs agreed and now.
+        date : datetime.date
+            On this PC, when the rigs agreed.
+        now : datetime.datetime
+            The time of day on this PC, with its zone.
 
         Raises
         ------
         SessionFailed
             By the rules of this PC nobody may start.
         """
-        known = self.known({name: info.date for name, info in told.items()})
+        known = self.known({name: day_here(info, now.tzinfo) for name, info in told.items()})
         taking_part = {name: clock for name, clock in known.items() if name in told}
-        objections = judge_clocks(gate, taking_part, date=date, today=today)
+        objections = judge_clocks(gate, taking_part, date=date, today=now.date())
         for objection in objections:
             log.warning("%s: %s", objection.rig, objection.text)
         refused = {one.rig: AgreementError(one.text) for one in objections if one.reaction is Reaction.REFUSE}
@@ -110,22 +114,22 @@ class Clocks:
             raise SessionFailed("start", refused, "nobody has begun to record; see clock in multirig.yaml")
         return objections
 
-    def known(self, dates: Mapping[str, object]) -> dict[str, KnownClock]:
+    def known(self, dates: Mapping[str, Date | None]) -> dict[str, KnownClock]:
         """Return what is known of each clock, for `judge_clocks`.
 
         Parameters
         ----------
-        dates : mapping of str to str
-            The day on each rig's PC, as it said when it agreed.
+        dates : mapping of str to datetime.date
+            Which day it was by each rig's clock when it agreed.
         """
         reads = {one.rig: one for one in self._read()}
         out = {}
         for rig, address in self._addresses.items():
-            took, date = self._runtime.node.peers.round_trip(address), dates.get(rig)
+            took = self._runtime.node.peers.round_trip(address)
             out[rig] = KnownClock(
                 read=reads.get(rig),
                 steps_before=self._steps_before.get(rig, 0),
-                date=date if isinstance(date, str) else None,
+                date=dates.get(rig),
                 round_trip=None if took is None else took / SECOND,
             )
         return out

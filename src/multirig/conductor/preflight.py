@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.days import ZONE, object_to_day, read_time
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
@@ -69,7 +70,7 @@ def judge_rig(answer: Answer, version: str) -> list[Finding]:
         *_judge_state(info),
         *read_findings([*info.preflight]),
         *_judge_version(info.version, version),
-        *_judge_time(info.time, answer),
+        *_judge_time(info, answer),
     ]
 
 
@@ -123,25 +124,25 @@ def _judge_version(theirs: str | None, ours: str) -> list[Finding]:
     return [_finding("version", Level.WARNING, text)]
 
 
-def _judge_time(told: str | None, answer: Answer) -> list[Finding]:
+def _judge_time(info: Info, answer: Answer) -> list[Finding]:
     """Judge the time of day; what the way took, and the looking up before, is no fault of the clock."""
-    try:
-        theirs = datetime.datetime.fromisoformat(told) if told is not None else None
-    except ValueError:
-        theirs = None
-    if theirs is None or theirs.tzinfo is None:
-        return []
+    theirs = read_time(info.time)
+    objection = object_to_day(info, answer.heard.date(), answer.heard.tzinfo)
+    wrong_day = [_finding("time", Level.FAILURE, objection)] if objection is not None else []
+    if theirs is None:
+        return wrong_day
     ahead = max(theirs - answer.heard, min(theirs - answer.asked, datetime.timedelta(0)))
     if abs(ahead) > CLOCK_LIMIT:
         which = "ahead of" if ahead > datetime.timedelta(0) else "behind"
         text = (
             f"its clock is {about(abs(ahead).total_seconds())} {which} this PC's: set the one that is wrong"
         )
-        wrong_day = theirs.date() != answer.heard.date()
         return [_finding("time", Level.FAILURE if wrong_day else Level.WARNING, text)]
+    if wrong_day:
+        return wrong_day
     if theirs.utcoffset() != answer.heard.utcoffset():
-        text = f"its time zone is UTC{theirs:%z}, this PC's UTC{answer.heard:%z}: set the one that is wrong"
-        return [_finding("time", Level.WARNING, text)]
+        zones = ZONE.format(theirs=theirs, ours=answer.heard)
+        return [_finding("time", Level.WARNING, f"{zones}: set the one that is wrong")]
     return [_finding("time", Level.OK, "date and time agree with this PC")]
 
 

@@ -159,8 +159,9 @@ class Session:
         """
         conductor, exchange, plan = self.conductor, self._exchange, self.plan
         with self._taking(SessionTrigger.AGREE):
-            self.agreed_on = conductor.pc.wall().date()
-            wishes = await find_wishes(plan, self.journal.storage, self.agreed_on)
+            now = conductor.pc.wall()
+            self.agreed_on = now.date()
+            wishes = await find_wishes(plan, self.journal.storage, now)
             await conductor.follow(self)
             if self.journal.begin():
                 exchange.feed(RigsChosen(rigs=exchange.addresses, policies=conductor.policies))
@@ -206,7 +207,7 @@ class Session:
                 self.conductor.clock_gate,
                 self.information,
                 date=self.agreed_on,
-                today=self.conductor.pc.wall().date(),
+                now=self.conductor.pc.wall(),
             )
         self.start_spread = None
         replies = _answers(await self._step(SessionTrigger.START, data))

@@ -13,6 +13,7 @@ from multirig.errors import (
     SeveralMainSyncs,
     SubjectMismatch,
 )
+from multirig.lifecycle.days import object_to_day
 from multirig.lifecycle.leader import led_by_another
 from multirig.lifecycle.obedience import set_up_otherwise
 from multirig.protocol.exp_ref import ExpRef
@@ -30,6 +31,7 @@ def agree(
     date: datetime.date,
     here: ExpRef | None = None,
     takes_over: bool = False,
+    zone: datetime.tzinfo | None = None,
 ) -> ExpRef:
     """Return the experiment reference that all accept.
 
@@ -45,6 +47,8 @@ def agree(
         The reference that the conductor's own PC offers, where that is the main sync.
     takes_over : bool
         Whether rigs that another conductor leads are taken over.
+    zone : datetime.tzinfo, optional
+        Of the conductor's PC; without it, days are compared as each PC writes them.
 
     Raises
     ------
@@ -76,13 +80,10 @@ def agree(
             "correct the subject, or end the session there first"
         )
     if exp_ref.date != date:
-        raise DateMismatch(
-            f"{leader} is at {exp_ref.date}, this PC at {date}: set the clock that is wrong, "
-            "or end yesterday's session first"
-        )
+        raise DateMismatch(_say_day(leader, answers.get(leader), exp_ref.date, date, zone))
     for name, info in answers.items():
         if name != leader:
-            _check_follower(name, info, exp_ref)
+            _check_follower(name, info, exp_ref, zone)
     for name, info in answers.items():
         if info.led_by is not None and not takes_over:
             raise AgreementError(f"{name} {led_by_another(info.led_by)}")
@@ -101,10 +102,10 @@ def _reference(leader: str, info: Info) -> ExpRef:
     raise AgreementError(f"{leader} is the main sync but gave no experiment reference: {why}")
 
 
-def _check_follower(name: str, info: Info, exp_ref: ExpRef) -> None:
-    today, theirs = _day(info.date), info.exp_ref
-    if today is not None and today != exp_ref.date:
-        raise DateMismatch(f"{name} is at {today}, the session at {exp_ref.date}: set the clock of that PC")
+def _check_follower(name: str, info: Info, exp_ref: ExpRef, zone: datetime.tzinfo | None) -> None:
+    theirs = info.exp_ref
+    if (objection := object_to_day(info, exp_ref.date, zone)) is not None:
+        raise DateMismatch(f"{name} {objection}")
     if info.status is not Status.RUNNING or theirs is None:
         return
     if theirs.subject != exp_ref.subject:
@@ -113,9 +114,13 @@ def _check_follower(name: str, info: Info, exp_ref: ExpRef) -> None:
         raise AgreementError(f"{name} is recording {theirs}, not {exp_ref}: end that session first")
 
 
-def _day(text: str | None) -> datetime.date | None:
-    """Return the day of an ISO date or time; what a foreign peer writes in another way says nothing."""
-    try:
-        return datetime.date.fromisoformat(text[:10]) if text is not None else None
-    except ValueError:
-        return None
+def _say_day(
+    leader: str,
+    info: Info | None,
+    theirs: datetime.date,
+    date: datetime.date,
+    zone: datetime.tzinfo | None,
+) -> str:
+    objection = object_to_day(info, date, zone) if info is not None else None
+    cure = "set the clock that is wrong, or end yesterday's session first"
+    return f"{leader} {objection or f'is at {theirs}, this PC at {date}: {cure}'}"

@@ -62,8 +62,8 @@ class KnownClock:
     """None: nothing."""
     steps_before: int = 0
     """Jumps that were known when the rigs agreed."""
-    date: str | None = None
-    """The day there, as the rig said when it agreed (ISO)."""
+    date: datetime.date | None = None
+    """Which day it was by the rig's clock when it agreed."""
     round_trip: float | None = None
     """Seconds that an answer takes, where that is all that is known."""
 
@@ -111,7 +111,7 @@ def _judge(gate: ClockGate, name: str, known: KnownClock, date: datetime.date) -
         if read.steps > known.steps_before:
             text = "its clock has jumped: did that PC sleep, or is it a virtual machine that stood still?"
             out.append(Objection(rig=name, text=text, reaction=gate.stepped))
-    if known.date not in (None, date.isoformat()):
+    if known.date not in (None, date):
         text = f"it was {known.date} there and {date} here when the rigs agreed: set the clock that is wrong"
         out.append(Objection(rig=name, text=text, reaction=gate.midnight))
     return out

@@ -378,6 +378,7 @@ class SessionMachine:
                 date=request.date,
                 here=request.here,
                 takes_over=request.takes_over,
+                zone=request.zone,
             )
         except AgreementError as error:
             return error

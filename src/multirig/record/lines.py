@@ -26,6 +26,8 @@ class AgreeLine:
     info: Mapping[str, Any]
     here: ExpRef | None = None
     takes_over: bool = False
+    utc_offset: float | None = None
+    """Of the time zone; seconds."""
 
     @classmethod
     def of(cls, event: AgreeRequested) -> AgreeLine:
@@ -37,6 +39,7 @@ class AgreeLine:
             info=write(event.ask).args[1],
             here=event.here,
             takes_over=event.takes_over,
+            utc_offset=None if event.zone is None else event.zone.utcoffset(None).total_seconds(),
         )
 
     def to_input(self) -> AgreeRequested:
@@ -49,6 +52,9 @@ class AgreeLine:
             ask=ask if isinstance(ask, AskInfo) else AskInfo(),
             here=self.here,
             takes_over=self.takes_over,
+            zone=None
+            if self.utc_offset is None
+            else datetime.timezone(datetime.timedelta(seconds=self.utc_offset)),
         )
 
 

@@ -61,6 +61,8 @@ class Describer:
             disk_free=0 if space is None else space.free,
             version=__version__,
         )
+        if effect.room is None:  # IBL's peers have no use for it
+            info = replace(info, time=self._read_time())
         try:
             info = replace(info, device=discreet_values(plain(self._adapter.describe(), "device")))
         except Exception:
@@ -78,8 +80,7 @@ class Describer:
                 info = replace(info, failure=str(error))
         if effect.check is not None:
             found = plain_findings(await self._check(effect.check.seconds))
-            now = self._computer.read_wall_clock().isoformat(timespec="milliseconds")
-            info = replace(info, preflight=tuple(found), time=now)
+            info = replace(info, preflight=tuple(found), time=self._read_time())
         self._feed(Described(token=effect.token, info=info, room=effect.room))
 
     async def take_pictures(self, token: Token) -> None:
@@ -110,6 +111,9 @@ class Describer:
         part = {"devices": devices or {kind: {label or kind: {"collection": self._adapter.collection}}}}
         sync = config.sync or said.get("sync")
         return {**part, "sync": sync} if sync and self._config.main_sync else part
+
+    def _read_time(self) -> str:
+        return self._computer.read_wall_clock().isoformat(timespec="milliseconds")
 
     def _today(self) -> datetime.date:
         return self._computer.read_wall_clock().date()

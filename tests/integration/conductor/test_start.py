@@ -129,7 +129,7 @@ async def test_clocks_that_are_not_good_enough_keep_a_session_from_starting(lab:
 async def test_a_rig_at_another_day_is_refused_before_anybody_records(lab: Any) -> None:
     session = await ready(lab, "cam")
     yesterday = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
-    session.information["cam"] = replace(session.information["cam"], date=yesterday)
+    session.information["cam"] = replace(session.information["cam"], date=yesterday, time=None)
     with pytest.raises(SessionFailed, match="set the clock that is wrong"):
         await session.start()
 

@@ -16,6 +16,8 @@ from multirig.protocol.messages import Event, Message
 ZONE = datetime.timezone(datetime.timedelta(hours=1))
 NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=ZONE)
 SECOND = datetime.timedelta(seconds=1)
+TONGA = datetime.timezone(datetime.timedelta(hours=13))
+"""Where it is the next day at noon."""
 FULL = Finding(check="disk", level=Level.FAILURE, text="the disk is full in 3 min")
 
 
@@ -78,6 +80,7 @@ def test_another_version_is_a_warning() -> None:
         (NOON - 10 * SECOND, Level.WARNING, "10 s behind"),
         (NOON + datetime.timedelta(days=3), Level.FAILURE, "3 days ahead"),
         ((NOON + SECOND).astimezone(datetime.timezone.utc), Level.WARNING, "time zone is UTC+0000"),
+        ((NOON + SECOND).astimezone(TONGA), Level.WARNING, "time zone is UTC+1300"),
     ],
 )
 def test_a_clock_is_wrong_only_beyond_what_the_way_took(
@@ -117,3 +120,13 @@ def test_an_optional_rig_hinders_nothing() -> None:
 def test_a_failure_that_leaves_a_recording_is_left_to_the_agreement() -> None:
     wrong_day = Finding(check="time", level=Level.FAILURE, text="its clock is 3 days ahead")
     assert find_hindrance({"cameras": [wrong_day]}, {}) is None
+
+
+def test_a_check_judges_the_day_as_the_agreement_does() -> None:
+    tonga = (NOON + SECOND).astimezone(TONGA)
+    found = find(answer(main_sync=True, date=tonga.date().isoformat(), time=tonga.isoformat()))["time"]
+    assert found.level is Level.FAILURE
+    assert "gives numbers of 2026-11-27, and here it is 2026-11-26: its time zone is UTC+1300" in found.text
+    found = find(answer(date="2026-11-27", time=None))["time"]
+    assert found.level is Level.FAILURE
+    assert "set the clock of that PC" in found.text

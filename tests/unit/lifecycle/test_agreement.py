@@ -254,3 +254,31 @@ def test_whatever_rigs_say_there_is_a_reference_or_an_agreement_error(answers: d
         return
     assert exp_ref == REF
     assert sum(one.main_sync for one in answers.values()) == 1
+
+
+TOKYO, LONDON = datetime.timezone(datetime.timedelta(hours=9)), datetime.timezone.utc
+
+
+def in_tokyo(hour: int, **data: Any) -> Info:
+    """Return what a PC in Tokyo says: it is the 7th there and the 6th in London, until 15 o'clock there."""
+    told = datetime.datetime(2024, 5, 7, hour, 30, tzinfo=TOKYO)
+    return said(date="2024-05-07", time=told.isoformat(), **data)
+
+
+def test_a_rig_in_another_time_zone_whose_clock_is_right_takes_part() -> None:
+    answers = {"main": LEADER, "cam": in_tokyo(8, main_sync=False)}
+    assert agree(answers, subject="SP_01", date=TODAY, zone=LONDON) == REF
+
+
+def test_a_rig_in_another_time_zone_whose_clock_is_a_day_ahead_is_refused_for_its_clock() -> None:
+    answers = {"main": LEADER, "cam": in_tokyo(10, main_sync=False)}
+    with pytest.raises(DateMismatch, match="cam is at 2024-05-07, the session at 2024-05-06: set the"):
+        agree(answers, subject="SP_01", date=TODAY, zone=LONDON)
+
+
+def test_a_main_sync_that_counts_another_day_for_its_time_zone_says_so() -> None:
+    answers = {"main": in_tokyo(8, main_sync=True, exp_ref="2024-05-07_1_SP_01")}
+    with pytest.raises(
+        DateMismatch, match=r"main gives numbers of 2024-05-07, .* its time zone is UTC\+0900"
+    ):
+        agree(answers, subject="SP_01", date=TODAY, zone=LONDON)

@@ -13,7 +13,7 @@ from multirig.lifecycle.session_events import ClockRead
 
 DAY = datetime.date(2024, 5, 6)
 READ = ClockRead(rig="cam", at=0, offset=7, bound=10_000, drift=1.0, round_trip=20_000)
-WELL = KnownClock(read=READ, date="2024-05-06")
+WELL = KnownClock(read=READ, date=DAY)
 REFUSING = ClockGate(
     unknown=Reaction.REFUSE, wide=Reaction.REFUSE, stepped=Reaction.REFUSE, midnight=Reaction.REFUSE
 )
@@ -25,7 +25,10 @@ WRONG = {
     "foreign": (KnownClock(round_trip=0.0012), "an answer takes 1.2 ms: it speaks IBL's wire"),
     "wide": (replace(WELL, read=replace(READ, bound=6_000_000)), "within 6 ms only (max_bound is 5 ms)"),
     "stepped": (replace(WELL, read=replace(READ, steps=2), steps_before=1), "has jumped"),
-    "midnight": (replace(WELL, date="2024-05-07"), "it was 2024-05-07 there and 2024-05-06 here"),
+    "midnight": (
+        replace(WELL, date=datetime.date(2024, 5, 7)),
+        "it was 2024-05-07 there and 2024-05-06 here",
+    ),
 }
 
 
