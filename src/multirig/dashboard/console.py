@@ -12,6 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -19,13 +20,12 @@ import platformdirs
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.gallery import Gallery
 from multirig.dashboard.led import LedSession
-from multirig.dashboard.next_session import NextSession
 from multirig.dashboard.past import PastSessions
 from multirig.dashboard.rigs import WatchedRigs
 from multirig.dashboard.snapshot import Order
 from multirig.dashboard.upkeep import Upkeep
 from multirig.dashboard.view.lab import LabNow, LabView, view_lab
-from multirig.dashboard.view.start import make_order
+from multirig.dashboard.view.start import Draft, make_order
 from multirig.errors import MultirigError
 from multirig.folders import subjects_folder
 
@@ -73,10 +73,10 @@ class Console:
         self.data_folder = data_folder.absolute()
         self.lab = lab
         self.rules = rules or ConsoleRules()
-        self.rigs = WatchedRigs(rigs_file.absolute(), self._note_rigs)
+        self.rigs = WatchedRigs(rigs_file.absolute(), self._note)
         """Who is seen."""
-        self.next = NextSession(self._note)
-        """What is filled in."""
+        self.proposal = Draft()
+        """With what a page's form begins: mostly it is the last session's subject and rigs again."""
         self.session = LedSession(
             state_file or default_state_file(self.rigs.file), self.rigs.observer, self._note
         )
@@ -91,7 +91,6 @@ class Console:
         self.gallery = Gallery(self.rigs.observer, self._count_cameras, self._changed.set)
         """What cameras see."""
         self._pages: list[Callable[[], None]] = []
-        self._view: LabView | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life -------------------------------------------------------------------------------------------
@@ -102,10 +101,11 @@ class Console:
         await self.session.come_back()
         if (last := self.session.now) is not None:
             rigs = self.rigs.only_known(tuple(last.order.rigs))
-            self.next.fill_in(subject=last.order.subject, rigs=rigs)
+            self.proposal = Draft(subject=last.order.subject, rigs=rigs)
         await self.past.refresh()
-        if not self.next.draft.rigs:  # mostly it is the rigs of the last session again
-            self.next.fill_in(rigs=self.rigs.only_known(await self.past.last_rigs()))
+        if not self.proposal.rigs:
+            rigs = self.rigs.only_known(await self.past.last_rigs())
+            self.proposal = replace(self.proposal, rigs=rigs)
         jobs: Sequence[Coroutine[None, None, None]]
         jobs = (self._tick(), self._show(), self.gallery.keep_asking())
         self._tasks = [asyncio.create_task(job) for job in jobs]
@@ -128,26 +128,24 @@ class Console:
 
     # -- what is shown ----------------------------------------------------------------------------------
 
-    @property
-    def view(self) -> LabView:
-        """What the page shows now."""
-        if self._view is None:
-            self._view = view_lab(
-                LabNow(
-                    now=time.time(),
-                    rigs=self.rigs.now(),
-                    roles=self.rigs.roles(),
-                    draft=self.next.draft,
-                    session=self.session.now,
-                    reports=self.session.keep_reports(self.rigs.now()),
-                    is_lost=self.session.is_lost,
-                    abandoned=self.past.abandoned,
-                    findings=self.upkeep.findings,
-                    is_checking=self.upkeep.is_checking,
-                    problem=self.rigs.problem,
-                )
+    def view(self, draft: Draft) -> LabView:
+        """Return what a page shows now in which this is filled in."""
+        return view_lab(
+            LabNow(
+                now=time.time(),
+                rigs=self.rigs.now(),
+                roles=self.rigs.roles(),
+                draft=draft,
+                session=self.session.now,
+                reports=self.session.keep_reports(self.rigs.now()),
+                is_lost=self.session.is_lost,
+                abandoned=self.past.abandoned,
+                subjects=self.past.subjects,
+                findings=self.upkeep.findings,
+                is_checking=self.upkeep.is_checking,
+                problem=self.rigs.problem,
             )
-        return self._view
+        )
 
     def attend(self, page: Callable[[], None]) -> Callable[[], None]:
         """Call a page back whenever something has changed; return what ends that."""
@@ -161,13 +159,7 @@ class Console:
 
     def _note(self) -> None:
         """Something has changed."""
-        self._view = None
         self._changed.set()
-
-    def _note_rigs(self) -> None:
-        """What is known of a rig has changed, or who stands in the rigs file."""
-        self.next.fill_in(rigs=self.rigs.only_known(self.next.draft.rigs))
-        self._note()
 
     def _count_cameras(self) -> dict[str, int]:
         """Return how many cameras each rig has whose pictures are wanted: some, while a page is open."""
@@ -201,25 +193,28 @@ class Console:
 
     # -- what concerns several rooms ----------------------------------------------------------------------
 
-    async def check(self, names: Sequence[str] = ()) -> None:
-        """Look at some PCs; without names at those that are selected, or at all. Raises MultirigError."""
-        draft = self.next.draft
-        seconds = None if draft.minutes is None else draft.minutes * 60
-        await self.upkeep.check(names or draft.rigs, seconds)
+    async def check(self, names: Sequence[str] = (), minutes: float | None = None) -> None:
+        """Look at some PCs, or at all, for a session of so many minutes. Raises MultirigError."""
+        await self.upkeep.check(names, None if minutes is None else minutes * 60)
 
-    async def start(self) -> None:
+    async def start(self, draft: Draft) -> None:
         """Begin what is filled in.
+
+        Parameters
+        ----------
+        draft : Draft
+            Of the page on which the button was pressed.
 
         Raises
         ------
         MultirigError
             It is not complete, or the session's process does not come up.
         """
-        start = self.view.start
+        start = self.view(draft).start
         if not start.can_start:
             raise MultirigError(start.why_not or "a session goes on")
         order = make_order(
-            self.next.draft,
+            draft,
             self.rigs.now(),
             rigs_file=str(self.rigs.file),
             data_folder=str(self.data_folder),

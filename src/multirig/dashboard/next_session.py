@@ -1,4 +1,4 @@
-"""What is filled in for the next session; all browsers share it."""
+"""What is filled in for the next session, on one page: nobody else writes into it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from multirig.errors import MultirigError
 class NextSession:
     """The form for a session, and what the chosen task asks for."""
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self.draft = Draft()
+    def __init__(self, draft: Draft, on_change: Callable[[], None]) -> None:
+        self.draft = draft
         """What is filled in."""
         self.form: Form | None = None
         """What the chosen task asks for; None: no task, or it is not known yet."""
@@ -29,6 +29,10 @@ class NextSession:
         if draft != self.draft:
             self.draft = draft
             self._on_change()
+
+    def keep(self, rigs: tuple[str, ...]) -> None:
+        """Keep only these rigs: the others are not on the list any more."""
+        self.draft = replace(self.draft, rigs=rigs)
 
     def select(self, name: str, *, is_selected: bool) -> None:
         """Take a rig along in the next session, or not."""

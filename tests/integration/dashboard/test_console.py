@@ -9,6 +9,7 @@ import yaml
 
 from multirig.dashboard import console as module
 from multirig.dashboard.console import Console
+from multirig.dashboard.view.start import Draft
 
 
 @pytest.mark.limit(60)
@@ -19,9 +20,7 @@ async def test_a_session_that_is_over_between_two_looks_leaves_nobody_unasked(la
     rigs_file.write_text(yaml.safe_dump({"ephys": str(rig.addresses[0])}))
     monkeypatch.setattr(module, "TICK", 6.0)  # the whole session fits in between
     async with Console(rigs_file, lab.folder / "pc", state_file=state_file) as console:
-        console.next.select("ephys", is_selected=True)
-        console.next.fill_in(subject="SP_01")
-        await console.start()
+        await console.start(Draft(subject="SP_01", rigs=("ephys",)))
         while not console.session.now.is_over:
             await asyncio.sleep(0.02)
         assert console.session.now.trouble is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -36,11 +38,10 @@ async def test_two_browsers_see_the_same_and_closing_one_changes_nothing(rigs, c
     await wait_until_ready(one, "monitor")
     await wait_until_ready(two, "monitor")
     await one.get_by_role("checkbox", name="monitor").click()
-    await two.locator('[data-rig="monitor"].selected').wait_for(timeout=SLOW)
-    await two.get_by_label("Subject").fill("SP_01")
-    await one.wait_for_function(
-        "document.querySelector('[aria-label=Subject]').value === 'SP_01'", timeout=SLOW
-    )
+    await one.get_by_label("Subject").fill("SP_01")
+    await two.get_by_label("Subject").fill("SP_99")  # whoever sits there gets another animal ready
+    await one.get_by_role("button", name="Start recording SP_01 on 1 rig").wait_for(timeout=SLOW)
+    assert await two.locator('[data-rig="monitor"].selected').count() == 0
     await one.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
     await wait_for_title(one, "Recording")
     await wait_for_title(two, "Recording")
@@ -84,7 +85,7 @@ async def test_a_phone_shows_the_session_first_and_scrolls_in_one_direction_only
     await wait_until_ready(page, "monitor", "left", "right")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for name in ("monitor", "left", "right"):
-        await card(page, name).get_by_text("Ready").tap()
+        await page.get_by_role("checkbox", name=name).tap()
         await page.locator(f'[data-rig="{name}"].selected').wait_for(timeout=SLOW)
     await page.get_by_label("Subject").fill("SP_01")
     await page.get_by_label("Planned minutes").fill("0.5")
@@ -107,9 +108,9 @@ async def test_a_session_can_be_led_by_the_keyboard_alone(rigs, console, browser
     page = await browser.page(console().url)
     await wait_until_ready(page, "monitor")
 
-    async def reach(role, name):
+    async def reach(role, name, within=page):
         """Press Tab until the element has the focus."""
-        wanted = page.get_by_role(role, name=name)
+        wanted = within.get_by_role(role, name=name)
         for _ in range(60):
             if await wanted.evaluate("(element) => element.contains(document.activeElement)"):
                 return
@@ -122,6 +123,10 @@ async def test_a_session_can_be_led_by_the_keyboard_alone(rigs, console, browser
     await reach("textbox", "Subject")
     await page.keyboard.type("SP_01")
     await page.get_by_role("button", name="Start recording SP_01 on 1 rig").wait_for(timeout=SLOW)
+    await page.keyboard.press("Enter")
+    asked = page.get_by_role("alertdialog", name="Record SP_01?")
+    await asked.wait_for(timeout=SLOW)
+    await reach("button", "Start", asked)
     await page.keyboard.press("Enter")
     await wait_for_title(page, "Recording")
     await reach("button", "Stop")
@@ -213,6 +218,105 @@ async def test_what_a_session_has_left_behind_is_cleaned_up_from_its_card(rigs, 
     await page.get_by_role("button", name="More on broken").click()
     await page.get_by_text("Clean up", exact=True).click()
     await wait_until_ready(page, "broken")
+
+
+@pytest.mark.limit(90)
+async def test_a_picture_enlarges_and_selects_nothing_and_nothing_is_selected_while_a_session_runs(
+    rigs, console, browser
+):
+    camera = {"label": "left", "source": "test", "fps": 30, "size": [320, 240]}
+    rigs.start(monitor=MAIN, eye={"adapter": {"type": "camera", "cameras": [camera]}})
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor", "eye")
+    for name in ("monitor", "eye"):
+        await page.get_by_role("checkbox", name=name).click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 2 rigs").click()
+    await wait_for_title(page, "Recording")
+    await page.get_by_role("button", name="Enlarge camera left of eye").click()
+    large = page.get_by_role("dialog").get_by_alt_text("Camera left of eye")
+    await page.wait_for_function(
+        "[...document.images].filter(one => one.naturalWidth).length > 1", timeout=SLOW
+    )
+    assert (await large.bounding_box())["width"] > 600
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    assert await page.locator('[data-rig="eye"].selected').count() == 1
+    assert await page.get_by_role("checkbox", name="eye").is_disabled()
+    await page.get_by_role("button", name="Stop", exact=True).click()
+    await wait_for_title(page, "GOOD")
+
+
+@pytest.mark.limit(90)
+async def test_the_last_animal_is_typed_over_a_new_one_is_said_and_enter_asks(rigs, console, browser):
+    rigs.start(monitor=MAIN)
+    (rigs.folder / "multirig.yaml").write_text("console: {subjects: [mouse_1, rat_2]}\n")
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "monitor")
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("mouse_1")
+    await page.get_by_label("Planned minutes").focus()
+    await page.get_by_label("Subject").focus()
+    await page.keyboard.type("mouse_12")
+    await page.get_by_text("mouse_12 (not mouse_1?) is a new subject").wait_for(timeout=SLOW)
+    await page.keyboard.press("Enter")
+    asked = page.get_by_role("alertdialog", name="Record mouse_12?")
+    await asked.get_by_text("On monitor").wait_for(timeout=SLOW)
+    await asked.get_by_role("button", name="Cancel").click()
+    await asked.wait_for(state="hidden", timeout=SLOW)
+    await page.get_by_label("Subject").fill("rat_2")
+    await page.get_by_label("Subject").press("Enter")
+    await page.get_by_role("alertdialog", name="Record rat_2?").get_by_role("button", name="Start").click()
+    await wait_for_title(page, "Recording")
+    await page.get_by_role("button", name="Stop", exact=True).click()
+    await wait_for_title(page, "GOOD")
+
+
+@pytest.mark.limit(60)
+async def test_a_page_without_its_console_says_so_and_does_not_look_alive(rigs, console, browser):
+    browser.may_complain = True
+    rigs.start(monitor=MAIN)
+    program = console()
+    page = await browser.page(program.url)
+    await wait_until_ready(page, "monitor")
+    program.process.kill()
+    program.process.wait()
+    await page.get_by_text("This page is not connected to the console").wait_for(timeout=SLOW)
+    assert await page.locator("#content").evaluate("(one) => getComputedStyle(one).filter") == "grayscale(1)"
+
+
+FIND_FAINT = (Path(__file__).parent / "faint.js").read_text(encoding="utf-8")
+"""Texts of a page that stand out from what is behind them by less than WCAG 2 asks, 4.5 : 1."""
+
+
+async def settle(page):
+    """Wait until colours have changed that do so slowly; then none may be faint."""
+    from playwright.async_api import TimeoutError as Waited
+
+    with contextlib.suppress(Waited):
+        await page.wait_for_function(f"({FIND_FAINT})().length === 0", timeout=3000)
+    assert await page.evaluate(FIND_FAINT) == []
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_every_text_of_the_page_can_be_read_and_so_can_what_cannot_be_pressed(
+    rigs, console, browser, dark
+):
+    rigs.start(monitor=MAIN)
+    rigs.write({"monitor": rigs.programs["monitor"].uri, "gone": "udp://127.0.0.1:9"})
+    page = await browser.page(console().url, dark=dark)
+    await wait_until_ready(page, "monitor")
+    wanted = "document.body.classList.contains('body--dark')"
+    await page.wait_for_function(wanted if dark else f"!{wanted}", timeout=SLOW)
+    await settle(page)  # the button cannot be pressed yet
+    await page.get_by_role("checkbox", name="monitor").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_text("Task, projects, procedures").click()
+    await page.get_by_role("combobox", name="Projects").focus()
+    await settle(page)
+    await page.get_by_role("button", name="More on monitor").click()
+    await page.get_by_text("Ping", exact=True).wait_for(timeout=SLOW)
+    await settle(page)
 
 
 @pytest.mark.limit(60)

@@ -1,4 +1,4 @@
-"""The cards of the rigs: click to select; a menu for what is done with one rig."""
+"""The cards of the rigs: a box to tick, pictures to look at, a menu for what is done with one rig."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nicegui import ui
 
 from multirig.dashboard.console import Console
 from multirig.dashboard.door.pictures import picture_path
+from multirig.dashboard.next_session import NextSession
 from multirig.dashboard.pages.elements import (
     Line,
     box,
@@ -30,8 +31,9 @@ from multirig.lifecycle.policy import Role
 class Cards:
     """All cards, in the order of the rigs file."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, session: NextSession) -> None:
         self._console = console
+        self._next = session
         self._cards: dict[str, RigCard] = {}
         self._root = box("div", "cards").props('role=group aria-label="Rigs"')
 
@@ -41,7 +43,7 @@ class Cards:
         if names != list(self._cards):
             self._root.clear()
             with self._root:
-                self._cards = {name: RigCard(self._console, name) for name in names}
+                self._cards = {name: RigCard(self._console, self._next, name) for name in names}
         for one in cards:
             self._cards[one.name].show(one)
         pictures: dict[str, str] = {}
@@ -54,16 +56,16 @@ class Cards:
 class RigCard:
     """One rig."""
 
-    def __init__(self, console: Console, name: str) -> None:
+    def __init__(self, console: Console, session: NextSession, name: str) -> None:
         self._console = console
+        self._next = session
         self._name = name
         self._shown: Card | None = None
-        self.root = box("article", "rig tone-plain").props(f'data-rig="{name}"')
-        self.root.on("click", self._toggle)
+        self.root = box("article", "rig tone-plain")
+        self.root.props["data-rig"] = name
         with self.root:
             with box("div", "line"):
                 self._check = ui.checkbox(name, on_change=self._select).classes("grow")
-                self._check.on("click.stop", lambda: None, js_handler="(event) => event.stopPropagation()")
                 self._add_menu()
             with box("div", "line state"):
                 self._icon = ui.icon("search").props("aria-hidden=true")
@@ -85,6 +87,7 @@ class RigCard:
             self.root.classes(remove="selected")
         if self._check.value != card.is_selected:
             self._check.value = card.is_selected
+        self._check.set_enabled(not card.is_locked)
         set_icon(self._icon, card.icon)
         self._word.text = card.word
         self._about.text = card.about
@@ -94,17 +97,13 @@ class RigCard:
         show_if(self._clean_up, card.can_clean_up)
         self.pictures.show(card.pictures)
 
-    def _toggle(self) -> None:
-        is_selected = self._shown is not None and self._shown.is_selected
-        self._console.next.select(self._name, is_selected=not is_selected)
-
     def _select(self, event: Any) -> None:
         if self._shown is not None and bool(event.value) != self._shown.is_selected:
-            self._console.next.select(self._name, is_selected=bool(event.value))
+            self._next.select(self._name, is_selected=bool(event.value))
 
     def _add_menu(self) -> None:
-        opener = ui.button(icon="more_vert").props(f'flat round dense aria-label="More on {self._name}"')
-        opener.on("click.stop", lambda: None, js_handler="(event) => event.stopPropagation()")
+        opener = ui.button(icon="more_vert").props("flat round dense")
+        opener.props["aria-label"] = f"More on {self._name}"
         with opener, ui.menu():
             ui.menu_item("Ping", self._ping)
             ui.menu_item("Check this PC", lambda: report(self._console.check([self._name])))
@@ -139,10 +138,26 @@ class Pictures:
                     self._build(label)
 
     def _build(self, label: str) -> None:
-        with box("figure"):
-            image = ui.element("img").props(f'alt="Camera {label} of {self._rig}"')
-            image.props["data-picture"] = picture_path(self._rig, label)
+        with box("figure"), box("button").props("type=button") as opener:
+            opener.props["aria-label"] = f"Enlarge camera {label} of {self._rig}"
+            opener.on("click", lambda: self._enlarge(label))
+            self._picture(label)
             text("figcaption", label)
+
+    def _picture(self, label: str) -> None:
+        image = ui.element("img")
+        image.props["alt"] = f"Camera {label} of {self._rig}"
+        image.props["data-picture"] = picture_path(self._rig, label)
+
+    def _enlarge(self, label: str) -> None:
+        """Show one camera as large as the window, and go on with its pictures."""
+        with ui.dialog() as dialog, box("div", "panel enlarged"):
+            with box("div", "line"):
+                text("h2", f"{self._rig}: {label}", "grow")
+                button("Close", dialog.close, icon="close", look="flat autofocus")
+            self._picture(label)
+        self._numbers[label] = 0  # the newest is shown at once, not only the next one
+        dialog.open()
 
     def take_new(self, console: Console) -> dict[str, str]:
         """Return where the pictures are that are new since the last call, by that of their cameras."""
@@ -239,7 +254,8 @@ def confirm_removal(console: Console, name: str) -> None:
 
 def ask(question: str, more: str, yes: str, action: Callable[[], Any], *, bad: bool = False) -> ui.dialog:
     """Ask before something is done; Cancel is what Enter and Escape choose."""
-    with ui.dialog() as dialog, box("div", "panel").props(f'role=alertdialog aria-label="{question}"'):
+    with ui.dialog() as dialog, box("div", "panel").props("role=alertdialog") as panel:
+        panel.props["aria-label"] = question
         text("h2", question)
         text("p", more, "break")
         with box("div", "line wrap"):

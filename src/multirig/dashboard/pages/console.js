@@ -16,12 +16,21 @@ window.multirig = {
     const left = { ...pictures };
     for (const image of document.querySelectorAll("img[data-picture]")) {
       const camera = image.dataset.picture;
-      if (!(camera in left)) continue;
-      image.src = left[camera];
+      if (!(camera in pictures)) continue;
+      image.src = pictures[camera]; // on its card, and where it is enlarged
       delete left[camera];
     }
     if (tries && Object.keys(left).length) setTimeout(() => this.see(left, tries - 1), 100); // not built yet
   },
+  // A page that has lost its console must not look as if all that it shows were true.
+  watchConnection() {
+    let lost = 0;
+    setInterval(() => {
+      lost = window.socket && window.socket.connected ? 0 : lost + 1;
+      document.body.classList.toggle("cut-off", lost > 3);
+    }, 500);
+  },
   theme() { try { return localStorage.getItem("multirig-theme") || "auto"; } catch { return "auto"; } },
   keepTheme(name) { try { localStorage.setItem("multirig-theme", name); } catch { /* private window */ } },
 };
+window.multirig.watchConnection();

@@ -114,5 +114,6 @@ def complain(words: str, *, seconds: float = 0.0) -> None:
 
 def form(label: str, action: Callable[..., Any], classes: str = "stack") -> Element:
     """Make a form: its button, and Enter in one of its fields, do the action."""
-    made = box("form", classes).props(f'novalidate aria-label="{label}"')  # the view judges, in our words
+    made = box("form", classes).props("novalidate")  # the view judges, in our words
+    made.props["aria-label"] = label
     return made.on("submit", action, js_handler="(event) => { event.preventDefault(); emit(); }")

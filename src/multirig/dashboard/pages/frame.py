@@ -41,6 +41,8 @@ def frame(current: str) -> Iterator[None]:
         _add_bell()
         _add_theme(dark)
         _add_logout()
+    with box("div", "lost").props("role=alert"):
+        text("span", "This page is not connected to the console. A session that runs goes on by itself.")
     with box("main").props("id=content"):
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from multirig.dashboard.console import Console
+from multirig.dashboard.next_session import NextSession
 from multirig.dashboard.pages.cards import Cards, ask, edit_rig, report
 from multirig.dashboard.pages.elements import Line, Rows, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
@@ -29,21 +30,30 @@ class LabPage:
         self._console = console
         self._client = ui.context.client
         self._title = ""
+        self._is_open = False
+        self._next = NextSession(console.proposal, self._show_if_open)
+        """What is filled in here; another browser has its own."""
         with frame("Lab"):
             self._headline = Line("headline", role="status")
             with box("div", "room") as self._room:
                 with box("section", "stack").props('aria-label="Rigs of this lab"'):
                     self._build_tools()
                     self._build_check()
-                    self._cards = Cards(console)
+                    self._cards = Cards(console, self._next)
                 with box("div", "stack side"):
                     self._abandoned = Rows(box("div", "stack"), self._build_abandoned)
                     self._session = SessionPanel(console)
-                    self._form = StartForm(console)
+                    self._form = StartForm(console, self._next)
+        self._is_open = True
+
+    def _show_if_open(self) -> None:
+        if self._is_open:  # what is filled in while the page is built is shown when it stands
+            self.show()
 
     def show(self) -> None:
         """Show the lab as it is now."""
-        view = self._console.view
+        self._next.keep(self._console.rigs.only_known(self._next.draft.rigs))
+        view = self._console.view(self._next.draft)
         self._headline.show(view.headline.text, view.headline.tone, view.headline.icon)
         self._cards.show(view.cards)
         self._session.show(view.session)
@@ -63,10 +73,12 @@ class LabPage:
     def _build_tools(self) -> None:
         with box("div", "line wrap"):
             text("h2", "Rigs", "grow")
-            self._check = button(
-                "Check all PCs", lambda: report(self._console.check()), icon="fact_check", look="outline"
-            )
+            self._check = button("Check all PCs", self._check_pcs, icon="fact_check", look="outline")
             button("Add a rig", lambda: edit_rig(self._console), icon="add", look="outline")
+
+    async def _check_pcs(self) -> None:
+        draft = self._next.draft
+        await report(self._console.check(draft.rigs, draft.minutes))
 
     def _build_check(self) -> None:
         with box("section", "panel").props('aria-label="What the check has found"') as self._found:

@@ -193,7 +193,8 @@ class RigRow:
     def __init__(self, rig: str, columns: tuple[str, ...]) -> None:
         self._shown: Row | None = None
         self._cells = []
-        with box("tr").props(f'data-row="{rig}"'):
+        with box("tr") as row:
+            row.props["data-row"] = rig
             text("th", rig).props("scope=row")
             for _ in columns:
                 with box("td", "toned tone-plain") as cell:

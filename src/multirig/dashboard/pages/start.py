@@ -9,7 +9,8 @@ from nicegui import ui
 from nicegui.elements.mixins.value_element import ValueElement
 
 from multirig.dashboard.console import Console
-from multirig.dashboard.pages.cards import report
+from multirig.dashboard.next_session import NextSession
+from multirig.dashboard.pages.cards import ask, report
 from multirig.dashboard.pages.elements import Line, Rows, box, button, form, show_if, text
 from multirig.dashboard.task_forms import Field, Form, Kind
 from multirig.dashboard.view.lab import LabView
@@ -21,19 +22,26 @@ KNOWN_SUBJECTS = 6
 
 
 class StartForm:
-    """What is filled in is shared: every browser shows the same form."""
+    """What is filled in here is this page's own: no other browser writes into it.
 
-    def __init__(self, console: Console) -> None:
+    Enter asks before it begins: the last animal stands there already, and a key is pressed soon.
+    """
+
+    def __init__(self, console: Console, session: NextSession) -> None:
         self._console = console
+        self._next = session
         self._draft: Draft | None = None
         self._said: StartView | None = None
         self._form: Form | None = None
         self._asked: dict[str, ValueElement[Any]] = {}
-        self.root = form("Start a session", self._start, "panel")
+        self.root = form("Start a session", self._ask_to_start, "panel")
         with self.root:
             text("h2", "Start a session")
             self._subject = ui.input("Subject", on_change=lambda event: self._fill(subject=event.value or ""))
             self._subject.props("outlined autocomplete=off spellcheck=false")
+            self._subject.on("focus", js_handler="(event) => event.target.select()")
+            self._subject.on("keydown.enter", self._ask_to_start)
+            self._news = Line("trouble", role="status")
             self._known = Rows(box("div", "line wrap"), self._build_known)
             self._rigs = text("div", classes="break")
             with box("div", "line wrap"):
@@ -42,6 +50,7 @@ class StartForm:
                     min=0,
                     on_change=lambda event: self._fill(minutes=event.value),
                 ).props("outlined clearable")
+                self._minutes.on("keydown.enter", self._ask_to_start)
                 self._ends_itself = ui.checkbox(
                     "stop by itself then", on_change=lambda event: self._fill(ends_itself=bool(event.value))
                 )
@@ -54,18 +63,18 @@ class StartForm:
             self._warnings = Rows(box("div", "stack tight"), _build_warning)
             self._why_not = Line("soft", role="status")
             self._button = button(
-                "Start recording", None, icon="fiber_manual_record", look="unelevated color=primary"
+                "Start recording", self._press, icon="fiber_manual_record", look="unelevated color=primary"
             ).classes("big-button")
 
     def show(self, view: LabView) -> None:
         """Show what is filled in, and whether that can begin."""
         if view.draft != self._draft:
             self._show_draft(view.draft)
-        self._show_form(self._console.next.form)
+        self._show_form(self._next.form)
         self._known.show(self._console.past.subjects[:KNOWN_SUBJECTS])
         if self._subject.props.get("_autocomplete") != self._console.past.subjects:
             self._subject.set_autocomplete(self._console.past.subjects)
-        self._task_problem.show(self._console.next.task_problem, Tone.BAD)
+        self._task_problem.show(self._next.task_problem, Tone.BAD)
         said = view.start
         if said == self._said:
             return
@@ -73,6 +82,7 @@ class StartForm:
         self._button.text = said.button
         self._button.set_enabled(said.can_start)
         self._why_not.show(said.why_not, Tone.PLAIN)
+        self._news.show(said.news, Tone.WARNING)
         self._warnings.show(said.warnings)
         self._rigs.text = self._say_rigs(view)
         show_if(
@@ -85,7 +95,7 @@ class StartForm:
     def _say_rigs(self, view: LabView) -> str:
         chosen = [one.name for one in view.cards if one.is_selected]
         if not chosen:
-            return "Rigs: none yet; click on their cards"
+            return "Rigs: none yet; tick them on their cards"
         return f"Rigs: {', '.join(chosen)}; the number comes from {view.start.numbered_by}"
 
     def _show_draft(self, draft: Draft) -> None:
@@ -112,10 +122,29 @@ class StartForm:
                     asked.value = value
 
     def _fill(self, **fields: Any) -> None:
-        self._console.next.fill_in(**fields)
+        self._next.fill_in(**fields)
 
     async def _start(self) -> None:
-        await report(self._console.start())
+        await report(self._console.start(self._next.draft))
+
+    async def _press(self) -> None:
+        """Begin; of a subject that nobody has recorded before, ask."""
+        if self._said is not None and self._said.news is not None:
+            self._ask_to_start()
+        else:
+            await self._start()
+
+    def _ask_to_start(self) -> None:
+        said = self._said
+        if said is None or not said.can_start:
+            return
+
+        async def start() -> None:
+            dialog.close()
+            await self._start()
+
+        more = ". ".join(one for one in (said.news, said.where) if one is not None)
+        dialog = ask(f"Record {self._next.draft.subject.strip()}?", more, "Start", start)
 
     # -- task, projects, procedures ---------------------------------------------------------------------
 
@@ -126,7 +155,7 @@ class StartForm:
             with box("div", "line wrap"):
                 for task in self._console.rules.tasks:
                     self._build_task(task)
-            self._task.on_value_change(lambda event: self._console.next.choose_task(event.value or ""))
+            self._task.on_value_change(lambda event: self._next.choose_task(event.value or ""))
             self._task_problem = Line("trouble")
             self._field_box = box("div", "stack")
             self._projects = self._chips("Projects", "projects", self._console.past.projects)
@@ -148,7 +177,7 @@ class StartForm:
 
     def _build_task(self, task: str) -> None:
         short = task.replace("\\", "/").rpartition("/")[2]
-        button(short, lambda: self._console.next.choose_task(task), look="outline dense")
+        button(short, lambda: self._next.choose_task(task), look="outline dense")
 
     def _show_form(self, asked: Form | None) -> None:
         """Ask for what the task takes."""
@@ -164,10 +193,10 @@ class StartForm:
                 self._asked[one.name] = self._ask(one)
 
     def _ask(self, field: Field) -> ValueElement[Any]:
-        value = self._console.next.draft.parameters.get(field.name, field.default)
+        value = self._next.draft.parameters.get(field.name, field.default)
 
         def take(event: Any) -> None:
-            known = self._console.next.draft.parameters
+            known = self._next.draft.parameters
             self._fill(parameters={**known, field.name: event.value})
 
         label = f"{field.label} *" if field.required else field.label

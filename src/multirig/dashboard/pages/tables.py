@@ -109,7 +109,8 @@ class Table:
     def __init__(self, caption: str, classes: str = "") -> None:
         self._caption = caption
         self.root = ui.html("", sanitize=False).classes(f"scroll {classes}")
-        self.root.props(f'tabindex=0 role=region aria-label="{caption}"')
+        self.root.props("tabindex=0 role=region")
+        self.root.props["aria-label"] = caption
 
     def show(self, headings: Sequence[Heading], rows: Iterable[Sequence[Cell]]) -> None:
         """Show these rows; nothing is sent where they are the same as before."""

@@ -55,6 +55,8 @@ class Card:
     pictures: tuple[str, ...]
     """Labels of the cameras to show."""
     is_selected: bool
+    is_locked: bool
+    """Whether it cannot be selected or left out now, since a session runs."""
     can_clean_up: bool
     """Whether something is left on it that a clean-up would end, and nobody leads it."""
 
@@ -84,7 +86,14 @@ _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED}
 """States that nobody's session should leave behind."""
 
 
-def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, led_here: bool) -> Card:
+def make_card(
+    rig: Sighting,
+    role: Role = Role.EXPECTED,
+    *,
+    is_selected: bool,
+    led_here: bool,
+    is_locked: bool = False,
+) -> Card:
     """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
     report, is_heard = rig.report, rig.problem is None
     state = report.doing
@@ -105,6 +114,7 @@ def make_card(rig: Sighting, role: Role = Role.EXPECTED, *, is_selected: bool, l
         facts=tuple(_facts(rig)),
         pictures=report.cameras if is_heard else (),
         is_selected=is_selected,
+        is_locked=is_locked,
         can_clean_up=is_heard and not led_here and state in _LEFT_OVER,
     )
 
@@ -174,6 +184,7 @@ def make_cards(
     *,
     selected: Collection[str],
     led: Collection[str],
+    is_locked: bool = False,
 ) -> list[Card]:
     """Return a card for each rig, in the order of the rigs file."""
     return [
@@ -182,6 +193,7 @@ def make_cards(
             roles.get(rig.name, Role.EXPECTED),
             is_selected=rig.name in selected,
             led_here=rig.name in led,
+            is_locked=is_locked,
         )
         for rig in rigs
     ]

@@ -43,6 +43,8 @@ class LabNow:
     is_lost: bool = False
     """Whether the process of that session has died before it was over."""
     abandoned: Sequence[Abandoned] = ()
+    subjects: Sequence[str] = ()
+    """Who was recorded before, or stands in multirig.yaml."""
     findings: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     """What the last look at each PC found: check, level, text."""
     is_checking: bool = False
@@ -105,12 +107,14 @@ def view_lab(lab: LabNow) -> LabView:
     session = None if lab.session is None else view_session(lab.session, lab.now, lab.reports)
     is_led = session is not None and not session.is_over and not lab.is_lost
     led = lab.session.order.rigs if lab.session is not None and is_led else ()
-    cards = make_cards(lab.rigs, lab.roles, selected=lab.draft.rigs, led=led)
+    cards = make_cards(
+        lab.rigs, lab.roles, selected=led if is_led else lab.draft.rigs, led=led, is_locked=is_led
+    )
     headline = _find_headline(lab, cards, session)
     return LabView(
         headline=headline,
         cards=tuple(cards),
-        start=view_start(lab.draft, lab.rigs, is_led=is_led),
+        start=view_start(lab.draft, lab.rigs, is_led=is_led, subjects=lab.subjects),
         draft=lab.draft,
         session=session,
         abandoned=tuple(lab.abandoned) if not is_led else (),

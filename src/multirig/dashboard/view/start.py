@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ THIS_PC = "this PC"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What is filled in so far; all browsers share it."""
+    """What is filled in so far on one page."""
 
     subject: str = ""
     rigs: tuple[str, ...] = ()
@@ -42,14 +43,32 @@ class StartView:
     """What is written on the one button."""
     why_not: str | None
     """What is still missing, or wrong: one sentence."""
+    where: str
+    """On which rigs, in words."""
+    news: str | None
+    """What somebody should have seen before it begins, where there is such a thing: the subject is new."""
     warnings: tuple[str, ...]
     """What may keep the session from beginning, a line each."""
     numbered_by: str
     """Who gives the number."""
 
 
-def view_start(draft: Draft, rigs: Collection[Sighting], *, is_led: bool) -> StartView:
-    """Return whether the session that is filled in can begin; `rigs` are all that are known."""
+def view_start(
+    draft: Draft, rigs: Collection[Sighting], *, is_led: bool, subjects: Collection[str] = ()
+) -> StartView:
+    """Return whether the session that is filled in can begin.
+
+    Parameters
+    ----------
+    draft : Draft
+        What is filled in.
+    rigs : collection of Sighting
+        All that are known.
+    is_led : bool
+        Whether a session goes on.
+    subjects : collection of str
+        Who was recorded before.
+    """
     chosen = [rig for rig in rigs if rig.name in draft.rigs]
     main_syncs = [rig.name for rig in chosen if rig.report.main_sync]
     why_not = _find_objection(draft, chosen, main_syncs, is_led=is_led)
@@ -59,6 +78,8 @@ def view_start(draft: Draft, rigs: Collection[Sighting], *, is_led: bool) -> Sta
         can_start=why_not is None,
         button=f"Start recording{subject}{where}",
         why_not=why_not,
+        where=f"On {wording.listed([rig.name for rig in chosen])}" if chosen else "Without rigs",
+        news=_find_news(draft.subject.strip(), subjects) if why_not is None else None,
         warnings=tuple(_find_warnings(draft, chosen)),
         numbered_by=main_syncs[0] if main_syncs else THIS_PC,
     )
@@ -76,7 +97,7 @@ def _find_objection(
     except MultirigError as error:
         return str(error)
     if not chosen and not draft.task.strip():
-        return "Which rigs take part? Click on their cards"
+        return "Which rigs take part? Tick them"
     if len(main_syncs) > 1:
         return (
             f"{wording.listed(main_syncs)} are main syncs, and one session has one: "
@@ -87,6 +108,14 @@ def _find_objection(
     return None
 
 
+def _find_news(subject: str, subjects: Collection[str]) -> str | None:
+    if not subjects or subject in subjects:
+        return None
+    near = difflib.get_close_matches(subject, subjects, n=1, cutoff=0.6)
+    meant = f" (not {near[0]}?)" if near else ""
+    return f"{subject}{meant} is a new subject: it was never recorded on this PC"
+
+
 def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
     found = []
     subject = draft.subject.strip()
@@ -94,7 +123,7 @@ def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
         report = rig.report
         is_free = report.doing is RigState.CONNECTED
         if rig.problem is not None:
-            found.append(f"{rig.name} {rig.problem}; or leave it out: click on its card")
+            found.append(f"{rig.name} {rig.problem}; or leave it out: untick it")
         elif report.failure is not None:
             found.append(f"{rig.name} is broken: press Clean up on its card")
         elif report.doing is not None and not is_free and report.exp_ref is not None:

@@ -32,7 +32,7 @@ def test_a_form_with_subject_and_rigs_can_start():
     ("draft", "words"),
     [
         (Draft(), "Who is recorded? Fill in the subject"),
-        (Draft(subject="SP_01"), "Which rigs take part? Click on their cards"),
+        (Draft(subject="SP_01"), "Which rigs take part? Tick them"),
         (Draft(subject="../x", rigs=("left",)), "cannot name a folder"),
         (Draft(subject="con", rigs=("left",)), "a device on Windows"),
         (Draft(subject="SP_01", rigs=("left",), minutes=0), "longer than nothing"),
@@ -113,3 +113,22 @@ def test_this_pc_gives_the_number_where_no_chosen_rig_does():
     assert make_order(Draft(subject="a", rigs=("left",)), RIGS, **where).main_sync
     assert said(Draft(subject="a", rigs=("left",))).numbered_by == "this PC"
     assert not make_order(READY, RIGS, **where).main_sync
+
+
+@pytest.mark.parametrize(
+    ("subject", "known", "said_of_it"),
+    [
+        (
+            "mouse_12",
+            ["mouse_1"],
+            "mouse_12 (not mouse_1?) is a new subject: it was never recorded on this PC",
+        ),
+        ("rat_7", ["mouse_1"], "rat_7 is a new subject: it was never recorded on this PC"),
+        ("mouse_1", ["mouse_1"], None),
+        ("mouse_1", [], None),  # nobody was recorded yet: all are new
+        ("../x", ["mouse_1"], None),  # there is something worse to say of it
+    ],
+)
+def test_a_subject_that_is_new_is_said_with_the_one_that_may_be_meant(subject, known, said_of_it):
+    draft = Draft(subject=subject, rigs=("left",))
+    assert view_start(draft, RIGS, is_led=False, subjects=known).news == said_of_it
