@@ -10,6 +10,7 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.days import ZONE, object_to_day, read_time
+from multirig.lifecycle.owners import find_clash
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
@@ -20,7 +21,7 @@ CLOCK_LIMIT = datetime.timedelta(seconds=2)
 """How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
 SLOW_ROUND_TRIP = 0.1
 """Seconds; in a lab's network it takes a hundredth of that."""
-HINDRANCES = frozenset({"answer", "disk", "folder", "adapter"})
+HINDRANCES = frozenset({"answer", "disk", "folder", "adapter", "files"})
 """Checks whose failure means that there would be no recording."""
 
 
@@ -54,6 +55,10 @@ def judge(
         Whether this PC is to be the main sync.
     """
     found = {name: judge_rig(answer, version) for name, answer in answers.items()}
+    said = {name: one.outcome for name, one in answers.items() if isinstance(one.outcome, Info)}
+    if (clash := find_clash(said)) is not None:
+        name, other, why = clash
+        found[name].append(_finding("files", Level.FAILURE, f"and {other} {why}"))
     return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 

@@ -16,6 +16,7 @@ from multirig.errors import (
 from multirig.lifecycle.days import object_to_day
 from multirig.lifecycle.leader import led_by_another
 from multirig.lifecycle.obedience import set_up_otherwise
+from multirig.lifecycle.owners import find_clash
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
 from multirig.protocol.words import Info
@@ -84,9 +85,10 @@ def agree(
     for name, info in answers.items():
         if name != leader:
             _check_follower(name, info, exp_ref, zone)
-    for name, info in answers.items():
-        if info.led_by is not None and not takes_over:
-            raise AgreementError(f"{name} {led_by_another(info.led_by)}")
+    if (clash := find_clash(answers)) is not None:
+        raise AgreementError("{} and {} {}".format(*clash))
+    if not takes_over:
+        _check_led(answers)
     return exp_ref
 
 
@@ -124,3 +126,9 @@ def _say_day(
     objection = object_to_day(info, date, zone) if info is not None else None
     cure = "set the clock that is wrong, or end yesterday's session first"
     return f"{leader} {objection or f'is at {theirs}, this PC at {date}: {cure}'}"
+
+
+def _check_led(answers: Mapping[str, Info]) -> None:
+    for name, info in answers.items():
+        if info.led_by is not None:
+            raise AgreementError(f"{name} {led_by_another(info.led_by)}")

@@ -33,6 +33,7 @@ def shorten(info: Info, name: str, room: int) -> Info:
         Bytes that the message may have.
     """
     greeting = Greeting(wire=2, boot="0" * 16, name=name)
+    info = replace(info, writes=(), folder=None)  # no foreign peer knows them
     for spare in _SPARE:
         if len(codec.encode_array(greet(write(info), greeting))) > room:
             info = spare(info)

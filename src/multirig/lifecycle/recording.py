@@ -98,10 +98,12 @@ class Recording:
         """
         recorded = self.recorded if exp_ref in (None, self._of) else Recorded()
         files = recorded.files or ()
-        word = replace(word, files_total=len(files), bytes_total=sum(one.bytes for one in files))
+        is_told = recorded.files is not None or recorded.stopped_at is None
+        if is_told:  # else its data lie where nobody counts them
+            word = replace(word, files_total=len(files), bytes_total=sum(one.bytes for one in files))
         if token.wire == 1:
             return word
-        listed = replace(recorded, files=files[:MAX_LISTED_FILES])
+        listed = replace(recorded, files=files[:MAX_LISTED_FILES] if is_told else None)
         if not recorded or self._ended is None:
             return replace(word, recorded=listed)
         at, leader = self._ended

@@ -69,14 +69,16 @@ Args: TypeAlias = tuple[Any, ...]
 
 MAX_COMPLAINT = 300
 """Characters of a complaint that are taken."""
+MAX_PATTERNS, MAX_PATTERN = 64, 300
+"""Patterns of what a rig writes, and characters of one, that are taken."""
 _GREETING = "multirig"
 _FOR_ME = frozenset(
     {"exp_ref", "date", "sequence", "subject", "rehearsal", "resume", "take_over", "start_at"}
 )
 """Keys of a command that its word has fields for."""
 _INFO = frozenset(
-    "main_sync exp_ref subject state clock_port name date adapter collection disk_free version device "
-    "experiment_description preflight time failure set_up_for led_by multirig".split()
+    "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
+    "device experiment_description preflight time failure set_up_for led_by multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
@@ -170,6 +172,8 @@ def _write_info(word: Info) -> Args:
         "date": word.date,
         "adapter": word.adapter,
         "collection": word.collection,
+        "writes": [*word.writes] or None,
+        "folder": word.folder,
         "disk_free": word.disk_free,
         "version": word.version,
         "device": word.device,
@@ -199,7 +203,8 @@ def _write_stopped(word: Stopped) -> Args:
         data |= {"files_total": word.files_total, "bytes_total": word.bytes_total or 0}
     if (recorded := word.recorded) is not None:
         data |= _write_recorded(recorded)
-        data["files"] = [write_file(one, is_kept=recorded.is_kept) for one in recorded.files or ()]
+        if word.files_total is not None or recorded.files is not None:
+            data["files"] = [write_file(one, is_kept=recorded.is_kept) for one in recorded.files or ()]
     if word.ended_ago is not None:
         data["ended_ago"] = word.ended_ago
     return (data | _write_troubles(word),)
@@ -573,6 +578,8 @@ def _hear_info(args: Args) -> Word:
         date=_string(data.get("date")),
         adapter=_string(data.get("adapter")),
         collection=_string(data.get("collection")),
+        writes=_patterns(data.get("writes")),
+        folder=_string(data.get("folder")),
         disk_free=_count(data.get("disk_free")),
         version=_string(data.get("version")),
         device=data.get("device"),
@@ -764,6 +771,11 @@ def _port(value: Any) -> int | None:
 
 def _string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    told = value[:MAX_PATTERNS] if isinstance(value, list) else ()
+    return tuple(one for one in told if isinstance(one, str) and len(one) <= MAX_PATTERN)
 
 
 def _map(value: Any) -> Mapping[str, Any] | None:

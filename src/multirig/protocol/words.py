@@ -268,7 +268,7 @@ class Recorded:
     start: RigStart | None = None
     """How it started."""
     files: tuple[File, ...] | None = None
-    """What it has recorded; None: it is not stopped yet."""
+    """What it has recorded; None: it is not stopped yet, or its data lie where nobody counts them."""
     is_kept: bool = False
     """Whether there is a manifest, with checksums: none is written of a rehearsal."""
     manifest: str | None = None
@@ -507,6 +507,10 @@ class Info(Word):
     """Type of its adapter."""
     collection: str | None = None
     """Folder inside the session folder for what it writes."""
+    writes: tuple[str, ...] = ()
+    """What it writes: patterns of paths below the session folder; see `multirig.lifecycle.owners`."""
+    folder: str | None = None
+    """The same for all rigs that write below one folder, whatever they call it."""
     disk_free: int | None = None
     """Bytes free where its data goes."""
     version: str | None = None

@@ -20,15 +20,19 @@ and name it in the entry point group ``multirig.adapters``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
+from multirig.lifecycle.owners import EVERYTHING as EVERYTHING
+from multirig.lifecycle.owners import is_owned
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Evidence as Evidence
 from multirig.protocol.words import Expected as Expected
@@ -40,6 +44,8 @@ from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
 from multirig.sync.pulses import PULSES_NAME
 
+OURS = "_multirig_"
+"""How names of files begin that we ourselves write beside the data: they are no data, and no proof of any."""
 MAX_PICTURE = 12_000
 """Bytes of one live picture: three at least fit into one datagram, as text and beside the report."""
 MAX_PICTURE_LABEL = 64
@@ -58,6 +64,8 @@ class Session:
     """``session_folder / collection``; it exists; write everything there."""
     to_session_time: Callable[[int], int]
     """From this PC's ``time.perf_counter_ns()`` to the conductor's, both in nanoseconds, as known now."""
+    rig: str = "rig"
+    """Name of the rig, for what is written beside its data."""
 
 
 @dataclass(kw_only=True)
@@ -131,7 +139,7 @@ class Adapter(ABC):
 
     def health(self) -> Health:
         """Return the proof of recording, without waiting for anything."""
-        files = list_files(self.session)
+        files = list_files(self.session, self.owns())
         # pulses go on when the device does not
         return Health(bytes=sum(entry.bytes for entry in files if not entry.path.endswith(PULSES_NAME)))
 
@@ -164,9 +172,21 @@ class Adapter(ABC):
         Called while the recording starts, goes on or stops. Markers of the same moment may come in any order.
         """
 
+    def owns(self) -> Sequence[str]:
+        """Return what it writes: patterns of paths below the session folder, where ``*`` stands for anything.
+
+        By default that is all in its collection. Rigs that would write each other's files are not let into
+        one session; where several write into one collection, each names what is its own.
+        """
+        return [self.in_collection(EVERYTHING)]
+
+    def in_collection(self, name: str) -> str:
+        """Return the path of a file, or a pattern, below the session folder."""
+        return (PurePosixPath(self.collection.replace("\\", "/")) / name).as_posix()
+
     def files(self) -> list[File]:
         """Return what was recorded; called after `stop`, in a thread of its own."""
-        return list_files(self.session)
+        return list_files(self.session, self.owns())
 
     def describe(self) -> Mapping[str, Any]:
         """Return what others may know of the device (model, labels); goes into EXPINFO."""
@@ -185,11 +205,24 @@ class Adapter(ABC):
         return {}
 
 
-def list_files(session: Session) -> list[File]:
-    """Return every file below the session's collection folder, by name."""
-    found = []
-    for path in sorted(session.folder.rglob("*")):
-        if path.is_file():
+def list_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) -> list[File]:
+    """Return the data below the session's collection folder, by name, without our own logs.
+
+    Parameters
+    ----------
+    session : Session
+    owned : iterable of str
+        Only what fits one of these patterns, as `Adapter.owns` returns them.
+    """
+    found = {}
+    # a program may rename or remove its files and folders at any time; walk() takes no notice
+    for where, _, names in os.walk(session.folder):
+        for name in names:
+            path = Path(where, name)
             relative = path.relative_to(session.session_folder).as_posix()
-            found.append(File(path=relative, bytes=path.stat().st_size))
-    return found
+            is_ours = name.startswith(OURS) and name != PULSES_NAME
+            if not is_ours and is_owned(relative, owned):
+                # not from the folder's entry, which Windows brings up to date only when the file is closed
+                with contextlib.suppress(FileNotFoundError):
+                    found[path] = File(path=relative, bytes=path.stat().st_size)
+    return [found[path] for path in sorted(found)]

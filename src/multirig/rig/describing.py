@@ -19,6 +19,7 @@ from multirig.protocol.words import Info
 from multirig.rig.parts import Parts
 from multirig.rig.preflight import check_rig
 from multirig.rig.viewfinder import Viewfinder
+from multirig.sync.pulses import PULSES_NAME
 from multirig.version import __version__
 from multirig.wording import discreet_values
 
@@ -58,6 +59,7 @@ class Describer:
             date=self._today().isoformat(),
             adapter=self._config.adapter.type,
             collection=self._adapter.collection,
+            folder=self._storage.folder_mark,
             disk_free=0 if space is None else space.free,
             version=__version__,
         )
@@ -67,6 +69,10 @@ class Describer:
             info = replace(info, device=discreet_values(plain(self._adapter.describe(), "device")))
         except Exception:
             log.exception("the adapter's description of its device failed")
+        try:
+            info = replace(info, writes=tuple(self._name_files()))
+        except Exception:
+            log.exception("the adapter's list of what it writes failed")
         try:
             description = discreet_values(plain(self._describe_experiment(), "experiment_description"))
             info = replace(info, experiment_description=description)
@@ -101,6 +107,11 @@ class Describer:
         is_idle = self._machine.state is RigState.CONNECTED
         async with self._checking:  # whoever asks a hundred times has no hundred threads
             return await check_rig(self._config, self._adapter, seconds, is_idle=is_idle)
+
+    def _name_files(self) -> list[str]:
+        """Return what is written here, the adapter's files and ours, which bear no name of the rig."""
+        pulses = [self._adapter.in_collection(PULSES_NAME)] if self._config.sync_pulses else []
+        return [*self._adapter.owns(), *pulses]
 
     def _describe_experiment(self) -> dict[str, Any]:
         """Return this rig's part of the description: what its config says, else what the adapter does."""

@@ -53,6 +53,7 @@ class Hooks:
     def __init__(self, parts: Parts, clock: SessionClock, background: Background) -> None:
         config, adapter, computer, storage = parts.config, parts.adapter, parts.computer, parts.storage
         self.recording = Recording(adapter, computer.read_clock)
+        self._name = config.name
         self._adapter = adapter
         self._machine = parts.machine
         self._computer = computer
@@ -267,6 +268,7 @@ class Hooks:
             session_folder=folder,
             folder=folder / self._adapter.collection,
             to_session_time=self._clock.to_session_time,
+            rig=self._name,
         )
 
     async def _watch(self) -> None:
@@ -305,6 +307,8 @@ class Hooks:
             await storage.remember_rate(sum(one.bytes for one in found), seconds)
         if recording.was_started and recording.session is not None and not recording.is_rehearsal:
             recorded = await storage.account(recording.session, found)
+        if not self._adapter.owns():  # its data lie where nobody counts them
+            recorded = replace(recorded, files=None)
         clock = ClockOffset(
             offset=0.0 if reading is None else reading.offset / SECOND,
             bound=None if reading is None else reading.bound / SECOND,

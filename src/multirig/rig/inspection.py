@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from multirig.rig.adapter import File, Session, list_files
+from multirig.rig.adapter import EVERYTHING, File, Session, list_files
 
 CLOCK_COLUMN = "perf_counter"
 """First column of a table whose rows are stamped in seconds on this PC's ``time.perf_counter()``."""
@@ -71,9 +71,16 @@ def inspect_clock_table(path: Path) -> ClockTable | None:
     )
 
 
-def list_recorded_files(session: Session) -> list[File]:
-    """Return every file below the session's collection folder, with the rows and times of a clock table."""
-    return [_describe(entry, session) for entry in list_files(session)]
+def list_recorded_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) -> list[File]:
+    """Return the data below the session's collection folder, with the rows and times of a clock table.
+
+    Parameters
+    ----------
+    session : Session
+    owned : iterable of str
+        Only what fits one of these patterns, as `Adapter.owns` returns them.
+    """
+    return [_describe(entry, session) for entry in list_files(session, owned)]
 
 
 def _describe(entry: File, session: Session) -> File:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import csv
 import datetime
+import hashlib
 import secrets
 import shutil
 from abc import ABC, abstractmethod
@@ -26,6 +27,8 @@ from multirig.rig.rate import rate_file, recall_rate, remember_rate
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
 from multirig.sync.pulses import PULSE_COLUMNS, PULSES_NAME, Pulse
 
+MARK_NAME = ".multirig_folder"
+"""In the data folder: a number by which rigs know that they share it."""
 MAKING_LIMIT = 5.0
 """Seconds that a folder may take when nobody wants it any more."""
 
@@ -35,6 +38,8 @@ class Storage(ABC):
 
     usual_rate: float | None = None
     """Bytes a second, as the last recordings had; None: not known yet."""
+    folder_mark: str | None = None
+    """The same for all rigs that write below one folder, once it is open; None: not known."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -147,6 +152,7 @@ class DiskStorage(Storage):
             ) from None
         await self.remove_rehearsal()
         self.usual_rate = await asyncio.to_thread(recall_rate, self._rate_file, self._config.adapter)
+        self.folder_mark = await asyncio.to_thread(_mark, folder, self._config.lab)
 
     async def recall(self) -> Memory | None:
         """Read the rig's memory."""
@@ -239,6 +245,18 @@ class DiskStorage(Storage):
     def close(self) -> None:
         """Make no more checksums."""
         self._ledger.close()
+
+
+def _mark(folder: Path, lab: str) -> str | None:
+    """Return what all rigs find that write into this folder, by whatever path, and from whatever PC."""
+    path = folder / MARK_NAME
+    try:
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(secrets.token_hex(8))
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    return hashlib.blake2b(kept + lab.casefold().encode(), digest_size=8).hexdigest() if kept else None
 
 
 def _remove_empty(session: Session) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
 import gc
 import json
 import os
-import re
 import socket
 import sys
 import textwrap
@@ -96,6 +96,15 @@ def build_script(tmp_path: Path, *texts: str, **keys: object) -> Process:
     # without site, a Python starts in half the time
     adapter = build(command=["{python}", "-I", "-S", "-u", str(path), "{folder}"], **keys)
     adapter.session = make_session(tmp_path)
+    return adapter
+
+
+def build_script_in(session: Session, text: str, **keys: object) -> Process:
+    """Another adapter that runs a text, in a session that there is already."""
+    path = session.session_folder.parent / "other.py"
+    path.write_text("import os, sys\n" + text, encoding="utf-8")
+    adapter = build(command=["{python}", "-I", "-S", "-u", str(path), "{folder}"], **keys)
+    adapter.session = session
     return adapter
 
 
@@ -574,7 +583,7 @@ def test_a_crash_while_recording_is_told_by_watch_and_only_once(tmp_path: Path) 
         with pytest.raises(AdapterError) as caught:
             await adapter.watch()
         (log,) = adapter.session.folder.glob("*.stderr.log")
-        name = log.name.split(".stderr")[0].removeprefix("_multirig_")
+        name = log.name.split(".stderr")[0].removeprefix("_multirig_rig.")
         assert str(caught.value) == f"{name} ended by itself with exit code 1: 'disk is full'; see {log}"
         await adapter.stop()
 
@@ -645,11 +654,11 @@ def test_a_bad_exit_code_after_a_polite_stop_is_told_by_stop_once(tmp_path: Path
     run(body())
 
 
-def test_a_pattern_on_stderr_is_a_failure_although_the_exit_code_is_good(tmp_path: Path) -> None:
-    text = """
-        print("Error: only on stdout", flush=True)
-        os.write(2, b"\\n\\xe9 Unhandled Error: no camera\\n")
-    """
+@pytest.mark.parametrize(("descriptor", "stream"), [(1, "stdout"), (2, "stderr")])
+def test_a_pattern_in_its_output_is_a_failure_although_the_exit_code_is_good(
+    tmp_path: Path, descriptor: int, stream: str
+) -> None:
+    text = f'os.write({descriptor}, b"\\n\\xe9 Unhandled Error: no camera\\n")'
     adapter = build_script(tmp_path, text, UNTIL_STOPPED, failure=r"Error:", settle=0.1)
 
     async def record() -> None:
@@ -657,7 +666,9 @@ def test_a_pattern_on_stderr_is_a_failure_although_the_exit_code_is_good(tmp_pat
         await adapter.watch()
 
     async def body() -> None:
-        with pytest.raises(AdapterError, match=r"reported '. Unhandled Error: no camera'; see .*stderr\.log"):
+        with pytest.raises(
+            AdapterError, match=rf"reported '. Unhandled Error: no camera'; see .*{stream}\.log"
+        ):
             await record()
         await adapter.stop()
 
@@ -747,6 +758,7 @@ def test_frames_rate_and_bytes_are_told_while_it_records(tmp_path: Path) -> None
     text = """
         import time
         frames = 0
+        os.write(1, bytes(7000))
         open(sys.argv[1] + "/data.bin", "wb").write(bytes(5000))
         while frames < 100:
             frames += 2
@@ -765,11 +777,10 @@ def test_frames_rate_and_bytes_are_told_while_it_records(tmp_path: Path) -> None
         health = adapter.health()
         assert health.rate is not None
         assert 50 < health.rate < 250
-        await wait_until(lambda: adapter.health().bytes > 5000)
+        await wait_until(lambda: adapter.health().bytes == 5000)
         await adapter.stop()
         assert adapter.health().frames == 100
-        written = sum(path.stat().st_size for path in adapter.session.folder.iterdir())
-        assert adapter.health().bytes == written
+        assert adapter.health().bytes == 8000, "what it says is kept beside the data, and is none"
 
     run(body())
 
@@ -810,10 +821,115 @@ def test_a_table_on_this_pcs_clock_is_told_with_its_rows_and_session_times(tmp_p
     files = {entry.path: entry for entry in adapter.files()}
     table = files.pop("raw_data/a.csv")
     assert (table.frames, table.first, table.last) == (2, 2.5, 3.5)
-    assert [re.sub("_python[^_]*?[.]std", "_P.std", path) for path in files] == [
-        "raw_data/_multirig_P.stderr.log",
-        "raw_data/_multirig_P.stdout.log",
+    assert files == {}, "its logs are no data"
+
+
+def test_frames_that_the_program_says_it_has_lost_are_told(tmp_path: Path) -> None:
+    text = """
+        print("lost 3", flush=True)
+        print("written 7", flush=True)
+        print("written 9 lost 5", flush=True)
+        print("lost some", flush=True)
+        sys.stdin.readline()
+    """
+    pattern = r"(written (?P<frames>\d+))? ?(lost (?P<dropped>\w+))?$"
+    adapter = build_script(tmp_path, text, progress=pattern, settle=0)
+
+    async def body() -> None:
+        await adapter.start()
+        await wait_until(lambda: (adapter.health().frames, adapter.health().dropped) == (9, 5))
+        await adapter.stop()
+        assert (adapter.health().frames, adapter.health().dropped) == (9, 5)
+
+    run(body())
+
+
+def test_a_pattern_for_lost_frames_alone_is_enough(tmp_path: Path) -> None:
+    adapter = build_script(
+        tmp_path, "print('lost 3'); sys.stdin.readline()", progress=r"lost (?P<dropped>\d+)"
+    )
+
+    async def body() -> None:
+        await adapter.start()
+        await wait_until(lambda: adapter.health().dropped == 3)
+        await adapter.stop()
+        assert adapter.health().frames is None
+
+    run(body())
+
+
+def test_two_rigs_that_run_one_program_into_one_folder_have_logs_of_their_own(tmp_path: Path) -> None:
+    text = "print('ready' if sys.argv[2:] else 'deaf', flush=True); sys.stdin.readline()"
+    talks = build_script(tmp_path, text, ready="ready", writes=["a*"])
+    talks.command.append("ready")
+    talks.session = dataclasses.replace(talks.session, rig="one:1")
+    silent = build_script_in(talks.session, text, ready="ready", ready_limit=0.5, writes=["b*"])
+    silent.session = dataclasses.replace(talks.session, rig="one:2")
+
+    async def body() -> None:
+        starting = asyncio.create_task(silent.start())
+        await talks.start()
+        with pytest.raises(AdapterError, match="was not ready within"):
+            await starting
+        await talks.stop()
+        await silent.stop()
+        assert len([*talks.session.folder.glob("_multirig_one%3A?.*.stdout.log")]) == 2
+
+    run(body())
+
+
+def test_a_program_that_writes_nothing_into_its_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process.run, "QUIET", 0.3)
+    text = """
+        print("all is well", flush=True)
+        sys.stdin.readline()
+        open(sys.argv[1] + "/data.bin", "wb").write(bytes(5000))
+        sys.stdin.readline()
+    """
+    adapter = build_script(tmp_path, text, settle=0)
+
+    async def body() -> None:
+        await adapter.start()
+        assert list(adapter.findings()) == []
+        await wait_until(adapter.findings)
+        [finding] = adapter.findings()
+        assert finding.text.startswith(f"has written nothing into {adapter.session.folder} for ")
+        assert finding.until is None
+        stdin = adapter._run._process.stdin
+        stdin.write(b"\n")
+        await wait_until(lambda: not adapter.findings())
+        await adapter.stop()
+
+    run(body())
+
+
+def test_a_program_has_only_the_files_that_are_its_own(tmp_path: Path) -> None:
+    adapter = build_script(tmp_path, "sys.stdin.readline()", writes=["mine*", "sub/*.bin"])
+    folder = adapter.session.folder
+    (folder / "sub").mkdir()
+    for name in ("mine.csv", "Mine2.csv", "theirs.csv", "sub/a.bin", "sub/a.txt"):
+        (folder / name).write_bytes(b"1234567890")
+
+    async def body() -> None:
+        await adapter.start()
+        await wait_until(lambda: adapter.health().bytes == 30)
+        await adapter.stop()
+
+    run(body())
+    assert [one.path for one in adapter.files()] == [
+        "raw_data/Mine2.csv",
+        "raw_data/mine.csv",
+        "raw_data/sub/a.bin",
     ]
+    assert list(adapter.owns()) == ["raw_data/mine*", "raw_data/sub/*.bin"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/data/*", "../x*", "a/../b", "C:/x", "a\\b"])
+def test_files_outside_of_the_collection_cannot_be_its_own(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="names no files in the collection"):
+        build(command=["x"], writes=[pattern])
 
 
 # --- any order, any number of times ---

@@ -107,5 +107,5 @@ def test_a_file_that_goes_while_it_is_listed_is_told_without_its_rows(
 ) -> None:
     session = make_session(tmp_path)
     listed = [File(path="raw_data/gone.csv", bytes=3)]
-    monkeypatch.setattr(inspection, "list_files", lambda session: listed)
+    monkeypatch.setattr(inspection, "list_files", lambda session, owned: listed)
     assert list_recorded_files(session) == listed

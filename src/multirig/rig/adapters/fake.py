@@ -171,7 +171,7 @@ class Fake(Adapter):
 
     def files(self) -> list[File]:
         """Return what was written, with frames and times."""
-        return list_recorded_files(self.session)
+        return list_recorded_files(self.session, self.owns())
 
     def _begin(self, file_name: str) -> None:
         if self._began is None or self._ended is not None:

@@ -247,6 +247,10 @@ class Camera(Adapter):
         """Return the labels of the cameras that are open."""
         return [label for label, capture in self._captures.items() if capture.live.can_be_seen]
 
+    def owns(self) -> Sequence[str]:
+        """Return the names of the files of each camera."""
+        return [self.in_collection(f"_iblrig_{one.label}Camera.*") for one in self.cameras]
+
     def files(self) -> list[File]:
         """Return the videos and frame times of these cameras, those of before a restart too."""
         known: dict[Path, Recording] = {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import Adapter, File, Health
+from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
 from multirig.rig.adapters.process.program import POLL, find_program, name_program
 from multirig.rig.adapters.process.run import Run
@@ -31,6 +31,16 @@ __all__ = ["Process", "StopByDatagram", "StopByOsc", "StopBySignal", "StopByText
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def check_patterns(patterns: list[str]) -> list[str]:
+    """Return patterns of files in a collection, else raise ValueError."""
+    for one in patterns:
+        if not one or one.startswith("/") or "\\" in one or ":" in one or ".." in one.split("/"):
+            raise ValueError(
+                f"{one!r} names no files in the collection: write them as 'video*.avi', with forward slashes"
+            )
+    return patterns
+
+
 @dataclass(kw_only=True)
 class Process(Adapter):
     """Run any program for the time of a session.
@@ -42,7 +52,8 @@ class Process(Adapter):
     Raises
     ------
     ConfigError
-        The command is empty, a placeholder is unknown, or `progress` has no group ``frames``.
+        The command is empty, a placeholder is unknown, `progress` has neither a group ``frames`` nor a group
+        ``dropped``, or `writes` names files outside of the collection.
     """
 
     command: list[str]
@@ -60,9 +71,13 @@ class Process(Adapter):
     settle: Seconds = 0.2
     """Without `ready`: seconds that the program must stay alive to count as started."""
     progress: re.Pattern[str] | None = None
-    """Found in a line of its output: the group ``frames`` is the number of frames so far."""
+    """Found in a line of its output: the group ``frames`` is the number of frames so far, the
+    group ``dropped`` that of frames that it has lost."""
     failure: re.Pattern[str] | None = None
-    """Found in a line on its stderr: it has failed, whatever its exit code (Bonsai's is always 0)."""
+    """Found in a line of its output: it has failed, whatever its exit code (Bonsai's is always 0)."""
+    writes: Annotated[list[str], AfterValidator(check_patterns)] = field(default_factory=lambda: [EVERYTHING])
+    """Which files in its collection are its own, where several rigs write there: ``['video*.avi']``. An empty
+    list: it keeps its data elsewhere, where nothing of them is counted or checked."""
     ok_exit_codes: list[int] = field(default_factory=lambda: [0])
     """Exit codes that are no failure; on POSIX the code of a program ended by signal N is -N."""
     may_end: bool = False
@@ -78,7 +93,7 @@ class Process(Adapter):
         check_placeholders("command", self.command)
         check_placeholders("environment", self.environment.values())
         check_placeholders("working_folder", [self.working_folder or ""])
-        if self.progress is not None and "frames" not in self.progress.groupindex:
+        if self.progress is not None and not {"frames", "dropped"} & self.progress.groupindex.keys():
             raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
         self._run: Run | None = None
 
@@ -124,13 +139,25 @@ class Process(Adapter):
         """Return what the program said of its progress, and the bytes in its folder."""
         if self._run is None:
             return Health()
+        progress = self._run.progress
         return Health(
-            frames=self._run.progress.frames, rate=self._run.progress.measure_rate(), bytes=self._run.bytes
+            frames=progress.frames,
+            rate=progress.measure_rate(),
+            bytes=self._run.bytes,
+            dropped=progress.dropped,
         )
+
+    def findings(self) -> Sequence[Finding]:
+        """Return what was seen of the program, which goes on all the same."""
+        return () if self._run is None else self._run.find()
+
+    def owns(self) -> Sequence[str]:
+        """Return what it writes, by its config."""
+        return [self.in_collection(one) for one in self.writes]
 
     def files(self) -> list[File]:
         """Return what was written; tables on this PC's clock tell what they hold."""
-        return list_recorded_files(self.session)
+        return list_recorded_files(self.session, self.owns())
 
     def describe(self) -> Mapping[str, Any]:
         """Return the program's name."""
@@ -141,7 +168,7 @@ class Process(Adapter):
         return fill_placeholders(text, self.session)
 
     async def _launch(self) -> None:
-        if self._run is not None and self._run.folder != self.session.folder:
+        if self._run is not None and self._run.session.folder != self.session.folder:
             await self._run.close()
         if self._run is None or self._run.is_closed:
             # made before anything is awaited: from here on stop() knows of it

@@ -1,4 +1,4 @@
-"""What the program writes: stdout and stderr, each kept in a log and followed, and bytes in its folder."""
+"""What the program says: stdout and stderr, each kept in a log and followed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from multirig.rig.adapter import OURS, Session
+from multirig.writing import file_name
 
 CHUNK = 1 << 18
 """Bytes of output read at a time, few enough that other threads get their turn between two."""
@@ -22,7 +25,9 @@ class Look:
 
     is_ready: bool = False
     frames: int | None = None
+    dropped: int | None = None
     failure: str | None = None
+    failure_log: Path | None = None
     has_more: bool = False
 
 
@@ -30,6 +35,7 @@ class Output:
     """A log that the program writes, read behind it line by line."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.last_line = ""
         self.has_more = False
         """Whether the last reading left something to read."""
@@ -61,15 +67,16 @@ class Outputs:
 
     def __init__(
         self,
-        folder: Path,
+        session: Session,
         name: str,
         *,
         ready: re.Pattern[str] | None,
         progress: re.Pattern[str] | None,
         failure: re.Pattern[str] | None,
     ) -> None:
-        self._folder = folder
-        self._name = name
+        self._place = session.folder
+        # rigs may run one program into one folder: each has logs of its own
+        self._name = f"{file_name(session.rig)}.{name}"
         self._ready = ready
         self._progress = progress
         self._failure = failure
@@ -97,19 +104,25 @@ class Outputs:
 
     def read(self, *, is_final: bool) -> Look:
         """Return what the program said since the last look; waits for the disk."""
-        stdout, stderr = self._outputs
         look = Look()
-        for output in (stdout, stderr):
+        for output in self._outputs:
             for line in output.read_lines(is_final=is_final):
                 if self._ready is not None and self._ready.search(line):
                     look.is_ready = True
-                if self._progress is not None and (match := self._progress.search(line)):
-                    with suppress(TypeError, ValueError):
-                        look.frames = int(match["frames"])
-                if output is stderr and self._failure is not None and self._failure.search(line):
-                    look.failure = look.failure or line
+                self._look_for_progress(line, look)
+                if self._failure is not None and self._failure.search(line):
+                    look.failure, look.failure_log = look.failure or line, look.failure_log or output.path
             look.has_more |= output.has_more
         return look
+
+    def _look_for_progress(self, line: str, look: Look) -> None:
+        if self._progress is None or (match := self._progress.search(line)) is None:
+            return
+        told = match.groupdict()
+        with suppress(TypeError, ValueError):
+            look.dropped = int(told.get("dropped") or "")
+        with suppress(TypeError, ValueError):
+            look.frames = int(told.get("frames") or "")
 
     def close(self) -> None:
         """Let go of the files."""
@@ -117,16 +130,4 @@ class Outputs:
             output.close()
 
     def _get_log(self, stream: str) -> Path:
-        return self._folder / f"_multirig_{self._name}.{stream}.log"
-
-
-def count_bytes(folder: Path) -> int:
-    """Return the bytes of all files in a folder; waits for the disk."""
-    total = 0
-    # a program may rename or delete its files and folders at any time; walk() takes no notice
-    for where, _, names in os.walk(folder):
-        for name in names:
-            # not from the folder's entry, which Windows brings up to date only when the file is closed
-            with suppress(OSError):
-                total += os.stat(os.path.join(where, name)).st_size
-    return total
+        return self._place / f"{OURS}{self._name}.{stream}.log"

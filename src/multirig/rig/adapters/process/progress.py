@@ -1,4 +1,4 @@
-"""How many frames the program has reported, and how fast they come."""
+"""How many frames the program has reported, written and lost, and how fast they come."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class Progress:
     def __init__(self) -> None:
         self.frames: int | None = None
         """Frames so far; None before the first report."""
+        self.dropped = 0
+        """Frames that it has lost so far."""
         self._reports: deque[tuple[float, int]] = deque()
 
     def add(self, frames: int) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from multirig.errors import AdapterError
+from multirig.rig.adapter import Finding, Level, list_files
 from multirig.rig.adapters.process.family import Family, end_family, wait_gone
-from multirig.rig.adapters.process.output import Look, Outputs, count_bytes
+from multirig.rig.adapters.process.output import Look, Outputs
 from multirig.rig.adapters.process.program import POLL, describe_exit_code, find_program, name_program
 from multirig.rig.adapters.process.progress import Progress
 from multirig.rig.adapters.process.stopping import ask
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 SCAN = 0.5
 """Seconds between two counts of the bytes in the folder; a network drive may be slow to tell."""
+
+QUIET = 10.0
+"""Seconds for which a program may write nothing at all before that is told."""
+KIND = "program"
+"""Of what is found of it."""
 
 MAX_QUOTE = 200
 """Characters of a program's line that go into an error message, which is one line too."""
@@ -40,7 +46,7 @@ class Run:
     """The program from its start until it, and all that it started, have gone."""
 
     def __init__(self, adapter: Process) -> None:
-        self.folder = adapter.session.folder
+        self.session = adapter.session
         self.is_asked = False
         """Whether it was asked to stop: from then on its end is no failure of the recording."""
         self.is_closed = False
@@ -53,7 +59,7 @@ class Run:
         self._working_folder = adapter.fill(adapter.working_folder) if adapter.working_folder else None
         self._name = name_program(self._command[0])
         self._outputs = Outputs(
-            self.folder,
+            self.session,
             self._name,
             ready=adapter.ready,
             progress=adapter.progress,
@@ -61,6 +67,8 @@ class Run:
         )
         self._log = self._outputs.log
         self._is_ready = False
+        self._ready_at: float | None = None
+        """When that was: seconds on the conductor's clock."""
         self._failure: str | None = None
         self._exit_code: int | None = None
         self._ended_first = False
@@ -83,18 +91,19 @@ class Run:
                 raise AdapterError(f"{self._name} was stopped while it started")
             self.check()
             if self._is_ready:
-                return
+                break
             if ready is not None and self._exit_code is not None:
                 self._tell(f"{self._name} ended before it was ready; see {self._log}")
             if time.perf_counter() >= deadline:
-                break
+                if ready is None:
+                    break
+                self._tell(
+                    f"{self._name} was not ready within {limit:g} s: no line of its output matched "
+                    f"{ready.pattern!r}; see {self._log}"
+                )
             await asyncio.sleep(POLL)
-        if ready is not None:
-            self._tell(
-                f"{self._name} was not ready within {limit:g} s: no line of its output matched "
-                f"{ready.pattern!r}; see {self._log}"
-            )
         self._is_ready = True
+        self._ready_at = self._ready_at or self._read_session_time()
 
     def check(self) -> None:
         """Raise AdapterError if the recording has failed."""
@@ -187,7 +196,7 @@ class Run:
                 now = time.perf_counter()
                 if now >= scan_due:
                     scan_due = now + SCAN
-                    self.bytes = await asyncio.to_thread(count_bytes, self.folder)
+                    self.bytes = await asyncio.to_thread(self._count_bytes)
                 look = await asyncio.to_thread(self._outputs.read, is_final=code is not None)
                 self._take_in(look)
                 if look.has_more:
@@ -203,10 +212,39 @@ class Run:
         finally:
             self._outputs.close()
 
+    def find(self) -> list[Finding]:
+        """Return what was seen of it, and is no failure."""
+        now, began = self._read_session_time(), self._ready_at
+        if began is None:
+            return []
+        if not self._adapter.writes:
+            text = (
+                "keeps its data elsewhere (writes: [] in its config): nothing of them is counted or checked"
+            )
+            return [Finding(level=Level.NOTE, kind=KIND, text=text, at=began, until=began)]
+        if self.bytes or self.is_asked or now - began < QUIET:
+            return []
+        text = (
+            f"has written nothing into {self.session.folder} for {now - began:.0f} s: "
+            "does it save elsewhere, or at its end?"
+        )
+        return [Finding(level=Level.NOTE, kind=KIND, text=text, at=began)]
+
+    def _read_session_time(self) -> float:
+        """Return seconds on the conductor's clock."""
+        return self.session.to_session_time(time.perf_counter_ns()) / 1e9
+
+    def _count_bytes(self) -> int:
+        """Return the bytes of all that it has written; waits for the disk."""
+        return sum(one.bytes for one in list_files(self.session, self._adapter.owns()))
+
     def _take_in(self, look: Look) -> None:
         self._is_ready |= look.is_ready
         if look.failure is not None and self._failure is None:
-            self._failure = f"{self._name} reported {discreet(look.failure)[:MAX_QUOTE]!r}; see {self._log}"
+            said = discreet(look.failure)[:MAX_QUOTE]
+            self._failure = f"{self._name} reported {said!r}; see {look.failure_log}"
+        if look.dropped is not None:
+            self.progress.dropped = look.dropped
         if look.frames is not None:
             self.progress.add(look.frames)
 
@@ -223,7 +261,7 @@ class Run:
         else:
             self._following.cancel()
             trouble = f"{self._name} cannot be killed: end process {self._process.pid} by hand"
-        self.bytes = await asyncio.to_thread(count_bytes, self.folder)
+        self.bytes = await asyncio.to_thread(self._count_bytes)
         self.is_closed = True
         return trouble if trouble is not None or by_force else self._find_problem()
 
