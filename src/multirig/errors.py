@@ -26,7 +26,19 @@ class LocalProtocolError(ProtocolError, ValueError):
 
 
 class RemoteProtocolError(ProtocolError, RuntimeError):
-    """The other side sent what the wire does not know, or reported an error of its own."""
+    """The other side sent what the wire does not know, or reported an error of its own.
+
+    Parameters
+    ----------
+    message : str
+        One line.
+    word : object
+        What it has said beside its error: what a rig has recorded that could not stop as it should.
+    """
+
+    def __init__(self, message: str, word: object = None) -> None:
+        self.word = word
+        super().__init__(message)
 
 
 class VersionMismatch(ProtocolError):

@@ -16,7 +16,7 @@ from multirig.protocol.events import (
     TimedOut,
     Unreached,
 )
-from multirig.protocol.words import Word
+from multirig.protocol.words import RigState, Stopped, Word
 
 Outcome: TypeAlias = Word | MultirigError
 """A rig's reply, or why there is none."""
@@ -76,6 +76,8 @@ class Broadcast:
     def judge(self, name: str, event: Replied | Refused | TimedOut | Unreached) -> Outcome:
         """Return what an event of a link means, in words that help."""
         match event:
+            case Replied(word=Stopped(state=RigState.BROKEN) as word):
+                return RemoteProtocolError(" ".join((word.failure or "it is broken").split()), word)
             case Replied(word=word):
                 return word
             case Refused(reason=reason):

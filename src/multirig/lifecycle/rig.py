@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from multirig.errors import IllegalTransition
-from multirig.lifecycle.answers import MAX_FAILURE_TEXT, Answers, fail
+from multirig.lifecycle.answers import MAX_FAILURE_TEXT, Answers, fail, tell
 from multirig.lifecycle.fitting import fit_pictures, shorten
 from multirig.lifecycle.leader import Leader, Leadership
 from multirig.lifecycle.numbers import Numbers
@@ -70,7 +70,6 @@ from multirig.protocol.events import (
     Fail,
     Received,
     Reply,
-    Send,
     Settle,
     Tell,
     Token,
@@ -78,7 +77,7 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event
+from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import (
     AlyxToken,
     AskInfo,
@@ -205,7 +204,10 @@ class RigMachine:
                 return self._restore(event)
             case Commanded(event=command, exp_ref=exp_ref):
                 before = self.state
+                if STATUS[before] is Status.RUNNING:
+                    self._note(event.why)
                 out = self._command(make_command(command, exp_ref, {}), None)
+                self._answers.ends_here = self.state is RigState.STOPPING
                 return out if self.state is before else [*out, *tell(self.leader, self.report())]
             case Done() | Armed() | Failed():
                 return self._take_outcome(event)
@@ -527,7 +529,7 @@ class RigMachine:
         if self.state in MOVING:
             out += self._answers.disappoint(self.state, self.failure)
         else:
-            out += self._answers.give(self.state, self.exp_ref, self.failure, self._now)
+            out += self._answers.give(self.state, self.exp_ref, self.failure, self._now, self.leader)
         if self.state is RigState.CONNECTED:  # the answers still spoke of the session
             self.exp_ref = self.failure = None
             self.rehearses = False
@@ -537,17 +539,6 @@ class RigMachine:
             out.append(Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure))
             out += self._beat()
         return out
-
-
-TELL_LIMIT = 5 * SECOND
-"""How long a conductor is told what it has not asked."""
-
-
-def tell(leader: Leader | None, report: Report) -> list[Send]:
-    """Return a report that is sent at once, unasked; IBL's conductors take that badly."""
-    if leader is None or not leader.beats:
-        return []
-    return [Send(address=leader.address, word=report, key=None, limit=TELL_LIMIT, needs_reply=False)]
 
 
 def _clock(text: str) -> str:

@@ -155,6 +155,8 @@ class Commanded:
 
     event: Event
     exp_ref: ExpRef | None = None
+    why: str | None = None
+    """Why a recording that goes on is ended, in words for whoever leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

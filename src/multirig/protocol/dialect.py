@@ -199,6 +199,8 @@ def _write_started(word: Started) -> Args:
 
 def _write_stopped(word: Stopped) -> Args:
     data: dict[str, Any] = {"exp_ref": _text(word.exp_ref), "status": _number_of(word.status)}
+    if word.state is not None:
+        data["state"] = word.state.value
     if word.files_total is not None:
         data |= {"files_total": word.files_total, "bytes_total": word.bytes_total or 0}
     if (recorded := word.recorded) is not None:
@@ -630,6 +632,7 @@ def _hear_stopped(event: Event) -> Callable[[Args], Word]:
             event=event,
             exp_ref=_reference(data.get("exp_ref"))[0],
             status=_status(data.get("status")),
+            state=_state(data.get("state")),
             files_total=_count(data.get("files_total")),
             bytes_total=_count(data.get("bytes_total")),
             recorded=read_recorded(data) or None,

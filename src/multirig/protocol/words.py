@@ -581,6 +581,8 @@ class Stopped(Word):
     """Of which session."""
     status: Status | None = None
     """What it does."""
+    state: RigState | None = None
+    """BROKEN where it could not stop as it should; what it has recorded is told all the same."""
     files_total: int | None = None
     """How many files there are; None: it says nothing of them, as IBL's peers."""
     bytes_total: int | None = None

@@ -223,6 +223,8 @@ class Recount:
             rig.started_within = (at - self._start_asked) / _SECOND
 
     def _take_end(self, rig: RigSummary, word: Stopped, at: int) -> None:
+        if rig.files and not word.files_total:
+            return  # it was started again since it has told of them, and knows nothing of the session
         rig.has_ended = True
         if word.files_total is not None:
             rig.says_files, rig.files_total = True, word.files_total
@@ -283,6 +285,8 @@ class Recount:
         name = next((name for name, one in self._summary.rigs.items() if one.address == address), None)
         if name is None or word is None:
             return
+        if isinstance(word, Stopped) and word.recorded is not None:
+            self._take_end(self._summary.rigs[name], word, moment.at)
         trouble = find_trouble(word, is_running=moment.before is SessionState.RUNNING)
         if trouble is None:
             return

@@ -178,11 +178,7 @@ class Adapter(ABC):
         By default that is all in its collection. Rigs that would write each other's files are not let into
         one session; where several write into one collection, each names what is its own.
         """
-        return [self.in_collection(EVERYTHING)]
-
-    def in_collection(self, name: str) -> str:
-        """Return the path of a file, or a pattern, below the session folder."""
-        return (PurePosixPath(self.collection.replace("\\", "/")) / name).as_posix()
+        return [below(self.collection, EVERYTHING)]
 
     def files(self) -> list[File]:
         """Return what was recorded; called after `stop`, in a thread of its own."""
@@ -203,6 +199,11 @@ class Adapter(ABC):
             is taken: ``cameras:left`` is the device ``left`` of the kind ``cameras``.
         """
         return {}
+
+
+def below(collection: str, name: str) -> str:
+    """Return the path of a file in a collection, or a pattern of such paths, below the session folder."""
+    return (PurePosixPath(collection.replace("\\", "/")) / name).as_posix()
 
 
 def list_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) -> list[File]:

@@ -16,6 +16,7 @@ from multirig.protocol.codec import plain
 from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
+from multirig.rig.adapter import below
 from multirig.rig.parts import Parts
 from multirig.rig.preflight import check_rig
 from multirig.rig.viewfinder import Viewfinder
@@ -110,7 +111,7 @@ class Describer:
 
     def _name_files(self) -> list[str]:
         """Return what is written here, the adapter's files and ours, which bear no name of the rig."""
-        pulses = [self._adapter.in_collection(PULSES_NAME)] if self._config.sync_pulses else []
+        pulses = [below(self._adapter.collection, PULSES_NAME)] if self._config.sync_pulses else []
         return [*self._adapter.owns(), *pulses]
 
     def _describe_experiment(self) -> dict[str, Any]:

@@ -40,6 +40,9 @@ from multirig.rig.snapshot import Snapshot
 from multirig.runtime import Runtime
 from multirig.transports.base import Network
 
+ENDED = "it was stopped: its program was ended on that PC, where 'multirig serve' runs no more"
+"""Why a recording ends that goes on when the rig's program is ended."""
+
 log = logging.getLogger("multirig.rig")
 
 
@@ -122,7 +125,7 @@ class RigService:
         """Stop what is being recorded, let go of the device and leave the network."""
         self._storage.close()
         if self.machine.state is not RigState.CONNECTED:
-            await self._command(Event.EXPINTERRUPT)
+            await self._command(Event.EXPINTERRUPT, why=ENDED)
             await self._command(Event.EXPCLEANUP)
         await self.clock.close_port()
         await self.runtime.close()
@@ -199,9 +202,9 @@ class RigService:
         self.runtime.feed(SubjectChosen(subject=None if subject is None else check_subject(subject)))
         log.info("%s is set up for %s", self.config.name, subject or "any subject")
 
-    async def _command(self, event: Event, exp_ref: ExpRef | None = None) -> None:
+    async def _command(self, event: Event, exp_ref: ExpRef | None = None, why: str | None = None) -> None:
         """Give a command of this PC, and wait until no hook runs any more."""
-        self.runtime.feed(Commanded(event=event, exp_ref=exp_ref))
+        self.runtime.feed(Commanded(event=event, exp_ref=exp_ref, why=why))
         await self._hooks.settled()
 
     # -- effects ----------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.words import File, Health, Info, Marker, Picture, Plan, Recorded
+from multirig.protocol.words import File, Health, Info, Marker, Picture, Plan, Recorded, Stopped
 
 GREETING = "multirig"
 
@@ -1063,7 +1063,10 @@ class AnySequence(RuleBasedStateMachine):
         match action:
             case Reply(token=token, word=word):
                 self.answers[token] += 1
-                if word.event in SATISFIED:
+                if isinstance(word, Stopped) and word.state is RigState.BROKEN:
+                    assert self.machine.state is RigState.BROKEN
+                    assert token.wire == 2
+                elif word.event in SATISFIED:
                     assert self.machine.state in SATISFIED[word.event]
             case Fail(token=token) | Settle(token=token):
                 self.answers[token] += 1

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Adapter, File, Finding, Health, Picture
+from multirig.rig.adapter import Adapter, File, Finding, Health, Picture, below
 from multirig.rig.adapters.camera.capture import Capture
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
@@ -249,7 +249,7 @@ class Camera(Adapter):
 
     def owns(self) -> Sequence[str]:
         """Return the names of the files of each camera."""
-        return [self.in_collection(f"_iblrig_{one.label}Camera.*") for one in self.cameras]
+        return [below(self.collection, f"_iblrig_{one.label}Camera.*") for one in self.cameras]
 
     def files(self) -> list[File]:
         """Return the videos and frame times of these cameras, those of before a restart too."""

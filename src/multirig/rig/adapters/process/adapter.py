@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health
+from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health, below
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
 from multirig.rig.adapters.process.program import POLL, find_program, name_program
 from multirig.rig.adapters.process.run import Run
@@ -153,7 +153,7 @@ class Process(Adapter):
 
     def owns(self) -> Sequence[str]:
         """Return what it writes, by its config."""
-        return [self.in_collection(one) for one in self.writes]
+        return [below(self.collection, one) for one in self.writes]
 
     def files(self) -> list[File]:
         """Return what was written; tables on this PC's clock tell what they hold."""
