@@ -108,7 +108,7 @@ class Camera(Adapter):
 
     async def initialise(self) -> None:
         """Check the disk, open every camera and wait for its first picture."""
-        await self._check_disk()
+        await asyncio.to_thread(check_room, self.session.folder, self.cameras, self.min_free_gb)
         if not self._is_recording:
             takes = [*self._earlier, *self._takes.values()]
             self._earlier = [one for one in takes if one.session.folder == self.session.folder]
@@ -332,19 +332,6 @@ class Camera(Adapter):
         # a slow camera's thread ends with its next frame
         return [one for one in captures if not one.closed.done() and one.is_overdue(now)]
 
-    async def _check_disk(self) -> None:
-        folder = self.session.folder
-        try:
-            free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
-        except OSError as error:
-            raise AdapterError(f"{folder} cannot be reached ({error.strerror}): check the disk") from error
-        wanted = max(self.min_free_gb * GIGABYTE, sum(map(estimate_room, self.cameras)))
-        if free < wanted:
-            raise AdapterError(
-                f"the disk of {folder} is full: {free / GIGABYTE:.2f} GB are free and "
-                f"{wanted / GIGABYTE:.2f} GB are wanted: free space, or lower min_free_gb"
-            )
-
     def _find_failures(self) -> dict[Part, AdapterError]:
         now = time.perf_counter_ns()
         return {part: why for take in self._takes.values() for part, why in take.find_failures(now).items()}
@@ -395,3 +382,17 @@ def estimate_room(options: CameraOptions) -> float:
     """Return the bytes that a minute of a camera needs."""
     width, height = options.size or DEFAULT_SIZE
     return width * height * (options.fps or DEFAULT_FPS) * ROOM * BITS_PER_PIXEL / 8
+
+
+def check_room(folder: Path, cameras: Sequence[CameraOptions], least: float) -> None:
+    """Raise AdapterError where the disk has not so many gigabytes free, or too little for a minute."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise AdapterError(f"{folder} cannot be reached ({error.strerror}): check the disk") from error
+    wanted = max(least * GIGABYTE, sum(map(estimate_room, cameras)))
+    if free < wanted:
+        raise AdapterError(
+            f"the disk of {folder} is full: {free / GIGABYTE:.2f} GB are free and "
+            f"{wanted / GIGABYTE:.2f} GB are wanted: free space, or lower min_free_gb"
+        )
