@@ -179,6 +179,7 @@ class Lab:
                 self.outcome.output += "(the command did not end)\n"
             await self._afterwards()
             self._look_who_records()
+            self._look_whether_iblutil_gave_up()
         except NotMade as error:
             self.outcome.trouble = str(error)
         finally:
@@ -501,6 +502,12 @@ class Lab:
         await after.ends(self._case.limit)
 
     # -- the end
+
+    def _look_whether_iblutil_gave_up(self) -> None:
+        """A server of iblutil closes for good when an echo is late on a busy PC: that is not tried here."""
+        for rig in self._case.rigs:
+            if rig.ibl is not None and "TimeoutError" in self._rigs[rig.name].said():
+                raise NotMade(f"{rig.name}: iblutil waited too long for an echo and has closed")
 
     def _look_who_records(self) -> None:
         """Find programs that live on, before they are ended."""

@@ -159,6 +159,8 @@ class Watch:
             return None
         if (defect := find(Kind.BROKEN, report)) is not None:
             return self._noticed(name, Notice.BROKEN, defect.text)
+        if report.is_resuming:
+            return None
         one.old_beats += 1
         if one.has_run or one.old_beats > OLD_BEATS or not one.beats:
             text = f"is {report.doing}: it was stopped at its own keyboard or screen"

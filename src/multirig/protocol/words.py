@@ -671,6 +671,11 @@ class Report(Word):
         """Its state; of a peer that says no more, what its status means."""
         return self.state or (_STATE_OF[self.status] if self.status is not None else None)
 
+    @property
+    def is_resuming(self) -> bool:
+        """Whether it is about to record on after its program had died."""
+        return self.state is RigState.STARTING and self.gap is not None
+
 
 _STATE_OF = {
     Status.CONNECTED: RigState.CONNECTED,

@@ -14,7 +14,7 @@ def find_trouble(word: Word, *, is_running: bool) -> str | None:
     match word:
         case Stopped(event=event):
             return f"said {event.name}: it was stopped at its own screen"
-        case Report(state=RigState() as state) if state is not RigState.RUNNING:
+        case Report(state=RigState() as state) if state is not RigState.RUNNING and not word.is_resuming:
             return f"is {state}: it was stopped at its own keyboard"
     return None
 

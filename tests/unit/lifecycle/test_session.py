@@ -1376,6 +1376,15 @@ def test_a_rig_that_was_restarted_is_asked_what_it_does_and_records_on_where_it_
     assert noticed(session) == [("cam", Notice.RESUMED)]
 
 
+def test_a_rig_that_begins_to_record_on_was_not_stopped_by_anybody() -> None:
+    session = running()
+    hear(session, "cam", 1)
+    hear(session, "cam", 2, **BACK, resumes=True)
+    for number in range(3, 10):
+        hear(session, "cam", number, state="starting", exp_ref=str(REF), gap=GAP)
+    assert noticed(session) == []
+
+
 def test_a_rig_that_cannot_record_on_is_told_of_and_ends_the_session_if_it_is_essential() -> None:
     for policies, state in (({}, S.RUNNING), (ESSENTIAL, S.INTERRUPTING)):
         session = running(policies=policies)
