@@ -36,6 +36,8 @@ class Plan:
     """Look also at every PC, and do not begin where nothing would be recorded."""
     seconds: float | None = None
     """How long it shall be, for the check; None: until it is ended."""
+    by_task: bool = False
+    """Whether a task leads it, without which nothing goes on as it should."""
 
 
 async def find_wishes(plan: Plan, storage: Storage | None, now: datetime.datetime) -> dict[str, Any]:
@@ -68,4 +70,5 @@ async def find_wishes(plan: Plan, storage: Storage | None, now: datetime.datetim
         "here": here,
         "zone": datetime.timezone(offset) if (offset := now.utcoffset()) is not None else None,
         "takes_over": plan.takes_over or plan.appends,  # the task before may still hold what it has begun
+        "by_task": plan.by_task,
     }

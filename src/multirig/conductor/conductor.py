@@ -213,6 +213,7 @@ class Conductor:
         seconds: float | None = None,
         main_sync: bool | None = None,
         storage: Storage | None = None,
+        by_task: bool = False,
     ) -> Session:
         """Return a session that can begin; see `Session` for how it is led. There is one at a time.
 
@@ -236,6 +237,8 @@ class Conductor:
             Whether this PC owns the experiment's number; without it, as the conductor was made.
         storage : Storage, optional
             Where this PC's part of it goes; without it, the conductor's data folder.
+        by_task : bool
+            A task leads it: should its program die, the session was interrupted, whoever stops the rigs then.
 
         Raises
         ------
@@ -254,6 +257,7 @@ class Conductor:
             takes_over=takes_over,
             checks=checks,
             seconds=seconds,
+            by_task=by_task,
         )
         return Session(self, plan, storage)
 

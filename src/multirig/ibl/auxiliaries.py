@@ -277,6 +277,7 @@ class Auxiliaries:
                 checks=checks,
                 main_sync=main_sync,
                 storage=SubjectsFolder(subjects) if subjects is not None else None,
+                by_task=True,
             )
             session.remarks.tell = self._tell
             exp_ref = await session.agree()

@@ -43,6 +43,8 @@ class AgreeRequested:
     """Lead rigs that another conductor leads, from the next step on."""
     zone: datetime.timezone | None = None
     """Of this PC; None: days are compared as each PC writes them."""
+    by_task: bool = False
+    """Whether a task leads it, without which nothing goes on as it should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

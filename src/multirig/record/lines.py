@@ -28,6 +28,7 @@ class AgreeLine:
     takes_over: bool = False
     utc_offset: float | None = None
     """Of the time zone; seconds."""
+    by_task: bool = False
 
     @classmethod
     def of(cls, event: AgreeRequested) -> AgreeLine:
@@ -39,6 +40,7 @@ class AgreeLine:
             info=write(event.ask).args[1],
             here=event.here,
             takes_over=event.takes_over,
+            by_task=event.by_task,
             utc_offset=None if event.zone is None else event.zone.utcoffset(None).total_seconds(),
         )
 
@@ -52,6 +54,7 @@ class AgreeLine:
             ask=ask if isinstance(ask, AskInfo) else AskInfo(),
             here=self.here,
             takes_over=self.takes_over,
+            by_task=self.by_task,
             zone=None
             if self.utc_offset is None
             else datetime.timezone(datetime.timedelta(seconds=self.utc_offset)),

@@ -22,6 +22,7 @@ from multirig.protocol.dialect import write_gap
 from multirig.protocol.events import Received, Refused, Relocated, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event
 from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
+from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
 from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary, Summary
 from multirig.record.timing import ClockSummary, find_spread, find_start_spread
@@ -65,10 +66,16 @@ class Recount:
         """When a rig last reported trouble: the conductor notices the same."""
         self._stopped: set[str] = set()
         """Rigs that are known to have ended their recording unasked."""
+        self._by_task = False
+        """Whether a task leads the session."""
+        self._last_word = 0
+        """When the program that led it before wrote its last line."""
 
     def take(self, moment: Moment) -> None:
         """Take what happened next."""
         summary = self._summary
+        if moment.kind == RECOVERY:
+            self._last_word = round((summary.ended_at or 0.0) * _SECOND)
         summary.ended, summary.ended_at = moment.wall, moment.at / _SECOND
         summary.attempts += moment.is_beginning
         summary.state = moment.after.value
@@ -114,6 +121,8 @@ class Recount:
             self._happen(None, f"was interrupted: {summary.interruption}", at)
         if state is SessionState.RECOVERING:
             summary.recoveries += 1
+            if self._by_task and moment.has_run and summary.running_until is None:
+                summary.task_died = self._since(self._last_word)
             self._happen(None, "another program took the place of the one that led it and had died", at)
 
     def _take_event(self, moment: Moment) -> None:
@@ -123,6 +132,7 @@ class Recount:
                 self._choose(event, is_idle=moment.after is SessionState.IDLE)
             case AgreeRequested(subject=subject):
                 self._begin_again()
+                self._by_task = event.by_task
                 summary.subject, summary.began, summary.began_at = subject, moment.wall, at / _SECOND
             case StepRequested(trigger=SessionTrigger.START):
                 self._ask_start(at)
@@ -160,6 +170,7 @@ class Recount:
         summary.steps, summary.happenings, summary.markers = [], [], []
         self._step = self._start_asked = None
         summary.running_from = summary.running_until = summary.interruption = None
+        summary.task_died = None
         summary.recoveries = 0
         self._open.clear()
         self._reported.clear()

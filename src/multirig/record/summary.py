@@ -128,6 +128,8 @@ class Summary:
     """When they were told to stop."""
     interruption: str | None = None
     """Why the session was interrupted, if it was."""
+    task_died: float | None = None
+    """Seconds from the start to the last word of the task that led it, if it died while all recorded."""
     rigs: dict[str, RigSummary] = field(default_factory=dict)
     start_spread: Spread | None = None
     """How near to each other the rigs' adapters were told to start; None: fewer than two rigs tell it."""

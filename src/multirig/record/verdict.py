@@ -115,6 +115,11 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
         return
     if summary.interruption is not None:
         yield f"it was interrupted{_after(_length(summary))}: {summary.interruption}"
+    if summary.task_died is not None:
+        yield (
+            f"the task that led it died, {summary.task_died:.1f} s after the start or later: its program "
+            "ended without a word"
+        )
     if summary.state not in (
         SessionState.IDLE.value,
         SessionState.STOPPED.value,
@@ -352,8 +357,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         word=Word.INTERRUPTED,
-        when="it was interrupted, by somebody, by an error of the task, or since an essential rig was lost; "
-        "or its journal ends in the middle",
+        when="it was interrupted, by somebody, by an error of the task, since the task's program died, or "
+        "since an essential rig was lost; or its journal ends in the middle",
         find=_find_interruption,
     ),
     Rule(

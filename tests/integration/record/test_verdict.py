@@ -29,9 +29,9 @@ from multirig.record.verdict import Word
 QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
 
 
-async def begin(conductor: Any, seconds: float = 0.05) -> Path:
+async def begin(conductor: Any, seconds: float = 0.05, **keys: Any) -> Path:
     """Begin a session and let it record for a moment; return the folder of this PC."""
-    session = conductor.session("SP_01")
+    session = conductor.session("SP_01", **keys)
     await session.agree()
     await session.init()
     await session.start()
@@ -259,18 +259,36 @@ async def test_what_was_noticed_of_a_rig_counts(lab: Any, notices: Any, word: Wo
     assert all(line.startswith("cam: is ") for line in [*told.reasons, *told.notes])
 
 
-async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:
+async def lead_on_after_a_death(lab: Any, **keys: Any) -> tuple[Conductor, Path]:
+    """Return a conductor that has taken the place of one that died while all recorded, and the folder."""
     await lab.rigs_of_a_session("cam")
     first = await lab.conductor()
-    folder = await begin(first)
+    folder = await begin(first, **keys)
     first.current.journal.close(is_over=False)  # it is gone without a word
     await first.exchange.close()
     second = Conductor.from_journal(folder, network=lab.network)
     lab.conductors = [second]
     await second.open()
+    assert second.current is not None
+    await second.current.recover()
+    return second, folder
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_session_whose_task_died_is_interrupted_whoever_ends_it(lab: Any, goes_on: bool) -> None:
+    second, folder = await lead_on_after_a_death(lab, by_task=True)
+    if goes_on:
+        await second.current.go_on()
+    await end(second)
+    content = written(folder)
+    assert content["verdict"] == "INTERRUPTED"
+    assert content["reasons"][0].startswith("the task that led it died, 0.")
+
+
+async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:
+    second, folder = await lead_on_after_a_death(lab)
     session = second.current
     assert session is not None
-    await session.recover()
     told = account(folder)
     assert (told.verdict, told.is_final, told.state) == (Word.INTERRUPTED, False, "recovered")
     await session.go_on()

@@ -8,6 +8,8 @@ import pytest
 from tests.unit.corpus.driver import DATAGRAM, Computer, Line, from_bytes, read_conversation, to_bytes
 
 FOLDER = Path(__file__).parents[2] / "data" / "corpus-0.1" / "conversations"
+UNTRUE = "is starting: it was stopped at its own keyboard or screen"
+"""What 0.1 noticed of a rig that recorded on after its program had died; that was wrong."""
 FILES = sorted(FOLDER.glob("*.jsonl"))
 
 
@@ -20,7 +22,8 @@ def replay(lines: list[Line]) -> dict[str, list[Line]]:
 def recorded(lines: list[Line]) -> dict[str, list[Line]]:
     """Return what came out of each computer."""
     names = dict.fromkeys(line["who"] for line in lines)
-    return {name: [one for one in lines if one["who"] == name and "do" not in one] for name in names}
+    said = [one for one in lines if "do" not in one and one.get("text") != UNTRUE]
+    return {name: [one for one in said if one["who"] == name] for name in names}
 
 
 @pytest.mark.parametrize("path", FILES, ids=[one.stem for one in FILES])

@@ -194,6 +194,14 @@ def test_several_attempts_and_a_conductor_that_was_replaced_are_notes() -> None:
     )
 
 
+def test_a_session_whose_task_died_is_interrupted_whoever_stopped_it_then() -> None:
+    verdict = judge(session(recoveries=1, task_died=1.2))
+    assert verdict.word is Word.INTERRUPTED
+    assert verdict.reasons == (
+        "the task that led it died, 1.2 s after the start or later: its program ended without a word",
+    )
+
+
 # -- the session as a whole --------------------------------------------------------------------------------
 
 
