@@ -38,6 +38,9 @@ err = Console(highlight=False, stderr=True)
 SHOWN_MARKERS = 20
 """Markers that stand among what happened: a task may mark each of a thousand trials."""
 
+PIPE_WIDTH = 10_000
+"""Columns of a table that goes into a file or another program: nothing is wrapped."""
+
 _COLOURS = {
     RigState.CONNECTED: "green",
     RigState.INITIALIZED: "cyan",
@@ -62,6 +65,15 @@ _VERDICTS = {
 }
 _WORDS = {**{str(word): look for word, look in _VERDICTS.items()}, NOT_OVER: ("…", "bold yellow")}
 _WORDS[NO_VERDICT] = ("·", "dim")
+
+
+def print_table(table: Table) -> None:
+    """Print a table; where it is no terminal each row is one line, as `grep` and `cut` like it."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    for line in out.render_lines(table, out.options.update(width=PIPE_WIDTH), pad=False):
+        out.print(Text("".join(part.text for part in line).rstrip()), soft_wrap=True)
 
 
 def show_error(error: BaseException) -> None:
@@ -187,22 +199,28 @@ def show_verdict(told: Account) -> None:
 def show_sessions(sessions: Iterable[Listed]) -> None:
     """Print a list of sessions: when, which number, who, what it turned out to be and why."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("began", "no", "subject", "verdict", "length", "rigs", "why"):
-        whole = heading in ("began", "no", "verdict", "length")
-        right = heading in ("no", "length")
-        table.add_column(
-            heading, justify="right" if right else "left", no_wrap=whole, overflow="fold", vertical="top"
-        )
+    for heading in ("began", "no", "subject", "verdict", "length", "rigs"):
+        table.add_column(heading, justify="right" if heading in ("no", "length") else "left", no_wrap=True)
+    if not out.is_terminal:
+        table.add_column("why", no_wrap=True)
+    reasons = []
     for one in sessions:
         began = one.date.isoformat()
         if one.began_at is not None:
             began += datetime.datetime.fromtimestamp(one.began_at).strftime(" %H:%M")
         mark, style = _WORDS[one.word]
         length = "" if one.seconds is None else wording.duration(one.seconds)
-        why = Text(one.reason, "dim" if one.verdict is None else "")
         verdict = Text(f"{mark} {one.word}", style)
-        table.add_row(began, str(one.number), Text(one.subject), verdict, length, ", ".join(one.rigs), why)
-    out.print(table)
+        row: list[Any] = [began, str(one.number), Text(one.subject), verdict, length, ", ".join(one.rigs)]
+        reasons.append(Text(f"  {one.reason}", "dim" if one.verdict is None else "") if one.reason else None)
+        table.add_row(*row, *([] if out.is_terminal else [Text(one.reason)]))
+    if not out.is_terminal:
+        print_table(table)
+        return
+    for line, reason in zip(out.render_lines(table, pad=False), [None, *reasons], strict=True):
+        out.print(Text.assemble(*((part.text, part.style or "") for part in line)), soft_wrap=True)
+        if reason is not None:  # a sentence: in a column it would be read word by word
+            out.print(reason, soft_wrap=True)
 
 
 def show_summary(told: Account, folder: object | None = None) -> None:
@@ -211,7 +229,7 @@ def show_summary(told: Account, folder: object | None = None) -> None:
     if folder is not None:
         out.print(Text(f"  {folder}", "dim"), soft_wrap=True)
     if told.rigs or told.own_files:
-        out.print(_files_table(told))
+        print_table(_files_table(told))
     bounds = [rig.clock_bound for rig in told.rigs.values() if rig.clock_bound is not None]
     if bounds:
         out.print(
@@ -326,7 +344,7 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    out.print(table)
+    print_table(table)
 
 
 def show_lines(heading: str, lines: Iterable[str]) -> None:
@@ -372,7 +390,7 @@ def show_findings(found: Mapping[str, Sequence[Finding]]) -> None:
             style = "" if one.level in (Level.OK, Level.NOTE) else colour
             what = Text.assemble((f"{mark} ", colour), one.check)
             table.add_row(Text(name if number == 0 else "", "bold"), what, Text(one.text, style))
-    out.print(table)
+    print_table(table)
     counts = Counter(one.level for findings in found.values() for one in findings)
     words = ", ".join(wording.count(counts[level], str(level)) for level in (Level.FAILURE, Level.WARNING))
     graver = (level for level in (Level.FAILURE, Level.WARNING) if counts[level])
@@ -411,7 +429,7 @@ def show_rehearsed(rehearsed: Mapping[str, Rehearsed], *, ready: bool) -> None:
             str(one.dropped),
         )
         table.add_row(Text(name, "bold"), word, *(figures if one.bytes else ()))
-    out.print(table)
+    print_table(table)
     for name, one in rehearsed.items():
         for problem in one.problems:
             out.print(Text.assemble(("✗ ", "bold red"), (name, "bold"), f": {problem}"), soft_wrap=True)

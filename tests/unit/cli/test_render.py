@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,8 +13,10 @@ from rich.console import Console
 from multirig.cli import render
 from multirig.protocol.words import RigStart
 from multirig.record.account import Account
+from multirig.record.catalogue import Listed
 from multirig.record.summary import Incident, Marker, RigSummary
 from multirig.record.timing import ClockSummary, Spread
+from multirig.record.verdict import Word
 
 
 @pytest.fixture
@@ -58,3 +63,45 @@ def test_markers_stand_among_what_happened_and_a_thousand_do_not_drown_it(printe
     assert len(told) == render.SHOWN_MARKERS + 1
     assert told[2:4] == ["+2.0 s session marked: trial 2 (side left)", "+2.5 s cam is not heard any more"]
     assert lines[-1] == "and 980 more markers: --journal tells them all"
+
+
+def listed(**known: Any) -> Listed:
+    return Listed(
+        **{
+            "folder": Path("/data/mylab/Subjects/SP_01/2026-01-31/001"),
+            "exp_ref": "2026-01-31_1_SP_01",
+            "verdict": Word.DEGRADED,
+            "date": datetime.date(2026, 1, 31),
+            "number": 1,
+            "subject": "SP_01",
+            "word": "DEGRADED",
+            "rigs": ("cameras", "ephys", "photometry"),
+            "reason": "cameras: left had ended 3.5 s before the session was stopped: look at its cable",
+            **known,
+        }
+    )
+
+
+def test_a_list_is_a_row_a_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=pipe, highlight=False))
+    render.show_sessions([listed(), listed(number=2)])
+    render.show_table(["rig", "address"], [["a" * 70, "udp://" + "b" * 70]])
+    lines = pipe.getvalue().splitlines()
+    assert len(lines) == 5
+    assert lines[1].endswith("DEGRADED          cameras, ephys, photometry  " + listed().reason)
+    assert lines[4] == f"{'a' * 70}  udp://{'b' * 70}"
+
+
+def test_in_a_terminal_of_80_columns_a_reason_is_a_line_and_no_column_of_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        render, "out", Console(file=screen, highlight=False, force_terminal=True, width=80, color_system=None)
+    )
+    render.show_sessions([listed(), listed(number=2, reason="")])
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 4
+    assert lines[2] == f"  {listed().reason}"
+    assert "cameras, ephys" in lines[1]
