@@ -16,6 +16,7 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import IMPATIENCE, EndedEarly, Wishes, calling_on_signals, lead
+from multirig.conductor.naming import learn_names
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
 from multirig.config import Uri, load_conductor_config
@@ -121,7 +122,7 @@ def show_account(told: Account, folder: Path, *, json: bool) -> None:
 def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:
     """Return the chosen rigs' addresses, and what those mean to the session that the rigs file names.
 
-    Names are looked up, addresses are taken as they are.
+    Names are looked up; a rig that is given by its address is asked what it is called.
     """
     names = [one for one in remote if "://" not in one]
     chosen: Mapping[str, Uri] = {}
@@ -134,7 +135,8 @@ def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Ur
             )
             raise ConfigError(f"say which rigs take part: --remote NAME...; known: {known}")
         chosen, policies = roster.select(names), roster.policies(names)
-    return {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}, policies
+    rigs = {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
+    return asyncio.run(learn_names(rigs)) if len(names) < len(remote) else rigs, policies
 
 
 async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Path]:
