@@ -25,6 +25,7 @@ from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapter import Level, Session
 from multirig.rig.adapters.camera import Camera
+from multirig.rig.adapters.camera.frame_clock import arrived
 from multirig.rig.adapters.camera.recording import Recording
 from multirig.rig.adapters.camera.times import npy_header, read_ends
 
@@ -121,6 +122,8 @@ class NetworkCamera:
         self.behaviour = "show"
         self.pause = 0.02
         """Seconds between two pictures."""
+        self.hold = False
+        """Whether pictures are kept for a while, as by a network; they come all at once after that."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -153,13 +156,17 @@ class NetworkCamera:
         if self.format == "mpjpeg":
             connection.recv(4096)
             connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+        kept: list[bytes] = []
         while self.behaviour not in ("end", "quit"):
             data = bytes(len(self.picture)) if self.behaviour == "garble" else self.picture
             if self.format == "mpjpeg":
                 head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                 data = head.encode() + data + b"\r\n"
             if self.behaviour != "freeze":
-                connection.sendall(data)
+                kept.append(data)
+            if not self.hold:
+                connection.sendall(b"".join(kept))
+                kept.clear()
             time.sleep(self.pause)
 
 
@@ -509,7 +516,7 @@ def test_a_frame_from_before_the_start_is_not_recorded(tmp_path: Path) -> None:
     recording = Recording(camera.cameras[0], session)
     before = time.perf_counter_ns()
     recording.open(30, time.perf_counter_ns())
-    recording.offer(before, av.VideoFrame(SIZE[0], SIZE[1]))
+    recording.offer(arrived(before), av.VideoFrame(SIZE[0], SIZE[1]))
     recording.finish()
     recording.finished.result(timeout=5)
     assert not list(session.folder.iterdir())

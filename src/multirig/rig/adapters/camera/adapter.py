@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +17,13 @@ from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Adapter, File, Finding, Health, Picture, below
+from multirig.rig.adapters.camera.account import list_recorded
 from multirig.rig.adapters.camera.capture import Capture
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import wait_all
 from multirig.rig.adapters.camera.recording import Recording
 from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain, look_for
 from multirig.rig.adapters.camera.take import Gap, Take
-from multirig.rig.adapters.camera.times import read_ends
 
 WATCH_INTERVAL = 0.1
 """Seconds between two looks at the threads."""
@@ -41,8 +39,6 @@ BITS_PER_PIXEL = 0.25
 
 Part: TypeAlias = Capture | Take | Recording
 """What may fail on its own: the reading of a source, or the writing of its video."""
-
-log = logging.getLogger(__name__)
 
 
 def check_labels(cameras: list[CameraOptions]) -> list[CameraOptions]:
@@ -253,31 +249,8 @@ class Camera(Adapter):
 
     def files(self) -> list[File]:
         """Return the videos and frame times of these cameras, those of before a restart too."""
-        known: dict[Path, Recording] = {}
-        for one in (part for take in (*self._earlier, *self._takes.values()) for part in take.parts):
-            if one.video and one.times:
-                known[one.video.path] = known[one.times.path] = one
-        labels = "|".join(one.label for one in self.cameras)
-        mine = re.compile(rf"_iblrig_({labels})Camera\.(raw|times)(\.part\d+)?\.(mp4|npy)")
-        found = []
-        for path in sorted(self.session.folder.iterdir()):
-            if mine.fullmatch(path.name):
-                recording = known.get(path)
-                frames: int | None
-                if recording is None:
-                    frames, first, last = read_earlier(path)
-                else:
-                    frames, (first, last) = recording.frames, recording.span or (None, None)
-                found.append(
-                    File(
-                        path=path.relative_to(self.session.session_folder).as_posix(),
-                        bytes=path.stat().st_size,
-                        frames=frames,
-                        first=first,
-                        last=last,
-                    )
-                )
-        return found
+        parts = [part for take in (*self._earlier, *self._takes.values()) for part in take.parts]
+        return list_recorded(self.session, [one.label for one in self.cameras], parts)
 
     def describe(self) -> Mapping[str, Any]:
         """Return label, size and frame rate of each camera, as the source says once it is open."""
@@ -340,20 +313,6 @@ class Camera(Adapter):
         """Return one error for all of them, and remember of whom it has been told."""
         self._told.update(failures)
         return AdapterError("; ".join(one.message for one in failures.values()))
-
-
-def read_earlier(path: Path) -> tuple[int | None, float | None, float | None]:
-    """Return frames, first and last time of a file that an earlier run wrote, as far as its times tell.
-
-    How many pictures a video holds that was cut off, only decoding it could tell; that is left out.
-    """
-    if path.suffix != ".npy":
-        return None, None, None
-    try:
-        return read_ends(path)
-    except OSError as error:
-        log.warning("%s cannot be read: %s", path, error)
-        return None, None, None
 
 
 def has_begun(take: Take) -> bool:

@@ -11,10 +11,12 @@ from threading import Event, Thread
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
+from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.live import LivePicture
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import promise, resolve
 from multirig.rig.adapters.camera.source import DEFAULT_FPS, Source, complain, explain
+from multirig.rig.adapters.camera.stamps import Stamper
 from multirig.rig.adapters.camera.take import Take
 
 FIRST_WAIT = 0.1
@@ -77,6 +79,7 @@ class Capture:
     def record(self, take: Take) -> None:
         """Give the frames from now on to this take, until it ends."""
         self._due = time.perf_counter_ns()
+        take.begin(self._due)
         self._take = take
         self._changed.set()
 
@@ -166,6 +169,7 @@ class Capture:
 
     def _forward(self, source: Source) -> None:
         """Give each frame of a live source to the recording of the moment."""
+        stamper = Stamper(source.form, self.options.options)
         for arrival, frame in source.read():
             if self._released:
                 return
@@ -175,10 +179,11 @@ class Capture:
                     take.drop()
                 continue
             self._due = arrival
+            moment = stamper.stamp(arrival, frame)
             self._show(arrival, frame)
             if take is not None:
                 take.rate = self.rate
-                take.offer(arrival, frame)
+                take.offer(moment, frame)
         raise complain(self.options, "has ended")
 
     def _play(self, source: Source) -> None:
@@ -193,15 +198,16 @@ class Capture:
             return
         begin = time.perf_counter_ns()
         for offset, frame in chain((first,), frames):
-            if not self._wait_until(begin + offset, take):
+            due = begin + offset
+            if not self._wait_until(due, take):
                 return
             now = time.perf_counter_ns()
-            if now - self._due > self.options.patience * NANOSECONDS:
+            if now - due > self.options.patience * NANOSECONDS:
                 raise complain(self.options, "gives no frames, or too slowly")
             if frame is None:
                 take.drop()
             else:
-                take.offer(now, frame)
+                take.offer(Moment(now, due, by_source=True), frame)
         take.end_by_itself()
 
     def _schedule(self, source: Source) -> Iterator[tuple[int, VideoFrame | None]]:

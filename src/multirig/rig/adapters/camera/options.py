@@ -72,6 +72,8 @@ class CameraOptions(BaseModel):
     """Threads of the encoder."""
     queue: Annotated[int, Field(ge=1)] = 60
     """Frames that may wait for the encoder; when it is full, frames are dropped and counted."""
+    latency: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Seconds from the exposure of a frame to its time, as a light has shown: taken off each time."""
     open_limit: Annotated[float, Field(gt=0)] = 10.0
     """Seconds in which the source must open and show a first picture; three periods of `fps` at least."""
     stall_limit: Annotated[float, Field(gt=0)] = 5.0
@@ -93,6 +95,11 @@ class CameraOptions(BaseModel):
     def name(self) -> str:
         """The source as it may be shown: without what a URL says of who looks."""
         return discreet_address(self.source)
+
+    @property
+    def latency_ns(self) -> int:
+        """The latency in nanoseconds."""
+        return round(self.latency * NANOSECONDS)
 
     @property
     def patience(self) -> float:

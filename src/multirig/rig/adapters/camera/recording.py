@@ -7,6 +7,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -14,19 +15,17 @@ from threading import Thread
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Session
+from multirig.rig.adapter import Evidence, Session
+from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import promise, resolve
-from multirig.rig.adapters.camera.times import FrameTimes
+from multirig.rig.adapters.camera.times import TICK, FrameTimes
 from multirig.rig.adapters.camera.video import Video
 
 FLUSH_INTERVAL = NANOSECONDS
 """How often the frame times are brought to disk."""
 RATE_WINDOW = NANOSECONDS
 """Over how long the frame rate is counted."""
-TICK = 1_000
-"""Least distance of two frames in nanoseconds: two may come at once, and float64 seconds must differ."""
-
 log = logging.getLogger(__name__)
 
 
@@ -71,9 +70,10 @@ class Recording:
         self.times: FrameTimes | None = None
         self.session = session
         self._show = show
-        self._queue: SimpleQueue[tuple[int, VideoFrame] | None] = SimpleQueue()
+        self._asked = options.fps
+        self._queue: SimpleQueue[tuple[Moment, VideoFrame] | None] = SimpleQueue()
         self._rate = 0.0
-        self._opened_at = 0
+        self._since = self._opened_at = 0
         self._ended = False
         self._abandoned = False
         self._busy_since: int | None = None
@@ -83,19 +83,27 @@ class Recording:
     def open(self, rate: float, since: int) -> None:
         """Start the thread; `rate` is the frames per second that are expected, none older than `since`."""
         self._rate = rate
-        self._opened_at = since
+        if not self.options.kind.live:  # what it draws, or what stands in the file
+            self._asked = rate
+        self._since = since
+        self._opened_at = time.perf_counter_ns()
         self._thread.start()
 
-    def offer(self, stamp: int, frame: VideoFrame) -> None:
+    def begin(self, now: int) -> None:
+        """Take no frame of before that time, unless there was one; ns."""
+        if not self.has_frames:
+            self._since = now
+
+    def offer(self, moment: Moment, frame: VideoFrame) -> None:
         """Take a frame without waiting; it is dropped, and counted, when too many wait already."""
-        # a frame that came just before the start may be offered just after it
-        if self._ended or stamp < self._opened_at:
+        # a frame of just before the start may be offered just after it
+        if self._ended or moment.at - self.options.latency_ns < self._since:
             return
         self.has_frames = True
         if self._queue.qsize() >= self.options.queue:
             self.dropped += 1
             return
-        self._queue.put((stamp, frame))
+        self._queue.put((moment, frame))
 
     def drop(self) -> None:
         """Count a frame that came and could not be read."""
@@ -143,6 +151,18 @@ class Recording:
         return (self.video.bytes if self.video else 0) + (self.times.bytes if self.times else 0)
 
     @property
+    def evidence(self) -> Evidence:
+        """What is known of what it holds; all of it when it is finished."""
+        found = self.times.evidence if self.times else Evidence()
+        return replace(
+            found,
+            source=self.options.label,
+            asked=self._asked,
+            dropped=self.dropped,
+            size=self.video.size if self.video else None,
+        )
+
+    @property
     def span(self) -> tuple[float, float] | None:
         """First and last frame, seconds on the conductor's clock; known when it is finished."""
         return self.times.span if self.times else None
@@ -173,11 +193,16 @@ class Recording:
         first = self._queue.get()
         if first is None:
             return
-        frame = first[1]
+        moment, frame = first
         size = self.options.size or (frame.width // 2 * 2, frame.height // 2 * 2)
         self.video, times_path = self._make_video(size)
         try:
-            self.times = FrameTimes(times_path, self.session.to_session_time)
+            self.times = FrameTimes(
+                times_path,
+                self.session.to_session_time,
+                latency=self.options.latency_ns,
+                keeps_arrivals=moment.by_source and self.options.kind.live,
+            )
             self._write_all(self.video, self.times, first)
         finally:
             try:
@@ -186,7 +211,7 @@ class Recording:
                 if self.times:
                     self.times.close(self.video.frames)
 
-    def _write_all(self, video: Video, times: FrameTimes, item: tuple[int, VideoFrame] | None) -> None:
+    def _write_all(self, video: Video, times: FrameTimes, item: tuple[Moment, VideoFrame] | None) -> None:
         last = 0
         flush_at = time.perf_counter_ns() + FLUSH_INTERVAL
         while item is not None:
@@ -194,11 +219,12 @@ class Recording:
                 self.dropped += 1
             else:
                 self._busy_since = now = time.perf_counter_ns()
-                last = max(item[0], last + TICK)
-                video.write(last, item[1])
-                times.append(last)
+                moment, frame = item
+                last = max(moment.at, last + TICK)
+                video.write(last, frame)
+                times.append(moment)
                 resolve(self.began)
-                self._show(*item)
+                self._show(moment.arrival, frame)
                 if now >= flush_at:
                     times.flush()
                     flush_at = now + FLUSH_INTERVAL

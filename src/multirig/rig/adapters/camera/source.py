@@ -69,9 +69,15 @@ class Source:
 
     @property
     def rate(self) -> float:
-        """Frames per second, as configured or else as the source says."""
+        """Frames per second, as configured or else as the source says; a file knows its own."""
         told = self._container.streams.video[0].average_rate
-        return self.options.fps or float(told or DEFAULT_FPS)
+        asked = None if self.options.kind is Kind.FILE and told else self.options.fps
+        return asked or float(told or DEFAULT_FPS)
+
+    @property
+    def form(self) -> str:
+        """FFmpeg's name of the input."""
+        return str(self._container.format.name)
 
     def read(self) -> Iterator[tuple[int, VideoFrame | None]]:
         """Give each frame with the time at which its data arrived.

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Finding, Level, Session
+from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.recording import Recording
 
@@ -70,28 +71,33 @@ class Take:
         self._ended = False
         self._gaps: list[Gap] = []
         self._last = time.perf_counter_ns()
-        """When the last frame came, or it began."""
+        """When the last frame was there, or it began."""
         self._missed = 0
         """Frames that came when there was no part to take them."""
         self.parts: list[Recording] = []
         """One after another."""
         self._open_part(self._last)
 
+    def begin(self, now: int) -> None:
+        """Take no frames of before that time; ns."""
+        self._last = now
+        self.parts[0].begin(now)
+
     # -- from the camera ----------------------------------------------------------------------------------
 
-    def offer(self, stamp: int, frame: VideoFrame) -> None:
+    def offer(self, moment: Moment, frame: VideoFrame) -> None:
         """Take a frame, into a further part where there was a gap."""
         with self._lock:
             if self._ended:
                 return
-            part = self.parts[-1]
+            part, stamp = self.parts[-1], moment.at - self.options.latency_ns
             if part.ended and not self._go_on(part, stamp):
                 self._missed += 1
                 return
             if (gap := self.gap) is not None:
                 gap.ended, gap.part = stamp, self.parts[-1]
             self._last = stamp
-            self.parts[-1].offer(stamp, frame)
+            self.parts[-1].offer(moment, frame)
 
     def drop(self) -> None:
         """Count a frame that came and could not be read."""

@@ -46,7 +46,8 @@ class Video:
         self.path = path
         self.frames = 0
         """Frames in the file."""
-        self._size = size
+        self.size = size
+        """Width and height in pixels."""
         self._first: int | None = None
         self._last_tick = -1
         self._is_indexed = False
@@ -73,7 +74,7 @@ class Video:
         """Encode one frame that was taken at that time of this PC's clock, in nanoseconds."""
         if self._first is None:
             self._first = stamp
-        picture = frame.reformat(*self._size, format="yuv420p")
+        picture = frame.reformat(*self.size, format="yuv420p")
         self._last_tick = max((stamp - self._first) * CLOCK_RATE // NANOSECONDS, self._last_tick + 1)
         picture.pts = self._last_tick
         picture.time_base = Fraction(1, CLOCK_RATE)
