@@ -117,8 +117,8 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
         yield f"it was interrupted{_after(_length(summary))}: {summary.interruption}"
     if summary.task_died is not None:
         yield (
-            f"the task that led it died, {summary.task_died:.1f} s after the start or later: its program "
-            "ended without a word"
+            "the task that led it died while the rigs recorded: its last word was "
+            f"{summary.task_died:.1f} s after the start"
         )
     if summary.state not in (
         SessionState.IDLE.value,

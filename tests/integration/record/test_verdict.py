@@ -282,7 +282,7 @@ async def test_a_session_whose_task_died_is_interrupted_whoever_ends_it(lab: Any
     await end(second)
     content = written(folder)
     assert content["verdict"] == "INTERRUPTED"
-    assert content["reasons"][0].startswith("the task that led it died, 0.")
+    assert content["reasons"][0].startswith("the task that led it died while the rigs recorded")
 
 
 async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:

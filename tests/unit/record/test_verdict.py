@@ -198,7 +198,7 @@ def test_a_session_whose_task_died_is_interrupted_whoever_stopped_it_then() -> N
     verdict = judge(session(recoveries=1, task_died=1.2))
     assert verdict.word is Word.INTERRUPTED
     assert verdict.reasons == (
-        "the task that led it died, 1.2 s after the start or later: its program ended without a word",
+        "the task that led it died while the rigs recorded: its last word was 1.2 s after the start",
     )
 
 
