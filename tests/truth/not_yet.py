@@ -21,7 +21,6 @@ NOT_YET: Mapping[str, str] = {
     "rig/*": "what a rig has recorded that was stopped is not told",
     "task/*": "a task that died is not told",
     "ibl/*": "a status in the answer to the stop is not heard",
-    "refused/*": "nobody compares the places of data",
     "honest/rate/*": "slow cameras cannot be opened",
     "honest/stop/hang-up/*": "SIGHUP ends the leader at once",
     "honest/rtsp/*": "frame times are those of arrival",

@@ -20,6 +20,7 @@ from multirig.protocol.words import (
     Recorded,
     Report,
     RigStart,
+    RigState,
     Started,
     Stopped,
     Word,
@@ -106,6 +107,8 @@ def _sort(moment: Moment) -> Kind:
     match moment.event:
         case AgreeRequested() | StepRequested():
             return Kind.STEP
+        case Replied(word=Stopped(state=RigState.BROKEN)):
+            return Kind.ALARM
         case Replied():
             return Kind.ANSWER
         case Refused() | TimedOut() | Unreached() | Noticed():
@@ -151,6 +154,9 @@ def _say_answer(moment: Moment, asked: Event | None) -> str:
     """Return what became of a step on a rig."""
     step = asked.name if asked is not None else "a step that was over"
     match moment.event:
+        case Replied(word=Stopped(state=RigState.BROKEN, failure=failure)):
+            more = ", ".join(part for part in _say_more(moment.word) if part)
+            return f"could not do {step}: {failure or 'it is broken'}{f' ({more})' if more else ''}"
         case Replied(word=word):
             return f"answered {word}{_say_word(word)}"
         case Refused(reason=reason):

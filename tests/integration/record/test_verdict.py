@@ -443,7 +443,7 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
     assert ("this PC", "asked for the step 'start'") in told
     assert any(who == "cam" and what.startswith("answered EXPSTART: running") for who, what in told)
     assert ("cam", "is not heard any more (since 1.8 s)") in told
-    assert ("cam", "could not do EXPEND: stop: the shutter is stuck") in told
+    assert any(what.startswith("could not do EXPEND: stop: the shutter is stuck") for _, what in told)
     assert any(who == "main" and "answered EXPEND: stopped, 1 file," in what for who, what in told)
     assert any(who == "main" and "the main sync, at " in what for who, what in told)
     assert not any(sign in what for _, what in told for sign in "{}[]\n")
