@@ -316,6 +316,8 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(code(each) for each in schema.get("enum", [schema.get("const")]))
     kind = schema.get("type")
+    if isinstance(kind, list):
+        return " or ".join(describe_type({**schema, "type": one}) for one in kind)
     if kind == "array":
         if "prefixItems" in schema:
             return f"list of {len(schema['prefixItems'])}: {describe_type(schema['prefixItems'][0])}"
@@ -466,7 +468,7 @@ def draw(states: Iterable[Any], steps: Iterable[tuple[Any, Any, Any]]) -> str:
 
 def show_frame_keys() -> str:
     """Return the table of a frame's keys."""
-    from multirig.protocol.link import schema
+    from multirig.protocol.frames import schema
 
     needs = schema.get("dependentRequired", {})
     return table(

@@ -499,16 +499,16 @@ def find_numbers() -> Iterator[tuple[str, str]]:
     from multirig.config import Limits as RigLimits
     from multirig.lifecycle.session_events import Limits
     from multirig.lifecycle.watch import LOST_AFTER
-    from multirig.protocol import link
+    from multirig.protocol import link, outbox
     from multirig.protocol.events import SECOND
     from multirig.rig.adapters.process import Process
 
     conductor, rig, process = Limits(), RigLimits(), Process(command=["x"])
     wire = "docs/reference/wire-2.md"
-    yield wire, f"after {link.FIRST_RETRY / SECOND:g} s, then after pauses that double up to"
-    yield wire, f"double up to {link.EARLY_RETRY / SECOND:g} s"
-    yield wire, f"acknowledged within {link.CONFIRM_LIMIT / SECOND:g} s is given up"
-    yield wire, f"repeated every {link.LAST_RETRY / SECOND:g} s"
+    yield wire, f"after {outbox.FIRST_RETRY / SECOND:g} s, then after pauses that double up to"
+    yield wire, f"double up to {outbox.EARLY_RETRY / SECOND:g} s"
+    yield wire, f"acknowledged within {outbox.CONFIRM_LIMIT / SECOND:g} s is given up"
+    yield wire, f"repeated every {outbox.LAST_RETRY / SECOND:g} s"
     yield wire, f"at the latest {link.RECEIPT_DELAY * 1000 / SECOND:g} ms after a reply"
     program = "docs/how-to/drive-a-program.md"
     yield program, f"`grace` seconds ({process.grace:g} if nothing is said)"

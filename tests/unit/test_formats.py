@@ -16,7 +16,7 @@ import pytest
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
-from multirig.protocol import link
+from multirig.protocol import frames
 from multirig.record import account, catalogue, entries, journal
 from multirig.record.account import read_verdict
 from multirig.record.catalogue import NO_VERDICT, Catalogue
@@ -170,7 +170,7 @@ def test_what_is_no_number_of_a_format_is_no_format(number: object) -> None:
 
 def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
     """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
-    assert link.VERSION == 2
+    assert frames.VERSION == 2
     assert description.VERSION == "1.0.0"
     assert catalogue.VERSION == 1
     index = tmp_path / "index.sqlite"

@@ -30,13 +30,15 @@ from multirig.lifecycle.watch import Noticed
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored, Record, Relocated
+from multirig.protocol.events import SECOND, Address, Ignored, Oversized, PathTried, Record, Relocated
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Info, Verbatim
 from multirig.runtime import Runtime
 from multirig.transports.base import Network, allow_open_sockets
 
+PATHS_LIMIT = 5.0
+"""Seconds for full datagrams to be tried on all paths: a little longer than each link does."""
 CONNECT_LIMIT = 5.0
 """Seconds for the names of all rigs to be resolved."""
 
@@ -86,6 +88,7 @@ class Exchange:
         self._pass_on = perform
         self._numbers = itertools.count(machine.last_number + 1)
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
+        self._paths: dict[Address, asyncio.Future[bool]] = {}
 
     async def find(self, rigs: Mapping[str, Uri]) -> None:
         """Find every rig's address.
@@ -190,6 +193,17 @@ class Exchange:
             )
         )
 
+    async def try_paths(self, rigs: Iterable[str]) -> dict[str, bool]:
+        """Return whether datagrams of full size come to rigs and back; wire 1.0 and TCP are left out."""
+        tried: dict[str, asyncio.Future[bool]] = {}
+        for name in rigs:
+            if self.node.try_path(address := self.addresses[name], self.now()):
+                tried[name] = self._paths.setdefault(address, asyncio.get_running_loop().create_future())
+        self.runtime.pump()
+        if tried:
+            await asyncio.wait(tried.values(), timeout=PATHS_LIMIT)
+        return {name: path.result() for name, path in tried.items() if path.done()}
+
     async def do(self, request: AgreeRequested | StepRequested | AskRequested) -> dict[str, Outcome]:
         """Give the machine a request, wait for its end and return each rig's outcome.
 
@@ -230,10 +244,12 @@ class Exchange:
                 return
             case Progressed(rig=rig, outcome=Info(clock_port=port)):
                 self.clocks.note_port(rig, port)
-            case Relocated(address=address, now_at=now_at):
-                for rig in [name for name, known in self.addresses.items() if known == address]:
-                    self.addresses[rig] = now_at
-                    log.warning("%s is reached at %s now, and no more at %s", rig, now_at, address)
+            case PathTried(address=address, passes=passes):
+                if address in self._paths:
+                    self._paths.pop(address).set_result(passes)
+                return
+            case Relocated():
+                self._follow(effect)
                 return
             case Noticed(rig=rig, text=text):
                 log.warning("%s %s", rig, text)
@@ -241,8 +257,8 @@ class Exchange:
                 log.info("the session %s is %s", exp_ref or "", state)
             case Heard(rig=rig, word=word):
                 log.info("%s says %s: %r", rig, word, word)
-            case Ignored(address=address, reason=reason, first=first):
-                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case Ignored() | Oversized():
+                log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
                 return
             case Record() | Progressed():
                 pass
@@ -250,6 +266,11 @@ class Exchange:
                 log.debug("%s", effect)
                 return
         self._pass_on(effect)
+
+    def _follow(self, effect: Relocated) -> None:
+        for rig in [name for name, known in self.addresses.items() if known == effect.address]:
+            self.addresses[rig] = effect.now_at
+            log.warning("%s is reached at %s now, and no more at %s", rig, effect.now_at, effect.address)
 
 
 def make_machine(limits: Limits | None, may_have_token: Iterable[str]) -> SessionMachine:

@@ -28,7 +28,7 @@ from multirig.lifecycle.observer import (
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored, Relocated
+from multirig.protocol.events import SECOND, Address, Ignored, Oversized, Relocated
 from multirig.protocol.node import Node
 from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
@@ -285,8 +285,8 @@ class Observer:
                 self._questions.settle(number, None)
             case PicturesAnswered(number=number, pictures=pictures):
                 self._questions.settle(number, pictures)
-            case Ignored(address=address, reason=reason, first=first):
-                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case Ignored() | Oversized():
+                log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
             case _:
                 log.debug("%s", effect)
 

@@ -12,9 +12,6 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
 from multirig.protocol.words import ClockOffset, File, Finding, Gap, Health, Recorded, Stopped
 
-MAX_LISTED_FILES = 100
-"""Files named in an answer; the totals always count all."""
-
 
 class Recording:
     """Keeps what the adapter's hooks had to tell of a session, until the next one begins.
@@ -103,7 +100,7 @@ class Recording:
             word = replace(word, files_total=len(files), bytes_total=sum(one.bytes for one in files))
         if token.wire == 1:
             return word
-        listed = replace(recorded, files=files[:MAX_LISTED_FILES] if is_told else None)
+        listed = replace(recorded, files=files if is_told else None)
         if not recorded or self._ended is None:
             return replace(word, recorded=listed)
         at, leader = self._ended
@@ -116,4 +113,4 @@ class Recording:
         made = self.recorded.digests or {}
         files: tuple[File, ...] = self.recorded.files or ()
         listed = [one.path for one in files if one.blake2b is None]
-        return {path: made[path] for path in listed[:MAX_LISTED_FILES] if path in made}
+        return {path: made[path] for path in listed if path in made}

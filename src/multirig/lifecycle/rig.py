@@ -12,7 +12,7 @@ from typing import Any
 
 from multirig.errors import IllegalTransition
 from multirig.lifecycle.answers import MAX_FAILURE_TEXT, Answers, fail, tell
-from multirig.lifecycle.fitting import fit_pictures, shorten
+from multirig.lifecycle.fitting import fit_pictures
 from multirig.lifecycle.leader import Leader, Leadership
 from multirig.lifecycle.numbers import Numbers
 from multirig.lifecycle.obedience import (
@@ -63,6 +63,7 @@ from multirig.lifecycle.rig_states import (
 from multirig.lifecycle.tokens import TokenDesk
 from multirig.lifecycle.watchers import Watchers
 from multirig.protocol import codec
+from multirig.protocol.brief import shorten
 from multirig.protocol.dialect import make_command
 from multirig.protocol.events import (
     SECOND,

@@ -17,6 +17,8 @@ from multirig.protocol.messages import Message
 
 MAX_DATAGRAM = 65_507
 """Bytes that one UDP datagram over IPv4 can hold."""
+FRAME_ROOM = 512
+"""Bytes of such a datagram that wire 2 may need around its message."""
 MAX_STREAM_MESSAGE = 16 * 1024 * 1024
 """Bytes of one message over TCP; a description of a session with every stimulus fits many times."""
 MAX_DEPTH = 100
@@ -78,6 +80,11 @@ _dump = json.JSONEncoder(allow_nan=False).encode
 _dump_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
+def dump(value: Any) -> str:
+    """Return a plain value as wire 2 writes it."""
+    return _dump_compact(value)
+
+
 def encode_frame(frame: Mapping[str, Any], message: str | None = None) -> bytes:
     """Return a frame of wire 2, one compact JSON object; ``message`` is the text of its last key, ``m``."""
     text = _dump_compact(frame)
@@ -110,9 +117,9 @@ def decode(data: bytes) -> Any:
         raise RemoteProtocolError(f"not JSON in UTF-8 ({type(error).__name__})") from None
 
 
-def check_size(size: int, *, stream: bool, what: object = "message") -> None:
+def check_size(size: int, *, stream: bool, limit: int = MAX_DATAGRAM, what: object = "message") -> None:
     """Refuse what the transport cannot carry, before anything is sent."""
-    limit = MAX_STREAM_MESSAGE if stream else MAX_DATAGRAM
+    limit = MAX_STREAM_MESSAGE if stream else limit
     if size > limit:
         hint = "" if stream else "; use a tcp:// address for messages of this size"
         raise LocalProtocolError(f"{what} has {size:,} bytes, the limit is {limit:,}{hint}")

@@ -32,6 +32,7 @@ from multirig.protocol.events import (
     Address,
     Confirmed,
     Ignored,
+    Oversized,
     Received,
     Refused,
     Replied,
@@ -174,6 +175,8 @@ class EchoLink:
         """What the peer has answered by sending the request back."""
         self._unclear: dict[Event, tuple[int, bytes]] = {}
         """A copy of the echo or a reply, and when it counts as the reply."""
+        self._oversized: set[Event] = set()
+        """What was told to be longer than every peer reads."""
         self._numbers = 0
         self._out: list[bytes] = []
         self._obstacle: str | None = None
@@ -200,7 +203,7 @@ class EchoLink:
                 self._events.append(Replied(address=self.address, key=action.key, word=receipt))
             return
         data = codec.encode_array(message, compact=bool(self._peer_writes_spaces))
-        codec.check_size(len(data), stream=self.reliable, what=message)
+        self._check_size(message, data)
         outgoing = _Outgoing(
             data,
             message.event,
@@ -239,13 +242,25 @@ class EchoLink:
         message = write(word)
         spaced = request is None or b", " in request
         data = codec.encode_array(message, compact=spaced and message.event in _ALIKE)
-        codec.check_size(len(data), stream=self.reliable, what=message)
+        self._check_size(message, data)
         limit_at = now + (LISTENS_FOR if listens else sum(RETRY_AFTER))
         answer = _Outgoing(data, message.event, None, key, limit_at, False, False, True, answers=request)
         answer.is_harmless = listens
         if request is not None and not (listens or self.reliable):  # a stream has its pauses anyhow
             answer.not_before = self._incoming[request].echoed_at + ANSWER_PAUSE
         self._queue.append(answer)
+
+    def take_back(self, key: Hashable) -> bool:
+        """Ask something no more, since it is asked elsewhere; return whether it was still open."""
+        unsent = [*([self._current] if self._current else []), *self._queue, *self._waiting]
+        found = next((one for one in unsent if one.key == key and not one.expired), None)
+        if found is None:
+            return False
+        if found in self._queue:
+            self._queue.remove(found)
+        else:
+            self._take_off(found)
+        return True
 
     def fail(self, token: Token, complaint: Complaint) -> None:
         """Answer that the request could not be done; such a message is never echoed."""
@@ -288,6 +303,13 @@ class EchoLink:
         left = [one for one in unsent if one.lasting or not one.expired]
         self._queue = deque([*again, *left])
         self._current = self._queue.popleft() if self._queue else None
+
+    def _check_size(self, message: Message, data: bytes) -> None:
+        """Refuse what cannot be sent, and tell of what not every peer can read."""
+        codec.check_size(len(data), stream=self.reliable, what=message)
+        if len(data) > codec.TIMELINE_LIMIT and not self.reliable and message.event not in self._oversized:
+            self._oversized.add(message.event)
+            self._events.append(Oversized(address=self.address, event=message.event, size=len(data)))
 
     # -- the five verbs ---------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.messages import Event
 from multirig.protocol.words import Complaint, Word
 
 
@@ -151,6 +152,35 @@ class Ignored:
     reason: str
     first: bool
     """Whether it is this peer's first: log that one, count the others."""
+
+    def __str__(self) -> str:
+        return f"ignored from {self.address}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversized:
+    """A message of wire 1.0, which is never cut, leaves longer than every peer reads; told once an event."""
+
+    address: Address
+    event: Event
+    size: int
+    """Bytes."""
+    first: bool = True
+    """As `Ignored` has it."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.event.name} to {self.address} has {self.size:,} bytes: some peers of wire 1.0 read a "
+            "thousand only, and a VPN or firewall may drop it whole; say less, or use a tcp:// address"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathTried:
+    """Whether a datagram of full size comes there and back."""
+
+    address: Address
+    passes: bool
 
 
 # -- actions: from the machine to its links --------------------------------------------------------------

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
-from multirig.protocol import codec, link
+from multirig.protocol import codec, frames
+from multirig.protocol.brief import greeted_name
 from multirig.protocol.dialect import Hearing, find_greeting, greet, write
 from multirig.protocol.events import (
     RESTARTED,
@@ -16,21 +17,25 @@ from multirig.protocol.events import (
     Fail,
     Forget,
     Ignored,
+    Oversized,
+    PathTried,
     Rebooted,
     Received,
+    Refused,
     Relocated,
     Replied,
     Reply,
     Send,
     Settle,
     Tell,
+    TimedOut,
     Unreached,
     Upgraded,
 )
 from multirig.protocol.link import Link
 from multirig.protocol.messages import Event
-from multirig.protocol.peers import MAX_PEERS, Peer, Peers
-from multirig.protocol.words import Complaint, Greeting, Verbatim, Word
+from multirig.protocol.peers import MAX_PEERS, Greeted, Peer, Peers
+from multirig.protocol.words import MAX_INTEGER, AskInfo, Complaint, Greeting, Verbatim, Word
 
 
 class Machine(Protocol):
@@ -125,9 +130,10 @@ class Node:
         """Return when `handle_timer` wants to be called, or None."""
         at = self.peers.get_timer()
         own = self._clockwork.get_timer() if self._clockwork is not None else None
-        if at is None or own is None:
-            return own if at is None else at
-        return min(at, own)
+        if own is not None and (at is None or own < at):
+            at = own
+        shelf = self.peers.shelf.get_timer()
+        return shelf if shelf is not None and (at is None or shelf < at) else at
 
     def handle_timer(self, now: int) -> None:
         """Do what is due."""
@@ -136,6 +142,7 @@ class Node:
             if peer.link is not None:
                 peer.link.handle_timer(now)
             self._settle(peer, now)
+        self.peers.shelf.handle_timer(now)
         if self._clockwork is not None and (at := self._clockwork.get_timer()) is not None and at <= now:
             self._carry_out(self._clockwork.handle_timer(now), now)
 
@@ -156,6 +163,21 @@ class Node:
             peer.link.unreachable(reason, now, is_refusal=is_refusal)
             peer.is_doubtful |= is_refusal
         self._settle(peer, now)
+
+    def try_path(self, address: Address, now: int) -> bool:
+        """Find out whether datagrams of full size come to a multirig and back: the effect `PathTried` tells.
+
+        Returns
+        -------
+        bool
+            Whether it is tried: on wire 1.0 there is no way to, and on TCP no need.
+        """
+        peer = self.peers.get(address)
+        if peer is None or peer.link is None or address.scheme == "tcp":
+            return False
+        peer.link.try_path(now)
+        self._settle(peer, now)
+        return True
 
     # -- inside ---------------------------------------------------------------------------------------------
 
@@ -178,7 +200,7 @@ class Node:
             frame = codec.decode(data)
             if not isinstance(frame, dict):
                 raise RemoteProtocolError("not a JSON object")
-            boot, to = link.boots(frame)
+            boot, to = frames.boots(frame)
         except ProtocolError as error:
             if isinstance(error, VersionMismatch):
                 self._introduce(peer, frame)
@@ -189,18 +211,40 @@ class Node:
             return  # our own frame, sent back by an echoing peer
         if to == self.boot or peer.link is not None:
             self._meet(peer, boot, "", now, answer=frame.get("here"))
-        if to == self.boot and type(who := frame.get("who")) is int:
-            self.peers.say(peer, link.here_frame(self.boot, boot, who))
+        if to == self.boot and type(who := frame.get("who")) is int and abs(who) <= MAX_INTEGER:
+            parts = frames.MAX_MESSAGE if "parts" in frame else 0
+            size = min(len(data), frames.FULL_SIZE) if "pad" in frame else 0
+            self.peers.say(peer, frames.here_frame(self.boot, boot, who, parts=parts, size=size))
         if to != self.boot:
             self._introduce(peer, frame)
         elif peer.link is not None and peer.link.peer == boot:
             peer.link.receive_frame(frame, now)
+            if "parts" in frame:
+                self._leave_wire_1(peer, now)
+            if peer.held and peer.link.line.takes is not None and "here" in frame:
+                self._answer_held(peer, now)
             self._settle(peer, now)
+
+    def _leave_wire_1(self, peer: Peer, now: int) -> None:
+        """Ask a multirig on wire 2 what it was asked on wire 1.0: the answer may be longer there."""
+        asked, peer.greeted = peer.greeted, {}
+        for key, question in asked.items():
+            if peer.link is not None and peer.echo.take_back(key):
+                peer.link.send(replace(question.action, limit=max(0, question.until - now)), now)
+
+    def _answer_held(self, peer: Peer, now: int) -> None:
+        """Answer on wire 1.0 who knows no parts; who does has asked again on wire 2 by now."""
+        held, peer.held = peer.held, []
+        for reply in held:
+            if peer.link is not None and peer.link.line.takes:
+                peer.echo.settle(reply.token)
+            else:
+                self._answer(peer, reply, now)
 
     def _introduce(self, peer: Peer, frame: dict[str, Any]) -> None:
         """Say who we are to a peer that speaks to a program that has died here, or in another version."""
         if frame.get("n") is not None or frame.get("beat") is not None:
-            self.peers.say(peer, link.boot_frame(self.boot, str(frame.get("boot"))))
+            self.peers.say(peer, frames.boot_frame(self.boot, str(frame.get("boot"))))
 
     def _meet(self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None) -> None:
         """Note which program speaks at an address: the same as before, one that has moved, or a new one."""
@@ -213,7 +257,7 @@ class Node:
         is_at_stake = old is not None and self.peers.of_program(old.peer) is peer and not peer.is_doubtful
         if is_at_stake and (boot, answer) != peer.claim:
             # it has to answer first: one wrong datagram ends no conversation
-            self.peers.say(peer, link.who_frame(self.boot, *self.peers.doubt(peer, boot)))
+            self.peers.say(peer, frames.who_frame(self.boot, *self.peers.doubt(peer, boot)))
             return
         peer.is_doubtful = False
         peer.claim = None
@@ -224,7 +268,14 @@ class Node:
             self.handle(relocated, now)
             return
         reliable = peer.address.scheme == "tcp"
-        link_to = Link(peer.address, boot=self.boot, peer=boot, reliable=reliable, hears=self._hears)
+        link_to = Link(
+            peer.address,
+            boot=self.boot,
+            peer=boot,
+            reliable=reliable,
+            hears=self._hears,
+            shelf=self.peers.shelf,
+        )
         self._adopt(peer, link_to, now)
         upgraded = Upgraded(address=peer.address, boot=boot, name=name)
         self._effects.append(upgraded)
@@ -252,9 +303,12 @@ class Node:
             for one in batch:  # in the order of the actions: who is told first is told first
                 self.peers.stir(one)
                 while (event := one.next_event()) is not None:
-                    if isinstance(event, Ignored):
+                    if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
+                    question = None
+                    if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
+                        question = one.greeted.pop(event.key, None)
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None:
                         if isinstance(event, Received) and greeting.boot == self.boot:
@@ -262,19 +316,21 @@ class Node:
                             self._answer(one, Settle(token=event.token), now)
                             continue
                         self._note_greeting(one, greeting, now)
+                    if question is not None and question.is_brief and isinstance(event, Replied):
+                        self._ask_all(one, question, now, touched)
+                        continue
                     self._act(self.machine.handle(event, now), now, touched)
 
     def _note_greeting(self, peer: Peer, greeting: Greeting, now: int) -> None:
         """Take an EXPINFO's word that the peer is a multirig."""
-        if not self.greets or greeting.wire != link.VERSION:
+        if not self.greets or greeting.wire != frames.VERSION:
             return
         if greeting.boot and greeting.boot != self.boot:  # else an echoing peer sent our own back
             self._meet(peer, greeting.boot, greeting.name, now)
 
-    def _greet(self, word: Word) -> Word:
-        if not self.greets:
-            return word
-        greeted = greet(write(word), Greeting(wire=link.VERSION, boot=self.boot, name=self.name))
+    def _greet(self, word: Word) -> Verbatim:
+        greeting = Greeting(wire=frames.VERSION, boot=self.boot, name=greeted_name(self.name))
+        greeted = greet(write(word), greeting)
         return Verbatim(greeted.event, greeted.args)
 
     def _act(self, actions: Iterable[Any], now: int, touched: dict[Peer, None]) -> None:
@@ -309,12 +365,28 @@ class Node:
                 if action.overtakes:
                     peer.echo.withdraw()
                 peer.link.send(action, now)
+            elif greets and self.greets:
+                greeted = self._greet(action.word)
+                is_brief = _is_long(greeted) and peer.address.scheme != "tcp"
+                if action.key is not None:
+                    peer.greeted[action.key] = Greeted(action, now + action.limit, is_brief)
+                peer.echo.send(replace(action, word=self._greet(AskInfo()) if is_brief else greeted), now)
             else:
-                if greets:
-                    action = replace(action, word=self._greet(action.word))
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
+
+    def _ask_all(self, peer: Peer, question: Greeted, now: int, touched: dict[Peer, None]) -> None:
+        """Ask what was too long to be asked before it was known who is there."""
+        action = replace(question.action, limit=max(0, question.until - now))
+        try:
+            if peer.link is not None:
+                peer.link.send(action, now)
+            else:
+                peer.echo.send(replace(action, word=self._greet(action.word)), now)
+        except LocalProtocolError as error:
+            self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
+        touched[peer] = None
 
     def _give_up(
         self, address: Address, key: Hashable, reason: str, now: int, touched: dict[Peer, None]
@@ -337,11 +409,21 @@ class Node:
             elif isinstance(action, Fail):
                 peer.echo.fail(token, action.word)
             else:
-                if word.event is Event.EXPINFO:
-                    word = self._greet(word)
-                peer.echo.reply(token, word, now, action.key, listens=peer.link is not None)
+                greets = word.event is Event.EXPINFO and self.greets
+                word = self._greet(word) if greets else word
+                knows = peer.link is not None and peer.link.line.takes != 0 and peer.address.scheme != "tcp"
+                if greets and peer.link is not None and knows and _is_long(word):
+                    peer.held.append(action)
+                    peer.link.knock(now)
+                else:
+                    peer.echo.reply(token, word, now, action.key, listens=peer.link is not None)
         except LocalProtocolError as error:
             failure = Complaint(text=f"{self.name} could not answer: {error}", about=word.event)
             self._answer(peer, Fail(token=token, word=failure), now)
             return f"not sent: {error}"
         return ""
+
+
+def _is_long(word: Word) -> bool:
+    """Whether a message is longer than every peer of wire 1.0 reads."""
+    return len(codec.encode_array(write(word))) >= codec.TIMELINE_LIMIT

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.dialect import Hearing
 from multirig.protocol.echo import EchoLink
-from multirig.protocol.events import Address, Token
+from multirig.protocol.events import Address, Reply, Send, Token
 from multirig.protocol.link import Link
+from multirig.protocol.parts import Shelf
 
 MAX_PEERS = 4096
 """Conversations at once; past it the oldest idle one is forgotten, a foreign peer's before a multirig's."""
+
+
+class Greeted(NamedTuple):
+    """A question of ours that greets, since it is not known yet who is there."""
+
+    action: Send
+    until: int
+    is_brief: bool
+    """Whether only the greeting was sent: with all that there is to say it is too long for wire 1.0."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +44,10 @@ class Peer:
     ignored: int = 0
     out: list[bytes] = field(default_factory=list)
     """Frames that no link has made."""
+    greeted: dict[Hashable, Greeted] = field(default_factory=dict)
+    """Questions that went to it on wire 1.0, by their keys."""
+    held: list[Reply] = field(default_factory=list)
+    """Answers that are too long for wire 1.0, until it has said whether it takes parts on wire 2."""
 
     def next_event(self) -> Any:
         """Return the next thing that happened on one of its links, or None."""
@@ -61,6 +75,8 @@ class Peers:
     def __init__(self, hears: Hearing) -> None:
         self.dead: dict[str, None] = {}
         """Programs that another one has taken the place of, by boot id."""
+        self.shelf = Shelf()
+        """Messages of which parts are missing."""
         self._hears = hears
         self._by_address: dict[Address, Peer] = {}
         self._by_boot: dict[str, Peer] = {}
@@ -98,14 +114,17 @@ class Peers:
             return
         peer.armed = None
         self._stirred.pop(peer, None)
+        if peer.link is not None:
+            self.shelf.forget(peer.link.peer)
         if peer.link is not None and self._by_boot.get(peer.link.peer) is peer:
             del self._by_boot[peer.link.peer]
 
     def adopt(self, peer: Peer, new: Link) -> Link | None:
         """Speak to another program at an address; return the link to the one that died by that, if any."""
         old, peer.link = peer.link, new
-        new.address = peer.address
-        new.reliable = peer.address.scheme == "tcp"
+        if old is not new:
+            peer.held.clear()
+        new.line.move(peer.address)
         self._by_boot[new.peer] = peer
         if old is None or old is new or self._by_boot.get(old.peer) is not peer:
             return None
@@ -202,7 +221,7 @@ class Peers:
     def sizes(self) -> dict[str, int]:
         """Return how much is remembered, kind by kind and of the peer with the most; it must stay small."""
         out = {"peers": len(self._by_address), "programs": len(self._by_boot), "dead": len(self.dead)}
-        out |= {"timers": len(self._timers)}
+        out |= {"timers": len(self._timers), "unfinished": len(self.shelf)}
         for peer in self._by_address.values():
             sizes = peer.echo.sizes() | (peer.link.sizes() if peer.link is not None else {})
             out |= {kind: max(count, out.get(kind, 0)) for kind, count in sizes.items()}

@@ -588,7 +588,7 @@ class Stopped(Word):
     bytes_total: int | None = None
     """Bytes in all of them."""
     recorded: Recorded | None = None
-    """What it recorded; of many files the first are named. None: only the totals, as IBL's peers get them."""
+    """What it recorded; of too many files the first are named. None: only the totals, for IBL's peers."""
     ended_ago: float | None = None
     """Seconds for which the recording was over when it said so."""
     gaps: tuple[Gap, ...] | None = None

@@ -23,7 +23,7 @@ from multirig.lifecycle.rig_events import (
     TakePictures,
 )
 from multirig.lifecycle.rig_states import RigState
-from multirig.protocol.events import SECOND, Address, Call, Ignored, Upgraded
+from multirig.protocol.events import SECOND, Address, Call, Ignored, Oversized, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
 from multirig.rig.adapter import Adapter
@@ -243,8 +243,8 @@ class RigService:
                 log.warning("%s refuses %s: %s", name, event.name, reason)
             case NotHandled(about=about, reason=reason):
                 log.warning("the conductor could not handle %s: %s", about, reason)
-            case Ignored(address=address, reason=reason, first=first):
-                log.log(logging.WARNING if first else logging.DEBUG, "ignored from %s: %s", address, reason)
+            case Ignored() | Oversized():
+                log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
             case Upgraded(address=address, name=peer):
                 log.info("%s at %s is a multirig: wire 2", peer or "the peer", address)
             case _:

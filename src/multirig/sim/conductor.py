@@ -18,9 +18,10 @@ from multirig.lifecycle.session_states import UNTOUCHED
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Address, Received
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Recorded, Stopped
 from multirig.record.recount import summarise
 from multirig.record.verdict import Verdict, judge
-from multirig.sim.facts import ClockSeen, Fact, RigJudged, RigNoticed, SessionMoved
+from multirig.sim.facts import ClockSeen, Fact, FilesTold, RigJudged, RigNoticed, SessionMoved
 from multirig.sim.journals import JournalData, JournalDisk
 from multirig.sim.operator import Operator, Script
 from multirig.sim.world import Clock, Computer, World, overhear
@@ -115,7 +116,7 @@ class ConductorComputer(Computer):
             self.machine,
             {
                 Received: self.hear,
-                Progressed: self._note_as(_judged),
+                Progressed: self._note_progress,
                 Noticed: self._note_as(_noticed),
                 Moved: self._note_as(_moved),
                 ClockRead: self._note_as(_clock_seen),
@@ -171,6 +172,13 @@ class ConductorComputer(Computer):
             for exp_ref, journal in self.journals.items()
             if journal.data
         }
+
+    def _note_progress(self, event: Progressed) -> None:
+        self.world.note(_judged(self.name, event))
+        match event.outcome:
+            case Stopped(files_total=int(total), recorded=Recorded() as recorded):
+                paths = tuple(one.path for one in recorded.files or ())
+                self.world.note(FilesTold(who=self.name, rig=event.rig, paths=paths, total=total))
 
     def _note_as(self, make: Callable[[str, Any], Fact]) -> Callable[[Any], None]:
         """Return what notes an event of its machine as a fact."""

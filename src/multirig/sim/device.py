@@ -40,10 +40,22 @@ class Device:
         Seconds that each hook takes.
     cameras : sequence of str
         Their labels.
+    picture : int
+        Bytes of each of their pictures.
+    more_files : int
+        Files that it writes beside the one of each recording.
     """
 
     def __init__(
-        self, world: World, name: str, disk: Disk, *, pauses: Mapping[str, float], cameras: Sequence[str]
+        self,
+        world: World,
+        name: str,
+        disk: Disk,
+        *,
+        pauses: Mapping[str, float],
+        cameras: Sequence[str],
+        picture: int = 0,
+        more_files: int = 0,
     ) -> None:
         self.pauses = pauses
         self.cameras = cameras
@@ -57,6 +69,8 @@ class Device:
         self._world = world
         self._name = name
         self._disk = disk
+        self._picture = b"\xff\xd8\xff" + bytes(picture - 3) if picture else b""
+        self._more_files = more_files
         self._began = 0
         self._frames = 0
 
@@ -100,7 +114,7 @@ class Device:
     def make_pictures(self) -> list[Picture]:
         """Show what its cameras see: nothing."""
         self._world.note(PicturesMade(who=self._name))
-        return [Picture(label=label, jpeg=b"") for label in self.cameras]
+        return [Picture(label=label, jpeg=self._picture) for label in self.cameras]
 
     def begin(self, session: Session, *, resumed: bool = False) -> None:
         """Record.
@@ -148,10 +162,13 @@ class Device:
 
     def files(self, session: Session) -> list[File]:
         """Return what was recorded."""
-        return [
+        parts = self._disk.parts(session)
+        found = [
             File(path=f"part{number}.csv", bytes=1000 * count, frames=count)
-            for number, count in enumerate(self._disk.parts(session))
+            for number, count in enumerate(parts)
         ]
+        more = range(self._more_files if any(parts) else 0)
+        return [*found, *(File(path=f"{self._name} {one:04}.csv", bytes=1000, frames=1) for one in more)]
 
 
 class ScriptedAdapter(Adapter):

@@ -219,6 +219,18 @@ class RigJudged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesTold(Fact):
+    """A conductor hears which files a rig has recorded."""
+
+    rig: str
+    paths: tuple[str, ...]
+    total: int
+
+    def __str__(self) -> str:
+        return f"hears of {len(self.paths)} of {self.total} files of {self.rig}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RigNoticed(Fact):
     """A conductor notices something of a rig by itself."""
 

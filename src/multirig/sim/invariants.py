@@ -12,8 +12,10 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
+from multirig.protocol.codec import TIMELINE_LIMIT
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.frames import MAX_CONTENT
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
 from multirig.record.verdict import TOLERANCE, Word
@@ -24,6 +26,7 @@ from multirig.sim.facts import (
     DeviceArmed,
     Died,
     Fact,
+    FilesTold,
     HookBegan,
     MarkerSet,
     PicturesMade,
@@ -345,6 +348,39 @@ class NoStorm(Invariant):
         self._handled.clear()
 
 
+class ShortDatagrams(Invariant):
+    """Measures what leaves the programs that know each other as multirigs."""
+
+    name = "short datagrams"
+    promise = "No datagram of wire 2 is so long that a path cuts it, no greeting so long that a peer does."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.world.postmen.append(self._watch)
+
+    def _watch(self, source: str, target: str, data: bytes) -> None:
+        most = MAX_CONTENT if data[:1] == b"{" else TIMELINE_LIMIT
+        if len(data) > most:
+            self.report(f"{source} says {len(data)} bytes to {target} at once: {data[:60]!r}")
+
+
+class FilesAreTold(Invariant):
+    """Compares what a conductor hears of files with what the rig's disk may hold."""
+
+    name = "files are told"
+    promise = "The answer to a stop names all files of that rig, however many, and no others."
+
+    def see(self, fact: Fact) -> None:
+        """Compare."""
+        if not isinstance(fact, FilesTold):
+            return
+        if len(fact.paths) != fact.total:
+            self.report(f"{fact.who} hears of {len(fact.paths)} of {fact.total} files of {fact.rig}")
+        others = [path for path in fact.paths if not path.startswith((fact.rig + " ", "part", "_"))]
+        if others or len({*fact.paths}) != len(fact.paths):
+            self.report(f"{fact.who} hears of files of {fact.rig} which are others': {others[:3]}")
+
+
 class FewDatagrams(Invariant):
     """Counts what one PC says to another within a second."""
 
@@ -352,18 +388,26 @@ class FewDatagrams(Invariant):
     promise = "However bad the network, a PC says only so much to another: no fault makes a flood."
     MOST = 40
     """In one second: heartbeats, and a handful of messages with their copies and receipts."""
+    MOST_PARTS = 400
+    """In one second: parts of a few long messages, and receipts of such."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
         self._said: Counter[tuple[str, str]] = Counter()
+        self._parts: Counter[tuple[str, str]] = Counter()
         self.most = 0
         self.world.postmen.append(self._watch)
 
     def _watch(self, source: str, target: str, data: bytes) -> None:
-        self._said[source, target] += 1
+        of_parts = b'"part":[' in data or b'"got":[' in data
+        (self._parts if of_parts else self._said)[source, target] += 1
 
     def look(self) -> None:
         """Judge a second, and begin another."""
+        for (source, target), count in self._parts.items():
+            if count > self.MOST_PARTS:
+                self.report(f"{source} says {count} parts of messages to {target} within a second")
+        self._parts.clear()
         for (source, target), count in self._said.items():
             self.most = max(self.most, count)
             if count > self.MOST:
@@ -575,7 +619,8 @@ class Completes(Invariant):
 
     name = "completes"
     promise = (
-        "With up to 30 % of all datagrams lost, and nothing else, a session goes through from end to end."
+        "With up to 30 % of all datagrams lost, and nothing else, a session goes through from end to end "
+        "and every stop is answered."
     )
 
     def conclude(self) -> None:
@@ -586,6 +631,9 @@ class Completes(Invariant):
         failed = [(at, one) for at, one in facts if isinstance(one, StepEnded) and one.error is not None]
         for at, step in failed:
             self.report(f"{step.who}: {step.step}: {step.error}", at)
+        for at, one in facts:
+            if isinstance(one, RigJudged) and one.event == "EXPEND" and one.failure is not None:
+                self.report(f"{one.who} {one}", at)
         sessions = self.lab.scenario.conductors[0].script.sessions
         for name in self.lab.rigs:
             done = sum(
@@ -963,6 +1011,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     HandledOnce,
     OneLeader,
     NoStorm,
+    ShortDatagrams,
+    FilesAreTold,
     FewDatagrams,
     LittleMemory,
     ArmedFirst,

@@ -77,6 +77,8 @@ class Lab:
                 resumes=rig.resumes,
                 gives_pulses=rig.gives_pulses,
                 cameras=[f"camera {number + 1}" for number in range(rig.cameras)],
+                picture=rig.picture,
+                files=rig.files,
             )
         policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
         for index, one in enumerate(scenario.conductors):

@@ -43,6 +43,8 @@ class Counts:
     copied: int = 0
     held_back: int = 0
     """Later ones may have overtaken it."""
+    too_long: int = 0
+    """Datagrams that were longer than the way carries: lost, as where fragments are dropped."""
     cut: int = 0
     """Came in while its way was cut: over UDP it is lost, over TCP it waits."""
     torn: int = 0
@@ -87,6 +89,8 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         Seconds on the way, or the least and the most of them; spread evenly between.
     delay_back : float or (float, float), optional
         The same for the way to the client, where it is another one.
+    longest : int
+        Bytes of a datagram that passes: many a VPN or firewall drops the fragments of a longer one.
     tearing : float
         Share of segments that go on in pieces, TCP only.
     stalls : float
@@ -117,6 +121,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         reordering: float = 0.0,
         delay: float | tuple[float, float] = 0.0,
         delay_back: float | tuple[float, float] | None = None,
+        longest: int = READ,
         tearing: float = 0.0,
         stalls: float = 0.0,
         stall: float = 0.2,
@@ -131,6 +136,7 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         self.reordering = _share("reordering", reordering)
         self.delay = delay if isinstance(delay, tuple) else (delay, delay)
         self.delay_back = delay_back if isinstance(delay_back, tuple | None) else (delay_back, delay_back)
+        self.longest = longest
         self.tearing = _share("tearing", tearing)
         self.stalls = _share("stalls", stalls)
         self.stall = stall
@@ -240,6 +246,9 @@ class Relay(contextlib.AbstractAsyncContextManager["Relay"]):
         lost, copied, held, *delays = (chance.random() for _ in range(5))
         if self.is_cut(way):
             self.counts.cut += 1
+            return
+        if len(data) > self.longest:
+            self.counts.too_long += 1
             return
         if lost < self.loss:
             self.counts.lost += 1

@@ -49,6 +49,10 @@ class RigComputer(Computer):
         Whether it gives sync pulses while it records.
     cameras : sequence of str
         Labels of cameras of which it has live pictures.
+    picture : int
+        Bytes of each of these.
+    files : int
+        Files that it records beside the one of its device.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class RigComputer(Computer):
         resumes: bool = False,
         gives_pulses: bool = False,
         cameras: Sequence[str] = (),
+        picture: int = 0,
+        files: int = 0,
     ) -> None:
         super().__init__(world, name, address, clock, tells_closed=tells_closed)
         self.config = RigConfig.model_validate(
@@ -82,7 +88,9 @@ class RigComputer(Computer):
         self.resumes = resumes
         self.noon = datetime.datetime.combine(date, NOON)
         self.disk = Disk()
-        self.device = Device(world, name, self.disk, pauses=pauses, cameras=tuple(cameras))
+        self.device = Device(
+            world, name, self.disk, pauses=pauses, cameras=tuple(cameras), picture=picture, more_files=files
+        )
         self.machine = RigMachine(name=name)
         """The rules of the program that runs, or ran last."""
         self.service: RigService | None = None

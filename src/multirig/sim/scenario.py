@@ -42,6 +42,10 @@ class RigPlan:
     """Whether it gives sync pulses while it records."""
     cameras: int = 0
     """Of how many it has live pictures."""
+    picture: int = 0
+    """Bytes of each of them; 0: there is nothing to be seen."""
+    files: int = 0
+    """Which it records beside the one of its device: a stop that names them needs many datagrams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +149,7 @@ class Scenario:
         out = [
             f"network: {network.loss:.0%} lost, {network.copies:.0%} twice, {network.delay * 1e3:.1f} ms "
             f"and {network.jitter * 1e3:.1f} ms more on average, {network.late:.0%} up to "
-            f"{network.late_by:g} s late"
+            f"{network.late_by:g} s late, none over {network.longest:,} bytes"
         ]
         for rig in self.rigs:
             words = [rig.role, f"wire {rig.wire}"]
@@ -154,6 +158,8 @@ class Scenario:
             words += ["resumes"] if rig.resumes else []
             words += ["gives pulses"] if rig.gives_pulses else []
             words += [f"{rig.cameras} cameras"] if rig.cameras else []
+            words += [f"pictures of {rig.picture} bytes"] if rig.picture else []
+            words += [f"{rig.files} files more"] if rig.files else []
             out.append(f"rig {rig.name}: {', '.join(words)}")
         for one in self.conductors:
             script = one.script
@@ -207,7 +213,22 @@ def draw(seed: int) -> Scenario:
         observers=random.Random(f"{seed}/observers").choice((0, 0, 0, 0, 1, 1, 2)),
     )
     # drawn apart, so that what was drawn before stays as it was
-    return _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
+    scenario = _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
+    return _draw_lengths(random.Random(f"{seed}/lengths"), scenario)
+
+
+def _draw_lengths(dice: random.Random, scenario: Scenario) -> Scenario:
+    """Let some rigs have much to say, and some networks drop what is too long."""
+    rigs = tuple(
+        replace(
+            rig,
+            files=dice.choice((10, 60)) if dice.random() < 0.1 else 0,
+            picture=dice.choice((1_000, 6_000)) if rig.cameras and dice.random() < 0.2 else 0,
+        )
+        for rig in scenario.rigs
+    )
+    longest = 1_200 if dice.random() < 0.1 else 65_507
+    return replace(scenario, rigs=rigs, network=replace(scenario.network, longest=longest))
 
 
 def _draw_extras(dice: random.Random, scenario: Scenario, *, calm: bool) -> Scenario:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from typing import Any
 
 from multirig.sim.lab import Result, run
 from multirig.sim.scenario import Scenario, draw
@@ -158,12 +159,10 @@ def _better_networks(one: Scenario) -> Iterator[Scenario]:
     network, good = one.network, Network()
     if network != good:
         yield replace(one, network=good)
-    for key in ("loss", "copies", "late"):
-        if getattr(network, key):
-            yield replace(one, network=replace(network, **{key: 0.0}))
-    for key in ("delay", "jitter"):
+    for key in ("loss", "copies", "late", "delay", "jitter", "longest"):
         if getattr(network, key) != getattr(good, key):
-            yield replace(one, network=replace(network, **{key: getattr(good, key)}))
+            better: Any = {key: getattr(good, key)}
+            yield replace(one, network=replace(network, **better))
 
 
 def _simpler_rigs(one: Scenario) -> Iterator[Scenario]:
@@ -173,6 +172,7 @@ def _simpler_rigs(one: Scenario) -> Iterator[Scenario]:
         simpler += [replace(rig, pauses={})] if any(rig.pauses.values()) else []
         simpler += [replace(rig, gives_pulses=False)] if rig.gives_pulses else []
         simpler += [replace(rig, cameras=0)] if rig.cameras else []
+        simpler += [replace(rig, files=0, picture=0)] if rig.files or rig.picture else []
         simpler += [replace(rig, role="expected")] if rig.role != "expected" else []
         for other in simpler:
             rigs = list(one.rigs)

@@ -66,6 +66,8 @@ class Network:
     late: float = 0.0
     """Part of the datagrams that take up to `late_by` seconds more."""
     late_by: float = 2.0
+    longest: int = 65_507
+    """Bytes of a datagram that pass; where fragments are dropped, no longer one arrives, ever."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -174,6 +176,9 @@ class World:
         counts["datagrams"] += 1
         if self.cut and self.cut[way]:
             counts["datagrams cut off"] += 1
+            return
+        if len(data) > network.longest:
+            counts["datagrams too long"] += 1
             return
         dice = self._dice.get(way) or self.dice(*way)
         if dice.random() < network.loss:

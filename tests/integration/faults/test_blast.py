@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from multirig.errors import ProtocolError
-from multirig.protocol import codec, link
+from multirig.protocol import codec, frames
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Report, RigState, Word
 from multirig.sim.relay import Relay
@@ -111,7 +111,7 @@ def is_forged(data: bytes, real: set[bytes], boot: str) -> bool:
     try:
         value = codec.decode(data)
         if isinstance(value, dict):
-            return link.boots(value)[1] == boot and ("n" in value or "beat" in value) and data not in real
+            return frames.boots(value)[1] == boot and ("n" in value or "beat" in value) and data not in real
         return Message.parse(value).event in COMMANDS or b"take_over" in data
     except ProtocolError:
         return False

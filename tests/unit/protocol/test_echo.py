@@ -31,6 +31,7 @@ from multirig.protocol.events import (
     Address,
     Confirmed,
     Ignored,
+    Oversized,
     Received,
     Refused,
     Replied,
@@ -1111,6 +1112,7 @@ def test_timelines_echo_of_the_first_thousand_bytes_is_an_echo(length):
     link = EchoLink(PEER)
     data = b'[64, 0, {"description": "%s"}]' % (b"x" * 1400)
     ask(link, data)
+    assert [type(event) for event in events(link)] == [Oversized]
     assert hear(link, data[:length], now=1 * MS) == []
     assert events(link) == [outcome("k", Confirmed)]
     assert hear(link, data[:length], now=2 * MS) == []
@@ -1122,7 +1124,7 @@ def test_less_than_the_first_thousand_bytes_are_no_echo():
     data = b'[64, 0, {"description": "%s"}]' % (b"x" * 1400)
     ask(link, data)
     hear(link, data[:999], now=1 * MS)
-    assert [type(event) for event in events(link)] == [Ignored]
+    assert [type(event) for event in events(link)] == [Oversized, Ignored]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
-from multirig.protocol import codec, link
+from multirig.protocol import codec, frames
 from multirig.protocol.codec import StreamCutter
 from multirig.protocol.dialect import hear_leader, hear_rig
 from multirig.protocol.events import SECOND, Address, Call
@@ -145,7 +145,7 @@ def is_forged(data: bytes) -> bool:
     try:
         value = codec.decode(data)
         if isinstance(value, dict):
-            boot, to = link.boots(value)
+            boot, to = frames.boots(value)
             return to == "R" and boot != "R" and ("n" in value or "beat" in value)
         return Message.parse(value).event in COMMANDS
     except ProtocolError:
@@ -195,7 +195,7 @@ def test_reading_a_message_raises_nothing_but_that_it_is_none(value):
             read(value)
     if isinstance(value, dict):
         with contextlib.suppress(ProtocolError):
-            link.boots(value)
+            frames.boots(value)
 
 
 @given(st.lists(rubbish | mutants(), max_size=20), st.integers(1, 64))

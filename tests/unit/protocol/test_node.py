@@ -22,6 +22,7 @@ from multirig.protocol.events import (
     Fail,
     Forget,
     Ignored,
+    Oversized,
     Rebooted,
     Received,
     Refused,
@@ -37,6 +38,7 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
+from multirig.protocol.frames import MAX_CONTENT
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.peers import MAX_PEERS
@@ -387,7 +389,7 @@ def test_an_answer_a_failure_and_nothing_go_back_on_the_wire_of_the_question(wir
 
 
 @pytest.mark.parametrize("wire", [1, 2])
-@pytest.mark.parametrize("data", ["x" * 70_000, object()], ids=["long", "object"])
+@pytest.mark.parametrize("data", ["x" * 600_000, object()], ids=["long", "object"])
 def test_an_answer_that_cannot_be_sent_becomes_a_failure(wire, data):
     def answer(event):
         if not isinstance(event, Received) or event.word.event is Event.EXPINFO:
@@ -417,7 +419,7 @@ def test_an_answer_that_is_too_long_is_told_to_both_ends(wire):
         conductor.handle(Send(address=RIG, word=STATUS, key="k"), 0)
         carry(nodes)
     [later] = effects(rig)
-    long = Verbatim(Event.EXPSTATUS, ("x" * 70_000,))
+    long = Verbatim(Event.EXPSTATUS, ("x" * 600_000,))
     rig.handle(Reply(token=later.event.token, word=long, key="a"), 0)
     assert rig.machine.told("a") == [Unreached]
     assert "limit" in rig.machine.heard[-1].reason
@@ -484,16 +486,16 @@ def test_w13_w14_messages_of_a_stream_are_handled_however_it_is_cut(cuts):
     assert [event.word.event for event in rig.machine.asked()] == [1, 2, 4]
 
 
-@pytest.mark.parametrize("wire", [1, 2])
-def test_w16_what_is_too_long_is_told_at_once_with_size_and_limit(wire):
+@pytest.mark.parametrize(("wire", "size", "limit"), [(1, 70_000, "65,507"), (2, 600_000, "524,288")])
+def test_w16_what_is_too_long_is_told_at_once_with_size_and_limit(wire, size, limit):
     conductor = greeted()[0] if wire == 2 else node("C")
-    message = Verbatim(Event.EXPINIT, ("x" * 70_000,))
+    message = Verbatim(Event.EXPINIT, ("x" * size,))
     assert send(conductor, message) == []
     [unreached] = conductor.machine.heard
     assert isinstance(unreached, Unreached)
     assert unreached.key == "k"
-    assert "EXPINIT has 70," in unreached.reason
-    assert "the limit is 65,507" in unreached.reason
+    assert f"EXPINIT has {size // 1000}," in unreached.reason
+    assert f"the limit is {limit}" in unreached.reason
 
 
 @pytest.mark.parametrize(
@@ -1096,3 +1098,111 @@ def test_a_machine_is_woken_when_it_wants_to_be():
     timer = one.get_timer()
     assert timer is not None
     assert SECOND < timer < 2 * SECOND, "the link's own timer is not forgotten"
+
+
+# -- what is too long for a greeting ---------------------------------------------------------------------
+
+
+def info_of(data):
+    """Answer an EXPINFO with so much."""
+
+    def answer(event):
+        if not isinstance(event, Received):
+            return []
+        if event.word.event is Event.EXPINFO:
+            return [Reply(token=event.token, word=Verbatim(Event.EXPINFO, (0, data)))]
+        return [Reply(token=event.token, word=Verbatim(event.word.event, ({"status": 20},)))]
+
+    return answer
+
+
+def test_who_a_rig_is_comes_in_parts_on_wire_2_where_wire_1_has_no_room_for_it():
+    said = {"experiment_description": "x" * 30_000, "device": "y" * 30_000}
+    conductor, rig = node("C"), node("R", info_of(said))
+    conductor.handle(Send(address=RIG, word=INFO, key="k"), 0)
+    seen = carry({CONDUCTOR: conductor, RIG: rig})
+    assert max(len(data) for _, _, data in seen) <= MAX_CONTENT
+    assert all(len(data) < TIMELINE_LIMIT for _, _, data in seen if data[:1] == b"[")
+    assert conductor.machine.told("k").count(Replied) == 1
+    assert conductor.machine.heard[-1].word.args[1] == said
+    assert [event.token.wire for event in rig.machine.asked()] == [1, 2]
+
+
+def test_a_question_that_is_too_long_greets_first_and_is_asked_on_wire_2():
+    question = Verbatim(Event.EXPINFO, (0, {"subject": "x", "experiment_description": "x" * 30_000}))
+    conductor, rig = node("C"), node("R", answer_at_once)
+    conductor.handle(Send(address=RIG, word=question, key="k"), 0)
+    seen = carry({CONDUCTOR: conductor, RIG: rig})
+    assert all(len(data) < TIMELINE_LIMIT for _, _, data in seen if data[:1] == b"[")
+    assert rig.machine.asked()[-1].word == question
+    assert conductor.machine.told("k").count(Replied) == 1
+
+
+def test_of_a_foreign_peer_a_long_question_is_asked_whole_with_a_warning_once():
+    question = Verbatim(Event.EXPINFO, (0, {"subject": "x", "experiment_description": "x" * 3_000}))
+    conductor, rig = node("C"), node("R", answer_at_once, greets=False)
+    nodes = {CONDUCTOR: conductor, RIG: rig}
+    for begin, key in ((0, "k"), (SECOND, "again")):
+        conductor.handle(Send(address=RIG, word=question, key=key), begin)
+        for now in range(begin, begin + SECOND, 50 * MS):
+            for one in nodes.values():
+                one.handle_timer(now)
+            carry(nodes, now)
+        assert conductor.machine.told(key).count(Replied) == 1
+    assert len(rig.machine.asked()[-1].word.args[1]["experiment_description"]) == 3_000
+    [warning] = [one for one in effects(conductor) if isinstance(one, Oversized)]
+    assert str(warning).startswith("EXPINFO to udp://10.0.0.2:11001 has 3,")
+
+
+@given(st.text(max_size=300), st.dictionaries(st.text(max_size=8), st.text(max_size=1_500), max_size=3))
+def test_a_greeting_stays_below_a_thousand_bytes_whatever_the_names(name, more):
+    desk = Desk()
+    conductor = Node(boot="c" * 16, name=name, machine=desk, hears=hear_verbatim)
+    rig = Node(boot="d" * 16, name=name, machine=Desk(info_of(more)), hears=hear_verbatim)
+    conductor.handle(Send(address=RIG, word=Verbatim(Event.EXPINFO, (0, more)), key="k"), 0)
+    seen = carry({CONDUCTOR: conductor, RIG: rig})
+    assert all(len(data) < TIMELINE_LIMIT for _, _, data in seen if data[:1] == b"[")
+    assert all(len(data) <= MAX_CONTENT for _, _, data in seen)
+    assert desk.told("k").count(Replied) == 1
+
+
+def old(one):
+    """Let a node be of version 0.1, as the corpus shows it: it knows no parts, nor what a knock may hold."""
+    take = one.receive_datagram
+
+    def receive_datagram(data, address, now):
+        if data[:1] == b"{":
+            held = json.loads(data)
+            held.pop("parts", None)
+            held.pop("pad", None)
+            assert "part" not in held, "0.1 takes a part for a message that is none"
+            data = json.dumps(held).encode()
+        take(data, address, now)
+
+    one.receive_datagram = receive_datagram
+    return one
+
+
+@pytest.mark.parametrize("who", ["conductor", "rig"])
+def test_a_multirig_of_0_1_gets_and_gives_long_messages_as_ever(who):
+    said = {"experiment_description": "x" * 30_000}
+    conductor, rig = node("C"), node("R", info_of(said))
+    old(conductor if who == "conductor" else rig)
+    nodes = {CONDUCTOR: conductor, RIG: rig}
+    conductor.handle(Send(address=RIG, word=INFO, key="k"), 0)
+    carry(nodes)
+    assert conductor.machine.heard[-1].word.args[1].items() >= said.items()
+    conductor.handle(Send(address=RIG, word=Verbatim(Event.EXPINIT, ("x" * 5_000,)), key="long"), 0)
+    carry(nodes)
+    assert conductor.machine.told("long")[-1] is Replied
+    assert rig.machine.asked()[-1].word.args == ("x" * 5_000,)
+
+
+def test_an_unfinished_message_of_a_peer_is_forgotten_with_it():
+    _, rig, _ = greeted()
+    part = {"multirig": 2, "boot": "C", "to": "R", "n": 9, "low": 9, "part": [0, 2], "m": "x"}
+    rig.receive_datagram(json.dumps(part).encode(), CONDUCTOR, 0)
+    assert rig.peers.sizes()["unfinished"] == 1
+    assert rig.get_timer() is not None
+    rig.handle(Forget(address=CONDUCTOR), 0)
+    assert rig.peers.sizes()["unfinished"] == 0

@@ -16,7 +16,8 @@ import multirig.lifecycle.session_states as session_states
 import multirig.lifecycle.step as steps
 import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
-import multirig.protocol.link as wire2
+import multirig.protocol.outbox as outboxes
+import multirig.protocol.parts as parts
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.leader import Leadership
 from multirig.lifecycle.observer import Seen
@@ -31,7 +32,10 @@ from multirig.protocol.clock import ClockMap, Reading
 from multirig.protocol.echo import EchoLink
 from multirig.protocol.events import SECOND, Call, Record, Replied, TimedOut
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.line import Line
 from multirig.protocol.link import Link
+from multirig.protocol.outbox import Outbox
+from multirig.protocol.parts import Parcel, Shelf
 from multirig.protocol.words import Stopped
 from multirig.rig.hooks import Hooks
 from multirig.rig.limits import HookLimits
@@ -44,6 +48,7 @@ from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
 from multirig.sim.operator import Script
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
+from multirig.sim.world import Network
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -103,8 +108,7 @@ def acknowledge_once(original: Any) -> Any:
         is_copy = number < self._low or number in self._handled
         original(self, number, array, now)
         if is_copy:
-            self._receipt_due = False
-            self._receipts.clear()
+            self.line.receipts.clear()
 
     return receive_request
 
@@ -143,7 +147,7 @@ def forget_to_write(original: Any) -> Any:
 
 
 def say_nothing_of_time(original: Any) -> Any:
-    def report(self: Link, outgoing: Any, event: Any) -> None:
+    def report(self: Outbox, outgoing: Any, event: Any) -> None:
         if not isinstance(event, TimedOut):
             original(self, outgoing, event)
 
@@ -151,8 +155,8 @@ def say_nothing_of_time(original: Any) -> Any:
 
 
 def send_once(original: Any) -> Any:
-    def transmit(self: Link, outgoing: Any, now: int) -> Any:
-        data = original(self, outgoing, now)
+    def transmit(self: Outbox, outgoing: Any, now: int) -> Any:
+        data = [*original(self, outgoing, now)]
         outgoing.retry_at = 0
         return data
 
@@ -161,14 +165,14 @@ def send_once(original: Any) -> Any:
 
 @contextmanager
 def retry_without_pause() -> Iterator[None]:
-    with swapped(wire2, "FIRST_RETRY", 10_000_000), swapped(wire2, "EARLY_RETRY", 10_000_000):
-        original = Link._queue
+    with swapped(outboxes, "FIRST_RETRY", 10_000_000), swapped(outboxes, "EARLY_RETRY", 10_000_000):
+        original = Outbox._queue
 
-        def queue(self: Link, *args: Any, **more: Any) -> None:
-            original(self, *args, **more)
-            list(self._open.values())[-1].pause = 10_000_000
+        def queue(self: Outbox, outgoing: Any) -> None:
+            original(self, outgoing)
+            outgoing.pause = 10_000_000
 
-        with swapped(Link, "_queue", queue):
+        with swapped(Outbox, "_queue", queue):
             yield
 
 
@@ -178,6 +182,38 @@ def ring_for_ever(original: Any) -> Any:
         return 0 if at is not None else None
 
     return get_timer
+
+
+@contextmanager
+def lose_parts() -> Iterator[None]:
+    """Send each part once."""
+    with swapped(parts, "OVERTAKEN", HOUR), swapped(Parcel, "retry", lambda self: None):
+        yield
+
+
+@contextmanager
+def mix_parts() -> Iterator[None]:
+    """Take no notice of who has sent a part."""
+    add, bits = Shelf.add, Shelf.bits
+    with (
+        swapped(Shelf, "add", lambda self, key, *args: add(self, ("anybody", *key[1:]), *args)),
+        swapped(Shelf, "bits", lambda self, key: bits(self, ("anybody", *key[1:]))),
+    ):
+        yield
+
+
+def name_the_first(original: Any) -> Any:
+    def add_account(self: RigRecording, *args: Any) -> Stopped:
+        word: Stopped = original(self, *args)
+        if (recorded := word.recorded) is None:
+            return word
+        return replace(word, recorded=replace(recorded, files=(recorded.files or ())[:10]))
+
+    return add_account
+
+
+def send_long_ones_whole(original: Any) -> Any:
+    return lambda self, text: True
 
 
 ECHOES = 60
@@ -300,11 +336,18 @@ S, T = SessionState, SessionTrigger
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
     "no re-acknowledgement": (change(Link, "_receive_request", acknowledge_once), "completes"),
-    "no retransmission": (change(Link, "_transmit", send_once), "completes"),
+    "no retransmission": (change(Outbox, "_transmit", send_once), "completes"),
     "no pause between copies": (retry_without_pause, "few datagrams"),
-    "duplicates remembered for ever": (swap(Link, "_lowest_request", lambda self: 1), "little memory"),
+    "duplicates remembered for ever": (swap(Outbox, "_lowest_request", lambda self: 1), "little memory"),
     "a timer that rings for ever": (change(Link, "get_timer", ring_for_ever), "comes to rest"),
-    "no time-out": (change(Link, "_report", say_nothing_of_time), "every step ends"),
+    "a part that is lost is never asked for again": (lose_parts, "completes"),
+    "parts of different conversations mix": (mix_parts, "completes"),
+    "what is long goes in one datagram": (change(Line, "is_whole", send_long_ones_whole), "short datagrams"),
+    "of many files only the first are named": (
+        change(RigRecording, "add_account", name_the_first),
+        "files are told",
+    ),
+    "no time-out": (change(Outbox, "_report", say_nothing_of_time), "every step ends"),
     "echoes echoed": (echo_echoes, "an echo is never echoed"),
     "nobody is told when a recording ended": (
         change(RigRecording, "add_account", keep_to_oneself),
@@ -373,6 +416,31 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
 """By what is wrong: how to plant it, and which invariant must notice."""
 
 SCRIPTED: Mapping[str, Scenario] = {
+    "a part that is lost is never asked for again": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, files=200),),
+        conductors=(ConductorPlan(name="leader"),),
+        network=Network(loss=0.3),
+    ),
+    "of many files only the first are named": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, files=60),),
+        conductors=(ConductorPlan(name="leader"),),
+    ),
+    "parts of different conversations mix": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, files=60), RigPlan(name="rig2", files=60)),
+        conductors=(ConductorPlan(name="leader"),),
+        network=Network(jitter=0.02),
+    ),
+    "what is long goes in one datagram": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, files=300, cameras=4, picture=2_000),),
+        conductors=(ConductorPlan(name="leader"),),
+        network=Network(loss=0.1, longest=1_200),
+        observers=1,
+        wants_pictures=True,
+    ),
     "nobody is told when a recording ended": Scenario(
         seed=1,
         rigs=(RigPlan(name="rig1", main_sync=True),),

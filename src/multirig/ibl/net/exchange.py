@@ -29,6 +29,7 @@ from multirig.protocol.events import (
     Confirmed,
     Fail,
     Ignored,
+    Oversized,
     Received,
     Refused,
     Replied,
@@ -291,9 +292,8 @@ class Exchange:
                     self._fail(key, NotConfirmed(f"{self.name} does not hear us: look at that PC"))
             case Unreached(key=key, reason=reason):
                 self._fail(key, RigUnreachable(f"{self.name}: {reason}"))
-            case Ignored(address=address, reason=reason, first=first):
-                level = logging.WARNING if first else logging.DEBUG
-                self._logger.log(level, "ignored from %s: %s", address, reason)
+            case Ignored() | Oversized():
+                self._logger.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
 
     def _lose(self, address: Address, reason: str) -> None:
         if self.is_open:
