@@ -43,6 +43,7 @@ class Look:
         self._here = asyncio.ensure_future(run_checks(_checks_of_this_pc(folder, self._wall)))
         self._asked = self._wall()
         self._heard: dict[str, datetime.datetime] = {}
+        self._passes: dict[str, bool] = {}
         self._noting = asyncio.ensure_future(self._note(events))
 
     async def ask(self, seconds: float | None, rigs: Iterable[str] | None) -> dict[str, Outcome]:
@@ -51,6 +52,10 @@ class Look:
         return await self._exchange.request(
             Event.EXPINFO, int(Status.CONNECTED), info, rigs=rigs, limit=CHECK_LIMIT
         )
+
+    async def try_paths(self, rigs: Iterable[str]) -> None:
+        """Find out whether long messages will pass, too."""
+        self._passes = await self._exchange.try_paths(rigs)
 
     async def _note(self, events: EventStream) -> None:
         """Note when each rig answers: the others may take long."""
@@ -83,6 +88,7 @@ class Look:
                 asked=self._asked,
                 heard=self._heard.get(name) or self._wall(),
                 round_trip=self._exchange.round_trip(name),
+                passes=self._passes.get(name),
             )
             for name, outcome in outcomes.items()
         }

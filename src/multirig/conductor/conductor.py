@@ -345,6 +345,7 @@ class Conductor:
         try:
             outcomes = await look.ask(seconds, rigs)
             await self.reports()  # nothing is looked up for these: they measure the way
+            await look.try_paths(outcomes)
         finally:
             here = await look.end()
         return look.judge(outcomes, here, is_main_sync=is_main_sync)

@@ -14,6 +14,7 @@ from multirig.lifecycle.owners import find_clash
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
+from multirig.protocol.frames import FULL_SIZE
 from multirig.protocol.words import Info
 from multirig.wording import about
 
@@ -36,6 +37,8 @@ class Answer:
     heard: datetime.datetime
     round_trip: float | None = None
     """Seconds for a question that needs no looking up, where it was measured."""
+    passes: bool | None = None
+    """Whether datagrams of full size come there and back; None: that was not tried."""
 
 
 def judge(
@@ -65,13 +68,15 @@ def judge(
 def judge_rig(answer: Answer, version: str) -> list[Finding]:
     """Return what speaks for and against a rig."""
     info = answer.outcome
+    path = _judge_path(passes=answer.passes)
     if isinstance(info, MultirigError):
-        return [_finding("answer", Level.FAILURE, str(info))]
+        return [_finding("answer", Level.FAILURE, str(info)), *path]
     if not isinstance(info, Info) or info.preflight is None:
         text = "cannot be asked: it is no multirig, or an older one; look at that PC yourself"
         return [_finding("answer", Level.NOTE, text)]
     return [
         _judge_round_trip(answer.round_trip),
+        *path,
         *_judge_state(info),
         *read_findings([*info.preflight]),
         *_judge_version(info.version, version),
@@ -111,6 +116,19 @@ def _judge_round_trip(seconds: float | None) -> Finding:
     if seconds > SLOW_ROUND_TRIP:
         return _finding("answer", Level.WARNING, f"{text}, which is slow: check the network between the PCs")
     return _finding("answer", Level.OK, text)
+
+
+def _judge_path(*, passes: bool | None) -> list[Finding]:
+    if passes is None:
+        return []
+    if passes:
+        return [_finding("path", Level.OK, f"datagrams of {FULL_SIZE:,} bytes come there and back")]
+    text = (
+        f"datagrams of {FULL_SIZE:,} bytes do not come there and back, short ones do: what it says at the "
+        "stop would be lost; set the MTU of the network cards, and of a VPN between the PCs, to 1,280 or "
+        "more, have firewalls let IP fragments pass, or give this rig a tcp:// address"
+    )
+    return [_finding("path", Level.FAILURE, text)]
 
 
 def _judge_state(info: Info) -> list[Finding]:
