@@ -22,7 +22,6 @@ NOT_YET: Mapping[str, str] = {
     "ibl/*": "a status in the answer to the stop is not heard",
     "honest/rate/0.*": "slow cameras cannot be opened",
     "honest/stop/hang-up/*": "SIGHUP ends the leader at once",
-    "honest/rtsp/*": "frame times are those of arrival",
     "honest/optional*": "an optional rig that is unknown ends the session",
     "honest/state-folder*": "without a log nothing begins",
     "honest/path*": "long messages are not parted",
