@@ -58,6 +58,9 @@ class CameraOptions(BaseModel):
     """FFmpeg's input format where the usual one of this system is not meant: ``v4l2``, ``dshow``, …"""
     pixel_format: str | None = None
     """Pixel format asked of a device, such as ``yuyv422``."""
+    colour_range: Literal["full", "limited"] | None = None
+    """What of a value is black and white where the source does not say: ``full``, 0 and 255, or ``limited``,
+    16 and 235, for which every program takes it otherwise."""
     options: dict[str, str] = Field(default_factory=dict)
     """FFmpeg's own options for the source, such as ``input_format: mjpeg`` or ``rtsp_transport: tcp``."""
     loop: bool = False

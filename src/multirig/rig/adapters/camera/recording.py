@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Evidence, Session
+from multirig.rig.adapters.camera.damage import is_damaged
 from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import promise, resolve
@@ -56,6 +57,12 @@ class Recording:
         """Frames that were seen and are not in the video."""
         self.error: AdapterError | None = None
         """Why the recording failed."""
+        self.damaged = 0
+        """Frames in the video that came damaged."""
+        self.damaged_since: int | None = None
+        """When the first of them came; this PC's clock, ns."""
+        self.damaged_at = 0
+        """When the last of them came."""
         self.has_failed_disk = False
         """Whether it was the disk that failed."""
         self.has_frames = False
@@ -154,12 +161,16 @@ class Recording:
     def evidence(self) -> Evidence:
         """What is known of what it holds; all of it when it is finished."""
         found = self.times.evidence if self.times else Evidence()
+        pixels = self.video.pixels if self.video else None
         return replace(
             found,
             source=self.options.label,
             asked=self._asked,
             dropped=self.dropped,
-            size=self.video.size if self.video else None,
+            damaged=self.damaged,
+            size=pixels.size if pixels else None,
+            pixel_format=pixels.name if pixels else None,
+            colour_range=pixels.range_name if pixels else None,
         )
 
     @property
@@ -194,8 +205,7 @@ class Recording:
         if first is None:
             return
         moment, frame = first
-        size = self.options.size or (frame.width // 2 * 2, frame.height // 2 * 2)
-        self.video, times_path = self._make_video(size)
+        self.video, times_path = self._make_video(frame)
         try:
             self.times = FrameTimes(
                 times_path,
@@ -223,6 +233,10 @@ class Recording:
                 last = max(moment.at, last + TICK)
                 video.write(last, frame)
                 times.append(moment)
+                if is_damaged(frame):
+                    self.damaged += 1
+                    self.damaged_since = self.damaged_since or moment.arrival
+                    self.damaged_at = moment.arrival
                 resolve(self.began)
                 self._show(moment.arrival, frame)
                 if now >= flush_at:
@@ -238,7 +252,7 @@ class Recording:
             left += self._queue.get() is not None
         return left
 
-    def _make_video(self, size: tuple[int, int]) -> tuple[Video, Path]:
+    def _make_video(self, first: VideoFrame) -> tuple[Video, Path]:
         """Make the video of the next part that is not there yet; return it, and where its times belong."""
         folder, stem = self.session.folder, f"_iblrig_{self.options.label}Camera"
         while True:
@@ -246,7 +260,7 @@ class Recording:
             video, times = folder / f"{stem}.raw{extra}.mp4", folder / f"{stem}.times{extra}.npy"
             if not times.exists():
                 with contextlib.suppress(FileExistsError):
-                    return Video(video, size, self._rate, self.options), times
+                    return Video(video, first, self._rate, self.options), times
             self.number += 1
 
     def _explain(self, error: Exception) -> AdapterError:

@@ -19,6 +19,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
+from multirig.rig.adapters.camera.damage import Decoder
 from multirig.rig.adapters.camera.options import CameraOptions, Kind
 
 DEFAULT_FPS = 30.0
@@ -89,16 +90,16 @@ class Source:
         frame : VideoFrame or None
             None where the data could not be decoded.
         """
+        decoder = Decoder(self._container.streams.video[0])
         for packet in self._container.demux(video=0):
             arrival = time.perf_counter_ns()
             try:
-                frames = packet.decode()
+                frames = decoder.decode(packet)
             except av.error.InvalidDataError:
                 yield arrival, None
                 continue
             for frame in frames:
-                if isinstance(frame, VideoFrame):
-                    yield arrival, frame
+                yield arrival, frame
 
     def rewind(self) -> None:
         """Begin again; the source is opened anew, since not every format can be wound back."""

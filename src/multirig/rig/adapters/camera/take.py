@@ -10,6 +10,7 @@ from threading import Lock
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
+from multirig.record.limits import DAMAGED_SHARE
 from multirig.rig.adapter import Finding, Level, Session
 from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
@@ -17,6 +18,10 @@ from multirig.rig.adapters.camera.recording import Recording
 
 RETRY = NANOSECONDS
 """After which a further part is tried where an encoder has failed."""
+LASTING = 10 * NANOSECONDS
+"""So long after the last damaged picture they are taken to come still."""
+FEW = 3
+"""So many damaged pictures are told at the end alone."""
 TOLD_ONE_BY_ONE = 3
 """So many gaps are told each by itself; more of them together, since a report must stay small."""
 
@@ -177,10 +182,31 @@ class Take:
             found += [self._tell(gap) for gap in over]
         if (gap := self.gap) is not None:
             found.append(self._tell(gap))
+        found += self._tell_of_pictures()
         if self.has_ended_by_itself:
             at = self._to_seconds(self._last)
             text = f"camera {self.options.label} has ended with its file {self.options.name}"
             found.append(Finding(level=Level.NOTE, kind="camera", text=text, at=at, until=at))
+        return found
+
+    def _tell_of_pictures(self) -> Sequence[Finding]:
+        """Return that pictures come damaged, while they do, and that a video holds less than they tell."""
+        found = []
+        label, parts = self.options.label, self.parts
+        damaged, frames = sum(part.damaged for part in parts), sum(part.frames for part in parts)
+        since = next((part.damaged_since for part in parts if part.damaged_since is not None), None)
+        lasts = time.perf_counter_ns() - max(part.damaged_at for part in parts) < LASTING
+        if since is not None and lasts and not self._ended and damaged > max(FEW, DAMAGED_SHARE * frames):
+            text = (
+                f"camera {label}: {damaged} of {frames} pictures came damaged: check its cable, its network "
+                "and its power"
+            )
+            at = self._to_seconds(since)
+            found.append(Finding(level=Level.WARNING, kind="camera", text=text, at=at))
+        bits = max((part.video.pixels.bits_lost for part in parts if part.video), default=0)
+        if bits:
+            text = f"camera {label}: the lowest {bits} bits of its values are not in the video, which has 10"
+            found.append(Finding(level=Level.NOTE, kind="camera", text=text))
         return found
 
     # -- parts and gaps -----------------------------------------------------------------------------------

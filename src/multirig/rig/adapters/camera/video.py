@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -14,17 +15,16 @@ from av.video.stream import VideoStream
 
 from multirig.rig.adapters.camera.disk import SealedFile
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
+from multirig.rig.adapters.camera.pixels import FULL, LIMITED, RANGES, UNKNOWN, choose_pixels, convert
 from multirig.rig.adapters.camera.source import approximate_rate
 
 CLOCK_RATE = 90_000
 """Ticks a second of the video's own time stamps: MPEG's, which every player knows."""
 
-_MUXER = {
-    # While it is written each frame is a fragment of its own: a killed process loses one frame at most.
-    # When it is closed the index is written and the file is a plain MP4 (FFmpeg 7.1 and later).
-    "movflags": "hybrid_fragmented+frag_every_frame",
-    "flush_packets": "1",
-}
+_FLAGS = "hybrid_fragmented+frag_every_frame"
+"""While it is written each frame is a fragment of its own: a killed process loses one frame at most.
+When it is closed the index is written and the file is a plain MP4 (FFmpeg 7.1 and later)."""
+_UNTOLD = {None: UNKNOWN, "limited": LIMITED, "full": FULL}
 
 
 class Video:
@@ -34,36 +34,48 @@ class Video:
     ----------
     path : Path
         The file; must not exist yet.
-    size : tuple of int
-        Width and height in pixels, even.
+    first : VideoFrame
+        The first frame, not written yet: it tells what the source's pictures are made of.
     rate : float
         Frames per second that are expected; the true times of the frames go into the video.
     options : CameraOptions
         How to encode.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], rate: float, options: CameraOptions) -> None:
+    def __init__(self, path: Path, first: VideoFrame, rate: float, options: CameraOptions) -> None:
         self.path = path
         self.frames = 0
         """Frames in the file."""
-        self.size = size
-        """Width and height in pixels."""
+        self.pixels = choose_pixels(
+            first, size=options.size, lossless=options.crf == 0, untold=_UNTOLD[options.colour_range]
+        )
+        """How its pictures are kept."""
         self._first: int | None = None
         self._last_tick = -1
         self._is_indexed = False
         self._file = SealedFile(path)
-        self._container = av.open(self._file, "w", format="mp4", options=_MUXER)
-        self._stream = self._container.add_stream(
-            "libx264",
+        # players and editors look for the range there too; without one there is nothing to say
+        flags = _FLAGS + ("+write_colr" if self.pixels.colour_range in RANGES else "")
+        self._container = av.open(
+            self._file, "w", format="mp4", options={"movflags": flags, "flush_packets": "1"}
+        )
+        # of 10 bits crf 0 is not lossless: x264 counts it from -12 there
+        quality = {"crf": str(options.crf)} if options.crf else {"qp": "0"}
+        stream = self._container.add_stream(
+            self.pixels.encoder,
             rate=approximate_rate(rate),
             # no frame waits for a later one: each is in the file as soon as it is encoded
-            options={"preset": options.preset, "crf": str(options.crf), "tune": "zerolatency"},
+            options={"preset": options.preset, **quality, "tune": "zerolatency"},
         )
-        self._stream.width, self._stream.height = size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, CLOCK_RATE)
-        self._stream.codec_context.gop_size = max(1, round(rate))
-        self._stream.codec_context.thread_count = options.threads
+        self._stream = cast(VideoStream, stream)
+        self._stream.width, self._stream.height = self.pixels.size
+        self._stream.pix_fmt = self.pixels.format
+        context = self._stream.codec_context
+        context.color_range, context.colorspace = self.pixels.colour_range, self.pixels.matrix
+        context.color_primaries, context.color_trc = self.pixels.primaries, self.pixels.transfer
+        context.time_base = Fraction(1, CLOCK_RATE)
+        context.gop_size = max(1, round(rate))
+        context.thread_count = options.threads
 
     @property
     def bytes(self) -> int:
@@ -74,7 +86,7 @@ class Video:
         """Encode one frame that was taken at that time of this PC's clock, in nanoseconds."""
         if self._first is None:
             self._first = stamp
-        picture = frame.reformat(*self.size, format="yuv420p")
+        picture = convert(frame, self.pixels)
         self._last_tick = max((stamp - self._first) * CLOCK_RATE // NANOSECONDS, self._last_tick + 1)
         picture.pts = self._last_tick
         picture.time_base = Fraction(1, CLOCK_RATE)
