@@ -52,6 +52,8 @@ class Runtime:
         self._flushing = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: int | None = None
+        self.unfound: dict[Address, str] = {}
+        """Addresses that stand for peers that were not found, and why not."""
         self._closed = False
         self._pumping = False
         self._stirred = False
@@ -137,6 +139,9 @@ class Runtime:
             self._send(address, data)
 
     def _send(self, address: Address, data: bytes) -> None:
+        if (why := self.unfound.get(address)) is not None:
+            asyncio.get_running_loop().call_soon(self.unreachable, address, why)
+            return
         transport = self._transports.get(address.scheme)
         if transport is not None:
             transport.send(data, address)

@@ -22,6 +22,7 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Report
 from multirig.record.trouble import find_trouble
+from multirig.wording import about
 
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""
@@ -67,6 +68,8 @@ class _Screen:
                 match event:
                     case StepBegan(step=step) if step not in _SILENT:
                         self._begin(step)
+                        for rig, seconds in event.slow.items():
+                            render.say(f"{step}: {rig} may take up to {about(seconds)}, and is waited for")
                     case StepEnded(step=step, error=error) if step is self._step:
                         self._end(step, error)
                     case Progressed():

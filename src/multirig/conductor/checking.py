@@ -11,6 +11,7 @@ from multirig.conductor import preflight
 from multirig.conductor.events import EventStream
 from multirig.conductor.exchange import Exchange
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Progressed
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_folder, check_space
@@ -69,7 +70,12 @@ class Look:
         return await self._here
 
     def judge(
-        self, outcomes: Mapping[str, Outcome], here: list[Finding], *, is_main_sync: bool
+        self,
+        outcomes: Mapping[str, Outcome],
+        here: list[Finding],
+        *,
+        policies: Mapping[str, RigPolicy],
+        is_main_sync: bool,
     ) -> dict[str, list[Finding]]:
         """Return what speaks for and against a session, by PC.
 
@@ -79,6 +85,8 @@ class Look:
             Each rig's EXPINFO, or why there is none.
         here : list of Finding
             Of this PC.
+        policies : mapping of str to RigPolicy
+            What rigs mean to the session.
         is_main_sync : bool
             Whether this PC is to own the number.
         """
@@ -92,7 +100,9 @@ class Look:
             )
             for name, outcome in outcomes.items()
         }
-        return preflight.judge(answers, here, version=__version__, is_main_sync=is_main_sync)
+        return preflight.judge(
+            answers, here, version=__version__, policies=policies, is_main_sync=is_main_sync
+        )
 
 
 def _checks_of_this_pc(folder: Path | None, wall: Callable[[], datetime.datetime]) -> dict[str, Check]:

@@ -19,7 +19,7 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, IllegalTransition, RigUnreachable, Unconfirmed
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import ClockGate
-from multirig.lifecycle.policy import RigPolicy
+from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.session_events import (
     Complained,
     Heard,
@@ -160,10 +160,11 @@ class Conductor:
         Raises
         ------
         SessionFailed
-            Names that are not known on this network, all at once.
+            Names that are not known on this network, all at once; without those of optional rigs.
         """
         try:
-            await self.exchange.find(self.rigs)
+            optional = {name for name, one in self.policies.items() if one.role is Role.OPTIONAL}
+            await self.exchange.find(self.rigs, optional)
         except BaseException:
             await self.exchange.runtime.close()
             if self._session is not None:
@@ -348,7 +349,7 @@ class Conductor:
             await look.try_paths(outcomes)
         finally:
             here = await look.end()
-        return look.judge(outcomes, here, is_main_sync=is_main_sync)
+        return look.judge(outcomes, here, policies=self.policies, is_main_sync=is_main_sync)
 
     def clock_jumps(self) -> dict[str, int]:
         """Return how often each rig's clock has jumped since this PC hears it, as far as it was noticed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from multirig.errors import MultirigError
@@ -19,6 +20,8 @@ class StepBegan:
     """A step of the session was asked for."""
 
     step: SessionTrigger
+    slow: Mapping[str, float] = field(default_factory=dict)
+    """Rigs that are waited for longer in it than usual, by their word or the rigs file's; seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.clocks import Clocks
@@ -90,8 +90,8 @@ class Exchange:
         self._waiting: dict[int, asyncio.Future[Finished]] = {}
         self._paths: dict[Address, asyncio.Future[bool]] = {}
 
-    async def find(self, rigs: Mapping[str, Uri]) -> None:
-        """Find every rig's address.
+    async def find(self, rigs: Mapping[str, Uri], optional: Container[str] = ()) -> None:
+        """Find every rig's address; optional ones that are not found are as good as unreachable.
 
         Raises
         ------
@@ -120,6 +120,11 @@ class Exchange:
                 )
             elif isinstance(result, BaseException):
                 raise result
+        for name in [name for name in causes if name in optional]:
+            uri, why = rigs[name], str(causes.pop(name))
+            log.warning("%s, which is optional: %s", name, why)
+            self.addresses[name] = Address(self._scheme or uri.scheme, uri.host, uri.port)
+            self.runtime.unfound[self.addresses[name]] = why
         if clashes := _find_clash(self.addresses):
             raise ConfigError(f"{' and '.join(clashes)} have the same address: correct the rigs file")
         if causes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
@@ -42,7 +42,12 @@ class Answer:
 
 
 def judge(
-    answers: Mapping[str, Answer], here: Sequence[Finding], *, version: str, is_main_sync: bool
+    answers: Mapping[str, Answer],
+    here: Sequence[Finding],
+    *,
+    version: str,
+    is_main_sync: bool,
+    policies: Mapping[str, RigPolicy] | None = None,
 ) -> dict[str, list[Finding]]:
     """Return what speaks for and against a session, by PC.
 
@@ -56,8 +61,13 @@ def judge(
         Of multirig on this PC.
     is_main_sync : bool
         Whether this PC is to be the main sync.
+    policies : mapping of str to RigPolicy, optional
+        What fails on a rig that is optional holds up nobody.
     """
     found = {name: judge_rig(answer, version) for name, answer in answers.items()}
+    for name, policy in (policies or {}).items():
+        if name in found and policy.role is Role.OPTIONAL:
+            found[name] = [_soften(one) for one in found[name]]
     said = {name: one.outcome for name, one in answers.items() if isinstance(one.outcome, Info)}
     if (clash := find_clash(said)) is not None:
         name, other, why = clash
@@ -107,6 +117,13 @@ def find_hindrance(
 def is_hindrance(finding: Finding) -> bool:
     """Whether there would be no recording."""
     return finding.level is Level.FAILURE and finding.check in HINDRANCES
+
+
+def _soften(finding: Finding) -> Finding:
+    if finding.level is not Level.FAILURE:
+        return finding
+    text = f"{finding.text} (it is optional: the session begins without it)"
+    return replace(finding, level=Level.WARNING, text=text)
 
 
 def _judge_round_trip(seconds: float | None) -> Finding:

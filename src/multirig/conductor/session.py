@@ -381,7 +381,9 @@ class Session:
     def _taking(self, step: SessionTrigger) -> Iterator[None]:
         """Let it be seen that a step is taken, and how it went."""
         self._open_steps += 1
-        self._events.publish(StepBegan(step=step))
+        event = EVENT_OF.get(SESSION_TABLE.get((self.state, step), self.state))
+        slow = {} if event is None else self._exchange.machine.members.slow(event)
+        self._events.publish(StepBegan(step=step, slow=slow))
         error: MultirigError | None = MultirigError("it was given up")
         try:
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import replace
 
 from multirig.errors import (
     AgreementError,
@@ -74,7 +75,7 @@ def agree(
             "set 'main_sync: false' on the others"
         )
     leader = leaders[0]
-    exp_ref = here or _reference(leader, answers[leader])
+    exp_ref = _reference(leader, answers[leader]) if here is None else _above_all(here, answers)
     if exp_ref.subject != subject:
         raise SubjectMismatch(
             f"{leader} is at subject {exp_ref.subject} ({exp_ref}), you asked for {subject}: "
@@ -90,6 +91,12 @@ def agree(
     if not takes_over:
         _check_led(answers)
     return exp_ref
+
+
+def _above_all(here: ExpRef, answers: Mapping[str, Info]) -> ExpRef:
+    """Return the first number from this one on that is free on every rig."""
+    least = [info.min_sequence for info in answers.values() if info.min_sequence is not None]
+    return replace(here, sequence=max([here.sequence, *least]))
 
 
 def _reference(leader: str, info: Info) -> ExpRef:

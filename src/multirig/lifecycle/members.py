@@ -7,12 +7,24 @@ from collections.abc import Mapping
 from multirig.errors import MultirigError
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role, waves
 from multirig.lifecycle.session_events import Limits
-from multirig.protocol.events import Address
+from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event
+from multirig.protocol.words import Info
 
 BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
+MARGIN = 5 * SECOND
+"""What a rig may take longer than it gives its adapter: the way, and the adapter's end."""
+LONGEST = 30 * 60 * SECOND
+"""No rig is waited for longer than this in one step, unless the rigs file says so."""
+_STEP_OF = {
+    Event.EXPINIT: "initialise",
+    Event.EXPSTART: "start",
+    Event.EXPEND: "stop",
+    Event.EXPINTERRUPT: "stop",
+    Event.EXPCLEANUP: "cleanup",
+}
 
 
 class Members:
@@ -36,6 +48,8 @@ class Members:
         """Optional rigs that could not begin: they are stopped and cleaned up, and not started."""
         self.spared: frozenset[str] = frozenset()
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
+        self._told: dict[str, Mapping[Event, int]] = {}
+        """How long steps may take on rigs that say so themselves."""
         self._names: Mapping[Address, str] = {}
 
     def choose(self, rigs: Mapping[str, Address], policies: Mapping[str, RigPolicy]) -> None:
@@ -55,6 +69,12 @@ class Members:
         self.spared = frozenset()
         self.absent.clear()
         self.failing.clear()
+        self._told.clear()
+
+    def note_limits(self, name: str, info: Info) -> None:
+        """Take how long a rig says that its steps may take: its own limits, and what the way takes."""
+        told = {step: min(round(one * SECOND) + MARGIN, LONGEST) for step, one in (info.limits or {}).items()}
+        self._told[name] = {event: told[step] for event, step in _STEP_OF.items() if step in told}
 
     def name_at(self, address: Address) -> str | None:
         """Return which rig is at an address."""
@@ -96,6 +116,12 @@ class Members:
         groups = waves(names, self.policies)
         return [group[::-1] for group in reversed(groups)] if event in BACKWARDS else groups
 
+    def slow(self, event: Event) -> dict[str, float]:
+        """Return the rigs that may take longer than usual in a step, and how long; seconds."""
+        usual = self.limit(event)
+        limits = {name: self.limit_of(name, event) for name in self.rigs if name not in self.absent}
+        return {name: limit / SECOND for name, limit in limits.items() if limit > usual}
+
     def limit(self, event: Event) -> int:
         """Return how long a step may take on most rigs; ns."""
         limits = self._limits
@@ -118,4 +144,4 @@ class Members:
             Event.EXPINTERRUPT: policy.stop,
             Event.EXPCLEANUP: policy.cleanup,
         }.get(event)
-        return self.limit(event) if own is None else own
+        return max(self.limit(event), self._told.get(name, {}).get(event, 0)) if own is None else own

@@ -372,7 +372,9 @@ class RigMachine:
         is_back = word.recover and self.exp_ref is not None and word.exp_ref == self.exp_ref
         gives_way = word.take_over or (is_back and self.leadership.is_back(asker, STATUS[state], self._now))
         out = self._take_over(asker) if gives_way else []
-        wanted = self.main_sync and is_free(state, self.exp_ref) and self.subject in (None, word.subject)
+        counts = is_free(state, self.exp_ref) and self.subject in (None, word.subject)
+        wanted = self.main_sync and counts
+        follows = counts and not wanted and not word.recover and word.check is None
         is_foreign = token.wire == 1 and word.greeting is None
         return [
             *out,
@@ -380,6 +382,8 @@ class RigMachine:
                 token=token,
                 subject=word.subject if wanted else None,
                 at_least=word.min_sequence or 1,
+                follows=word.subject if follows else None,
+                offered=word.exp_ref if follows else None,
                 room=codec.TIMELINE_LIMIT - 1 if is_foreign else None,
                 check=word.check,
             ),

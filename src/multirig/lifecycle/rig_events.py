@@ -178,6 +178,10 @@ class Describe:
     """Whose next free number shall be offered; None: no number is wanted of this rig."""
     at_least: int = 1
     """The lowest number that is free on the asker's PC too."""
+    follows: str | None = None
+    """Of whom the free number here is to be told, if it is above the one that another PC offers."""
+    offered: ExpRef | None = None
+    """The number that another PC offers; None: it has told none yet."""
     room: int | None = None
     """Bytes of answer that the asker reads; None: as many as there are."""
     check: Plan | None = None

@@ -200,8 +200,10 @@ class SessionMachine:
         """Say what the session does, look who is silent, and do not wait for slow ones among the stopped."""
         self._now = now
         out: list[Any] = []
-        if self._step is not None:
-            out += self._step.handle_timer(now)
+        if (step := self._step) is not None:
+            out += step.handle_timer(now)
+            for name, missed in step.give_up_optional(now):
+                out += [Record(event=missed, at=now), *self._take_step(missed, (step.number, name))]
         if self._beat_at is not None and self._beat_at <= now:
             out += self._beat()
         return [*out, *self._asides.handle_timer(now)]
@@ -343,6 +345,8 @@ class SessionMachine:
         match self.state:
             case SessionState.AGREEING:
                 error = self._agree(step, errors)
+                if error is None and (again := self._ask_for_higher(step)) is not None:
+                    return again
                 failed = error is not None
             case SessionState.INITIALIZING | SessionState.STARTING:
                 serious = self.members.serious(errors)
@@ -382,6 +386,8 @@ class SessionMachine:
             )
         except AgreementError as error:
             return error
+        for name, info in answers.items():
+            self.members.note_limits(name, info)
         running = {name: info for name, info in answers.items() if info.status is Status.RUNNING}
         self.joins = bool(running)
         # what is taken over is ours to end: nobody else can any more
@@ -389,7 +395,25 @@ class SessionMachine:
             name for name, info in running.items() if request.takes_over and info.led_by is not None
         }
         self.members.spared = frozenset(running) - taken_over
+        least = request.ask.min_sequence
+        if self._rounds > 1 and least is not None and self.exp_ref.sequence < least:
+            return AgreementError(
+                f"the main sync gives {self.exp_ref} again, and other rigs have data up to {least - 1}: "
+                f"let it begin with number {least}, or move its older sessions back"
+            )
         return None
+
+    def _ask_for_higher(self, step: Step) -> list[Any] | None:
+        """Ask once more, for a number that is free on all rigs, where the main sync's is not."""
+        request, exp_ref = self._agreement, self.exp_ref
+        if request is None or exp_ref is None or self._rounds > 1 or self.members.spared:
+            return None
+        told = [one.min_sequence for one in step.outcomes().values() if isinstance(one, Info)]
+        least = max((one for one in told if one is not None), default=0)
+        if least <= exp_ref.sequence:
+            return None
+        self._agreement = replace(request, ask=replace(request.ask, min_sequence=least))
+        return self._enter(SessionState.AGREEING, {})
 
     # -- outcomes ---------------------------------------------------------------------------------------
 
@@ -417,7 +441,7 @@ class SessionMachine:
         outcome = step.take(name, event, had=key[2] if len(key) == 3 else None)
         if isinstance(outcome, Send):
             return [outcome]
-        is_over = step.note(name, outcome)
+        is_over = step.note(name, outcome, self._now)
         number = self._requested if self._requested is not None else step.number
         news = Progressed(number=number, event=step.event, rig=name, outcome=outcome)
         if is_over:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from multirig.errors import MultirigError, RemoteProtocolError, Unconfirmed
 from multirig.lifecycle.broadcast import Broadcast, Outcome
 from multirig.lifecycle.members import BEGINNINGS, Members
+from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import RESTARTED, SECOND, Refused, Replied, Send, TimedOut, Unreached
 from multirig.protocol.exp_ref import ExpRef
@@ -20,6 +21,8 @@ LinkOutcome: TypeAlias = Replied | Refused | TimedOut | Unreached
 
 WAVE_LIMIT = 5 * SECOND
 """Rigs that are stopped before others hold them up no longer."""
+OPTIONAL_LIMIT = 3 * SECOND
+"""Optional rigs that have not answered that much later than all others take no part in the session."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
@@ -65,6 +68,8 @@ class Step:
         self._clocks = clocks
         self._lead = lead
         self._wave_until: int | None = None
+        self._optional_until: int | None = None
+        """Until when it is waited for optional rigs alone, to say who they are."""
         self._held: dict[str, int] = {}
         """Who starts by the command itself, and when that leaves: IBL's peers know no instant."""
         self._retried: set[str] = set()
@@ -119,10 +124,8 @@ class Step:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        times = [*self._held.values()]
-        if self._wave_until is not None:
-            times.append(self._wave_until)
-        return min(times, default=None)
+        times = [*self._held.values(), self._wave_until, self._optional_until]
+        return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: int) -> list[Send]:
         """Do not wait for slow ones among the stopped; start those that start by the command itself."""
@@ -133,6 +136,19 @@ class Step:
             self._held = {name: at for name, at in self._held.items() if name not in due}
             out += self.broadcast.sends(due)
         return out
+
+    def give_up_optional(self, now: int) -> list[tuple[str, TimedOut]]:
+        """Return the optional rigs that have not said who they are: the others begin without them."""
+        if self._optional_until is None or now < self._optional_until:
+            return []
+        self._optional_until = None
+        return [
+            (name, TimedOut(address=self.broadcast.rigs[name], key=(self.number, name), confirmed=False))
+            for name in self._awaited()
+        ]
+
+    def _awaited(self) -> list[str]:
+        return [name for name in self.broadcast.rigs if self.broadcast.awaits(name)]
 
     # -- outcomes -------------------------------------------------------------------------------------------
 
@@ -189,10 +205,13 @@ class Step:
             f"it is {state}: look at its screen"
         )
 
-    def note(self, name: str, outcome: Outcome) -> bool:
+    def note(self, name: str, outcome: Outcome, now: int) -> bool:
         """Note a rig's outcome; return whether the step is over by that."""
         if self.broadcast.take(name, outcome):
             return True
+        if self.broadcast.gives_up and self._optional_until is None:
+            roles = {self._members.role(one) for one in self._awaited()}
+            self._optional_until = now + OPTIONAL_LIMIT if roles == {Role.OPTIONAL} else None
         gives_up = self.event in BEGINNINGS and bool(self._members.serious(self.errors()))
         return self.is_wave_over() and gives_up  # then nobody else is asked
 

@@ -76,9 +76,11 @@ _FOR_ME = frozenset(
     {"exp_ref", "date", "sequence", "subject", "rehearsal", "resume", "take_over", "start_at"}
 )
 """Keys of a command that its word has fields for."""
+STEPS = ("initialise", "start", "stop", "cleanup")
+"""Of which a rig tells how long they may take."""
 _INFO = frozenset(
     "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
-    "device experiment_description preflight time failure set_up_for led_by multirig".split()
+    "device experiment_description preflight time failure min_sequence limits set_up_for led_by multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
@@ -181,6 +183,8 @@ def _write_info(word: Info) -> Args:
         "preflight": None if word.preflight is None else list(word.preflight),
         "time": word.time,
         "failure": word.failure,
+        "min_sequence": word.min_sequence,
+        "limits": None if word.limits is None else dict(word.limits),
         "set_up_for": word.set_up_for,
         "led_by": word.led_by,
     }
@@ -432,7 +436,7 @@ def ask_info_with(word: AskInfo, more: Mapping[str, Any]) -> AskInfo:
 
 def _hear_ask_info(args: Args) -> Word:
     data = _second_map(args)
-    check, least = data.get("check"), data.get("min_sequence")
+    check = data.get("check")
     seconds: Any = check.get("seconds") if isinstance(check, dict) else None
     if _is_number(seconds) and not _is_sane(seconds):
         return Invalid(event=Event.EXPINFO, reason="EXPINFO: check.seconds is no length of a session")
@@ -442,7 +446,7 @@ def _hear_ask_info(args: Args) -> Word:
         main_sync=data.get("main_sync") is True,
         experiment_description=_map(data.get("experiment_description")),
         spec_version=_string(data.get("spec_version")),
-        min_sequence=least if type(least) is int and 1 <= least <= MAX_SEQUENCE else None,
+        min_sequence=_sequence(data.get("min_sequence")),
         check=Plan(seconds=seconds if _is_number(seconds) and seconds > 0 else None)
         if isinstance(check, dict)
         else None,
@@ -591,11 +595,27 @@ def _hear_info(args: Args) -> Word:
         else None,
         time=_string(data.get("time")),
         failure=_string(data.get("failure")),
+        min_sequence=_sequence(data.get("min_sequence")),
+        limits=_limits(data.get("limits")),
         set_up_for=_string(data.get("set_up_for")),
         led_by=_string(data.get("led_by")),
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _INFO},
     )
+
+
+def _sequence(value: object) -> int | None:
+    return value if type(value) is int and 1 <= value <= MAX_SEQUENCE else None
+
+
+def _limits(value: object) -> Mapping[str, float] | None:
+    if not isinstance(value, dict):
+        return None
+    return {
+        step: float(seconds)
+        for step, seconds in value.items()
+        if step in STEPS and _is_number(seconds) and _is_sane(seconds) and seconds > 0
+    }
 
 
 def _hear_ready(args: Args) -> Word:

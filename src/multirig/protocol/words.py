@@ -525,6 +525,10 @@ class Info(Word):
     """The time of day there, with its zone; ISO. None: not asked."""
     failure: str | None = None
     """What is broken there, or why it has no number to offer."""
+    min_sequence: int | None = None
+    """The lowest number that is free there, where it is above the one that was asked for."""
+    limits: Mapping[str, float] | None = None
+    """Seconds that steps may take there, by the name of the step, where that is not the usual."""
     set_up_for: str | None = None
     """The subject that an operator has chosen there; it takes part in no other session."""
     led_by: str | None = None

@@ -8,11 +8,13 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from multirig.config import Limits
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_events import Describe, Described, PicturesTaken
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, plain_findings
 from multirig.protocol.codec import plain
+from multirig.protocol.dialect import STEPS
 from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
@@ -25,6 +27,15 @@ from multirig.version import __version__
 from multirig.wording import discreet_values
 
 log = logging.getLogger("multirig.rig")
+
+_USUAL = Limits()
+
+
+def unusual_limits(limits: Limits) -> dict[str, float] | None:
+    """Return the limits of a rig's steps that are not as on most rigs; None: all are."""
+    return {
+        step: seconds for step in STEPS if (seconds := getattr(limits, step)) != getattr(_USUAL, step)
+    } or None
 
 
 class Describer:
@@ -64,8 +75,13 @@ class Describer:
             disk_free=0 if space is None else space.free,
             version=__version__,
         )
-        if effect.room is None:  # IBL's peers have no use for it
-            info = replace(info, time=self._read_time())
+        if effect.room is None:  # IBL's peers have no use for more
+            info = replace(
+                info,
+                time=self._read_time(),
+                limits=unusual_limits(self._config.limits),
+                min_sequence=await self._find_least(effect),
+            )
         try:
             info = replace(info, device=discreet_values(plain(self._adapter.describe(), "device")))
         except Exception:
@@ -81,7 +97,8 @@ class Describer:
             log.exception("the adapter's part of the experiment description failed")
         if effect.subject is not None:
             try:
-                info = replace(info, exp_ref=await self.find_free(effect.subject, effect.at_least))
+                free = await self.find_free(effect.subject, at_least=effect.at_least)
+                info = replace(info, exp_ref=free)
             except (MultirigError, OSError) as error:
                 log.error("no number for subject %r: %s", effect.subject, error)
                 info = replace(info, failure=str(error))
@@ -98,9 +115,22 @@ class Describer:
         """Return of which cameras there can be live pictures now."""
         return self._viewfinder.labels()
 
-    async def find_free(self, subject: str, at_least: int = 1) -> ExpRef:
+    async def _find_least(self, effect: Describe) -> int | None:
+        """Return the lowest number that is free here, for who counts on another PC; None: what it has is."""
+        offered = effect.offered
+        if effect.follows is None:
+            return None
+        try:
+            free = await self.find_free(effect.follows, offered.date if offered is not None else None)
+        except (MultirigError, OSError) as error:
+            log.error("no number for subject %r: %s", effect.follows, error)
+            return None
+        least = offered.sequence if offered is not None else effect.at_least
+        return free.sequence if free.sequence > least else None
+
+    async def find_free(self, subject: str, date: datetime.date | None = None, at_least: int = 1) -> ExpRef:
         """Return a subject's next number that is free here and was never used; see `Storage.find_free`."""
-        free = await self._storage.find_free(subject, self._today())
+        free = await self._storage.find_free(subject, date or self._today())
         return self._machine.numbers.skip_used(replace(free, sequence=max(free.sequence, at_least)))
 
     async def _check(self, seconds: float | None) -> list[Finding]:

@@ -1560,3 +1560,99 @@ def test_a_marker_while_the_rigs_are_started_is_told_too() -> None:
     session = session_in(S.STARTING)
     session.feed(Upgraded(address=address("main"), boot="boot", name="main"))
     assert list(marks(session.feed(Marked(text="go", at=1)))) == ["main"]
+
+
+def info(name: str, **data: Any) -> Message:
+    """Return who a rig is, as it says itself; main owns the number."""
+    leads = name == "main"
+    return Message(Event.EXPINFO, (0, {"main_sync": leads, "exp_ref": str(REF) if leads else None, **data}))
+
+
+NOT_NEEDED = RigPolicy(role=Role.OPTIONAL)
+
+
+def test_an_optional_rig_that_is_silent_holds_up_nobody() -> None:
+    session = Session(*NAMES, policies={"ephys": NOT_NEEDED})
+    number = session.agree()
+    session.reply("main")
+    assert session.machine.get_timer() is None
+    session.reply("cam")
+    at = session.machine.get_timer()
+    assert at is not None
+    assert at <= 3 * SECOND
+    session.tick(at)
+    finished = session.finished(number)
+    assert finished.error is None
+    assert isinstance(finished.outcomes["ephys"], Unconfirmed)
+    assert session.state is S.AGREED
+    [missed] = [one for one in session.out if isinstance(one, Record) and isinstance(one.event, TimedOut)]
+    assert missed.event.key[1] == "ephys"  # so that a journal tells the same
+    session.open.clear()
+    session.request(T.INIT)
+    assert {key[1] for key in session.open} == {"main", "cam"}
+
+
+def test_an_expected_rig_is_waited_for_however_many_optional_ones_have_answered() -> None:
+    session = Session(*NAMES, policies={"ephys": NOT_NEEDED, "cam": NOT_NEEDED})
+    session.agree()
+    session.reply("cam")
+    assert session.machine.get_timer() is None
+    session.tick(5 * SECOND)
+    assert session.state is S.AGREEING
+
+
+def test_a_rig_is_waited_for_as_long_as_it_says_that_it_takes() -> None:
+    policies = {"ephys": RigPolicy(initialise=7 * SECOND)}
+    session = Session(*NAMES, policies=policies)
+    session.agree()
+    session.reply("main", info("main", limits={"initialise": 120, "stop": 5, "start": "soon", "dance": 9}))
+    session.reply("cam", info("cam", limits={"initialise": 10**6}))
+    session.reply("ephys", info("ephys", limits={"initialise": 120}))
+    session.request(T.INIT)
+    assert session.now("main").limit == 125 * SECOND
+    assert session.now("cam").limit == 30 * 60 * SECOND  # nobody is waited for without end
+    assert session.now("ephys").limit == 7 * SECOND  # what the rigs file says goes before
+    session.reply_all()
+    session.request(T.START)
+    assert {one.limit for one in session.open.values()} == {session.now("cam").limit}
+    session.reply_all()
+    session.request(T.STOP)
+    assert session.now("main").limit == Limits().stop
+
+
+def test_a_number_of_this_pc_is_one_that_is_free_on_every_rig_in_one_try() -> None:
+    session = Session("left", "right")
+    number = session.agree(here=REF)
+    session.reply("left", info("left", min_sequence=9))
+    session.reply("right", info("right", min_sequence=7))
+    assert session.finished(number).error is None
+    assert session.machine.exp_ref == ExpRef(DATE, 9, "SP_01")
+    assert session.sends("left") == [Event.EXPINFO]
+
+
+def test_a_main_sync_is_asked_once_more_for_a_number_that_is_free_on_every_rig() -> None:
+    session = Session(*NAMES)
+    number = session.agree()
+    session.reply("main")
+    session.reply("cam", info("cam", min_sequence=5))
+    session.reply("ephys")
+    assert session.state is S.AGREEING
+    asked = session.now("main").word
+    assert isinstance(asked, AskInfo)
+    assert (asked.subject, asked.min_sequence) == ("SP_01", 5)
+    session.reply("main", info("main", exp_ref=f"{DATE}_5_SP_01"))
+    session.reply_all()
+    assert session.finished(number).error is None
+    assert session.machine.exp_ref == ExpRef(DATE, 5, "SP_01")
+
+
+def test_a_main_sync_that_gives_a_used_number_again_is_refused_before_a_rig_is_touched() -> None:
+    session = Session(*NAMES)
+    number = session.agree()
+    for _ in range(2):
+        session.reply("main")
+        session.reply("cam", info("cam", min_sequence=5))
+        session.reply("ephys")
+    assert "other rigs have data up to 4: let it begin with number 5" in str(session.finished(number).error)
+    assert session.state is S.IDLE
+    assert session.sends("cam") == [Event.EXPINFO, Event.EXPINFO]
