@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# What programs remember of this PC is not to be mixed with what tests do.
+for _name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+    os.environ[_name] = tempfile.mkdtemp(prefix="multirig-tests-")
 
 # A slow machine is no fault; where changes are judged, the same examples are tried each time.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
-from multirig.errors import ConfigError
+from multirig.state import VARIABLE, log_folder
 from multirig.wording import discreet
+
+MAX_BYTES = 5_000_000
+"""Of one log file."""
 
 
 class _Discreet(logging.Formatter):
@@ -20,27 +24,77 @@ class _Discreet(logging.Formatter):
         return discreet(super().format(record))
 
 
-def log_folder() -> Path:
-    """Return the user's own folder for multirig's logs."""
-    return platformdirs.user_log_path("multirig", appauthor=False)
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A log that troubles nobody: where the disk takes no more, that is told once, and all goes on."""
+
+    def __init__(self, path: Path, tell: Callable[[str], None], cure: str) -> None:
+        super().__init__(path, maxBytes=MAX_BYTES, backupCount=3, encoding="utf-8")
+        self._tell: Callable[[str], None] | None = tell
+        self._cure = cure
+
+    def doRollover(self) -> None:
+        """Begin a new file; on Windows another program may hold the old one, which then grows on."""
+        try:
+            super().doRollover()
+        except OSError:
+            self.stream = self._open()
+
+    def close(self) -> None:
+        """Close the file; what the disk did not take is told already."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once that lines are missing."""
+        error, tell = sys.exc_info()[1], self._tell
+        if isinstance(error, OSError):
+            self._tell = None
+            if tell is not None:
+                tell(f"the log {self.baseFilename} misses lines ({error.strerror or error}); {self._cure}")
+        else:
+            super().handleError(record)
 
 
-def keep_log(name: str, folder: Path | None = None) -> Path:
-    """Write what multirig does into a log file, and return where."""
+def keep_log(
+    name: str, folder: Path | None = None, *, tell: Callable[[str], None] | None = None
+) -> Path | None:
+    """Write what multirig does into a log file.
+
+    Parameters
+    ----------
+    name : str
+        Of the log.
+    folder : pathlib.Path, optional
+        Where it goes, as a rig's ``log_folder`` says; without it, the user's own folder for logs.
+    tell : callable, optional
+        Is given a line where it cannot be written: a log holds up nothing. Without it, the screen is.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The file; None: it cannot be written.
+    """
+    tell = tell or _say
+    cure = f"choose another folder by {VARIABLE}" if folder is None else "look at its log_folder"
     folder = folder or log_folder()
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.log"
+    root = logging.getLogger("multirig")
+    root.setLevel(logging.INFO)
+    root.propagate = False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=5_000_000, backupCount=3, encoding="utf-8", delay=True
-        )
+        handler = _LogFile(path, tell, cure)
     except OSError as error:
-        raise ConfigError(f"cannot write the log {path}: {error.strerror or error}; set log_folder") from None
+        root.addHandler(logging.NullHandler())
+        tell(f"no log is kept: {path} cannot be written ({error.strerror or error}); {cure}")
+        return None
     handler.setFormatter(
         _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     )
-    root = logging.getLogger("multirig")
-    root.setLevel(logging.INFO)
     root.addHandler(handler)
-    root.propagate = False
     return path
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:
+        print(f"! {line}", file=sys.stderr)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from multirig.logs import keep_log
 
@@ -23,7 +27,47 @@ def test_neither_a_line_nor_a_stack_in_the_log_holds_a_password(tmp_path: Path) 
             root.removeHandler(handler)
         root.setLevel(before[0])
         root.propagate = before[1]
+    assert path is not None
     text = path.read_text()
     assert "w0rd" not in text
     assert "SECRET" not in text
     assert "OSError: rtsp://***@camera.lab is not there" in text
+
+
+@pytest.fixture
+def clean() -> Iterator[None]:
+    root = logging.getLogger("multirig")
+    before = (root.level, root.propagate, list(root.handlers))
+    yield
+    for handler in root.handlers[len(before[2]) :]:
+        handler.close()
+        root.removeHandler(handler)
+    root.setLevel(before[0])
+    root.propagate = before[1]
+
+
+@pytest.mark.parametrize("makes", [Path.touch, lambda path: (path / "conductor.log").mkdir(parents=True)])
+def test_without_a_place_for_the_log_all_goes_on_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None, makes: Any
+) -> None:
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path))
+    makes(tmp_path / "log")
+    said: list[str] = []
+    assert keep_log("conductor", tell=said.append) is None
+    logging.getLogger("multirig").warning("nobody reads this")
+    [line] = said
+    assert line.startswith(f"no log is kept: {tmp_path / 'log' / 'conductor.log'} cannot be written")
+    assert line.endswith("choose another folder by MULTIRIG_STATE")
+    assert keep_log("cam", tmp_path / "log", tell=said.append) is None or makes is not Path.touch
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is made by Linux")
+def test_a_full_disk_is_told_once(tmp_path: Path, clean: None) -> None:
+    (tmp_path / "cam.log").symlink_to("/dev/full")
+    said: list[str] = []
+    keep_log("cam", tmp_path, tell=said.append)
+    for _ in range(3):
+        logging.getLogger("multirig").warning("a line")
+    [line] = said
+    assert "misses lines" in line
+    assert "look at its log_folder" in line

@@ -11,10 +11,10 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.program import app
-from multirig.cli.session import DEFAULT_DATA
-from multirig.folders import subjects_folder
+from multirig.cli.session import find_subjects
 from multirig.logs import keep_log
 from multirig.record.catalogue import Catalogue
+from multirig.wording import listed
 
 DEFAULT_LIMIT = 50
 """Sessions that are listed if nothing else is said: a screen or two."""
@@ -60,8 +60,11 @@ def history(
         _Wanted | None, typer.Option(case_sensitive=False, help="What a session turned out to be.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many sessions are listed.")] = DEFAULT_LIMIT,
-    data: Annotated[Path, typer.Option(help="Where this PC's part of the sessions is.")] = DEFAULT_DATA,
-    lab: Annotated[str, typer.Option(help="Name of the lab's folder.")] = "mylab",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
+    ] = None,
+    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Read every session folder again, also where nothing changed.")
     ] = False,
@@ -69,8 +72,7 @@ def history(
 ) -> None:
     """List the sessions on this PC, the newest first, and search them."""
     keep_log("conductor")
-    subjects = subjects_folder(data, lab)
-    catalogue = Catalogue(subjects)
+    catalogue = Catalogue(lambda: find_subjects(data, lab))
     if rebuild:
         catalogue.rebuild()
     else:
@@ -88,15 +90,16 @@ def history(
         return
     if not found:
         everything = catalogue.count()
+        places = listed([str(one) for one in catalogue.roots])
         render.say(
-            f"none of the {everything} sessions in {subjects} is of that kind: ask for less"
+            f"none of the {everything} sessions in {places} is of that kind: ask for less"
             if everything
-            else f"no sessions in {subjects}: say where they are with --data and --lab"
+            else f"no sessions in {places}: say where they are with --data and --lab"
         )
         return
     render.show_sessions(found)
     if total > len(found):
         render.say(f"and {total - len(found)} older ones: --limit {total} lists all, --until goes back")
-    place = f" --data {data}" if data != DEFAULT_DATA else ""
-    place += f" --lab {lab}" if lab != "mylab" else ""
+    place = f" --data {data}" if data is not None else ""
+    place += f" --lab {lab}" if lab is not None else ""
     render.say(f"more on one of them: multirig show {found[0].exp_ref}{place}")

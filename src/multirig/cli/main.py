@@ -15,7 +15,7 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import DISAGREED, FAILED, INTERRUPTED, USAGE, app
 from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
-from multirig.logs import log_folder
+from multirig.state import log_folder
 
 
 def spread(arguments: list[str]) -> list[str]:

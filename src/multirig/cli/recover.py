@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +13,16 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import app
 from multirig.cli.screen import showing
-from multirig.cli.session import DEFAULT_DATA, show_account
+from multirig.cli.session import find_subjects, show_account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError
-from multirig.folders import subjects_folder
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
 from multirig.protocol.words import Info
 from multirig.record.account import account
 from multirig.record.recovery import OpenSession, find_open
+from multirig.wording import listed
 
 _LETTERS = {"g": Choice.GO_ON, "s": Choice.STOP, "c": Choice.CLEAN_UP}
 
@@ -33,8 +33,11 @@ def recover(
         Path | None,
         typer.Argument(metavar="SESSION_FOLDER", help="Of which session; without it, the one that is open."),
     ] = None,
-    data: Annotated[Path, typer.Option(help="Where this PC's part of the sessions is.")] = DEFAULT_DATA,
-    lab: Annotated[str, typer.Option(help="Name of the lab's folder.")] = "mylab",
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
+    ] = None,
+    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="Record on, until Ctrl-C.")] = False,
     stop_it: Annotated[bool, typer.Option("--stop", help="Stop the recording, and let the rigs go.")] = False,
     clean_up: Annotated[
@@ -56,20 +59,25 @@ def recover(
     if len(chosen) > 1:
         raise ConfigError("choose one of --go-on, --stop and --clean-up")
     keep_log("conductor")
-    folder = session_folder or _find(subjects_folder(data, lab))
+    if seconds is not None and not go_on:
+        raise ConfigError("--seconds says how long to record on: add --go-on")
+    if session_folder is not None and (data is not None or lab is not None):
+        raise ConfigError("--data and --lab say where to look, and a session is named: leave them out")
+    places = find_subjects(data, lab)
+    folder = session_folder or _find(places)
     if folder is None:
-        render.say("no session is open: nothing to recover")
+        render.say(f"no session is open in {listed([str(one) for one in places])}: nothing to recover")
         return
     asyncio.run(_recover(folder, chosen[0] if chosen else None, seconds, takes_over=take_over))
     show_account(account(folder), folder, json=False)
 
 
-def _find(subjects: Path) -> Path | None:
+def _find(places: Sequence[Path]) -> Path | None:
     """Return the folder of the session that is open, if there is one."""
-    found = find_open(subjects)
+    found = find_open(*places)
     if len(found) > 1:
-        listed = "".join(f"\n  {_line(one)}" for one in found)
-        raise ConfigError(f"{len(found)} sessions are open; say which one:{listed}")
+        lines = "".join(f"\n  {_line(one)}" for one in found)
+        raise ConfigError(f"{len(found)} sessions are open; say which one:{lines}")
     if not found:
         return None
     render.say(_line(found[0]))

@@ -86,7 +86,7 @@ class _Rig:
     def __init__(
         self,
         config: RigConfig,
-        log_file: Path,
+        log_file: Path | None,
         *,
         plain: bool,
         keyboard: bool,
@@ -111,7 +111,8 @@ class _Rig:
             await self._service.open()
             where = " ".join(map(str, self._service.addresses))
             self._say(f"{self._service.config.name} ready at {where}")
-            self._say(f"log: {self._log_file}")
+            if self._log_file is not None:
+                self._say(f"log: {self._log_file}")
             if self._service.machine.subject is not None:
                 self._say_subject()
             tasks = [asyncio.create_task(one) for one in (self._obey(), self._show(), self._register())]

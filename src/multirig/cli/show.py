@@ -9,9 +9,8 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
-from multirig.cli.session import DEFAULT_DATA
+from multirig.cli.session import find_subjects
 from multirig.errors import ConfigError, LocalProtocolError
-from multirig.folders import session_folder, subjects_folder
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import account
 from multirig.record.drawing import check_suffix, draw
@@ -20,6 +19,7 @@ from multirig.record.plot import compose
 from multirig.record.recount import summarise
 from multirig.record.story import Kind, choose, tell
 from multirig.rig.manifest import Checked, check, find_manifests
+from multirig.wording import listed
 
 
 @app.command()
@@ -56,9 +56,12 @@ def show(
         ),
     ] = None,
     data: Annotated[
-        Path, typer.Option(help="With a reference: where this PC's part of the sessions is.")
-    ] = DEFAULT_DATA,
-    lab: Annotated[str, typer.Option(help="With a reference: name of the lab's folder.")] = "mylab",
+        Path | None,
+        typer.Option(help="With a reference: where the sessions are; without it, wherever one was begun."),
+    ] = None,
+    lab: Annotated[
+        str | None, typer.Option(help="With a reference: name of the lab's folder, if it is not mylab.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Show what a session recorded and what it turned out to be, from its journal."""
@@ -79,7 +82,7 @@ def show(
         _show(folder, json=json)
 
 
-def _find(session: str, data: Path, lab: str) -> Path:
+def _find(session: str, data: Path | None, lab: str | None) -> Path:
     """Return the folder that is meant.
 
     Raises
@@ -94,13 +97,17 @@ def _find(session: str, data: Path, lab: str) -> Path:
         exp_ref = ExpRef.parse(session)
     except LocalProtocolError:
         return folder
-    folder = session_folder(data, lab, exp_ref)
-    if not folder.is_dir():
+    places = find_subjects(data, lab)
+    found = [one for place in places if (one := place.joinpath(*exp_ref.folder_parts())).is_dir()]
+    if not found:
         raise ConfigError(
-            f"there is no session {exp_ref} in {subjects_folder(data, lab)}: multirig history lists those "
-            "that there are; say where they are with --data and --lab"
+            f"there is no session {exp_ref} in {listed([str(one) for one in places])}: multirig history "
+            "lists those that there are; say where they are with --data and --lab"
         )
-    return folder
+    if len(found) > 1:
+        folders = "".join(f"\n  {one}" for one in found)
+        raise ConfigError(f"{len(found)} sessions are called {exp_ref}; give the folder of one:{folders}")
+    return found[0]
 
 
 def _show(folder: Path, *, json: bool) -> None:

@@ -12,6 +12,7 @@ from multirig.lifecycle.session import SessionMachine
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
 from multirig.record.journal import holds_start, replay
+from multirig.record.places import note_place
 
 
 class Storage(Protocol):
@@ -92,7 +93,9 @@ class SubjectsFolder:
 
     def open_journal(self, folder: Path) -> JournalFile:
         """Go on with the journal in a session folder; see `Storage.open_journal`."""
-        return LockedFile(folder)
+        file = LockedFile(folder)
+        note_place(self._subjects)
+        return file
 
     def write_verdict(self, folder: Path) -> None:
         """Write what a session was, by its journal, beside the journal."""

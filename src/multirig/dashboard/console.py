@@ -15,8 +15,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
-
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.gallery import Gallery
 from multirig.dashboard.led import LedSession
@@ -28,6 +26,7 @@ from multirig.dashboard.view.lab import LabNow, LabView, view_lab
 from multirig.dashboard.view.start import Draft, make_order
 from multirig.errors import MultirigError
 from multirig.folders import subjects_folder
+from multirig.state import state_folder
 
 GATHER = 0.02
 """Seconds for which changes are gathered before they are shown: far below what anybody sees."""
@@ -263,4 +262,4 @@ class Console:
 def default_state_file(rigs_file: Path) -> Path:
     """Return where a session's process notes how it is reached: one place for each rigs file."""
     name = hashlib.sha256(str(rigs_file).encode()).hexdigest()[:16]
-    return platformdirs.user_state_path("multirig", appauthor=False) / "console" / f"{name}.json"
+    return state_folder() / "console" / f"{name}.json"

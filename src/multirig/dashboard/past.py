@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from multirig.config.conductor import ConsoleRules
+from multirig.dashboard.view.history import find_session
 from multirig.dashboard.view.lab import Abandoned
-from multirig.errors import MultirigError
+from multirig.errors import ConfigError, MultirigError
 from multirig.record.catalogue import Catalogue
+from multirig.record.places import find_places
 from multirig.record.recovery import find_open
 
 log = logging.getLogger("multirig.console")
@@ -21,7 +23,7 @@ class PastSessions:
 
     def __init__(self, subjects_folder: Path, rules: ConsoleRules, on_change: Callable[[], None]) -> None:
         self.subjects_folder = subjects_folder
-        self.catalogue = Catalogue(subjects_folder)
+        self.catalogue = Catalogue(self.places)
         self.subjects: list[str] = []
         """Who may be recorded: those seen before, and those of the config."""
         self.projects: list[str] = []
@@ -30,6 +32,24 @@ class PastSessions:
         """Sessions whose program has died."""
         self._rules = rules
         self._on_change = on_change
+
+    def places(self) -> list[Path]:
+        """Return the folders ``…/Subjects`` of this PC: what is recorded from here, and what elsewhere."""
+        return find_places(None, self.subjects_folder)
+
+    def find(self, subject: str, date: str, number: str) -> Path:
+        """Return the folder of the session of which an address speaks; those recorded from here go first.
+
+        Raises
+        ------
+        ConfigError
+            There is none, or the address names no session.
+        """
+        for place in self.places():
+            folder = find_session(place, subject, date, number)
+            if folder.is_dir():
+                return folder
+        raise ConfigError(f"there is no session {number} of {subject} on {date} on this PC")
 
     async def refresh(self) -> None:
         """Look into the folders, and take up what is new."""
@@ -53,7 +73,7 @@ class PastSessions:
                 state=str(session.state),
                 rigs=session.rigs,
             )
-            for session in find_open(self.subjects_folder)
+            for session in find_open(*self.places())
         )
 
     async def last_rigs(self) -> tuple[str, ...]:

@@ -15,14 +15,13 @@ from hmac import digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platformdirs import user_state_path
-
 from multirig.dashboard.door.guard import SIGNED_IN, Guard
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.pictures import PictureAnswers
 from multirig.dashboard.door.place import Place
 from multirig.dashboard.door.secret import load_secret
 from multirig.errors import ConfigError, MultirigError
+from multirig.state import state_folder
 
 if TYPE_CHECKING:
     from multirig.dashboard.console import Console
@@ -83,7 +82,7 @@ async def serve(
             "set one with multirig console --set-password"
         )
     place.check_tls()
-    folder = folder or user_state_path("multirig", appauthor=False) / "console"
+    folder = folder or state_folder() / "console"
     secret = await asyncio.to_thread(load_secret, folder)
     with contextlib.closing(await asyncio.to_thread(place.listen)) as listening:
         port = int(listening.getsockname()[1])

@@ -27,6 +27,7 @@ from multirig.ibl.task_parameters import read_task_parameters, task_file
 from multirig.ibl.task_run import TaskRun, hooks
 from multirig.ibl.writing import write_whole
 from multirig.protocol.exp_ref import check_subject
+from multirig.record.places import note_place
 from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
@@ -240,6 +241,7 @@ class BaseSession(ABC):
                     f"{folder}: cannot be made ({error.strerror}): look at iblrig_local_data_path"
                 ) from error
             self.is_created = True
+            note_place(self.paths.SESSION_FOLDER.parents[2])
             self.log_file = task_logging.begin_file(folder)
         self.logger.info("data go to %s", folder)
         self.save_task_parameters_to_json_file()

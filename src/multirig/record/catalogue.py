@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import json
 import logging
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from multirig.record.story import say_marker
 from multirig.record.verdict import Word
 from multirig.writing import patiently
 
-VERSION = 1
+VERSION = 2
 """Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
@@ -62,7 +62,8 @@ _WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME, DESCRIPTION_NAME})
 _UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """What comes of files that are not what they should be."""
 _COLUMNS: Mapping[str, str] = {
-    "path": "TEXT PRIMARY KEY",
+    "root": "TEXT NOT NULL",
+    "path": "TEXT NOT NULL",
     "signature": "TEXT NOT NULL",
     "exp_ref": "TEXT NOT NULL",
     "subject": "TEXT NOT NULL",
@@ -84,12 +85,23 @@ _COLUMNS: Mapping[str, str] = {
 }
 """Of a session; lists are JSON, and what is searched for is folded: SQLite folds ASCII only."""
 _TABLES = f"""
-CREATE TABLE sessions ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())});
+CREATE TABLE sessions (
+    {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (root, path)
+);
 CREATE INDEX newest ON sessions (day DESC, began_at DESC, number DESC, path);
 CREATE INDEX newest_of_word ON sessions (word, day DESC, began_at DESC, number DESC, path);
 CREATE INDEX days_of_subject ON sessions (subject, day, began_at);
-CREATE TABLE subjects (name TEXT PRIMARY KEY);
+CREATE TABLE subjects (root TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (root, name));
 """
+_SEEN = """
+CREATE TEMP TABLE IF NOT EXISTS roots (root TEXT PRIMARY KEY);
+DELETE FROM temp.roots;
+CREATE TEMP VIEW IF NOT EXISTS here AS
+    SELECT * FROM main.sessions WHERE root IN (SELECT root FROM temp.roots);
+CREATE TEMP VIEW IF NOT EXISTS named AS
+    SELECT * FROM main.subjects WHERE root IN (SELECT root FROM temp.roots);
+"""
+"""Of the tables what is in the folders that are looked into: the file holds those of all programs."""
 _ORDER = "ORDER BY day DESC, began_at DESC, number DESC, path"
 
 
@@ -127,20 +139,29 @@ class Listed:
 
 
 class Catalogue:
-    """The sessions below a folder ``…/Subjects``.
+    """The sessions below folders ``…/Subjects``.
 
     Parameters
     ----------
-    subjects : pathlib.Path
-        The folder of the lab's subjects on this PC; it need not exist yet.
+    subjects : pathlib.Path or callable
+        The folder of a lab's subjects on this PC, which need not exist yet; or what returns all of them,
+        asked anew at each refresh.
     file : pathlib.Path, optional
-        Where the index is kept; by default in the user's cache folder, a file for each folder of subjects.
+        Where the index is kept; by default in the user's cache folder, one for all folders. Where that cannot
+        be used, it is kept in this program's memory, and the log says so.
     """
 
-    def __init__(self, subjects: Path, file: Path | None = None) -> None:
-        self._subjects = Path(os.path.abspath(subjects))
-        self.file = file or _default_file(self._subjects)
-        self._told: set[str] = set()
+    def __init__(self, subjects: Path | Callable[[], Sequence[Path]], file: Path | None = None) -> None:
+        folder = Path(os.path.abspath(subjects)) if isinstance(subjects, Path) else None
+        self._find_roots = subjects if not isinstance(subjects, Path) else lambda: [Path(str(folder))]
+        self.roots: Sequence[Path] = ()
+        """The folders ``…/Subjects`` that were looked into."""
+        cache = platformdirs.user_cache_path("multirig", appauthor=False)
+        self.file = file or cache / f"sessions-{VERSION}.sqlite"
+        self._one_at_a_time = threading.RLock()
+        self._spare: sqlite3.Connection | None = None
+        """Keeps the index in memory, where the file cannot be used."""
+        self._told: set[tuple[Path, str]] = set()
         """Folders of which it was said already that they cannot be read."""
 
     def refresh(self) -> None:
@@ -195,7 +216,7 @@ class Catalogue:
             How many, from which one on.
         """
         where, values = _ask(subject, since, until, verdict, text)
-        query = f"SELECT * FROM sessions {where} {_ORDER} LIMIT ? OFFSET ?"
+        query = f"SELECT * FROM here {where} {_ORDER} LIMIT ? OFFSET ?"
         rows = self._use(lambda base: base.execute(query, (*values, limit, offset)).fetchall())
         return [self._list(row) for row in rows]
 
@@ -210,16 +231,16 @@ class Catalogue:
     ) -> int:
         """Return how many sessions `search` would find without a limit."""
         where, values = _ask(subject, since, until, verdict, text)
-        query = f"SELECT count(*) FROM sessions {where}"
+        query = f"SELECT count(*) FROM here {where}"
         return int(self._use(lambda base: base.execute(query, values).fetchone()[0]))
 
     def subjects(self) -> list[str]:
         """Return who can be recorded and has a folder, the most recently recorded first."""
         query = """
-            SELECT subjects.name FROM subjects LEFT JOIN (
-                SELECT subject, max(day) AS day, max(began_at) AS at FROM sessions GROUP BY subject
-            ) AS recorded ON subjects.name = recorded.subject
-            ORDER BY recorded.day DESC, recorded.at DESC, subjects.name
+            SELECT named.name FROM named LEFT JOIN (
+                SELECT subject, max(day) AS day, max(began_at) AS at FROM here GROUP BY subject
+            ) AS recorded ON named.name = recorded.subject
+            ORDER BY recorded.day DESC, recorded.at DESC, named.name
         """
         return [row[0] for row in self._use(lambda base: base.execute(query).fetchall())]
 
@@ -232,13 +253,13 @@ class Catalogue:
         return self._names("procedures")
 
     def _names(self, column: str) -> list[str]:
-        query = f"SELECT {column} FROM sessions GROUP BY {column} ORDER BY max(day) DESC, {column}"
+        query = f"SELECT {column} FROM here GROUP BY {column} ORDER BY max(day) DESC, {column}"
         rows = self._use(lambda base: base.execute(query).fetchall())
         return list(dict.fromkeys(name for row in rows for name in json.loads(row[0])))
 
     def _list(self, row: sqlite3.Row) -> Listed:
         return Listed(
-            folder=self._subjects / row["path"],
+            folder=Path(row["root"]) / row["path"],
             exp_ref=row["exp_ref"],
             subject=row["subject"],
             date=datetime.date.fromisoformat(row["day"]),
@@ -259,7 +280,9 @@ class Catalogue:
     # -- the index -------------------------------------------------------------------------------------------
 
     def _use(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Do something with the index; one that is damaged is made anew first."""
+        """Do something with the index; one that is damaged is made anew first, or kept in memory."""
+        if self._spare is not None:
+            return self._use_spare(action)
         try:
             try:
                 with self._opened() as base:
@@ -273,10 +296,19 @@ class Catalogue:
                     self._refresh(base)
                     return action(base)
         except (sqlite3.Error, OSError) as error:
-            raise ConfigError(
-                f"the index of sessions {self.file} cannot be used: {error}; look after the room on that "
-                "disk and the rights of that folder, or delete the file: it is made anew"
-            ) from error
+            log.warning(
+                "the index of sessions %s cannot be used: %s; it is kept in memory, which takes longer: look "
+                "after the room on that disk and the rights of that folder, or delete the file",
+                self.file,
+                error,
+            )
+        self._spare = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._use_spare(self._refresh)
+        return self._use_spare(action)
+
+    def _use_spare(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        with self._one_at_a_time, self._opened() as base:
+            return action(base)
 
     def _remove(self) -> None:
         for ending in ("", "-wal", "-shm"):
@@ -285,48 +317,65 @@ class Catalogue:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """Open the index for one piece of work; a connection of its own is what any thread may have."""
+        if (spare := self._spare) is not None:
+            self._prepare(spare)
+            yield spare
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         base = sqlite3.connect(self.file, timeout=BUSY_LIMIT, isolation_level=None)
         with contextlib.closing(base):
-            base.row_factory = sqlite3.Row
-            if not _is_current(base):
-                _make_tables(base)
-            base.execute("PRAGMA synchronous = NORMAL")
+            self._prepare(base)
             yield base
+
+    def _prepare(self, base: sqlite3.Connection) -> None:
+        """Make the tables, where there are none, and let only the folders be seen that are looked into."""
+        base.row_factory = sqlite3.Row
+        if not _is_current(base):
+            _make_tables(base)
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute("PRAGMA temp_store = MEMORY")
+        base.executescript(_SEEN)
+        self._see(base, self.roots or self._find_roots())
+
+    def _see(self, base: sqlite3.Connection, roots: Sequence[Path]) -> None:
+        self.roots = roots
+        rows = [(_clean(str(one)),) for one in roots]
+        base.executemany("INSERT OR IGNORE INTO temp.roots VALUES (?)", rows)
 
     # -- the folders -----------------------------------------------------------------------------------------
 
     def _refresh(self, base: sqlite3.Connection) -> None:
-        known = dict(base.execute("SELECT path, signature FROM sessions").fetchall())
-        names = {row[0] for row in base.execute("SELECT name FROM subjects")}
-        found = _Scan(self._subjects)
-        self._told &= set(found.unread)
-        for path, text in found.unread.items():
-            if path not in self._told:
-                log.warning("%s cannot be read: %s", self._subjects / path, text)
-                self._told.add(path)
+        self._see(base, self._find_roots())
+        for root in self.roots:
+            self._refresh_root(base, root)
+
+    def _refresh_root(self, base: sqlite3.Connection, place: Path) -> None:
+        root = _clean(str(place))
+        known = dict(base.execute("SELECT path, signature FROM sessions WHERE root = ?", (root,)).fetchall())
+        names = {row[0] for row in base.execute("SELECT name FROM subjects WHERE root = ?", (root,))}
+        found = _Scan(place)
+        unread = {(place, path): text for path, text in found.unread.items()}
+        for told, text in unread.items():
+            if told not in self._told:
+                log.warning("%s cannot be read: %s", place / told[1], text)
+        self._told = {one for one in self._told if one[0] != place} | set(unread)
         hidden = tuple(f"{path}/" if path else "" for path in found.unread)
         gone = [path for path in known if path not in found.signatures and not f"{path}/".startswith(hidden)]
         changed = [path for path, signature in found.signatures.items() if known.get(path) != signature]
         left = names - found.subjects if "" not in found.unread else set()
         if gone or left or found.subjects - names:
             with _change(base):
-                base.executemany("DELETE FROM sessions WHERE path = ?", [(path,) for path in gone])
-                base.executemany("DELETE FROM subjects WHERE name = ?", [(name,) for name in left])
-                added = [(name,) for name in found.subjects - names]
-                base.executemany("INSERT OR IGNORE INTO subjects VALUES (?)", added)
+                both = "WHERE root = ? AND"
+                base.executemany(f"DELETE FROM sessions {both} path = ?", [(root, path) for path in gone])
+                base.executemany(f"DELETE FROM subjects {both} name = ?", [(root, name) for name in left])
+                added = [(root, name) for name in found.subjects - names]
+                base.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?)", added)
         places = ", ".join(f":{column}" for column in _COLUMNS)
         for first in range(0, len(changed), BATCH):
             batch = changed[first : first + BATCH]
-            rows = [_read_row(self._subjects, path, found.signatures[path]) for path in batch]
+            rows = [{**_read_row(place, path, found.signatures[path]), "root": root} for path in batch]
             with _change(base):
                 base.executemany(f"INSERT OR REPLACE INTO sessions VALUES ({places})", rows)
-
-
-def _default_file(subjects: Path) -> Path:
-    folder = platformdirs.user_cache_path("multirig", appauthor=False)
-    mark = hashlib.blake2b(os.fsencode(subjects), digest_size=8).hexdigest()
-    return folder / f"sessions-{VERSION}-{mark}.sqlite"
 
 
 @contextlib.contextmanager
@@ -360,8 +409,8 @@ def _make_tables(base: sqlite3.Connection) -> None:
 
 def _empty(base: sqlite3.Connection) -> None:
     with _change(base):
-        base.execute("DELETE FROM sessions")
-        base.execute("DELETE FROM subjects")
+        for table in ("sessions", "subjects"):
+            base.execute(f"DELETE FROM main.{table} WHERE root IN (SELECT root FROM temp.roots)")
 
 
 def _ask(

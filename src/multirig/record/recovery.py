@@ -30,16 +30,17 @@ class OpenSession:
     rigs: tuple[str, ...]
 
 
-def find_open(subjects: Path) -> list[OpenSession]:
+def find_open(*subjects: Path) -> list[OpenSession]:
     """Return the sessions whose rigs were touched and never let go of, and which nobody leads; newest first.
 
     Parameters
     ----------
-    subjects : pathlib.Path
-        The folder ``…/Subjects`` on this PC.
+    *subjects : pathlib.Path
+        Folders ``…/Subjects`` on this PC.
     """
     found = []
-    journals = sorted(subjects.glob(f"*/*/*/{FILE_NAME}"), key=_last_written, reverse=True)
+    all_journals = (journal for one in subjects for journal in one.glob(f"*/*/*/{FILE_NAME}"))
+    journals = sorted(all_journals, key=_last_written, reverse=True)
     for journal in journals[:MAX_LOOKED_AT]:
         folder = journal.parent
         try:

@@ -8,10 +8,10 @@ import re
 import zlib
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from multirig.errors import ConfigError
+from multirig.state import state_folder
 
 
 class InstanceLock:
@@ -26,7 +26,7 @@ class InstanceLock:
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        folder = folder or platformdirs.user_state_path("multirig", appauthor=False)
+        folder = folder or state_folder()
         self._name = name
         # readable, and still different for names that differ only in what a file name cannot hold
         readable = re.sub("[^A-Za-z0-9_-]", "_", name)

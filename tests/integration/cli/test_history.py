@@ -112,3 +112,23 @@ def test_a_wrong_day_or_verdict_is_told(multirig, sessions: Path):
         done = multirig("history", *words.split())
         assert done.returncode == 2
         assert "Invalid value" in done.stderr
+
+
+def test_sessions_are_found_wherever_one_was_begun_and_what_was_looked_into_is_said(
+    multirig, sessions: Path, tmp_path: Path
+):
+    elsewhere = tmp_path / "task data" / "lab" / "Subjects"
+    elsewhere.parent.mkdir(parents=True)
+    sessions.rename(elsewhere)
+    nothing = multirig("history")
+    assert f"no sessions in {tmp_path / 'data' / 'mylab' / 'Subjects'}: say where" in nothing.stderr
+    state = tmp_path / "state" / "multirig" / "places"
+    state.mkdir(parents=True)
+    (state / "1.place").write_text(str(elsewhere))
+    assert references(multirig, "") == ["2026-01-31_2_other", "2026-01-31_1_SP_01", "2026-01-30_1_SP_01"]
+    assert references(multirig, "--data data") == []
+    assert multirig("show", "2026-01-31_1_SP_01").returncode == 0
+    open_ones = multirig("recover")
+    assert open_ones.returncode == 0
+    assert str(elsewhere) in open_ones.stderr
+    assert "nothing to recover" in open_ones.stderr

@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multirig.conductor.journal import Journal
-from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
 from multirig.protocol.events import Address
 from multirig.protocol.words import AskInfo
@@ -311,13 +310,61 @@ def test_an_index_of_another_version_is_made_anew(listed: Catalogue, root: Path)
     assert len(listed.search()) == 1
 
 
-def test_an_index_that_cannot_be_kept_is_one_line(root: Path, tmp_path: Path) -> None:
+def test_an_index_that_cannot_be_kept_is_kept_in_memory(
+    root: Path, tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    make(root, "SP_01", DAY, 1, Account())
     (tmp_path / "file").touch()
-    with pytest.raises(
-        ConfigError, match=r"the index of sessions .* cannot be used: .*delete the file"
-    ) as error:
-        Catalogue(root, tmp_path / "file" / "sessions.sqlite").refresh()
-    assert "\n" not in str(error.value)
+    listed = Catalogue(root, tmp_path / "file" / "sessions.sqlite")
+    assert listed.count() == 1
+    make(root, "SP_01", DAY, 2, Account())
+    listed.refresh()
+    assert [one.number for one in listed.search()] == [2, 1]
+    [record] = told.records
+    assert "cannot be used" in record.message
+    assert "it is kept in memory" in record.message
+
+
+def test_an_index_that_another_program_holds_is_read_from_the_folders(
+    listed: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "BUSY_LIMIT", 0.1)
+    make(root, "SP_01", DAY, 1, Account())
+    listed.refresh()
+    make(root, "SP_01", DAY, 2, Account())
+    holder = sqlite3.connect(listed.file, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        other = Catalogue(root, listed.file)
+        other.refresh()
+        assert other.count() == 2
+    finally:
+        holder.close()
+
+
+def test_one_index_holds_the_sessions_of_all_folders_and_shows_those_that_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    one, other = tmp_path / "one" / "Subjects", tmp_path / "other" / "Subjects"
+    make(one, "SP_01", DAY, 1, Account())
+    make(other, "SP_01", DAY, 1, Account())
+    make(other, "SP_02", DAY, 2, Account())
+    file = tmp_path / "sessions.sqlite"
+    both, alone = Catalogue(lambda: [one, other], file), Catalogue(other, file)
+    both.refresh()
+    alone.refresh()
+    assert {str(found.folder.relative_to(tmp_path)) for found in both.search()} == {
+        "one/Subjects/SP_01/2026-01-31/001",
+        "other/Subjects/SP_01/2026-01-31/001",
+        "other/Subjects/SP_02/2026-01-31/002",
+    }
+    assert (both.count(), alone.count()) == (3, 2)
+    alone.rebuild()
+    assert both.count() == 3
+    shutil.move(other, tmp_path / "server")
+    both.refresh()
+    assert both.count() == 1
+    assert both.subjects() == ["SP_01"]
 
 
 def test_it_holds_nothing_that_is_not_in_the_folders(listed: Catalogue, root: Path) -> None:
@@ -345,11 +392,10 @@ def test_programs_that_begin_at_once_share_an_index(listed: Catalogue, root: Pat
     base.close()
 
 
-def test_each_folder_of_subjects_has_an_index_in_the_users_cache(root: Path, tmp_path: Path) -> None:
+def test_the_index_is_in_the_users_cache(root: Path, tmp_path: Path) -> None:
     one, other = Catalogue(root), Catalogue(tmp_path / "otherlab" / "Subjects")
-    assert one.file != other.file
-    assert one.file.name.startswith("sessions-1-")
-    assert Catalogue(root / ".." / "Subjects").file == one.file
+    assert one.file == other.file
+    assert one.file.name == "sessions-2.sqlite"
 
 
 # -- searching, held against plain Python ----------------------------------------------------------------

@@ -26,7 +26,7 @@ from multirig.dashboard.view.account import (
     view_listed,
 )
 from multirig.dashboard.view.cards import Fact
-from multirig.dashboard.view.history import find_session, session_address
+from multirig.dashboard.view.history import session_address
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
@@ -73,9 +73,7 @@ async def build_account(console: Console, subject: str, date: str, number: str) 
     """Build the page of the session of which an address speaks."""
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
-        folder = find_session(console.past.subjects_folder, subject, date, number)
-        if not await asyncio.to_thread(folder.is_dir):
-            raise ConfigError(f"there is no session {number} of {subject} on {date} on this PC")
+        folder = await asyncio.to_thread(console.past.find, subject, date, number)
     except (ConfigError, OSError) as error:
         ui.context.client.status_code = _NOT_FOUND
         _build_unknown(str(error))
@@ -89,7 +87,7 @@ async def answer_plot(
 ) -> Response:
     """Answer a request for a session's picture, as SVG."""
     try:
-        folder = find_session(console.past.subjects_folder, subject, date, number)
+        folder = await asyncio.to_thread(console.past.find, subject, date, number)
         picture = await asyncio.to_thread(draw_plot, folder, is_dark=dark)
     except (ConfigError, OSError) as error:
         return Response(f"{error}\n", status_code=_NOT_FOUND, media_type="text/plain")
