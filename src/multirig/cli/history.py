@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import render
+from multirig.cli.past import find_subjects
 from multirig.cli.program import app
-from multirig.cli.session import find_subjects
 from multirig.logs import keep_log
 from multirig.record.catalogue import Catalogue
 from multirig.wording import listed

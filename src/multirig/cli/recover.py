@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
+from multirig.cli.past import find_subjects
 from multirig.cli.program import app
 from multirig.cli.screen import showing
-from multirig.cli.session import find_subjects, show_account
+from multirig.cli.session import show_account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError

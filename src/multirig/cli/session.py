@@ -21,18 +21,14 @@ from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
 from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError
-from multirig.folders import subjects_folder
 from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account
-from multirig.record.places import find_places
 from multirig.record.verdict import Word
 
 DEFAULT_DATA = Path("data")
 """Where a session's journal goes if nothing else is said."""
-DEFAULT_LAB = "mylab"
-"""Name of the lab's folder if nothing else is said."""
 _TASK = "multirig.task"
 
 
@@ -105,12 +101,6 @@ def run_session(
         return await record_session(session, Wishes(seconds))
 
     show_account(*asyncio.run(record()), json=json)
-
-
-def find_subjects(data: Path | None, lab: str | None) -> list[Path]:
-    """Return where to look for sessions of this PC: where it is said, or wherever one was begun."""
-    usual = subjects_folder(data or DEFAULT_DATA, lab or DEFAULT_LAB)
-    return find_places(None if data is None and lab is None else usual, usual)
 
 
 def show_account(told: Account, folder: Path, *, json: bool) -> None:

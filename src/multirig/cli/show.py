@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
+from multirig.cli.past import find_subjects
 from multirig.cli.program import FAILED, app
-from multirig.cli.session import find_subjects
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import account

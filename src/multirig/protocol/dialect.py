@@ -80,7 +80,8 @@ STEPS = ("initialise", "start", "stop", "cleanup")
 """Of which a rig tells how long they may take."""
 _INFO = frozenset(
     "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
-    "device experiment_description preflight time failure min_sequence limits set_up_for led_by multirig".split()
+    "device experiment_description preflight time failure min_sequence limits set_up_for led_by "
+    "multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
