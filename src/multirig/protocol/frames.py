@@ -151,14 +151,14 @@ class Frame(NamedTuple):
             raise RemoteProtocolError("a frame whose lowest request is above its own number")
         if not _are_integers(receipts):
             raise RemoteProtocolError("a frame with receipts that are no numbers")
-        if not _are_integers(stamps) or len(stamps) > 3 or any(abs(one) > MAX_INTEGER for one in stamps):
+        if not _are_integers(stamps) or len(stamps) > 3 or (stamps and max(map(abs, stamps)) > MAX_INTEGER):
             raise RemoteProtocolError("a frame with time stamps that are no numbers")
         part, got = None, _NO_PARTS
         if "part" in frame:
             part = _read_part(frame["part"], frame.get("m"))
         if "got" in frame:
             got = _read_got(frame["got"])
-        return cls(number, low, answers, frame.get("m"), part, receipts, got, stamps, beat)
+        return cls(number, low, answers, frame.get("m") or _NONE, part, receipts, got, stamps, beat)
 
 
 _NONE: list[int] = []

@@ -57,6 +57,9 @@ class Knocking:
             del self._open[size]
         return late
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def get_timer(self) -> int | None:
         """Return when one of these has something to say, or None."""
         return min((min(one.retry_at, one.until) for one in self._open.values()), default=None)

@@ -12,6 +12,11 @@ from multirig.protocol.frames import MAX_MESSAGE, VERSION, room_for_message, roo
 from multirig.protocol.parts import Key, Shelf
 from multirig.protocol.words import Word
 
+_FEW = 4
+"""Receipts for which there is room unless a message fills its frame."""
+_FOR_FEW = 160
+"""Bytes that these need at most."""
+
 
 class Receipts:
     """What the peer is still to be told that has arrived."""
@@ -86,7 +91,8 @@ class Line:
 
     def frame(self, head: dict[str, Any], now: int, message: str | None = None) -> bytes:
         """Return a frame with a message, or a part of one, and with the receipts that there is room for."""
-        frame: dict[str, Any] = {"multirig": VERSION, "boot": self.boot, "to": self.peer, **head}
+        frame: dict[str, Any] = {"multirig": VERSION, "boot": self.boot, "to": self.peer}
+        frame.update(head)
         receipts = self.receipts
         if receipts.numbers or receipts.is_due:
             self._add_receipts(frame, self.room - len(message or ""), is_alone=message is None)
@@ -96,6 +102,11 @@ class Line:
 
     def _add_receipts(self, frame: dict[str, Any], left: int, *, is_alone: bool) -> None:
         receipts = self.receipts
+        if len(receipts.numbers) <= _FEW and not receipts.parts and left > _FOR_FEW:
+            if receipts.numbers:
+                frame["ack"], receipts.numbers = receipts.numbers, []
+            receipts.is_due = False
+            return
         if receipts.parts and is_alone:
             number, key = receipts.parts.popitem()
             bits = f"{self.shelf.bits(key):x}"

@@ -159,7 +159,7 @@ class Link:
             self._handled = {number for number in self._handled if number >= read.low}
         if read.answers is None and read.number >= self._low + MAX_OPEN:
             self._ignore("too many open messages")
-        elif (array := self._join(read, read.number, now)) is not None:
+        elif (array := read.array if read.part is None else self._join(read, read.number, now)) is not None:
             self.line.receipts.numbers.append(read.number)
             if read.answers is None:
                 self._receive_request(read.number, array, now)
@@ -169,28 +169,28 @@ class Link:
     def datagrams_to_send(self, now: int) -> list[bytes]:
         """Return what shall leave now, in order: what is short first, and parts of what is long last."""
         line = self.line
-        out = []
-        for frame in self._outbox.frames(now):
-            if frame is not None:
-                out.append(frame)
-            else:
-                self.knock(now)
+        out, is_held = self._outbox.take_frames(now)
+        if is_held:
+            self.knock(now)
         if self._beat is not None:
             out += self._tell(self._beat, now)
             self._beat = None
-        out += self._outbox.parts(now)
+        if self._outbox.in_parts:
+            out += self._outbox.take_parts(now)
         while line.receipts.is_due:
             out.append(line.frame({}, now))
-        for size in self._knocking.take_due(now):
-            out.append(who_frame(self.boot, self.peer, -size, parts=MAX_MESSAGE, size=size))
+        if self._knocking:
+            for size in self._knocking.take_due(now):
+                out.append(who_frame(self.boot, self.peer, -size, parts=MAX_MESSAGE, size=size))
         return out
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        earliest = self._outbox.get_timer()
-        for other in (self.line.receipts.at, self._knocking.get_timer()):
-            if other is not None and (earliest is None or other < earliest):
-                earliest = other
+        earliest, receipts = self._outbox.get_timer(), self.line.receipts.at
+        if receipts is not None and (earliest is None or receipts < earliest):
+            earliest = receipts
+        if self._knocking and (knocks := self._knocking.get_timer()) is not None:
+            return knocks if earliest is None else min(knocks, earliest)
         return earliest
 
     def handle_timer(self, now: int) -> None:
@@ -200,7 +200,7 @@ class Link:
             receipts.at = None
             receipts.is_due = True
         self._outbox.handle_timer(now)
-        if FULL_SIZE in self._knocking.take_late(now):
+        if self._knocking and FULL_SIZE in self._knocking.take_late(now):
             self._events.append(PathTried(address=self.address, passes=False))
 
     def next_event(self) -> object | None:
@@ -289,9 +289,7 @@ class Link:
             self._outbox.settle(outgoing, self._hears(message))
 
     def _join(self, read: Frame, number: int, now: int) -> Any:
-        """Return the message that has come, or that a part has made whole; None while parts are missing."""
-        if read.part is None:
-            return read.array or _NOTHING
+        """Return the message that a part has made whole; None while others are missing."""
         if read.answers is None:
             is_copy = number < self._low or number in self._handled
         else:

@@ -87,7 +87,7 @@ class Outbox:
         self._next = 1
         self._open: dict[int, Outgoing] = {}
         self._unsent: list[Outgoing] = []
-        self._in_parts: dict[int, Outgoing] = {}
+        self.in_parts: dict[int, Outgoing] = {}
         """Messages that leave in parts."""
         self.obstacle: str | None = None
         """What the network said last of the way there, since the peer was heard."""
@@ -178,7 +178,7 @@ class Outbox:
                 self._refuse(outgoing, reason)
         self._open.clear()
         self._unsent.clear()
-        self._in_parts.clear()
+        self.in_parts.clear()
 
     # -- what the peer has shown ------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class Outbox:
     def note_parts(self, got: Iterable[tuple[int, int]], stamp: int, now: int) -> None:
         """Note which parts of messages the peer has; see `Parcel.note`."""
         for number, bits in got:
-            outgoing = self._in_parts.get(number)
+            outgoing = self.in_parts.get(number)
             if outgoing is None or outgoing.parcel is None or not outgoing.parcel.note(bits, stamp, now):
                 continue
             outgoing.pause = max(FIRST_RETRY, 2 * outgoing.parcel.delay)
@@ -241,37 +241,43 @@ class Outbox:
 
     # -- when it is time --------------------------------------------------------------------------------
 
-    def frames(self, now: int) -> Iterator[bytes | None]:
-        """Write what shall leave now; None: something waits for the peer to say how long it may be."""
+    def take_frames(self, now: int) -> tuple[list[bytes], bool]:
+        """Write what shall leave now; return it, and whether the peer has to say first how long it may be."""
+        out: list[bytes] = []
+        is_held = False
         for outgoing in self._unsent:
             if outgoing.number in self._open and not outgoing.confirmed:
-                yield from self._transmit(outgoing, now)
+                if self._transmit(outgoing, now):
+                    out.append(self._line.frame(self._head(outgoing), now, outgoing.text))
+                else:
+                    is_held |= outgoing.parcel is None
         self._unsent.clear()
+        return out, is_held
 
-    def parts(self, now: int) -> Iterator[bytes]:
+    def take_parts(self, now: int) -> Iterator[bytes]:
         """Write the parts that shall leave now."""
-        for number, outgoing in [*self._in_parts.items()]:
+        for number, outgoing in [*self.in_parts.items()]:
             parcel = outgoing.parcel
             if parcel is None or outgoing.confirmed or number not in self._open:
-                del self._in_parts[number]
+                del self.in_parts[number]
                 continue
             for index in parcel.take_due(now):
                 head = {**self._head(outgoing), "part": [index, len(parcel.parts)]}
                 yield self._line.frame(head, now, f'"{parcel.parts[index]}"')
 
-    def _transmit(self, outgoing: Outgoing, now: int) -> Iterator[bytes | None]:
+    def _transmit(self, outgoing: Outgoing, now: int) -> bool:
+        """Note that a message is about to leave; return whether it does so in one frame."""
         line = self._line
         outgoing.retry_at = now + (LAST_RETRY if line.reliable else outgoing.pause)
         outgoing.pause = min(outgoing.pause * 2, LAST_RETRY if outgoing.expired else EARLY_RETRY)
         if line.is_whole(outgoing.text):
-            yield line.frame(self._head(outgoing), now, outgoing.text)
-        elif line.takes is None:
-            yield None
-        elif outgoing.parcel is None:
-            outgoing.parcel = Parcel(outgoing.text, line.room)
-            self._in_parts[outgoing.number] = outgoing
-        else:
+            return True
+        if outgoing.parcel is not None:
             outgoing.parcel.retry()
+        elif line.takes is not None:
+            outgoing.parcel = Parcel(outgoing.text, line.room)
+            self.in_parts[outgoing.number] = outgoing
+        return False
 
     def _head(self, outgoing: Outgoing) -> dict[str, Any]:
         head = {"n": outgoing.number, "low": self._lowest_request()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_a_foreign_rig_cannot_be_asked_and_that_is_no_fault() -> None:
     (found,) = judge_rig(answer(preflight=None), "1")
     assert found.level is Level.NOTE
     assert "cannot be asked" in found.text
+
+
+def test_a_path_that_carries_short_datagrams_only_is_a_failure_with_what_to_do() -> None:
+    ok, narrow = (find(replace(answer(), passes=passes))["path"] for passes in (True, False))
+    assert ok.level is Level.OK
+    assert narrow.level is Level.FAILURE
+    assert "MTU" in narrow.text
+    assert "path" not in find(answer())
+    silent = Answer(outcome=RigUnreachable("does not answer"), asked=NOON, heard=NOON, passes=False)
+    assert [one.check for one in judge_rig(silent, "1")] == ["answer", "path"]
 
 
 @pytest.mark.parametrize("round_trip", [None, 0.5])

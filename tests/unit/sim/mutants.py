@@ -156,7 +156,7 @@ def say_nothing_of_time(original: Any) -> Any:
 
 def send_once(original: Any) -> Any:
     def transmit(self: Outbox, outgoing: Any, now: int) -> Any:
-        data = [*original(self, outgoing, now)]
+        data = original(self, outgoing, now)
         outgoing.retry_at = 0
         return data
 
