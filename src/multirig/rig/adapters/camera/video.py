@@ -21,10 +21,39 @@ from multirig.rig.adapters.camera.source import approximate_rate
 CLOCK_RATE = 90_000
 """Ticks a second of the video's own time stamps: MPEG's, which every player knows."""
 
-_FLAGS = "hybrid_fragmented+frag_every_frame"
-"""While it is written each frame is a fragment of its own: a killed process loses one frame at most.
+_FLAGS = "hybrid_fragmented+frag_every_frame+empty_moov"
+"""While it is written each frame is a fragment of its own: a killed process loses one frame at most, and no
+reader takes what stands at the head of the file for all that there is.
 When it is closed the index is written and the file is a plain MP4 (FFmpeg 7.1 and later)."""
 _UNTOLD = {None: UNKNOWN, "limited": LIMITED, "full": FULL}
+
+
+def choose_last_length(frames: int, last: int, told: Fraction) -> int:
+    """Return how long the last frame of a video is shown, of which nothing follows to tell it; ticks.
+
+    A video's rate is its frames by its length, and many a program cuts the digits of 29.9993 off. So the
+    length is that of a rate that people name, where the last frame lies within a period of where it would be.
+
+    Parameters
+    ----------
+    frames : int
+        In the video.
+    last : int
+        When the last one is shown, ticks from the first.
+    told : Fraction
+        Frames a second that the source has promised.
+    """
+    rates = [told]
+    if frames > 1 and last > 0:
+        mean = Fraction((frames - 1) * CLOCK_RATE, last)
+        rates += [Fraction(round(mean)), Fraction(round(mean * 1001 / 1000) * 1000, 1001)]
+    for rate in rates:
+        if rate > 0:
+            # rounded down, so that the rate is never just below
+            length = int(frames * CLOCK_RATE / rate) - last
+            if 0 < length < 2 * CLOCK_RATE / rate:
+                return length
+    return max(1, last // (frames - 1))
 
 
 class Video:
@@ -52,6 +81,7 @@ class Video:
         """How its pictures are kept."""
         self._first: int | None = None
         self._last_tick = -1
+        self._rate = approximate_rate(rate)
         self._is_indexed = False
         self._file = SealedFile(path)
         # players and editors look for the range there too; without one there is nothing to say
@@ -63,7 +93,7 @@ class Video:
         quality = {"crf": str(options.crf)} if options.crf else {"qp": "0"}
         stream = self._container.add_stream(
             self.pixels.encoder,
-            rate=approximate_rate(rate),
+            rate=self._rate,
             # no frame waits for a later one: each is in the file as soon as it is encoded
             options={"preset": options.preset, **quality, "tune": "zerolatency"},
         )
@@ -112,6 +142,8 @@ class Video:
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
+            # each as if it were the last, whose length alone the muxer takes from here
+            packet.duration = choose_last_length(self.frames + 1, self._last_tick, self._rate)
             self._container.mux(packet)
             self._file.mark_whole()
             self.frames += 1
