@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 from benchmarks import (
     broadcast,
+    camera_cost,
     clock_day,
     communicate,
     console,
+    frame_times,
     imports,
     links,
     offsets,
@@ -102,6 +104,17 @@ def _pictures(claim: Claim) -> None:
     pictures.report(claim, print)
 
 
+def _camera_cost(claim: Claim) -> None:
+    size = "{} x {}".format(*camera_cost.SIZE)
+    print(f"\nA camera of {size} at {camera_cost.FPS} frames a second, from an MJPEG film")
+    camera_cost.report(claim, print)
+
+
+def _frame_times(claim: Claim) -> None:
+    print("\nTimes of frames against the truth, with a hiccup of 1.5 s in each recording")
+    frame_times.report(claim, print)
+
+
 def _console(claim: Claim) -> None:
     print(f"\nThe console with {console.RIGS} rigs and {console.BROWSERS} browsers, all on this computer")
     console.report(claim, print)
@@ -126,6 +139,8 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "starts": _starts,
     "console": _console,
     "pictures": _pictures,
+    "camera_cost": _camera_cost,
+    "frame_times": _frame_times,
     "record": _record,
     "clock_day": _clock_day,
 }

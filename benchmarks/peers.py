@@ -27,7 +27,7 @@ from multirig.protocol.node import Node
 from multirig.protocol.words import Info, Start
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
-from multirig.transports.udp import MAX_READ
+from multirig.transports.udp_path import MAX_READ
 
 SILENCED = "iblutil, silenced"
 ARRIVALS: list[int] = []

@@ -11,7 +11,7 @@ from benchmarks.ports import peers
 from multirig.conductor.conductor import Conductor
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Word
-from multirig.transports.udp import MAX_READ
+from multirig.transports.udp_path import MAX_READ
 
 ROUNDS = 15
 """Blocks of each kind, in turn, so that a slow minute of the machine meets all of them."""
