@@ -30,7 +30,7 @@ _SILENT = frozenset({SessionTrigger.ABANDON, SessionTrigger.GO_ON})
 """Steps for which nobody waits."""
 _ENDINGS = {Event.EXPEND: "stop", Event.EXPINTERRUPT: "interrupt", Event.EXPCLEANUP: "clean up"}
 """What is shown rig by rig where it fails; a beginning that fails raises, with all of its causes."""
-_GOOD = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
+_GOOD = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED, Notice.ROOM})
 
 
 @contextlib.asynccontextmanager

@@ -69,6 +69,7 @@ async def find_wishes(plan: Plan, storage: Storage | None, now: datetime.datetim
         "ask": ask_info_with(ask, plain(plan.info, "info")),
         "here": here,
         "zone": datetime.timezone(offset) if (offset := now.utcoffset()) is not None else None,
+        "seconds": plan.seconds,
         "takes_over": plan.takes_over or plan.appends,  # the task before may still hold what it has begun
         "by_task": plan.by_task,
     }

@@ -36,12 +36,12 @@ class Asides:
         """Who is asked for its status while it records, and how often."""
         self._poll_at: dict[str, int] = {}
 
-    def begin(self, now: int) -> None:
-        """All record: begin to watch them."""
+    def begin(self, now: int, until: int | None = None) -> None:
+        """All record, until it is time where that is known: begin to watch them."""
         members = self._members
         self._polled = members.polled()
         watched = members.recording()
-        self._watch.begin([name for name in members.rigs if name in watched], self._polled, now)
+        self._watch.begin([name for name in members.rigs if name in watched], self._polled, now, until)
         self._poll_at = {name: now + every for name, every in self._polled.items()}
 
     def end(self) -> None:

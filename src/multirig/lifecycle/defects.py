@@ -15,6 +15,12 @@ LEAST_ROOM = 0.5
 """Hours for which a disk must be good, however short the recording is planned to be."""
 NO_ROOM = 0.1
 """Hours below which it is about to end a recording."""
+DISK = "disk"
+"""Kind of what a rig finds itself of a disk that is full."""
+FULL = 100_000
+"""Free bytes below which a disk takes nothing more that is worth the name."""
+NEARLY_FULL = 100_000_000
+"""Free bytes below which it is told in any case, where nobody knows how long they last."""
 _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED})
 
 
@@ -27,6 +33,8 @@ class Kind(enum.Enum):
     """It does not record, though its session is running."""
     STALLED = "stalled"
     """It records, and nothing comes in."""
+    FULL = "full"
+    """Its disk is full."""
     DISK = "disk"
     """Its disk will be full too soon."""
     DROPPED = "dropped"
@@ -46,9 +54,9 @@ class Defect:
     """Whether data is lost unless somebody does something."""
 
 
-def find(kind: Kind, report: Report) -> Defect | None:
-    """Return what of one kind is wrong with a rig, or None."""
-    return next((defect for defect in judge(report) if defect.kind is kind), None)
+def find(kind: Kind, report: Report, seconds: float | None = None) -> Defect | None:
+    """Return what of one kind is wrong with a rig, or None; see `judge`."""
+    return next((defect for defect in judge(report, seconds) if defect.kind is kind), None)
 
 
 def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
@@ -66,12 +74,32 @@ def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
     if report.stalled is not None:
         text = f"nothing has come in for {report.stalled:.0f} s: look at its device"
         yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
-    needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
-    if (hours := report.hours_left) is not None and 0 <= hours < needed:
-        text = f"its disk has room for {wording.about(hours * 3600)} only: free space in its data folder"
-        yield Defect(kind=Kind.DISK, text=text, is_grave=runs and hours < NO_ROOM)
+    if (short := _judge_disk(report, seconds)) is not None:
+        yield short
     if runs and report.health is not None and (lost := report.health.dropped):
         text = f"{wording.count(lost, 'frame')} lost so far: its disk or processor is too slow"
         yield Defect(kind=Kind.DROPPED, text=text)
     if report.state in _LEFT_OVER and report.led_by is None:
         yield Defect(kind=Kind.LEFT_OVER, text="an earlier session was not cleaned up here")
+
+
+def _judge_disk(report: Report, seconds: float | None) -> Defect | None:
+    """Return what is wrong with its disk: it is full, or will be soon."""
+    if any(one.kind == DISK for one in report.findings):
+        return None  # it says so itself
+    free, hours, runs = report.disk_free, report.hours_left, report.doing is RigState.RUNNING
+    cure = "free space in its data folder"
+    if free is not None and free < FULL and report.state is not None:
+        lost = ", and what it records is lost" if runs else ""
+        return Defect(kind=Kind.FULL, text=f"its disk is full{lost}: {cure}", is_grave=True)
+    if hours is not None and hours >= 0:
+        needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
+        left = wording.about(hours * 3600)
+        early = ", before the planned end" if seconds is not None and hours * 3600 < seconds else ""
+        text = f"its disk is full in about {left}{early}" if runs else f"its disk has room for {left} only"
+        is_grave = runs and hours < NO_ROOM
+        return Defect(kind=Kind.DISK, text=f"{text}: {cure}", is_grave=is_grave) if hours < needed else None
+    if free is not None and 0 < free < NEARLY_FULL:
+        text = f"its disk is nearly full ({wording.size(free)} free): {cure}"
+        return Defect(kind=Kind.DISK, text=text, is_grave=runs)
+    return None

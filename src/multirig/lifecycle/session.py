@@ -301,7 +301,8 @@ class SessionMachine:
         if state is SessionState.RUNNING:
             self.has_run = True
             self.members.spared = frozenset()
-            self._asides.begin(self._now)
+            planned = self._agreement.seconds if self._agreement is not None else None
+            self._asides.begin(self._now, None if planned is None else self._now + round(planned * SECOND))
         elif state is SessionState.RECOVERED and not self._missing():
             self.has_run = True  # the last answers came after its conductor had died
         if state in UNTOUCHED:

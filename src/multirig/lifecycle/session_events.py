@@ -41,6 +41,8 @@ class AgreeRequested:
     """The reference that this PC offers, where it is the main sync."""
     takes_over: bool = False
     """Lead rigs that another conductor leads, from the next step on."""
+    seconds: float | None = None
+    """How long it shall be; None: until it is ended."""
     zone: datetime.timezone | None = None
     """Of this PC; None: days are compared as each PC writes them."""
     by_task: bool = False

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from multirig.lifecycle.defects import Kind, find
+from multirig.lifecycle.defects import DISK, Kind, find
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import Report, RigState
@@ -29,6 +29,10 @@ class Notice(str, enum.Enum):
     """It says that it records, but nothing comes in."""
     GROWING = "growing"
     """What was stalled grows again."""
+    DISK = "disk"
+    """Its disk is full, or will be soon."""
+    ROOM = "room"
+    """There is room on it again."""
     RESTARTED = "restarted"
     """Its program was started anew in the middle of the session."""
     RESUMED = "resumed"
@@ -75,6 +79,8 @@ class _Watched:
     notice: Notice | None = None
     """What is the matter now; None: it records."""
     is_stalled: bool = False
+    shortage: int = 0
+    """How short of room its disk was, as far as that was noticed."""
 
 
 class Watch:
@@ -82,8 +88,11 @@ class Watch:
 
     def __init__(self) -> None:
         self._rigs: dict[str, _Watched] = {}
+        self._until: int | None = None
 
-    def begin(self, multirigs: Iterable[str], polled: Mapping[str, int], now: int) -> None:
+    def begin(
+        self, multirigs: Iterable[str], polled: Mapping[str, int], now: int, until: int | None = None
+    ) -> None:
         """Begin to watch a recording.
 
         Parameters
@@ -93,7 +102,10 @@ class Watch:
         polled : mapping of str to int
             Rigs that are asked for their status, and how often: nanoseconds between two questions.
         now : int
+        until : int, optional
+            When it is planned to end; None: that is not known.
         """
+        self._until = until
         self._rigs = {name: _Watched(now, SILENT_AFTER, LOST_AFTER, True) for name in multirigs}
         for name, every in polled.items():
             self._rigs[name] = _Watched(now, every * 5 // 2, max(LOST_AFTER, every * 5), False)
@@ -117,6 +129,8 @@ class Watch:
         match noticed.notice:
             case Notice.STALLED | Notice.GROWING:
                 one.is_stalled = noticed.notice is Notice.STALLED
+            case Notice.DISK | Notice.ROOM:
+                pass  # it records all the same
             case Notice.BACK | Notice.RESUMED:
                 one.notice, one.has_run, one.is_stalled = None, True, False
             case _:
@@ -138,7 +152,7 @@ class Watch:
             )
         if report.doing is RigState.RUNNING:
             one.has_run, one.old_beats = True, 0
-            return self._hear_running(name, one, report, silence)
+            return self._hear_running(name, one, report, silence) or self._hear_disk(name, one, report, now)
         return self._hear_trouble(name, one, report)
 
     def _hear_running(self, name: str, one: _Watched, report: Report, silence: int) -> Noticed | None:
@@ -152,6 +166,21 @@ class Watch:
             return self._noticed(name, Notice.STALLED, f"says that it records, but {defect.text}")
         if defect is None and one.is_stalled:
             return self._noticed(name, Notice.GROWING, "grows again")
+        return None
+
+    def _hear_disk(self, name: str, one: _Watched, report: Report, now: int) -> Noticed | None:
+        """Notice once that a disk will be full, once that it is about to be, and once that it is."""
+        if any(finding.kind == DISK for finding in report.findings):
+            return None  # it says so itself
+        left = None if self._until is None else max(0, self._until - now) / SECOND
+        defect = find(Kind.FULL, report, left) or find(Kind.DISK, report, left)
+        shortage = 0 if defect is None else 3 if defect.kind is Kind.FULL else 1 + defect.is_grave
+        if defect is not None and shortage > one.shortage:
+            one.shortage = shortage
+            return self._noticed(name, Notice.DISK, defect.text)
+        if defect is None and one.shortage > 1:
+            one.shortage = 0
+            return self._noticed(name, Notice.ROOM, "its disk has room again")
         return None
 
     def _hear_trouble(self, name: str, one: _Watched, report: Report) -> Noticed | None:

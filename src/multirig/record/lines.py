@@ -26,6 +26,7 @@ class AgreeLine:
     info: Mapping[str, Any]
     here: ExpRef | None = None
     takes_over: bool = False
+    seconds: float | None = None
     utc_offset: float | None = None
     """Of the time zone; seconds."""
     by_task: bool = False
@@ -41,6 +42,7 @@ class AgreeLine:
             here=event.here,
             takes_over=event.takes_over,
             by_task=event.by_task,
+            seconds=event.seconds,
             utc_offset=None if event.zone is None else event.zone.utcoffset(None).total_seconds(),
         )
 
@@ -55,6 +57,7 @@ class AgreeLine:
             here=self.here,
             takes_over=self.takes_over,
             by_task=self.by_task,
+            seconds=self.seconds,
             zone=None
             if self.utc_offset is None
             else datetime.timezone(datetime.timedelta(seconds=self.utc_offset)),

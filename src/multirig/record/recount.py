@@ -28,8 +28,8 @@ from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSu
 from multirig.record.timing import ClockSummary, find_spread, find_start_spread
 from multirig.record.trouble import find_failure, find_trouble
 
-HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED})
-"""What is noticed of a rig and is no fault in itself: a gap and a stall are reported beside it."""
+HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED, Notice.DISK, Notice.ROOM})
+"""What is noticed of a rig and is no fault in itself: a gap, a stall, a full disk are reported beside it."""
 _SECOND = 1e9
 
 

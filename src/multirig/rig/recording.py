@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from multirig.lifecycle.defects import DISK, FULL
 from multirig.protocol.events import SECOND
-from multirig.rig.adapter import Adapter, Finding, Health, Session
+from multirig.rig.adapter import Adapter, Finding, Health, Level, Session
 from multirig.rig.rate import rate_since
 from multirig.wording import discreet
 
@@ -35,6 +36,8 @@ class Recording:
         self.health = Health()
         self.findings: tuple[Finding, ...] = ()
         """What was seen since it began."""
+        self._full: list[Finding] = []
+        """Times in which its disk was full."""
         self._adapter = adapter
         self._clock = clock
         self._began: int | None = None
@@ -48,6 +51,7 @@ class Recording:
         self.is_rehearsal = is_rehearsal
         self.was_started = was_started
         self.health, self.findings = Health(), ()
+        self._full = []
         self._began = None
         self._has_complained = False
 
@@ -77,7 +81,20 @@ class Recording:
                 log.exception("the adapter's health report failed")
             self._has_complained = True
         else:
-            self.health, self.findings = health, findings
+            self.health, self.findings = health, (*findings, *self._full)
+
+    def note_room(self, free: int) -> None:
+        """Note while it records since when its disk is full, and when there is room again."""
+        session = self.session
+        if session is None:
+            return
+        at = session.to_session_time(self._clock()) / SECOND
+        lasts = bool(self._full) and self._full[-1].until is None
+        if free < FULL and not lasts:
+            text = f"its disk is full, and what it records is lost: free space in {session.session_folder}"
+            self._full.append(Finding(level=Level.ALARM, kind=DISK, text=text, at=at))
+        elif free >= FULL and lasts:
+            self._full[-1] = replace(self._full[-1], until=at)
 
     def find_rate(self) -> float | None:
         """Return how many bytes a second are recorded; None while that is not known."""

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
-
 from multirig.dashboard.leading.teller import MAX_KEPT, Teller, say_trouble
 from multirig.dashboard.snapshot import Order, Outcome, Step
 from multirig.errors import (
@@ -129,7 +127,7 @@ def test_each_change_has_a_revision_and_nothing_new_has_none() -> None:
     for _ in range(2):
         teller.take_findings(findings)
         teller.take_spread(spread)
-        teller.take_reports({"cam": Report(state=RigState.RUNNING)}, AT)
+        teller.take_reports({"cam": Report(state=RigState.RUNNING)})
     assert teller.now.revision == 3
     assert teller.now.findings == {"cam": ({"check": "disk", "level": "warning", "text": "nearly full"},)}
     assert teller.now.spread == "2 rigs started within 1.00 ms ± 0.10 ms of each other: main first, cam last"
@@ -167,18 +165,6 @@ def test_a_clock_that_jumps_while_the_rigs_record_is_an_alarm() -> None:
     teller.take_jumps({"cam": 2, "main": 1}, AT + 1)
     teller.take_jumps({"cam": 2, "main": 1}, AT + 2)
     assert [(one.rig, one.at) for one in teller.now.alarms] == [("main", AT + 1)]
-
-
-@pytest.mark.parametrize(
-    ("planned", "hours", "is_warned"),
-    [(None, 2.0, False), (None, 0.4, True), (7200.0, 1.9, False), (7200.0, 0.9, True), (600.0, 0.4, True)],
-)
-def test_a_disk_that_will_not_last_is_told_once(planned: float | None, hours: float, is_warned: bool) -> None:
-    teller = make_teller(seconds=planned)
-    move(teller, SessionState.RUNNING)
-    for second in (3600, 3601):  # an hour of the planned time is over
-        teller.take_reports({"cam": Report(hours_left=hours, disk_free=second)}, AT + second)
-    assert [one.rig for one in teller.now.alarms] == (["cam"] if is_warned else [])
 
 
 def test_alarms_and_markers_are_kept_to_the_last_hundred() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from multirig.lifecycle.defects import Kind, judge
 from multirig.protocol.messages import Status
-from multirig.protocol.words import Gap, Health, Report, RigState
+from multirig.protocol.words import Finding, Gap, Health, Level, Report, RigState
 
 SINCE = "2026-11-26T21:04:05.123+01:00"
 
@@ -72,4 +73,35 @@ def test_what_is_led_or_foreign_is_not_left_over() -> None:
 def test_a_defect_says_what_to_do() -> None:
     [gap, disk] = judge(Report(state=RigState.RUNNING, gap=Gap(since=SINCE), hours_left=0.05))
     assert gap.text == "has not recorded since 21:04:05: look at its program"
-    assert disk.text == "its disk has room for 3 min only: free space in its data folder"
+    assert disk.text == "its disk is full in about 3 min: free space in its data folder"
+
+
+@pytest.mark.parametrize(
+    ("known", "seconds", "text", "is_grave"),
+    [
+        ({"hours_left": 0.5}, 3600.0, "full in about 30 min, before the planned end", False),
+        ({"hours_left": 0.05}, 60.0, "full in about 3 min:", True),
+        ({"hours_left": 0.0, "disk_free": 0}, None, "its disk is full, and what it records is lost", True),
+        ({"disk_free": 50_000_000}, None, r"nearly full \(50.0 MB free\)", True),
+        ({"disk_free": 500_000_000}, None, None, False),
+        ({"state": RigState.CONNECTED, "hours_left": 0.5}, None, "has room for 30 min only", False),
+        ({"state": RigState.CONNECTED, "disk_free": 0}, None, "its disk is full:", True),
+        ({"state": None, "status": Status.RUNNING, "disk_free": 0}, None, None, False),
+    ],
+)
+def test_a_disk_is_told_before_it_is_full_and_when_it_is(
+    known: dict[str, Any], seconds: float | None, text: str | None, is_grave: bool
+) -> None:
+    defects = list(judge(Report(**{"state": RigState.RUNNING, **known}), seconds))
+    if text is None:
+        assert defects == []
+    else:
+        [defect] = defects
+        assert re.search(text, defect.text)
+        assert defect.is_grave is is_grave
+
+
+def test_a_full_disk_that_the_rig_itself_has_found_is_not_told_twice() -> None:
+    full = Finding(level=Level.ALARM, kind="disk", text="its disk is full")
+    kinds = [one.kind for one in judge(Report(state=RigState.RUNNING, disk_free=0, findings=(full,)))]
+    assert Kind.FULL not in kinds

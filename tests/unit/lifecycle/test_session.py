@@ -110,7 +110,9 @@ class Session:
         limits: Limits | None = None,
         token_to: str = "",
         policies: Mapping[str, RigPolicy] | None = None,
+        seconds: float | None = None,
     ) -> None:
+        self.seconds = seconds
         self.machine = SessionMachine(limits=limits, may_have_token=frozenset([token_to]))
         self.out: list[Any] = []
         self.open: dict[Any, Send] = {}
@@ -136,7 +138,14 @@ class Session:
     def agree(self, here: ExpRef | None = None) -> int:
         number = next(self._numbers)
         self.feed(
-            AgreeRequested(number=number, subject="SP_01", date=DATE, ask=AskInfo(subject="SP_01"), here=here)
+            AgreeRequested(
+                number=number,
+                subject="SP_01",
+                date=DATE,
+                ask=AskInfo(subject="SP_01"),
+                here=here,
+                seconds=self.seconds,
+            )
         )
         return number
 
@@ -1335,6 +1344,32 @@ def test_what_has_stalled_and_grows_again_is_told() -> None:
     hear(session, "cam", 0, stalled=12.0)
     hear(session, "cam", 1)
     assert noticed(session) == [("cam", Notice.STALLED), ("cam", Notice.GROWING)]
+
+
+def test_a_disk_is_told_once_before_it_is_full_and_once_when_it_is() -> None:
+    session = running()
+    for at, (hours, free) in enumerate(
+        [
+            (2.0, 9e9),
+            (0.9, 4e9),
+            (0.8, 3e9),
+            (0.09, 3e8),
+            (0.08, 2e8),
+            (0.0, 0),
+            (0.0, 0),
+            (5.0, 9e9),
+            (0.9, 4e9),
+        ]
+    ):
+        hear(session, "cam", at, hours_left=hours, disk_free=int(free))
+    assert noticed(session) == [("cam", notice) for notice in (*[Notice.DISK] * 3, Notice.ROOM, Notice.DISK)]
+
+
+def test_a_disk_that_lasts_until_the_planned_end_is_no_news() -> None:
+    for seconds, is_told in ((600.0, False), (7200.0, True)):
+        session = running(seconds=seconds)
+        hear(session, "cam", 0, hours_left=0.9, disk_free=10**9)
+        assert noticed(session) == ([("cam", Notice.DISK)] if is_told else [])
 
 
 def test_everything_is_interrupted_once_an_essential_rig_is_lost() -> None:

@@ -19,7 +19,6 @@ from multirig.dashboard.snapshot import (
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.clock_gate import Objection
-from multirig.lifecycle.defects import Kind, judge
 from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
@@ -33,7 +32,7 @@ from multirig.wording import one_line
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
-GOOD_NOTICES = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED})
+GOOD_NOTICES = frozenset({Notice.BACK, Notice.GROWING, Notice.RESUMED, Notice.ROOM})
 
 _STEP_OF_STATE: Mapping[SessionState, Step] = {
     SessionState.AGREEING: Step.AGREE,
@@ -82,7 +81,6 @@ class Teller:
         self._jumps: dict[str, int] | None = None
         """How often each clock has jumped; None: nobody records yet, so that it does not matter."""
         self._objections: list[Objection] = []
-        self._short_of_disk: set[str] = set()
 
     # -- what happens -----------------------------------------------------------------------------------
 
@@ -158,12 +156,10 @@ class Teller:
         if told is not None and told != self.now.spread:
             self._change(spread=told)
 
-    def take_reports(self, reports: Mapping[str, Report], at: float) -> None:
-        """Take how each multirig is while it records, and warn once of a disk that will be full too soon."""
+    def take_reports(self, reports: Mapping[str, Report]) -> None:
+        """Take which rigs are multirigs, and tell by themselves how they are."""
         if new := [rig for rig in reports if rig not in self.now.multirigs]:
             self._change(multirigs=(*self.now.multirigs, *new))
-        for rig, report in reports.items():
-            self._watch_disk(rig, report, at)
 
     def _take_marker(self, text: str, at: float) -> None:
         """Take a marker that was set."""
@@ -241,16 +237,6 @@ class Teller:
         else:
             steps.append(latest)
         self._change(steps=tuple(steps))
-
-    def _watch_disk(self, rig: str, report: Report, at: float) -> None:
-        if self.now.state != SessionState.RUNNING.value or rig in self._short_of_disk:
-            return
-        planned, began = self.now.order.seconds, self.now.began_at
-        left = None if planned is None or began is None else planned - (at - began)
-        for defect in judge(report, left):
-            if defect.kind is Kind.DISK:
-                self._short_of_disk.add(rig)
-                self.warn(rig, defect.text, at)
 
 
 def say_trouble(error: BaseException, step: str, rigs: Sequence[str] = ()) -> Trouble:

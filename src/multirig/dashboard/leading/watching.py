@@ -67,7 +67,7 @@ def tell_figures(session: Session, board: Board) -> None:
     board.tell(lambda teller: teller.take_spread(session.start_spread))
     if session.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(session.conductor.clock_jumps(), now))
-    board.tell(lambda teller: teller.take_reports(session.news(), now))
+    board.tell(lambda teller: teller.take_reports(session.news()))
 
 
 def find_verdict(board: Board) -> str | None:

@@ -98,7 +98,7 @@ def test_little_room_on_the_disk_is_a_warning_and_none_is_bad_while_it_records()
     assert card(disk_free=5_000_000_000, hours_left=0.5).trouble_tone is Tone.WARNING
     made = card(state=RigState.RUNNING, disk_free=100_000_000, hours_left=0.05)
     assert made.trouble_tone is Tone.BAD
-    assert made.trouble == "its disk has room for 3 min only: free space in its data folder"
+    assert made.trouble == "its disk is full in about 3 min: free space in its data folder"
     assert facts(made)["disk"] == "100.0 MB free, 3 min left"
 
 
