@@ -24,7 +24,7 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
-from multirig.record.account import Account, account
+from multirig.record.account import Account, account, mind_losses
 from multirig.record.verdict import Word
 
 DEFAULT_DATA = Path("data")
@@ -158,4 +158,6 @@ async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Pat
     folder = session.folder
     if folder is None:
         raise ConfigError("the rigs have not agreed on a session")
-    return await asyncio.to_thread(account, folder), folder
+    told = await asyncio.to_thread(account, folder)
+    mind_losses(told, session.journal.losses)
+    return told, folder

@@ -15,8 +15,12 @@ from filelock import FileLock, Timeout
 
 from multirig.conductor.surroundings import read_wall_clock
 from multirig.errors import ConfigError
+from multirig.lifecycle.watch import Notice
 from multirig.record.entries import BEGINNING, beginning_line, input_line
 from multirig.record.journal import FILE_NAME, LOCK_NAME
+from multirig.record.spare import read_spare, remove_spare, write_spare
+
+LINE_END = b"\n"
 
 log = logging.getLogger("multirig.conductor")
 
@@ -29,6 +33,12 @@ class JournalFile(Protocol):
 
     def sync(self) -> None:
         """Return when all of them are on the disk."""
+
+    def take_rest(self) -> bytes:
+        """Return what stood behind it and lies elsewhere, since its disk did not take it."""
+
+    def keep_rest(self, rest: bytes) -> str:
+        """Keep elsewhere what its disk does not take, if there is any; return where."""
 
     def close(self) -> None:
         """Let another program go on with it."""
@@ -56,7 +66,10 @@ class LockedFile:
         except OSError as error:
             raise _cannot_write(folder, error) from None
         try:
-            _cut_torn_line(folder / FILE_NAME)
+            self._folder = folder
+            self._rest = read_spare(folder)
+            if not self._rest:  # else it goes on in the middle of that line
+                _cut_torn_line(folder / FILE_NAME)
             self._file: FileIO = (folder / FILE_NAME).open("ab", buffering=0)
         except OSError as error:
             self._lock.release()
@@ -69,6 +82,18 @@ class LockedFile:
     def sync(self) -> None:
         """Return when all of them are on the disk."""
         os.fsync(self._file.fileno())
+
+    def take_rest(self) -> bytes:
+        """Return what stood behind it and lies elsewhere, since its disk did not take it."""
+        return self._rest
+
+    def keep_rest(self, rest: bytes) -> str:
+        """Keep elsewhere what its disk does not take, if there is any; return where."""
+        if rest:
+            return str(write_spare(self._folder, rest))
+        if self._rest:
+            remove_spare(self._folder)
+        return ""
 
     def close(self) -> None:
         """Let another program go on with it."""
@@ -90,6 +115,8 @@ class Journal:
         Returns the time of day, with its zone.
     beginning : str
         Kind of the first line.
+    tell : callable
+        Is told once that the disk takes no more, and once that it has taken all again; in any thread.
     """
 
     def __init__(
@@ -98,6 +125,7 @@ class Journal:
         *,
         wall: Callable[[], datetime.datetime] = read_wall_clock,
         beginning: str = BEGINNING,
+        tell: Callable[[Notice, str], None] = lambda notice, text: None,
     ) -> None:
         self._open_file = open_file
         self._wall = wall
@@ -110,7 +138,10 @@ class Journal:
         """Of the session, once it has one."""
         self._is_begun = False
         self._is_closed = False
+        self._tell = tell
         self._has_failed = False
+        self.loss: str | None = None
+        """What could not be written where it belongs, once it is closed, and where it is."""
 
     def open(self, folder: Path) -> None:
         """Go on in a session folder, with all that was kept so far; blocks.
@@ -122,6 +153,8 @@ class Journal:
         """
         self._file = self._open_file(folder)
         self.folder = folder
+        with self._lock:
+            self._unwritten[:0] = self._file.take_rest()
         try:
             self._write()
         except OSError as error:
@@ -150,13 +183,26 @@ class Journal:
         self._write()
 
     def write_down(self, event: Any, at: int) -> None:
-        """Append an input; a full disk here does not end a recording there, and is logged once."""
+        """Append an input; a full disk here does not end a recording there, and is told once."""
         try:
             self.append(event, at)
-        except (OSError, ValueError) as error:
-            if not self._has_failed:
-                log.error("the journal misses lines: %s; the session goes on", error)
+        except ValueError as error:
+            log.error("the journal misses a line: %s; the session goes on", error)
+        except OSError as error:
+            self._note_failure(error)
+        else:
+            if self._has_failed and not self._unwritten:
+                self._has_failed = False
+                self._tell(Notice.ROOM, "its disk takes the journal again, and nothing of it is missing")
+
+    def _note_failure(self, error: OSError) -> None:
+        if not self._has_failed:
             self._has_failed = True
+            self._tell(
+                Notice.DISK,
+                f"its disk takes no more of the journal ({error.strerror or error}): free space in "
+                f"{self.folder}; what happens is kept in this program until then, and the session goes on",
+            )
 
     def sync(self) -> None:
         """Return when every line is on the disk; blocks, so call it in a thread.
@@ -172,7 +218,7 @@ class Journal:
             self._write()
             file.sync()
         except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
-            raise _cannot_write(self.folder, error) from None
+            raise _cannot_write(self.folder, error) from error
 
     def try_to_sync(self) -> None:
         """Sync; a disk that does not take it is logged, since what the rigs have done is done."""
@@ -180,15 +226,36 @@ class Journal:
             self.sync()
         except ConfigError as error:
             log.error("%s", error)
+            if isinstance(cause := error.__cause__, OSError):
+                self._note_failure(cause)
 
     def close(self) -> None:
         """Put everything on the disk; lines of a session that never had a folder are dropped.
 
-        A disk that does not take them is logged; the journal is closed all the same.
+        What the disk does not take is kept elsewhere; the journal is closed all the same.
         """
         self._is_closed = True
         self.try_to_sync()
+        self._keep_rest()
         self._release()
+
+    def _keep_rest(self) -> None:
+        if (file := self._file) is None:
+            return
+        with self._lock:
+            rest = bytes(self._unwritten)
+        try:
+            where = file.keep_rest(rest)
+        except OSError as error:
+            where, reason = "", error.strerror or error
+            self.loss = (
+                f"{rest.count(LINE_END)} lines of the journal could not be written into {self.folder}, nor "
+                f"elsewhere ({reason}): they are lost, and the verdict is drawn from the others"
+            )
+        if where:
+            self.loss = f"its disk did not take the end of the journal, which lies in {where}"
+        if self.loss is not None:
+            log.error("%s", self.loss)
 
     def _write(self) -> None:
         with self._lock:

@@ -26,7 +26,7 @@ from multirig.lifecycle.session_states import (
     SessionState,
     SessionTrigger,
 )
-from multirig.lifecycle.watch import Noticed
+from multirig.lifecycle.watch import Notice, Noticed, notice_here
 from multirig.pc.finding import Finding
 from multirig.protocol.events import SECOND, Record
 from multirig.protocol.exp_ref import ExpRef
@@ -63,7 +63,7 @@ class Session:
     def __init__(self, conductor: Conductor, plan: Plan, storage: Storage | None) -> None:
         self.conductor = conductor
         self.plan = plan
-        self.journal = SessionJournal(storage, conductor.pc.wall)
+        self.journal = SessionJournal(storage, conductor.pc.wall, self._notice_here)
         self.state = SessionState.IDLE
         """Where it is."""
         self.exp_ref: ExpRef | None = None
@@ -375,7 +375,13 @@ class Session:
             if not is_beginning:  # nobody waits for the disk when the rigs have begun
                 await self.journal.judged()
                 await self.journal.try_to_sync()
+                for text in self.journal.losses:
+                    self._events.publish(notice_here(Notice.DISK, text))
             return outcomes
+
+    def _notice_here(self, notice: Notice, text: str) -> None:
+        """Take what is noticed of this PC; from any thread."""
+        self._exchange.feed_from_any_thread(notice_here(notice, text))
 
     @contextlib.contextmanager
     def _taking(self, step: SessionTrigger) -> Iterator[None]:

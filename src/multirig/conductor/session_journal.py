@@ -11,9 +11,11 @@ from typing import Any
 
 from multirig.conductor import numbering
 from multirig.conductor.journal import Journal
+from multirig.conductor.room import watch_room
 from multirig.conductor.storage import Storage
 from multirig.conductor.surroundings import in_thread
 from multirig.errors import AgreementError
+from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.entries import BEGINNING, RECOVERY
 
@@ -27,25 +29,40 @@ class SessionJournal:
         Where sessions lie on this PC.
     wall : callable
         Returns the time of day, with its zone.
+    tell : callable
+        Is told of the disk: that it is nearly full or takes no more, and when there is room again.
     """
 
-    def __init__(self, storage: Storage | None, wall: Callable[[], datetime.datetime]) -> None:
+    def __init__(
+        self,
+        storage: Storage | None,
+        wall: Callable[[], datetime.datetime],
+        tell: Callable[[Notice, str], None] = lambda notice, text: None,
+    ) -> None:
         self.storage = storage
+        self.losses: list[str] = []
+        """What could not be written where it belongs, in words that follow the name of this PC."""
+        self._tell = tell
+        self._watching: asyncio.Task[None] | None = None
+        """Looks at the room on the disk."""
         self._wall = wall
         self._journal: Journal | None = None
-        self._judging: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[list[str]] | None = None
         """Writes the verdict."""
 
     def begin(self, kind: str = BEGINNING) -> bool:
         """Keep what happens from now on; return whether that is wanted."""
         if self.storage is not None:
-            self._journal = Journal(self.storage.open_journal, wall=self._wall, beginning=kind)
+            self._journal = Journal(
+                self.storage.open_journal, wall=self._wall, beginning=kind, tell=self._tell
+            )
         return self._journal is not None
 
     def reopen(self, folder: Path) -> None:
         """Go on where the journal in a session folder ends; see `Journal.open`."""
         if self.begin(RECOVERY) and self._journal is not None:
             self._journal.open(folder)
+            self._watch_room()
 
     async def open(self, exp_ref: ExpRef, *, joins: bool, appends: bool) -> None:
         """Let everything stand in the session's folder from now on.
@@ -64,6 +81,11 @@ class SessionJournal:
         if objection := await asyncio.to_thread(look):
             raise AgreementError(objection)
         await asyncio.to_thread(journal.open, storage.folder(exp_ref))
+        self._watch_room()
+
+    def _watch_room(self) -> None:
+        if self.storage is not None and self.storage.path is not None:
+            self._watching = asyncio.ensure_future(watch_room(self.storage.measure_space, self._tell))
 
     def append(self, event: Any, at: int) -> None:
         """Write down an input of the machine, before anything that follows from it leaves this PC."""
@@ -91,12 +113,18 @@ class SessionJournal:
         journal, self._journal = self._journal, None
         if journal is None:
             return
+        if self._watching is not None:
+            self._watching.cancel()
         journal.close()
+        if journal.loss is not None:
+            self.losses.append(journal.loss)
         if is_over and self.storage is not None and journal.folder is not None:
             write = functools.partial(self.storage.write_verdict, journal.folder)
             self._judging = asyncio.create_task(in_thread(write))
 
     async def judged(self) -> None:
         """Return when the verdict has been written, where the session is over."""
-        if self._judging is not None:
-            await asyncio.wait([self._judging])
+        judging, self._judging = self._judging, None
+        if judging is not None:
+            await asyncio.wait([judging])
+            self.losses += judging.result()

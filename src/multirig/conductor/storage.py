@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from pathlib import Path
 from typing import Protocol
 
@@ -51,8 +52,11 @@ class Storage(Protocol):
             The folder cannot be written, or another program on this PC leads the session in it.
         """
 
-    def write_verdict(self, folder: Path) -> None:
-        """Write what a session was, by its journal, beside the journal."""
+    def write_verdict(self, folder: Path) -> list[str]:
+        """Write what a session was, by its journal, beside the journal; return what could not be written."""
+
+    def measure_space(self) -> int | None:
+        """Return the bytes that are free; None: that is not known."""
 
 
 class SubjectsFolder:
@@ -97,9 +101,16 @@ class SubjectsFolder:
         note_place(self._subjects)
         return file
 
-    def write_verdict(self, folder: Path) -> None:
-        """Write what a session was, by its journal, beside the journal."""
-        write_verdict(folder)
+    def write_verdict(self, folder: Path) -> list[str]:
+        """Write what a session was, by its journal, beside the journal; return what could not be written."""
+        return write_verdict(folder)
+
+    def measure_space(self) -> int | None:
+        """Return the bytes that are free; None: that is not known."""
+        try:
+            return shutil.disk_usage(self._subjects).free
+        except OSError:
+            return None
 
 
 def open_storage(data_folder: str | Path | Storage | None, lab: str) -> Storage | None:

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.defects import DISK, Kind, find
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
@@ -54,6 +55,11 @@ class Noticed:
     """One line: what is the matter, what is done about it, and what to do next."""
     report: Report | None = None
     """What the rig last said of itself."""
+
+
+def notice_here(notice: Notice, text: str) -> Noticed:
+    """Return what is noticed of the PC that leads."""
+    return Noticed(rig=THIS_PC, notice=notice, text=text)
 
 
 LOST_AFTER = 15 * SECOND

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,10 @@ from pydantic import TypeAdapter
 
 from multirig import formats
 from multirig.errors import ConfigError
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.record.journal import read_history, read_summary
 from multirig.record.recount import summarise
+from multirig.record.spare import spare_file
 from multirig.record.summary import Summary
 from multirig.record.time_files import (
     OFFSETS_NAME,
@@ -113,6 +116,8 @@ def account_of(summary: Summary, folder: Path) -> Account:
     folder : pathlib.Path
         The session folder on the conductor's PC.
     """
+    if (spare := spare_file(folder)).is_file():
+        summary.unwritten = f"its disk did not take the end of the journal, which lies in {spare}"
     verdict = judge(summary)
     own = _find_own_files(folder, summary)
     return Account(
@@ -127,32 +132,47 @@ def account_of(summary: Summary, folder: Path) -> Account:
     )
 
 
-def write_verdict(folder: Path) -> None:
+def mind_losses(told: Account, losses: Iterable[str]) -> None:
+    """Let an account say what of it the disk of this PC did not take; that makes no session better."""
+    lost = [f"{THIS_PC}: {text}" for text in losses]
+    if lost and told.verdict is Word.GOOD:
+        told.verdict = Word.DEGRADED
+    told.reasons += [text for text in lost if text not in told.reasons]
+
+
+def write_verdict(folder: Path) -> list[str]:
     """Write the account of a session, its clocks and its starts into its folder.
 
-    A disk that does not take one of the files is logged.
+    Returns
+    -------
+    list of str
+        What could not be written, and why; it is logged too.
     """
     try:
         history = read_history(folder)
         told = account_of(summarise(history.moments, history.unreadable), folder)
     except (OSError, ConfigError) as error:
-        log.error("the verdict cannot be written into %s: %s; multirig show gives it", folder, error)
-        return
+        text = f"the verdict cannot be written into {folder}: {error}; multirig show gives it"
+        log.error("%s", text)
+        return [text]
     texts = {
         "the verdict": (FILE_NAME, json.dumps(told.to_json(), indent=1) + "\n"),
         "the table of clocks": (OFFSETS_NAME, write_offsets(history.clocks)),
         "the table of starts": (STARTS_NAME, write_starts(told)),
     }
-    for what, (name, text) in texts.items():
+    failed, reason = [], ""
+    for each, (name, text) in texts.items():
         try:
             write_whole(folder / name, text.encode())
         except OSError as error:
-            log.error(
-                "%s cannot be written into %s: %s; multirig show gives it from the journal",
-                what,
-                folder,
-                error,
-            )
+            failed.append(each)
+            reason = error.strerror or str(error)
+    if not failed:
+        return []
+    what = " and ".join(failed)
+    line = f"{what} cannot be written into {folder}: {reason}; multirig show gives it from the journal"
+    log.error("%s", line)
+    return [line]
 
 
 def verdict_schema() -> dict[str, Any]:

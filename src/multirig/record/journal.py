@@ -12,6 +12,7 @@ from multirig.lifecycle.session_states import SessionTrigger
 from multirig.record.entries import Entry, parse_journal, parse_lines
 from multirig.record.history import History, Replay, rebuild, retrace
 from multirig.record.recount import summarise
+from multirig.record.spare import read_spare
 from multirig.record.summary import Summary
 
 FILE_NAME = "_multirig_journal.jsonl"
@@ -82,7 +83,7 @@ def holds_start(folder: Path) -> bool:
 
 def _read(folder: Path) -> bytes:
     try:
-        return (folder / FILE_NAME).read_bytes()
+        return (folder / FILE_NAME).read_bytes() + read_spare(folder)
     except OSError as error:
         raise ConfigError(
             f"no journal in {folder}: {error.strerror or error}; is it a session folder?"

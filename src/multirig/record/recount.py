@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import DEFAULT_POLICY
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -147,6 +148,9 @@ class Recount:
                 self._take_clock(event)
             case Relocated():
                 self._move(event, at)
+            case Noticed(rig=rig, notice=notice, text=text) if rig == THIS_PC:
+                summary.remarks.append(Remark(seconds=self._since(at), notice=notice.value, text=text))
+                self._happen(None, f"{THIS_PC}: {text}", at)
             case Noticed(rig=rig) if rig in summary.rigs:
                 self._take_notice(event, at)
             case _ if (name := find_rig(event)) in summary.rigs:
@@ -168,6 +172,7 @@ class Recount:
             name: RigSummary(address=one.address, role=one.role) for name, one in summary.rigs.items()
         }
         summary.steps, summary.happenings, summary.markers = [], [], []
+        summary.remarks = []
         self._step = self._start_asked = None
         summary.running_from = summary.running_until = summary.interruption = None
         summary.task_died = None

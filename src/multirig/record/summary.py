@@ -140,6 +140,10 @@ class Summary:
     steps: list[StepSummary] = field(default_factory=list)
     happenings: list[Incident] = field(default_factory=list)
     """What happened to the rigs, oldest first."""
+    remarks: list[Remark] = field(default_factory=list)
+    """What was noticed of the PC that led the session."""
+    unwritten: str | None = None
+    """What of the journal its disk did not take, and where it lies; None: all stands in it."""
     unreadable: list[int] = field(default_factory=list)
     """Lines of the journal that cannot be read."""
 

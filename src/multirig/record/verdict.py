@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.words import File, RigStart
@@ -139,6 +140,15 @@ def _length(summary: Summary) -> float | None:
     """Return for how long all rigs were to record, where that is known."""
     begin, end = summary.running_from, summary.running_until
     return None if begin is None or end is None or end < begin else end - begin
+
+
+def _find_unwritten(summary: Summary) -> Iterator[str]:
+    if summary.unwritten is not None:
+        yield f"{THIS_PC}: {summary.unwritten}"
+
+
+def _find_own_remarks(summary: Summary) -> Iterator[str]:
+    yield from (f"{THIS_PC}: {one.text}" for one in summary.remarks)
 
 
 def _find_unreadable(summary: Summary) -> Iterator[str]:
@@ -410,6 +420,16 @@ RULES: tuple[Rule, ...] = (
         find=_of_rigs(_find_jumps, optional=False),
     ),
     Rule(word=Word.DEGRADED, when="lines of the journal cannot be read", find=_find_unreadable),
+    Rule(
+        word=Word.DEGRADED,
+        when="the disk of the PC that led did not take the end of the journal",
+        find=_find_unwritten,
+    ),
+    Rule(
+        word=Word.GOOD,
+        when="the disk of the PC that led was nearly full, or did not take the journal for a while",
+        find=_find_own_remarks,
+    ),
     Rule(
         word=Word.GOOD,
         when="any of these of a rig that is optional",

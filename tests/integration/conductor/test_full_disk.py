@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,8 @@ from typing import Any
 import pytest
 
 from multirig.lifecycle.watch import Notice
-from multirig.record.account import Account, account
+from multirig.record.account import Account, account, mind_losses
+from multirig.record.spare import spare_file
 from multirig.rig.adapters.process import Process
 
 MEGABYTE = 1_000_000
@@ -30,11 +34,22 @@ while True:
 """Writes on as if nothing was when the disk is full, as many programs do."""
 
 
-def in_small_disk(what: str, folder: Path, size: int) -> Any:
-    """Run a function of this file where a folder is a file system of so many bytes; return what it returns."""
-    inside = f"mount -t tmpfs -o size={size} none {folder} && exec {sys.executable} {__file__} {what} {folder}"
+def in_small_disk(what: str, folder: Path, size: int, *more: str) -> Any:
+    """Run a function of this file where a folder is a file system of so many bytes; return its result."""
+    mount = f"mount -t tmpfs -o size={size} none {folder}"
+    begin = f"{mount} && exec {sys.executable} {__file__} {what} {folder} {' '.join(more)}"
+    root = Path(__file__).parents[3]
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", inside], capture_output=True, text=True, timeout=60, check=False
+        ["unshare", "--mount", "sh", "-c", begin],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(root), *sys.path]),
+            "XDG_STATE_HOME": str(folder.parent / "state"),
+        },
     )
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
@@ -50,7 +65,8 @@ async def record_on_a_rig(folder: Path) -> dict[str, Any]:
     program.write_text(FILLER, encoding="utf-8")
     noticed: list[Any] = []
     async with Lab(folder.parent / "else") as lab:
-        adapter = Process(command=[sys.executable, "-I", "-S", str(program), "{folder}"], grace=0.2, settle=0)
+        command = [sys.executable, "-I", "-S", str(program), "{folder}"]
+        adapter = Process(command=command, grace=0.2, settle=0, ok_exit_codes=[0, -signal.SIGINT])
         await lab.rig("rig", adapter=adapter, main_sync=True, data_folder=str(folder))
         conductor = await lab.conductor()
         session = conductor.session("SP_01", seconds=3600)
@@ -60,14 +76,15 @@ async def record_on_a_rig(folder: Path) -> dict[str, Any]:
         await session.start()
         await asyncio.sleep(2.5)
         report = session.news()["rig"]
-        await session.stop()
+        outcomes = await session.stop()
         await session.cleanup()
         async for event in stream:
             if hasattr(event, "notice"):
                 noticed.append((event.notice.value, event.text))
         told = account(session.folder)
+    at_the_end = [one.kind for one in outcomes["rig"].recorded.findings]
     findings = [(one.kind, one.level.value, one.text, one.until) for one in report.findings]
-    return {"noticed": noticed, "findings": findings, **told.to_json()}
+    return {"noticed": noticed, "findings": findings, "at_the_end": at_the_end, **told.to_json()}
 
 
 def test_a_disk_that_a_program_fills_in_silence_is_told_by_the_rig(tmp_path: Path) -> None:
@@ -79,8 +96,72 @@ def test_a_disk_that_a_program_fills_in_silence_is_told_by_the_rig(tmp_path: Pat
     assert text.startswith("its disk is full, and what it records is lost: free space in ")
     notices = [text for notice, text in told["noticed"] if notice == Notice.DISK.value]
     assert any("nearly full" in text or "full in about" in text for text in notices)
-    assert told["verdict"] != "GOOD"
-    assert any("its disk is full" in reason for reason in told["reasons"])
+    assert told["at_the_end"] == ["disk"], "the verdict is drawn from that"
+
+
+async def lead_on_a_small_disk(folder: Path) -> dict[str, Any]:
+    """Lead a session whose own folder is on a disk that somebody else fills."""
+    from tests.conftest import Lab
+
+    async with Lab(folder.parent / "else") as lab:
+        await lab.rig("rig", main_sync=True)
+        conductor = await lab.conductor(data_folder=folder)
+        session = conductor.session("SP_01")
+        stream = session.events()
+        await session.agree()
+        await session.init()
+        await session.start()
+        fill(folder)
+        for number in range(200):
+            session.mark(f"trial {number}", more="x" * 100)
+        await asyncio.sleep(0.2)
+        if "frees" in sys.argv:
+            (folder / "filler").unlink()
+            session.mark("there is room again")
+        await session.stop()
+        await session.cleanup()
+        noticed = [event async for event in stream if hasattr(event, "notice")]
+        told = account(session.folder)
+        mind_losses(told, session.journal.losses)
+    spare = spare_file(session.folder)
+    return {
+        **told.to_json(),
+        "noticed": [(one.rig, one.notice.value, one.text) for one in noticed],
+        "spare": str(spare) if spare.exists() else None,
+        "marked": len(told.markers),
+    }
+
+
+def fill(folder: Path) -> None:
+    """Take all room of a disk."""
+    with (folder / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk_of_the_leading_pc_is_told_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "pc"
+    folder.mkdir()
+    told = in_small_disk("lead_on_a_small_disk", folder, MEGABYTE)
+    assert told["marked"] == 200, "what the disk did not take is read from where it lies"
+    assert told["verdict"] == "DEGRADED"
+    lost = "this PC: its disk did not take the end of the journal"
+    assert any(line.startswith(lost) for line in told["reasons"])
+    assert any("the verdict" in line and "cannot be written" in line for line in told["reasons"])
+    assert told["rigs"]["rig"]["files_total"] == 1
+    texts = [text for rig, notice, text in told["noticed"] if (rig, notice) == ("this PC", "disk")]
+    assert any(text.startswith("its disk is nearly full") for text in texts)
+    assert any(text.startswith("its disk takes no more of the journal (No space left") for text in texts)
+    assert told["spare"] is not None
+
+
+def test_a_disk_that_has_room_again_has_the_whole_journal(tmp_path: Path) -> None:
+    folder = tmp_path / "pc"
+    folder.mkdir()
+    told = in_small_disk("lead_on_a_small_disk", folder, MEGABYTE, "frees")
+    assert (told["marked"], told["spare"], told["verdict"]) == (201, None, "GOOD")
+    assert any("takes the journal again" in text for _, _, text in told["noticed"])
+    assert any("takes no more of the journal" in note for note in told["notes"])
 
 
 if __name__ == "__main__":
