@@ -91,7 +91,7 @@ def _judge_disk(report: Report, seconds: float | None) -> Defect | None:
     cure = "free space in its data folder"
     if free is not None and free < FULL and report.state is not None:
         lost = ", and what it records is lost" if runs else ""
-        return Defect(kind=Kind.FULL, text=f"its disk is full{lost}: {cure}", is_grave=True)
+        return Defect(kind=Kind.FULL, text=f"its disk is full{lost}: {cure}", is_grave=runs)
     if hours is not None and hours >= 0:
         needed = LITTLE_ROOM if seconds is None else max(LEAST_ROOM, seconds / 3600)
         left = wording.about(hours * 3600)

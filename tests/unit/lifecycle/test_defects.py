@@ -85,7 +85,7 @@ def test_a_defect_says_what_to_do() -> None:
         ({"disk_free": 50_000_000}, None, r"nearly full \(50.0 MB free\)", True),
         ({"disk_free": 500_000_000}, None, None, False),
         ({"state": RigState.CONNECTED, "hours_left": 0.5}, None, "has room for 30 min only", False),
-        ({"state": RigState.CONNECTED, "disk_free": 0}, None, "its disk is full:", True),
+        ({"state": RigState.CONNECTED, "disk_free": 0}, None, "its disk is full:", False),
         ({"state": None, "status": Status.RUNNING, "disk_free": 0}, None, None, False),
     ],
 )
