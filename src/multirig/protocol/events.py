@@ -152,6 +152,8 @@ class Ignored:
     reason: str
     first: bool
     """Whether it is this peer's first: log that one, count the others."""
+    is_stranger: bool = False
+    """Whether its address may not speak here at all: whoever stands at this PC is told."""
 
     def __str__(self) -> str:
         return f"ignored from {self.address}: {self.reason}"

@@ -94,7 +94,7 @@ class Node:
         self.greets = greets
         self.peers = Peers(hears)
         """Who is spoken to, and what is known of each."""
-        self._strangers: dict[str, int] = {}
+        self._strangers: set[str] = set()
         self._effects: deque[Any] = deque()
 
     # -- the five verbs, and what the runtime reports -----------------------------------------------------
@@ -188,12 +188,14 @@ class Node:
             self._settle(peer, now)
 
     def _turn_away(self, address: Address) -> None:
-        seen = self._strangers.get(address.host, 0) + 1
-        if seen > 1 or len(self._strangers) < MAX_PEERS:
-            self._strangers[address.host] = seen
-        if seen == 1:
-            reason = "may not speak to this PC: add its address to 'allow' in the rig's config if it should"
-            self._effects.append(Ignored(address=address, reason=reason, first=True))
+        """Take no notice of a stranger; tell it once, of as many as there is room for."""
+        if address.host in self._strangers or len(self._strangers) >= MAX_PEERS:
+            return
+        self._strangers.add(address.host)
+        reason = (
+            f"may not speak to this PC: if it should, write allow: [{address.host}] into the rig's config"
+        )
+        self._effects.append(Ignored(address=address, reason=reason, first=True, is_stranger=True))
 
     def _receive_frame(self, peer: Peer, data: bytes, now: int) -> None:
         try:

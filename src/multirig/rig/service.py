@@ -61,6 +61,8 @@ class RigService:
         Instead of this PC, for the simulator.
     on_news : callable, optional
         Called after each change of state.
+    on_refused : callable, optional
+        Is given a line for each PC that may not speak to this rig, once.
     subject : str, optional
         Who is recorded here; a conductor with another subject is refused.
     """
@@ -73,6 +75,7 @@ class RigService:
         network: Network | None = None,
         computer: Computer | None = None,
         on_news: Callable[[], None] = lambda: None,
+        on_refused: Callable[[str], None] = lambda _: None,
         subject: str | None = None,
     ) -> None:
         computer = Computer() if computer is None else computer
@@ -85,7 +88,7 @@ class RigService:
         self.addresses: list[Address] = []
         """Where the rig listens, once it is open."""
         self._scheme = network.scheme if network is not None else None
-        self._on_news = on_news
+        self._on_news, self._on_refused = on_news, on_refused
         self._background = Background()
         self._storage = computer.open_storage(config)
         self._awake = computer.make_awake(f"{config.name} is in a session")
@@ -245,6 +248,8 @@ class RigService:
                 log.warning("the conductor could not handle %s: %s", about, reason)
             case Ignored() | Oversized():
                 log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
+                if isinstance(effect, Ignored) and effect.is_stranger:
+                    self._on_refused(f"{effect.address.host} {effect.reason}")
             case Upgraded(address=address, name=peer):
                 log.info("%s at %s is a multirig: wire 2", peer or "the peer", address)
             case _:

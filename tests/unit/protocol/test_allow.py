@@ -1,6 +1,6 @@
 import pytest
 
-from multirig.protocol.allow import AllowList
+from multirig.protocol.allow import AllowList, is_admitted
 
 NEAR = [
     "127.0.0.1",
@@ -52,3 +52,18 @@ def test_a_judgement_does_not_change_with_repetition_or_with_a_flood_of_others()
     assert allow.permits("10.0.0.7")
     assert not allow.permits("8.8.8.8")
     assert len(allow._known) <= 4097
+
+
+@pytest.mark.parametrize(
+    ("host", "admitted"),
+    [
+        ("127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("fe80::1%eth0", True),
+        ("100.64.1.2", False),
+        ("8.8.8.8", False),
+    ],
+)
+def test_rigs_admit_of_themselves_what_is_private(host, admitted):
+    assert is_admitted(host) is admitted
+    assert AllowList().permits(host) is admitted

@@ -538,7 +538,8 @@ def test_w22_a_stranger_is_turned_away_and_named_once():
     assert rig.machine.heard == []
     [ignored] = effects(rig)
     assert isinstance(ignored, Ignored)
-    assert "allow" in ignored.reason
+    assert "write allow: [8.8.8.8] into the rig's config" in ignored.reason
+    assert ignored.is_stranger
     rig.receive_datagram(b"[32, 0]", CONDUCTOR, 0)
     assert len(rig.machine.asked()) == 1
 
@@ -556,6 +557,7 @@ def test_w22_a_flood_of_strangers_does_not_fill_the_memory():
     for number in range(MAX_PEERS + 500):
         rig.receive_datagram(b"[32, 0]", Address("udp", f"8.{number >> 8}.{number & 255}.1", 1), 0)
     assert len(rig._strangers) <= MAX_PEERS
+    assert len(effects(rig)) <= MAX_PEERS  # nor the log
     assert not rig.peers._by_address
 
 
