@@ -90,7 +90,7 @@ def history(
         return
     if not found:
         everything = catalogue.count()
-        places = listed([str(one) for one in catalogue.roots])
+        places = listed([str(one) for one in find_subjects(data, lab)])
         render.say(
             f"none of the {everything} sessions in {places} is of that kind: ask for less"
             if everything

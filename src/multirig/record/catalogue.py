@@ -152,8 +152,8 @@ class Catalogue:
     """
 
     def __init__(self, subjects: Path | Callable[[], Sequence[Path]], file: Path | None = None) -> None:
-        folder = Path(os.path.abspath(subjects)) if isinstance(subjects, Path) else None
-        self._find_roots = subjects if not isinstance(subjects, Path) else lambda: [Path(str(folder))]
+        folder = Path(os.path.abspath(subjects)) if isinstance(subjects, Path) else Path()
+        self._find_roots = (lambda: [folder]) if isinstance(subjects, Path) else subjects
         self.roots: Sequence[Path] = ()
         """The folders ``…/Subjects`` that were looked into."""
         cache = platformdirs.user_cache_path("multirig", appauthor=False)
@@ -338,8 +338,8 @@ class Catalogue:
         self._see(base, self.roots or self._find_roots())
 
     def _see(self, base: sqlite3.Connection, roots: Sequence[Path]) -> None:
-        self.roots = roots
-        rows = [(_clean(str(one)),) for one in roots]
+        self.roots = [Path(os.path.abspath(one)) for one in roots]
+        rows = [(_clean(str(one)),) for one in self.roots]
         base.executemany("INSERT OR IGNORE INTO temp.roots VALUES (?)", rows)
 
     # -- the folders -----------------------------------------------------------------------------------------

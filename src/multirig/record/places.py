@@ -70,5 +70,5 @@ def find_places(chosen: Path | None, usual: Path) -> list[Path]:
     """
     if chosen is not None:
         return [chosen]
-    usual = Path(os.path.abspath(usual))
-    return [usual, *(one for one in known_places() if one != usual)]
+    here = Path(os.path.abspath(usual))
+    return [usual, *(one for one in known_places() if one != here)]
