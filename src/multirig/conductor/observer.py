@@ -28,7 +28,7 @@ from multirig.lifecycle.observer import (
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored, Oversized, Relocated
+from multirig.protocol.events import SECOND, Address, Ignored, Oversized, Relocated, Upgraded
 from multirig.protocol.node import Node
 from multirig.protocol.words import Picture, Report
 from multirig.runtime import Runtime
@@ -267,7 +267,11 @@ class Observer:
         addresses = self._whereabouts.addresses
         spared = (addresses[name] for name in self._suspended if name in addresses)
         self.runtime.feed(Suspended(addresses=frozenset(spared)))
+        before = frozenset(self.machine.seen)
         self.runtime.feed(Followed(addresses=frozenset(addresses.values())))
+        for address in self.machine.seen.keys() - before:  # one that was left, and is back, greets no more
+            if (boot := self.node.peers.boot_of(address)) is not None:
+                self.runtime.feed(Upgraded(address=address, boot=boot, name=""))
 
     # -- effects ------------------------------------------------------------------------------------------
 

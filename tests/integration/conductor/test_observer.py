@@ -257,3 +257,19 @@ async def test_a_recording_tells_for_how_many_hours_there_is_room(
         await rig.stop_here()
         await until(lambda: observer.sightings()["main"].report.state is RigState.CONNECTED)
         assert observer.sightings()["main"].report.hours_left > 0
+
+
+@pytest.mark.parametrize("over", ["memory", "udp", "tcp"])
+async def test_a_rig_that_is_left_and_followed_again_or_renamed_is_known_at_once(
+    lab: Any, until: Until, over: str
+) -> None:
+    async with lab, Observer(network=lab.network if over == "memory" else None) as observer:
+        await lab.rig("main", over=over)
+        [uri] = uris(lab).values()
+        for rigs in ({"main": uri}, {}, {"main": uri}, {"renamed": uri}):
+            await observer.follow(rigs)
+            for name in rigs:
+                await until(lambda name=name: observer.sightings()[name].report.adapter)
+                seen = observer.sightings()[name]
+                assert (seen.is_multirig, seen.problem) == (True, None)
+            assert observer.sightings().keys() == rigs.keys()
