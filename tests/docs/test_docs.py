@@ -608,6 +608,9 @@ def test_what_is_generated_is_not_stale() -> None:
 
 def test_a_stale_part_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(DOCS, tmp_path / "docs")
+    measured = tmp_path / "tests" / "truth" / "measured.json"
+    measured.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "truth" / "measured.json", measured)
     page = tmp_path / "docs" / "reference" / "states.md"
     page.write_text(page.read_text(encoding="utf-8").replace("`broken`", "`mended`", 1), encoding="utf-8")
     schema = tmp_path / "docs" / "reference" / "rig-config.schema.json"
