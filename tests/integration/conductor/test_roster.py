@@ -115,7 +115,7 @@ def test_a_missing_or_empty_file_is_an_empty_roster(file, content):
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("- a\n", ["the file holds a list", "write lines such as"]),
+        ("- a\n", ["the file holds a list", "write key: value lines, such as"]),
         ("a: udp://a\nb: udp://b\na: udp://c\n", ["line 3, column 1", "the key 'a' is given twice"]),
         ("a: udp://a:x\n", ["a.uri", "the port 'x'", "write udp://host:11001"]),
         ("a: udp://a:0\n", ["a.uri", "the port 0"]),
