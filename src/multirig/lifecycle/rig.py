@@ -312,6 +312,10 @@ class RigMachine:
             return []
         self.exp_ref = memory.exp_ref
         self.recording.restore(memory.exp_ref, event.recorded)
+        if event.goes_on:
+            self.state = RigState.RUNNING
+            self.recording.move(RigState.STARTING, self.state, None, self._now)
+            return [Entered(state=self.state, exp_ref=self.exp_ref, failure=None)]
         if memory.is_recording and gap is not None:
             self.recording.gaps = (gap,)
             since = f" from {_clock(gap.since)}" if gap.since else ""

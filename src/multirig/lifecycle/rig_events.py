@@ -112,6 +112,8 @@ class Restored:
     """Files that are there, as after a stop."""
     gap: Gap | None = None
     """In which nothing was recorded."""
+    goes_on: bool = False
+    """Whether what it drives has recorded on by itself, and is watched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

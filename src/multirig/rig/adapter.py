@@ -26,7 +26,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import ConfigDict
 
@@ -68,6 +68,17 @@ class Session:
     """Name of the rig, for what is written beside its data."""
 
 
+@runtime_checkable
+class TakesBack(Protocol):
+    """An adapter whose program records on by itself when the rig's own program has died."""
+
+    async def take_back(self) -> bool:
+        """Go on with the recording of the session, if it has gone on; called in place of all other hooks."""
+
+    def find_orphan(self) -> str | None:
+        """Return what an earlier session has left that records on; called between sessions, in a thread."""
+
+
 @dataclass(kw_only=True)
 class Adapter(ABC):
     """Drives one acquisition program or device; see the module's text for how to write one."""
@@ -78,6 +89,8 @@ class Adapter(ABC):
     """Whether `resume` can go on with a recording that the death of the rig's program has cut off."""
     collection: str = "raw_data"
     """Folder inside the session folder for what this adapter writes."""
+    keepsake: Path | None = field(default=None, init=False, repr=False, compare=False)
+    """Where it may keep what it must find again if the rig's program dies; None: nowhere. Set by the rig."""
     session: Session = field(init=False, repr=False, compare=False)
     """Set by the rig before `initialise`."""
 

@@ -13,7 +13,7 @@ from multirig.lifecycle.rig_events import Armed, Broke, Done, Failed, Mark, Memo
 from multirig.protocol.events import SECOND, Call
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import ClockOffset, Gap, Recorded, RigStart
-from multirig.rig.adapter import Session
+from multirig.rig.adapter import Session, TakesBack
 from multirig.rig.background import Background
 from multirig.rig.explaining import explain
 from multirig.rig.limits import CANCEL_LIMIT, HookLimits
@@ -110,6 +110,9 @@ class Hooks:
             return
         self._memory.note_written(memory)
         recorded, gap = Recorded(), None
+        if memory.is_recording and memory.exp_ref is not None and await self._take_back(memory.exp_ref):
+            self._feed(Restored(memory=memory, goes_on=True))
+            return
         if memory.has_recorded and memory.exp_ref is not None:
             session = self._make_session(memory.exp_ref)
             self.recording.enter(session, is_rehearsal=False, was_started=True)
@@ -120,6 +123,23 @@ class Hooks:
             except AdapterError as error:
                 log.error("%s", error)
         self._feed(Restored(memory=memory, recorded=recorded, gap=gap))
+
+    async def _take_back(self, exp_ref: ExpRef) -> bool:
+        """Let the adapter go on with what has gone on without this program, if something has."""
+        if not isinstance(self._adapter, TakesBack):
+            return False
+        self.recording.enter(self._make_session(exp_ref), is_rehearsal=False, was_started=True)
+        try:
+            goes_on = await self._limits.run("start", self._adapter.take_back())
+        except AdapterError as error:
+            log.error("%s", error)
+            return False
+        if goes_on:
+            self._clock.begin()
+            self._markers.begin()
+            self._storage.note_begin()
+            self._watcher = asyncio.create_task(self._watch())
+        return goes_on
 
     def end(self) -> list[asyncio.Task[Any]]:
         """Begin nothing more; return what has still to end before the program can."""

@@ -16,7 +16,7 @@ from multirig.pc.finding import Finding, Level
 from multirig.pc.instant import may_go_first
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
-from multirig.rig.adapter import Adapter
+from multirig.rig.adapter import Adapter, TakesBack
 from multirig.rig.loading import GROUP
 from multirig.rig.rate import rate_file, recall_rate
 from multirig.version import __version__
@@ -65,6 +65,10 @@ def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:
         adapter.check()
     except AdapterError as error:
         yield Finding(check="adapter", level=Level.FAILURE, text=error.message)
+        return
+    if isinstance(adapter, TakesBack) and (orphan := adapter.find_orphan()):
+        text = f"{orphan}, still runs and is watched by nobody: it is ended before the next session begins"
+        yield Finding(check="adapter", level=Level.WARNING, text=text)
     else:
         yield Finding(
             check="adapter",

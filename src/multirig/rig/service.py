@@ -91,6 +91,7 @@ class RigService:
         self._on_news, self._on_refused = on_news, on_refused
         self._background = Background()
         self._storage = computer.open_storage(config)
+        self.adapter.keepsake = self._storage.keepsake
         self._awake = computer.make_awake(f"{config.name} is in a session")
         parts = Parts(
             config=config,

@@ -38,6 +38,8 @@ class Storage(ABC):
 
     usual_rate: float | None = None
     """Bytes a second, as the last recordings had; None: not known yet."""
+    keepsake: Path | None = None
+    """Where an adapter may keep what it must find again; None: nowhere."""
     folder_mark: str | None = None
     """The same for all rigs that write below one folder, once it is open; None: not known."""
 
@@ -136,6 +138,7 @@ class DiskStorage(Storage):
     def __init__(self, config: RigConfig) -> None:
         self._config = config
         self._memory_file = memory_file(config.data_folder, config.name)
+        self.keepsake = self._memory_file.with_suffix(".program.json")
         self._rate_file = rate_file(config.data_folder, config.name)
         self._rehearsals = rehearsal_folder(config.data_folder, config.name)
         self._ledger = Ledger(config.name, config.adapter.type)

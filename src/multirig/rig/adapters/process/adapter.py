@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health, below
+from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health, Level, below
+from multirig.rig.adapters.process.family import Family, end_family, wait_gone
+from multirig.rig.adapters.process.orphan import Foreign, Started, forget, recall
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
 from multirig.rig.adapters.process.program import POLL, find_program, name_program
 from multirig.rig.adapters.process.run import Run
@@ -22,11 +27,14 @@ from multirig.rig.adapters.process.stopping import (
     StopByOsc,
     StopBySignal,
     StopByText,
+    ask,
 )
 from multirig.rig.inspection import list_recorded_files
 
 # with the types of its keys: the reference is drawn from the module in which an adapter stands
 __all__ = ["Process", "StopByDatagram", "StopByOsc", "StopBySignal", "StopByText"]
+
+log = logging.getLogger("multirig.rig")
 
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -96,6 +104,8 @@ class Process(Adapter):
         if self.progress is not None and not {"frames", "dropped"} & self.progress.groupindex.keys():
             raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
         self._run: Run | None = None
+        self._ended: Started | None = None
+        """What an earlier session had left, and was ended before this one."""
 
     def check(self) -> None:
         """Find the program, unless its name depends on the session."""
@@ -108,8 +118,24 @@ class Process(Adapter):
         await asyncio.to_thread(find_program, self.fill(self.command[0]))
         if self._run is not None and self._run.is_closed:
             self._run = None
+        self._ended = None
+        await self._end_orphan()
         if self.start_on == "init":
             await self._launch()
+
+    async def take_back(self) -> bool:
+        """Go on with the program of this session, where it has gone on without this rig's own one."""
+        orphan = recall(self.keepsake)
+        if orphan is None or orphan.folder != str(self.session.folder):
+            return False
+        self._run = Run(self, orphan)
+        await self._run.wait_ready()
+        return True
+
+    def find_orphan(self) -> str | None:
+        """Return which program of an earlier session still runs and is watched by nobody."""
+        orphan = recall(self.keepsake) if self._run is None or self._run.is_closed else None
+        return None if orphan is None else str(orphan)
 
     async def start(self) -> None:
         """Start the program, or check that it still runs; return when it is ready."""
@@ -149,7 +175,12 @@ class Process(Adapter):
 
     def findings(self) -> Sequence[Finding]:
         """Return what was seen of the program, which goes on all the same."""
-        return () if self._run is None else self._run.find()
+        if self._run is None:
+            return ()
+        if self._ended is None:
+            return self._run.find()
+        text = f"{self._ended}, still ran, watched by nobody: it was ended before this session"
+        return [Finding(level=Level.NOTE, kind="orphan", text=text, at=0.0, until=0.0), *self._run.find()]
 
     def owns(self) -> Sequence[str]:
         """Return what it writes, by its config."""
@@ -166,6 +197,21 @@ class Process(Adapter):
     def fill(self, text: str) -> str:
         """Return the text with the present session in place of its placeholders."""
         return fill_placeholders(text, self.session)
+
+    async def _end_orphan(self) -> None:
+        """End what an earlier life of this rig's program has left: there is never a second recorder."""
+        orphan = recall(self.keepsake) if self._run is None else None
+        if orphan is None:
+            return
+        process, family = Foreign(orphan), Family(orphan.pid)
+        log.warning("%s still runs: it is ended", orphan)
+        with suppress(OSError):
+            await ask(self.stop_by, process, family, self.grace)
+        await wait_gone(process, family, time.perf_counter() + self.grace)
+        if not await end_family(process, family):
+            raise AdapterError(f"{orphan} still runs and cannot be killed: end it by hand")
+        forget(self.keepsake)
+        self._ended = orphan
 
     async def _launch(self) -> None:
         if self._run is not None and self._run.session.folder != self.session.folder:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import psutil
 
-from multirig.rig.adapters.process.program import POLL
+from multirig.rig.adapters.process.program import POLL, Program
 
 TERMINATE_LIMIT = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -72,7 +72,7 @@ class Family:
                         yield psutil.Process(number)
 
 
-async def wait_gone(process: asyncio.subprocess.Process, family: Family, deadline: float) -> bool:
+async def wait_gone(process: Program, family: Family, deadline: float) -> bool:
     """Wait until all have ended, at most until ``time.perf_counter()`` is there; return whether they have."""
     while not await _is_gone(process, family):
         if time.perf_counter() >= deadline:
@@ -81,7 +81,7 @@ async def wait_gone(process: asyncio.subprocess.Process, family: Family, deadlin
     return True
 
 
-async def end_family(process: asyncio.subprocess.Process, family: Family) -> bool:
+async def end_family(process: Program, family: Family) -> bool:
     """Terminate, then kill whatever is left; return whether all have gone."""
     if await _is_gone(process, family):
         return True
@@ -97,7 +97,7 @@ async def end_family(process: asyncio.subprocess.Process, family: Family) -> boo
     return False
 
 
-async def _is_gone(process: asyncio.subprocess.Process, family: Family) -> bool:
+async def _is_gone(process: Program, family: Family) -> bool:
     # Never process.wait(): before Python 3.13 it also waits for each child that has inherited a pipe.
     return process.returncode is not None and not await asyncio.to_thread(family.find)
 

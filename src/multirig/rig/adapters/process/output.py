@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from multirig.writing import file_name
 
 CHUNK = 1 << 18
 """Bytes of output read at a time, few enough that other threads get their turn between two."""
+
+STREAMS = ("stdout", "stderr")
 
 MAX_LINE = 1 << 16
 """Bytes without a line end after which a line is taken as it is, so that a binary flood needs no memory."""
@@ -34,13 +37,13 @@ class Look:
 class Output:
     """A log that the program writes, read behind it line by line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, at: int | None = None) -> None:
         self.path = path
         self.last_line = ""
         self.has_more = False
         """Whether the last reading left something to read."""
         self._file = path.open("rb", buffering=0)
-        self._file.seek(0, os.SEEK_END)
+        self._file.seek(*((0, os.SEEK_END) if at is None else (at,)))
         self._rest = b""
 
     def read_lines(self, *, is_final: bool) -> list[str]:
@@ -81,6 +84,8 @@ class Outputs:
         self._progress = progress
         self._failure = failure
         self._outputs: list[Output] = []
+        self.began_at: dict[str, int] = {}
+        """Bytes that stood in each log before."""
 
     @property
     def log(self) -> Path:
@@ -95,12 +100,17 @@ class Outputs:
     def open(self, logs: ExitStack) -> list[BinaryIO]:
         """Open what the program writes its stdout and stderr to, and read behind it; waits for the disk."""
         opened: list[BinaryIO] = []
-        for stream in ("stdout", "stderr"):
+        for stream in STREAMS:
             path = self._get_log(stream)
             # appended to: a second start within a session must not lose what the first one said
             opened.append(logs.enter_context(path.open("ab", buffering=0)))
+            self.began_at[stream] = path.stat().st_size
             self._outputs.append(Output(path))
         return opened
+
+    def reopen(self, logs: Mapping[str, int]) -> None:
+        """Read what a program writes that was started before, from where it began; waits for the disk."""
+        self._outputs = [Output(self._get_log(stream), logs.get(stream, 0)) for stream in STREAMS]
 
     def read(self, *, is_final: bool) -> Look:
         """Return what the program said since the last look; waits for the disk."""

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from multirig.errors import AdapterError
 
 POLL = 0.02
 """Seconds between two looks at a program and its output: a tick of Windows' clock, and nothing to a CPU."""
 
+UNKNOWN_CODE = 1 << 40
+"""In place of the exit code of a program that another one has started: the system tells nobody else."""
+
 HEX_FROM = 1 << 16
 """Exit codes from here on are Windows' own (0xc0000005) and are looked up in hexadecimal."""
+
+
+class Program(Protocol):
+    """A program that was started, here or by a rig's program that has died since."""
+
+    pid: int
+    stdin: asyncio.StreamWriter | None
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal."""
 
 
 def find_program(name: str) -> str:
@@ -35,6 +54,8 @@ def name_program(command: str) -> str:
 
 def describe_exit_code(code: int) -> str:
     """Return an exit code as one would look it up: with its signal's name, or in hexadecimal."""
+    if code == UNKNOWN_CODE:
+        return "not known"
     if code < 0:
         with suppress(ValueError):
             return f"{code} ({signal.Signals(-code).name})"

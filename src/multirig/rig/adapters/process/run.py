@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,8 +15,16 @@ from typing import TYPE_CHECKING, NoReturn
 from multirig.errors import AdapterError
 from multirig.rig.adapter import Finding, Level, list_files
 from multirig.rig.adapters.process.family import Family, end_family, wait_gone
+from multirig.rig.adapters.process.orphan import Foreign, Started, find_birth, forget, remember
 from multirig.rig.adapters.process.output import Look, Outputs
-from multirig.rig.adapters.process.program import POLL, describe_exit_code, find_program, name_program
+from multirig.rig.adapters.process.program import (
+    POLL,
+    UNKNOWN_CODE,
+    Program,
+    describe_exit_code,
+    find_program,
+    name_program,
+)
 from multirig.rig.adapters.process.progress import Progress
 from multirig.rig.adapters.process.stopping import ask
 from multirig.wording import discreet
@@ -45,7 +54,7 @@ else:
 class Run:
     """The program from its start until it, and all that it started, have gone."""
 
-    def __init__(self, adapter: Process) -> None:
+    def __init__(self, adapter: Process, orphan: Started | None = None) -> None:
         self.session = adapter.session
         self.is_asked = False
         """Whether it was asked to stop: from then on its end is no failure of the recording."""
@@ -73,12 +82,14 @@ class Run:
         self._exit_code: int | None = None
         self._ended_first = False
         self._told: str | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
+        self._taken_back_at: int | None = None
+        """When it was found that had gone on by itself; ns of this PC's clock."""
         self._family: Family | None = None
         self._following: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[str | None] | None = None
         # a task of its own: a start that is cancelled in its middle still leaves a process that can be ended
-        self._spawning = asyncio.create_task(self._spawn())
+        self._spawning = asyncio.create_task(self._spawn() if orphan is None else self._adopt(orphan))
 
     async def wait_ready(self) -> None:
         """Return once the program is ready; raise AdapterError when it will not be."""
@@ -137,14 +148,14 @@ class Run:
             return self._failure
         is_by_itself = self._ended_first or not self.is_asked
         ended = f"{self._name} ended by itself" if is_by_itself else f"{self._name} ended"
-        if self._exit_code not in self._adapter.ok_exit_codes:
+        if self._exit_code not in (*self._adapter.ok_exit_codes, UNKNOWN_CODE):
             said = f": {discreet(self._outputs.last_error)[:MAX_QUOTE]!r}" if self._outputs.last_error else ""
             hint = "" if is_by_itself else " (if it always ends so when asked, add that to ok_exit_codes)"
             return (
                 f"{ended} with exit code {describe_exit_code(self._exit_code)}{said}; see {self._log}{hint}"
             )
         if is_by_itself and not self._adapter.may_end:
-            return f"{ended} (exit code {self._exit_code}); see {self._log}"
+            return f"{ended} (exit code {describe_exit_code(self._exit_code)}); see {self._log}"
         return None
 
     async def _spawn(self) -> None:
@@ -183,10 +194,29 @@ class Run:
                 raise AdapterError(
                     f"program {program} cannot be run: {error.strerror}; check command"
                 ) from error
-        self._family = Family(self._process.pid)
+        pid = self._process.pid
+        remember(
+            self._adapter.keepsake,
+            Started(
+                pid=pid,
+                birth=find_birth(pid) or "",
+                name=self._name,
+                exp_ref=str(self.session.exp_ref),
+                folder=str(self.session.folder),
+                logs=self._outputs.began_at,
+            ),
+        )
+        self._family = Family(pid)
         self._following = asyncio.create_task(self._follow(self._process, self._family))
 
-    async def _follow(self, process: asyncio.subprocess.Process, family: Family) -> None:
+    async def _adopt(self, orphan: Started) -> None:
+        """Go on with a program that has gone on by itself since this rig's own program had died."""
+        await asyncio.to_thread(self._outputs.reopen, orphan.logs)
+        self._is_ready, self._taken_back_at = True, time.perf_counter_ns()
+        self._process, self._family = Foreign(orphan), Family(orphan.pid)
+        self._following = asyncio.create_task(self._follow(self._process, self._family))
+
+    async def _follow(self, process: Program, family: Family) -> None:
         """Take in what the program says and writes, until its end."""
         scan_due = time.perf_counter()
         try:
@@ -217,18 +247,28 @@ class Run:
         now, began = self._read_session_time(), self._ready_at
         if began is None:
             return []
+        found = list(self._find_orphaned())
         if not self._adapter.writes:
             text = (
                 "keeps its data elsewhere (writes: [] in its config): nothing of them is counted or checked"
             )
-            return [Finding(level=Level.NOTE, kind=KIND, text=text, at=began, until=began)]
+            return [*found, Finding(level=Level.NOTE, kind=KIND, text=text, at=began, until=began)]
         if self.bytes or self.is_asked or now - began < QUIET:
-            return []
+            return found
         text = (
             f"has written nothing into {self.session.folder} for {now - began:.0f} s: "
             "does it save elsewhere, or at its end?"
         )
-        return [Finding(level=Level.NOTE, kind=KIND, text=text, at=began)]
+        return [*found, Finding(level=Level.NOTE, kind=KIND, text=text, at=began)]
+
+    def _find_orphaned(self) -> Iterator[Finding]:
+        if (at := self._taken_back_at) is not None:
+            when = self.session.to_session_time(at) / 1e9
+            text = (
+                f"its own program had died; {self._name} recorded on meanwhile and was taken back: its exit "
+                "code will not be known, and no line can be sent to its input"
+            )
+            yield Finding(level=Level.NOTE, kind="orphan", text=text, at=when, until=when)
 
     def _read_session_time(self) -> float:
         """Return seconds on the conductor's clock."""
@@ -258,6 +298,7 @@ class Run:
         trouble = None if by_force else await self._end_politely(self._process, self._family)
         if await end_family(self._process, self._family):
             await asyncio.wait({self._following})
+            forget(self._adapter.keepsake)
         else:
             self._following.cancel()
             trouble = f"{self._name} cannot be killed: end process {self._process.pid} by hand"
@@ -265,7 +306,7 @@ class Run:
         self.is_closed = True
         return trouble if trouble is not None or by_force else self._find_problem()
 
-    async def _end_politely(self, process: asyncio.subprocess.Process, family: Family) -> str | None:
+    async def _end_politely(self, process: Program, family: Family) -> str | None:
         """Ask the program to stop, and give it its grace; return why something has to be killed, if so."""
         grace = self._adapter.grace
         deadline = time.perf_counter() + grace

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from multirig.rig.adapters.process.family import Family, wait_gone
+from multirig.rig.adapters.process.program import Program
 from multirig.rig.osc import encode_osc
 
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
@@ -94,14 +95,14 @@ StopBy: TypeAlias = Annotated[
 ]
 
 
-async def ask(
-    stop_by: StopBy | None, process: asyncio.subprocess.Process, family: Family, grace: float
-) -> None:
+async def ask(stop_by: StopBy | None, process: Program, family: Family, grace: float) -> None:
     """Ask the program to stop; without a configured way that takes up to half of `grace`."""
     match stop_by:
         case StopByText(stdin=text):
             if process.stdin is not None:
                 process.stdin.write(f"{text}\n".encode())
+            else:  # its input has died with whoever had it
+                _interrupt(process, "SIGINT")
         case StopBySignal(signal=name):
             _interrupt(process, name)
         case StopByOsc(osc=address, args=arguments, host=host, port=port):
@@ -109,9 +110,10 @@ async def ask(
         case StopByDatagram(udp=text, host=host, port=port):
             await send_datagram(text.encode(), host, port)
         case None:
+            half = time.perf_counter()
             if process.stdin is not None:
                 process.stdin.close()
-            half = time.perf_counter() + grace / 2
+                half += grace / 2
             if not await wait_gone(process, family, half):
                 # fails on Windows where the rig has no console; the rest of the grace may still do
                 with suppress(OSError):
@@ -128,7 +130,7 @@ async def send_datagram(data: bytes, host: str, port: int) -> None:
         sender.sendto(data, address)
 
 
-def _interrupt(process: asyncio.subprocess.Process, name: str) -> None:
+def _interrupt(process: Program, name: str) -> None:
     if sys.platform == "win32":
         process.send_signal(signal.CTRL_BREAK_EVENT)
     else:
