@@ -72,6 +72,9 @@ class Session:
 class TakesBack(Protocol):
     """An adapter whose program records on by itself when the rig's own program has died."""
 
+    keepsake: Path | None
+    """Where it keeps what it must find again then; None: nowhere. Set by the rig."""
+
     async def take_back(self) -> bool:
         """Go on with the recording of the session, if it has gone on; called in place of all other hooks."""
 
@@ -89,8 +92,6 @@ class Adapter(ABC):
     """Whether `resume` can go on with a recording that the death of the rig's program has cut off."""
     collection: str = "raw_data"
     """Folder inside the session folder for what this adapter writes."""
-    keepsake: Path | None = field(default=None, init=False, repr=False, compare=False)
-    """Where it may keep what it must find again if the rig's program dies; None: nowhere. Set by the rig."""
     session: Session = field(init=False, repr=False, compare=False)
     """Set by the rig before `initialise`."""
 

@@ -26,7 +26,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Oversized, Upgraded
 from multirig.protocol.exp_ref import ExpRef, check_subject
 from multirig.protocol.messages import Event
-from multirig.rig.adapter import Adapter
+from multirig.rig.adapter import Adapter, TakesBack
 from multirig.rig.background import Background
 from multirig.rig.computer import Computer
 from multirig.rig.describing import Describer
@@ -91,7 +91,8 @@ class RigService:
         self._on_news, self._on_refused = on_news, on_refused
         self._background = Background()
         self._storage = computer.open_storage(config)
-        self.adapter.keepsake = self._storage.keepsake
+        if isinstance(self.adapter, TakesBack):
+            self.adapter.keepsake = self._storage.keepsake
         self._awake = computer.make_awake(f"{config.name} is in a session")
         parts = Parts(
             config=config,

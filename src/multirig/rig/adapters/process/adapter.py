@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
@@ -103,6 +104,8 @@ class Process(Adapter):
         check_placeholders("working_folder", [self.working_folder or ""])
         if self.progress is not None and not {"frames", "dropped"} & self.progress.groupindex.keys():
             raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
+        self.keepsake: Path | None = None
+        """Where it keeps which program it has started; None: nowhere."""
         self._run: Run | None = None
         self._ended: Started | None = None
         """What an earlier session had left, and was ended before this one."""
