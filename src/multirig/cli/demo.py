@@ -19,9 +19,10 @@ from multirig.cli.demo_rigs import DemoRig, run_rigs
 from multirig.cli.program import app
 from multirig.cli.session import record_session, show_account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import Wishes, calling_on_signals
+from multirig.conductor.leading import Wishes
 from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
+from multirig.pc.signals import calling_on_signals
 from multirig.record.account import Account
 from multirig.writing import write_whole
 
@@ -86,7 +87,7 @@ async def _record_and_keep(seconds: float, data: Path, shown: Path, *, json: boo
             render.say(f"the rigs go on until Ctrl-C; in another terminal type: {_program()} {_join(words)}")
             wishes = Wishes()
             wishes.attend()
-            with calling_on_signals(wishes.stop):
+            with calling_on_signals(lambda _: wishes.stop()):
                 await _watch(rigs, wishes.end)
 
 

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import yaml
 
 from multirig.cli import render
 from multirig.errors import MultirigError
+from multirig.pc.signals import END, calling_on_signals
 
 READY_LIMIT = 30.0
 """Seconds that a rig process has to come up on a slow PC."""
@@ -85,18 +87,9 @@ async def run_rigs(data: Path) -> AsyncIterator[dict[str, DemoRig]]:
             yield rigs
 
 
-@contextlib.contextmanager
-def _hang_up_as_ctrl_c() -> Iterator[None]:
+def _hang_up_as_ctrl_c() -> AbstractContextManager[None]:
     """Take a closed terminal, or a wish to end, as Ctrl-C: the rigs have sessions of their own, and go on."""
-    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    before = {
-        number: signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT)) for number in numbers
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return calling_on_signals(lambda _: signal.raise_signal(signal.SIGINT), END)
 
 
 @contextlib.asynccontextmanager

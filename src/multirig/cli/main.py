@@ -14,6 +14,7 @@ import typer
 
 from multirig.cli import render
 from multirig.cli.program import DISAGREED, FAILED, INTERRUPTED, USAGE, app
+from multirig.cli.terminal import outlive_terminal
 from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
 from multirig.state import log_folder
 
@@ -100,4 +101,5 @@ def _code(error: MultirigError) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    outlive_terminal()
     sys.exit(run(sys.argv[1:]))

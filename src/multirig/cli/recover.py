@@ -16,10 +16,11 @@ from multirig.cli.program import app
 from multirig.cli.screen import showing
 from multirig.cli.session import show_account
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import Choice, Wishes, calling_on_signals, lead_on, taken_up
+from multirig.conductor.leading import Choice, Wishes, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
+from multirig.pc.signals import calling_on_signals
 from multirig.protocol.words import Info
 from multirig.record.account import account
 from multirig.record.recovery import OpenSession, find_open
@@ -98,7 +99,7 @@ async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *
         return choice or await _ask()
 
     wishes = Wishes(seconds)
-    with calling_on_signals(wishes.press_ctrl_c):
+    with calling_on_signals(wishes.take_signal):
         async with taken_up(conductor) as session, showing(session, wishes):
             await lead_on(session, wishes, choose, takes_over=takes_over)
 

@@ -12,10 +12,11 @@ from multirig.cli.check import findings_to_json
 from multirig.cli.program import FAILED
 from multirig.cli.session import choose_rigs
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import Wishes, calling_on_signals
+from multirig.conductor.leading import Wishes
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding
+from multirig.pc.signals import calling_on_signals
 
 
 def rehearse_live(
@@ -42,5 +43,5 @@ async def _rehearse(
     async with conductor:
         render.say(f"a test recording of {seconds:g} s on {', '.join(conductor.rigs)}; it is removed again")
         wishes = Wishes()
-        with calling_on_signals(wishes.press_ctrl_c):
+        with calling_on_signals(wishes.take_signal):
             return await rehearse(conductor, seconds, wishes=wishes)

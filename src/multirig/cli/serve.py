@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import logging
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +19,7 @@ from multirig.conductor.roster import find_rigs_file
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
+from multirig.pc.signals import calling_on_signals
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 
@@ -110,7 +108,8 @@ class _Rig:
 
     async def run(self) -> None:
         """Serve until somebody wants an end."""
-        with _signals(self._ended):
+        loop = asyncio.get_running_loop()
+        with calling_on_signals(lambda _: loop.call_soon_threadsafe(self._ended.set)):
             await self._service.open()
             where = " ".join(map(str, self._service.addresses))
             self._say(f"{self._service.config.name} ready at {where}")
@@ -200,19 +199,3 @@ class _Rig:
                 pass
             case _:
                 self._say(HELP)
-
-
-@contextlib.contextmanager
-def _signals(ended: asyncio.Event) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and the closing of a Windows console end the rig in good order."""
-    loop = asyncio.get_running_loop()
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {
-        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(ended.set)) for number in numbers
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

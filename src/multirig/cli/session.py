@@ -15,7 +15,7 @@ from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import IMPATIENCE, EndedEarly, Wishes, calling_on_signals, lead
+from multirig.conductor.leading import IMPATIENCE, EndedEarly, Wishes, lead
 from multirig.conductor.naming import learn_names
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
@@ -23,6 +23,7 @@ from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
+from multirig.pc.signals import calling_on_signals
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account, mind_losses
 from multirig.record.verdict import Word
@@ -150,7 +151,7 @@ async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Pat
     if session.journal.storage is None:
         raise ConfigError("a session needs a folder for its journal")
     try:
-        with calling_on_signals(wishes.press_ctrl_c):
+        with calling_on_signals(wishes.take_signal):
             async with session.conductor, showing(session, wishes):
                 await lead(session, wishes)
     except EndedEarly:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import inspect
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folder
 from multirig.logs import keep_log
+from multirig.pc.signals import END, calling_on_signals, end_program
 from multirig.record import journal
 from multirig.record.account import account
 from multirig.record.verdict import Word
@@ -130,18 +130,9 @@ def _say_verdict(session: Any) -> Word | None:
 
 @contextlib.contextmanager
 def _sigterm() -> Iterator[None]:
-    """Let SIGTERM, and a closed Windows console, end the task like an exception: its hardware is stopped."""
+    """Let SIGTERM, and a closed terminal, end the task like an exception: its hardware is stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def end(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    before = {number: signal.signal(number, end) for number in numbers}
-    try:
+    with calling_on_signals(end_program, END):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 The operator says what is wanted by `Wishes`, from any thread. A *stop* ends a recording in good order, and
 before there is one it ends everything at once. An *interrupt* does not wait for anybody. Ctrl-C is a stop,
-and an interrupt when it comes again; so is SIGTERM.
+and an interrupt when it comes again; so is SIGTERM. A terminal that is closed is a stop.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias, TypeVar
 
 from multirig.conductor.conductor import Conductor
@@ -21,6 +20,7 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Moved
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
+from multirig.pc.signals import is_hang_up
 
 IMPATIENCE = "the operator pressed Ctrl-C twice"
 """Reason of an interrupt."""
@@ -79,6 +79,13 @@ class Wishes:
         else:
             self.stop()
 
+    def take_signal(self, number: int) -> None:
+        """Take what asks this program to end."""
+        if is_hang_up(number):
+            self.stop()
+        else:
+            self.press_ctrl_c()
+
     def attend(self) -> None:
         """Be heard in the event loop that runs."""
         self._loop = asyncio.get_running_loop()
@@ -115,25 +122,6 @@ class Wishes:
         await asyncio.gather(going, return_exceptions=True)
         why = f" ({self.why})" if self.why else ""
         raise EndedEarly(f"ended before anything was recorded; every rig has been released{why}")
-
-
-@contextlib.contextmanager
-def calling_on_signals(call: Callable[[], object]) -> Iterator[None]:
-    """Let Ctrl-C, and what else asks a program to end, call something instead; for the main thread.
-
-    Parameters
-    ----------
-    call : callable
-        Such as `Wishes.press_ctrl_c`; it is called between two lines of whatever runs.
-    """
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda *_: call()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Led(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from multirig.pc.signals import END, end_program, give_back, take_signals
 
 MAX_TRACEBACK = 8_000
 """Characters of a stack that the rigs are told."""
@@ -17,7 +18,7 @@ MAX_FOREIGN_TRACEBACK = 500
 
 
 class EndSignals:
-    """Lets SIGTERM, and the closing of a Windows console, end the task as an exception does."""
+    """Lets SIGTERM, and the closing of a terminal or a Windows console, end the task as an exception does."""
 
     def __init__(self) -> None:
         self._handlers: dict[int, Any] = {}
@@ -26,17 +27,13 @@ class EndSignals:
         """Raise SystemExit at such a signal from now on; nothing happens outside of the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for name in ("SIGTERM", "SIGBREAK"):
-            number = getattr(signal, name, None)
-            if number is not None and number not in self._handlers:
-                self._handlers[number] = signal.signal(number, _end_program)
+        if not self._handlers:
+            self._handlers = take_signals(end_program, END)
 
     def give_back(self) -> None:
         """Give the signals back to those who had them."""
-        while self._handlers:
-            number, handler = self._handlers.popitem()
-            if signal.getsignal(number) is _end_program:
-                signal.signal(number, handler)
+        give_back(self._handlers)
+        self._handlers = {}
 
 
 @contextlib.contextmanager
@@ -73,7 +70,3 @@ def describe_error(error: BaseException, *, is_short: bool) -> dict[str, Any]:
         "file": last[0].filename if last else None,
         "line_no": last[0].lineno if last else None,
     }
-
-
-def _end_program(number: int, _: Any) -> None:
-    raise SystemExit(128 + number)

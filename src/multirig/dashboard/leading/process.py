@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from multirig.conductor.leading import calling_on_signals
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.channel import Channel, Led
 from multirig.dashboard.leading.plain import PlainSession
@@ -30,6 +29,7 @@ from multirig.dashboard.leading.watching import find_verdict
 from multirig.dashboard.snapshot import Order
 from multirig.errors import MultirigError
 from multirig.logs import keep_log
+from multirig.pc.signals import calling_on_signals, is_hang_up
 
 LINGER = 10.0
 """Seconds that the process stays when all is done, so that every console hears the last word."""
@@ -120,9 +120,12 @@ def _describe(task: str) -> int:
 def _signals(session: _Session) -> Any:
     """Let SIGTERM, and whatever else asks a program to end, end the recording in good order."""
 
-    def end() -> None:
+    def end(number: int) -> None:
         with contextlib.suppress(MultirigError):  # it ends already
-            session.press_ctrl_c()
+            if is_hang_up(number):
+                session.stop()
+            else:
+                session.press_ctrl_c()
 
     with calling_on_signals(end):
         yield

@@ -26,6 +26,7 @@ from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task
 from multirig.lifecycle.session_states import SessionState
+from multirig.pc.signals import CTRL_C, END, calling_on_signals, end_program, take_signals
 from multirig.protocol.exp_ref import ExpRef
 
 LOAD = "load the task"
@@ -196,22 +197,15 @@ class TaskSession:
     def _interruptible(self) -> Iterator[None]:
         """Let Ctrl-C end the task with the operator's reason, and SIGTERM end it like an exception."""
 
-        def interrupted(*_: Any) -> None:
+        def interrupted(_: int) -> None:
             raise KeyboardInterrupt(self._why or "interrupted")
 
-        def ended(number: int, _: Any) -> None:
-            raise SystemExit(128 + number)
-
-        handlers = {"SIGINT": interrupted, "SIGTERM": ended, "SIGBREAK": ended}
-        numbers = {getattr(signal, name): one for name, one in handlers.items() if hasattr(signal, name)}
-        before = {number: signal.signal(number, one) for number, one in numbers.items()}
+        take_signals(interrupted, (CTRL_C,))
         try:
-            yield
+            with calling_on_signals(end_program, END):
+                yield
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes too late has nobody to end
-            before.pop(signal.SIGINT)
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _Telling:

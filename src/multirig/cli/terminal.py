@@ -1,0 +1,48 @@
+"""A terminal that may be closed, or a program that reads no more, while this one has work to end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, TextIO, cast
+
+
+class _Lasting:
+    """A stream of text; where nobody is left to read it, what is written is lost, and nothing fails by it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, if anybody is there."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._lose()
+            return len(text)
+
+    def flush(self) -> None:
+        """Let what was written be read, if anybody is there."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._lose()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _lose(self) -> None:
+        """Let everything go nowhere from now on, also what is written past this stream."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+def outlive_terminal() -> None:
+    """Let nothing of this program fail since its terminal was closed, or nobody reads what it prints."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, _Lasting):
+            setattr(sys, name, cast("TextIO", _Lasting(stream)))

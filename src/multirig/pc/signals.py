@@ -1,0 +1,73 @@
+"""What asks a program to end: Ctrl-C, SIGTERM, a terminal or a console window that is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+END = ("SIGTERM", "SIGBREAK", "SIGHUP")
+"""Asked for by another program, by Windows as it closes a console, and by a terminal that is closed."""
+CTRL_C = "SIGINT"
+
+_Handler = Callable[[int], object]
+
+
+def is_hang_up(number: int) -> bool:
+    """Whether a signal says that the terminal is closed: nobody has pressed anything."""
+    return number == getattr(signal, "SIGHUP", None)
+
+
+def take_signals(handle: _Handler, names: Sequence[str] = (CTRL_C, *END)) -> dict[int, Any]:
+    """Have something called in place of dying, between two lines of whatever runs; for the main thread.
+
+    A terminal that is closed counts once, however many programs say so, and not at all where it is
+    not to end this one (``nohup``).
+
+    Returns
+    -------
+    dict
+        What `give_back` takes.
+    """
+    before: dict[int, Any] = {}
+    for name in names:
+        number = getattr(signal, name, None)
+        if number is None or (is_hang_up(number) and signal.getsignal(number) is signal.SIG_IGN):
+            continue
+        before[number] = signal.signal(number, _Taken(handle))
+    return before
+
+
+def give_back(before: dict[int, Any]) -> None:
+    """Give signals back to those who had them; not those that somebody else has taken since."""
+    for number, handler in before.items():
+        if isinstance(signal.getsignal(number), _Taken):
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def calling_on_signals(handle: _Handler, names: Sequence[str] = (CTRL_C, *END)) -> Iterator[None]:
+    """Have something called in place of dying meanwhile; see `take_signals`."""
+    before = take_signals(handle, names)
+    try:
+        yield
+    finally:
+        give_back(before)
+
+
+def end_program(number: int) -> None:
+    """End this program as an exception does: whatever it uses is given back."""
+    raise SystemExit(128 + number)
+
+
+class _Taken:
+    """A handler of ours."""
+
+    def __init__(self, handle: _Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, number: int, _: Any) -> None:
+        if is_hang_up(number):
+            signal.signal(number, signal.SIG_IGN)
+        self._handle(number)
