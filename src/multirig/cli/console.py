@@ -23,7 +23,6 @@ from multirig.conductor.roster import find_rigs_file
 from multirig.config import load_conductor_config
 from multirig.errors import ConfigError
 from multirig.logs import keep_log
-from multirig.pc.signals import calling_on_signals
 
 
 @app.command()
@@ -86,7 +85,7 @@ def console(
     async def run() -> None:
         wishes = Wishes()
         wishes.attend()
-        with calling_on_signals(lambda _: wishes.stop()):
+        with wishes.heeding_signals(wishes.stop):
             going_on = await serve(shown, place, wishes.end, tell)
         if going_on is not None:
             name = going_on.exp_ref or f"of {going_on.order.subject}"

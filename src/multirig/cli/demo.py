@@ -22,7 +22,6 @@ from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Wishes
 from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
-from multirig.pc.signals import calling_on_signals
 from multirig.record.account import Account
 from multirig.writing import write_whole
 
@@ -87,7 +86,7 @@ async def _record_and_keep(seconds: float, data: Path, shown: Path, *, json: boo
             render.say(f"the rigs go on until Ctrl-C; in another terminal type: {_program()} {_join(words)}")
             wishes = Wishes()
             wishes.attend()
-            with calling_on_signals(lambda _: wishes.stop()):
+            with wishes.heeding_signals(wishes.stop):
                 await _watch(rigs, wishes.end)
 
 

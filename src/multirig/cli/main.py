@@ -13,9 +13,9 @@ import sys
 import typer
 
 from multirig.cli import render
-from multirig.cli.program import DISAGREED, FAILED, INTERRUPTED, USAGE, app
+from multirig.cli.program import FAILED, INTERRUPTED, USAGE, app, find_code
 from multirig.cli.terminal import outlive_terminal
-from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
+from multirig.errors import MultirigError
 from multirig.state import log_folder
 
 
@@ -55,12 +55,20 @@ _MODULES = {
     "serve": "serve",
     "run": "session",
     "show": "show",
+    "stop": "stop",
 }
 """The file of each command."""
 
 
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
+    try:
+        return _run(arguments)
+    finally:
+        render.say_last()
+
+
+def _run(arguments: list[str]) -> int:
     try:
         program = load_commands(arguments[0] if arguments else None)
         code = int(program(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
@@ -75,7 +83,7 @@ def run(arguments: list[str]) -> int:
     except MultirigError as error:
         logging.getLogger("multirig").info("ended by an error", exc_info=True)
         render.show_error(error)
-        return _code(error)
+        return find_code(error)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # a wrong option: click's own words
             error.show()
@@ -88,15 +96,6 @@ def run(arguments: list[str]) -> int:
             )
         )
         return FAILED
-
-
-def _code(error: MultirigError) -> int:
-    match error:
-        case AgreementError():
-            return DISAGREED
-        case ConfigError() | LocalProtocolError():
-            return USAGE
-    return FAILED
 
 
 def main() -> None:

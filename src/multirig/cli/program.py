@@ -6,9 +6,21 @@ from typing import Annotated
 
 import typer
 
+from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
 from multirig.version import __version__
 
 FAILED, USAGE, DISAGREED, INTERRUPTED = 1, 2, 3, 130
+
+
+def find_code(error: MultirigError) -> int:
+    """Return the exit code of an error."""
+    match error:
+        case AgreementError():
+            return DISAGREED
+        case ConfigError() | LocalProtocolError():
+            return USAGE
+    return FAILED
+
 
 app = typer.Typer(
     name="multirig",

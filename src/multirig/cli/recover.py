@@ -20,7 +20,6 @@ from multirig.conductor.leading import Choice, Wishes, lead_on, taken_up
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
-from multirig.pc.signals import calling_on_signals
 from multirig.protocol.words import Info
 from multirig.record.account import account
 from multirig.record.recovery import OpenSession, find_open
@@ -68,7 +67,11 @@ def recover(
     places = find_subjects(data, lab)
     folder = session_folder or _find(places)
     if folder is None:
-        render.say(f"no session is open in {listed([str(one) for one in places])}: nothing to recover")
+        where = listed([str(one) for one in places])
+        render.say(
+            f"no session is open in {where}: nothing to recover; "
+            "what rigs record, whoever began it, is shown and ended by multirig stop"
+        )
         return
     asyncio.run(_recover(folder, chosen[0] if chosen else None, seconds, takes_over=take_over))
     show_account(account(folder), folder, json=False)
@@ -99,7 +102,7 @@ async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *
         return choice or await _ask()
 
     wishes = Wishes(seconds)
-    with calling_on_signals(wishes.take_signal):
+    with wishes.heeding_signals():
         async with taken_up(conductor) as session, showing(session, wishes):
             await lead_on(session, wishes, choose, takes_over=takes_over)
 

@@ -16,7 +16,6 @@ from multirig.conductor.leading import Wishes
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding
-from multirig.pc.signals import calling_on_signals
 
 
 def rehearse_live(
@@ -43,5 +42,5 @@ async def _rehearse(
     async with conductor:
         render.say(f"a test recording of {seconds:g} s on {', '.join(conductor.rigs)}; it is removed again")
         wishes = Wishes()
-        with calling_on_signals(wishes.take_signal):
+        with wishes.heeding_signals():
             return await rehearse(conductor, seconds, wishes=wishes)

@@ -40,6 +40,7 @@ SHOWN_MARKERS = 20
 
 PIPE_WIDTH = 10_000
 """Columns of a table that goes into a file or another program: nothing is wrapped."""
+_last: list[str] = []
 
 _COLOURS = {
     RigState.CONNECTED: "green",
@@ -91,6 +92,18 @@ def ask(question: str) -> str:
     """Ask the person at the PC, and return the answer."""
     err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
     return input()
+
+
+def warn_at_last(text: str) -> None:
+    """Keep what the person at the PC must not overlook for the last line, whatever else is printed."""
+    if text not in _last:
+        _last.append(text)
+
+
+def say_last() -> None:
+    """Print what was kept for the last line."""
+    while _last:
+        err.print(Text.assemble(("✗ ", "bold red"), (_last.pop(0), "bold")), soft_wrap=True)
 
 
 def warn(text: str) -> None:

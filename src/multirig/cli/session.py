@@ -23,9 +23,9 @@ from multirig.config import Uri, load_conductor_config
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
-from multirig.pc.signals import calling_on_signals
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account, mind_losses
+from multirig.record.left import say_left
 from multirig.record.verdict import Word
 
 DEFAULT_DATA = Path("data")
@@ -116,6 +116,8 @@ def show_account(told: Account, folder: Path, *, json: bool) -> None:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
         render.show_summary(told, folder)
+    if (left := say_left(told)) is not None:
+        render.warn_at_last(left)
     if told.verdict is not Word.GOOD and not (told.interruption == IMPATIENCE and told.is_whole):
         raise typer.Exit(FAILED)
 
@@ -151,14 +153,29 @@ async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Pat
     if session.journal.storage is None:
         raise ConfigError("a session needs a folder for its journal")
     try:
-        with calling_on_signals(wishes.take_signal):
+        with wishes.heeding_signals():
             async with session.conductor, showing(session, wishes):
                 await lead(session, wishes)
-    except EndedEarly:
-        raise typer.Abort from None
+    except BaseException as error:
+        await asyncio.to_thread(_warn_of_left, session)
+        if isinstance(error, EndedEarly):
+            raise typer.Abort from None
+        raise
     folder = session.folder
     if folder is None:
         raise ConfigError("the rigs have not agreed on a session")
     told = await asyncio.to_thread(account, folder)
     mind_losses(told, session.journal.losses)
     return told, folder
+
+
+def _warn_of_left(session: Session) -> None:
+    """Name in the last line the rigs that may still record, where a session has failed."""
+    if session.folder is None or not session.has_touched_rigs:
+        return
+    try:
+        left = say_left(account(session.folder))
+    except ConfigError:  # it has no journal: nothing was begun
+        return
+    if left is not None:
+        render.warn_at_last(left)

@@ -23,6 +23,7 @@ from multirig.logs import keep_log
 from multirig.pc.signals import END, calling_on_signals, end_program
 from multirig.record import journal
 from multirig.record.account import account
+from multirig.record.left import say_left
 from multirig.record.verdict import Word
 
 
@@ -125,6 +126,8 @@ def _say_verdict(session: Any) -> Word | None:
         return None
     told = account(Path(folder))
     render.show_verdict(told)
+    if (left := say_left(told)) is not None:
+        render.warn_at_last(left)
     return told.verdict
 
 

@@ -27,6 +27,7 @@ from multirig.lifecycle.session_events import (
     Moved,
     Progressed,
     RigsChosen,
+    SessionFound,
     TokenShared,
 )
 from multirig.lifecycle.session_states import UNTOUCHED, SessionTrigger, next_state
@@ -150,6 +151,34 @@ class Conductor:
         plan = Plan(subject=machine.exp_ref.subject, date=machine.exp_ref.date)
         session = conductor._session = Session(conductor, plan, storage)
         session.reopen(folder)
+        return conductor
+
+    @classmethod
+    def from_rigs(
+        cls,
+        rigs: Mapping[str, str | Uri],
+        found: SessionFound,
+        *,
+        network: Network | None = None,
+        pc: Surroundings | None = None,
+    ) -> Conductor:
+        """Return a conductor that takes the place of one that has left rigs, wherever its journal is.
+
+        Parameters
+        ----------
+        rigs : mapping of str to str or Uri
+            Those that were left.
+        found : SessionFound
+            In which session; `current` is that.
+        network, pc
+            As `from_journal` takes them.
+        """
+        conductor = cls(rigs, network=network, pc=pc)
+        machine = conductor.exchange.machine
+        machine.handle(found, conductor.exchange.now())
+        plan = Plan(subject=found.exp_ref.subject if found.exp_ref is not None else "")
+        session = conductor._session = Session(conductor, plan, None)
+        session.reopen(None)
         return conductor
 
     # -- life -------------------------------------------------------------------------------------------

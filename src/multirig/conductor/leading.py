@@ -20,7 +20,7 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Moved
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
-from multirig.pc.signals import is_hang_up
+from multirig.pc.signals import calling_on_signals, is_hang_up
 
 IMPATIENCE = "the operator pressed Ctrl-C twice"
 """Reason of an interrupt."""
@@ -79,12 +79,18 @@ class Wishes:
         else:
             self.stop()
 
-    def take_signal(self, number: int) -> None:
-        """Take what asks this program to end."""
-        if is_hang_up(number):
-            self.stop()
-        else:
-            self.press_ctrl_c()
+    def heeding_signals(
+        self, on_ctrl_c: Callable[[], object] | None = None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Take what asks this program to end; for the main thread.
+
+        Parameters
+        ----------
+        on_ctrl_c : callable, optional
+            What Ctrl-C, and SIGTERM, do, in place of `press_ctrl_c`.
+        """
+        press = on_ctrl_c or self.press_ctrl_c
+        return calling_on_signals(lambda number: self.stop() if is_hang_up(number) else press())
 
     def attend(self) -> None:
         """Be heard in the event loop that runs."""

@@ -333,12 +333,13 @@ class Session:
 
     # -- for the conductor ------------------------------------------------------------------------------
 
-    def reopen(self, folder: Path) -> None:
-        """Be led on from where the conductor before has left it; see `Conductor.from_journal`."""
+    def reopen(self, folder: Path | None) -> None:
+        """Be led on from where the conductor before has left it, and its journal, where there is one."""
         machine = self._exchange.machine
         self.state, self.exp_ref, self.lost = machine.state, machine.exp_ref, machine.lost
         self.has_touched_rigs = True
-        self.journal.reopen(folder)
+        if folder is not None:
+            self.journal.reopen(folder)
 
     def take(self, effect: Any) -> None:
         """Take an effect of the machine while this session is led: write it down, let it be seen."""

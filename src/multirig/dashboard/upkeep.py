@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.leading import Wishes, taken_up
+from multirig.conductor.left import FoundRig, end_left, find_rigs, group, make_conductor, name_left
 from multirig.dashboard.led import LedSession
 from multirig.dashboard.rigs import WatchedRigs
 from multirig.errors import MultirigError
+from multirig.folders import subjects_folder
 from multirig.protocol.messages import Event
+from multirig.record.places import find_places
+from multirig.record.recovery import find_open
 
 CLEAN_UP_LIMIT = 40.0
 """Seconds that a rig has to release its device."""
@@ -60,6 +66,29 @@ class Upkeep:
         """Show no more what the last look has found."""
         self.findings = {}
         self._on_change()
+
+    async def look_at(self, name: str) -> FoundRig:
+        """Ask a rig what it records, and for whom. Raises MultirigError where this console leads it."""
+        if name in self._session.rigs:
+            raise MultirigError(f"{name} is in the session that goes on: stop that")
+        [found] = await find_rigs({name: self._rigs.uri(name)})
+        return found
+
+    async def stop(self, found: FoundRig) -> None:
+        """End what a rig records, whoever began it, and release it.
+
+        Raises
+        ------
+        MultirigError
+            It could not be done, or the rig may still record.
+        """
+        places = find_places(None, subjects_folder(self._data_folder, self._lab))
+        opened = await asyncio.to_thread(find_open, *places)
+        for left in group([found], opened):
+            async with taken_up(make_conductor(left)) as session:
+                await end_left(session, Wishes())
+        if name_left(again := await find_rigs({found.name: found.uri})):
+            raise MultirigError(f"{found.name} {again[0].say()}: it may still record; look at its screen")
 
     async def clean_up(self, name: str) -> None:
         """Release a rig that an earlier session has left as it was.

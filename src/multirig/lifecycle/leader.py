@@ -62,6 +62,8 @@ class Leadership:
         """The conductor that leads this rig."""
         self.begun_from: str | None = None
         """IP address of the PC whose conductor has begun to record."""
+        self.begun_by: str | None = None
+        """That conductor, in words."""
         self.beat_at: int | None = None
         """When it is told next how the rig is."""
         self._names: dict[str, str] = {}
@@ -87,6 +89,11 @@ class Leadership:
         self.beat_at = now if self.leader.beats else None
         return self.leader
 
+    def note_beginning(self, token: Token | None) -> None:
+        """Note who has begun what is recorded; None: nobody yet."""
+        self.begun_from = token.address.host if token is not None else None
+        self.begun_by = str(self.leader) if token is not None else None
+
     def is_beat_due(self, now: int) -> bool:
         """Whether it is time to tell it how the rig is."""
         return self.beat_at is not None and self.beat_at <= now
@@ -106,7 +113,7 @@ class Leadership:
 
     def end(self) -> None:
         """Nobody leads any more."""
-        self.leader = self.begun_from = None
+        self.leader = self.begun_from = self.begun_by = None
 
     def is_led_by(self, token: Token) -> bool:
         """Whether a request comes from whoever leads."""

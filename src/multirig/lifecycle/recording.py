@@ -34,6 +34,8 @@ class Recording:
         self._of: ExpRef | None = None
         """Of which session that is: after a clean-up the last one is still remembered."""
         self._growth = Growth(stall_after)
+        self._began: int | None = None
+        """When it began to record what it records now."""
         self._ended: tuple[int, Leader | None] | None = None
         """When the recording ended, and who led it then."""
 
@@ -60,15 +62,22 @@ class Recording:
         """Note that the rig is in another state."""
         if STATUS[before] is Status.RUNNING and STATUS[state] is not Status.RUNNING:
             self._ended = now, leader
+        if STATUS[state] is not Status.RUNNING:
+            self._began = None
         if state is not RigState.RUNNING:
             self._growth.end()
         elif before is not RigState.RUNNING:
+            self._began = now
             self._growth.begin(now)
 
     def measure(self, health: Health, now: int, findings: tuple[Finding, ...] = ()) -> None:
         """Take the adapter's proof of recording of now, and what it has seen."""
         self.health, self.findings = health, findings
         self._growth.measure(health, now)
+
+    def seconds(self, now: int) -> float | None:
+        """Return for how long it has recorded what it records now."""
+        return None if self._began is None else round((now - self._began) / SECOND, 3)
 
     def stalled(self, now: int) -> float | None:
         """Return for how many seconds nothing has come in, if that is too long."""

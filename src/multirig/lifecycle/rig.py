@@ -390,6 +390,7 @@ class RigMachine:
                 offered=word.exp_ref if follows else None,
                 room=codec.TIMELINE_LIMIT - 1 if is_foreign else None,
                 check=word.check,
+                whose=word.whose,
             ),
         ]
 
@@ -411,6 +412,8 @@ class RigMachine:
             failure=info.failure if failure is None else failure[:MAX_FAILURE_TEXT],
             set_up_for=self.subject,
             led_by=str(self.leader) if is_refused else None,
+            begun_by=self.leadership.begun_by if event.whose else None,
+            recording_for=self.recording.seconds(self._now) if event.whose else None,
         )
         return Reply(
             token=event.token, word=info if event.room is None else shorten(info, self.name, event.room)
@@ -455,7 +458,7 @@ class RigMachine:
             if isinstance(command, Initialise | Start):
                 self.leadership.take(token, self._now)
                 if transition.hooks:
-                    self.leadership.begun_from = token.address.host if isinstance(command, Start) else None
+                    self.leadership.note_beginning(token if isinstance(command, Start) else None)
             self._answers.wait(command.event, token, command.exp_ref)
         return [*news, *self._enter(transition, command.at if isinstance(command, Start) else None)]
 

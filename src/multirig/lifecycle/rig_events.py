@@ -63,6 +63,8 @@ class Described:
     """Without what the machine knows; ``exp_ref`` is the next free one where it was asked for."""
     room: int | None = None
     """As the `Describe` said."""
+    whose: bool = False
+    """As the `Describe` said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,8 @@ class Describe:
     """Bytes of answer that the asker reads; None: as many as there are."""
     check: Plan | None = None
     """What is planned, where the asker wants to know what speaks for and against it."""
+    whose: bool = False
+    """Whether the asker wants to know who has begun what is recorded here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from multirig.lifecycle.session_events import (
     Moved,
     Progressed,
     RigsChosen,
+    SessionFound,
     StepRequested,
     TokenShared,
 )
@@ -170,6 +171,10 @@ class SessionMachine:
             case RigsChosen(rigs=rigs, policies=policies):
                 self.members.choose(rigs, policies)
                 return record
+            case SessionFound(exp_ref=exp_ref):
+                state = next_state(self.state, SessionTrigger.FIND)
+                self.exp_ref = exp_ref
+                return self._enter(state, {})
             case AgreeRequested():
                 return [*record, *self._request(event, SessionTrigger.AGREE)]
             case ClockRead(rig=rig):

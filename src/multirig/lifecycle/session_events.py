@@ -50,6 +50,14 @@ class AgreeRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFound:
+    """Rigs were left in a session of which this PC has no journal; it can be recovered, and ended."""
+
+    exp_ref: ExpRef | None
+    """None: they have named none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepRequested:
     """Take the next step; `Finished` with this number tells how it went."""
 

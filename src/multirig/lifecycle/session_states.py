@@ -47,6 +47,7 @@ class SessionTrigger(enum.Enum):
     CLEANUP = "clean up"
     ABANDON = "abandon"
     RECOVER = "recover"
+    FIND = "find"
     GO_ON = "go on"
     ALL_DONE = "every rig has done it"
     SOME_FAILED = "a rig could not do it"
@@ -59,6 +60,7 @@ S, T = SessionState, SessionTrigger
 
 SESSION_TABLE: Mapping[tuple[SessionState, SessionTrigger], SessionState] = {
     (S.IDLE, T.AGREE): S.AGREEING,
+    (S.IDLE, T.FIND): S.RECOVERED,
     (S.AGREEING, T.ALL_DONE): S.AGREED,
     (S.AGREEING, T.SOME_FAILED): S.IDLE,
     (S.AGREED, T.AGREE): S.AGREEING,

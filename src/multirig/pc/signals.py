@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -59,6 +61,20 @@ def calling_on_signals(handle: _Handler, names: Sequence[str] = (CTRL_C, *END)) 
 def end_program(number: int) -> None:
     """End this program as an exception does: whatever it uses is given back."""
     raise SystemExit(128 + number)
+
+
+def press_ctrl_c() -> None:
+    """Interrupt the main thread, whatever it waits for."""
+    main = threading.main_thread().ident
+    if sys.platform != "win32" and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:  # in this thread, but Python's own handlers run in the main one, and its waits are ended
+        signal.raise_signal(signal.SIGINT)
+
+
+def ignore_ctrl_c() -> None:
+    """Let Ctrl-C do nothing from now on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Taken:

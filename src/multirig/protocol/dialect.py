@@ -80,12 +80,13 @@ STEPS = ("initialise", "start", "stop", "cleanup")
 """Of which a rig tells how long they may take."""
 _INFO = frozenset(
     "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
-    "device experiment_description preflight time failure min_sequence limits set_up_for led_by "
+    "device experiment_description preflight time failure min_sequence limits set_up_for led_by begun_by "
+    "recording_for "
     "multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
-    "take_over multirig".split()
+    "take_over whose multirig".split()
 )
 
 
@@ -114,6 +115,8 @@ def _write_ask_info(word: AskInfo) -> Args:
         data["subject"] = word.subject
         if word.min_sequence is not None:
             data["min_sequence"] = word.min_sequence
+    if word.whose:
+        data["whose"] = True
     return 0, _greeted({**data, **word.more}, word.greeting)
 
 
@@ -188,6 +191,8 @@ def _write_info(word: Info) -> Args:
         "limits": None if word.limits is None else dict(word.limits),
         "set_up_for": word.set_up_for,
         "led_by": word.led_by,
+        "begun_by": word.begun_by,
+        "recording_for": word.recording_for,
     }
     data |= {key: value for key, value in said.items() if value is not None}
     return _number_of(word.status), _greeted({**data, **word.more}, word.greeting)
@@ -453,6 +458,7 @@ def _hear_ask_info(args: Args) -> Word:
         else None,
         recover=data.get("recover") is True,
         take_over=data.get("take_over") is True,
+        whose=data.get("whose") is True,
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _ASK_INFO},
     )
@@ -600,6 +606,8 @@ def _hear_info(args: Args) -> Word:
         limits=_limits(data.get("limits")),
         set_up_for=_string(data.get("set_up_for")),
         led_by=_string(data.get("led_by")),
+        begun_by=_string(data.get("begun_by")),
+        recording_for=_number(data.get("recording_for")),
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _INFO},
     )

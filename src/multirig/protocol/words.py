@@ -328,6 +328,8 @@ class AskInfo(Word):
     """The asker is back in its session, and leads the rig unless another conductor does by now."""
     take_over: bool = False
     """The asker leads the rig from now on, whoever did before."""
+    whose: bool = False
+    """The asker wants to know who has begun what is recorded there, and when."""
     greeting: Greeting | None = None
     """Of a multirig."""
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -533,6 +535,10 @@ class Info(Word):
     """The subject that an operator has chosen there; it takes part in no other session."""
     led_by: str | None = None
     """The conductor that leads it, where that is not the asker."""
+    begun_by: str | None = None
+    """The conductor that has begun what is recorded there, heard or not; None: not asked, or nobody's."""
+    recording_for: float | None = None
+    """Seconds for which that is recorded; None: not asked, or nothing is."""
     greeting: Greeting | None = None
     """Of a multirig."""
     more: Mapping[str, Any] = field(default_factory=dict)

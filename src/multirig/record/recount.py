@@ -25,6 +25,7 @@ from multirig.protocol.messages import Event
 from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
 from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
+from multirig.record.recording_on import RecordingOn
 from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary, Summary
 from multirig.record.timing import ClockSummary, find_spread, find_start_spread
 from multirig.record.trouble import find_failure, find_trouble
@@ -65,6 +66,7 @@ class Recount:
         """What each rig could not do, or did not answer, as a problem that may yet turn out to be none."""
         self._reported: dict[str, int] = {}
         """When a rig last reported trouble: the conductor notices the same."""
+        self._recording = RecordingOn()
         self._stopped: set[str] = set()
         """Rigs that are known to have ended their recording unasked."""
         self._by_task = False
@@ -82,6 +84,7 @@ class Recount:
         summary.state = moment.after.value
         if moment.event is None:
             return
+        self._recording.take(moment)
         if moment.after is not moment.before:
             self._take_state(moment)
         self._take_event(moment)
@@ -97,6 +100,9 @@ class Recount:
         """Return the whole."""
         self._finish_step()
         summary = self._summary
+        if summary.state == SessionState.IDLE.value:
+            for name, rig in summary.rigs.items():
+                rig.still_records = self._recording.why(name)
         summary.start_spread = find_start_spread({name: rig.start for name, rig in summary.rigs.items()})
         summary.first_spread = find_spread(
             {
@@ -178,6 +184,7 @@ class Recount:
         summary.task_died = None
         summary.recoveries = 0
         self._open.clear()
+        self._recording = RecordingOn()
         self._reported.clear()
         self._stopped.clear()
 

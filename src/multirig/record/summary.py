@@ -82,6 +82,8 @@ class RigSummary:
     """Seconds by which the rig's times may be off the conductor's clock; None: not measured."""
     clock: ClockSummary | None = None
     """What the conductor read of its clock; None: nothing, as with IBL's peers."""
+    still_records: str | None = None
+    """Why it may still record, now that the session is over; None: it does not, by its own word."""
     problems: list[str] = field(default_factory=list)
     """What went wrong on this rig, oldest first."""
     remarks: list[Remark] = field(default_factory=list)

@@ -11,6 +11,7 @@ from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.words import File, RigStart
+from multirig.record.left import SAYS_SO
 from multirig.record.summary import RigSummary, Summary
 from multirig.wording import count, span, time_of_day
 
@@ -173,6 +174,12 @@ def _find_unaccounted(summary: Summary) -> Iterator[str]:
     for name, rig in _recorded(summary):
         if not rig.has_ended:
             yield f"{name} recorded, and did not say what: look for its files on that PC"
+
+
+def _find_still_recording(summary: Summary) -> Iterator[str]:
+    for name, rig in summary.rigs.items():
+        if rig.still_records == SAYS_SO:
+            yield f"{name} {SAYS_SO}"
 
 
 def _find_no_files(summary: Summary) -> Iterator[str]:
@@ -375,6 +382,11 @@ RULES: tuple[Rule, ...] = (
         word=Word.INCOMPLETE,
         when="a rig recorded, and answered neither the stop nor an interrupt",
         find=_find_unaccounted,
+    ),
+    Rule(
+        word=Word.INCOMPLETE,
+        when="a rig answered the stop, and says that it still records",
+        find=_find_still_recording,
     ),
     Rule(word=Word.INCOMPLETE, when="a rig recorded, and lists no files", find=_find_no_files),
     Rule(

@@ -105,7 +105,7 @@ class Describer:
         if effect.check is not None:
             found = plain_findings(await self._check(effect.check.seconds))
             info = replace(info, preflight=tuple(found), time=self._read_time())
-        self._feed(Described(token=effect.token, info=info, room=effect.room))
+        self._feed(Described(token=effect.token, info=info, room=effect.room, whose=effect.whose))
 
     async def take_pictures(self, token: Token) -> None:
         """Get a live picture of each camera."""

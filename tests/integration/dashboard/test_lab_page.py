@@ -221,6 +221,21 @@ async def test_what_a_session_has_left_behind_is_cleaned_up_from_its_card(rigs, 
 
 
 @pytest.mark.limit(90)
+async def test_a_recording_that_was_left_is_stopped_from_its_card_after_a_question(rigs, console, browser):
+    rigs.start(left={"main_sync": True})
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "left")
+    rigs.programs["left"].process.stdin.write("start SP_01\n")
+    rigs.programs["left"].process.stdin.flush()
+    await card(page, "left").get_by_text("Recording", exact=True).wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="More on left").click()
+    await page.get_by_text("Stop its recording").click()
+    await page.get_by_text(re.compile(r"It records .*_SP_01 since")).wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="Stop it", exact=True).click()
+    await wait_until_ready(page, "left")
+
+
+@pytest.mark.limit(90)
 async def test_a_picture_enlarges_and_selects_nothing_and_nothing_is_selected_while_a_session_runs(
     rigs, console, browser
 ):

@@ -33,7 +33,7 @@ from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets,
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED = frozenset({"format", "evidence", "findings", "task_died"})
+ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records"})
 """Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
 

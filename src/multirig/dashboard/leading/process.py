@@ -25,7 +25,7 @@ from multirig.dashboard.leading.channel import Channel, Led
 from multirig.dashboard.leading.plain import PlainSession
 from multirig.dashboard.leading.record import Commission, commission_from_json
 from multirig.dashboard.leading.teller import Teller
-from multirig.dashboard.leading.watching import find_verdict
+from multirig.dashboard.leading.watching import tell_end
 from multirig.dashboard.snapshot import Order
 from multirig.errors import MultirigError
 from multirig.logs import keep_log
@@ -88,8 +88,7 @@ def _lead(commission: Commission, state_file: Path) -> None:
         log.exception("the session's process has failed")
         board.tell(lambda teller: teller.take_trouble(failure, "lead"))
     finally:
-        verdict = find_verdict(board)
-        board.tell(lambda teller: teller.finish(verdict))
+        tell_end(board)
         channel.linger(LINGER)
         channel.close()
 

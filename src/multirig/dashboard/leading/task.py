@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +24,15 @@ from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_loading import explain_failure, find_task
 from multirig.lifecycle.session_states import SessionState
-from multirig.pc.signals import CTRL_C, END, calling_on_signals, end_program, take_signals
+from multirig.pc.signals import (
+    CTRL_C,
+    END,
+    calling_on_signals,
+    end_program,
+    ignore_ctrl_c,
+    press_ctrl_c,
+    take_signals,
+)
 from multirig.protocol.exp_ref import ExpRef
 
 LOAD = "load the task"
@@ -111,7 +117,7 @@ class TaskSession:
             if self._why is not None:
                 raise MultirigError("the task is being interrupted already: wait until it has ended")
             self._why = why
-        _press_ctrl_c()
+        press_ctrl_c()
 
     def mark(self, text: str) -> None:
         """Set a marker, as the task itself can."""
@@ -205,7 +211,7 @@ class TaskSession:
             with calling_on_signals(end_program, END):
                 yield
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that comes too late has nobody to end
+            ignore_ctrl_c()  # one that comes too late has nobody to end
 
 
 class _Telling:
@@ -238,15 +244,6 @@ def _watched(cls: Any, task: TaskSession, *, takes_over: bool) -> Any:
     own = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
     own |= {"told_to": task, "takes_over": takes_over}
     return type(cls)(cls.__name__, (telling, cls), own)
-
-
-def _press_ctrl_c() -> None:
-    """Interrupt the main thread, whatever it waits for."""
-    main = threading.main_thread().ident
-    if sys.platform != "win32" and main is not None:
-        signal.pthread_kill(main, signal.SIGINT)
-    else:  # in this thread, but Python's own handlers run in the main one, and its waits are ended
-        signal.raise_signal(signal.SIGINT)
 
 
 def _refuse(message: str) -> None:

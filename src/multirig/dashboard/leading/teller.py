@@ -217,8 +217,14 @@ class Teller:
                 self._settle(rig, known, why)
         self._change(trouble=trouble)
 
-    def finish(self, verdict: str | None) -> None:
-        """Take that nothing more will happen."""
+    def finish(self, verdict: str | None, left: str | None = None) -> None:
+        """Take that nothing more will happen; `left` says which rigs may still record, and what ends that."""
+        if left is not None:
+            known = self.now.trouble
+            trouble = Trouble(step=Step.STOP.value, text=left)
+            if known is not None:
+                trouble = replace(known, text=f"{known.text}; {left}")
+            self._change(trouble=trouble)
         self._change(is_over=True, step=None, verdict=verdict)
 
     # -- inside -----------------------------------------------------------------------------------------

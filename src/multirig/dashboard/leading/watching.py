@@ -15,8 +15,9 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
-from multirig.record.account import account
+from multirig.record.account import Account, account
 from multirig.record.journal import FILE_NAME
+from multirig.record.left import say_left
 
 NEWS_EVERY = 0.5
 """Seconds between two looks at what the rigs last said: nobody reads four heartbeats a second."""
@@ -70,13 +71,21 @@ def tell_figures(session: Session, board: Board) -> None:
     board.tell(lambda teller: teller.take_reports(session.news()))
 
 
-def find_verdict(board: Board) -> str | None:
-    """Return what the session turned out to be, by its journal; None: it got no further than agreeing."""
+def tell_end(board: Board) -> None:
+    """Tell what the session turned out to be, by its journal, and who may still record."""
+    told = _find_account(board)
+    verdict = told.verdict.value if told is not None else None
+    left = say_left(told) if told is not None else None
+    board.tell(lambda teller: teller.finish(verdict, left))
+
+
+def _find_account(board: Board) -> Account | None:
+    """Return the account of the session; None: it got no further than agreeing."""
     now = board.now
     is_ours = now.order.recover is not None or any(one.step is not Step.AGREE for one in now.steps)
     if now.folder is None or not is_ours or not (Path(now.folder) / FILE_NAME).is_file():
         return None
     try:
-        return account(Path(now.folder)).verdict.value
+        return account(Path(now.folder))
     except (ConfigError, OSError):
         return None

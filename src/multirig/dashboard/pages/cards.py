@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from multirig.conductor.left import FoundRig
 from multirig.dashboard.console import Console
 from multirig.dashboard.door.pictures import picture_path
 from multirig.dashboard.next_session import NextSession
@@ -95,6 +96,7 @@ class RigCard:
         self._trouble.show(card.trouble, card.trouble_tone)
         self._facts.show(card.facts)
         show_if(self._clean_up, card.can_clean_up)
+        show_if(self._stop, card.can_stop)
         self.pictures.show(card.pictures)
 
     def _select(self, event: Any) -> None:
@@ -108,6 +110,7 @@ class RigCard:
             ui.menu_item("Ping", self._ping)
             ui.menu_item("Check this PC", lambda: report(self._console.check([self._name])))
             self._clean_up = ui.menu_item("Clean up", self._do_clean_up)
+            self._stop = ui.menu_item("Stop its recording", self._ask_to_stop)
             ui.menu_item("Edit", lambda: edit_rig(self._console, self._shown))
             ui.menu_item("Remove from the list", lambda: confirm_removal(self._console, self._name))
 
@@ -117,6 +120,34 @@ class RigCard:
     async def _do_clean_up(self) -> None:
         if await report(self._console.upkeep.clean_up(self._name)):
             ui.notify(f"{self._name} is cleaned up", position="top")
+
+    async def _ask_to_stop(self) -> None:
+        """Say whose recording it is, and ask whether it is to end."""
+        with self.root:
+            found: list[FoundRig] = []
+
+            async def look() -> None:
+                found.append(await self._console.upkeep.look_at(self._name))
+
+            if not await report(look()):
+                return
+            rig = found[0]
+
+            async def stop() -> None:
+                dialog.close()
+                if await report(self._console.upkeep.stop(rig)):
+                    ui.notify(f"{self._name} is stopped and released", position="top")
+
+            if rig.is_free or rig.info is None:
+                complain(f"{self._name} {rig.say()}")
+                return
+            dialog = ask(
+                f"Stop the recording on {self._name}?",
+                f"It {rig.say()}. What is recorded is kept.",
+                "Stop it",
+                stop,
+                bad=True,
+            )
 
 
 class Pictures:

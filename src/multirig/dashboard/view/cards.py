@@ -59,6 +59,8 @@ class Card:
     """Whether it cannot be selected or left out now, since a session runs."""
     can_clean_up: bool
     """Whether something is left on it that a clean-up would end, and nobody leads it."""
+    can_stop: bool
+    """Whether it records, and not for the session of this console."""
 
     @property
     def alarm(self) -> str:
@@ -84,6 +86,7 @@ _LOOKING = ("Looking for it", Tone.PLAIN, "search")
 _NOT_HEARD = ("Not heard", Tone.BAD, "cloud_off")
 _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED})
 """States that nobody's session should leave behind."""
+_RECORDING = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 
 
 def make_card(
@@ -116,6 +119,7 @@ def make_card(
         is_selected=is_selected,
         is_locked=is_locked,
         can_clean_up=is_heard and not led_here and state in _LEFT_OVER,
+        can_stop=is_heard and not led_here and state in _RECORDING,
     )
 
 

@@ -74,6 +74,12 @@ def test_a_rig_that_is_led_from_here_says_so():
     assert made.about == "2026-11-26_1_SP_01, led from here"
 
 
+def test_a_rig_that_records_for_somebody_else_can_be_stopped():
+    assert card(state=RigState.RUNNING, exp_ref=REF, led_by="pc").can_stop
+    assert not card(state=RigState.RUNNING, exp_ref=REF, led_by="pc", led_here=True).can_stop
+    assert not card(state=RigState.CONNECTED).can_stop
+
+
 def test_a_broken_rig_says_why_and_can_be_cleaned_up():
     made = card(state=RigState.BROKEN, failure="start: the camera is in use: close the other program")
     assert (made.word, made.tone) == ("Broken", Tone.BAD)

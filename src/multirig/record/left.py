@@ -1,0 +1,34 @@
+"""Which rigs may still record when a session is over, in the words of its last line. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from multirig.record.summary import Summary
+from multirig.wording import listed
+
+
+def say_left(summary: Summary) -> str | None:
+    """Return who may still record and what ends that, in one line; None: nobody does, by its own word."""
+    lines = []
+    silent = [name for name, rig in summary.rigs.items() if rig.still_records == NOT_KNOWN]
+    if silent:
+        lines.append(say_left_rigs(silent))
+    for name, rig in summary.rigs.items():
+        if rig.still_records is not None and rig.still_records != NOT_KNOWN:
+            lines.append(f"{name} {rig.still_records}")
+    return "; ".join(lines) or None
+
+
+NOT_KNOWN = "did not confirm that it has stopped"
+SAYS_SO = "says that it still records: stop it there"
+
+
+def say_left_rigs(names: Iterable[str]) -> str:
+    """Return that these rigs may still record, and the command that ends it."""
+    who = [*names]
+    return (
+        f"{listed(who)} may still record: once it can be reached, "
+        f"'multirig stop {' '.join(map(shlex.quote, who))}' ends that, from any PC"
+    ).replace("once it can", "once they can" if len(who) > 1 else "once it can")
