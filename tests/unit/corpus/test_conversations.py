@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.corpus.driver import DATAGRAM, Computer, Line, from_bytes, read_conversation, to_bytes
@@ -10,6 +11,11 @@ from tests.unit.corpus.driver import DATAGRAM, Computer, Line, from_bytes, read_
 FOLDER = Path(__file__).parents[2] / "data" / "corpus-0.1" / "conversations"
 UNTRUE = "is starting: it was stopped at its own keyboard or screen"
 """What 0.1 noticed of a rig that recorded on after its program had died; that was wrong."""
+TOLD_LESS = {"wire2-failure-of-stop": (2_131_000_000, [0, "stop: the lens cap is on", 4])}
+"""Answers of 0.1, by when they were given, that told nothing of what was recorded where a stop had failed."""
+TOLD_UNASKED = {("wire2-keyboard-of-a-rig", "cam"): 2_780_000_000}
+"""Rigs that tell now, unasked, what they have recorded when somebody there stops them, and since when: their
+numbered frames are other ones from then on."""
 FILES = sorted(FOLDER.glob("*.jsonl"))
 
 
@@ -26,6 +32,19 @@ def recorded(lines: list[Line]) -> dict[str, list[Line]]:
     return {name: [one for one in said if one["who"] == name] for name in names}
 
 
+def _without_told_less(lines: list[Line], at: int, answer: list[Any]) -> list[Line]:
+    """Return the lines with that answer at its time, whatever it is."""
+    return [
+        {**line, "frame": {**line["frame"], "m": answer}} if line["at"] == at and "frame" in line else line
+        for line in lines
+    ]
+
+
+def _without_numbered(lines: list[Line], since: int) -> list[Line]:
+    """Return the lines without the numbered frames from a time on."""
+    return [line for line in lines if line["at"] < since or "n" not in line.get("frame", {})]
+
+
 @pytest.mark.parametrize("path", FILES, ids=[one.stem for one in FILES])
 def test_a_conversation_of_0_1_is_held_again_byte_for_byte(path: Path) -> None:
     lines = read_conversation(path)
@@ -36,6 +55,10 @@ def test_a_conversation_of_0_1_is_held_again_byte_for_byte(path: Path) -> None:
             found, expected = (
                 sorted(one, key=lambda line: (line["at"], str(line))) for one in (found, expected)
             )
+        if path.stem in TOLD_LESS:
+            found, expected = (_without_told_less(one, *TOLD_LESS[path.stem]) for one in (found, expected))
+        if (since := TOLD_UNASKED.get((path.stem, name))) is not None:
+            found, expected = (_without_numbered(one, since) for one in (found, expected))
         assert [one for one in found if "to" in one] == [one for one in expected if "to" in one], name
         assert found == expected, name
 

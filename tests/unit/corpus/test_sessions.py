@@ -33,7 +33,9 @@ def test_what_is_told_of_a_session_of_0_1_is_what_0_1_told(name: str, tmp_path: 
 @every_session
 def test_a_session_of_0_1_is_shown_in_the_same_words(name: str) -> None:
     folder = folder_of(SESSIONS / name)
-    assert readings.show(folder) == (SESSIONS / name / SHOWN).read_text(encoding="utf-8")
+    shown, expected = readings.show(folder), (SESSIONS / name / SHOWN).read_text(encoding="utf-8")
+    # 0.1 filled up the rows of its tables with spaces
+    assert [line.rstrip() for line in shown.splitlines()] == [line.rstrip() for line in expected.splitlines()]
     told = readings.show(folder, "--journal")
     assert told == (SESSIONS / name / SHOWN_JOURNAL).read_text(encoding="utf-8")
 
