@@ -33,7 +33,7 @@ from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets,
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records"})
+ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records", "unwritten"})
 """Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
 
@@ -59,12 +59,15 @@ def read_account(folder: Path) -> dict[str, Any]:
     """Return the account of a session as its journal gives it; the version of the program says nothing."""
     told = without_added(to_plain(account(folder).to_json()))
     told.pop("version")
+    told.pop("remarks")  # of the session as a whole; 0.1 had those of its rigs
     return told
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Return what the journal tells, without the verdict."""
-    return without_added(to_plain(_summarise(read_journal(folder)).to_json()))
+    told = without_added(to_plain(_summarise(read_journal(folder)).to_json()))
+    told.pop("remarks", None)
+    return told
 
 
 def _summarise(history: History) -> Summary:
@@ -144,6 +147,7 @@ def show_as_json(folder: Path) -> dict[str, Any]:
     """Return what ``multirig show --json`` says of a session."""
     told = without_added(json.loads(show(folder, "--json")))
     told.pop("version")
+    told.pop("remarks")  # of the session as a whole; 0.1 had those of its rigs
     return told
 
 

@@ -16,6 +16,8 @@ TOLD_LESS = {"wire2-failure-of-stop": (2_131_000_000, [0, "stop: the lens cap is
 TOLD_UNASKED = {("wire2-keyboard-of-a-rig", "cam"): 2_780_000_000}
 """Rigs that tell now, unasked, what they have recorded when somebody there stops them, and since when: their
 numbered frames are other ones from then on."""
+REWORDED = "may not speak to this PC"
+"""How begins what is said of strangers; today's words name the line of the config that admits them."""
 FILES = sorted(FOLDER.glob("*.jsonl"))
 
 
@@ -30,6 +32,14 @@ def recorded(lines: list[Line]) -> dict[str, list[Line]]:
     names = dict.fromkeys(line["who"] for line in lines)
     said = [one for one in lines if "do" not in one and one.get("text") != UNTRUE]
     return {name: [one for one in said if one["who"] == name] for name in names}
+
+
+def _reworded(lines: list[Line]) -> list[Line]:
+    """Return the lines with the beginning only of what is said in other words today."""
+    return [
+        {**line, "reason": REWORDED} if str(line.get("reason", "")).startswith(REWORDED) else line
+        for line in lines
+    ]
 
 
 def _without_told_less(lines: list[Line], at: int, answer: list[Any]) -> list[Line]:
@@ -60,7 +70,7 @@ def test_a_conversation_of_0_1_is_held_again_byte_for_byte(path: Path) -> None:
         if (since := TOLD_UNASKED.get((path.stem, name))) is not None:
             found, expected = (_without_numbered(one, since) for one in (found, expected))
         assert [one for one in found if "to" in one] == [one for one in expected if "to" in one], name
-        assert found == expected, name
+        assert _reworded(found) == _reworded(expected), name
 
 
 def test_there_are_conversations_on_both_wires() -> None:
