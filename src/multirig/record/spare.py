@@ -6,16 +6,14 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-import platformdirs
-
+from multirig.state import state_folder
 from multirig.writing import write_whole
 
 
 def spare_file(folder: Path) -> Path:
     """Return where the end of the journal of a session folder lies, if it lies there."""
     mark = hashlib.blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()
-    state = platformdirs.user_state_path("multirig", appauthor=False)
-    return state / "journals" / f"{folder.parent.name}_{folder.name}-{mark}.jsonl"
+    return state_folder() / "journals" / f"{folder.parent.name}_{folder.name}-{mark}.jsonl"
 
 
 def read_spare(folder: Path) -> bytes:
