@@ -188,16 +188,16 @@ def adapter_schema(name: str) -> dict[str, Any]:
             if field.default_factory is not dataclasses.MISSING:
                 described.setdefault("default", field.default_factory())
     for title, each in schema.get("$defs", {}).items():
-        for key, meaning in attribute_docs(find_class(adapter, title)).items():
+        own = find_class(adapter, title)
+        for key, meaning in (attribute_docs(own) if own is not None else {}).items():
             if key in each.get("properties", {}):
                 each["properties"][key].setdefault("description", meaning)
     return schema
 
 
-def find_class(adapter: type, name: str) -> type:
-    """Return a class that an adapter's module knows by name."""
-    found: type = getattr(inspect.getmodule(adapter), name)
-    return found
+def find_class(adapter: type, name: str) -> type | None:
+    """Return a class that an adapter's module knows by name; what it does not know is described already."""
+    return getattr(inspect.getmodule(adapter), name, None)
 
 
 def attribute_docs(cls: type) -> dict[str, str]:
@@ -229,6 +229,8 @@ def show_rig_keys() -> str:
             key_table(schema),
             "Under `limits`:",
             key_table({**defs["Limits"], "$defs": defs}),
+            "Under `expect`, here and of a camera:",
+            key_table({**defs["Expect"], "$defs": defs}),
             "Under `experiment_description`:",
             key_table({**defs["Description"], "$defs": defs}),
         ]
@@ -272,6 +274,8 @@ def show_adapter_keys(name: str) -> str:
     schema = adapter_schema(name)
     parts = [key_table(schema)]
     for title, each in schema.get("$defs", {}).items():
+        if title in _SHOWN_BELOW:
+            continue
         parts += [f"<a id='{title.lower()}'></a>**{title}**: {cell(each['description'])}"]
         parts += [key_table({**each, "$defs": schema["$defs"]})]
     return "\n\n".join(parts)
@@ -332,7 +336,15 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     return _WORDS.get(str(kind), "any") + describe_limits(schema)
 
 
-_SHOWN_BELOW = ("Limits", "StepLimits", "Description", "AdapterConfig", "ClockRules", "ConsoleRules")
+_SHOWN_BELOW = (
+    "Limits",
+    "Expect",
+    "StepLimits",
+    "Description",
+    "AdapterConfig",
+    "ClockRules",
+    "ConsoleRules",
+)
 """What a table of its own shows; the others have one with an anchor."""
 
 

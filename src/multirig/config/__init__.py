@@ -11,6 +11,7 @@ from multirig.config.conductor import (
     load_conductor_config,
 )
 from multirig.config.duration import Duration, parse_duration
+from multirig.config.expect import Expect
 from multirig.config.explaining import explain, suggestion
 from multirig.config.reading import OwnLoader, SharedLoader, YamlLoader, parse_pairs, parse_yaml, read_text
 from multirig.config.rig import (
@@ -33,6 +34,7 @@ __all__ = [
     "ConductorConfig",
     "ConsoleRules",
     "Duration",
+    "Expect",
     "Limits",
     "LostConductor",
     "Name",

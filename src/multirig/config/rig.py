@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from multirig.config.duration import DURATION_SCHEMA, Duration, parse_duration
+from multirig.config.expect import Expect
 from multirig.config.explaining import explain, show_value
 from multirig.config.reading import parse_pairs, read_text
 from multirig.config.uri import DEFAULT_PORT, Uri
@@ -340,6 +341,8 @@ class RigConfig(_Frozen):
     """Whether this rig gives sync pulses while it records: true, or how often and for how long."""
     clock_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """UDP port at which the leading PC measures this PC's clock, for firewalls; 0: any that is free."""
+    expect: Expect = Expect()
+    """What is expected of each camera or table of this rig; a camera may have an ``expect`` of its own."""
     experiment_description: Description = Description()
     """This rig's part of the experiment description, where the adapter does not know it."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from multirig.config import Expect
 from multirig.wording import discreet_address
 
 NANOSECONDS = 1_000_000_000
@@ -77,6 +78,8 @@ class CameraOptions(BaseModel):
     """Frames that may wait for the encoder; when it is full, frames are dropped and counted."""
     latency: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Seconds from the exposure of a frame to its time, as a light has shown: taken off each time."""
+    expect: Expect = Expect()
+    """What is expected of this camera, besides what its rig's ``expect`` says."""
     open_limit: Annotated[float, Field(gt=0)] = 10.0
     """Seconds in which the source must open and show a first picture; three periods of `fps` at least."""
     stall_limit: Annotated[float, Field(gt=0)] = 5.0
