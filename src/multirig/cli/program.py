@@ -9,7 +9,7 @@ import typer
 from multirig.errors import AgreementError, ConfigError, LocalProtocolError, MultirigError
 from multirig.version import __version__
 
-FAILED, USAGE, DISAGREED, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, DISAGREED, UNVERIFIED, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 def find_code(error: MultirigError) -> int:
@@ -26,7 +26,7 @@ app = typer.Typer(
     name="multirig",
     help="One experiment over many lab computers.",
     epilog="Exit codes: 0 all is well, 1 a rig or the session failed, 2 a wrong option, file or address, "
-    "3 the rigs do not agree, 130 interrupted.",
+    "3 the rigs do not agree, 4 with --strict: good, but a rig is not verified, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -23,7 +23,7 @@ from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.record.story import Line, say_marker
 from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_spread
-from multirig.record.verdict import MEANING, Word
+from multirig.record.verdict import Word, say_meaning
 from multirig.rig.manifest import Checked, Condition
 from multirig.rig.snapshot import Snapshot
 
@@ -191,13 +191,13 @@ def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
 def show_verdict(told: Account) -> None:
     """Print what a session turned out to be, and why."""
     mark, style = _VERDICTS[told.verdict] if told.is_final else ("…", "bold yellow")
-    title = Text.assemble((f"{mark} ", style), (str(told.verdict) if told.is_final else "NOT OVER", style))
+    title = Text.assemble((f"{mark} ", style), (told.headline if told.is_final else "NOT OVER", style))
     title.append("  session ")
     title.append(told.exp_ref or "without a number", "bold")
     if told.began:
         title.append(f"  {told.began[:19].replace('T', ' ')}", "dim")
-    out.print(title)
-    meaning = MEANING[told.verdict]
+    out.print(title, soft_wrap=True)
+    meaning = say_meaning(told.verdict, told.unverified)
     if not told.is_final:
         meaning = (
             f"it is {told.state}, as far as its journal tells; if it ended so: {told.verdict}, {meaning}"
@@ -223,7 +223,7 @@ def show_sessions(sessions: Iterable[Listed]) -> None:
             began += datetime.datetime.fromtimestamp(one.began_at).strftime(" %H:%M")
         mark, style = _WORDS[one.word]
         length = "" if one.seconds is None else wording.duration(one.seconds)
-        verdict = Text(f"{mark} {one.word}", style)
+        verdict = Text(f"{mark} {one.headline}", style)
         row: list[Any] = [began, str(one.number), Text(one.subject), verdict, length, ", ".join(one.rigs)]
         reasons.append(Text(f"  {one.reason}", "dim" if one.verdict is None else "") if one.reason else None)
         table.add_row(*row, *([] if out.is_terminal else [Text(one.reason)]))

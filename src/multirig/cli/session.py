@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from multirig.cli import render
-from multirig.cli.program import FAILED, app
+from multirig.cli.program import FAILED, UNVERIFIED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
 from multirig.conductor.conductor import Conductor
@@ -75,6 +75,9 @@ def run_session(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Begin without a look at disks, folders and devices.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 4 where a rig of a GOOD session is not verified.")
+    ] = False,
     rigs_file: RigsFile = None,
     json: Annotated[
         bool, typer.Option("--json", help="The result for machines, on standard output.")
@@ -101,16 +104,17 @@ def run_session(
         session = conductor.session(subject, takes_over=take_over, checks=not no_check, seconds=seconds)
         return await record_session(session, Wishes(seconds))
 
-    show_account(*asyncio.run(record()), json=json)
+    show_account(*asyncio.run(record()), json=json, strict=strict)
 
 
-def show_account(told: Account, folder: Path, *, json: bool) -> None:
+def show_account(told: Account, folder: Path, *, json: bool, strict: bool = False) -> None:
     """Print what a session was.
 
     Raises
     ------
     typer.Exit
-        It is not GOOD; what the operator has interrupted counts as good where all rigs are well.
+        It is not GOOD; what the operator has interrupted counts as good where all rigs are well. Or, where
+        that is wanted, a rig is not verified.
     """
     if json:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
@@ -120,6 +124,8 @@ def show_account(told: Account, folder: Path, *, json: bool) -> None:
         render.warn_at_last(left)
     if told.verdict is not Word.GOOD and not (told.interruption == IMPATIENCE and told.is_whole):
         raise typer.Exit(FAILED)
+    if strict and told.unverified:
+        raise typer.Exit(UNVERIFIED)
 
 
 def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:

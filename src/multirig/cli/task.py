@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from multirig.cli import render
-from multirig.cli.program import FAILED
+from multirig.cli.program import FAILED, UNVERIFIED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
@@ -22,7 +22,7 @@ from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folde
 from multirig.logs import keep_log
 from multirig.pc.signals import END, calling_on_signals, end_program
 from multirig.record import journal
-from multirig.record.account import account
+from multirig.record.account import Account, account
 from multirig.record.left import say_left
 from multirig.record.verdict import Word
 
@@ -46,7 +46,7 @@ def run_task(task: str, arguments: list[str]) -> None:
     """
     keep_log("task")
     cls = find_task(task)
-    options = _parse(cls, task, arguments)
+    options, is_strict = _parse(cls, task, arguments)
     session: Any = None
     with _sigterm():
         try:
@@ -64,15 +64,21 @@ def run_task(task: str, arguments: list[str]) -> None:
             _say_verdict(session)
             raise
     _say_where(session)
-    if _say_verdict(session) not in (None, Word.GOOD):
+    told = _say_verdict(session)
+    if told is not None and told.verdict is not Word.GOOD:
         raise typer.Exit(FAILED)
+    if is_strict and told is not None and told.unverified:
+        raise typer.Exit(UNVERIFIED)
 
 
 # -- its options ------------------------------------------------------------------------------------------
 
 
-def _parse(cls: Any, task: str, arguments: list[str]) -> dict[str, Any]:
-    """Return the arguments of the constructor; a wrong option ends the program as argparse does, with 2."""
+def _parse(cls: Any, task: str, arguments: list[str]) -> tuple[dict[str, Any], bool]:
+    """Return the arguments of the constructor, and whether every rig must be verified.
+
+    A wrong option ends the program as argparse does, with 2.
+    """
     parser = task_parser([cls.extra_parser()], prog=f"multirig run {task}")
     parser.description = inspect.cleandoc(cls.__doc__).splitlines()[0] if cls.__doc__ else None
     ours = parser.add_argument_group("on this PC")
@@ -84,6 +90,9 @@ def _parse(cls: Any, task: str, arguments: list[str]) -> dict[str, Any]:
         # an option of the task's own with that name is the task's
         with contextlib.suppress(argparse.ArgumentError):
             ours.add_argument(name, type=kind, dest=_private(name), help=words, metavar=name[2:].upper())
+    with contextlib.suppress(argparse.ArgumentError):
+        words = "exit code 4 where a rig of a GOOD session is not verified"
+        ours.add_argument("--strict", action="store_true", dest=_private("--strict"), help=words)
     options, rest = parser.parse_known_args(arguments)
     if any(each.partition("=")[0] == "--remote" for each in rest):
         parser.error(
@@ -94,6 +103,7 @@ def _parse(cls: Any, task: str, arguments: list[str]) -> dict[str, Any]:
     data, lab, rigs_file = (
         vars(options).pop(_private(name), None) for name in ("--data", "--lab", "--rigs-file")
     )
+    is_strict = bool(vars(options).pop(_private("--strict"), False))
     if rigs_file is not None:
         os.environ[RIGS_VARIABLE] = str(rigs_file.resolve())
     chosen = to_arguments(options)
@@ -102,7 +112,7 @@ def _parse(cls: Any, task: str, arguments: list[str]) -> dict[str, Any]:
         settings |= {"iblrig_local_data_path": data.resolve(), "iblrig_local_subjects_path": None}
     if lab is not None:
         settings["ALYX_LAB"] = lab
-    return chosen | ({"iblrig_settings": settings} if settings else {})
+    return chosen | ({"iblrig_settings": settings} if settings else {}), is_strict
 
 
 def _private(option: str) -> str:
@@ -118,7 +128,7 @@ def _say_where(session: Any) -> None:
         render.say(f"data are in {folder}")
 
 
-def _say_verdict(session: Any) -> Word | None:
+def _say_verdict(session: Any) -> Account | None:
     """Print what became of the session on the task's rigs, and return it; None without rigs."""
     paths = getattr(session, "paths", None)
     folder = paths.get("SESSION_FOLDER") if paths is not None else None
@@ -128,7 +138,7 @@ def _say_verdict(session: Any) -> Word | None:
     render.show_verdict(told)
     if (left := say_left(told)) is not None:
         render.warn_at_last(left)
-    return told.verdict
+    return told
 
 
 @contextlib.contextmanager

@@ -146,3 +146,9 @@ class SessionNow:
     """Whether its process has nothing more to do."""
     verdict: str | None = None
     """A `Word`, once it is over and there is a journal."""
+    reasons: Sequence[str] = ()
+    """Why it is not GOOD, the gravest first."""
+    unverified: Mapping[str, str] = field(default_factory=dict)
+    """Rigs of which nothing proves that they recorded to the end, and why."""
+    recorded: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    """By rig, once it is over: frames, bytes and dropped frames of its final account."""

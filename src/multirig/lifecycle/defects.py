@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from multirig import wording
-from multirig.protocol.words import Report, RigState
+from multirig.protocol.words import Level, Report, RigState
 
 LITTLE_ROOM = 1.0
 """Hours of recording below which a disk is worth a warning, where nobody knows how long it will be."""
@@ -33,6 +33,8 @@ class Kind(enum.Enum):
     """It does not record, though its session is running."""
     STALLED = "stalled"
     """It records, and nothing comes in."""
+    FOUND = "found"
+    """It has seen itself that something is lost, or not to be trusted."""
     FULL = "full"
     """Its disk is full."""
     DISK = "disk"
@@ -74,6 +76,9 @@ def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
     if report.stalled is not None:
         text = f"nothing has come in for {report.stalled:.0f} s: look at its device"
         yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
+    for one in report.findings:
+        if one.level is not Level.NOTE:
+            yield Defect(kind=Kind.FOUND, text=one.text, is_grave=one.level is Level.ALARM)
     if (short := _judge_disk(report, seconds)) is not None:
         yield short
     if runs and report.health is not None and (lost := report.health.dropped):

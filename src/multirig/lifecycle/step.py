@@ -14,7 +14,17 @@ from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import RESTARTED, SECOND, Refused, Replied, Send, TimedOut, Unreached
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import AskInfo, AskStatus, Initialise, Ready, Report, Start, Started, Word
+from multirig.protocol.words import (
+    AskInfo,
+    AskStatus,
+    Initialise,
+    Ready,
+    Report,
+    Start,
+    Started,
+    Stopped,
+    Word,
+)
 
 LinkOutcome: TypeAlias = Replied | Refused | TimedOut | Unreached
 """What a link reports of something that was sent."""
@@ -174,6 +184,8 @@ class Step:
             key = (self.number, name, event.confirmed)
             return Send(address=broadcast.rigs[name], word=AskStatus(), key=key, limit=STATUS_LIMIT)
         outcome = broadcast.judge(name, event)
+        if isinstance(outcome, Stopped) and outcome.status is Status.RUNNING:
+            return RemoteProtocolError("says that it still records: stop it there")
         return self._check(outcome) if isinstance(outcome, Ready | Started) else outcome
 
     def _check(self, word: Ready | Started) -> Outcome:

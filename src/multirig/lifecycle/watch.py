@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multirig.lifecycle.agreement import THIS_PC
-from multirig.lifecycle.defects import DISK, Kind, find
+from multirig.lifecycle.defects import DISK, Kind, find, judge
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import Report, RigState
@@ -34,6 +34,8 @@ class Notice(str, enum.Enum):
     """Its disk is full, or will be soon."""
     ROOM = "room"
     """There is room on it again."""
+    FOUND = "found"
+    """It says that a part of what was to be recorded is lost, or not to be trusted."""
     RESTARTED = "restarted"
     """Its program was started anew in the middle of the session."""
     RESUMED = "resumed"
@@ -87,6 +89,8 @@ class _Watched:
     is_stalled: bool = False
     shortage: int = 0
     """How short of room its disk was, as far as that was noticed."""
+    found: set[str] = field(default_factory=set)
+    """What it has found itself, as far as that was noticed."""
 
 
 class Watch:
@@ -137,6 +141,8 @@ class Watch:
                 one.is_stalled = noticed.notice is Notice.STALLED
             case Notice.DISK | Notice.ROOM:
                 pass  # it records all the same
+            case Notice.FOUND:
+                one.found.add(noticed.text)
             case Notice.BACK | Notice.RESUMED:
                 one.notice, one.has_run, one.is_stalled = None, True, False
             case _:
@@ -172,7 +178,9 @@ class Watch:
             return self._noticed(name, Notice.STALLED, f"says that it records, but {defect.text}")
         if defect is None and one.is_stalled:
             return self._noticed(name, Notice.GROWING, "grows again")
-        return None
+        found = (defect.text for defect in judge(report) if defect.kind is Kind.FOUND)
+        new = next((text for text in found if text not in one.found), None)
+        return None if new is None else self._noticed(name, Notice.FOUND, new)
 
     def _hear_disk(self, name: str, one: _Watched, report: Report, now: int) -> Noticed | None:
         """Notice once that a disk will be full, once that it is about to be, and once that it is."""

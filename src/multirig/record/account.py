@@ -26,7 +26,7 @@ from multirig.record.time_files import (
     write_offsets,
     write_starts,
 )
-from multirig.record.verdict import Word, judge
+from multirig.record.verdict import Word, judge, say_word
 from multirig.version import __version__
 from multirig.writing import write_whole
 
@@ -63,12 +63,19 @@ class Account(Summary):
     """Why it is not GOOD, the gravest first; each names the rig and the evidence."""
     notes: list[str] = field(default_factory=list)
     """What is good to know, and takes nothing from the session."""
+    unverified: dict[str, str] = field(default_factory=dict)
+    """Rigs of which nothing proves that they recorded to the end, and why: GOOD is said without them."""
     is_final: bool = True
     """Whether the session is over; else the verdict is what it would be if it ended here."""
     own_files: list[OwnFile] = field(default_factory=list)
     """What is in the session folder on the conductor's PC and was written by no rig."""
     own_files_total: int = 0
     own_bytes_total: int = 0
+
+    @property
+    def headline(self) -> str:
+        """The verdict in words, with the rigs that are not verified."""
+        return say_word(self.verdict.value, self.unverified)
 
     def to_json(self) -> dict[str, Any]:
         """Return the account as plain values, the number of its format first."""
@@ -125,6 +132,7 @@ def account_of(summary: Summary, folder: Path) -> Account:
         verdict=verdict.word,
         reasons=list(verdict.reasons),
         notes=list(verdict.notes),
+        unverified=dict(verdict.unverified),
         is_final=verdict.is_final,
         own_files=own[:MAX_LISTED_FILES],
         own_files_total=len(own),

@@ -30,10 +30,10 @@ from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, account, read_verdict
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.story import say_marker
-from multirig.record.verdict import Word
+from multirig.record.verdict import Word, say_short, say_unverified
 from multirig.writing import patiently
 
-VERSION = 2
+VERSION = 3
 """Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
@@ -72,6 +72,7 @@ _COLUMNS: Mapping[str, str] = {
     "word": "TEXT NOT NULL",
     "verdict": "TEXT",
     "reason": "TEXT NOT NULL",
+    "unverified": "INTEGER NOT NULL",
     "began_at": "REAL",
     "seconds": "REAL",
     "rigs": "TEXT NOT NULL",
@@ -119,7 +120,9 @@ class Listed:
     word: str
     """The verdict on a session that is over; else `NOT_OVER` or `NO_VERDICT`."""
     reason: str = ""
-    """The gravest, in one line."""
+    """The gravest, in one line; of a session without reasons, which rigs are not verified, and why."""
+    unverified: int = 0
+    """How many rigs are not verified."""
     began_at: float | None = None
     """When all rigs recorded, or else when it was begun: seconds since 1970."""
     seconds: float | None = None
@@ -132,6 +135,11 @@ class Listed:
     """What this PC ran meanwhile; None: the rigs alone recorded."""
     projects: tuple[str, ...] = ()
     procedures: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The verdict with the number of rigs that are not verified."""
+        return say_short(self.word, self.unverified)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -267,6 +275,7 @@ class Catalogue:
             verdict=None if row["verdict"] is None else Word(row["verdict"]),
             word=row["word"],
             reason=row["reason"],
+            unverified=row["unverified"],
             began_at=row["began_at"],
             seconds=row["seconds"],
             rigs=tuple(json.loads(row["rigs"])),
@@ -531,6 +540,7 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
         "word": NO_VERDICT,
         "verdict": None,
         "reason": "",
+        "unverified": 0,
         "began_at": None,
         "seconds": None,
         "files": 0,
@@ -582,10 +592,12 @@ def _tell(told: Account) -> dict[str, Any]:
         end = told.ended_at
     if began is not None and start is not None and told.began_at is not None and start >= told.began_at:
         began += start - told.began_at
+    doubt = say_unverified(told.unverified) if told.unverified else ""
     return {
         "word": str(told.verdict) if told.is_final else NOT_OVER,
         "verdict": str(told.verdict),
-        "reason": " ".join(next(iter(told.reasons), "").split()),
+        "reason": " ".join(next(iter(told.reasons), doubt).split()),
+        "unverified": len(told.unverified),
         "began_at": began,
         "seconds": None if start is None or end is None or end < start else end - start,
         "files": sum(rig.files_total for rig in told.rigs.values()) + told.own_files_total,

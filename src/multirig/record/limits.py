@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+TOLERANCE = 1.0
+"""Seconds by which what a rig records may begin after, or end before, the session."""
+SLOW_FRAMES = 2
+"""Frames of a slow device that may be still to come when it is stopped."""
 FAIR_GAP = 0.5
 """Seconds between two frames that a busy PC or a network may need, whatever the rate."""
 FAIR_PERIODS = 5
 """The same in periods of the rate: what is rarer may be farther apart."""
 RATE_SHARE = 0.03
-"""By which a rate may be off; measured over less than `RATE_SECONDS`, or so few periods, accordingly more."""
+"""By which a rate may be off, measured over `RATE_SECONDS` and more; over less it may be more."""
 RATE_SECONDS = 10.0
+LATE_SECONDS = 2.0
+"""By which the first frames, or the last, may have been held up: over a minute that is `RATE_SHARE`."""
 DAMAGED_SHARE = 0.001
 """Of the pictures, which may be damaged: a flicker in half a minute."""
 WRONG_TIME = 0.2

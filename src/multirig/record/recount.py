@@ -266,6 +266,8 @@ class Recount:
             rig.stopped_at = recorded.stopped_at
         if recorded.manifest is not None:
             rig.manifest = recorded.manifest
+        if recorded.findings is not None:
+            rig.findings = list(recorded.findings)
         if recorded.health is not None:
             rig.dropped = recorded.health.dropped
         if recorded.clock is not None:

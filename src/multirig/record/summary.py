@@ -7,7 +7,8 @@ from typing import Any
 
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
-from multirig.protocol.words import File, RigStart
+from multirig.protocol.words import File, Finding, RigStart
+from multirig.record.sources import find_sources
 from multirig.record.timing import ClockSummary, Spread
 
 
@@ -84,10 +85,18 @@ class RigSummary:
     """What the conductor read of its clock; None: nothing, as with IBL's peers."""
     still_records: str | None = None
     """Why it may still record, now that the session is over; None: it does not, by its own word."""
+    findings: list[Finding] = field(default_factory=list)
+    """What it has seen itself and told, oldest first."""
     problems: list[str] = field(default_factory=list)
     """What went wrong on this rig, oldest first."""
     remarks: list[Remark] = field(default_factory=list)
     """What was noticed and is no fault: silence that ended, an answer that came late."""
+
+    @property
+    def frames(self) -> int | None:
+        """Frames, samples or rows of all its sources; None: it tells of none."""
+        counts = [source.frames for source in find_sources(self.files) if source.is_counted]
+        return sum(counts) if counts else None
 
     @property
     def first(self) -> float | None:
@@ -159,6 +168,12 @@ class Summary:
         firsts = [rig.first for rig in self.rigs.values() if rig.first is not None]
         starts = [rig.started_at for rig in self.rigs.values() if rig.started_at is not None]
         return float(min([*firsts, *starts], default=0.0))
+
+    @property
+    def length(self) -> float | None:
+        """For how many seconds all rigs were to record, where that is known."""
+        begin, end = self.running_from, self.running_until
+        return None if begin is None or end is None or end < begin else end - begin
 
     @property
     def silent_starts(self) -> dict[str, RigSummary]:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
-from multirig.protocol.words import File, RigStart
+from multirig.protocol.words import File, Level, RigStart
+from multirig.record import source_rules
 from multirig.record.left import SAYS_SO
+from multirig.record.limits import TOLERANCE
+from multirig.record.source_rules import SourceRule, covers, find_short, has_ended_early, runs_by_itself
+from multirig.record.sources import Source, find_sources, is_data
 from multirig.record.summary import RigSummary, Summary
 from multirig.wording import count, span, time_of_day
 
-TOLERANCE = 1.0
-"""Seconds by which a rig may begin after, or end before, the session without a remark."""
-SLOW_FRAMES = 2
-"""Frames of a slow device that may be still to come when it is stopped."""
 LATE = 0.050
 """Seconds by which a rig may miss the agreed instant without a remark: a frame or two of a camera."""
 WIDE_BOUND = 0.010
@@ -48,6 +48,10 @@ MEANING: Mapping[Word, str] = {
 """What the words mean, in words."""
 
 
+NOT_ALL_PROVED = "nothing is known to be wrong, and not all of it is proved"
+"""What GOOD means where a rig is not verified."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What a session turned out to be."""
@@ -57,8 +61,36 @@ class Verdict:
     """Why it is not GOOD, the gravest first; each names the rig and the evidence."""
     notes: tuple[str, ...] = ()
     """What is good to know, and takes nothing from the session."""
+    unverified: Mapping[str, str] = field(default_factory=dict)
+    """Rigs of which nothing proves that they recorded to the end, and why, in words."""
     is_final: bool = True
     """Whether the session is over; else this is what it would be if it ended here."""
+
+
+def say_word(word: str, unverified: Mapping[str, str]) -> str:
+    """Return the word of a verdict, and which rigs it was given without a proof of theirs."""
+    if not unverified:
+        return word
+    return f"{word}, {say_unverified(unverified)}"
+
+
+def say_short(word: str, unverified: int) -> str:
+    """Return the word of a verdict, and how many rigs are not verified."""
+    return f"{word}, {count(unverified, 'rig')} not verified" if unverified else word
+
+
+def say_meaning(word: Word, unverified: Mapping[str, str]) -> str:
+    """Return what the word of a verdict means, where some rigs may not be verified."""
+    return NOT_ALL_PROVED if word is Word.GOOD and unverified else MEANING[word]
+
+
+def say_unverified(unverified: Mapping[str, str]) -> str:
+    """Return which rigs are not verified, and why."""
+    whys = "; ".join(f"{rig} ({why})" for rig, why in unverified.items())
+    return f"{count(len(unverified), 'rig')} not verified: {whys}"
+
+
+FindAll: TypeAlias = Callable[[Summary], Iterator[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +101,7 @@ class Rule:
     """What a session is in which it is found, or something graver; GOOD: a note."""
     when: str
     """In words, for the documentation."""
-    find: Callable[[Summary], Iterator[str]]
+    find: FindAll
     """Yields a line for each place where it is found."""
 
 
@@ -88,6 +120,7 @@ def judge(summary: Summary) -> Verdict:
         word=max((word for word, _ in grave), key=order.index, default=Word.GOOD),
         reasons=tuple(dict.fromkeys(line for _, line in grave)),
         notes=tuple(dict.fromkeys(line for word, line in found if word is Word.GOOD)),
+        unverified=dict(_find_unverified(summary)),
         is_final=summary.state == SessionState.IDLE.value,
     )
 
@@ -116,7 +149,7 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
     if not _ran(summary):
         return
     if summary.interruption is not None:
-        yield f"it was interrupted{_after(_length(summary))}: {summary.interruption}"
+        yield f"it was interrupted{_after(summary.length)}: {summary.interruption}"
     if summary.task_died is not None:
         yield (
             "the task that led it died while the rigs recorded: its last word was "
@@ -135,12 +168,6 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
 
 def _after(seconds: float | None) -> str:
     return "" if seconds is None else f" {seconds:.1f} s after the start"
-
-
-def _length(summary: Summary) -> float | None:
-    """Return for how long all rigs were to record, where that is known."""
-    begin, end = summary.running_from, summary.running_until
-    return None if begin is None or end is None or end < begin else end - begin
 
 
 def _find_unwritten(summary: Summary) -> Iterator[str]:
@@ -189,21 +216,31 @@ def _find_no_files(summary: Summary) -> Iterator[str]:
 
 
 def _find_empty(summary: Summary) -> Iterator[str]:
-    length = _length(summary)
+    length = summary.length
     if length is not None and length <= TOLERANCE:
         return  # a slow device has no frame yet
     for name, rig in _recorded(summary):
-        empty = [file.path for file in rig.files if file.frames == 0]
-        yield from (f"{name}: {path} holds no frames" for path in empty)
-        if rig.says_files and rig.files_total and not rig.bytes_total and not empty:
+        yield from (f"{name}: {file.path} {_say_empty(file)}" for file in rig.files if _is_empty(file))
+        if rig.says_files and rig.files_total and not rig.bytes_total and not any(map(_is_empty, rig.files)):
             yield f"{name}: {count(rig.files_total, 'file')}, and all of them empty"
+
+
+def _is_empty(file: File) -> bool:
+    return file.frames == 0 or (file.bytes == 0 and is_data(file.path))
+
+
+def _say_empty(file: File) -> str:
+    return "holds no frames" if file.bytes else "is empty"
+
+
+FindOfRig: TypeAlias = Callable[[Summary, RigSummary], Iterator[str]]
 
 
 def _is_optional(rig: RigSummary) -> bool:
     return rig.role == Role.OPTIONAL.value
 
 
-def _of_rigs(find: Callable[[Summary, RigSummary], Iterator[str]], *, optional: bool) -> Any:
+def _of_rigs(find: FindOfRig, *, optional: bool) -> FindAll:
     """Return what finds the faults of the rigs that the session cannot do without, or of the others."""
 
     def find_all(summary: Summary) -> Iterator[str]:
@@ -214,7 +251,7 @@ def _of_rigs(find: Callable[[Summary, RigSummary], Iterator[str]], *, optional: 
     return find_all
 
 
-def _of_all_rigs(find: Callable[[Summary, RigSummary], Iterator[str]]) -> Any:
+def _of_all_rigs(find: FindOfRig) -> FindAll:
     """Return what finds something about each rig that recorded."""
 
     def find_all(summary: Summary) -> Iterator[str]:
@@ -242,44 +279,49 @@ def _find_gaps(summary: Summary, rig: RigSummary) -> Iterator[str]:
 
 
 def _find_dropped(summary: Summary, rig: RigSummary) -> Iterator[str]:
-    if rig.dropped:
-        yield f"dropped {count(rig.dropped, 'frame')}: they were seen and could not be written"
+    told = sum(source.total("dropped") or 0 for source in find_sources(rig.files) if source.has_name)
+    if (rig.dropped or 0) > told:
+        yield f"dropped {count((rig.dropped or 0) - told, 'frame')}: they were seen and could not be written"
+
+
+def _find_warnings(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    yield from (one.text for one in rig.findings if one.level is not Level.NOTE)
+
+
+def _find_remarks(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    yield from (one.text for one in rig.findings if one.level is Level.NOTE)
 
 
 def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
-    """Compare what a rig recorded with what the session was."""
-    begin, end, length = summary.running_from, summary.running_until, _length(summary)
-    if begin is None or end is None or length is None or not rig.has_ended:
+    """Compare what a rig recorded with what the session was, where no source of it can be judged alone."""
+    begin, end, sources = summary.running_from, summary.running_until, find_sources(rig.files)
+    if begin is None or end is None or end < begin or not rig.has_ended:
         return
-    if rig.ended_early is not None and rig.ended_early > TOLERANCE:
-        yield f"had ended {rig.ended_early:.1f} s before the session was stopped"
+    if has_ended_early(rig):
+        yield f"had ended {rig.ended_early or 0.0:.1f} s before the session was stopped"
         return
-    times = [
-        (file.first, file.last) for file in rig.files if file.first is not None and file.last is not None
-    ]
-    allowed = (
-        TOLERANCE + (rig.clock_bound or 0.0) + max(map(_frame_period, rig.files), default=0.0) * SLOW_FRAMES
-    )
-    if not times:
-        stopped_at = rig.stopped_at
-        if stopped_at is not None and end - stopped_at > allowed and rig.clock_bound is not None:
-            yield f"ended {end - stopped_at:.1f} s before the session did"
+    if any(map(runs_by_itself, sources)):
         return
-    first, last = min(first for first, _ in times), max(last for _, last in times)
-    if rig.clock_bound is None:  # its times cannot be compared with ours, but their differences can
-        if length - (last - first) > allowed:
-            yield f"recorded {last - first:.1f} s of a session of {length:.1f} s"
+    whole = Source(name="", has_name=False, parts=tuple(rig.files))
+    if whole.first is not None:
+        if not all(source.is_examined for source in sources):
+            yield from find_short(summary, rig, whole)
         return
-    if first - begin > allowed:
-        yield f"began {first - begin:.1f} s after the session did"
-    if end - last > allowed:
-        yield f"ended {end - last:.1f} s before the session did"
+    bound, stopped_at = rig.clock_bound, rig.stopped_at
+    if bound is not None and stopped_at is not None and end - stopped_at > TOLERANCE + bound:
+        yield f"ended {end - stopped_at:.1f} s before the session did"
 
 
-def _frame_period(file: File) -> float:
-    if file.frames is None or file.frames < 2 or file.first is None or file.last is None:
-        return 0.0
-    return max(0.0, file.last - file.first) / (file.frames - 1)
+def _of_sources(rule: SourceRule) -> FindOfRig:
+    """Return what finds the faults of each source of a rig."""
+
+    def find(summary: Summary, rig: RigSummary) -> Iterator[str]:
+        sources = find_sources(rig.files)
+        for source in sources:
+            who = f"{source.name} " if source.has_name or len(sources) > 1 else ""
+            yield from (f"{who}{text}" for text in rule.find(summary, rig, source))
+
+    return find
 
 
 def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
@@ -339,6 +381,41 @@ def _find_silent(summary: Summary) -> Iterator[str]:
         yield from (f"{name}: {one.text}" for one in rig.remarks)
 
 
+def _find_unverified(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Yield the rigs of which nothing proves that they recorded to the end, and why."""
+    for name, rig in _recorded(summary):
+        if rig.has_ended and (why := next(_find_doubts(summary, rig), None)) is not None:
+            yield name, why
+
+
+def _find_doubts(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    """Yield what is not known of a rig's files; what is known to be wrong is a reason, and no doubt."""
+    if not rig.says_files:
+        is_foreign = rig.clock is None and rig.start is None
+        yield f"its {'program' if is_foreign else 'answer'} tells nothing of files"
+        return
+    if unnamed := rig.files_total - len(rig.files):
+        yield f"nothing is known of {unnamed} of its {count(rig.files_total, 'file')}"
+    sources = find_sources(rig.files)
+    if rig.files and not sources:
+        yield "none of its files is data, by their names"
+    unknown = [source.name for source in sources if not _is_proved(summary, rig, source)]
+    if unknown:
+        more = f" and of {count(len(unknown) - 1, 'more file')}" if len(unknown) > 1 else ""
+        yield f"nothing tells whether {unknown[0]} was recorded to the end{more}"
+
+
+def _is_proved(summary: Summary, rig: RigSummary, source: Source) -> bool:
+    """Return whether it is known that a source was recorded to the end, or that it was not."""
+    if any(file.frames == 0 or not file.bytes for file in source.parts):
+        return True  # it is told that it is empty
+    if source.evidence[-1].growing is not None:
+        return True
+    if source.first is None or source.last is None:
+        return False
+    return runs_by_itself(source) or not source.is_examined or covers(summary, rig, source)
+
+
 def _find_speechless(summary: Summary) -> Iterator[str]:
     for name, rig in _recorded(summary):
         if rig.has_ended and not rig.says_files:
@@ -353,8 +430,6 @@ def _find_unproved(summary: Summary) -> Iterator[str]:
         elif missing:
             number = count(len(missing), "file")
             yield f"checksums of {number} of {name} are still being made: its manifest will hold them"
-        elif rig.files_total > len(rig.files) and rig.files:
-            yield f"{name} lists {rig.files_total} files, of which the journal names {len(rig.files)}"
 
 
 def _find_repetitions(summary: Summary) -> Iterator[str]:
@@ -364,6 +439,36 @@ def _find_repetitions(summary: Summary) -> Iterator[str]:
         yield f"the program that led it died, and was replaced {count(summary.recoveries, 'time')}"
     if summary.state in (SessionState.STOPPED.value, SessionState.CLEANING.value) and _ran(summary):
         yield "the rigs were not cleaned up, as far as the journal tells"
+
+
+_OF_RIGS: tuple[tuple[str, FindOfRig], ...] = (
+    ("took no part", _find_absence),
+    (
+        "failed, was lost, stalled, was stopped at its own keyboard, was restarted or taken over, or did not "
+        "do a step",
+        _find_problems,
+    ),
+    ("has seen something itself by which a part is lost or not to be trusted", _find_warnings),
+    ("recorded nothing for a while, since its program had died", _find_gaps),
+    ("dropped frames", _find_dropped),
+    (
+        f"ended more than {TOLERANCE:g} s early by its own word; or where no source of it has a rate, began "
+        "so late or ended so early by the times of all its files",
+        _find_short,
+    ),
+    (f"started more than {TOLERANCE:g} s after the agreed instant", _find_very_late),
+    ("has a clock that jumped while it recorded", _find_jumps),
+)
+"""What speaks against a rig, and how it is found."""
+
+
+_OF_SOURCES = tuple(rule for rule in source_rules.RULES if not rule.is_note)
+_NOTES_OF_SOURCES = tuple(rule for rule in source_rules.RULES if rule.is_note)
+
+
+def _find_of_optional(summary: Summary) -> Iterator[str]:
+    for find in (*(find for _, find in _OF_RIGS), *map(_of_sources, _OF_SOURCES)):
+        yield from _of_rigs(find, optional=True)(summary)
 
 
 RULES: tuple[Rule, ...] = (
@@ -391,51 +496,36 @@ RULES: tuple[Rule, ...] = (
     Rule(word=Word.INCOMPLETE, when="a rig recorded, and lists no files", find=_find_no_files),
     Rule(
         word=Word.INCOMPLETE,
-        when=f"a file holds no frames, or all files are empty, in a session of more than {TOLERANCE:g} s",
+        when=f"a file is empty or holds no frames, in a session of more than {TOLERANCE:g} s; what lies "
+        "beside data (logs, flags, texts) may be empty",
         find=_find_empty,
     ),
-    Rule(
-        word=Word.DEGRADED,
-        when="a rig that is essential or expected took no part",
-        find=_of_rigs(_find_absence, optional=False),
+    *(
+        Rule(
+            word=Word.DEGRADED,
+            when=f"a rig that is essential or expected {when}",
+            find=_of_rigs(find, optional=False),
+        )
+        for when, find in _OF_RIGS
     ),
-    Rule(
-        word=Word.DEGRADED,
-        when="such a rig failed, was lost, stalled, was stopped at its own keyboard, was restarted or taken "
-        "over, or did not do a step",
-        find=_of_rigs(_find_problems, optional=False),
-    ),
-    Rule(
-        word=Word.DEGRADED,
-        when="such a rig recorded nothing for a while, since its program had died",
-        find=_of_rigs(_find_gaps, optional=False),
-    ),
-    Rule(
-        word=Word.DEGRADED,
-        when="such a rig dropped frames",
-        find=_of_rigs(_find_dropped, optional=False),
-    ),
-    Rule(
-        word=Word.DEGRADED,
-        when=f"such a rig began more than {TOLERANCE:g} s late, or ended so early, by its frames' times or "
-        f"by its own word; what its clock may be off is allowed for, and {SLOW_FRAMES} frames of its own",
-        find=_of_rigs(_find_short, optional=False),
-    ),
-    Rule(
-        word=Word.DEGRADED,
-        when=f"such a rig started more than {TOLERANCE:g} s after the agreed instant",
-        find=_of_rigs(_find_very_late, optional=False),
-    ),
-    Rule(
-        word=Word.DEGRADED,
-        when="such a rig's clock jumped while it recorded",
-        find=_of_rigs(_find_jumps, optional=False),
+    *(
+        Rule(
+            word=Word.DEGRADED,
+            when=f"of a source of such a rig (a camera, a table): {rule.when}",
+            find=_of_rigs(_of_sources(rule), optional=False),
+        )
+        for rule in _OF_SOURCES
     ),
     Rule(word=Word.DEGRADED, when="lines of the journal cannot be read", find=_find_unreadable),
     Rule(
         word=Word.DEGRADED,
         when="the disk of the PC that led did not take the end of the journal",
         find=_find_unwritten,
+    ),
+    Rule(word=Word.GOOD, when="any of these of a rig that is optional", find=_find_of_optional),
+    *(
+        Rule(word=Word.GOOD, when=f"of a source: {rule.when}", find=_of_all_rigs(_of_sources(rule)))
+        for rule in _NOTES_OF_SOURCES
     ),
     Rule(
         word=Word.GOOD,
@@ -444,20 +534,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         word=Word.GOOD,
-        when="any of these of a rig that is optional",
-        find=lambda summary: (
-            line
-            for find in (
-                _find_absence,
-                _find_problems,
-                _find_gaps,
-                _find_dropped,
-                _find_short,
-                _find_very_late,
-                _find_jumps,
-            )
-            for line in _of_rigs(find, optional=True)(summary)
-        ),
+        when="a rig has seen something that is good to know",
+        find=_of_all_rigs(_find_remarks),
     ),
     Rule(word=Word.GOOD, when="a rig has files of a beginning that failed", find=_find_leftovers),
     Rule(word=Word.GOOD, when="a rig was not heard for a while, or answered late", find=_find_silent),
@@ -479,8 +557,7 @@ RULES: tuple[Rule, ...] = (
     Rule(word=Word.GOOD, when="a rig is no multirig and says nothing of its files", find=_find_speechless),
     Rule(
         word=Word.GOOD,
-        when="checksums are still being made, a manifest could not be written, or the journal does not name "
-        "all files",
+        when="checksums are still being made, or a manifest could not be written",
         find=_find_unproved,
     ),
     Rule(

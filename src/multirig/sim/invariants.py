@@ -18,7 +18,8 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.frames import MAX_CONTENT
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
-from multirig.record.verdict import TOLERANCE, Word
+from multirig.record.limits import TOLERANCE
+from multirig.record.verdict import Word
 from multirig.sim.facts import (
     Asked,
     ClockJumped,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
@@ -30,12 +31,15 @@ from multirig.record.recount import summarise
 from multirig.record.story import tell
 from multirig.record.summary import Summary
 from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets, write_starts
+from multirig.record.verdict import MEANING, NOT_ALL_PROVED, Word
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records", "unwritten"})
+ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records", "unverified", "unwritten"})
 """Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
+_UNVERIFIED = re.compile(r", \d+ rigs? not verified: .*?  session ")
+"""Of a verdict: 0.1 took the word of a rig that can prove nothing."""
 
 __all__ = ["ADDED", "JOURNAL_NAME", "OFFSETS_NAME", "STARTS_NAME", "VERDICT_NAME"]
 
@@ -140,7 +144,8 @@ def show(folder: Path, *options: str) -> str:
     """Return what ``multirig show`` prints of a folder, which is called ``<folder>``."""
     with _on_a_wide_screen() as text:
         _command().main(["show", str(folder), *options], standalone_mode=False, prog_name="multirig")
-    return text.getvalue().replace(str(folder), "<folder>")
+    told = _UNVERIFIED.sub("  session ", text.getvalue()).replace(NOT_ALL_PROVED, MEANING[Word.GOOD])
+    return told.replace(str(folder), "<folder>")
 
 
 def show_as_json(folder: Path) -> dict[str, Any]:

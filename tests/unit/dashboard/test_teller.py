@@ -20,9 +20,12 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import Receipt, Report, RigState, Stopped
+from multirig.protocol.words import File, Receipt, Report, RigState, Stopped
+from multirig.record.account import Account
 from multirig.record.history import Happening, History, Moment
+from multirig.record.summary import RigSummary
 from multirig.record.timing import Spread
+from multirig.record.verdict import Word
 
 AT = 1_000_000.0
 
@@ -219,5 +222,23 @@ def test_a_rig_that_is_not_reached_at_all_has_failed_to_agree() -> None:
 def test_a_session_that_is_over_says_so() -> None:
     teller = make_teller()
     move(teller, SessionState.CLEANING)
-    teller.finish("GOOD")
-    assert (teller.now.is_over, teller.now.verdict, teller.now.step) == (True, "GOOD", None)
+    video = File(path="a.mp4", bytes=900, frames=30)
+    cam = RigSummary(address="udp://h:1", says_files=True, files=[video], bytes_total=900, dropped=2)
+    foreign = RigSummary(address="udp://h:2")
+    told = Account(
+        verdict=Word.DEGRADED,
+        reasons=["cam: dropped 2 frames"],
+        unverified={"foreign": "its program tells nothing of files"},
+        rigs={"cam": cam, "foreign": foreign},
+    )
+    teller.finish(told)
+    now = teller.now
+    assert (now.is_over, now.verdict, now.step) == (True, "DEGRADED", None)
+    assert (now.reasons, now.unverified) == (("cam: dropped 2 frames",), told.unverified)
+    assert now.recorded == {"cam": {"frames": 30, "bytes": 900, "dropped": 2}}
+
+
+def test_a_session_that_got_no_further_than_agreeing_is_over_without_a_word() -> None:
+    teller = make_teller()
+    teller.finish(None)
+    assert (teller.now.is_over, teller.now.verdict) == (True, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from multirig.protocol.messages import Status
 from multirig.protocol.words import Finding, Gap, Health, Level, Report, RigState
 
 SINCE = "2026-11-26T21:04:05.123+01:00"
+
+
+DARK = Finding(level=Level.WARNING, kind="camera", text="right gives nothing: it is opened again")
 
 
 def found(seconds: float | None = None, **report: Any) -> list[tuple[Kind, bool]]:
@@ -31,6 +35,8 @@ def test_a_rig_that_records_and_says_nothing_else_is_well() -> None:
         ({"state": RigState.FAILING}, Kind.BROKEN, True),
         ({"gap": Gap(since=SINCE)}, Kind.GAP, True),
         ({"stalled": 7.4}, Kind.STALLED, True),
+        ({"findings": (DARK,)}, Kind.FOUND, False),
+        ({"findings": (replace(DARK, level=Level.ALARM),)}, Kind.FOUND, True),
         ({"hours_left": 0.05}, Kind.DISK, True),
         ({"hours_left": 0.05, "state": RigState.CONNECTED}, Kind.DISK, False),
         ({"hours_left": 0.9}, Kind.DISK, False),
@@ -49,6 +55,10 @@ def test_the_gravest_comes_first() -> None:
 
 def test_a_gap_that_is_over_is_no_defect() -> None:
     assert found(gap=Gap(since=SINCE, until=SINCE, seconds=0.0)) == []
+
+
+def test_what_is_only_good_to_know_is_no_defect() -> None:
+    assert found(findings=(replace(DARK, level=Level.NOTE),)) == []
 
 
 def test_frames_that_were_lost_before_are_no_defect_of_a_rig_that_does_not_record() -> None:

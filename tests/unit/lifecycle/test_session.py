@@ -507,6 +507,15 @@ def test_a_stop_completes_on_the_healthy_whatever_the_sick_do() -> None:
     assert isinstance(finished.outcomes["ephys"], RigUnreachable)
 
 
+def test_a_rig_that_answers_the_stop_and_records_on_has_not_done_it() -> None:
+    session = session_in(S.STOPPING)
+    session.reply("cam", Message(Event.EXPEND, ({"status": 20},)))
+    session.reply_all()
+    assert session.state is S.STOPPED
+    (error,) = [one.outcome for one in session.out if isinstance(one, Progressed) and one.rig == "cam"][-1:]
+    assert str(error) == "says that it still records: stop it there"
+
+
 def test_a_deaf_rig_gets_the_stop_when_it_is_back() -> None:
     for state in (S.STOPPING, S.INTERRUPTING, S.ABORTING):
         assert all(one.lasting for one in session_in(state).open.values())
@@ -1328,6 +1337,18 @@ def test_what_a_rig_says_of_itself_is_noticed_once_and_written_down(news: Any, n
     assert [
         one.event.notice for one in session.out if isinstance(one, Record) and isinstance(one.event, Noticed)
     ]
+
+
+def test_each_thing_that_a_rig_has_found_is_noticed_once() -> None:
+    dark = {"level": "warning", "kind": "camera", "text": "right gives nothing"}
+    full = {"level": "alarm", "kind": "disk", "text": "the disk is nearly full"}
+    good_to_know = {"level": "note", "kind": "camera", "text": "left was opened again"}
+    session = running()
+    for at in range(4):
+        hear(session, "cam", at, findings=[good_to_know, dark, full])
+    hear(session, "cam", 4)
+    hear(session, "cam", 5, findings=[dark])
+    assert noticed(session) == [("cam", Notice.FOUND), ("cam", Notice.FOUND)]
 
 
 def test_old_heartbeats_from_before_the_recording_alarm_nobody() -> None:

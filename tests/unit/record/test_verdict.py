@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import math
+import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from multirig.protocol.words import File
+from multirig.protocol.words import Evidence, Expected, File, Finding, Level
 from multirig.record.summary import Remark, RigSummary, Summary
-from multirig.record.verdict import MEANING, RULES, Verdict, Word, judge
+from multirig.record.verdict import (
+    MEANING,
+    NOT_ALL_PROVED,
+    RULES,
+    Verdict,
+    Word,
+    judge,
+    say_meaning,
+    say_short,
+    say_word,
+)
+from multirig.rig.evidence.frames import FrameStatistics
 
 
 def file(**keys: Any) -> File:
@@ -71,7 +87,7 @@ GAP = {"from": "2026-01-31T12:01:03+00:00", "to": "2026-01-31T12:01:20+00:00", "
         ),
         ({"files": []}, Word.INCOMPLETE, "cam recorded, and has no file to show for it"),
         ({"files": [file(frames=0)]}, Word.INCOMPLETE, "cam: raw_data/a.bin holds no frames"),
-        ({"files": [file(frames=None, bytes=0)]}, Word.INCOMPLETE, "cam: 1 file, and all of them empty"),
+        ({"files": [file(frames=None, bytes=0)]}, Word.INCOMPLETE, "cam: raw_data/a.bin is empty"),
         ({"was_started": False, "files": []}, Word.DEGRADED, "cam: took no part"),
         ({"problems": ["stop: the shutter is stuck"]}, Word.DEGRADED, "cam: stop: the shutter is stuck"),
         ({"gaps": [GAP]}, Word.DEGRADED, "cam: recorded nothing from 12:01:03 to 12:01:20 (17.0 s)"),
@@ -129,6 +145,306 @@ def test_a_clock_that_began_anew_in_between_is_not_compared() -> None:
     assert judge(session(running_until=3.0)).word is Word.GOOD
 
 
+# -- each source by itself -----------------------------------------------------------------------------------
+
+
+def camera(label: str = "right", extra: str = "", **keys: Any) -> File:
+    """Return the video of a camera that gave 30 frames a second for 10 s, but for what is said."""
+    own: dict[str, Any] = {
+        name: keys.pop(name) for name in ("frames", "first", "last", "bytes") if name in keys
+    }
+    evidence: dict[str, Any] = {
+        "source": label,
+        "asked": 30.0,
+        "rate": 30.0,
+        "longest_gap": 0.04,
+        "gap_at": 103.0,
+        "missing": 0,
+        "dropped": 0,
+        "damaged": 0,
+        "backwards": 0,
+        "bursts": 0,
+        "growing": True,
+        **keys,
+    }
+    return file(
+        path=f"raw_video_data/_iblrig_{label}Camera.raw{extra}.mp4",
+        **{"frames": 301, "evidence": Evidence(**evidence)} | own,
+    )
+
+
+def judge_files(*files: File, **keys: Any) -> Verdict:
+    return judge(session(cam=rig(files=list(files), **keys)))
+
+
+def test_two_cameras_that_did_as_they_should_are_good_and_nothing_is_said() -> None:
+    assert judge_files(camera("left"), camera("right")) == Verdict(word=Word.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"last": 106.5, "frames": 196}, "right ended 3.5 s before the session did"),
+        ({"first": 102.5, "frames": 226}, "right began 2.5 s after the session did"),
+        (
+            {"longest_gap": 4.03, "missing": 119, "frames": 181},
+            "right gave nothing for 4.0 s, from 3.0 s after the beginning: 119 missing at 30/s",
+        ),
+        (
+            {"asked": None, "longest_gap": 4.03, "missing": None, "frames": 181},
+            "right gave nothing for 4.0 s, from 3.0 s after the beginning: 120 missing at 30/s",
+        ),
+        ({"rate": 10.2, "frames": 103}, "right gave 10.2 of 30 frames a second"),
+        ({"rate": 60.1, "frames": 602}, "right gave 60.1 of 30 frames a second"),
+        ({"missing": 3}, "right lacks 3 of 304 frames, by its own numbers"),
+        ({"dropped": 12}, "right dropped 12 frames: they were seen and could not be written"),
+        (
+            {"damaged": 60},
+            "right gave 60 pictures of 301 damaged: look at its cable and its network",
+        ),
+        ({"backwards": 2}, "right has 2 times that are not later than the one before: order nothing by them"),
+        (
+            {"bursts": 44, "longest_gap": 1.5, "bound": 1.48, "stamped_by": "arrival"},
+            "right gave 44 frames in bursts: their times are those of arrival, and up to 1.5 s too late",
+        ),
+        (
+            {"growing": False, "grew_at": 105.0},
+            "right grew steadily, and then no more in the last 5.0 s of the session",
+        ),
+        (
+            {"expected": Expected(fps=60.0)},
+            "right gave 30 of 60 frames a second",
+        ),
+        (
+            {"expected": Expected(longest_gap=0.03)},
+            "right gave nothing for 0.0 s, from 3.0 s after the beginning",
+        ),
+    ],
+)
+def test_what_is_wrong_with_one_camera_of_two_is_told_by_its_name(keys: Any, reason: str) -> None:
+    verdict = judge_files(camera("left"), camera("right", **keys))
+    assert (verdict.word, verdict.reasons) == (Word.DEGRADED, (f"cam: {reason}",))
+    assert judge_files(camera("left"), camera("right", **keys), role="optional").notes == verdict.reasons
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"last": 109.2},
+        {"longest_gap": 0.45},
+        {"rate": 29.97, "frames": 300},
+        {"asked": None, "rate": 17.3, "frames": 174},
+        {"bursts": 3, "longest_gap": 0.08, "bound": 0.04},
+        {"bursts": 40, "longest_gap": 1.5, "bound": 1.4, "stamped_by": "source"},
+        {"missing": 2, "expected": Expected(missing=0.01)},
+        {"longest_gap": 4.0, "missing": 0, "expected": Expected(longest_gap=5.0)},
+        {"asked": 0.15, "rate": 0.15, "frames": 2, "last": 106.7, "longest_gap": 6.7},
+        {"growing": None},
+    ],
+)
+def test_what_an_honest_camera_may_do_is_good_and_nothing_is_said(keys: Any) -> None:
+    assert judge_files(camera("left"), camera("right", **keys)) == Verdict(word=Word.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("keys", "note"),
+    [
+        ({"damaged": 1, "frames": 3001}, "right gave 1 picture of 3\u202f001 damaged"),
+        (
+            {"bursts": 4, "longest_gap": 0.15, "bound": 0.12},
+            "right gave 4 frames in bursts: their times are those of arrival, and up to 120.0 ms too late",
+        ),
+    ],
+)
+def test_a_little_of_it_is_a_note(keys: Any, note: str) -> None:
+    if "frames" in keys:
+        keys = keys | {"rate": 300.0, "asked": 300.0}
+    verdict = judge_files(camera("left"), camera("right", **keys))
+    assert (verdict.word, verdict.notes) == (Word.GOOD, (f"cam: {note}",))
+
+
+def test_a_hiccup_in_which_nothing_is_lost_is_no_hole() -> None:
+    (reason,) = judge_files(camera(bursts=44, longest_gap=1.5, bound=1.48)).reasons
+    assert "bursts" in reason
+
+
+def test_a_camera_that_numbers_its_frames_and_stood_still_has_a_hole() -> None:
+    (reason,) = judge_files(camera(longest_gap=4.0, missing=0, frames=181)).reasons
+    assert reason.startswith("cam: right gave nothing for 4.0 s")
+
+
+def test_a_hole_between_two_parts_of_a_camera_is_its_gap() -> None:
+    parts = camera(last=104.0, frames=121), camera(extra=".part2", first=107.0, frames=91)
+    (reason,) = judge_files(*parts).reasons
+    assert reason == ("cam: right gave nothing for 3.0 s, from 4.0 s after the beginning: 89 missing at 30/s")
+
+
+def test_a_video_and_its_times_are_one_source() -> None:
+    times = replace(camera(dropped=5), path="raw_video_data/_iblrig_rightCamera.times.npy")
+    assert judge_files(camera(dropped=5), times).reasons == (
+        "cam: right dropped 5 frames: they were seen and could not be written",
+    )
+
+
+def test_a_rate_is_judged_in_a_short_session_where_that_is_certain() -> None:
+    def judge_short(rate: float, frames: int, seconds: float) -> Word:
+        short = camera(rate=rate, frames=frames, last=100.0 + seconds)
+        return judge(session(cam=rig(files=[short]), running_until=100.0 + seconds)).word
+
+    assert judge_short(10.0, 11, 1.0) is Word.DEGRADED
+    assert judge_short(27.0, 28, 1.0) is Word.GOOD
+    assert judge_short(27.0, 55, 2.0) is Word.GOOD
+    assert judge_short(10.0, 6, 0.5) is Word.DEGRADED
+
+
+def test_a_camera_that_was_slow_for_a_third_is_told_over_the_whole() -> None:
+    slow = camera(rate=30.0, frames=1401, last=160.0)
+    verdict = judge(session(rigs={"cam": rig(files=[slow], stopped_at=160.1)}, running_until=160.0))
+    assert verdict.reasons == ("cam: gave 23.3 of 30 frames a second, taken over the whole",) or (
+        verdict.reasons == ("cam: right gave 23.3 of 30 frames a second, taken over the whole",)
+    )
+
+
+def table(**keys: Any) -> File:
+    own: dict[str, Any] = {name: keys.pop(name) for name in ("frames", "first", "last") if name in keys}
+    evidence: dict[str, Any] = {"backwards": 0, "longest_gap": 2.0, "gap_at": 101.0, **keys}
+    return file(path="raw_data/licks.csv", **{"frames": 30, "evidence": Evidence(**evidence)} | own)
+
+
+def test_a_table_of_events_may_pause_and_end_when_it_likes() -> None:
+    assert judge_files(camera("left"), table(first=103.0, last=106.0, longest_gap=1.5)).word is Word.GOOD
+    assert judge_files(table(first=103.0, last=106.0, longest_gap=1.5)).reasons == ()
+
+
+def test_a_table_of_events_that_ends_early_proves_nothing() -> None:
+    verdict = judge_files(table(last=104.0, longest_gap=1.0))
+    why = "nothing tells whether raw_data/licks.csv was recorded to the end"
+    assert (verdict.word, verdict.unverified) == (Word.GOOD, {"cam": why})
+
+
+def test_a_steady_table_is_judged_at_its_ends_and_a_pause_of_it_is_a_note() -> None:
+    assert judge_files(table(rate=100.0, last=104.0)).reasons == ("cam: ended 6.0 s before the session did",)
+    verdict = judge_files(table(rate=100.0, frames=601, longest_gap=4.0))
+    assert (verdict.word, verdict.reasons) == (Word.GOOD, ())
+    assert verdict.notes == (
+        "cam: paused for 4.0 s, and is steady else: if it should never pause, write expect: {fps: 100} into "
+        "its rig's config",
+    )
+
+
+def test_an_empty_file_is_named_and_what_lies_beside_data_may_be_empty() -> None:
+    verdict = judge_files(camera(), file(path="raw_data/b.avi", bytes=0, frames=None, first=None, last=None))
+    assert (verdict.word, verdict.reasons) == (Word.INCOMPLETE, ("cam: raw_data/b.avi is empty",))
+    assert judge_files(camera(), file(path="raw_data/run.log", bytes=0, frames=None)).word is Word.GOOD
+
+
+# -- what is not verified ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cam", "why"),
+    [
+        ({"says_files": False, "files": []}, "its program tells nothing of files"),
+        ({"files_total": 250}, "nothing is known of 249 of its 250 files"),
+        (
+            {"files": [file(frames=None, first=None, last=None)]},
+            "nothing tells whether raw_data/a.bin was recorded to the end",
+        ),
+        ({"files": [file(path="raw_data/settings.json")]}, "none of its files is data, by their names"),
+    ],
+)
+def test_a_rig_without_a_proof_is_never_counted_as_proved(cam: Any, why: str) -> None:
+    verdict = judge(session(cam=rig(**cam)))
+    assert (verdict.word, verdict.unverified) == (Word.GOOD, {"cam": why})
+    assert say_word("GOOD", verdict.unverified) == f"GOOD, 1 rig not verified: cam ({why})"
+    assert say_short("GOOD", len(verdict.unverified)) == "GOOD, 1 rig not verified"
+    assert say_meaning(Word.GOOD, verdict.unverified) == NOT_ALL_PROVED
+
+
+def test_a_file_that_grew_until_the_stop_is_proved() -> None:
+    grown = file(frames=None, first=None, last=None, evidence=Evidence(growing=True, grew_at=109.9))
+    assert judge_files(grown) == Verdict(word=Word.GOOD)
+
+
+# -- what a rig has seen itself -----------------------------------------------------------------------------
+
+
+def test_what_a_rig_has_found_reaches_the_verdict() -> None:
+    found = [
+        Finding(level=Level.WARNING, kind="clock", text="its clock jumped by 100 ms"),
+        Finding(level=Level.NOTE, kind="camera", text="right was opened again"),
+    ]
+    verdict = judge_files(camera(), findings=found)
+    assert (verdict.word, verdict.reasons) == (Word.DEGRADED, ("cam: its clock jumped by 100 ms",))
+    assert verdict.notes == ("cam: right was opened again",)
+
+
+# -- honest and faulty streams, through what is counted of them ---------------------------------------------
+
+
+def record(times: Sequence[float], *, asked: float | None, end: float) -> Verdict:
+    """Return the verdict on a session of one camera that gave frames at these times."""
+    statistics = FrameStatistics()
+    statistics.extend(round(time * 1e9) for time in times)
+    evidence = replace(statistics.conclude(asked=asked), source="right", stamped_by="arrival", growing=True)
+    video = file(frames=len(times), first=times[0], last=times[-1], evidence=evidence)
+    return judge(
+        session(rigs={"cam": rig(files=[video], stopped_at=end)}, running_until=end, running_from=100.0)
+    )
+
+
+def shoot(rate: float, end: float, jitter: float, seed: int) -> list[float]:
+    """Return the times of arrival of a camera, each late by up to so many seconds, in their order."""
+    rng = random.Random(seed)
+    times = [100 + n / rate + rng.random() * jitter for n in range(max(2, int((end - 100) * rate)))]
+    return sorted(times)
+
+
+@given(
+    rate=st.floats(math.log(0.15), math.log(1000)).map(math.exp),
+    frames=st.integers(2, 1500),
+    jitter=st.floats(0, 0.045),
+    promises=st.booleans(),
+    seed=st.integers(0, 1 << 30),
+)
+def test_an_honest_camera_is_good_at_every_rate_and_nothing_is_said_of_it(
+    rate: float, frames: int, jitter: float, promises: bool, seed: int
+) -> None:
+    end = 100 + frames / rate
+    times = shoot(rate, end, jitter, seed)
+    assert record(times, asked=rate if promises else None, end=end) == Verdict(word=Word.GOOD)
+
+
+@given(
+    rate=st.floats(5, 200),
+    at=st.floats(0.1, 0.5),
+    lost=st.floats(1.3, 6),
+    promises=st.booleans(),
+    seed=st.integers(0, 1 << 30),
+)
+def test_a_hole_is_found_at_every_rate(
+    rate: float, at: float, lost: float, promises: bool, seed: int
+) -> None:
+    begin = 100 + 15 * at
+    times = [time for time in shoot(rate, 115, 0.01, seed) if not begin < time < begin + lost]
+    verdict = record(times, asked=rate if promises else None, end=115)
+    assert verdict.word is Word.DEGRADED
+    assert "gave nothing for" in verdict.reasons[0] or "began" in verdict.reasons[0]
+
+
+@given(
+    rate=st.floats(2, 200),
+    share=st.floats(0.1, 0.9),
+    seconds=st.floats(10, 20),
+    seed=st.integers(0, 1 << 30),
+)
+def test_a_camera_that_gives_fewer_frames_than_asked_is_found(
+    rate: float, share: float, seconds: float, seed: int
+) -> None:
+    times = shoot(rate * share, 100 + seconds, 0.01, seed)
+    assert record(times, asked=rate, end=100 + seconds).word is Word.DEGRADED
+
+
 # -- roles -------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +487,6 @@ def test_a_rig_that_took_no_part_is_told_with_its_cause() -> None:
             "checksums of 2 files of cam are still being made: its manifest will hold them",
         ),
         ({"manifest": None}, "cam could not write its manifest"),
-        ({"files_total": 250}, "cam lists 250 files, of which the journal names 1"),
         (
             {"remarks": [Remark(seconds=3.0, notice="silent", text="is not heard any more (since 1.8 s)")]},
             "cam: is not heard any more (since 1.8 s)",

@@ -25,6 +25,7 @@ from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Report, Word
+from multirig.record.account import Account
 from multirig.record.history import Happening, History
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
@@ -217,15 +218,33 @@ class Teller:
                 self._settle(rig, known, why)
         self._change(trouble=trouble)
 
-    def finish(self, verdict: str | None, left: str | None = None) -> None:
-        """Take that nothing more will happen; `left` says which rigs may still record, and what ends that."""
+    def finish(self, told: Account | None, left: str | None = None) -> None:
+        """Take that nothing more will happen, and what the session turned out to be.
+
+        `left` says which rigs may still record, and what ends that.
+        """
         if left is not None:
             known = self.now.trouble
             trouble = Trouble(step=Step.STOP.value, text=left)
             if known is not None:
                 trouble = replace(known, text=f"{known.text}; {left}")
             self._change(trouble=trouble)
-        self._change(is_over=True, step=None, verdict=verdict)
+        if told is None:
+            self._change(is_over=True, step=None)
+            return
+        recorded = {
+            name: {"frames": rig.frames, "bytes": rig.bytes_total, "dropped": rig.dropped}
+            for name, rig in told.rigs.items()
+            if rig.says_files
+        }
+        self._change(
+            is_over=True,
+            step=None,
+            verdict=told.verdict.value,
+            reasons=tuple(told.reasons),
+            unverified=dict(told.unverified),
+            recorded=recorded,
+        )
 
     # -- inside -----------------------------------------------------------------------------------------
 

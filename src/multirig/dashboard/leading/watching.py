@@ -74,9 +74,8 @@ def tell_figures(session: Session, board: Board) -> None:
 def tell_end(board: Board) -> None:
     """Tell what the session turned out to be, by its journal, and who may still record."""
     told = _find_account(board)
-    verdict = told.verdict.value if told is not None else None
     left = say_left(told) if told is not None else None
-    board.tell(lambda teller: teller.finish(verdict, left))
+    board.tell(lambda teller: teller.finish(told, left))
 
 
 def _find_account(board: Board) -> Account | None:

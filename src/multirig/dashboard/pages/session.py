@@ -47,6 +47,8 @@ class SessionPanel:
             self._trouble = Line("trouble", role="alert")
             self._causes = Rows(box("div", "stack tight"), _build_cause)
             self._meaning = text("p", classes="big")
+            self._reasons = Rows(box("div", "stack tight"), _build_reason)
+            self._doubt = Line("big")
             self._buttons()
             self._table = RigTable()
             self._marking()
@@ -85,6 +87,8 @@ class SessionPanel:
         self._causes.show(view.causes)
         self._meaning.text = view.meaning or ""
         show_if(self._meaning, view.meaning is not None)
+        self._reasons.show(tuple((one, view.tone) for one in view.reasons))
+        self._doubt.show(view.doubt, Tone.WARNING)
         self._table.show(view.columns, view.rows)
         show_if(self._stop, view.can_stop)
         show_if(self._interrupt, view.can_interrupt)
@@ -217,6 +221,11 @@ class RigRow:
         self._progress.text = row.progress
         show_if(self._more, row.reason is not None)
         self._reason.show(row.reason, Tone.BAD)
+
+
+def _build_reason(reason: tuple[str, Tone]) -> None:
+    what, tone = reason
+    Line("trouble").show(what, tone)
 
 
 def _build_cause(cause: tuple[str, str]) -> None:

@@ -12,13 +12,14 @@ from multirig.dashboard.view.history import judge_word
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone, worst_tone
 from multirig.lifecycle.policy import Role
-from multirig.protocol.words import File
+from multirig.protocol.words import File, Level
 from multirig.record.account import Account
 from multirig.record.catalogue import NOT_OVER, Listed
+from multirig.record.limits import TOLERANCE
 from multirig.record.story import CONDUCTOR, say_marker
 from multirig.record.summary import RigSummary
 from multirig.record.timing import say_spread
-from multirig.record.verdict import TOLERANCE
+from multirig.record.verdict import say_meaning
 from multirig.wording import size
 
 SHOWN_ENTRIES = 200
@@ -89,7 +90,7 @@ class AccountView:
     exp_ref: str
     subject: str
     word: str
-    """The verdict, or what stands in place of it."""
+    """The verdict, with the rigs that are not verified, or what stands in place of it."""
     tone: Tone
     icon: str
     meaning: str
@@ -120,7 +121,9 @@ def view_account(told: Account, *, name: str = "session without a number") -> Ac
     """
     word = str(told.verdict) if told.is_final else NOT_OVER
     tone, meaning = judge_word(word)
-    if not told.is_final:
+    if told.is_final:
+        meaning = say_meaning(told.verdict, told.unverified)
+    else:
         _, if_so = judge_word(str(told.verdict))
         meaning = (
             f"it is {told.state}, as far as its journal tells; if it ended so: {told.verdict}, {if_so}; "
@@ -137,7 +140,7 @@ def view_account(told: Account, *, name: str = "session without a number") -> Ac
     return AccountView(
         exp_ref=told.exp_ref or name,
         subject=told.subject or "",
-        word=word,
+        word=told.headline if told.is_final else word,
         tone=tone,
         icon=ICONS[tone],
         meaning=meaning,
@@ -167,7 +170,7 @@ def view_listed(one: Listed) -> AccountView:
     return AccountView(
         exp_ref=one.exp_ref,
         subject=one.subject,
-        word=one.word,
+        word=one.headline,
         tone=tone,
         icon=ICONS[tone],
         meaning=meaning,
@@ -248,6 +251,8 @@ def _list_unknown(told: Account) -> Iterator[str]:
             yield f"what {name} wrote: it does not tell; look into its own folder"
         elif rig.was_started and not rig.has_ended and told.is_final:
             yield f"what {name} wrote: it did not tell when it was stopped; look into its own folder"
+        if (why := told.unverified.get(name)) and rig.says_files:
+            yield f"whether {name} recorded to the end: {why}"
         if rig.was_started and rig.has_ended and rig.dropped is None:
             yield f"whether {name} lost frames: it does not tell"
     if told.unreadable:
@@ -266,6 +271,8 @@ def _group_files(told: Account) -> Iterator[FileGroup]:
         dropped = rig.dropped
         is_missing = rig.was_started and not rig.files_total
         summary = _say_files(rig.files_total, rig.bytes_total)
+        if rig.frames is not None:
+            summary += f", {wording.grouped(rig.frames)} frames"
         if not rig.says_files:
             summary = "it does not tell its files" if rig.has_ended else "nothing is known of its files"
         yield FileGroup(
@@ -353,6 +360,11 @@ def _find(name: str, rig: RigSummary) -> RigFindings:
     tone = Tone.WARNING if rig.role == Role.OPTIONAL.value else Tone.BAD
     entries = [_entry(None, "", one, tone) for one in rig.problems]
     entries += [_entry(None, "", _say_gap(one), Tone.WARNING) for one in rig.gaps]
+    entries += [
+        _entry(None, "", one.text, Tone.PLAIN if one.level is Level.NOTE else Tone.WARNING)
+        for one in rig.findings
+        if one.text not in rig.problems
+    ]
     if dropped := rig.dropped:
         lost = f"{wording.count(dropped, 'frame')} lost: seen, and not written"
         entries.append(_entry(None, "", lost, Tone.WARNING))

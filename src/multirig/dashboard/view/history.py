@@ -67,6 +67,7 @@ class HistoryRow:
     link: str
     """Of its own page."""
     word: str
+    """The verdict, with the number of rigs that are not verified."""
     tone: Tone
     icon: str
     day: str
@@ -228,7 +229,7 @@ def _row(one: Listed, zone: datetime.tzinfo | None) -> HistoryRow:
     began = None if one.began_at is None else datetime.datetime.fromtimestamp(one.began_at, zone)
     return HistoryRow(
         link=session_address(one.folder),
-        word=one.word,
+        word=one.headline,
         tone=tone,
         icon=ICONS[tone],
         day=one.date.isoformat(),

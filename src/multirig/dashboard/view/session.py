@@ -12,7 +12,7 @@ from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Health, Report
-from multirig.record.verdict import MEANING, Word
+from multirig.record.verdict import Word, say_meaning, say_short, say_unverified
 
 SHOWN_ALARMS = 20
 SHOWN_MARKERS = 20
@@ -121,6 +121,10 @@ class SessionView:
     """Rig by rig."""
     verdict: str | None
     meaning: str | None
+    reasons: tuple[str, ...]
+    """Why it is not GOOD, the gravest first."""
+    doubt: str | None
+    """Which rigs are not verified, and why."""
     can_mark: bool
     can_stop: bool
     can_interrupt: bool
@@ -168,7 +172,11 @@ def view_session(session: SessionNow, now: float, reports: Mapping[str, Report])
         trouble=session.trouble.text if session.trouble is not None else None,
         causes=tuple(session.trouble.causes.items()) if session.trouble is not None else (),
         verdict=session.verdict,
-        meaning=MEANING[Word(session.verdict)] if session.verdict in _VERDICTS else None,
+        meaning=(
+            say_meaning(Word(session.verdict), session.unverified) if session.verdict in _VERDICTS else None
+        ),
+        reasons=tuple(session.reasons),
+        doubt=say_unverified(session.unverified) if session.unverified else None,
         can_mark=not session.is_over and session.state == S.RUNNING.value,
         can_stop=not session.is_over and session.state == S.RUNNING.value,
         can_interrupt=not session.is_over and phase is not OVER and session.state not in _ENDING_ANYWAY,
@@ -193,7 +201,8 @@ def _page(session: SessionNow) -> str | None:
 
 def _name_end(session: SessionNow) -> tuple[str, Tone]:
     if session.verdict is not None:
-        return session.verdict, VERDICT_TONES.get(session.verdict, Tone.PLAIN)
+        title = say_short(session.verdict, len(session.unverified))
+        return title, VERDICT_TONES.get(session.verdict, Tone.PLAIN)
     if session.trouble is not None:
         return "It did not begin", Tone.BAD
     return "Over", Tone.PLAIN
@@ -236,7 +245,7 @@ def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], report: Repor
         rig=rig,
         cells=tuple(cells),
         reason=f"{failed[-1].step.value}: {failed[-1].reason}" if failed else None,
-        progress=", ".join(_say_progress(report.health)) if report is not None and report.health else "",
+        progress=", ".join(_say_progress(session, rig, report)),
     )
 
 
@@ -247,7 +256,19 @@ def _find_armed(started: Outcome | None, report: Report | None) -> Outcome | Non
     return started if started is Outcome.WAITING else None
 
 
-def _say_progress(health: Health) -> Iterator[str]:
+def _say_progress(session: SessionNow, rig: str, report: Report | None) -> Iterator[str]:
+    """Yield what a rig has recorded so far; of a session that is over, what its account says."""
+    if (told := session.recorded.get(rig)) is not None:
+        if (frames := told.get("frames")) is not None:
+            yield f"{wording.grouped(frames)} frames"
+        yield wording.size(told.get("bytes") or 0)
+        if dropped := told.get("dropped"):
+            yield f"{wording.grouped(dropped)} dropped"
+    elif report is not None and report.health is not None:
+        yield from _say_health(report.health)
+
+
+def _say_health(health: Health) -> Iterator[str]:
     if health.frames is not None:
         yield f"{wording.grouped(health.frames)} frames"
     if health.rate is not None:

@@ -174,7 +174,7 @@ def test_a_file_has_its_times_from_the_beginning():
     (group,) = view_account(told()).files
     assert (group.who, group.summary, group.dropped, group.tone) == (
         "left",
-        "1 file, 3.3 MB",
+        "1 file, 3.3 MB, 36\u202f701 frames",
         "0",
         Tone.PLAIN,
     )
