@@ -54,6 +54,7 @@ class Gauges:
                 self._feed(PicturesOffered(labels=labels))
             if self._machine.state is RigState.RUNNING:
                 self._storage.mark_alive()
+                await self._recording.look_at_files()
             if self._recording.session is not None:
                 self._recording.look()
                 self._feed(Measured(health=self._recording.health, findings=self._recording.findings))

@@ -62,6 +62,7 @@ class Hooks:
         self._clock = clock
         self._background = background
         self._limits = HookLimits(config.limits)
+        self._expected = config.expect.to_expected()
         self._memory = MemoryKeeper(storage.keep)
         self._markers = MarkerTable(config.name, adapter, storage.append_marker)
         self._rehearsal = RehearsalLimit(parts.machine, parts.feed)
@@ -257,6 +258,7 @@ class Hooks:
         await self._end_watch()
         if self.recording.session is None:
             return Recorded()
+        self.recording.note_stop()
         await self._limits.run("stop", self._adapter.stop())
         self._limits.check()
         return await self._account()
@@ -312,6 +314,7 @@ class Hooks:
         """Return what was recorded, file by file."""
         try:
             found = await self._limits.run("stop", asyncio.to_thread(self._adapter.files))
+            found = await self.recording.complete(found, self._expected)
             recorded = Recorded(files=tuple(found))
         except Exception as error:
             log.exception("the adapter's list of files failed")

@@ -56,7 +56,7 @@ def inspect_clock_table(path: Path) -> ClockTable | None:
         head = file.read(_END)
         lines = head.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         # the header's own line must have ended: before that its last name may be torn
-        if len(lines) < 2 or _read_first_field(lines[0]) != CLOCK_COLUMN:
+        if len(lines) < 2 or read_first_field(lines[0]) != CLOCK_COLUMN:
             return None
         ends = head.count(b"\n")
         while chunk := file.read(_CHUNK):
@@ -80,11 +80,12 @@ def list_recorded_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) 
     owned : iterable of str
         Only what fits one of these patterns, as `Adapter.owns` returns them.
     """
-    return [_describe(entry, session) for entry in list_files(session, owned)]
+    return [inspect(entry, session) for entry in list_files(session, owned)]
 
 
-def _describe(entry: File, session: Session) -> File:
-    if not entry.path.lower().endswith(".csv"):
+def inspect(entry: File, session: Session) -> File:
+    """Return a file with its rows and times, where it is a clock table and they are not told."""
+    if entry.frames is not None or not entry.path.lower().endswith(".csv"):
         return entry
     try:
         table = inspect_clock_table(session.session_folder / entry.path)
@@ -109,7 +110,7 @@ def _find_time(lines: Iterable[bytes]) -> int | None:
     """Return the first line's time that can be read, nanoseconds: a crash may leave rubbish between rows."""
     for line in lines:
         try:
-            seconds = float(_read_first_field(line))
+            seconds = float(read_first_field(line))
         except ValueError:
             continue
         if math.isfinite(seconds):
@@ -117,7 +118,8 @@ def _find_time(lines: Iterable[bytes]) -> int | None:
     return None
 
 
-def _read_first_field(line: bytes) -> str:
+def read_first_field(line: bytes) -> str:
+    """Return the first column of a line, without its quotes; nothing where it cannot be read."""
     try:
         fields = next(csv.reader([line.decode("utf-8", "replace").replace("\0", "")]), [])
     except csv.Error:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from multirig.lifecycle.defects import DISK, FULL
 from multirig.protocol.events import SECOND
-from multirig.rig.adapter import Adapter, Finding, Health, Level, Session
+from multirig.rig.adapter import Adapter, Expected, File, Finding, Health, Level, Session, list_files
+from multirig.rig.evidence.completing import complete
+from multirig.rig.evidence.growth import Growth
 from multirig.rig.rate import rate_since
 from multirig.wording import discreet
+
+LOOKING_COSTS = 25
+"""Times as long as a look at all files took nobody looks again."""
 
 log = logging.getLogger("multirig.rig")
 
@@ -38,8 +45,14 @@ class Recording:
         """What was seen since it began."""
         self._full: list[Finding] = []
         """Times in which its disk was full."""
+        self.growth = Growth()
+        """How its files have grown."""
         self._adapter = adapter
         self._clock = clock
+        self._stopped: int | None = None
+        """When it was told to stop."""
+        self._look_again = 0.0
+        """When its files may be looked at again, on ``time.monotonic()``."""
         self._began: int | None = None
         """When the adapter had begun to record."""
         self._has_complained = False
@@ -52,6 +65,7 @@ class Recording:
         self.was_started = was_started
         self.health, self.findings = Health(), ()
         self._full = []
+        self.growth, self._stopped = Growth(), None
         self._began = None
         self._has_complained = False
 
@@ -63,6 +77,33 @@ class Recording:
     def note_start(self) -> None:
         """Note that the adapter has begun to record."""
         self._began = self._clock()
+
+    def note_stop(self) -> None:
+        """Note that the adapter is told to stop: what its files do from now on proves nothing."""
+        self._stopped = self._stopped or self._clock()
+
+    async def look_at_files(self) -> None:
+        """Look how far its files have grown; of thousands less often, so that it costs little."""
+        session, began = self.session, time.monotonic()
+        if session is None or self._stopped is not None or began < self._look_again:
+            return
+        try:
+            found = await asyncio.to_thread(list_files, session, self._adapter.owns())
+        except OSError:
+            return
+        if self.session is session and self._stopped is None:
+            self.growth.look({one.path: one.bytes for one in found}, self._clock())
+        took = time.monotonic() - began
+        self._look_again = began + took * LOOKING_COSTS
+
+    async def complete(self, files: Sequence[File], expected: Expected) -> list[File]:
+        """Return its files with all that can be known of them."""
+        if self.session is None:
+            return list(files)
+        stopped = self._stopped or self._clock()
+        return await asyncio.to_thread(
+            complete, files, self.session, self.growth, stopped=stopped, expected=expected
+        )
 
     def take_seconds(self) -> float | None:
         """Return for how long it has recorded, once; None where that is not known."""

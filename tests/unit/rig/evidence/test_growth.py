@@ -1,0 +1,73 @@
+"""How files grow while a rig records: made-up sizes."""
+
+from __future__ import annotations
+
+from multirig.protocol.events import SECOND
+from multirig.rig.evidence.growth import Grown, Growth
+
+HALF = SECOND // 2
+
+
+def grow(
+    growth: Growth, path: str, begin: float, end: float, *, every: float = 0.5, until: float = 20
+) -> int:
+    """Let a file grow from one time to another, looked at twice a second; return its size at the end."""
+    size = 0
+    for look in range(int(until * 2) + 1):
+        now = look / 2
+        if begin <= now <= end:
+            size = 1000 * (1 + int((now - begin) / every))
+        if now >= begin:
+            growth.look({path: size}, round(now * SECOND))
+    return size
+
+
+def test_what_grew_to_the_stop_did() -> None:
+    growth = Growth()
+    size = grow(growth, "a.avi", 0, 20)
+    assert growth.judge("a.avi", size, 20 * SECOND) == Grown(growing=True, grew_at=20 * SECOND)
+
+
+def test_what_grew_steadily_and_then_no_more_did_not_though_it_was_closed_with_a_few_bytes() -> None:
+    growth = Growth()
+    size = grow(growth, "a.avi", 0, 12)
+    assert growth.judge("a.avi", size + 400, 20 * SECOND) == Grown(growing=False, grew_at=12 * SECOND)
+
+
+def test_what_is_written_in_large_pieces_may_pause_as_long_again() -> None:
+    growth = Growth()
+    size = grow(growth, "a.bin", 0, 16, every=4)
+    assert growth.judge("a.bin", size, 20 * SECOND).growing is True
+
+
+def test_of_a_file_that_grew_seldom_nothing_is_known() -> None:
+    growth = Growth()
+    size = grow(growth, "a.bin", 0, 2)
+    assert growth.judge("a.bin", size, 20 * SECOND) == Grown(grew_at=2 * SECOND)
+
+
+def test_a_file_that_another_one_followed_need_not_grow_on() -> None:
+    growth = Growth()
+    size = grow(growth, "v/0.avi", 0, 10)
+    growth.look({"v/1.avi": 10}, 10 * SECOND + HALF)
+    growth.look({"elsewhere/1.bin": 10}, 10 * SECOND + HALF)
+    assert growth.judge("v/0.avi", size, 20 * SECOND) == Grown(grew_at=10 * SECOND)
+
+
+def test_a_table_that_is_written_at_the_end_is_proved_and_a_video_is_not() -> None:
+    assert Growth().judge("trials.npy", 5000, 20 * SECOND).growing is True
+    assert Growth().judge("right.avi", 5000, 20 * SECOND) == Grown()
+    assert Growth().judge("trials.npy", 0, 20 * SECOND) == Grown()
+
+
+def test_what_was_there_from_the_beginning_and_never_grew_proves_nothing() -> None:
+    growth = Growth()
+    growth.look({"gains.bin": 300}, 0)
+    assert growth.judge("gains.bin", 300, 20 * SECOND) == Grown()
+
+
+def test_a_file_that_is_cut_off_has_not_grown_by_that() -> None:
+    growth = Growth()
+    growth.look({"a.bin": 300}, 0)
+    growth.look({"a.bin": 100}, SECOND)
+    assert growth.judge("a.bin", 100, 20 * SECOND) == Grown()
