@@ -26,7 +26,7 @@ def test_a_check_that_finds_a_failure_is_exit_code_1(
     told = json.loads(done.stdout)
     assert done.returncode == 1
     assert told["level"] == "failure"
-    (found,) = [one for one in told["pcs"][uri] if one["check"] == "adapter"]
+    (found,) = [one for one in told["pcs"]["cameras"] if one["check"] == "adapter"]
     assert "no-such-program" in found["text"]
 
 
@@ -65,7 +65,7 @@ def test_a_live_rehearsal_shows_what_was_recorded_and_is_remembered_by_the_next_
     assert done.returncode == 0, done.stderr + done.stdout
     assert "✓ ready" in done.stdout
     told = json.loads(multirig("check", "--remote", uri, "--json").stdout)
-    (disk,) = [one for one in told["pcs"][uri] if one["check"] == "disk"]
+    (disk,) = [one for one in told["pcs"]["cameras"] if one["check"] == "disk"]
     assert disk["level"] == "ok"
     assert "/s" in disk["text"]
 
@@ -78,7 +78,7 @@ def test_a_live_rehearsal_of_a_sick_rig_is_exit_code_1(
     told = json.loads(done.stdout)
     assert done.returncode == 1
     assert told["ready"] is False
-    assert "no light" in told["rigs"][uri]["problems"][0]
+    assert "no light" in told["rigs"]["cameras"]["problems"][0]
 
 
 def test_rigs_are_named_for_a_live_rehearsal_only(multirig: Callable[..., Any]) -> None:
