@@ -84,7 +84,7 @@ class SessionJournal:
         self._watch_room()
 
     def _watch_room(self) -> None:
-        if self.storage is not None and self.storage.path is not None:
+        if self._watching is None and self.storage is not None and self.storage.path is not None:
             self._watching = asyncio.ensure_future(watch_room(self.storage.measure_space, self._tell))
 
     def append(self, event: Any, at: int) -> None:
@@ -110,11 +110,12 @@ class SessionJournal:
 
     def close(self, *, is_over: bool) -> None:
         """Write nothing more; where the session is over, let the verdict on it be written."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         journal, self._journal = self._journal, None
         if journal is None:
             return
-        if self._watching is not None:
-            self._watching.cancel()
         journal.close()
         if journal.loss is not None:
             self.losses.append(journal.loss)

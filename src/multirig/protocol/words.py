@@ -179,7 +179,7 @@ class Evidence:
     """What the rig's config says of it."""
 
 
-class Level(enum.Enum):
+class Level(str, enum.Enum):
     """How grave a finding is."""
 
     NOTE = "note"

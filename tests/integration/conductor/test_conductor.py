@@ -558,7 +558,7 @@ async def test_an_opening_that_is_cancelled_leaves_no_socket(
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    assert not conductor.exchange.runtime._transports["udp"]._connected
+    assert not conductor.exchange.runtime._transports["udp"]._paths
 
 
 async def test_it_is_a_context_manager(lab: Any) -> None:

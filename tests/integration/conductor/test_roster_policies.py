@@ -101,7 +101,7 @@ def test_one_rig_to_wait_for_needs_no_list_and_counts_once(file):
             "a: {uri: a, poll_status: 0.5}\n",
             "a.poll_status: 0.5 s is too often for a rig that records: write",
         ),
-        ("a: {uri: a, poll_status: on}\n", "a.poll_status: true is not a duration"),
+        ("a: {uri: a, poll_status: on}\n", "a.poll_status: 'on' is not a duration"),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_in_one_line_with_what_to_do(file, content, message):

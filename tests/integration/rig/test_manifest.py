@@ -303,6 +303,9 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     write_manifest(tmp_path, make(tmp_path, b"abc"))
     content = json.loads((tmp_path / manifest_name("cam")).read_text(encoding="utf-8"))
     assert content["files"] == [
-        {"path": "0.bin", "bytes": 3, "frames": 0, "first": None, "last": None, "blake2b": None}
+        {
+            **{"path": "0.bin", "bytes": 3, "frames": 0, "first": None, "last": None},
+            **{"blake2b": None, "evidence": None},
+        }
     ]
     assert content["stopped"] == {"wall": STOPPED.wall, "clock": 17.5}
