@@ -71,7 +71,7 @@ async def test_w16_a_message_too_long_for_udp_is_refused_before_it_is_sent(lab: 
     assert "70,0" in str(outcome)
     assert "the limit is 65,507" in str(outcome)
     assert "tcp://" in str(outcome)
-    assert relay.seen == []
+    assert max(len(data) for _, data in relay.seen) < 1_000  # it was asked briefly first, and no more
     answer(await conductor.request(Event.EXPINFO, 0, {"x": "x" * 60_000}))
 
 

@@ -1008,7 +1008,7 @@ async def test_no_datagram_harms_an_idle_rig(lab: Any) -> None:
         await asyncio.sleep(0.1)
     assert rig.snapshot().state is RigState.CONNECTED
     assert rig.adapter.calls == []
-    assert list(rig.config.data_folder.iterdir()) == []
+    assert [one.name for one in rig.config.data_folder.iterdir()] == [".multirig_folder"]
     conductor = await lab.conductor(over="udp")
     session = conductor.session("SP_01")
     await session.agree()
