@@ -52,7 +52,7 @@ class Hooks:
 
     def __init__(self, parts: Parts, clock: SessionClock, background: Background) -> None:
         config, adapter, computer, storage = parts.config, parts.adapter, parts.computer, parts.storage
-        self.recording = Recording(adapter, computer.read_clock)
+        self.recording = Recording(adapter, computer.read_clock, clock.find_jumps)
         self._name = config.name
         self._adapter = adapter
         self._machine = parts.machine

@@ -31,9 +31,13 @@ class Recording:
         Which records.
     clock : callable
         This PC's own; ns.
+    find_jumps : callable
+        Returns how the clock by which times are stamped has jumped since a time of this PC.
     """
 
-    def __init__(self, adapter: Adapter, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, adapter: Adapter, clock: Callable[[], int], find_jumps: Callable[[int], Sequence[Finding]]
+    ) -> None:
         self.session: Session | None = None
         """None between two sessions."""
         self.was_started = False
@@ -49,6 +53,9 @@ class Recording:
         """How its files have grown."""
         self._adapter = adapter
         self._clock = clock
+        self._find_jumps = find_jumps
+        self._since: int | None = None
+        """When it had begun, until another session begins."""
         self._stopped: int | None = None
         """When it was told to stop."""
         self._look_again = 0.0
@@ -66,7 +73,7 @@ class Recording:
         self.health, self.findings = Health(), ()
         self._full = []
         self.growth, self._stopped = Growth(), None
-        self._began = None
+        self._began = self._since = None
         self._has_complained = False
 
     def leave(self) -> None:
@@ -76,7 +83,7 @@ class Recording:
 
     def note_start(self) -> None:
         """Note that the adapter has begun to record."""
-        self._began = self._clock()
+        self._began = self._since = self._clock()
 
     def note_stop(self) -> None:
         """Note that the adapter is told to stop: what its files do from now on proves nothing."""
@@ -122,7 +129,8 @@ class Recording:
                 log.exception("the adapter's health report failed")
             self._has_complained = True
         else:
-            self.health, self.findings = health, (*findings, *self._full)
+            jumps = () if self._since is None else self._find_jumps(self._since)
+            self.health, self.findings = health, (*findings, *jumps, *self._full)
 
     def note_room(self, free: int) -> None:
         """Note while it records since when its disk is full, and when there is room again."""

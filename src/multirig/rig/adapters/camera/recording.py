@@ -15,7 +15,7 @@ from threading import Thread
 from av.video.frame import VideoFrame
 
 from multirig.errors import AdapterError
-from multirig.rig.adapter import Evidence, Session
+from multirig.rig.adapter import Evidence, Expected, Session
 from multirig.rig.adapters.camera.damage import is_damaged
 from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
@@ -162,8 +162,10 @@ class Recording:
         """What is known of what it holds; all of it when it is finished."""
         found = self.times.evidence if self.times else Evidence()
         pixels = self.video.pixels if self.video else None
+        expected = self.options.expect.to_expected()
         return replace(
             found,
+            expected=None if expected == Expected() else expected,
             source=self.options.label,
             asked=self._asked,
             dropped=self.dropped,
