@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -58,8 +57,8 @@ class Recording:
         """When it had begun, until another session begins."""
         self._stopped: int | None = None
         """When it was told to stop."""
-        self._look_again = 0.0
-        """When its files may be looked at again, on ``time.monotonic()``."""
+        self._look_again: int | None = None
+        """When its files may be looked at again; None: at once."""
         self._began: int | None = None
         """When the adapter had begun to record."""
         self._has_complained = False
@@ -91,8 +90,8 @@ class Recording:
 
     async def look_at_files(self) -> None:
         """Look how far its files have grown; of thousands less often, so that it costs little."""
-        session, began = self.session, time.monotonic()
-        if session is None or self._stopped is not None or began < self._look_again:
+        session, began = self.session, self._clock()
+        if session is None or self._stopped is not None or began < (self._look_again or began):
             return
         try:
             found = await asyncio.to_thread(list_files, session, self._adapter.owns())
@@ -100,8 +99,8 @@ class Recording:
             return
         if self.session is session and self._stopped is None:
             self.growth.look({one.path: one.bytes for one in found}, self._clock())
-        took = time.monotonic() - began
-        self._look_again = began + took * LOOKING_COSTS
+        now = self._clock()
+        self._look_again = now + (now - began) * LOOKING_COSTS
 
     async def complete(self, files: Sequence[File], expected: Expected) -> list[File]:
         """Return its files with all that can be known of them."""

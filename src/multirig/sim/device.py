@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from multirig.errors import AdapterError
 from multirig.protocol.events import SECOND
@@ -17,6 +17,7 @@ from multirig.sim.facts import (
     RecordingBegan,
     RecordingEnded,
 )
+from multirig.sim.scenario import RigPlan
 from multirig.sim.world import World
 
 STUCK_FOR = 8.0
@@ -32,33 +33,15 @@ class Device:
     ----------
     world : World
         Where it is.
-    name : str
-        Of its rig.
+    plan : RigPlan
+        What its rig is like.
     disk : Disk
         Where it writes.
-    pauses : mapping
-        Seconds that each hook takes.
-    cameras : sequence of str
-        Their labels.
-    picture : int
-        Bytes of each of their pictures.
-    more_files : int
-        Files that it writes beside the one of each recording.
     """
 
-    def __init__(
-        self,
-        world: World,
-        name: str,
-        disk: Disk,
-        *,
-        pauses: Mapping[str, float],
-        cameras: Sequence[str],
-        picture: int = 0,
-        more_files: int = 0,
-    ) -> None:
-        self.pauses = pauses
-        self.cameras = cameras
+    def __init__(self, world: World, plan: RigPlan, disk: Disk) -> None:
+        self.pauses = dict(plan.pauses)
+        self.cameras = tuple(f"camera {number + 1}" for number in range(plan.cameras))
         self.troubles: dict[str, str] = {}
         """What the next call of a hook will do: fail, hang or be stuck."""
         self.session: Session | None = None
@@ -67,10 +50,10 @@ class Device:
         """Whether the last recording has ended by itself."""
         self.is_stalled = False
         self._world = world
-        self._name = name
+        self._name = plan.name
         self._disk = disk
-        self._picture = b"\xff\xd8\xff" + bytes(picture - 3) if picture else b""
-        self._more_files = more_files
+        self._picture = b"\xff\xd8\xff" + bytes(plan.picture - 3) if plan.picture else b""
+        self._more_files = plan.files
         self._began = 0
         self._frames = 0
 

@@ -42,6 +42,8 @@ class Disk:
     """What the rig's program still knows after its death."""
     written_at: int = 0
     """When the last sign of a recording was written; ns of the world."""
+    is_emptied: bool = False
+    """Whether data are moved to a server after each session: no folder tells of a number that was used."""
     is_full: bool = False
     is_locked: bool = False
     """Whether the file of the rig's memory cannot be written."""
@@ -120,9 +122,9 @@ class MemoryStorage(Storage):
         self._disk.rehearsals.clear()
 
     async def find_free(self, subject: str, date: datetime.date) -> ExpRef:
-        """Return the number after the highest folder."""
+        """Return the number after the highest folder that is left."""
         await asyncio.sleep(WRITING)
-        return next_free(self._disk.sessions, subject, date)
+        return next_free(() if self._disk.is_emptied else self._disk.sessions, subject, date)
 
     async def measure_space(self) -> int:
         """Return all or nothing."""

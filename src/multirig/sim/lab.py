@@ -64,22 +64,8 @@ class Lab:
         self._disturbances: list[tuple[frozenset[str], int]] = []
         """Who could not be relied upon, and until when."""
         for index, rig in enumerate(scenario.rigs):
-            self.rigs[rig.name] = RigComputer(
-                self.world,
-                rig.name,
-                Address("udp", f"10.0.1.{index + 1}", 11001),
-                Clock(offset=rig.offset, drift=rig.drift),
-                tells_closed=rig.tells_closed,
-                main_sync=rig.main_sync,
-                wire=rig.wire,
-                date=DATE,
-                pauses=dict(rig.pauses),
-                resumes=rig.resumes,
-                gives_pulses=rig.gives_pulses,
-                cameras=[f"camera {number + 1}" for number in range(rig.cameras)],
-                picture=rig.picture,
-                files=rig.files,
-            )
+            address = Address("udp", f"10.0.1.{index + 1}", 11001)
+            self.rigs[rig.name] = RigComputer(self.world, rig, address, date=DATE)
         policies = {one.name: RigPolicy(role=Role(one.role), after=one.after) for one in scenario.rigs}
         for index, one in enumerate(scenario.conductors):
             self.conductors[one.name] = ConductorComputer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from multirig.config import RigConfig
 from multirig.lifecycle.leader import Leader
@@ -18,6 +18,7 @@ from multirig.rig.service import RigService
 from multirig.sim.device import Device, ScriptedAdapter
 from multirig.sim.disk import Disk, MemoryStorage
 from multirig.sim.facts import HookFailed, RigEntered, RigRefused, StartCalled
+from multirig.sim.scenario import RigPlan
 from multirig.sim.world import Clock, Computer, World, overhear
 
 LOOK_EVERY = SECOND // 50
@@ -33,64 +34,34 @@ class RigComputer(Computer):
 
     Parameters
     ----------
-    world, name, address, clock, tells_closed
-        As every PC has them.
-    main_sync : bool
-        Whether it owns the experiment's number.
-    wire : int
-        1 for a foreign peer, which knows nothing but wire 1.0.
+    world : World
+    plan : RigPlan
+        What it is like.
+    address : Address
+        Where it listens.
     date : date
         Today, on this PC.
-    pauses : mapping
-        Seconds that each hook of its adapter takes.
-    resumes : bool
-        Whether its adapter goes on after a restart.
-    gives_pulses : bool
-        Whether it gives sync pulses while it records.
-    cameras : sequence of str
-        Labels of cameras of which it has live pictures.
-    picture : int
-        Bytes of each of these.
-    files : int
-        Files that it records beside the one of its device.
     """
 
-    def __init__(
-        self,
-        world: World,
-        name: str,
-        address: Address,
-        clock: Clock,
-        *,
-        tells_closed: bool = True,
-        main_sync: bool = False,
-        wire: int = 2,
-        date: datetime.date,
-        pauses: Mapping[str, float],
-        resumes: bool = False,
-        gives_pulses: bool = False,
-        cameras: Sequence[str] = (),
-        picture: int = 0,
-        files: int = 0,
-    ) -> None:
-        super().__init__(world, name, address, clock, tells_closed=tells_closed)
+    def __init__(self, world: World, plan: RigPlan, address: Address, *, date: datetime.date) -> None:
+        name = plan.name
+        clock = Clock(offset=plan.offset, drift=plan.drift)
+        super().__init__(world, name, address, clock, tells_closed=plan.tells_closed)
         self.config = RigConfig.model_validate(
             {
                 "name": name,
                 "uri": f"udp://{address.host}:{address.port}",
-                "main_sync": main_sync,
+                "main_sync": plan.main_sync,
                 "data_folder": "/data",
                 "adapter": {"type": "scripted"},
-                "sync_pulses": {"mean": PULSE_EVERY, "length": 0.05} if gives_pulses else None,
+                "sync_pulses": {"mean": PULSE_EVERY, "length": 0.05} if plan.gives_pulses else None,
             }
         )
-        self.wire = wire
-        self.resumes = resumes
+        self.wire = plan.wire
+        self.resumes = plan.resumes
         self.noon = datetime.datetime.combine(date, NOON)
-        self.disk = Disk()
-        self.device = Device(
-            world, name, self.disk, pauses=pauses, cameras=tuple(cameras), picture=picture, more_files=files
-        )
+        self.disk = Disk(is_emptied=plan.moves_data)
+        self.device = Device(world, plan, self.disk)
         self.machine = RigMachine(name=name)
         """The rules of the program that runs, or ran last."""
         self.service: RigService | None = None

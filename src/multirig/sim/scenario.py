@@ -46,6 +46,8 @@ class RigPlan:
     """Bytes of each of them; 0: there is nothing to be seen."""
     files: int = 0
     """Which it records beside the one of its device: a stop that names them needs many datagrams."""
+    moves_data: bool = False
+    """Whether each session's data are moved away from its PC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ class Scenario:
             words += [f"{rig.cameras} cameras"] if rig.cameras else []
             words += [f"pictures of {rig.picture} bytes"] if rig.picture else []
             words += [f"{rig.files} files more"] if rig.files else []
+            words += ["moves its data away"] if rig.moves_data else []
             out.append(f"rig {rig.name}: {', '.join(words)}")
         for one in self.conductors:
             script = one.script

@@ -17,8 +17,8 @@ from multirig.rig.rehearsal import LIMIT
 from multirig.rig.service import RigService
 from multirig.sim.lab import quiet
 from multirig.sim.rig import RigComputer
-from multirig.sim.scenario import DATE
-from multirig.sim.world import Clock, Network, World
+from multirig.sim.scenario import DATE, RigPlan
+from multirig.sim.world import Network, World
 
 
 class Rig:
@@ -27,7 +27,7 @@ class Rig:
     def __init__(self) -> None:
         self.world = World(0, Network())
         where = Address("udp", "10.0.1.1", 11001)
-        self.pc = RigComputer(self.world, "cam", where, Clock(), date=DATE, pauses={})
+        self.pc = RigComputer(self.world, RigPlan(name="cam"), where, date=DATE)
         self.pc.boot()
 
     @property
