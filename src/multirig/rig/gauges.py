@@ -13,6 +13,8 @@ from multirig.rig.recording import Recording
 
 HEALTH_EVERY = 0.5
 """Seconds between two looks at the adapter's proof of recording."""
+LOOKS_AT_FILES = 2
+"""In that time, at how its files grow: so two seconds are enough to tell that they grow evenly."""
 
 log = logging.getLogger("multirig.rig")
 
@@ -54,11 +56,13 @@ class Gauges:
                 self._feed(PicturesOffered(labels=labels))
             if self._machine.state is RigState.RUNNING:
                 self._storage.mark_alive()
-                await self._recording.look_at_files()
             if self._recording.session is not None:
                 self._recording.look()
                 self._feed(Measured(health=self._recording.health, findings=self._recording.findings))
-            await asyncio.sleep(HEALTH_EVERY)
+            for _ in range(LOOKS_AT_FILES):
+                if self._machine.state is RigState.RUNNING:
+                    await self._recording.look_at_files()
+                await asyncio.sleep(HEALTH_EVERY / LOOKS_AT_FILES)
 
     async def look_at_disk(self) -> None:
         """Look how much is free, and for how many hours of recording that is enough."""

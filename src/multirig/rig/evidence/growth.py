@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,7 +14,13 @@ FRESH = 3 * SECOND
 PIECES = 4
 """Times the longest pause between two pieces, after which a file that grew steadily grows no more."""
 STEADY = 8
-"""Pieces after which a file is known to grow steadily."""
+"""Pieces after which a file is known to grow steadily, however unlike they are."""
+LONG = 4 * SECOND
+"""Nanoseconds for which they must have come: events may come in a burst."""
+EVEN = 5
+"""Pieces after which that is known where each of them came as fast as the others."""
+UNLIKE = 2.0
+"""Times as fast, from which on a piece is unlike another."""
 WHOLE_AT_ONCE = frozenset({".avi", ".h264", ".mj2", ".mkv", ".mov", ".mp4", ".ts"})
 """What grows all the time while it is recorded: that it was written at the very end proves nothing."""
 
@@ -29,6 +36,29 @@ class _Growing:
     pieces: int = 0
     longest: int = 0
     """The longest pause between two pieces."""
+    slowest: float = math.inf
+    """Bytes a nanosecond of a piece; the first and the newest need not be whole, and do not count."""
+    fastest: float = 0.0
+    newest: float | None = None
+    """The same of the newest."""
+
+    def take(self, size: int, now: int) -> None:
+        """Take what it has grown to."""
+        pause = now - self.grew
+        if self.newest is not None:
+            self.slowest, self.fastest = min(self.slowest, self.newest), max(self.fastest, self.newest)
+        if self.pieces:
+            self.newest = (size - self.size) / max(pause, 1)
+        self.pieces += 1
+        self.longest = max(self.longest, pause)
+        self.grew = now
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it grew as data does that come all the time."""
+        if self.pieces >= STEADY and self.grew - self.appeared >= LONG:
+            return True
+        return self.pieces >= EVEN and self.fastest < UNLIKE * self.slowest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +85,7 @@ class Growth:
                 self._files[path] = _Growing(size, now, now)
             elif size != one.size:
                 if size > one.size:
-                    one.pieces += 1
-                    one.longest = max(one.longest, now - one.grew)
-                    one.grew = now
+                    one.take(size, now)
                 one.size = size
 
     def judge(self, path: str, size: int, stopped: int) -> Grown:
@@ -80,7 +108,7 @@ class Growth:
         pause = stopped - one.grew
         if pause <= max(FRESH, PIECES * one.longest):
             return Grown(growing=True, grew_at=one.grew)
-        if one.pieces >= STEADY and not self._is_followed(path, one):
+        if one.is_steady and not self._is_followed(path, one):
             return Grown(growing=False, grew_at=one.grew)
         return Grown(grew_at=one.grew)
 

@@ -11,10 +11,10 @@ HALF = SECOND // 2
 def grow(
     growth: Growth, path: str, begin: float, end: float, *, every: float = 0.5, until: float = 20
 ) -> int:
-    """Let a file grow from one time to another, looked at twice a second; return its size at the end."""
+    """Let a file grow from one time to another, looked at four times a second; return its size at the end."""
     size = 0
-    for look in range(int(until * 2) + 1):
-        now = look / 2
+    for look in range(int(until * 4) + 1):
+        now = look / 4
         if begin <= now <= end:
             size = 1000 * (1 + int((now - begin) / every))
         if now >= begin:
@@ -40,10 +40,31 @@ def test_what_is_written_in_large_pieces_may_pause_as_long_again() -> None:
     assert growth.judge("a.bin", size, 20 * SECOND).growing is True
 
 
+def test_what_grew_evenly_for_two_seconds_and_then_no_more_did_not() -> None:
+    growth = Growth()
+    size = grow(growth, "a.bin", 0, 2, every=0.05, until=6)
+    assert growth.judge("a.bin", size, 6 * SECOND) == Grown(growing=False, grew_at=2 * SECOND)
+
+
+def test_even_growth_is_known_though_looks_are_late_and_the_first_piece_and_the_last_are_small() -> None:
+    growth = Growth()
+    for now, size in ((0, 10), (250, 70), (500, 570), (900, 1270), (1150, 1870), (1700, 2770), (2100, 2800)):
+        growth.look({"a.bin": size}, now * SECOND // 1000)
+    assert growth.judge("a.bin", 2800, 6 * SECOND).growing is False
+
+
 def test_of_a_file_that_grew_seldom_nothing_is_known() -> None:
     growth = Growth()
-    size = grow(growth, "a.bin", 0, 2)
-    assert growth.judge("a.bin", size, 20 * SECOND) == Grown(grew_at=2 * SECOND)
+    size = grow(growth, "a.bin", 0, 1)
+    assert growth.judge("a.bin", size, 20 * SECOND) == Grown(grew_at=SECOND)
+
+
+def test_of_a_file_that_grew_unevenly_and_not_for_long_nothing_is_known() -> None:
+    """Events have no end to be waited for: a burst of them at the beginning is no fault."""
+    growth = Growth()
+    for look, size in enumerate((10, 20, 20, 80, 90, 90, 90, 100, 160, 170, 200, 210, 210, 260)):
+        growth.look({"events.bin": size}, look * SECOND // 4)
+    assert growth.judge("events.bin", 260, 20 * SECOND) == Grown(grew_at=13 * SECOND // 4)
 
 
 def test_a_file_that_another_one_followed_need_not_grow_on() -> None:
