@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,7 @@ FORMAT = 2
 """Of the file; format 1, of multirig 0.1, says no number."""
 MAX_LISTED_FILES = 100
 """Files of this PC that are named; the totals count all."""
+_WHAT = {FILE_NAME: "the verdict", OFFSETS_NAME: "the table of clocks", STARTS_NAME: "the table of starts"}
 
 log = logging.getLogger("multirig.record")
 
@@ -163,17 +164,19 @@ def write_verdict(folder: Path) -> list[str]:
         text = f"the verdict cannot be written into {folder}: {error}; multirig show gives it"
         log.error("%s", text)
         return [text]
-    texts = {
-        "the verdict": (FILE_NAME, json.dumps(told.to_json(), indent=1) + "\n"),
-        "the table of clocks": (OFFSETS_NAME, write_offsets(history.clocks)),
-        "the table of starts": (STARTS_NAME, write_starts(told)),
-    }
+    losses = _write(folder, {OFFSETS_NAME: write_offsets(history.clocks), STARTS_NAME: write_starts(told)})
+    mind_losses(told, losses)
+    return [*losses, *_write(folder, {FILE_NAME: json.dumps(told.to_json(), indent=1) + "\n"})]
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> list[str]:
+    """Write files by name; return a line where some could not be written, which is logged too."""
     failed, reason = [], ""
-    for each, (name, text) in texts.items():
+    for name, text in texts.items():
         try:
             write_whole(folder / name, text.encode())
         except OSError as error:
-            failed.append(each)
+            failed.append(_WHAT[name])
             reason = error.strerror or str(error)
     if not failed:
         return []

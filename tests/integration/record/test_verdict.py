@@ -202,7 +202,10 @@ async def test_a_table_that_cannot_be_written_keeps_none_of_the_others_away(
     (folder / OFFSETS_NAME).mkdir()
     await end(conductor)
     assert "the table of clocks cannot be written" in caplog.text
-    assert written(folder)["verdict"] == "GOOD"
+    content = written(folder)
+    assert content["verdict"] == "DEGRADED", "as the last line on the screen says"
+    [reason] = content["reasons"]
+    assert reason.startswith("this PC: the table of clocks cannot be written into ")
     assert (folder / STARTS_NAME).is_file()
 
 
