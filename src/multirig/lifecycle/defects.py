@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from multirig import wording
-from multirig.protocol.words import Level, Report, RigState
+from multirig.protocol.words import Finding, Level, Report, RigState
 
 LITTLE_ROOM = 1.0
 """Hours of recording below which a disk is worth a warning, where nobody knows how long it will be."""
@@ -21,6 +22,9 @@ FULL = 100_000
 """Free bytes below which a disk takes nothing more that is worth the name."""
 NEARLY_FULL = 100_000_000
 """Free bytes below which it is told in any case, where nobody knows how long they last."""
+AT_ONCE = 0.02
+"""Seconds by which the time of one finding may change as the clocks are known better."""
+_NUMBER = re.compile(r"\b\d+(\.\d+)?\b")
 _LEFT_OVER = frozenset({RigState.BROKEN, RigState.STOPPED, RigState.INITIALIZED})
 
 
@@ -56,6 +60,24 @@ class Defect:
     """Whether data is lost unless somebody does something."""
 
 
+def list_found(report: Report) -> Iterator[Finding]:
+    """Yield what a rig has seen itself that is wrong."""
+    return (one for one in report.findings if one.level is not Level.NOTE)
+
+
+def is_same_moment(one: Finding, other: Finding) -> bool:
+    """Return whether two findings are about the same that happened at one time."""
+    if one.at is None or other.at is None:
+        return (one.kind, one.at, one.text) == (other.kind, other.at, other.text)
+    return one.kind == other.kind and abs(one.at - other.at) <= AT_ONCE
+
+
+def is_known(one: Finding, known: Iterable[Finding]) -> bool:
+    """Return whether a finding was told already: it may count on, and know its time better."""
+    words = _NUMBER.sub("", one.text)
+    return any(is_same_moment(one, other) and words == _NUMBER.sub("", other.text) for other in known)
+
+
 def find(kind: Kind, report: Report, seconds: float | None = None) -> Defect | None:
     """Return what of one kind is wrong with a rig, or None; see `judge`."""
     return next((defect for defect in judge(report, seconds) if defect.kind is kind), None)
@@ -76,9 +98,8 @@ def judge(report: Report, seconds: float | None = None) -> Iterator[Defect]:
     if report.stalled is not None:
         text = f"nothing has come in for {report.stalled:.0f} s: look at its device"
         yield Defect(kind=Kind.STALLED, text=text, is_grave=True)
-    for one in report.findings:
-        if one.level is not Level.NOTE:
-            yield Defect(kind=Kind.FOUND, text=one.text, is_grave=one.level is Level.ALARM)
+    for one in list_found(report):
+        yield Defect(kind=Kind.FOUND, text=one.text, is_grave=one.level is Level.ALARM)
     if (short := _judge_disk(report, seconds)) is not None:
         yield short
     if runs and report.health is not None and (lost := report.health.dropped):

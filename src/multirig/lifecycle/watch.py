@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from multirig.lifecycle.agreement import THIS_PC
-from multirig.lifecycle.defects import DISK, Kind, find, judge
+from multirig.lifecycle.defects import DISK, Kind, find, is_known, list_found
 from multirig.lifecycle.leader import SILENT_AFTER
 from multirig.protocol.events import SECOND
-from multirig.protocol.words import Report, RigState
+from multirig.protocol.words import Finding, Report, RigState
 
 
 class Notice(str, enum.Enum):
@@ -59,6 +59,12 @@ class Noticed:
     """What the rig last said of itself."""
 
 
+def find_noticed(noticed: Noticed) -> list[Finding]:
+    """Return what a rig has found itself, where that is noticed."""
+    report = noticed.report if noticed.notice is Notice.FOUND else None
+    return [one for one in report.findings if one.text == noticed.text] if report is not None else []
+
+
 def notice_here(notice: Notice, text: str) -> Noticed:
     """Return what is noticed of the PC that leads."""
     return Noticed(rig=THIS_PC, notice=notice, text=text)
@@ -89,7 +95,7 @@ class _Watched:
     is_stalled: bool = False
     shortage: int = 0
     """How short of room its disk was, as far as that was noticed."""
-    found: set[str] = field(default_factory=set)
+    found: list[Finding] = field(default_factory=list)
     """What it has found itself, as far as that was noticed."""
 
 
@@ -142,7 +148,7 @@ class Watch:
             case Notice.DISK | Notice.ROOM:
                 pass  # it records all the same
             case Notice.FOUND:
-                one.found.add(noticed.text)
+                one.found += find_noticed(noticed)
             case Notice.BACK | Notice.RESUMED:
                 one.notice, one.has_run, one.is_stalled = None, True, False
             case _:
@@ -178,9 +184,8 @@ class Watch:
             return self._noticed(name, Notice.STALLED, f"says that it records, but {defect.text}")
         if defect is None and one.is_stalled:
             return self._noticed(name, Notice.GROWING, "grows again")
-        found = (defect.text for defect in judge(report) if defect.kind is Kind.FOUND)
-        new = next((text for text in found if text not in one.found), None)
-        return None if new is None else self._noticed(name, Notice.FOUND, new)
+        new = next((found for found in list_found(report) if not is_known(found, one.found)), None)
+        return None if new is None else self._noticed(name, Notice.FOUND, new.text)
 
     def _hear_disk(self, name: str, one: _Watched, report: Report, now: int) -> Noticed | None:
         """Notice once that a disk will be full, once that it is about to be, and once that it is."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from multirig.lifecycle.agreement import THIS_PC
+from multirig.lifecycle.defects import is_same_moment
 from multirig.lifecycle.policy import DEFAULT_POLICY
 from multirig.lifecycle.session_events import (
     AgreeRequested,
@@ -18,11 +19,11 @@ from multirig.lifecycle.session_events import (
     StepRequested,
 )
 from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
-from multirig.lifecycle.watch import Notice, Noticed
+from multirig.lifecycle.watch import Notice, Noticed, find_noticed
 from multirig.protocol.dialect import write_gap
 from multirig.protocol.events import Received, Refused, Relocated, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event
-from multirig.protocol.words import CleanedUp, Recorded, Started, Stopped, Word
+from multirig.protocol.words import CleanedUp, Finding, Recorded, Started, Stopped, Word
 from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
 from multirig.record.recording_on import RecordingOn
@@ -66,6 +67,8 @@ class Recount:
         """What each rig could not do, or did not answer, as a problem that may yet turn out to be none."""
         self._reported: dict[str, int] = {}
         """When a rig last reported trouble: the conductor notices the same."""
+        self._found: dict[str, list[Finding]] = {}
+        """What each rig has found itself while it recorded; what it says in the end takes its place."""
         self._recording = RecordingOn()
         self._stopped: set[str] = set()
         """Rigs that are known to have ended their recording unasked."""
@@ -184,6 +187,7 @@ class Recount:
         summary.task_died = None
         summary.recoveries = 0
         self._open.clear()
+        self._found.clear()
         self._recording = RecordingOn()
         self._reported.clear()
         self._stopped.clear()
@@ -229,7 +233,7 @@ class Recount:
                 self._take_start(rig, recorded, at)
             case Stopped(event=event):
                 self._excuse(name, event, f"answered {event.name} late")
-                self._take_end(rig, word, at)
+                self._take_end(name, word, at)
                 if word.failure:
                     self._note(name, word.failure, None)
             case CleanedUp(digests=digests) if digests is not None:
@@ -245,7 +249,8 @@ class Recount:
         elif rig.start is None and rig.started_within is None and self._start_asked is not None:
             rig.started_within = (at - self._start_asked) / _SECOND
 
-    def _take_end(self, rig: RigSummary, word: Stopped, at: int) -> None:
+    def _take_end(self, name: str, word: Stopped, at: int) -> None:
+        rig = self._summary.rigs[name]
         if rig.files and not word.files_total:
             return  # it was started again since it has told of them, and knows nothing of the session
         rig.has_ended = True
@@ -258,6 +263,17 @@ class Recount:
             rig.ended_early = max(0.0, word.ended_ago - (at / _SECOND - until))
         if (recorded := word.recorded) is not None:
             self._take_recorded(rig, recorded)
+            self._take_findings(name, recorded.findings)
+
+    def _take_findings(self, name: str, findings: Sequence[Finding] | None) -> None:
+        """Take what a rig has found, in the words that it has for it in the end."""
+        if findings is None:
+            return
+        rig = self._summary.rigs[name]
+        rig.findings = list(findings)
+        for one in self._found.pop(name, []):
+            if one.text in rig.problems and any(is_same_moment(one, other) for other in findings):
+                rig.problems.remove(one.text)
 
     def _take_recorded(self, rig: RigSummary, recorded: Recorded) -> None:
         if recorded.files is not None:
@@ -266,8 +282,6 @@ class Recount:
             rig.stopped_at = recorded.stopped_at
         if recorded.manifest is not None:
             rig.manifest = recorded.manifest
-        if recorded.findings is not None:
-            rig.findings = list(recorded.findings)
         if recorded.health is not None:
             rig.dropped = recorded.health.dropped
         if recorded.clock is not None:
@@ -311,7 +325,7 @@ class Recount:
         if name is None or word is None:
             return
         if isinstance(word, Stopped) and word.recorded is not None:
-            self._take_end(self._summary.rigs[name], word, moment.at)
+            self._take_end(name, word, moment.at)
         trouble = find_trouble(word, is_running=moment.before is SessionState.RUNNING)
         if trouble is None:
             return
@@ -329,6 +343,7 @@ class Recount:
             self._happen(event.rig, event.text, at)
         elif self._reported.pop(event.rig, None) != at:  # else the rig has said so itself
             self._note(event.rig, event.text, at)
+            self._found.setdefault(event.rig, []).extend(find_noticed(event))
 
     def _move(self, event: Relocated, at: int) -> None:
         for name, rig in self._summary.rigs.items():

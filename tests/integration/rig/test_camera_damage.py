@@ -190,6 +190,8 @@ def test_damaged_pictures_are_in_the_video_and_told_while_they_come_and_at_the_e
             if len(camera.findings()) > len(told):
                 break
         told.extend(camera.findings())
+        await asyncio.sleep(0.3)
+        assert [one.text for one in camera.findings()] == [one.text for one in told], "told once"
         flaky.behaviour = "show"
         await asyncio.sleep(0.1)
         await camera.stop()
@@ -199,8 +201,13 @@ def test_damaged_pictures_are_in_the_video_and_told_while_they_come_and_at_the_e
     flaky.close()
     [finding] = told
     assert replace(finding, text="", at=None) == Finding(level=Level.WARNING, kind="camera", text="")
-    assert "pictures came damaged: check its cable, its network and its power" in finding.text
-    assert camera.findings() == []
+    assert "gives damaged pictures: check its cable, its network and its power" in finding.text
+    [last] = camera.findings()
+    assert (last.level, last.kind) == (Level.NOTE, "camera"), "its files tell how many"
+    assert finding.at is not None
+    assert last.at == pytest.approx(finding.at, abs=1e-3)
+    assert last.until is not None
+    assert last.at < last.until
     [evidence] = [one.evidence for one in camera.files() if one.path.endswith(".mp4")]
     assert evidence is not None
     assert evidence.damaged == flaky.count // 5 >= 4

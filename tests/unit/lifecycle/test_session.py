@@ -1351,6 +1351,17 @@ def test_each_thing_that_a_rig_has_found_is_noticed_once() -> None:
     assert noticed(session) == [("cam", Notice.FOUND), ("cam", Notice.FOUND)]
 
 
+def test_what_a_rig_has_found_is_noticed_once_though_it_counts_on_and_knows_the_clock_better() -> None:
+    session = running()
+    for at in range(4):
+        dark = {"level": "warning", "kind": "camera", "text": f"right lost {at} of {30 * at} frames"}
+        hear(session, "cam", at, findings=[{**dark, "at": 100 + at / 1000}])
+    assert noticed(session) == [("cam", Notice.FOUND)]
+    hear(session, "cam", 5, findings=[{**dark, "at": 104.0}])
+    hear(session, "cam", 6, findings=[{**dark, "at": 104.0, "text": "left lost 3 of 90 frames"}])
+    assert noticed(session) == [("cam", Notice.FOUND)] * 3, "later, and another one"
+
+
 def test_old_heartbeats_from_before_the_recording_alarm_nobody() -> None:
     session = running()
     for at in range(3):

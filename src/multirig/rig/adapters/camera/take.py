@@ -195,12 +195,15 @@ class Take:
         label, parts = self.options.label, self.parts
         damaged, frames = sum(part.damaged for part in parts), sum(part.frames for part in parts)
         since = next((part.damaged_since for part in parts if part.damaged_since is not None), None)
-        lasts = time.perf_counter_ns() - max(part.damaged_at for part in parts) < LASTING
-        if since is not None and lasts and not self._ended and damaged > max(FEW, DAMAGED_SHARE * frames):
-            text = (
-                f"camera {label}: {damaged} of {frames} pictures came damaged: check its cable, its network "
-                "and its power"
-            )
+        last = max(part.damaged_at for part in parts)
+        share = self.options.expect.damaged
+        is_much = damaged > max(FEW, (DAMAGED_SHARE if share is None else share) * frames)
+        if since is not None and self._ended and damaged > FEW:  # its files tell how many
+            at, until = self._to_seconds(since), self._to_seconds(last)
+            text = f"camera {label} gave damaged pictures, from the first to the last for {until - at:.1f} s"
+            found.append(Finding(level=Level.NOTE, kind="camera", text=text, at=at, until=until))
+        elif since is not None and is_much and time.perf_counter_ns() - last < LASTING:
+            text = f"camera {label} gives damaged pictures: check its cable, its network and its power"
             at = self._to_seconds(since)
             found.append(Finding(level=Level.WARNING, kind="camera", text=text, at=at))
         bits = max((part.video.pixels.bits_lost for part in parts if part.video), default=0)

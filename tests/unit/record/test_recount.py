@@ -1,0 +1,58 @@
+"""What was noticed of a rig, and what it says of the same in the end: from the lines of a journal."""
+
+from __future__ import annotations
+
+from tests.unit.record.test_timing import Book, ended, session
+
+from multirig.lifecycle.session_states import SessionTrigger
+from multirig.lifecycle.watch import Notice, Noticed
+from multirig.protocol.messages import Event
+from multirig.protocol.words import Finding, Level, Report, RigState
+from multirig.record.verdict import judge
+
+AWAY = Finding(level=Level.ALARM, kind="camera", text="left cannot be read; it is opened again", at=120.0)
+
+
+def notice(book: Book, found: Finding, at: float) -> None:
+    report = Report(state=RigState.RUNNING, findings=(found,))
+    book.add(Noticed(rig="cam", notice=Notice.FOUND, text=found.text, report=report), at)
+
+
+def reasons(book: Book, *findings: dict[str, object]) -> list[str]:
+    """Return why the session is not good whose rig says these things in the end."""
+    told = {**ended(101.03), "findings": list(findings)}
+    book.step(SessionTrigger.STOP, Event.EXPEND, 161, ephys=ended(101.01), cam=told)
+    book.step(SessionTrigger.CLEANUP, Event.EXPCLEANUP, 162)
+    return [line for line in judge(book.summarise()).reasons if line.startswith("cam")]
+
+
+def test_what_a_rig_says_in_the_end_takes_the_place_of_what_it_said_while_it_lasted() -> None:
+    book = session()
+    notice(book, AWAY, 122)
+    back = {"level": "warning", "kind": "camera", "text": "left gave nothing for 4 s", "at": 120.001}
+    assert reasons(book, {**back, "until": 124.0}) == ["cam: left gave nothing for 4 s"]
+    assert [one.text for one in book.summarise().happenings] == [AWAY.text]
+
+
+def test_what_has_turned_out_to_be_little_is_a_note() -> None:
+    book = session()
+    notice(book, AWAY, 122)
+    assert reasons(book, {"level": "note", "kind": "camera", "text": "left flickered", "at": 120.0}) == []
+    assert "cam: left flickered" in judge(book.summarise()).notes
+
+
+def test_what_a_rig_has_forgotten_in_the_end_is_not_forgotten() -> None:
+    """Its program may have been started again."""
+    book = session()
+    notice(book, AWAY, 122)
+    other = {"level": "warning", "kind": "camera", "text": "right gave nothing for 4 s", "at": 140.0}
+    assert reasons(book, other) == [f"cam: {AWAY.text}", "cam: right gave nothing for 4 s"]
+
+
+def test_without_times_only_the_same_words_tell_the_same() -> None:
+    book = session()
+    found = Finding(level=Level.WARNING, kind="program", text="it has lost 3 trials")
+    notice(book, found, 122)
+    assert reasons(book, {"level": "warning", "kind": "program", "text": "it has lost 3 trials"}) == [
+        "cam: it has lost 3 trials"
+    ]
