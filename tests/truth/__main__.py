@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -115,6 +116,14 @@ def has_gstreamer() -> bool:
     return _SEEN["gst"]
 
 
+def let_programs_be_ended() -> None:
+    """Let the programs of the cases end by signals that this one was begun to ignore, as by ``nohup``."""
+    for name in ("SIGHUP", "SIGINT"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # what is ignored is inherited, a handler is not
+
+
 def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds: float) -> int:
     """Print what was found; return the exit code."""
     bad = [one for one in done if one.truth is not Truth.HONEST and one.kind is not Kind.NOT_MADE]
@@ -201,6 +210,7 @@ def main() -> int:
     folder = told.keep or Path(tempfile.mkdtemp(prefix="multirig-truth-"))
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
+    let_programs_be_ended()
     try:
         done = asyncio.run(
             play_all(playable, folder, told.at_once, keep=told.keep is not None, quiet=told.quiet)
