@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.truth.facts import EDGE, Facts, compare, read_camera
 from tests.truth.lab import Outcome
-from tests.truth.model import GOOD, NOTHING, UNVERIFIED, Cam, Say, Truth
+from tests.truth.model import GOOD, NOTHING, UNVERIFIED, Cam, Case, Truth
 
 HALF_A_SECOND = 0.5
 PERIODS = 5
@@ -66,6 +67,7 @@ def judge(outcome: Outcome) -> Judgement:
         *_find_unlisted(outcome),
         *_find_forbidden(outcome),
         *_compare_cameras(outcome, [*reasons, *notes], facts),
+        *find_slandered(case, reasons, _all_faults(outcome, facts, 0.6)),
         *(f"{name} still records when all is over" for name in dict.fromkeys(outcome.records_on)),
     ]
     kind = _kind(outcome, word, reasons, facts, is_wrong=bool(wrong))
@@ -161,7 +163,7 @@ def find_faults(cam: Cam, facts: Facts, seconds: float, slack: float = 1.0) -> d
 
 
 CONFIRMS = {
-    r"gap|nothing (came|from)|no frames?|silent|stood still|stalled|not grow|recorded nothing": {
+    r"gap|nothing (came|from|for)|no frames?|silent|stood still|stalled|not grow|and then no more": {
         "gap",
         "head",
         "tail",
@@ -170,7 +172,7 @@ CONFIRMS = {
     r"began|late": {"head", "nothing"},
     r"ended|early|before the session": {"tail", "nothing", "gap"},
     r"frames a second|fps|\brate\b": {"rate", "gap", "lost", "missing", "tail", "head"},
-    r"dropped|missing|lost|not written": {"lost", "missing", "gap"},
+    r"dropped|missing|lacks|lost|not written": {"lost", "missing", "gap"},
     r"damaged|broken|cannot be read|could not be (read|decoded)": {"damaged"},
     r"burst|at once|in a bunch|bunch": {"burst"},
     r"do(es)? not rise|backwards|fall": {"falls"},
@@ -258,21 +260,44 @@ def _find_unsaid(
         if not lines:
             yield f"nothing is said of {say.words!r} ({say.where}: {'; '.join(places[say.where])[-700:]})"
             continue
-        figure = _figure(say, facts)
-        if figure is not None and not any(_has_figure(one, figure, say.within) for one in lines):
-            yield f"the figure {figure:.2f} ({say.about}) does not stand in {'; '.join(lines)!r}"
+        for about in say.about:
+            figure = _figure(about, facts)
+            told, lines = lines, [one for one in lines if _has_figure(one, figure, say.within)]
+            if not lines:
+                yield f"the figure {figure:.2f} ({about}) does not stand in {'; '.join(told)!r}"
+                break
 
 
-def _figure(say: Say, facts: Mapping[str, Facts]) -> float | None:
-    if say.about is None or isinstance(say.about, int | float):
-        return say.about
-    what, _, camera = say.about.partition(":")
-    return float(getattr(facts[camera], what)) if camera in facts else None
+def _figure(about: str | float, facts: Mapping[str, Facts]) -> float:
+    """Return a figure; one that nobody could measure is none and stands nowhere."""
+    if isinstance(about, int | float):
+        return about
+    what, _, camera = about.partition(":")
+    return float(getattr(facts[camera], what)) if camera in facts else math.nan
 
 
 def _has_figure(line: str, figure: float, within: float) -> bool:
     allowed = max(abs(figure) * within, HALF_A_SECOND)
-    return any(abs(float(one) - figure) <= allowed for one in re.findall(r"\d+(?:\.\d+)?", line))
+    told = re.findall(r"(\d[\d,]*(?:\.\d+)?)( ms\b)?", line)
+    numbers = (float(number.replace(",", "")) * (0.001 if unit else 1.0) for number, unit in told)
+    return any(abs(one - figure) <= allowed for one in numbers)
+
+
+def find_slandered(
+    case: Case, reasons: Iterable[str], faults: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    """Find cameras that are blamed and did all as they should, by the faults of those that are known."""
+    acted = {act.rig for act in case.acts}
+    for rig in case.rigs:
+        for cam in rig.cams:
+            name = f"{rig.name}/{cam.label}"
+            is_at_fault = cam.faults or cam.loss or (cam.fps or cam.rate) != cam.rate or rig.name in acted
+            if is_at_fault or rig.clock is not None or name not in faults:
+                continue
+            for one in reasons:
+                is_named = re.match(rf"{rig.name}: (camera )?{cam.label}\b", one)
+                if is_named and not is_confirmed(one, set(faults[name])):
+                    yield f"{name} did all as it should, and it is said: {one}"
 
 
 def _find_unlisted(outcome: Outcome) -> Iterator[str]:

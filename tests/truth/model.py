@@ -101,8 +101,8 @@ class Say:
 
     words: str
     """A regular expression, found in a line whatever its case."""
-    about: str | float | None = None
-    """A figure that stands in the same line: its value, or what the judge has measured: ``hole:left``."""
+    about: tuple[str | float, ...] = ()
+    """Figures that stand in the same line: their values, or what the judge has measured: ``hole:left``."""
     within: float = 0.25
     """By how much of it the figure may be off; half a second always."""
     where: str = "reasons"

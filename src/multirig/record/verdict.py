@@ -316,10 +316,8 @@ def _of_sources(rule: SourceRule) -> FindOfRig:
     """Return what finds the faults of each source of a rig."""
 
     def find(summary: Summary, rig: RigSummary) -> Iterator[str]:
-        sources = find_sources(rig.files)
-        for source in sources:
-            who = f"{source.name} " if source.has_name or len(sources) > 1 else ""
-            yield from (f"{who}{text}" for text in rule.find(summary, rig, source))
+        for source in find_sources(rig.files):
+            yield from (f"{source.name} {text}" for text in rule.find(summary, rig, source))
 
     return find
 

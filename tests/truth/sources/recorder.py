@@ -89,6 +89,8 @@ class Recorder:
             self._samples += 1
         if script.get("writes", "data") == "data" and not is_silent:
             for file in files:
+                if Path(file.name).name in script.get("starved", ()):
+                    continue
                 try:
                     file.write(bytes(script.get("bytes", 4096)))
                 except OSError as error:  # swallowed, as real programs do

@@ -323,12 +323,13 @@ def test_a_table_of_events_that_ends_early_proves_nothing() -> None:
 
 
 def test_a_steady_table_is_judged_at_its_ends_and_a_pause_of_it_is_a_note() -> None:
-    assert judge_files(table(rate=100.0, last=104.0)).reasons == ("cam: ended 6.0 s before the session did",)
+    early = "cam: raw_data/licks.csv ended 6.0 s before the session did"
+    assert judge_files(table(rate=100.0, last=104.0)).reasons == (early,)
     verdict = judge_files(table(rate=100.0, frames=601, longest_gap=4.0))
     assert (verdict.word, verdict.reasons) == (Word.GOOD, ())
     assert verdict.notes == (
-        "cam: paused for 4.0 s, and is steady else: if it should never pause, write expect: {fps: 100} into "
-        "its rig's config",
+        "cam: raw_data/licks.csv paused for 4.0 s, and is steady else: if it should never pause, write "
+        "expect: {fps: 100} into its rig's config",
     )
 
 

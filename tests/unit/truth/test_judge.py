@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.truth.drawing import GREYS, read_squares, squares_of
 from tests.truth.facts import Facts, Shown, compare
-from tests.truth.judge import Kind, find_faults, is_confirmed, judge
+from tests.truth.judge import Kind, find_faults, find_slandered, is_confirmed, judge
 from tests.truth.lab import Outcome
-from tests.truth.model import Cam, Case, Rig, Say, Truth
+from tests.truth.model import Cam, Case, Fault, Rig, Say, Truth
 
 BEGIN, END, RATE = 100.0, 106.0, 30.0
 
@@ -102,11 +102,37 @@ def test_good_of_a_bad_session_is_a_false_good_also_when_it_is_not_verified() ->
 
 
 def test_a_bad_session_without_its_reason_is_wrong() -> None:
-    says = (Say(words="left.*gap", about=4.0, within=0.1),)
+    says = (Say(words="left.*gap", about=(4.0,), within=0.1),)
     told = {"words": ("DEGRADED",), "says": says}
     assert judge(outcome(Truth.BAD, "DEGRADED", "left: a gap of 4.0 s", **told)).kind is Kind.RIGHT
     assert judge(outcome(Truth.BAD, "DEGRADED", "left: a gap of 1.2 s", **told)).kind is Kind.WRONG
     assert judge(outcome(Truth.BAD, "DEGRADED", "right: a gap of 4.0 s", **told)).kind is Kind.WRONG
+
+
+def test_a_figure_is_read_with_its_unit_and_all_figures_stand_in_one_line() -> None:
+    says = (Say(words="bursts", about=(1.5,), within=0.1),)
+    told = {"words": ("DEGRADED",), "says": says}
+    assert (
+        judge(outcome(Truth.BAD, "DEGRADED", "left: bursts, up to 1,530.0 ms late", **told)).kind
+        is Kind.RIGHT
+    )
+    assert (
+        judge(outcome(Truth.BAD, "DEGRADED", "left: bursts, up to 153.0 ms late", **told)).kind is Kind.WRONG
+    )
+    told["says"] = (Say(words="gap", about=(4.0, 20.0)),)
+    assert judge(outcome(Truth.BAD, "DEGRADED", "a gap of 4 s at 20 s", **told)).kind is Kind.RIGHT
+    assert judge(outcome(Truth.BAD, "DEGRADED", "a gap of 4 s", "a gap at 20 s", **told)).kind is Kind.WRONG
+
+
+def test_a_camera_that_did_all_as_it_should_is_not_blamed() -> None:
+    silent = Cam(label="right", fps=RATE, faults=(Fault(kind="silent", at=3.0),))
+    case = Case(name="one", rigs=(Rig(cams=(Cam(fps=RATE), silent)),), truth=Truth.BAD)
+    told = [f"cams: {label} gave nothing for 3.0 s" for label in ("left", "right")]
+    faults: dict[str, dict[str, str]] = {"cams/left": {}, "cams/right": {}}
+    [line] = find_slandered(case, told, faults)
+    assert line.startswith("cams/left did all as it should")
+    assert [*find_slandered(case, told, {**faults, "cams/left": {"gap": "of 3 s"}})] == [], "a busy PC"
+    assert [*find_slandered(case, told, {})] == [], "nothing is known of it"
 
 
 def test_a_reason_without_a_loss_is_a_false_alarm() -> None:
