@@ -177,7 +177,7 @@ def _find_small_burst(summary: Summary, rig: RigSummary, source: Source) -> Iter
 
 def _find_standstill(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
     last, end = source.evidence[-1], summary.running_until
-    if last.growing is False:
+    if last.growing is False and not any(_find_short(summary, rig, source)):  # which tells it better
         when = ""
         if last.grew_at is not None and end is not None and rig.clock_bound is not None:
             when = f" in the last {max(0.0, end - last.grew_at):.1f} s of the session"

@@ -362,6 +362,15 @@ def test_a_rig_without_a_proof_is_never_counted_as_proved(cam: Any, why: str) ->
     assert say_meaning(Word.GOOD, verdict.unverified) == NOT_ALL_PROVED
 
 
+def test_that_a_file_stopped_growing_is_told_once_where_its_last_frame_tells_it_too() -> None:
+    stopped = camera("left", frames=121, last=104.0, growing=False, grew_at=104.2)
+    assert judge_files(stopped).reasons == ("cam: left ended 6.0 s before the session did",)
+    stopped = camera("left", growing=False, grew_at=104.2)
+    assert judge_files(stopped).reasons == (
+        "cam: left grew steadily, and then no more in the last 5.8 s of the session",
+    )
+
+
 def test_a_file_that_grew_until_the_stop_is_proved() -> None:
     grown = file(frames=None, first=None, last=None, evidence=Evidence(growing=True, grew_at=109.9))
     assert judge_files(grown) == Verdict(word=Word.GOOD)
