@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.truth.cases import CASES
+from tests.truth.cases import CASES, SHORT
 from tests.truth.judge import Judgement, Kind, judge
 from tests.truth.lab import SYSTEM_PYTHON, Lab
 from tests.truth.model import Case, Truth
@@ -72,7 +72,8 @@ async def play_all(
             place = f"{len(done):4}/{len(cases)} {time.monotonic() - begin:5.0f} s"
             print(f"{place}  {mark:11} {case.name}: {found.said[:300]}", flush=True)
 
-    await asyncio.gather(*map(one, cases))
+    longest_first = sorted(cases, key=lambda case: max(case.seconds, case.limit / 4), reverse=True)
+    await asyncio.gather(*map(one, longest_first))
     order = {case.name: place for place, case in enumerate(cases)}
     return sorted(done, key=lambda found: order[found.name])
 
@@ -165,12 +166,13 @@ def tell(done: Sequence[Judgement], skipped: Sequence[tuple[Case, str]], seconds
 def count_kinds(done: Sequence[Judgement]) -> dict[str, dict[str, int]]:
     """Return how many sessions there were of each kind, and how many of them were judged falsely."""
     kinds: dict[str, dict[str, int]] = {}
+    kind_of = {case.name: case.kind for case in CASES}
     for one in done:
         if one.kind is Kind.NOT_MADE:
             continue
-        parts = one.name.split("/")
-        name = "/".join(parts[:2]) if parts[0] == "honest" else parts[0]
-        counted = kinds.setdefault(name, {"bad": 0, "false GOOD": 0, "honest": 0, "false alarms": 0})
+        counted = kinds.setdefault(
+            kind_of[one.name], {"bad": 0, "false GOOD": 0, "honest": 0, "false alarms": 0}
+        )
         counted["honest" if one.truth is Truth.HONEST else "bad"] += 1
         counted["false GOOD"] += one.kind is Kind.FALSE_GOOD
         counted["false alarms"] += one.kind is Kind.FALSE_ALARM
@@ -193,7 +195,7 @@ def main() -> int:
     chosen = [
         one
         for one in CASES
-        if (not told.short or one.short)
+        if (not told.short or one.name in SHORT)
         and (not told.cases or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in told.cases))
     ][:: told.every]
     if told.list:

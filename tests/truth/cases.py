@@ -88,8 +88,7 @@ def silent_to_the_end() -> Iterator[Case]:
             for stop in STOPS:
                 cam = Cam(fps=30.0, faults=(Fault(kind="silent", at=6.0 - length),))
                 name = f"silent-to-the-end/{length:g}s/{stop.replace(' ', '-')}"
-                is_short = layout == "two" and length == 3.5 and stop in ("end", "hang up")
-                yield bad(name, layout, cam, stop=stop, says=((EARLY, ("tail",)),), short=is_short)
+                yield bad(name, layout, cam, stop=stop, says=((EARLY, ("tail",)),))
 
 
 def gaps() -> Iterator[Case]:
@@ -97,14 +96,12 @@ def gaps() -> Iterator[Case]:
         for place, at in (("first", 0.3), ("middle", 2.0), ("last", 4.0)):
             for length, rate in ((1.0, 30.0), (1.5, 60.0), (2.0, 10.0), (2.0, 30.0), (4.0, 30.0)):
                 cam = Cam(fps=rate, rate=rate, faults=(Fault(kind="silent", at=at, seconds=length),))
-                is_short = (layout, place, length) in (("one", "middle", 4.0), ("two", "first", 2.0))
                 yield bad(
                     f"gap/{place}/{length:g}s-at-{rate:g}",
                     layout,
                     cam,
                     seconds=at + length + 2.0,
                     says=((GAP, ("hole", "hole_at")),),
-                    short=is_short and rate == 30.0,
                 )
 
 
@@ -119,9 +116,8 @@ def untold() -> Iterator[Case]:
     }
     for layout in LAYOUTS:
         for name, (fault, told) in kinds.items():
-            is_short = name == "gap" and layout == "one"
             cam = Cam(faults=(fault,))
-            yield bad(f"untold/{name}", layout, cam, seconds=8.0, says=(told,), short=is_short)
+            yield bad(f"untold/{name}", layout, cam, seconds=8.0, says=(told,))
 
 
 def rates() -> Iterator[Case]:
@@ -146,7 +142,6 @@ def rates() -> Iterator[Case]:
                 cam,
                 seconds=11.0,
                 says=((RATE, ("rate", float(asked))),),
-                short=layout == "one" and (asked, given) == (30, 10),
             )
     for layout in LAYOUTS:
         for told, later in ((30.0, 10.0), (60.0, 20.0)):
@@ -171,7 +166,6 @@ def closes() -> Iterator[Case]:
                     cam,
                     seconds=at + length + 4.0,
                     says=((AGAIN, ("hole",)),),
-                    short=layout == "two" and length == 0.3 and place == "middle",
                 )
         for at in (2.0, 4.0):
             cam = Cam(fps=30.0, faults=(Fault(kind="close", at=at),))
@@ -195,7 +189,6 @@ def hiccups() -> Iterator[Case]:
                     cam,
                     seconds=at + length + 2.0,
                     says=((BURST, (length,)),),
-                    short=layout == "one" and length == 1.5 and place == "middle",
                 )
 
 
@@ -208,7 +201,6 @@ def damage() -> Iterator[Case]:
                 layout,
                 cam,
                 says=((DAMAGED, ("damaged",)),),
-                short=layout == "one" and every == 5,
             )
         for every in (1, 2):
             cam = Cam(fps=30.0, faults=(Fault(kind="cut", every=every, at=2.0, seconds=1.5),))
@@ -236,7 +228,6 @@ def both_at_fault() -> Iterator[Case]:
             truth=Truth.BAD,
             words=NOT_GOOD,
             says=tuple(tell(f"cams/{cam.label}", told) for cam in cams),
-            short=name == "silent-to-the-end",
         )
         yield Case(
             name=f"both/{name}/rigs",
@@ -266,7 +257,6 @@ def optional_rigs() -> Iterator[Case]:
             seconds=11.0 if name == "rate" else 6.0,
             words=(GOOD, DEGRADED),
             says=(tell(camera, told, where="notes"),),
-            short=name == "gap",
         )
 
 
@@ -279,17 +269,15 @@ def streams() -> Iterator[Case]:
             yield bad(f"rtsp/gap/{length:g}s", layout, cam, seconds=length + 4.0, says=says)
         for length in (2.0, 3.5):
             cam = Cam(over="rtsp", fps=30.0, faults=(Fault(kind="silent", at=6.0 - length),))
-            is_short = layout == "one" and length == 3.5
             name = f"rtsp/silent-to-the-end/{length:g}s"
-            yield bad(name, layout, cam, says=((EARLY, ("tail",)),), short=is_short)
+            yield bad(name, layout, cam, says=((EARLY, ("tail",)),))
         cam = Cam(over="rtsp", fps=30.0, rate=15.0)
         yield bad("rtsp/rate/15-of-30", layout, cam, seconds=11.0, says=((RATE, ("rate", 30.0)),))
     for loss in (0.03, 0.1, 0.3):
         for rate in (30.0, 60.0):
             cam = Cam(over="ts", rate=rate, fps=rate, loss=loss)
             name = f"ts/loss-{loss * 100:g}%/at-{rate:g}"
-            is_short = loss == 0.1 and rate == 30.0
-            yield bad(name, "one", cam, seconds=8.0, says=((DAMAGED, ()),), short=is_short)
+            yield bad(name, "one", cam, seconds=8.0, says=((DAMAGED, ()),))
 
 
 # -- bad: programs -------------------------------------------------------------------------------------------
@@ -421,14 +409,6 @@ PROGRAMS: Mapping[
     ),
 }
 """What the program does, keys of its rig, the verdict, what must be said, and which files must be listed."""
-SHORT_PROGRAMS = (
-    "empty-file",
-    "saves-elsewhere",
-    "stops-writing",
-    "does-not-stop",
-    "drops-frames",
-    "dies-with-0",
-)
 
 
 def programs() -> Iterator[Case]:
@@ -445,7 +425,6 @@ def programs() -> Iterator[Case]:
                     words=words,
                     says=tuple(replace(one, words=rf"^prog\b.*({one.words})") for one in says),
                     lists=lists,
-                    short=name in SHORT_PROGRAMS and company == "alone" and stop == "end",
                 )
 
 
@@ -464,7 +443,6 @@ def disks() -> Iterator[Case]:
                     Say(words=r"^prog: its disk is full"),
                     Say(words=r"prog: its disk is full", where="output"),
                 ),
-                short=company == "alone" and size == 64_000_000,
             )
     for size in (12_288, 16_384):
         yield Case(
@@ -505,7 +483,6 @@ def rigs_at_fault() -> Iterator[Case]:
                 ),
                 never=not_keyboard,
                 limit=120.0,
-                short=name == "cameras" and company == "alone",
             )
             for what in ("terminate", "hang up", "interrupt"):
                 yield Case(
@@ -545,7 +522,6 @@ def rigs_at_fault() -> Iterator[Case]:
                 seconds=9.0,
                 words=NOT_GOOD,
                 says=(Say(words=rf"^cams: .*clock jumped by -?{_say_jump(by)}"),),
-                short=by == 0.1 and layout == "one",
             )
 
 
@@ -563,7 +539,6 @@ def leaders_at_fault() -> Iterator[Case]:
                 words=(INTERRUPTED,),
                 says=(Say(words="^the task that led it died while the rigs recorded"),),
                 limit=120.0,
-                short=layout == "one" and end == "exit",
             )
         yield Case(
             name=f"task/raise/{layout}",
@@ -582,7 +557,6 @@ def leaders_at_fault() -> Iterator[Case]:
         truth=Truth.BAD,
         words=NOT_GOOD,
         says=says,
-        short=True,
     )
     yield Case(
         name="ibl/records-on/one-of-two",
@@ -628,7 +602,6 @@ def refused() -> Iterator[Case]:
             seconds=3.0,
             words=words,
             says=both,
-            short=name == "same-label/two-pcs",
         )
     named = Rig(
         name="other", cams=(Cam(label="right", fps=30.0),), keys={"name": "one", "log_folder": "other-logs"}
@@ -661,7 +634,6 @@ def honest_rates() -> Iterator[Case]:
                         f"rate/{rate}/{'told' if told else 'untold'}/jitter-{jitter:g}/{layout}",
                         rigs,
                         seconds=float(seconds),
-                        short=rate in (5, 30, 200) and bool(told) and layout == "one" and jitter == 0.3,
                     )
     for rate in (500, 1000):
         for told in (float(rate), None):
@@ -683,7 +655,6 @@ def honest_ends() -> Iterator[Case]:
                     rigs,
                     stop=stop,
                     seconds=seconds,
-                    short=layout == "rigs" and seconds == 3.0 and stop != "end",
                 )
         rigs, _ = lay_out(layout, Cam(fps=30.0))
         yield honest(f"long/40s/{layout}", rigs, seconds=40.0, limit=160.0)
@@ -717,7 +688,7 @@ def honest_labs() -> Iterator[Case]:
     yield honest("lab/cameras-and-fake", (Rig(cams=four[:2]), Rig(name="fake")))
     for crf in (0, 18):
         cam = Cam(fps=30.0, keys={"crf": crf})
-        yield honest(f"codec/crf-{crf}", (Rig(cams=(cam,)),), short=crf == 0)
+        yield honest(f"codec/crf-{crf}", (Rig(cams=(cam,)),))
     for preset in ("veryfast", "medium"):
         cam = Cam(fps=30.0, keys={"preset": preset})
         yield honest(f"codec/{preset}", (Rig(cams=(cam,)),))
@@ -756,7 +727,6 @@ def honest_programs() -> Iterator[Case]:
                     stop=stop,
                     seconds=4.0,
                     words=words,
-                    short=name in ("well", "unheard") and company == "alone" and stop == "end",
                 )
 
 
@@ -773,7 +743,6 @@ def honest_streams() -> Iterator[Case]:
                 f"rtsp/hiccup/{length:g}s/{layout}",
                 rigs,
                 seconds=4.0 + length,
-                short=layout == "one" and length == 1.5,
             )
     for rate in (10.0, 30.0, 60.0):
         yield honest(f"ts/{rate:g}", (Rig(cams=(Cam(over="ts", rate=rate, fps=rate),)),))
@@ -795,7 +764,7 @@ def honest_leaders() -> Iterator[Case]:
             limit=120.0,
         )
         yield honest(f"task/well/{layout}", rigs, task="well", seconds=3.0)
-        yield honest(f"task/mark/{layout}", rigs, task="mark", seconds=2.0, short=layout == "one")
+        yield honest(f"task/mark/{layout}", rigs, task="mark", seconds=2.0)
         off = Rig(name="off", role="optional", is_off=True)
         nowhere = replace(off, keys={"uri": "udp://no-such-pc.invalid:11001"})
         for name, rig in (("silent", off), ("unknown", nowhere)):
@@ -804,7 +773,6 @@ def honest_leaders() -> Iterator[Case]:
                 (*rigs, rig),
                 seconds=3.0,
                 says=(Say(words="off", where="notes"),),
-                short=name == "unknown" and layout == "one",
             )
         away = (Act(at=3.8, what="cut"), Act(at=7.8, what="mend"))
         yield honest(
@@ -813,7 +781,6 @@ def honest_leaders() -> Iterator[Case]:
             seconds=4.0,
             acts=away,
             network=True,
-            short=layout == "rigs",
         )
         yield honest(
             f"network/away-in-the-middle/{layout}",
@@ -845,7 +812,6 @@ def honest_leaders() -> Iterator[Case]:
         "ibl/beside-cameras",
         (Rig(cams=(Cam(fps=30.0),)), Rig(name="ibl", ibl={})),
         words=(UNVERIFIED,),
-        short=True,
     )
     yield honest(
         "time-zone-of-its-own",
@@ -856,6 +822,49 @@ def honest_leaders() -> Iterator[Case]:
         environment={"TZ": "UTC"},
     )
 
+
+SHORT = (
+    "silent-to-the-end/3.5s/hang-up/two",
+    "gap/middle/4s-at-30/one",
+    "untold/hiccup/one",
+    "rate/10-of-30/one",
+    "closes/middle/0.3s/two",
+    "hiccup/middle/1.5s/one",
+    "damage/every-5/one",
+    "both/silent-to-the-end/two",
+    "optional/gap",
+    "rtsp/silent-to-the-end/3.5s/one",
+    "ts/loss-10%/at-30/one",
+    "program/stops-writing/alone/end",
+    "disk/full-on-a-rig/64MB/alone",
+    "rig/killed-and-restarted/cameras/alone",
+    "clock/jumps-by-0.1s/one",
+    "task/exit/one",
+    "ibl/records-on/beside-cameras",
+    "refused/same-label/two-pcs",
+    "honest/rate/200/told/jitter-0.3/one",
+    "honest/stop/hang-up/3s/rigs",
+    "honest/long/40s/one",
+    "honest/load/1/at-30/one",
+    "honest/tcp/end/one",
+    "honest/lab/four-cameras",
+    "honest/codec/crf-0",
+    "honest/pattern/30/one",
+    "honest/fake/2s",
+    "honest/program/well/alone/end",
+    "honest/rtsp/hiccup/1.5s/one",
+    "honest/ts/30",
+    "honest/leader-is-killed/one",
+    "honest/task/mark/one",
+    "honest/optional-rig-is-off/unknown/one",
+    "honest/network/away-at-the-stop/rigs",
+    "honest/state-folder-not-writable/one",
+    "honest/path-drops-fragments/many-files",
+    "honest/slow-to-initialise",
+    "honest/ibl/beside-cameras",
+    "honest/time-zone-of-its-own",
+)
+"""What is played for each change: one of each kind."""
 
 CASES: tuple[Case, ...] = tuple(
     case

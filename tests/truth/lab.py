@@ -26,6 +26,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 """Where Debian's GStreamer is known."""
 LIMIT = 40.0
 """Seconds for anything to come up on a busy PC."""
+LOADING = 15.0
+"""Seconds after which a lab that begins still is no reason to let others wait."""
 LOOK_EVERY = 0.02
 RIG_ADDRESS = "10.9.0.1"
 """Where rigs are in a case with a network of its own; an address of `lo` there."""
@@ -171,8 +173,9 @@ class Lab:
             async with self._starting:
                 await self._open()
                 run = self._lead()
-                began = await self._await_running(run)
-            if began:
+                waiting = asyncio.create_task(self._await_running(run))
+                await asyncio.wait([waiting], timeout=LOADING)
+            if await waiting:
                 await self._record(run)
             self.outcome.code = await run.ends(self._case.limit)
             if self.outcome.code is None:

@@ -142,7 +142,11 @@ class Case:
     """Further options of the command."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of the leading PC's programs."""
-    short: bool = False
-    """Whether it is in the part that is played for each change."""
     limit: float = 90.0
     """Seconds that all of it may take on a busy PC."""
+
+    @property
+    def kind(self) -> str:
+        """What it is a variation of: the first word of its name, or two of an honest one."""
+        first, second, *_ = [*self.name.split("/"), ""]
+        return f"{first}/{second}" if first == "honest" else first
