@@ -142,7 +142,8 @@ def _find_flicker(summary: Summary, rig: RigSummary, source: Source) -> Iterator
 
 def _find_backwards(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
     if backwards := source.total("backwards"):
-        yield f"has {count(backwards, 'time')} that are not later than the one before: order nothing by them"
+        times = "1 time that is" if backwards == 1 else f"{count(backwards, 'time')} that are"
+        yield f"has {times} not later than the one before: order nothing by them"
 
 
 def _find_lateness(source: Source) -> float:

@@ -20,7 +20,7 @@ from multirig.protocol.events import Address, Received
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Recorded, Stopped
 from multirig.record.recount import summarise
-from multirig.record.verdict import Verdict, judge
+from multirig.record.summary import Summary
 from multirig.sim.facts import ClockSeen, Fact, FilesTold, RigJudged, RigNoticed, SessionMoved
 from multirig.sim.journals import JournalData, JournalDisk
 from multirig.sim.operator import Operator, Script
@@ -165,10 +165,10 @@ class ConductorComputer(Computer):
         """Return what the open session's journal makes; None where none is open."""
         return journal.replay().machine if (journal := self.open_journal) is not None else None
 
-    def verdicts(self) -> dict[ExpRef, Verdict]:
-        """Return what each session turned out to be, by its journal."""
+    def summaries(self) -> dict[ExpRef, Summary]:
+        """Return what happened in each session, by its journal."""
         return {
-            exp_ref: judge(summarise(journal.replay().moments))
+            exp_ref: summarise(journal.replay().moments)
             for exp_ref, journal in self.journals.items()
             if journal.data
         }

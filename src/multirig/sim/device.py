@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from multirig.errors import AdapterError
 from multirig.protocol.events import SECOND
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Evidence
 from multirig.rig.adapter import Adapter, File, Health, Picture, Session
 from multirig.sim.disk import Disk, is_rehearsal
 from multirig.sim.facts import (
@@ -16,6 +19,7 @@ from multirig.sim.facts import (
     PulseGiven,
     RecordingBegan,
     RecordingEnded,
+    TimesFell,
 )
 from multirig.sim.scenario import RigPlan
 from multirig.sim.world import World
@@ -49,6 +53,8 @@ class Device:
         self.has_broken = False
         """Whether the last recording has ended by itself."""
         self.is_stalled = False
+        self._falls: Counter[ExpRef] = Counter()
+        """How often times did not rise, by session."""
         self._world = world
         self._name = plan.name
         self._disk = disk
@@ -131,6 +137,12 @@ class Device:
                 )
             )
 
+    def times_fall(self) -> None:
+        """Give some frames times that are not later than the ones before."""
+        if self.session is not None and not is_rehearsal(self.session):
+            self._falls[self.session.exp_ref] += 1
+            self._world.note(TimesFell(who=self._name, exp_ref=str(self.session.exp_ref)))
+
     def stall(self) -> None:
         """Give no more frames, and go on as if nothing was."""
         self._frames = self.frames
@@ -145,9 +157,14 @@ class Device:
 
     def files(self, session: Session) -> list[File]:
         """Return what was recorded."""
-        parts = self._disk.parts(session)
+        parts, falls = self._disk.parts(session), self._falls[session.exp_ref]
         found = [
-            File(path=f"part{number}.csv", bytes=1000 * count, frames=count)
+            File(
+                path=f"part{number}.csv",
+                bytes=1000 * count,
+                frames=count,
+                evidence=Evidence(backwards=falls) if falls else None,
+            )
             for number, count in enumerate(parts)
         ]
         more = range(self._more_files if any(parts) else 0)

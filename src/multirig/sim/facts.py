@@ -137,6 +137,16 @@ class RecordingBegan(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimesFell(Fact):
+    """The device has given frames times that are not later than the ones before."""
+
+    exp_ref: str
+
+    def __str__(self) -> str:
+        return f"the times of its frames do not rise in {self.exp_ref}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingEnded(Fact):
     """The device records no more."""
 

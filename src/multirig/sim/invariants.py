@@ -16,6 +16,7 @@ from multirig.protocol.codec import TIMELINE_LIMIT
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.frames import MAX_CONTENT
+from multirig.record import left
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
 from multirig.record.limits import TOLERANCE
@@ -41,7 +42,9 @@ from multirig.sim.facts import (
     StartCalled,
     StepAsked,
     StepEnded,
+    TimesFell,
 )
+from multirig.sim.world import NO_WAY
 
 if TYPE_CHECKING:
     from multirig.sim.lab import Lab
@@ -620,8 +623,8 @@ class Completes(Invariant):
 
     name = "completes"
     promise = (
-        "With up to 30 % of all datagrams lost, and nothing else, a session goes through from end to end "
-        "and every stop is answered."
+        "With up to 30 % of all datagrams lost, and rigs that get another address, a session goes through "
+        "from end to end and every stop is answered."
     )
 
     def conclude(self) -> None:
@@ -647,7 +650,7 @@ class Completes(Invariant):
     def _applies(self) -> bool:
         scenario = self.lab.scenario
         return (
-            not scenario.faults
+            all(one.kind == "address change" for one in scenario.faults)
             and scenario.network.loss <= 0.3
             and scenario.network.late == 0
             and len(scenario.conductors) == 1
@@ -831,7 +834,8 @@ class GoodIsTrue(Invariant):
 
     name = "good is true"
     promise = (
-        "A session that is called GOOD was recorded by every rig that it needs, from its start to its stop."
+        "A session that is called GOOD was recorded by every rig that it needs, from its start to its stop, "
+        "and with times that rise."
     )
     MARGIN = round((TOLERANCE + 0.5) * SECOND)
     """What the verdict allows a rig, and what its clock may be off on a bad network."""
@@ -842,6 +846,8 @@ class GoodIsTrue(Invariant):
         """Since when each conductor's session ran, and until when; ns of the world."""
         self._recorded: dict[tuple[str, str], list[list[int]]] = {}
         """From when to when each device recorded."""
+        self._fell: set[tuple[str, str]] = set()
+        """Whose times did not rise, and in which session."""
 
     def see(self, fact: Fact) -> None:
         """Note what really happened."""
@@ -859,6 +865,8 @@ class GoodIsTrue(Invariant):
                 self._recorded.setdefault((who, exp_ref), []).append([now, now])
             case RecordingEnded(who=who, exp_ref=exp_ref):
                 self._recorded[who, exp_ref][-1][1] = now
+            case TimesFell(who=who, exp_ref=exp_ref):
+                self._fell.add((who, exp_ref))
 
     def conclude(self) -> None:
         """Look for what a verdict says and no device did."""
@@ -875,6 +883,78 @@ class GoodIsTrue(Invariant):
         to = begin if end is None else end
         if not any(since - self.MARGIN <= begin and to <= until + self.MARGIN for since, until in spans):
             self.report(f"{who} calls {exp_ref} GOOD, and {rig} has not recorded all of it")
+        if (rig, exp_ref) in self._fell:
+            self.report(f"{who} calls {exp_ref} GOOD, and the times of {rig} do not rise")
+
+
+class NamesWhoIsLeft(Invariant):
+    """Looks who records when a conductor says that a session is over.
+
+    A rig whose adapter did not do or notice what it was asked is left out: it says so, or does not know it.
+    """
+
+    name = "names who is left"
+    promise = "When a session is over, its last line names every rig of it that still records."
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._led: dict[str, str] = {}
+        """What each conductor led last."""
+        self._left: dict[tuple[str, str], set[str]] = {}
+        """Who recorded when it was over."""
+
+    def see(self, fact: Fact) -> None:
+        """Look who records."""
+        if not isinstance(fact, SessionMoved):
+            return
+        if fact.exp_ref is not None:
+            self._led[fact.who] = fact.exp_ref
+            self._left.pop((fact.who, fact.exp_ref), None)
+        if fact.state is SessionState.IDLE and (exp_ref := self._led.get(fact.who)) is not None:
+            self._left[fact.who, exp_ref] = {
+                name
+                for name, rig in self.lab.rigs.items()
+                if rig.device.exp_ref == exp_ref and rig.led_by in (None, fact.who)
+            }
+
+    def conclude(self) -> None:
+        """Compare with the last lines."""
+        excused = {one.who for one in self.lab.scenario.faults if one.kind in ("stuck", "fail", "hang")}
+        for who, sessions in self.lab.summaries.items():
+            for exp_ref, summary in sessions.items():
+                line = left.say_left(summary) or ""
+                for rig in self._left.get((who, str(exp_ref)), set()) - excused:
+                    if rig not in line:
+                        self.report(f"{who} has ended {exp_ref}, {rig} records on, and it says: {line!r}")
+
+
+class WaitsForTheWay(Invariant):
+    """Measures when a conductor gives up a rig to which its own network, or the rig's, has no way."""
+
+    name = "waits for the way"
+    promise = "A rig to which there is no way is tried again until the step's time is up."
+    LIMITS: ClassVar[dict[str, tuple[str, int]]] = {
+        "EXPINIT": ("initialise", Limits().initialise),
+        "EXPSTART": ("start", Limits().start),
+        "EXPEND": ("stop", Limits().stop),
+    }
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._asked: dict[tuple[str, str], int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Measure."""
+        if isinstance(fact, StepAsked):
+            self._asked[fact.who, fact.step] = self.world.time
+        if not isinstance(fact, RigJudged) or NO_WAY not in (fact.failure or ""):
+            return
+        step, limit = self.LIMITS.get(fact.event, ("", 0))
+        asked = self._asked.get((fact.who, step))
+        is_needed = any(one.name == fact.rig and one.role != "optional" for one in self.lab.scenario.rigs)
+        if asked is not None and is_needed and self.world.time < asked + limit - SECOND:
+            passed = (self.world.time - asked) / SECOND
+            self.report(f"{fact.who} gives {fact.rig} up after {passed:.1f} s of '{step}': {fact.failure}")
 
 
 class _Clocks(Invariant):
@@ -996,7 +1076,7 @@ class ScreensTell(Invariant):
         """Compare."""
         for who, observer in self.lab.observers.items():
             for name, rig in self.lab.rigs.items():
-                machine, seen = rig.machine, observer.machine.seen[rig.address]
+                machine, seen = rig.machine, observer.see(rig)
                 is_so = f"{machine.state} {machine.exp_ref}"
                 is_seen = f"{seen.report.doing} {seen.report.exp_ref}"
                 if rig.node is not None and is_so != is_seen:
@@ -1027,6 +1107,8 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     DeadIsNoticed,
     EveryStepEnds,
     GoodIsTrue,
+    NamesWhoIsLeft,
+    WaitsForTheWay,
     ClockIsTrue,
     StartsTogether,
     Converges,

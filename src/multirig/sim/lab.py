@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.protocol.events import SECOND, Address
 from multirig.protocol.exp_ref import ExpRef
-from multirig.record.verdict import Verdict
+from multirig.record.summary import Summary
+from multirig.record.verdict import Verdict, judge
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
@@ -147,9 +148,17 @@ class Lab:
         )
 
     @functools.cached_property
+    def summaries(self) -> dict[str, dict[ExpRef, Summary]]:
+        """What happened in each conductor's sessions, by their journals, once everything is over."""
+        return {name: computer.summaries() for name, computer in self.conductors.items()}
+
+    @functools.cached_property
     def verdicts(self) -> dict[str, dict[ExpRef, Verdict]]:
-        """What each conductor's sessions turned out to be, once everything is over."""
-        return {name: computer.verdicts() for name, computer in self.conductors.items()}
+        """What each conductor's sessions turned out to be."""
+        return {
+            name: {exp_ref: judge(summary) for exp_ref, summary in sessions.items()}
+            for name, sessions in self.summaries.items()
+        }
 
     def _is_over(self) -> bool:
         """Whether every fault and every operator who lives has been at the end for a while."""
@@ -171,7 +180,7 @@ class Lab:
             if fault.kind != "stuck" and fault.hook in ("initialise", "arm", "start"):
                 return
             ended = AGE
-        elif fault.kind in ("break", "stall", "full disk", "locked memory", "clock jump"):
+        elif fault.kind in ("break", "stall", "falling times", "full disk", "locked memory", "clock jump"):
             return
         who = {fault.who}
         if fault.other in self.rigs:
@@ -212,6 +221,11 @@ class Lab:
                     ways += [(one, fault.who) for one in others]
                 world.cut.update(ways)
                 world.after(lasts, world.cut.subtract, ways)
+            case "no way", _:
+                computer.lose_way()
+                world.after(lasts, computer.find_way)
+            case "address change", _:
+                computer.move(Address(computer.address.scheme, f"10.1.{fault.who}", computer.address.port))
             case "clock jump", _:
                 computer.step_clock(int(fault.amount * SECOND))
             case "fail" | "hang" | "stuck", RigComputer():
@@ -220,6 +234,8 @@ class Lab:
                 computer.break_recording("it failed by itself")
             case "stall", RigComputer():
                 computer.device.stall()
+            case "falling times", RigComputer():
+                computer.device.times_fall()
             case "full disk", RigComputer():
                 computer.disk.is_full = True
                 world.after(lasts, _free, computer)

@@ -6,11 +6,11 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 
-from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAsked
+from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAsked, Seen
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
-from multirig.sim.world import Clock, NodeComputer, World, overhear
+from multirig.sim.world import Clock, Computer, NodeComputer, World, overhear
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at the live pictures: more often than rigs take any."""
@@ -60,9 +60,13 @@ class ObserverComputer(NodeComputer):
         if self.wants_pictures:
             self._asking = asyncio.get_running_loop().create_task(self._ask_for_pictures())
 
+    def see(self, rig: Computer) -> Seen:
+        """Return what is seen of a rig, wherever it is by now."""
+        return next(self.machine.seen[one] for one in rig.addresses if one in self.machine.seen)
+
     async def _ask_for_pictures(self) -> None:
         for _ in range(LOOKS):
             await asyncio.sleep(LOOK_EVERY)
-            for address in sorted(self.rigs):
-                if self.machine.seen[address].report.cameras:
+            for address, seen in sorted(self.machine.seen.items()):
+                if seen.report.cameras:
                     self.feed(PicturesAsked(address=address, number=next(self._numbers), limit=2 * SECOND))

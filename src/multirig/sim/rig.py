@@ -151,6 +151,12 @@ class RigComputer(Computer):
             )
         )
 
+    @property
+    def led_by(self) -> str | None:
+        """Name of the PC that leads it now."""
+        leader = self.machine.leader
+        return self.world.computers[leader.address.host].name if leader is not None else None
+
     def forget_doubt(self) -> None:
         """Begin to wait for an instant."""
         self._doubt = None

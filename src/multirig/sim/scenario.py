@@ -99,11 +99,14 @@ KINDS = {
     "freeze": "the program stands still",
     "partition": "nothing passes between two PCs",
     "one-way partition": "nothing passes from one PC to another",
+    "no way": "the network of a PC is away, and its system says so",
+    "address change": "the PC gets another address",
     "fail": "a hook of the adapter fails",
     "hang": "a hook of the adapter never returns",
     "stuck": "a hook of the adapter does not notice that it is cancelled",
     "break": "the recording ends by itself",
     "stall": "no more frames come",
+    "falling times": "some frames come with times that are not later than the one before",
     "full disk": "the disk is full",
     "locked memory": "the file of the rig's memory cannot be written",
     "clock jump": "the clock jumps ahead",
@@ -184,7 +187,8 @@ class Scenario:
 
 _STEPS = ("agree", "initialise", "start", "record", "stop", "clean up")
 _HOOKS = ("initialise", "start", "stop", "cleanup")
-_OLD_KINDS = tuple(kind for kind in KINDS if kind != "locked memory")
+_DRAWN_APART = frozenset({"locked memory", "no way", "address change", "falling times"})
+_OLD_KINDS = tuple(kind for kind in KINDS if kind not in _DRAWN_APART)
 
 
 def draw(seed: int) -> Scenario:
@@ -217,7 +221,30 @@ def draw(seed: int) -> Scenario:
     )
     # drawn apart, so that what was drawn before stays as it was
     scenario = _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
-    return _draw_lengths(random.Random(f"{seed}/lengths"), scenario)
+    scenario = _draw_lengths(random.Random(f"{seed}/lengths"), scenario)
+    return _draw_ways(random.Random(f"{seed}/ways"), scenario, calm=calm)
+
+
+def _draw_ways(dice: random.Random, scenario: Scenario, *, calm: bool) -> Scenario:
+    """Let networks be away, addresses change and times fall."""
+    faults = []
+    if not calm and dice.random() < 0.15:
+        everybody = [one.name for one in scenario.rigs] + [one.name for one in scenario.conductors]
+        who = dice.choice(everybody)
+        lasts = round(dice.choice((0.5, 5.0, 30.0, 90.0)) * dice.random(), 3)
+        faults.append(_draw_after(dice, "no way", who, lasts=lasts))
+    if dice.random() < 0.1:
+        faults.append(_draw_after(dice, "address change", dice.choice(scenario.rigs).name))
+    if not calm and dice.random() < 0.05:
+        faults.append(_draw_after(dice, "falling times", dice.choice(scenario.rigs).name))
+    rigs = tuple(replace(rig, moves_data=dice.random() < 0.1) for rig in scenario.rigs)
+    return replace(scenario, rigs=rigs, faults=(*scenario.faults, *faults))
+
+
+def _draw_after(dice: random.Random, kind: str, who: str, *, lasts: float = 0.0) -> Fault:
+    """Return a fault that comes soon after some step."""
+    after, delay = dice.choice(_STEPS), round(dice.random() ** 3 * 4, 4)
+    return Fault(kind=kind, who=who, after=after, delay=delay, lasts=lasts)
 
 
 def _draw_lengths(dice: random.Random, scenario: Scenario) -> Scenario:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import random
@@ -17,6 +18,10 @@ from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
 from multirig.sim.loop import Restless, VirtualLoop, make_loop
 from multirig.transports.base import Receiver, Transport
 
+NO_WAY = "no way there (network is unreachable): check the network and the address"
+"""What a system says whose network is away."""
+SILENCE = 2 * SECOND
+"""After so long without an answer, it is asked anew where a name leads."""
 MAX_EVENTS = 200_000
 """Within a second, no honest world has so many: one that has does not come to rest."""
 
@@ -111,6 +116,8 @@ class World:
         """Called with (from, to, data) of every datagram that leaves a PC."""
         self.computers: dict[str, Computer] = {}
         """Every PC, by its IP address."""
+        self.names: dict[Address, Address] = {}
+        """Where names lead now that have led elsewhere."""
         self.cut: Counter[tuple[str, str]] = Counter()
         """(from, to) of names between which nothing passes now."""
         self._listening: dict[Address, Computer] = {}
@@ -162,6 +169,16 @@ class World:
         """Let a PC's program take what comes to an address."""
         self._listening[address] = computer
 
+    def follow(self, address: Address) -> Address:
+        """Return where the name leads now that has led there."""
+        while (now_at := self.names.get(address)) is not None:
+            address = now_at
+        return address
+
+    def is_heard(self, address: Address) -> bool:
+        """Whether anybody listens there."""
+        return address in self._listening
+
     def hang_up(self, address: Address) -> None:
         """Nobody listens there any more."""
         self._listening.pop(address, None)
@@ -197,10 +214,12 @@ class World:
 
     def _deliver(self, data: bytes, source: Address, target: Address) -> None:
         if (computer := self._listening.get(target)) is not None:
-            computer.receive(data, source)
+            if computer.has_way:
+                computer.receive(data, source)
             return
         there = self.computers[target.host]
-        if there.is_on and there.tells_closed and not self.cut[there.name, self.computers[source.host].name]:
+        is_there = there.is_on and there.has_way and there.address.host == target.host
+        if is_there and there.tells_closed and not self.cut[there.name, self.computers[source.host].name]:
             self.after(int(self.network.delay * SECOND), self._tell_closed, source, target)
 
     def _tell_closed(self, source: Address, target: Address) -> None:
@@ -243,6 +262,10 @@ class Computer:
         self.node: Node | None = None
         """Of its program; None while that is dead."""
         self.lives = 0
+        self.addresses = [address]
+        """Every one that it has had."""
+        self.has_way = True
+        """Whether its network is there: where it is not, its system says so of whatever shall leave."""
         self._receiver: Receiver | None = None
         """Who takes what the network brings."""
         world.computers[address.host] = self
@@ -297,6 +320,24 @@ class Computer:
         if self.loop is not None:
             self.loop.thaw()
 
+    def lose_way(self) -> None:
+        """Let its network be away."""
+        self.has_way = False
+
+    def find_way(self) -> None:
+        """Let it be there again."""
+        self.has_way = True
+
+    def move(self, address: Address) -> None:
+        """Get another address; its name leads there from now on, and the old one leads nowhere."""
+        before, self.address = self.address, address
+        self.addresses.append(address)
+        self.world.computers[address.host] = self
+        self.world.names[before] = address
+        if self.world.is_heard(before):
+            self.world.hang_up(before)
+            self.world.listen(address, self)
+
     def step_clock(self, by: int) -> None:
         """Let the clock jump ahead."""
         self.clock.offset += by
@@ -330,30 +371,64 @@ class Computer:
     def make_transport(self, receiver: Receiver) -> Transport:
         """Return what joins the program to the world's network."""
         self._receiver = receiver
-        return _Cable(self)
+        self._cable = _Cable(self)
+        return self._cable
 
     def receive(self, data: bytes, source: Address) -> None:
         """Take a datagram."""
         if self.loop is not None and self._receiver is not None:
-            self.loop.run(self._receiver.received, data, source)
+            self.loop.run(self._receiver.received, data, self._cable.known_as(source))
 
     def hear_closed(self, address: Address) -> None:
         """Take the network's word that nothing listens at an address."""
         if self.loop is not None and self._receiver is not None:
-            self.loop.run(self._receiver.unreachable, address, "nothing listens there")
+            self.loop.run(self._receiver.unreachable, self._cable.known_as(address), "nothing listens there")
+
+    def hear_no_way(self, address: Address) -> None:
+        """Take the system's word that there is no way to an address."""
+        if self.loop is not None and self._receiver is not None:
+            tell = functools.partial(self._receiver.unreachable, is_refusal=False)
+            self.loop.run(tell, address, NO_WAY)
 
 
 class _Cable(Transport):
-    """What joins a program to the world's network, under the one address of its PC."""
+    """What joins a program to the world's network, under the one address of its PC.
+
+    As `multirig.transports.udp_path`, it asks anew where a name leads while the peer is silent.
+    """
 
     def __init__(self, computer: Computer) -> None:
         self._computer = computer
+        self._places: dict[Address, Address] = {}
+        """Where peers are that were elsewhere when they were asked for."""
+        self._known: dict[Address, Address] = {}
+        """As whom they are known, by where they are."""
+        self._unanswered: dict[Address, int] = {}
+        """Since when peers are silent; ns of the world."""
+
+    def known_as(self, source: Address) -> Address:
+        """Return as whom a peer is known that is heard."""
+        known = self._known.get(source, source)
+        self._unanswered.pop(known, None)
+        return known
 
     def send(self, data: bytes, address: Address) -> None:
         """Give a datagram to the network, if the program lives and there is such a PC."""
         computer = self._computer
-        if computer.loop is not None and address.host in computer.world.computers:
-            computer.world.carry(data, computer.address, address)
+        world = computer.world
+        if computer.loop is None or address.host not in world.computers:
+            return
+        if not computer.has_way:
+            world.after(1, computer.hear_no_way, address)
+            return
+        if world.names and world.time - self._unanswered.setdefault(address, world.time) > SILENCE:
+            self._find(address)
+        world.carry(data, computer.address, self._places.get(address, address))
+
+    def _find(self, address: Address) -> None:
+        self._places[address] = place = self._computer.world.follow(address)
+        if place != address:
+            self._known[place] = address
 
     async def listen(self, host: str, port: int) -> list[Address]:
         """Take what comes to the PC's address, whatever the program calls it."""
@@ -363,7 +438,9 @@ class _Cable(Transport):
     async def connect(self, host: str, port: int) -> Address:
         """Take answers at the PC's address, and return the peer's."""
         await self.listen(host, port)
-        return Address(self._computer.scheme, host, port)
+        address = Address(self._computer.scheme, host, port)
+        self._find(address)
+        return address
 
     async def close(self) -> None:
         """Take nothing any more."""

@@ -203,6 +203,7 @@ def test_two_cameras_that_did_as_they_should_are_good_and_nothing_is_said() -> N
             "right gave 60 pictures of 301 damaged: look at its cable and its network",
         ),
         ({"backwards": 2}, "right has 2 times that are not later than the one before: order nothing by them"),
+        ({"backwards": 1}, "right has 1 time that is not later than the one before: order nothing by them"),
         (
             {"bursts": 44, "longest_gap": 1.5, "bound": 1.48, "stamped_by": "arrival"},
             "right gave 44 frames in bursts: their times are those of arrival, and up to 1.5 s too late",

@@ -18,6 +18,7 @@ import multirig.lifecycle.watch as watching
 import multirig.protocol.clock as clocks
 import multirig.protocol.outbox as outboxes
 import multirig.protocol.parts as parts
+import multirig.record.verdict as verdicts
 from multirig.lifecycle.broadcast import Broadcast
 from multirig.lifecycle.leader import Leadership
 from multirig.lifecycle.observer import Seen
@@ -37,6 +38,7 @@ from multirig.protocol.link import Link
 from multirig.protocol.outbox import Outbox
 from multirig.protocol.parts import Parcel, Shelf
 from multirig.protocol.words import Stopped
+from multirig.record.recording_on import RecordingOn
 from multirig.rig.hooks import Hooks
 from multirig.rig.limits import HookLimits
 from multirig.rig.markers import MarkerTable
@@ -48,7 +50,7 @@ from multirig.rig.viewfinder import Viewfinder
 from multirig.runtime import Runtime
 from multirig.sim.operator import Script
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
-from multirig.sim.world import Network
+from multirig.sim.world import Network, World
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -333,6 +335,41 @@ def hope_for_the_best(original: Any) -> Any:
     return keep
 
 
+def give_up_at_once(original: Any) -> Any:
+    def unreachable(self: Outbox, reason: str, now: int, *, is_refusal: bool) -> None:
+        for outgoing in self._open.values():
+            outgoing.gives_up = True
+        original(self, reason, now, is_refusal=True)
+
+    return unreachable
+
+
+@contextmanager
+def lose_who_moves() -> Iterator[None]:
+    """Speak to a rig only where it was, and ask nobody where that is now."""
+    with swapped(Line, "move", _ignore), swapped(World, "follow", lambda self, address: address):
+        yield
+
+
+@contextmanager
+def record_on() -> Iterator[None]:
+    """Let rigs answer a stop, and say that they still record."""
+    stays = RigTransition(RigState.RUNNING)
+    cells = {(RigState.RUNNING, trigger): stays for trigger in (RigTrigger.END, RigTrigger.CLEANUP)}
+    with rewrite(rig_states, "RIG_TABLE", cells)():
+        yield
+
+
+@contextmanager
+def record_on_unnoticed() -> Iterator[None]:
+    with record_on(), swapped(RecordingOn, "why", lambda self, name: None):
+        yield
+
+
+def trust_every_time(original: Any) -> Any:
+    return tuple(rule for rule in original if not rule.when.endswith("its times do not rise"))
+
+
 S, T = SessionState, SessionTrigger
 MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "no duplicate filter": (change(Link, "_receive_request", handle_copies), "handled once"),
@@ -413,6 +450,14 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     "a test recording is kept": (change(Recording, "enter", record_in_earnest), "rehearsals leave nothing"),
     "a start whose memory cannot be kept": (change(MemoryKeeper, "keep", hope_for_the_best), "started once"),
     "a lease is not renewed": (change(Seen, "due", ask_once), "screens tell"),
+    "given up where there is no way": (change(Outbox, "unreachable", give_up_at_once), "waits for the way"),
+    "a rig that moves is lost": (lose_who_moves, "completes"),
+    "a rig that still records is not named": (
+        swap(RecordingOn, "why", lambda self, name: None),
+        "names who is left",
+    ),
+    "a rig that says it still records is not named": (record_on_unnoticed, "names who is left"),
+    "times that fall are trusted": (change(verdicts, "RULES", trust_every_time), "good is true"),
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
 
@@ -441,6 +486,35 @@ SCRIPTED: Mapping[str, Scenario] = {
         network=Network(loss=0.1, longest=1_200),
         observers=1,
         wants_pictures=True,
+    ),
+    "given up where there is no way": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True),),
+        conductors=(ConductorPlan(name="leader"),),
+        faults=(Fault(kind="no way", who="leader", after="stop", lasts=8.0),),
+    ),
+    "a rig that moves is lost": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True), RigPlan(name="rig2")),
+        conductors=(ConductorPlan(name="leader"),),
+        faults=(Fault(kind="address change", who="rig2", after="record", delay=0.5),),
+    ),
+    "a rig that still records is not named": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True), RigPlan(name="rig2")),
+        conductors=(ConductorPlan(name="leader"),),
+        faults=(Fault(kind="partition", who="rig2", after="record", delay=0.5, lasts=200.0),),
+    ),
+    "a rig that says it still records is not named": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True), RigPlan(name="rig2")),
+        conductors=(ConductorPlan(name="leader"),),
+    ),
+    "times that fall are trusted": Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True),),
+        conductors=(ConductorPlan(name="leader"),),
+        faults=(Fault(kind="falling times", who="rig1", after="record", delay=0.5),),
     ),
     "echoes echoed": Scenario(
         seed=1,
