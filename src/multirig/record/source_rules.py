@@ -112,8 +112,9 @@ def _find_slow(summary: Summary, rig: RigSummary, source: Source) -> Iterator[st
 def _find_missing(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
     missing, fair = source.total("missing") or 0, source.expected.missing or 0.0
     total = source.frames + missing
-    if missing > fair * total and not any(_find_gaps(source)):
-        yield f"lacks {grouped(missing)} of {count(total, 'frame')}, by its own numbers"
+    unexplained = missing - (source.total("dropped") or 0)  # what was dropped is told by itself
+    if unexplained > fair * total and not any(_find_gaps(source)):
+        yield f"lacks {grouped(unexplained)} of {count(total, 'frame')}, by its own numbers"
 
 
 def _find_dropped(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:

@@ -246,9 +246,14 @@ def _of_rigs(find: FindOfRig, *, optional: bool) -> FindAll:
     def find_all(summary: Summary) -> Iterator[str]:
         for name, rig in summary.rigs.items():
             if _ran(summary) and _is_optional(rig) is optional:
-                yield from (f"{name}: {text}" for text in find(summary, rig))
+                yield from (_of_rig(name, text) for text in find(summary, rig))
 
     return find_all
+
+
+def _of_rig(name: str, text: str) -> str:
+    """Name a rig in front of what is said of it: a camera that is called as its rig is named once."""
+    return f"{name}: {text.removeprefix(f'{name} ')}"
 
 
 def _of_all_rigs(find: FindOfRig) -> FindAll:
@@ -256,7 +261,7 @@ def _of_all_rigs(find: FindOfRig) -> FindAll:
 
     def find_all(summary: Summary) -> Iterator[str]:
         for name, rig in _recorded(summary):
-            yield from (f"{name}: {text}" for text in find(summary, rig))
+            yield from (_of_rig(name, text) for text in find(summary, rig))
 
     return find_all
 

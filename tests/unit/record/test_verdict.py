@@ -274,6 +274,18 @@ def test_a_camera_that_numbers_its_frames_and_stood_still_has_a_hole() -> None:
     assert reason.startswith("cam: right gave nothing for 4.0 s")
 
 
+def test_frames_that_were_dropped_are_told_once() -> None:
+    assert judge_files(camera(missing=53, dropped=53, frames=248)).reasons == (
+        "cam: right dropped 53 frames: they were seen and could not be written",
+    )
+    assert len(judge_files(camera(missing=60, dropped=53, frames=241)).reasons) == 2
+
+
+def test_a_camera_that_is_called_as_its_rig_is_named_once() -> None:
+    verdict = judge_files(camera("cam", missing=3))
+    assert verdict.reasons == ("cam: lacks 3 of 304 frames, by its own numbers",)
+
+
 def test_a_hole_between_two_parts_of_a_camera_is_its_gap() -> None:
     parts = camera(last=104.0, frames=121), camera(extra=".part2", first=107.0, frames=91)
     (reason,) = judge_files(*parts).reasons
