@@ -24,6 +24,7 @@ from multirig.record.journal import holds_start, read_history, read_journal, rep
 from multirig.record.verdict import Word
 from multirig.rig import manifest
 from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
+from multirig.rig.memory import FORMAT, read_memory, write_memory
 
 SAMPLES = Path(__file__).parents[1] / "data" / "formats"
 """A file of each format that was ever written; a new format brings a sample, and no sample goes."""
@@ -79,6 +80,27 @@ def test_a_verdict_of_each_format_is_read(sample: Path) -> None:
     found = read_verdict(sample)
     assert found.format == int(sample.stem.rpartition("-")[2])
     assert (found.verdict, sorted(found.rigs)) == (Word.GOOD, ["cam", "main"])
+
+
+GAP = "side: right gave nothing for 2.0 s, from 2.1 s after the beginning: 60 missing at 30/s"
+
+
+def test_what_is_known_of_each_file_is_read_from_journal_manifest_and_verdict(tmp_path: Path) -> None:
+    place(SAMPLES / "evidence" / "journal-2.jsonl", tmp_path, journal.FILE_NAME)
+    told = account.account(tmp_path)
+    kept = read_verdict(SAMPLES / "evidence" / "verdict-2.json")
+    for one in (told, kept):
+        assert (one.verdict, one.reasons) == (Word.DEGRADED, [GAP])
+        assert [file.path for file in one.rigs["side"].files] == [f"raw_video_data/{name}" for name in NAMES]
+    manifests = read_manifest(SAMPLES / "evidence" / "manifest-2.json").files
+    for file in [*told.rigs["side"].files, *kept.rigs["side"].files, *manifests]:
+        assert file.evidence is not None
+        assert (file.evidence.source, file.evidence.asked, file.evidence.missing) == ("right", 30.0, 60)
+        assert (file.evidence.longest_gap, file.evidence.stamped_by) == (2.030777754, "arrival")
+        assert (file.evidence.size, file.evidence.colour_range) == ((128, 112), "full")
+
+
+NAMES = ("_iblrig_rightCamera.raw.mp4", "_iblrig_rightCamera.times.npy")
 
 
 # -- what is newer is refused -------------------------------------------------------------------------------
@@ -179,11 +201,19 @@ def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
         assert base.execute("PRAGMA user_version").fetchone() == (catalogue.VERSION,)
 
 
-def test_a_rig_s_memory_has_no_number_yet_and_that_of_0_1_is_read() -> None:
-    from multirig.rig.memory import read_memory
-
-    sample = SAMPLES / "memory-1.json"
-    assert json.loads(sample.read_text(encoding="utf-8")).keys() == {"state", "exp_ref", "started", "stopped"}
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("memory-*")), ids=lambda one: one.stem)
+def test_a_rig_s_memory_of_each_format_is_read(sample: Path) -> None:
     memory = read_memory(sample)
     assert memory is not None
     assert [one.sequence for one in memory.started] == [1]
+
+
+def test_a_rig_s_memory_says_its_format_and_a_newer_one_is_not_taken_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, old = tmp_path / "memory.json", read_memory(SAMPLES / "memory-1.json")
+    assert old is not None
+    write_memory(path, old)
+    assert path.read_bytes() == (SAMPLES / f"memory-{FORMAT}.json").read_bytes()
+    assert read_memory(make_newer(path)) is None
+    assert "has format 3, as a newer multirig writes it" in caplog.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -11,12 +12,16 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from multirig.errors import AdapterError
+from multirig.errors import AdapterError, MultirigError
+from multirig.formats import KEY, check_format
 from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.words import Gap
 from multirig.writing import file_name, write_whole
+
+FORMAT = 2
+"""Of the file; that of 0.1 has no number."""
 
 log = logging.getLogger("multirig.rig")
 
@@ -29,10 +34,13 @@ def memory_file(data_folder: Path, name: str) -> Path:
 def read_memory(path: Path) -> Memory | None:
     """Return what a rig knew; None if there is nothing, or nothing that can be read."""
     try:
-        return _adapter().validate_json(path.read_bytes())
+        data = path.read_bytes()
+        memory = _adapter().validate_json(data)
+        check_format(json.loads(data).get(KEY), FORMAT, path)
+        return memory
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError, MultirigError) as error:
         log.error("what this rig was doing before cannot be read from %s: %s", path, error)
         return None
 
@@ -46,7 +54,8 @@ def write_memory(path: Path, memory: Memory) -> None:
         The disk does not take it.
     """
     try:
-        write_whole(path, _adapter().dump_json(memory, indent=1))
+        told = {KEY: FORMAT, **_adapter().dump_python(memory, mode="json")}
+        write_whole(path, json.dumps(told, indent=1).encode())
     except OSError as error:
         raise AdapterError(
             f"cannot write {path}: {error.strerror or error}; check data_folder and the disk"
