@@ -23,6 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from multirig.errors import AdapterError
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Expected
+from multirig.record.sources import find_sources
 from multirig.rig.adapter import Level, Session
 from multirig.rig.adapters.camera import Camera
 from multirig.rig.adapters.camera.frame_clock import arrived
@@ -468,6 +470,18 @@ def test_a_file_may_begin_again_at_its_end(tmp_path: Path) -> None:
     stamps = times(session)
     assert len(stamps) > 10
     assert stamps[-1] - stamps[0] == pytest.approx((len(stamps) - 1) / 25, abs=0.1)
+
+
+def test_what_is_expected_of_a_camera_goes_with_its_files_and_is_its_own(tmp_path: Path) -> None:
+    camera = build({"expect": {"fps": 60, "longest_gap": 0.1}}, {"label": "right"})
+    session = make_session(tmp_path)
+    asyncio.run(record(camera, session, 1.5))
+    for file in camera.files():
+        assert file.evidence is not None
+        given = Expected(fps=60, longest_gap=0.1) if file.evidence.source == "left" else None
+        assert file.evidence.expected == given
+    assert [one.promised for one in find_sources(camera.files())] == [60, 30]
+    asyncio.run(camera.cleanup())
 
 
 def test_one_adapter_records_one_session_after_another(tmp_path: Path) -> None:
