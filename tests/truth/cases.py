@@ -284,6 +284,7 @@ def streams() -> Iterator[Case]:
 
 NO_PROGRESS: Mapping[str, Any] = {"progress": None}
 STILL = (Say(words=r"data\.bin grew steadily, and then no more", about=(4.0,)),)
+DIED = Say(words="had ended .* s before the session was stopped", about=(4.0,))
 PROGRAMS: Mapping[
     str, tuple[Mapping[str, Any], Mapping[str, Any], tuple[str, ...], tuple[Say, ...], tuple[str, ...]]
 ] = {
@@ -348,28 +349,28 @@ PROGRAMS: Mapping[
         {"dies": 2.0},
         {},
         NOT_GOOD,
-        (Say(words=r"ended by itself \(exit code 0\)"), *STILL),
+        (Say(words=r"ended by itself \(exit code 0\)"), DIED),
         ("data.bin",),
     ),
     "dies-with-1": (
         {"dies": 2.0, "code": 1},
         {},
         NOT_GOOD,
-        (Say(words="ended by itself with exit code 1"), *STILL),
+        (Say(words="ended by itself with exit code 1"), DIED),
         ("data.bin",),
     ),
     "dies-by-a-fault": (
         {"dies": 2.0, "by": int(signal.SIGSEGV)},
         {},
         NOT_GOOD,
-        (Say(words="ended by itself .*SIGSEGV"), *STILL),
+        (Say(words="ended by itself .*SIGSEGV"), DIED),
         ("data.bin",),
     ),
     "is-killed": (
         {"dies": 2.0, "by": int(signal.SIGKILL)},
         {},
         NOT_GOOD,
-        (Say(words="ended by itself .*SIGKILL"), *STILL),
+        (Say(words="ended by itself .*SIGKILL"), DIED),
         ("data.bin",),
     ),
     "wrong-exit-code": (

@@ -17,8 +17,8 @@ PERIODS = 5
 """Periods of a camera that a gap may last without a word, or half a second if that is longer."""
 END = 1.0
 """Seconds by which a file may begin late or end early without a word; and three frames of its own."""
-RATE = 0.03
-"""Share by which a rate may be off without a word."""
+RATE, RATE_SECONDS = 0.03, 10.0
+"""Share by which a rate may be off without a word, and over how many seconds; over less it is larger."""
 GREY = 6.0
 """Of 255: what the codec may do to a grey square. A wrong range does 15 and more."""
 TIME = {"http": 0.25, "ts": 0.25, "rtsp": 0.05, "test": 0.25}
@@ -145,7 +145,8 @@ def find_faults(cam: Cam, facts: Facts, seconds: float, slack: float = 1.0) -> d
     if facts.tail > edge:
         found["tail"] = f"ends {facts.tail:.2f} s early"
     wanted = cam.fps or (facts.exposed / max(seconds - 2 * EDGE, 1e-9))
-    if seconds >= 4 and abs(facts.rate - wanted) > (RATE * wanted * slack + 2 / seconds):
+    share = RATE * max(1.0, RATE_SECONDS / max(seconds, 1e-9)) * slack
+    if abs(facts.rate - wanted) > share * wanted + 2 / max(seconds, 1e-9):
         found["rate"] = f"{facts.rate:.2f} of {wanted:.2f} frames a second"
     if facts.lost > (2 if slack == 1.0 else 0):
         found["lost"] = f"{facts.lost} frames were sent and are not in the video"

@@ -60,7 +60,10 @@ class Recording:
 
     def move(self, before: RigState, state: RigState, leader: Leader | None, now: int) -> None:
         """Note that the rig is in another state."""
-        if STATUS[before] is Status.RUNNING and STATUS[state] is not Status.RUNNING:
+        if state is RigState.RUNNING:
+            self._ended = None
+        was_open = STATUS[before] is Status.RUNNING and STATUS[state] is not Status.RUNNING
+        if was_open and self._ended is None:  # what has failed is stopped once more, and ended before
             self._ended = now, leader
         if STATUS[state] is not Status.RUNNING:
             self._began = None

@@ -1535,6 +1535,18 @@ def test_whoever_asks_late_is_told_how_long_ago_the_recording_ended() -> None:
     assert account["clock"] == {"offset": 1.0, "bound": 0.1}
 
 
+def test_a_recording_that_failed_ended_then_and_not_when_it_was_told_to_stop() -> None:
+    rig = rig_in(S.RUNNING)
+    rig.out += rig.machine.handle(Broke(reason="the program is gone"), SECOND)
+    rig.done()
+    assert rig.state is S.BROKEN
+    message = Message(Event.EXPEND, ({"exp_ref": str(ONE)},))
+    token = Token(PEER, 2, 8, "boot")
+    rig.out += rig.machine.handle(Received(address=PEER, word=hear_leader(message), token=token), 5 * SECOND)
+    told = Done(number=rig.call.number, recorded=read_recorded({"files": [{"path": "a", "bytes": 3}]}))
+    assert reply(list(rig.machine.handle(told, 5 * SECOND))).args[0]["ended_ago"] == 4.0
+
+
 def test_who_did_not_lead_when_it_ended_learns_that_its_times_are_another_clocks() -> None:
     assert account_of(recorded(), ONE, 31 * SECOND, other=True)["clock"]["bound"] is None
 

@@ -85,6 +85,12 @@ def test_a_slow_camera_is_found_by_the_rate_that_it_was_asked_for() -> None:
     assert set(find_faults(Cam(fps=60.0), facts_of(), 6.0)) == {"rate"}
 
 
+def test_a_rate_may_be_off_by_as_much_more_as_it_is_measured_over_less() -> None:
+    slow = replace(facts_of(), rate=28.5)
+    assert find_faults(Cam(fps=RATE), slow, 6.0) == {}
+    assert set(find_faults(Cam(fps=RATE), slow, 10.0)) == {"rate"}
+
+
 def test_frames_that_were_cut_are_damaged_though_they_can_be_read() -> None:
     lines = source()
     shown = video(lines)
