@@ -111,6 +111,14 @@ class Adapter(ABC):
         All rigs of a session are armed, wait for one instant, and then `start` is called on all at once.
         """
 
+    def least_limits(self) -> Mapping[str, float]:
+        """Return for how many seconds its steps must be waited for, where that may be long.
+
+        By the names of the keys of ``limits`` in a rig's config (initialise, start, stop, cleanup): where
+        less stands there, this counts, on this rig and for whoever leads.
+        """
+        return {}
+
     @abstractmethod
     async def start(self) -> None:
         """Begin to record; return when recording has really begun.

@@ -19,6 +19,7 @@ from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Info
 from multirig.rig.adapter import below
+from multirig.rig.limits import widen
 from multirig.rig.parts import Parts
 from multirig.rig.preflight import check_rig
 from multirig.rig.viewfinder import Viewfinder
@@ -79,7 +80,7 @@ class Describer:
             info = replace(
                 info,
                 time=self._read_time(),
-                limits=unusual_limits(self._config.limits),
+                limits=unusual_limits(widen(self._config.limits, self._adapter.least_limits())),
                 min_sequence=await self._find_least(effect),
             )
         try:

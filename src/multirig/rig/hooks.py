@@ -16,7 +16,7 @@ from multirig.protocol.words import ClockOffset, Gap, Recorded, RigStart
 from multirig.rig.adapter import Session, TakesBack
 from multirig.rig.background import Background
 from multirig.rig.explaining import explain
-from multirig.rig.limits import CANCEL_LIMIT, HookLimits
+from multirig.rig.limits import CANCEL_LIMIT, HookLimits, widen
 from multirig.rig.markers import MarkerTable
 from multirig.rig.memory import MemoryKeeper, end_gap
 from multirig.rig.parts import Parts
@@ -61,7 +61,7 @@ class Hooks:
         self._feed = parts.feed
         self._clock = clock
         self._background = background
-        self._limits = HookLimits(config.limits)
+        self._limits = HookLimits(widen(config.limits, adapter.least_limits()))
         self._expected = config.expect.to_expected()
         self._memory = MemoryKeeper(storage.keep)
         self._markers = MarkerTable(config.name, adapter, storage.append_marker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from multirig.config import Limits
@@ -15,6 +15,13 @@ CANCEL_LIMIT = 5.0
 T = TypeVar("T")
 
 log = logging.getLogger("multirig.rig")
+
+
+def widen(limits: Limits, least: Mapping[str, float]) -> Limits:
+    """Return the limits of a rig's config, but none that is shorter than its adapter needs."""
+    return limits.model_copy(
+        update={step: max(getattr(limits, step), seconds) for step, seconds in least.items()}
+    )
 
 
 class HookLimits:

@@ -186,6 +186,13 @@ def network(camera: NetworkCamera, **options: Any) -> dict[str, Any]:
     return {"source": camera.url, "format": camera.format, "fps": 50, "size": None, **options}
 
 
+def test_its_rig_waits_for_a_slow_camera_for_as_long_as_the_camera_is_allowed() -> None:
+    assert build({"open_limit": 40, "stall_limit": 70}).least_limits()["initialise"] > 40
+    assert build({"label": "left"}, {"label": "right", "fps": 0.05}).least_limits()["initialise"] > 60
+    slow = build({"label": "left"}, {"label": "right", "fps": 0.05}).least_limits()
+    assert slow["start"] > 20
+
+
 def test_every_frame_in_the_video_has_one_time_on_the_conductors_clock(tmp_path: Path) -> None:
     camera, session = (
         build({"label": "left", "fps": 30}, {"label": "right", "fps": 60}),

@@ -130,6 +130,15 @@ async def wait_until(condition: Any, limit: float = 5.0) -> None:
         await asyncio.sleep(0.01)
 
 
+def test_its_rig_waits_for_a_program_as_long_as_the_program_is_allowed() -> None:
+    slow = build(command=["x"], ready="up", ready_limit=100, grace=90)
+    assert slow.least_limits()["start"] > 100
+    assert slow.least_limits()["stop"] > 90
+    assert "initialise" not in slow.least_limits()
+    early = build(command=["x"], ready="up", ready_limit=100, start_on="init").least_limits()
+    assert early["initialise"] > 100
+
+
 def is_running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

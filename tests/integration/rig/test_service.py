@@ -8,7 +8,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -681,6 +681,26 @@ async def test_a_hook_that_is_deaf_to_its_limit_is_not_forgotten_when_a_stop_com
         assert "start of the adapter still runs though it was cancelled: restart this rig" in outcome
     finally:
         adapter.is_deaf = False
+
+
+class Slow(Fake):
+    """Needs longer than its rig's config allows, and says so."""
+
+    def least_limits(self) -> Mapping[str, float]:
+        return {"initialise": 5.0, "stop": 0.01}
+
+    async def initialise(self) -> None:
+        await asyncio.sleep(0.2)
+        await super().initialise()
+
+
+async def test_an_adapter_that_needs_longer_than_its_config_says_is_waited_for(lab: Any) -> None:
+    await lab.rig(adapter=Slow(), limits={"initialise": 0.05, "stop": 20})
+    caller = await call(lab)
+    info = await caller.info()
+    assert info["limits"] == {"initialise": 5.0, "stop": 20.0}
+    assert "did not finish" not in str(await caller.init())
+    await caller.cleanup()
 
 
 # -- the number of the session -----------------------------------------------------------------------------

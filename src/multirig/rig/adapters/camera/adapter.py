@@ -102,6 +102,14 @@ class Camera(Adapter):
             if options.label not in self._captures:
                 look_for(options)
 
+    def least_limits(self) -> Mapping[str, float]:
+        """Return for how long cameras are waited for that are slow, or were given time."""
+        return {
+            "initialise": max(one.first_patience for one in self.cameras) + CLOSE_LIMIT,
+            "start": max(one.patience for one in self.cameras) + CLOSE_LIMIT,
+            "cleanup": max(one.stall_limit for one in self.cameras) + STOP_LIMIT + 3 * CLOSE_LIMIT,
+        }
+
     async def initialise(self) -> None:
         """Check the disk, open every camera and wait for its first picture."""
         await asyncio.to_thread(check_room, self.session.folder, self.cameras, self.min_free_gb)

@@ -37,6 +37,8 @@ __all__ = ["Process", "StopByDatagram", "StopByOsc", "StopBySignal", "StopByText
 
 log = logging.getLogger("multirig.rig")
 
+MORE = 5.0
+"""Seconds beside those that the program is allowed, for what is to be done before and after."""
 Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -115,6 +117,12 @@ class Process(Adapter):
         program = self.command[0].replace("{python}", sys.executable)
         if "{" not in program:
             find_program(program)
+
+    def least_limits(self) -> Mapping[str, float]:
+        """Return for how long the program is waited for, until it is ready and until it has ended."""
+        step = "initialise" if self.start_on == "init" else "start"
+        waits = {step: self.ready_limit + MORE} if self.ready is not None else {}
+        return {**waits, "stop": self.grace + MORE}
 
     async def initialise(self) -> None:
         """Find the program; start it if it starts on INIT."""
