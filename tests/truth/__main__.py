@@ -28,6 +28,7 @@ from tests.truth.lab import SYSTEM_PYTHON, Lab
 from tests.truth.model import Case, Truth
 from tests.truth.not_yet import NOT_YET, NOT_YET_LINES
 
+RESULTS = "results.json"
 MEASURED = Path(__file__).with_name("measured.json")
 """What the last whole run has found; the documentation's table is made of it."""
 AT_ONCE = 12
@@ -179,6 +180,40 @@ def count_kinds(done: Sequence[Judgement]) -> dict[str, dict[str, int]]:
     return kinds
 
 
+def write_results(path: Path, done: Sequence[Judgement]) -> None:
+    """Write what each case has shown."""
+    results = [
+        {
+            **asdict(one),
+            "truth": one.truth.name,
+            "kind": one.kind.value,
+            "facts": {name: asdict(each) for name, each in one.facts.items()},
+        }
+        for one in done
+    ]
+    path.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def read_results(path: Path) -> list[Judgement]:
+    """Return what each case has shown in an earlier run."""
+    return [
+        Judgement(
+            name=one["name"],
+            truth=Truth[one["truth"]],
+            kind=Kind(one["kind"]),
+            said=one["said"],
+            lines=tuple(one["lines"]),
+        )
+        for one in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
+def join(before: Sequence[Judgement], now: Sequence[Judgement]) -> list[Judgement]:
+    """Return the last that each case has shown, in the order of the cases."""
+    last = {one.name: one for one in [*before, *now]}
+    return [last[case.name] for case in CASES if case.name in last]
+
+
 def main() -> int:
     """Play what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
@@ -189,6 +224,9 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
     parser.add_argument(
         "--keep", metavar="FOLDER", type=Path, help="keep what was recorded, and results.json"
+    )
+    parser.add_argument(
+        "--after", metavar="FILE", type=Path, help="results.json: let it stand for what is not played now"
     )
     parser.add_argument("--quiet", action="store_true", help="a line only for what is not as expected")
     told = parser.parse_args()
@@ -220,17 +258,10 @@ def main() -> int:
     finally:
         if told.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+    if told.after is not None:
+        done = join(read_results(told.after), done)
     if told.keep is not None:
-        results = [
-            {
-                **asdict(one),
-                "truth": one.truth.name,
-                "kind": one.kind.value,
-                "facts": {name: asdict(each) for name, each in one.facts.items()},
-            }
-            for one in done
-        ]
-        (told.keep / "results.json").write_text(json.dumps(results, indent=1))
+        write_results(told.keep / RESULTS, done)
     if len(done) == len(CASES):
         MEASURED.write_text(json.dumps({"kinds": count_kinds(done)}, indent=1) + "\n")
     return tell(done, skipped, time.monotonic() - begin)
