@@ -13,6 +13,7 @@ A camera adapter has one `FrameStatistics` for each file; clock tables are read 
 from __future__ import annotations
 
 import heapq
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -35,6 +36,10 @@ BURST = 0.25
 STEADY = 0.2
 """Of a period, by which almost all intervals of a steady source may differ from it."""
 ALMOST_ALL = 0.99
+OFTEN = 0.05
+"""Share of the intervals that must be alike to be the usual ones."""
+MANY = 0.1
+"""Share of the frames that came in bursts, from which on they may be in the middle of all."""
 _FINE = 3
 """Bits: each doubling of the length of an interval is counted in eight steps."""
 
@@ -116,6 +121,26 @@ class FrameStatistics:
     @property
     def rate(self) -> float | None:
         """Frames a second in the middle: holes, bursts and a bad quarter move it little; None: too few."""
+        middle, usual = self._find_middle_rate(), self._find_usual_rate()
+        if middle is None or usual is None or self.first is None or self.last is None:
+            return middle
+        if self._count_shorter(BURST * SECOND / usual) < MANY * self.count or self.last <= self.first:
+            return middle
+        mean = (self.count - 1) * SECOND / (self.last - self.first)
+        return min(middle, mean, key=lambda rate: abs(math.log(rate / usual)))
+
+    def _find_usual_rate(self) -> float | None:
+        """Return about how many frames a second there are in most of the time that is no hole."""
+        best = most = 0.0
+        for low in self._lengths:
+            alike = [(step, number) for step, number in self._lengths.items() if 0 <= step - low < 1 << _FINE]
+            intervals = sum(number for _, number in alike)
+            took = sum(number * _find_length(step) for step, number in alike)
+            if took > most and intervals >= OFTEN * self.count:
+                best, most = intervals * SECOND / took, took
+        return best or None
+
+    def _find_middle_rate(self) -> float | None:
         parts = max(1, (len(self._marks) - 1) // BLOCKS)
         marks = self._marks[::parts]
         lengths = [end - begin for begin, end in pairwise(marks) if end > begin]
@@ -213,6 +238,14 @@ class FrameStatistics:
         """Return how many intervals are shorter than so many nanoseconds."""
         limit = _find_step(int(length))
         return sum(number for step, number in self._lengths.items() if step < limit)
+
+
+def _find_length(step: int) -> float:
+    """Return the length, in nanoseconds, in the middle of a step."""
+    if step < 2 << _FINE:
+        return float(step)
+    bits = (step >> _FINE) - 1
+    return (step - (bits << _FINE) + 0.5) * (1 << bits)
 
 
 def _find_step(length: int) -> int:

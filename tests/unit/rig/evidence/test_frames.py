@@ -93,6 +93,19 @@ def test_a_hiccup_is_a_burst_and_loses_nothing() -> None:
     assert found.rate == pytest.approx(30, rel=0.02)
 
 
+@pytest.mark.parametrize("jitter", [0.0, 0.3])
+@pytest.mark.parametrize(("begin", "length"), [(0.5, 2.5), (0.6, 2.5), (1.5, 2.5), (0.3, 2.2), (2.4, 2.5)])
+@pytest.mark.parametrize("asked", [30.0, None])
+def test_a_hiccup_of_half_the_recording_moves_no_rate(
+    begin: float, length: float, jitter: float, asked: float | None
+) -> None:
+    times = hold_up(stream(30, 5, jitter=jitter), 100 + begin, 100 + begin + length)
+    found = collect(times).conclude(asked=asked)
+    assert found.rate == pytest.approx(30, rel=0.06)
+    assert found.missing == 0
+    assert found.bound == pytest.approx(length, abs=0.3)
+
+
 def test_a_hiccup_just_before_the_end_loses_nothing_either() -> None:
     times = hold_up(stream(30, 10), 108.2, 109.7)
     found = collect([time for time in times if time < 109.9]).conclude()
