@@ -212,7 +212,7 @@ class Camera(Adapter):
         """Raise AdapterError when the disk fails or stands still, or no camera at all can be had for long."""
         while True:
             now = time.perf_counter_ns()
-            self._replace_hung(now)
+            replace_hung(self._captures, now)
             if failures := self._find_failures():
                 raise self._tell(failures)
             if lost := find_lost(self._takes.values(), now, self.give_up_after):
@@ -294,13 +294,6 @@ class Camera(Adapter):
         if (capture := self._captures.get(label)) is not None:
             capture.live.show(stamp, frame)
 
-    def _replace_hung(self, now: int) -> None:
-        """Open anew what a thread that hangs holds open."""
-        for label, capture in tuple(self._captures.items()):
-            if capture.has_hung(now) and (follower := capture.follow()) is not None:
-                self._captures[label] = follower
-                follower.open()
-
     async def _release(self) -> list[Capture]:
         """Let go of every source; return those that did not in time."""
         captures, self._captures = list(self._captures.values()), {}
@@ -321,6 +314,14 @@ class Camera(Adapter):
         """Return one error for all of them, and remember of whom it has been told."""
         self._told.update(failures)
         return AdapterError("; ".join(one.message for one in failures.values()))
+
+
+def replace_hung(captures: dict[str, Capture], now: int) -> None:
+    """Open anew what a thread that hangs holds open."""
+    for label, capture in tuple(captures.items()):
+        if capture.has_hung(now) and (follower := capture.follow()) is not None:
+            captures[label] = follower
+            follower.open()
 
 
 def has_begun(take: Take) -> bool:
