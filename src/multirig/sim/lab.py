@@ -213,7 +213,7 @@ class Lab:
                 world.after(lasts, computer.boot)
             case "freeze", _:
                 computer.freeze()
-                world.after(lasts, computer.thaw)
+                world.after(lasts, functools.partial(computer.freeze, is_frozen=False))
             case "partition" | "one-way partition", _:
                 others = [fault.other] if fault.other else [one for one in self.computers if one != fault.who]
                 ways = [(fault.who, one) for one in others]
@@ -222,8 +222,8 @@ class Lab:
                 world.cut.update(ways)
                 world.after(lasts, world.cut.subtract, ways)
             case "no way", _:
-                computer.lose_way()
-                world.after(lasts, computer.find_way)
+                computer.has_way = False
+                world.after(lasts, setattr, computer, "has_way", True)
             case "address change", _:
                 computer.move(Address(computer.address.scheme, f"10.1.{fault.who}", computer.address.port))
             case "clock jump", _:

@@ -18,6 +18,7 @@ from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
 from multirig.sim.loop import Restless, VirtualLoop, make_loop
 from multirig.transports.base import Receiver, Transport
 
+CLOSED = "nothing listens there"
 NO_WAY = "no way there (network is unreachable): check the network and the address"
 """What a system says whose network is away."""
 SILENCE = 2 * SECOND
@@ -224,7 +225,7 @@ class World:
 
     def _tell_closed(self, source: Address, target: Address) -> None:
         if (computer := self._listening.get(source)) is not None:
-            computer.hear_closed(target)
+            computer.hear_unreachable(target, CLOSED)
 
 
 class Computer:
@@ -310,23 +311,12 @@ class Computer:
         self.world.note(Died(who=self.name))
         self.on_death()
 
-    def freeze(self) -> None:
-        """Let the program do nothing, as SIGSTOP or a system that is busy does."""
-        if self.loop is not None:
+    def freeze(self, *, is_frozen: bool = True) -> None:
+        """Let the program do nothing, as SIGSTOP or a busy system does; or take now what came then."""
+        if self.loop is not None and is_frozen:
             self.loop.freeze()
-
-    def thaw(self) -> None:
-        """Go on; what came meanwhile is taken now."""
-        if self.loop is not None:
+        elif self.loop is not None:
             self.loop.thaw()
-
-    def lose_way(self) -> None:
-        """Let its network be away."""
-        self.has_way = False
-
-    def find_way(self) -> None:
-        """Let it be there again."""
-        self.has_way = True
 
     def move(self, address: Address) -> None:
         """Get another address; its name leads there from now on, and the old one leads nowhere."""
@@ -379,16 +369,12 @@ class Computer:
         if self.loop is not None and self._receiver is not None:
             self.loop.run(self._receiver.received, data, self._cable.known_as(source))
 
-    def hear_closed(self, address: Address) -> None:
-        """Take the network's word that nothing listens at an address."""
+    def hear_unreachable(self, address: Address, reason: str) -> None:
+        """Take the word of the network, or of its own system, that an address cannot be reached."""
         if self.loop is not None and self._receiver is not None:
-            self.loop.run(self._receiver.unreachable, self._cable.known_as(address), "nothing listens there")
-
-    def hear_no_way(self, address: Address) -> None:
-        """Take the system's word that there is no way to an address."""
-        if self.loop is not None and self._receiver is not None:
-            tell = functools.partial(self._receiver.unreachable, is_refusal=False)
-            self.loop.run(tell, address, NO_WAY)
+            is_refusal = reason == CLOSED
+            tell = functools.partial(self._receiver.unreachable, is_refusal=is_refusal)
+            self.loop.run(tell, self._cable.known_as(address) if is_refusal else address, reason)
 
 
 class _Cable(Transport):
@@ -419,7 +405,7 @@ class _Cable(Transport):
         if computer.loop is None or address.host not in world.computers:
             return
         if not computer.has_way:
-            world.after(1, computer.hear_no_way, address)
+            world.after(1, computer.hear_unreachable, address, NO_WAY)
             return
         if world.names and world.time - self._unanswered.setdefault(address, world.time) > SILENCE:
             self._find(address)
