@@ -17,6 +17,8 @@ from tests.truth.drawing import COLUMNS, GREYS, HEIGHT, ROWS, SQUARE, WIDTH, rea
 EDGE = 0.15
 """Seconds at both ends of a session within which a frame may or may not belong to it."""
 
+SKIPPED = 1.7
+"""Usual intervals from one exposure to the next, from which on one between them was skipped."""
 LATE = 0.1
 """Seconds from exposure to sending beyond which a frame was held back."""
 
@@ -72,6 +74,8 @@ class Facts:
     grey_error: float
     """By how much the darkest to lightest greys are wrong, of 255; the largest of the medians."""
     files: int
+    skipped: int = 0
+    """Frames that its source itself was too busy to expose."""
     numbers: tuple[int, ...] = field(repr=False, default=())
 
 
@@ -179,8 +183,16 @@ def compare(
         length_differs=differs,
         grey_error=_grey_error([one for one in shown if one.number is not None and one.number not in cut]),
         files=files,
+        skipped=_count_skipped([at for at in exposed.values() if begin <= at <= end]),
         numbers=tuple(sorted(there)),
     )
+
+
+def _count_skipped(moments: Sequence[float]) -> int:
+    """Return how many frames are missing between exposures that are two usual intervals apart, or more."""
+    intervals = [after - before for before, after in itertools.pairwise(sorted(moments))]
+    usual = statistics.median(intervals) if intervals else 0.0
+    return sum(round(one / usual) - 1 for one in intervals if usual and one > SKIPPED * usual)
 
 
 def _grey_error(shown: Sequence[Shown]) -> float:

@@ -152,6 +152,8 @@ def find_faults(cam: Cam, facts: Facts, seconds: float, slack: float = 1.0) -> d
         found["lost"] = f"{facts.lost} frames were sent and are not in the video"
     if facts.missing > (2 if slack == 1.0 else 0):
         found["missing"] = f"{facts.missing} frames are missing"
+    if facts.skipped and slack < 1.0:
+        found["skipped"] = f"{facts.skipped} frames were never exposed"
     if facts.damaged > (facts.recorded * 0.01 if slack == 1.0 else 0):
         found["damaged"] = f"{facts.damaged} pictures are damaged"
     if facts.burst > (3 if slack == 1.0 else 0):
@@ -174,6 +176,7 @@ CONFIRMS = {
     r"ended|early|before the session": {"tail", "nothing", "gap"},
     r"frames a second|fps|\brate\b": {"rate", "gap", "lost", "missing", "tail", "head"},
     r"dropped|missing|lacks|lost|not written": {"lost", "missing", "gap"},
+    r"lacks .* by its own numbers": {"skipped"},
     r"damaged|broken|cannot be read|could not be (read|decoded)": {"damaged"},
     r"burst|at once|in a bunch|bunch": {"burst"},
     r"do(es)? not rise|backwards|fall": {"falls"},

@@ -182,8 +182,14 @@ def _choose_parts(files: Sequence[File]) -> tuple[File, ...]:
     kinds: dict[str, list[File]] = {}
     for file in files:
         kinds.setdefault(PurePosixPath(file.path).suffix.lower(), []).append(file)
-    best = max(kinds.values(), key=lambda kind: sum(map(_count_known, kind)))
+    # a table of arrivals beside one of times holds the same frames
+    examined = [[one for one in kind if _is_examined(one)] or kind for kind in kinds.values()]
+    best = max(examined, key=lambda kind: sum(map(_count_known, kind)))
     return tuple(sorted(best, key=lambda file: (file.first is None, file.first or 0.0)))
+
+
+def _is_examined(file: File) -> bool:
+    return file.evidence is not None and file.evidence.backwards is not None
 
 
 def _count_known(file: File) -> int:

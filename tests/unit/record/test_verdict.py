@@ -375,6 +375,21 @@ def test_a_rig_without_a_proof_is_never_counted_as_proved(cam: Any, why: str) ->
     assert say_meaning(Word.GOOD, verdict.unverified) == NOT_ALL_PROVED
 
 
+def test_frames_are_counted_once_whatever_lies_beside_the_video() -> None:
+    beside = File(
+        path="raw_video_data/_iblrig_leftCamera.arrivals.npy",
+        bytes=1000,
+        frames=301,
+        first=100.0,
+        last=110.0,
+        evidence=Evidence(source="left", growing=True),
+    )
+    video = camera("left", damaged=30)
+    times = replace(video, path="raw_video_data/_iblrig_leftCamera.times.npy")
+    [reason] = judge_files(beside, video, times).reasons
+    assert reason.startswith("cam: left gave 30 pictures of 301 damaged")
+
+
 def test_that_a_file_stopped_growing_is_told_once_where_its_last_frame_tells_it_too() -> None:
     stopped = camera("left", frames=121, last=104.0, growing=False, grew_at=104.2)
     assert judge_files(stopped).reasons == ("cam: left ended 6.0 s before the session did",)

@@ -85,6 +85,18 @@ def test_a_slow_camera_is_found_by_the_rate_that_it_was_asked_for() -> None:
     assert set(find_faults(Cam(fps=60.0), facts_of(), 6.0)) == {"rate"}
 
 
+def test_what_a_busy_source_has_never_exposed_is_no_false_alarm() -> None:
+    lines = source()
+    late = [one for one in lines if one["number"] not in (90, 120, 121)]
+    found = compare("left", late, video(late), (BEGIN, END))
+    assert (found.skipped, found.missing) == (3, 0)
+    assert find_faults(Cam(fps=RATE), found, 6.0) == {}
+    assert is_confirmed(
+        "left: lacks 3 of 180 frames, by its own numbers", set(find_faults(Cam(fps=RATE), found, 6.0, 0.6))
+    )
+    assert facts_of().skipped == 0
+
+
 def test_a_rate_may_be_off_by_as_much_more_as_it_is_measured_over_less() -> None:
     slow = replace(facts_of(), rate=28.5)
     assert find_faults(Cam(fps=RATE), slow, 6.0) == {}
