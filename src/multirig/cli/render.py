@@ -289,7 +289,7 @@ def show_timing(told: Account) -> None:
             )
             out.print(Text(f"  clock of {name}: {', '.join(figures)}", "dim"), soft_wrap=True)
         elif rig.was_started and rig.clock_bound is None:
-            reason = "nobody read it" if rig.says_files else "it is no multirig"
+            reason = "it is no multirig" if rig.is_foreign else "nobody read it"
             out.print(Text(f"  clock of {name}: not known, {reason}", "dim"), soft_wrap=True)
 
 

@@ -93,6 +93,11 @@ class RigSummary:
     """What was noticed and is no fault: silence that ended, an answer that came late."""
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it has said no more than IBL's peers do: it is no multirig."""
+        return not self.says_files and self.start is None and self.clock is None and self.clock_bound is None
+
+    @property
     def frames(self) -> int | None:
         """Frames, samples or rows of all its sources; None: it tells of none."""
         counts = [source.frames for source in find_sources(self.files) if source.is_counted]

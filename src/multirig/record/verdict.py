@@ -394,8 +394,7 @@ def _find_unverified(summary: Summary) -> Iterator[tuple[str, str]]:
 def _find_doubts(summary: Summary, rig: RigSummary) -> Iterator[str]:
     """Yield what is not known of a rig's files; what is known to be wrong is a reason, and no doubt."""
     if not rig.says_files:
-        is_foreign = rig.clock is None and rig.start is None
-        yield f"its {'program' if is_foreign else 'answer'} tells nothing of files"
+        yield f"its {'program' if rig.is_foreign else 'answer'} tells nothing of files"
         return
     if unnamed := rig.files_total - len(rig.files):
         yield f"nothing is known of {unnamed} of its {count(rig.files_total, 'file')}"
@@ -421,7 +420,7 @@ def _is_proved(summary: Summary, rig: RigSummary, source: Source) -> bool:
 
 def _find_speechless(summary: Summary) -> Iterator[str]:
     for name, rig in _recorded(summary):
-        if rig.has_ended and not rig.says_files:
+        if rig.has_ended and rig.is_foreign:
             yield f"{name} says nothing of its files: it is no multirig, so look at them on that PC"
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multirig.protocol.words import Evidence, Expected, File, Finding, Level
+from multirig.protocol.words import Evidence, Expected, File, Finding, Level, RigStart
 from multirig.record.summary import Remark, RigSummary, Summary
 from multirig.record.verdict import (
     MEANING,
@@ -358,7 +358,8 @@ def test_an_empty_file_is_named_and_what_lies_beside_data_may_be_empty() -> None
 @pytest.mark.parametrize(
     ("cam", "why"),
     [
-        ({"says_files": False, "files": []}, "its program tells nothing of files"),
+        ({"says_files": False, "files": [], "clock_bound": None}, "its program tells nothing of files"),
+        ({"says_files": False, "files": [], "start": RigStart()}, "its answer tells nothing of files"),
         ({"files_total": 250}, "nothing is known of 249 of its 250 files"),
         (
             {"files": [file(frames=None, first=None, last=None)]},
@@ -508,6 +509,12 @@ def test_what_an_optional_rig_recorded_must_be_accounted_for_all_the_same() -> N
     assert verdict.word is Word.INCOMPLETE
 
 
+def test_a_multirig_whose_files_lie_elsewhere_is_not_called_a_foreign_one() -> None:
+    kept = Finding(level=Level.NOTE, kind="process", text="keeps its data elsewhere")
+    elsewhere = rig(says_files=False, files=[], start=RigStart(), findings=[kept])
+    assert judge(session(cam=elsewhere)).notes == ("cam: keeps its data elsewhere",)
+
+
 def test_a_rig_that_took_no_part_is_told_with_its_cause() -> None:
     absent = rig(was_started=False, files=[], role="optional", problems=["nothing listens there"])
     assert judge(session(cam=absent)).notes == ("cam: took no part: nothing listens there",)
@@ -519,7 +526,10 @@ def test_a_rig_that_took_no_part_is_told_with_its_cause() -> None:
 @pytest.mark.parametrize(
     ("cam", "note"),
     [
-        ({"says_files": False, "files": []}, "cam says nothing of its files: it is no multirig"),
+        (
+            {"says_files": False, "files": [], "clock_bound": None},
+            "cam says nothing of its files: it is no multirig",
+        ),
         (
             {"files": [file(blake2b=None), file(blake2b=None), file()]},
             "checksums of 2 files of cam are still being made: its manifest will hold them",

@@ -329,7 +329,7 @@ def _clock_row(name: str, rig: RigSummary) -> ClockRow:
         elif rig.clock_bound is not None:
             unknown = f"by its own word its times are right within ± {wording.span(rig.clock_bound)}"
         else:
-            unknown = "not known: nobody read it" if rig.says_files else "not known: it is no multirig"
+            unknown = f"not known: {'it is no multirig' if rig.is_foreign else 'nobody read it'}"
         return ClockRow(
             rig=name,
             offset="",

@@ -244,7 +244,8 @@ def test_a_clock_that_jumped_is_a_warning():
         ({"was_started": False}, "not known: it was not started"),
         ({"clock_bound": 0.002}, "by its own word its times are right within ± 2.00 ms"),
         ({}, "not known: nobody read it"),
-        ({"says_files": False}, "not known: it is no multirig"),
+        ({"says_files": False}, "not known: nobody read it"),
+        ({"says_files": False, "start": None}, "not known: it is no multirig"),
     ],
 )
 def test_a_clock_that_nobody_read_says_why(keys, words):
