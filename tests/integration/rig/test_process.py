@@ -493,12 +493,12 @@ def test_children_that_outlive_the_program_get_the_rest_of_its_grace(tmp_path: P
 
 
 def test_children_that_outlive_the_grace_are_killed_and_told(tmp_path: Path) -> None:
-    adapter = build_family(tmp_path, DEAF, READY, UNTIL_STOPPED, stop_by={"stdin": "stop"}, grace=0.3)
+    adapter = build_family(tmp_path, DEAF, READY, UNTIL_STOPPED, stop_by={"stdin": "stop"}, grace=1.5)
 
     async def body() -> None:
         await adapter.start()
         await wait_until(lambda: read_log(adapter, "stdout").count(b"ready") == 2)
-        with pytest.raises(AdapterError, match=r"stopped, but what it had started did not within 0\.3 s"):
+        with pytest.raises(AdapterError, match=r"stopped, but what it had started did not within 1\.5 s"):
             await adapter.stop()
         pids = [int(pid) for pid in (adapter.session.folder / "pids").read_text().split()]
         assert [is_running(pid) for pid in pids] == [False, False]

@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import re
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -399,7 +400,7 @@ async def test_an_adapter_that_cancels_itself_has_failed(lab: Any) -> None:
 async def test_a_folder_that_cannot_be_made_is_told_before_the_device_is_touched(lab: Any) -> None:
     rig = await lab.rig()
     caller = await call(lab)
-    rig.config.data_folder.rmdir()
+    shutil.rmtree(rig.config.data_folder)
     rig.config.data_folder.write_text("a file")
     outcome = str(await caller.init())
     assert "initialise: cannot make" in outcome
