@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from typing import Any
 
 import pytest
@@ -90,6 +91,13 @@ def test_patterns_meet_exactly_if_some_text_fits_both(one: str, other: str) -> N
 
 def test_rigs_that_write_into_collections_of_their_own_may_both_record() -> None:
     assert find_clash({"a": rig("raw_a/*"), "b": rig("raw_b/*"), "c": rig(LEFT), "d": rig(RIGHT)}) is None
+
+
+def test_two_hundred_rigs_are_compared_before_anybody_notices() -> None:
+    rigs = {f"box{number}": rig(LEFT.replace("left", f"box{number}")) for number in range(200)}
+    began = time.process_time()
+    assert find_clash(rigs) is None
+    assert time.process_time() - began < 1
 
 
 def test_two_rigs_that_take_a_whole_collection_are_named_with_the_keys_to_change() -> None:
