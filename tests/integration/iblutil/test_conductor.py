@@ -183,7 +183,8 @@ async def test_a_rig_where_nobody_listens_is_known_at_once(lab: Any, scheme: str
 @TRANSPORTS
 async def test_a_rig_that_dies_before_the_start_takes_nobody_with_it(lab: Any, scheme: str) -> None:
     main, dead = await lab.ibl_rig(scheme, main_sync=True), await lab.ibl_rig(scheme)
-    conductor = await lab.conductor({"main": main, "dead": dead})
+    limits = Limits(start=SECOND // 2, stop=SECOND // 2, cleanup=SECOND // 2)
+    conductor = await lab.conductor({"main": main, "dead": dead}, limits=limits)
     session = conductor.session(SUBJECT)
     await session.agree()
     await session.init()
@@ -192,7 +193,7 @@ async def test_a_rig_that_dies_before_the_start_takes_nobody_with_it(lab: Any, s
     began = time.perf_counter()
     with pytest.raises(SessionFailed) as failure:
         await session.start()
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5  # it may come back, so it is tried until the limit of each step
     assert isinstance(failure.value.causes.get("dead"), RigUnreachable)
     assert main.events()[-2:] == [Event.EXPINTERRUPT, Event.EXPCLEANUP]
 
