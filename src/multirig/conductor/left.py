@@ -20,7 +20,7 @@ from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import SessionFound
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import Info, Report
+from multirig.protocol.words import Info
 from multirig.record.recovery import OpenSession
 from multirig.transports.base import Network
 from multirig.wording import duration
@@ -45,7 +45,7 @@ class FoundRig:
     @property
     def doing(self) -> RigState | None:
         """Its state; None: not known."""
-        return None if self.info is None else Report(state=self.info.state, status=self.info.status).doing
+        return None if self.info is None else self.info.doing
 
     @property
     def records(self) -> bool:

@@ -17,7 +17,7 @@ from multirig.conductor.storage import Storage
 from multirig.errors import AgreementError, ConfigError, IllegalTransition, MultirigError, SessionFailed
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import Objection
-from multirig.lifecycle.session_events import Marked, Moved, RigsChosen
+from multirig.lifecycle.session_events import Marked, Moved, Progressed, RigsChosen
 from multirig.lifecycle.session_states import (
     EVENT_OF,
     REQUESTS,
@@ -153,7 +153,8 @@ class Session:
         ------
         AgreementError
             No main sync, several, another subject or another date; names each rig concerned. Or this PC has
-            data under that number already, or, where it appends, has none.
+            data under that number already, or, where it appends, has none. Or the rigs are in a session that
+            this PC has begun itself, and never ended.
         SessionFailed
             Rigs that did not answer, or PCs on which nothing would be recorded.
         """
@@ -165,12 +166,19 @@ class Session:
             await conductor.follow(self)
             if self.journal.begin():
                 exchange.feed(RigsChosen(rigs=exchange.addresses, policies=conductor.policies))
-            agreed = await exchange.do(exchange.new_agreement(**wishes))
+            self.information = {}
+            try:
+                agreed = await exchange.do(exchange.new_agreement(**wishes))
+            except AgreementError:
+                await self.journal.check_own(self.information)
+                raise
             self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
             exp_ref = self.exp_ref
             if exp_ref is None or self.is_over:
                 raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
             try:
+                if exchange.machine.joins and not wishes["takes_over"]:
+                    await self.journal.check_own(self.information)
                 await exchange.clocks.measure()
                 exchange.clocks.begin()
                 if plan.checks:  # IBL's peers cannot be asked, and have been asked enough
@@ -353,6 +361,8 @@ class Session:
                 self.state, self.exp_ref, self.lost = state, exp_ref, self._exchange.machine.lost
                 self.has_touched_rigs |= self.is_busy
                 self._moved.set()
+            case Progressed(rig=rig, outcome=Info() as info) if self.state is SessionState.AGREEING:
+                self.information[rig] = info
         self._events.publish(effect)
         if self.state is SessionState.IDLE:
             self.release()

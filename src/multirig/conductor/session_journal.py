@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from multirig.conductor.surroundings import in_thread
 from multirig.errors import AgreementError
 from multirig.lifecycle.watch import Notice
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import Info, RigState
 from multirig.record.entries import BEGINNING, RECOVERY
+from multirig.record.recovery import OpenSession
 
 
 class SessionJournal:
@@ -82,6 +84,22 @@ class SessionJournal:
             raise AgreementError(objection)
         await asyncio.to_thread(journal.open, storage.folder(exp_ref))
         self._watch_room()
+
+    async def check_own(self, information: Mapping[str, Info]) -> None:
+        """Say it where rigs are still in a session that this PC has begun, and never ended.
+
+        Raises
+        ------
+        AgreementError
+            Names it, and what to do.
+        """
+        if (storage := self.storage) is None:
+            return
+        busy = [info for info in information.values() if info.doing not in (None, RigState.CONNECTED)]
+        for exp_ref in dict.fromkeys(info.exp_ref for info in busy if info.exp_ref is not None):
+            own: OpenSession | None = await asyncio.to_thread(storage.find_open, exp_ref)
+            if own is not None:
+                raise AgreementError(own.say())
 
     def _watch_room(self) -> None:
         if self._watching is None and self.storage is not None and self.storage.path is not None:

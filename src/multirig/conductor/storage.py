@@ -13,7 +13,8 @@ from multirig.lifecycle.session import SessionMachine
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
 from multirig.record.journal import holds_start, replay
-from multirig.record.places import note_place
+from multirig.record.places import find_places, note_place
+from multirig.record.recovery import OpenSession, find_open_of
 
 
 class Storage(Protocol):
@@ -54,6 +55,9 @@ class Storage(Protocol):
 
     def write_verdict(self, folder: Path) -> list[str]:
         """Write what a session was, by its journal, beside the journal; return what could not be written."""
+
+    def find_open(self, exp_ref: ExpRef) -> OpenSession | None:
+        """Return the session of that reference if this PC has begun it, and it was never ended."""
 
     def measure_space(self) -> int | None:
         """Return the bytes that are free; None: that is not known."""
@@ -104,6 +108,10 @@ class SubjectsFolder:
     def write_verdict(self, folder: Path) -> list[str]:
         """Write what a session was, by its journal, beside the journal; return what could not be written."""
         return write_verdict(folder)
+
+    def find_open(self, exp_ref: ExpRef) -> OpenSession | None:
+        """Return the session of that reference if this PC has begun it anywhere, and it was never ended."""
+        return find_open_of(exp_ref, *find_places(None, self._subjects))
 
     def measure_space(self) -> int | None:
         """Return the bytes that are free; None: that is not known."""

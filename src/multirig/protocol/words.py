@@ -544,6 +544,11 @@ class Info(Word):
     more: Mapping[str, Any] = field(default_factory=dict)
     """What else it says."""
 
+    @property
+    def doing(self) -> RigState | None:
+        """Its state; of a peer that says no more, what its status means."""
+        return _doing(self.state, self.status)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Word):
@@ -679,7 +684,7 @@ class Report(Word):
     @property
     def doing(self) -> RigState | None:
         """Its state; of a peer that says no more, what its status means."""
-        return self.state or (_STATE_OF[self.status] if self.status is not None else None)
+        return _doing(self.state, self.status)
 
     @property
     def is_resuming(self) -> bool:
@@ -694,6 +699,10 @@ _STATE_OF = {
     Status.STOPPED: RigState.STOPPED,
 }
 """What a multirig would call the state of a foreign peer."""
+
+
+def _doing(state: RigState | None, status: Status | None) -> RigState | None:
+    return state or (_STATE_OF[status] if status is not None else None)
 
 
 # -- words of both sides ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from filelock import FileLock, Timeout
 from multirig.errors import ConfigError
 from multirig.lifecycle.session_states import UNTOUCHED, SessionState
 from multirig.protocol.exp_ref import ExpRef
-from multirig.record.journal import FILE_NAME, LOCK_NAME, replay
+from multirig.record.entries import BEGINNING
+from multirig.record.journal import FILE_NAME, LOCK_NAME, read_journal, replay
+from multirig.wording import listed
 
 MAX_LOOKED_AT = 200
 """Journals that are read, the newest first: a lab needs months for so many sessions."""
@@ -28,6 +31,17 @@ class OpenSession:
     state: SessionState
     """Where it was when its conductor died."""
     rigs: tuple[str, ...]
+    began: datetime.datetime
+    """The last attempt at it, on this PC."""
+
+    def say(self) -> str:
+        """Return in words that it is still open, and what to do."""
+        is_today = self.began.date() == datetime.date.today()
+        when = self.began.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+        return (
+            f"this PC's own session of {when} is still open ({self.exp_ref}, with "
+            f"{listed(self.rigs)}): 'multirig recover' goes on with it, or ends it"
+        )
 
 
 def find_open(*subjects: Path) -> list[OpenSession]:
@@ -42,18 +56,34 @@ def find_open(*subjects: Path) -> list[OpenSession]:
     all_journals = (journal for one in subjects for journal in one.glob(f"*/*/*/{FILE_NAME}"))
     journals = sorted(all_journals, key=_last_written, reverse=True)
     for journal in journals[:MAX_LOOKED_AT]:
-        folder = journal.parent
-        try:
-            machine = replay(folder)
-        except ConfigError as error:
-            log.warning("%s", error)
-            continue
-        if machine.state in UNTOUCHED or machine.exp_ref is None or is_led(folder):
-            continue
-        found.append(
-            OpenSession(folder=folder, exp_ref=machine.exp_ref, state=machine.state, rigs=tuple(machine.rigs))
-        )
+        if (one := _look(journal.parent)) is not None:
+            found.append(one)
     return found
+
+
+def find_open_of(exp_ref: ExpRef, *subjects: Path) -> OpenSession | None:
+    """Return the session of that reference, if it is open; see `find_open`."""
+    folders = [one.joinpath(*exp_ref.folder_parts()) for one in subjects]
+    looked_at = (_look(folder) for folder in folders if (folder / FILE_NAME).is_file())
+    return next((one for one in looked_at if one is not None), None)
+
+
+def _look(folder: Path) -> OpenSession | None:
+    try:
+        machine = replay(folder)
+        if machine.state in UNTOUCHED or machine.exp_ref is None or is_led(folder):
+            return None
+        began = [one.wall for one in read_journal(folder) if one.kind == BEGINNING]
+    except ConfigError as error:
+        log.warning("%s", error)
+        return None
+    return OpenSession(
+        folder=folder,
+        exp_ref=machine.exp_ref,
+        state=machine.state,
+        rigs=tuple(machine.rigs),
+        began=datetime.datetime.fromisoformat(began[-1]),
+    )
 
 
 def is_led(folder: Path) -> bool:

@@ -99,7 +99,7 @@ class ConductorComputer(Computer):
         pc = Surroundings(
             clock=self.read_clock, wall=self._read_wall, name=self.name, boot=boot, awake=_Sleepless()
         )
-        folder = self.disk.find_open(_is_open)
+        folder = self.disk.find_newest(_is_open)
         if folder is not None:
             self.conductor = Conductor.from_journal(folder, storage=self.disk, network=self, pc=pc)
         else:

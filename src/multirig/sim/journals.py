@@ -84,7 +84,10 @@ class JournalDisk:
         """Know nothing of a disk that does not exist."""
         return None
 
-    def find_open(self, is_open: Callable[[SessionMachine], bool]) -> Path | None:
+    def find_open(self, exp_ref: ExpRef) -> None:
+        """Return nothing: whoever comes back to this disk goes on with what is open."""
+
+    def find_newest(self, is_open: Callable[[SessionMachine], bool]) -> Path | None:
         """Return the folder of the newest session that is open."""
         for exp_ref, journal in reversed(self.journals.items()):
             if is_open(journal.replay().machine):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from multirig.errors import AgreementError, SessionFailed
 from multirig.lifecycle.rig_states import RigState
 from multirig.record.journal import holds_start
+from multirig.state import VARIABLE
 
 
 async def test_a_main_sync_that_was_started_by_hand_gives_its_number_and_is_joined(lab: Any) -> None:
@@ -52,7 +55,7 @@ async def test_a_conductor_that_is_closed_before_its_start_leaves_it_too(lab: An
 
 
 async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(
-    lab: Any, until: Callable[..., Any]
+    lab: Any, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rigs = await lab.rigs_of_a_session("cam")
     first = await lab.conductor()
@@ -64,7 +67,9 @@ async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(
     lab.conductors.remove(first)
     first_session.journal.close(is_over=False)  # as the system does for it
 
-    second = await lab.conductor(rigs={"main": str(rigs[0].addresses[0])})
+    main = {"main": str(rigs[0].addresses[0])}
+    monkeypatch.setenv(VARIABLE, str(lab.folder / "what another pc remembers"))
+    second = await lab.conductor(rigs=main, data_folder=lab.folder / "another pc")
     with pytest.raises(AgreementError, match=r"main is led by .*: end the session there, or take it over"):
         await second.session("SP_01").agree()
     await until(lambda: rigs[0].snapshot().conductor_silent)
@@ -76,6 +81,55 @@ async def test_another_conductor_goes_on_with_the_session_of_one_that_vanished(
     await second_session.stop()
     assert rigs[0].machine.state is RigState.STOPPED
     await rigs[1].stop_here()
+
+
+async def die(lab: Any) -> Any:
+    """Begin a session whose program is killed while the rigs record; return its reference."""
+    first = await lab.conductor()
+    session = first.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
+    await first.exchange.close()  # as a killed program: nobody is told
+    lab.conductors.remove(first)
+    session.journal.close(is_over=False)  # as the system does for it
+    return exp_ref
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["at once", "when the rigs know that nobody leads"])
+@pytest.mark.parametrize("wanted", [{}, {"main_sync": True}, {"subject": "SP_02"}], ids=str)
+async def test_this_pcs_own_session_is_not_joined_in_silence_but_named(
+    lab: Any, until: Callable[..., Any], is_heard: bool, wanted: dict[str, Any]
+) -> None:
+    main, cam = await lab.rigs_of_a_session("cam")
+    exp_ref = await die(lab)
+    if not is_heard:
+        await until(lambda: main.snapshot().conductor_silent and cam.snapshot().conductor_silent)
+    rigs = {"cam": str(cam.addresses[0])} if wanted.get("main_sync") else None
+    conductor = await lab.conductor(rigs=rigs)
+    with pytest.raises(AgreementError) as caught:
+        await conductor.session(**{"subject": "SP_01", **wanted}).agree()
+    assert re.fullmatch(
+        rf"this PC's own session of \d\d:\d\d is still open \({exp_ref}, with main and cam\): "
+        r"'multirig recover' goes on with it, or ends it",
+        str(caught.value),
+    )
+    assert {main.machine.state, cam.machine.state} == {RigState.RUNNING}
+    await asyncio.gather(main.stop_here(), cam.stop_here())
+
+
+async def test_this_pcs_own_session_is_found_wherever_its_part_lies_and_joined_by_who_takes_it_over(
+    lab: Any, until: Callable[..., Any]
+) -> None:
+    main, cam = await lab.rigs_of_a_session("cam")
+    exp_ref = await die(lab)
+    await until(lambda: main.snapshot().conductor_silent and cam.snapshot().conductor_silent)
+    conductor = await lab.conductor(data_folder=lab.folder / "of a task")
+    with pytest.raises(AgreementError, match="own session"):
+        await conductor.session("SP_01").agree()
+    session = conductor.session("SP_01", takes_over=True)
+    assert await session.agree() == exp_ref
+    await session.end()
 
 
 async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) -> None:

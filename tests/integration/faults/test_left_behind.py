@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 from typing import Any
 
@@ -55,6 +56,19 @@ async def test_on_the_pc_that_began_it_the_account_is_written(lab: Any) -> None:
     told = json.loads(verdict.read_text())
     assert all(rig["files_total"] and rig["still_records"] is None for rig in told["rigs"].values())
     assert not lab.command("recover", "--data", "pc").said()
+
+
+@pytest.mark.limit(60)
+async def test_who_begins_again_on_the_same_pc_is_told_of_its_own_session_and_recovers_it(lab: Any) -> None:
+    await leave(lab, "ephys", "right")
+    again = lab.run("--no-check", "--seconds", "1")
+    assert await again.ends() == 3, again.said()
+    assert re.search(r"this PC's own session of \d\d:\d\d is still open .*'multirig recover'", again.said())
+    assert "end the session there" not in again.said()
+    ending = lab.command("recover", "--stop", "--data", "pc")
+    assert await ending.ends() == 0, ending.said()
+    well = lab.run("--no-check", "--seconds", "1")
+    assert await well.ends() == 0, well.said()
 
 
 @pytest.mark.limit(60)
