@@ -290,7 +290,7 @@ def outcomes(events, kind):
 
 @settings(deadline=None)
 @given(
-    st.randoms(use_true_random=False),
+    st.integers().map(random.Random),  # by seeds: a network that is made to lose all brings nothing
     st.integers(1, 150),
     st.sampled_from([0.0, 0.1, 0.3]),
     st.sampled_from([0.0, 0.3]),
