@@ -19,6 +19,8 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.words import RigState, Stopped, Word
 
+ENDED_LIMIT = 5 * SECOND
+"""A rig that has told all, and may be gone, has this long to confirm that it is stopped and released."""
 Outcome: TypeAlias = Word | MultirigError
 """A rig's reply, or why there is none."""
 
@@ -42,6 +44,8 @@ class Broadcast:
     lasting: bool = False
     needs_reply: bool = True
     gives_up: bool = False
+    ended: frozenset[str] = frozenset()
+    """Rigs that may be gone, and had told all before: nobody waits for them where nothing listens."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def sends(self, names: Iterable[str] | None = None) -> Iterable[Send]:
@@ -56,14 +60,15 @@ class Broadcast:
             key=(self.number, name),
             limit=self.limit_of(name) + self.waits.get(name, 0),
             overtakes=self.overtakes,
-            lasting=self.lasting,
+            lasting=self.lasting and name not in self.ended,
             needs_reply=self.needs_reply,
-            gives_up=self.gives_up,
+            gives_up=self.gives_up or name in self.ended,
         )
 
     def limit_of(self, name: str) -> int:
         """Return how long a rig may take, in nanoseconds."""
-        return self.limits.get(name, self.limit)
+        limit = self.limits.get(name, self.limit)
+        return min(limit, ENDED_LIMIT) if name in self.ended else limit
 
     def awaits(self, name: object) -> bool:
         """Whether a rig's outcome is still to come: the first one counts."""

@@ -48,6 +48,8 @@ class Members:
         """Optional rigs that could not begin: they are stopped and cleaned up, and not started."""
         self.spared: frozenset[str] = frozenset()
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
+        self.ended: set[str] = set()
+        """Rigs that have told by themselves what they recorded: they were ended there, and may be gone."""
         self._told: dict[str, Mapping[Event, int]] = {}
         """How long steps may take on rigs that say so themselves."""
         self._names: Mapping[Address, str] = {}
@@ -69,6 +71,7 @@ class Members:
         self.spared = frozenset()
         self.absent.clear()
         self.failing.clear()
+        self.ended.clear()
         self._told.clear()
 
     def note_limits(self, name: str, info: Info) -> None:

@@ -73,6 +73,7 @@ from multirig.protocol.words import (
     Marker,
     Report,
     RigState,
+    Stopped,
     Verbatim,
     Word,
 )
@@ -234,6 +235,8 @@ class SessionMachine:
         if name is None or self.state is not SessionState.RUNNING:
             return []
         report = word if isinstance(word, Report) and word.state is not None else None
+        if report is not None and report.state is RigState.RUNNING:
+            self.members.ended.discard(name)
         if report is not None and report.gap is not None and report.state is RigState.STOPPED:
             self.watch.hear(name, None, self._now)
             return self._note(self._asides.resume(name, report, self.exp_ref))
@@ -481,6 +484,8 @@ class SessionMachine:
         match event.word:
             case AlyxToken() | AskToken() as word:
                 answer = self.tokens.take(word, event.token, name)
+            case Stopped() if name in self.members.rigs:
+                self.members.ended.add(name)
             case Info() if self._questions.may_inform(event.address, self._now):
                 exp_ref = self.exp_ref if self.state is not SessionState.IDLE else None
                 answer = Reply(token=event.token, word=LeaderInfo(status=self._status, exp_ref=exp_ref))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from multirig.errors import MultirigError, RemoteProtocolError, Unconfirmed
 from multirig.lifecycle.broadcast import Broadcast, Outcome
-from multirig.lifecycle.members import BEGINNINGS, Members
+from multirig.lifecycle.members import BACKWARDS, BEGINNINGS, Members
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.events import RESTARTED, SECOND, Refused, Replied, Send, TimedOut, Unreached
@@ -94,6 +94,7 @@ class Step:
             overtakes=self.event is Event.EXPINTERRUPT,
             lasting=self.event in (Event.EXPEND, Event.EXPINTERRUPT),
             gives_up=isinstance(word, AskInfo) and not word.recover,
+            ended=frozenset(members.ended if self.event in BACKWARDS else ()),
         )
 
     @property

@@ -31,6 +31,10 @@ class RecordingOn:
         self._names: dict[str, str] = {}
         """Of the rigs, by address."""
 
+    def begin_again(self) -> None:
+        """Forget an attempt; the rigs are the same."""
+        self._whys.clear()
+
     def why(self, name: str) -> str | None:
         """Return why a rig may record; None: it does not, by its own word, or it never began."""
         return self._whys.get(name)
@@ -47,9 +51,9 @@ class RecordingOn:
                 self._whys.pop(rig, None)  # it is another session's now
             case Noticed(rig=rig, report=Report() as report):
                 self._hear(rig, report)
-            case Received(address=address, word=Report() as report):
+            case Received(address=address, word=Report() | Stopped() as word):
                 if (name := self._names.get(str(address))) is not None:
-                    self._hear(name, report)
+                    self._take_word(name, word)
             case Replied() | Refused() | TimedOut() | Unreached() if (name := find_rig(event)) is not None:
                 if moment.word is not None:
                     self._take_word(name, moment.word)

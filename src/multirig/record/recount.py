@@ -188,7 +188,7 @@ class Recount:
         summary.recoveries = 0
         self._open.clear()
         self._found.clear()
-        self._recording = RecordingOn()
+        self._recording.begin_again()
         self._reported.clear()
         self._stopped.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from typing import Any
@@ -25,13 +26,16 @@ file.write(bytes(5000))
 print("ready", flush=True)
 {ending}
 """
+QUICK = Limits(lead=SECOND // 50, stop=SECOND, cleanup=SECOND)
 DEAF = """
 for name in ("SIGINT", "SIGTERM", "SIGHUP"):
     signal.signal(getattr(signal, name), signal.SIG_IGN)
 """
 
 
-async def record(lab: Any, *, beginning: str = "", ending: str = "sys.stdin.readline()") -> Any:
+async def record(
+    lab: Any, *, beginning: str = "", ending: str = "sys.stdin.readline()", limits: Limits = QUICK
+) -> Any:
     """Record with a program and a rig beside it; return the session, which runs."""
     path = lab.folder / "program.py"
     path.write_text(RECORDING.format(beginning=beginning, ending=ending), encoding="utf-8")
@@ -39,7 +43,7 @@ async def record(lab: Any, *, beginning: str = "", ending: str = "sys.stdin.read
     adapter = Process(command=command, ready=re.compile("^ready"), grace=0.3)
     await lab.rig("program", adapter=adapter)
     await lab.rig("beside", main_sync=True)
-    conductor = await lab.conductor(limits=Limits(lead=SECOND // 50, stop=SECOND, cleanup=SECOND))
+    conductor = await lab.conductor(limits=limits)
     session = conductor.session("SP_01")
     await session.agree()
     await session.init()
@@ -67,7 +71,7 @@ def judge(session: Any) -> Any:
     ids=["killed", "wrong exit code"],
 )
 async def test_a_stop_that_fails_tells_what_lies_there(
-    lab: Any, monkeypatch: pytest.MonkeyPatch, program: dict[str, str], reason: str
+    lab: Any, monkeypatch: pytest.MonkeyPatch, program: dict[str, Any], reason: str
 ) -> None:
     monkeypatch.setattr(family, "TERMINATE_LIMIT", 0.2)
     session = await record(lab, **program)
@@ -106,3 +110,17 @@ async def test_a_rig_that_is_back_and_knows_nothing_takes_no_account_away(lab: A
     await session.stop()
     await session.cleanup()
     judge(session)
+
+
+async def test_a_rig_whose_program_was_ended_in_good_order_is_not_waited_for(lab: Any) -> None:
+    session = await record(lab, limits=Limits(lead=SECOND // 50))
+    await lab.rigs["beside"].close()
+    await asyncio.wait_for(session.stop(), 5)
+    await asyncio.wait_for(session.cleanup(), 5)
+    told = account(session.folder)
+    beside = told.rigs["beside"]
+    assert (beside.has_ended, beside.files_total, beside.still_records) == (True, 1, None)
+    assert told.rigs["program"].has_ended
+    assert next(line for line in told.reasons if line.startswith("beside: ")) == (
+        "beside: it was stopped: its program was ended on that PC, where 'multirig serve' runs no more"
+    )
