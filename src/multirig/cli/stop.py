@@ -59,7 +59,7 @@ def stop(
     chosen = [rig for rig in found if rig.is_left or (rig.is_led and rigs)]
     for rig in found:
         if rig.is_led and rig not in chosen:
-            action = f"end the session there, or name it: multirig stop {rig.name}"
+            action = f"end the session there, or name it: multirig stop {rig.uri}"
             render.say(f"{rig.name} is left alone: {action}")
     silent = [rig.name for rig in found if rig.info is None]
     if not chosen:
@@ -70,7 +70,7 @@ def stop(
         failures = asyncio.run(_end(sessions, {rig.name: uris[rig.name] for rig in chosen}))
         silent += failures
     if silent:
-        render.warn_at_last(say_left_rigs(silent))
+        render.warn_at_last(say_left_rigs({name: str(uris[name]) for name in silent}))
         raise typer.Exit(FAILED)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from multirig.record.summary import Summary
 from multirig.wording import listed
@@ -12,7 +12,7 @@ from multirig.wording import listed
 def say_left(summary: Summary) -> str | None:
     """Return who may still record and what ends that, in one line; None: nobody does, by its own word."""
     lines = []
-    silent = [name for name, rig in summary.rigs.items() if rig.still_records == NOT_KNOWN]
+    silent = {name: rig.address for name, rig in summary.rigs.items() if rig.still_records == NOT_KNOWN}
     if silent:
         lines.append(say_left_rigs(silent))
     for name, rig in summary.rigs.items():
@@ -25,10 +25,15 @@ NOT_KNOWN = "did not confirm that it has stopped"
 SAYS_SO = "says that it still records: stop it there"
 
 
-def say_left_rigs(names: Iterable[str]) -> str:
-    """Return that these rigs may still record, and the command that ends it."""
-    who = [*names]
+def say_left_rigs(rigs: Mapping[str, str]) -> str:
+    """Return that rigs may still record, and the command that ends it: by addresses, which need no rigs file.
+
+    Parameters
+    ----------
+    rigs : mapping of str to str
+        Name and address of each.
+    """
     return (
-        f"{listed(who)} may still record: once it can be reached, "
-        f"'multirig stop {' '.join(map(shlex.quote, who))}' ends that, from any PC"
-    ).replace("once it can", "once they can" if len(who) > 1 else "once it can")
+        f"{listed([*rigs])} may still record: once {'they' if len(rigs) > 1 else 'it'} can be reached, "
+        f"'multirig stop {' '.join(map(shlex.quote, rigs.values()))}' ends that, from any PC"
+    )

@@ -103,7 +103,7 @@ def test_a_rig_that_another_session_has_taken_over_is_not_left() -> None:
 
 def summary(**whys: str | None) -> Summary:
     rigs = {
-        name: RigSummary(address=name, was_started=True, has_ended=True, still_records=one)
+        name: RigSummary(address=f"udp://{name}:1", was_started=True, has_ended=True, still_records=one)
         for name, one in whys.items()
     }
     return Summary(state=S.IDLE.value, running_from=1.0, running_until=9.0, rigs=rigs)
@@ -113,7 +113,7 @@ def test_the_last_line_names_who_may_record_and_the_command() -> None:
     assert say_left(summary(cam=None)) is None
     assert say_left(summary(cam=NOT_KNOWN, eye=None, ephys=NOT_KNOWN)) == (
         "cam and ephys may still record: once they can be reached, "
-        "'multirig stop cam ephys' ends that, from any PC"
+        "'multirig stop udp://cam:1 udp://ephys:1' ends that, from any PC"
     )
     assert say_left(summary(cam=SAYS_SO)) == "cam says that it still records: stop it there"
 
