@@ -97,7 +97,7 @@ async def _rig(config: Path, ready: asyncio.Future[str]) -> AsyncIterator[DemoRi
     """Run a rig in a process of its own, which Ctrl-C does not reach, and end it by its keyboard."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "multirig", "serve", str(config), "--plain"),
+        *("-m", "multirig", "serve", str(config), "--plain", "--until-closed"),  # also where this is killed
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

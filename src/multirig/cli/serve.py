@@ -39,6 +39,9 @@ def serve(
     keyboard: Annotated[
         bool, typer.Option(help="Read commands: start SUBJECT, stop, subject SUBJECT, quit.")
     ] = True,
+    until_closed: Annotated[
+        bool, typer.Option("--until-closed", help="End with whoever started it: when its input is closed.")
+    ] = False,
     subject: Annotated[
         str | None, typer.Option(help="Who is recorded here; sessions of other subjects are refused.")
     ] = None,
@@ -59,6 +62,8 @@ def serve(
     settings = load_rig_config(config)
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
+    if until_closed and not keyboard:
+        raise ConfigError("--until-closed reads the keyboard: leave --no-keyboard out")
     host = None if address is None else check_address(address)
     log_file = keep_log(settings.name, settings.log_folder)
     lock = InstanceLock(settings.name, settings.log_folder)
@@ -69,6 +74,7 @@ def serve(
             log_file,
             plain=plain or not render.out.is_terminal,
             keyboard=keyboard,
+            until_closed=until_closed,
             subject=subject,
             rigs_file=find_rigs_file(rigs_file) if registers else None,
             address=host,
@@ -88,6 +94,7 @@ class _Rig:
         *,
         plain: bool,
         keyboard: bool,
+        until_closed: bool,
         subject: str | None,
         rigs_file: Path | None,
         address: str | None,
@@ -101,6 +108,7 @@ class _Rig:
         self._log_file = log_file
         self._plain = plain
         self._keyboard = keyboard
+        self._until_closed = until_closed
         self._rigs_file = rigs_file
         """Where the rig enters itself, if it does."""
         self._address = address
@@ -172,7 +180,7 @@ class _Rig:
         self._say(f"{self._service.config.name} is set up for {whom}")
 
     async def _obey(self) -> None:
-        """Do what is typed; a closed keyboard is no command."""
+        """Do what is typed; a closed keyboard is no command, unless that is wanted."""
         if not self._keyboard:
             return
         from multirig.ibl.net.rigs import read_stdin  # not for those who only lead
@@ -183,6 +191,8 @@ class _Rig:
                 await self._do(word.lower(), rest.strip())
             except MultirigError as error:
                 render.show_error(error)
+        if self._until_closed:
+            self._ended.set()
 
     async def _do(self, word: str, rest: str) -> None:
         match word:

@@ -59,6 +59,29 @@ def test_the_demo_leaves_no_process_behind(multirig, tmp_path: Path):
     assert [line for line in lines if str(tmp_path) in line] == []
 
 
+def test_rigs_of_a_demo_that_is_killed_close_their_files_and_end(tmp_path: Path):
+    command = [sys.executable, "-m", "multirig", "demo", "--seconds", "60", "--data", str(tmp_path)]
+    home = {f"XDG_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
+    with subprocess.Popen(
+        command, env={**os.environ, **home, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        assert any("rigs started within" in line for line in demo.stderr)
+        programs = psutil.Process(demo.pid).children(recursive=True)
+        demo.kill()
+    _, left = psutil.wait_procs(programs, timeout=30)
+    for one in left:
+        one.kill()
+    assert len(programs) >= 4  # the monitor's rig has a program of its own
+    assert left == []
+    videos = [*tmp_path.rglob("_iblrig_*Camera.raw.mp4")]
+    assert len(videos) == 2
+    for video in videos:
+        with av.open(str(video)) as opened:
+            assert next(opened.decode(video=0)).width == 640
+    assert len([*tmp_path.rglob("_multirig_manifest.*.json")]) == 3
+
+
 def test_a_second_demo_gets_the_next_number(multirig):
     references = [
         json.loads(multirig("demo", "--seconds", "0.5", "--data", "d", "--json").stdout)["exp_ref"]
