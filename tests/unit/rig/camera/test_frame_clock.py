@@ -208,6 +208,25 @@ def test_frames_that_are_missing_are_counted_by_the_stamps(periods: list[int], m
     assert count_missing(stamps) == missing
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        {},
+        {50: 20},
+        {50: 33},
+        {50: 37, 51: 5},
+        {50: 57, 51: 25},
+        {50: 80, 51: 48, 52: 16},
+        {20: 37, 21: 5, 50: 30, 80: 36, 81: 4},
+    ],
+)
+def test_a_frame_that_was_taken_late_is_not_missing(late: dict[int, int]) -> None:
+    stamps = [number * 33 * MS + number % 3 * MS + late.get(number, 0) * MS for number in range(150)]
+    assert count_missing(stamps) == 0
+    without = [stamp for number, stamp in enumerate(stamps) if number not in (100, 120, 121)]
+    assert count_missing(without) == 3, "those are"
+
+
 def test_of_frames_that_follow_no_rate_none_is_missing() -> None:
     chance = random.Random(1)
     stamps = [0]

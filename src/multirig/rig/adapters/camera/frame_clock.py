@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from threading import Lock
 
 SECOND = 1_000_000_000
@@ -317,12 +317,12 @@ def count_missing(stamps: Sequence[int]) -> int | None:
     """Return how many frames are missing by the source's stamps; None: they follow no rate.
 
     An interval of twice the usual one is a missing frame, unless there are several of them in a row: that is
-    a source that has slowed down.
+    a source that has slowed down; or unless the next one is as much shorter: that frame was taken late.
     """
-    lengths = [end - begin for begin, end in pairwise(stamps) if end > begin]
+    lengths = [max(0, end - begin) for begin, end in pairwise(stamps)]
     if len(lengths) < FEWEST:
         return None
-    period = sorted(lengths)[len(lengths) // 2]
+    period = max(1, sorted(lengths)[len(lengths) // 2])
     counts = [max(1, round(length / period)) for length in lengths]
     regular = sum(
         abs(length - periods * period) < OFF_RATE * period
@@ -330,8 +330,18 @@ def count_missing(stamps: Sequence[int]) -> int | None:
     )
     if regular < ON_RATE * len(lengths):
         return None
-    rows = ((periods, sum(1 for _ in row)) for periods, row in groupby(counts))
-    return sum((periods - 1) * number for periods, number in rows if number < IN_A_ROW)
+    missing = 0
+    for periods, row in groupby(range(len(counts)), key=counts.__getitem__):
+        places = list(row)
+        if periods > 1 and len(places) < IN_A_ROW:
+            missing += sum(_count_after(lengths[place : place + periods], period) for place in places)
+    return missing
+
+
+def _count_after(lengths: Sequence[int], period: int) -> int:
+    """Return how many frames are missing in the first of some intervals, less those that came soon after."""
+    sums = accumulate(lengths)
+    return max(0, min(round(total / period) - number for number, total in enumerate(sums, 1)))
 
 
 @dataclass(frozen=True, slots=True)
