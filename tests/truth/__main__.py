@@ -30,7 +30,7 @@ from tests.truth.not_yet import NOT_YET, NOT_YET_LINES
 
 RESULTS = "results.json"
 MEASURED = Path(__file__).with_name("measured.json")
-"""What the last whole run has found; the documentation's table is made of it."""
+"""What the last whole run has found, and what was played again after it; a table of the documentation."""
 AT_ONCE = 12
 """Sessions that are played at once: they mostly wait."""
 STARTING = 3
