@@ -825,7 +825,7 @@ def honest_leaders() -> Iterator[Case]:
 
 
 SHORT = (
-    "silent-to-the-end/3.5s/hang-up/two",
+    "silent-to-the-end/3.5s/hang-up/one",
     "gap/middle/4s-at-30/one",
     "untold/hiccup/one",
     "rate/10-of-30/one",
@@ -844,7 +844,7 @@ SHORT = (
     "ibl/records-on/beside-cameras",
     "refused/same-label/two-pcs",
     "honest/rate/200/told/jitter-0.3/one",
-    "honest/stop/hang-up/3s/rigs",
+    "honest/stop/hang-up/3s/one",
     "honest/long/40s/one",
     "honest/load/1/at-30/one",
     "honest/tcp/end/one",
@@ -858,7 +858,7 @@ SHORT = (
     "honest/leader-is-killed/one",
     "honest/task/mark/one",
     "honest/optional-rig-is-off/unknown/one",
-    "honest/network/away-at-the-stop/rigs",
+    "honest/network/away-at-the-stop/one",
     "honest/state-folder-not-writable/one",
     "honest/path-drops-fragments/many-files",
     "honest/slow-to-initialise",
