@@ -41,12 +41,12 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 }
-LIMIT = 60.0
-"""Seconds that a page may take in all."""
-COMMAND_LIMIT = 20.0
-"""Seconds that one command may take."""
-READY_LIMIT = 10.0
-"""Seconds until a rig must have said what the page promises."""
+LIMIT = 120.0
+"""Seconds for a page: a hang shows as a failure; no page promises a time, and a busy PC is slow."""
+COMMAND_LIMIT = 60.0
+"""Seconds for one command."""
+READY_LIMIT = 30.0
+"""Seconds for a rig to say what the page promises, as in the tests of the command line."""
 BUILT_IN = {"camera", "process", "fake"}
 TUTORIALS = ("docs/tutorials/first-session.md", "docs/tutorials/first-networked-task.md")
 
