@@ -131,11 +131,10 @@ class PageRunner:
 
     def close(self) -> None:
         for process, log in self.rigs:
-            try:
-                process.communicate("quit\n", timeout=2)
-            except subprocess.TimeoutExpired:  # a rig without a keyboard
+            has_keyboard = "--no-keyboard" not in process.args
+            if not has_keyboard:
                 process.terminate()
-                process.communicate(timeout=10)
+            process.communicate("quit\n" if has_keyboard else None, timeout=READY_LIMIT)
             assert process.returncode == 0, log.read_text(encoding="utf-8")
 
     def _take(self, block: Block) -> None:
