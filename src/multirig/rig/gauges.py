@@ -59,10 +59,11 @@ class Gauges:
             if self._recording.session is not None:
                 self._recording.look()
                 self._feed(Measured(health=self._recording.health, findings=self._recording.findings))
-            for _ in range(LOOKS_AT_FILES):
+            looks = LOOKS_AT_FILES if self._machine.state is RigState.RUNNING else 1
+            for _ in range(looks):
                 if self._machine.state is RigState.RUNNING:
                     await self._recording.look_at_files()
-                await asyncio.sleep(HEALTH_EVERY / LOOKS_AT_FILES)
+                await asyncio.sleep(HEALTH_EVERY / looks)
 
     async def look_at_disk(self) -> None:
         """Look how much is free, and for how many hours of recording that is enough."""

@@ -45,6 +45,8 @@ class Device:
 
     def __init__(self, world: World, plan: RigPlan, disk: Disk) -> None:
         self.pauses = dict(plan.pauses)
+        self.collection = f"raw_{plan.name}_data"
+        """Each rig has its own: what would overwrite another's on a server is let into no session."""
         self.cameras = tuple(f"camera {number + 1}" for number in range(plan.cameras))
         self.troubles: dict[str, str] = {}
         """What the next call of a hook will do: fail, hang or be stuck."""
@@ -187,6 +189,7 @@ class ScriptedAdapter(Adapter):
     def __init__(self, device: Device, *, resumes: bool, on_start: Callable[[], None]) -> None:
         super().__init__()
         self.resumes = resumes  # type: ignore[misc]  # of a class elsewhere, here of a rig
+        self.collection = device.collection
         self._device = device
         self._on_start = on_start
         self._breaking: asyncio.Future[None] | None = None
