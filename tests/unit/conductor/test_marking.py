@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +15,8 @@ from multirig.conductor.marking import MAX_TEXT, NO_TEXT, check_markable, make_m
 from multirig.errors import IllegalTransition
 from multirig.lifecycle.session_events import Marked
 from multirig.lifecycle.session_states import SessionState
+
+np = pytest.importorskip("numpy", reason="markers of numpy are tried where it is there")
 
 
 @dataclass
