@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 
 import multirig
+from multirig.state import VARIABLE
 
 LIMIT = 20.0
 """Seconds for one test; a hang shows as a failure and not as a silent machine."""
+
+
+@pytest.fixture(autouse=True)
+def _a_state_of_its_own(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let no test find the sessions of another one, or of this PC's user: each is on a PC of its own."""
+    if "dashboard" not in request.path.parts:  # a console there serves a whole module
+        monkeypatch.setenv(VARIABLE, str(tmp_path_factory.mktemp("state")))
 
 
 _figures: list[str] = []

@@ -76,11 +76,11 @@ def test_a_typed_line_becomes_a_marker_and_is_confirmed(start, terminal, tmp_pat
     assert words == "marker: animal sneezed\n"
     assert 0 <= float(seconds) < LIMIT
     os.write(terminal[0], b"x" * 301 + b"\n")
-    assert "put the rest into its data" in expect(process, "✗")
+    assert "it was shortened" in expect(process, "301 characters")
     end(process)
     [path] = (tmp_path / "ephys").rglob("_multirig_markers.ephys.csv")
     with path.open(newline="") as file:
-        assert [row["text"] for row in csv.DictReader(file)] == ["animal sneezed"]
+        assert [row["text"] for row in csv.DictReader(file)] == ["animal sneezed", "x" * 299 + "…"]
 
 
 def test_a_line_that_is_not_finished_does_not_hold_up_the_end(start, terminal):

@@ -149,4 +149,4 @@ def test_a_session_that_is_not_good_ends_with_1_and_says_why(rig, multirig):
     done = multirig("run", "-s", "SP_01", "-r", uri, "--seconds", "0.2")
     assert done.returncode == 1
     assert done.stdout.startswith("✗ INCOMPLETE  session ")
-    assert "✗ " + uri + " recorded, and has no file to show for it" in done.stdout
+    assert "✗ ephys recorded, and has no file to show for it" in done.stdout
