@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import multirig
-from multirig.state import VARIABLE
 
 LIMIT = 20.0
 """Seconds for one test; a hang shows as a failure and not as a silent machine."""
@@ -23,7 +22,7 @@ def _a_state_of_its_own(
 ) -> None:
     """Let no test find the sessions of another one, or of this PC's user: each is on a PC of its own."""
     if "dashboard" not in request.path.parts:  # a console there serves a whole module
-        monkeypatch.setenv(VARIABLE, str(tmp_path_factory.mktemp("state")))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
 _figures: list[str] = []
