@@ -21,7 +21,13 @@ _Known = TypeVar("_Known", Evidence, Expected)
 
 
 def complete(
-    files: Sequence[File], session: Session, growth: Growth, *, stopped: int, expected: Expected
+    files: Sequence[File],
+    session: Session,
+    growth: Growth,
+    *,
+    stopped: int,
+    expected: Expected,
+    patience: float = READING_LIMIT,
 ) -> list[File]:
     """Return the files with all that can be known of them without their adapter.
 
@@ -36,8 +42,10 @@ def complete(
         When the rig was told to stop: this PC's clock, ns.
     expected : Expected
         What the rig's config says.
+    patience : float
+        Seconds for the rows of tables.
     """
-    until = time.monotonic() + READING_LIMIT
+    until = time.monotonic() + patience
     found = {}
     for file in sorted(files, key=lambda one: one.bytes):  # small tables first: most of them are read
         file = inspect(file, session)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Evidence, Expected, File
 from multirig.rig.adapter import Session
-from multirig.rig.evidence import completing
 from multirig.rig.evidence.completing import complete
 from multirig.rig.evidence.growth import Growth
 from multirig.rig.evidence.tables import read_table
@@ -43,10 +43,10 @@ def rows(*times: float) -> str:
     return "perf_counter,x\n" + "".join(f"{time:.6f},1\n" for time in times)
 
 
-def table(session: Session, *times: float, expected: Expected = Expected()) -> File:
-    (found,) = complete(
-        [write(session, "signal.csv", rows(*times))], session, Growth(), stopped=STOPPED, expected=expected
-    )
+def table(session: Session, *times: float, **more: Any) -> File:
+    file = write(session, "signal.csv", rows(*times))
+    given: dict[str, Any] = {"stopped": STOPPED, "expected": Expected(), **more}
+    (found,) = complete([file], session, Growth(), **given)
     return found
 
 
@@ -79,11 +79,8 @@ def test_rubbish_and_a_torn_row_are_passed_over(session: Session) -> None:
     assert read.longest_gap == pytest.approx(0.1)
 
 
-def test_nothing_is_known_of_a_table_for_which_there_is_no_time(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(completing, "READING_LIMIT", -1.0)
-    found = table(session, 1.0, 1.1, 1.2)
+def test_nothing_is_known_of_a_table_for_which_there_is_no_time(session: Session) -> None:
+    found = table(session, 1.0, 1.1, 1.2, patience=-1.0)
     assert (found.frames, found.evidence) == (3, Evidence(growing=True, grew_at=21.0))
 
 
