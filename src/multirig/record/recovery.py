@@ -73,16 +73,18 @@ def _look(folder: Path) -> OpenSession | None:
         machine = replay(folder)
         if machine.state in UNTOUCHED or machine.exp_ref is None or is_led(folder):
             return None
-        began = [one.wall for one in read_journal(folder) if one.kind == BEGINNING]
+        entries = [*read_journal(folder)]
     except ConfigError as error:
         log.warning("%s", error)
         return None
+    attempts = [one for one in entries if one.kind == BEGINNING]
     return OpenSession(
         folder=folder,
         exp_ref=machine.exp_ref,
         state=machine.state,
         rigs=tuple(machine.rigs),
-        began=datetime.datetime.fromisoformat(began[-1]),
+        # that line may be lost
+        began=datetime.datetime.fromisoformat((attempts[-1:] or entries)[0].wall),
     )
 
 

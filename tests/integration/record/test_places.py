@@ -14,6 +14,8 @@ from multirig.record.places import find_places, known_places, note_place
 from multirig.record.recovery import find_open
 from multirig.state import VARIABLE
 
+SESSIONS = Path(__file__).parents[2] / "data" / "corpus-0.1" / "sessions"
+
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -61,3 +63,14 @@ async def test_a_session_of_any_conductor_is_found_when_its_program_is_gone(lab:
     await conductor.detach()
     [found] = await asyncio.to_thread(lambda: find_open(*known_places()))
     assert found.folder == session.folder
+
+
+def test_an_open_session_is_found_where_the_first_line_of_its_journal_was_deleted(tmp_path: Path) -> None:
+    [journal] = (SESSIONS / "conductor-died").rglob("_multirig_journal.jsonl")
+    folder = tmp_path / "Subjects" / "SP_01" / "2026-11-29" / "001"
+    folder.mkdir(parents=True)
+    _, *lines = journal.read_bytes().splitlines(keepends=True)
+    (folder / journal.name).write_bytes(b"".join(lines))
+    [found] = find_open(tmp_path / "Subjects")
+    assert found.rigs == ("main", "cam")
+    assert "this PC's own session of 2026-11-29 18:00 is still open" in found.say()
