@@ -199,6 +199,8 @@ class Conductor:
             if self._session is not None:
                 self._session.release()
             raise
+        if self._session is not None:  # taken up again
+            self._session.journal.watch_room()
         self.exchange.feed(RigsChosen(rigs=self.exchange.addresses, policies=self.policies))
 
     async def close(self) -> None:

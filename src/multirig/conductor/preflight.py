@@ -71,7 +71,7 @@ def judge(
     said = {name: one.outcome for name, one in answers.items() if isinstance(one.outcome, Info)}
     if (clash := find_clash(said)) is not None:
         name, other, why = clash
-        found[name].append(_finding("files", Level.FAILURE, f"and {other} {why}"))
+        found[name].append(_finding("files", Level.FAILURE, f"cannot record beside {other}: {why}"))
     return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 

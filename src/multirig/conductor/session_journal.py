@@ -61,10 +61,9 @@ class SessionJournal:
         return self._journal is not None
 
     def reopen(self, folder: Path) -> None:
-        """Go on where the journal in a session folder ends; see `Journal.open`."""
+        """Go on where the journal in a session folder ends; see `Journal.open`. Needs no event loop."""
         if self.begin(RECOVERY) and self._journal is not None:
             self._journal.open(folder)
-            self._watch_room()
 
     async def open(self, exp_ref: ExpRef, *, joins: bool, appends: bool) -> None:
         """Let everything stand in the session's folder from now on.
@@ -83,7 +82,7 @@ class SessionJournal:
         if objection := await asyncio.to_thread(look):
             raise AgreementError(objection)
         await asyncio.to_thread(journal.open, storage.folder(exp_ref))
-        self._watch_room()
+        self.watch_room()
 
     async def check_own(self, information: Mapping[str, Info]) -> None:
         """Say it where rigs are still in a session that this PC has begun, and never ended.
@@ -101,7 +100,8 @@ class SessionJournal:
             if own is not None:
                 raise AgreementError(own.say())
 
-    def _watch_room(self) -> None:
+    def watch_room(self) -> None:
+        """Look at the room on the disk from now on, until it is closed."""
         if self._watching is None and self.storage is not None and self.storage.path is not None:
             self._watching = asyncio.ensure_future(watch_room(self.storage.measure_space, self._tell))
 

@@ -73,7 +73,7 @@ def _object_to_names(info: Info, theirs: Info) -> str | None:
     if info.name is None or theirs.name is None or info.name.casefold() != theirs.name.casefold():
         return None
     return (
-        f"are both called {info.name} in their own configs, by which their lists of files are called: write "
+        f"both are called {info.name} in their own configs, by which their lists of files are called: write "
         "another 'name' into one of them; if it is one rig under two addresses, take one of these out"
     )
 

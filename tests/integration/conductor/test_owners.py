@@ -40,7 +40,7 @@ async def two_programs(lab: Any, one: dict[str, Any], other: dict[str, Any], **k
 async def test_two_programs_that_write_into_one_folder_are_refused_and_not_started(lab: Any) -> None:
     conductor = await two_programs(lab, {}, {})
     hindrance = find_hindrance(await conductor.check(), {})
-    assert "one: and other both write raw_data/* in one folder" in str(hindrance)
+    assert "one: cannot record beside other: both write raw_data/* in one folder" in str(hindrance)
     with pytest.raises(
         AgreementError, match=r"^one and other both write raw_data/\* in one folder: .*'collection'"
     ):

@@ -51,7 +51,8 @@ async def die_in(lab: Any, state: SessionState, **options: Any) -> Any:
 
 async def come_back(lab: Any, folder: Any) -> Any:
     """Return the session, led by another conductor."""
-    conductor = Conductor.from_journal(folder, network=lab.network)
+    # in a thread, as who may not block reads it
+    conductor = await asyncio.to_thread(Conductor.from_journal, folder, network=lab.network)
     lab.conductors.append(conductor)
     await conductor.open()
     return conductor.current

@@ -362,6 +362,8 @@ class RigProgram:
         self.name = name
         file = folder / f"{name}.yaml"
         config = {"adapter": {"type": "fake"}, **config}
+        if config["adapter"]["type"] == "fake":  # several rigs of a test write on one disk
+            config["adapter"] = {"collection": f"raw_{name}_data", **config["adapter"]}
         shared = {"name": name, "uri": uri, "data_folder": str(folder), "log_folder": str(folder / "logs")}
         file.write_text(yaml.safe_dump({**shared, **config}))
         self.process = subprocess.Popen(

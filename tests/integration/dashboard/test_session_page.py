@@ -34,12 +34,12 @@ def session(page):
 
 
 async def select(page, *names):
-    """Click on the cards that are not selected yet."""
+    """Tick the cards that are not ticked yet."""
     for name in names:
         await card(page, name).get_by_text("Ready").wait_for(timeout=SLOW)
         box = page.get_by_role("checkbox", name=name, exact=True)
         if await box.get_attribute("aria-checked") != "true":
-            await card(page, name).get_by_text("Ready").click()
+            await box.click()
         await page.locator(f'[data-rig="{name}"].selected').wait_for(timeout=SLOW)
 
 
