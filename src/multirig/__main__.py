@@ -1,6 +1,6 @@
 """``python -m multirig`` is ``multirig``."""
 
-from multirig.cli.main import main
+from multirig.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.cli.past import find_subjects
 from multirig.cli.program import app
 from multirig.logs import keep_log
@@ -97,7 +97,7 @@ def history(
             else f"no sessions in {places}: say where they are with --data and --lab"
         )
         return
-    render.show_sessions(found)
+    accounts.show_sessions(found)
     if total > len(found):
         render.say(f"and {total - len(found)} older ones: --limit {total} lists all, --until goes back")
     place = f" --data {data}" if data is not None else ""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-import sys
+from collections.abc import Callable
 
 import typer
 
 from multirig.cli import render
 from multirig.cli.program import FAILED, INTERRUPTED, USAGE, app, find_code
-from multirig.cli.terminal import outlive_terminal
 from multirig.errors import MultirigError
 from multirig.state import log_folder
 
@@ -60,17 +59,26 @@ _MODULES = {
 """The file of each command."""
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command line and return its exit code; whatever goes wrong is one line on the screen."""
+def run(arguments: list[str], loaded: Callable[[], None] = lambda: None) -> int:
+    """Run a command line and return its exit code; whatever goes wrong is one line on the screen.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What stands behind the name of the program.
+    loaded : callable
+        Is called when the command is loaded, before it begins.
+    """
     try:
-        return _run(arguments)
+        return _run(arguments, loaded)
     finally:
         render.say_last()
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], loaded: Callable[[], None]) -> int:
     try:
         program = load_commands(arguments[0] if arguments else None)
+        loaded()
         code = int(program(spread(arguments), prog_name="multirig", standalone_mode=False) or 0)
         if code == INTERRUPTED:  # newer typers make this of Ctrl-C
             render.say("interrupted")
@@ -96,9 +104,3 @@ def _run(arguments: list[str]) -> int:
             )
         )
         return FAILED
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    outlive_terminal()
-    sys.exit(run(sys.argv[1:]))

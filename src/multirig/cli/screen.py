@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from rich.live import Live
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.conductor.events import StepBegan, StepEnded
 from multirig.conductor.leading import Wishes
 from multirig.conductor.session import Session
@@ -105,7 +105,7 @@ class _Screen:
             for objection in self._session.objections:
                 render.alarm_line(objection.rig, objection.text)
             if (spread := self._session.start_spread) is not None:
-                render.spread_line(spread)
+                accounts.spread_line(spread)
 
     def _show_outcome(self, progressed: Progressed) -> None:
         if self._step is None:

@@ -14,8 +14,6 @@ from rich.live import Live
 
 from multirig.cli import render
 from multirig.cli.program import app
-from multirig.conductor.registration import check_address, register
-from multirig.conductor.roster import find_rigs_file
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
@@ -64,7 +62,7 @@ def serve(
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
     if until_closed and not keyboard:
         raise ConfigError("--until-closed reads the keyboard: leave --no-keyboard out")
-    host = None if address is None else check_address(address)
+    host, shared = _find_entry(address, rigs_file) if registers else (None, None)
     log_file = keep_log(settings.name, settings.log_folder)
     lock = InstanceLock(settings.name, settings.log_folder)
     lock.acquire()
@@ -76,12 +74,20 @@ def serve(
             keyboard=keyboard,
             until_closed=until_closed,
             subject=subject,
-            rigs_file=find_rigs_file(rigs_file) if registers else None,
+            rigs_file=shared,
             address=host,
         )
         asyncio.run(rig.run())
     finally:
         lock.release()
+
+
+def _find_entry(address: str | None, rigs_file: Path | None) -> tuple[str | None, Path]:
+    """Return the address that is to stand in the list of rigs, and the list."""
+    from multirig.conductor.registration import check_address  # not for those who do not register
+    from multirig.conductor.roster import find_rigs_file
+
+    return None if address is None else check_address(address), find_rigs_file(rigs_file)
 
 
 class _Rig:
@@ -147,6 +153,8 @@ class _Rig:
         """Enter the rig in the rigs file; it serves meanwhile, and also where that cannot be done."""
         if self._rigs_file is None:
             return
+        from multirig.conductor.registration import register
+
         listening = [Uri(one.scheme, one.host, one.port) for one in self._service.addresses]
         name = self._service.config.name
         done = await asyncio.to_thread(register, self._rigs_file, name, listening, self._address)

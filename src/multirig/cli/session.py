@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.cli.program import FAILED, UNVERIFIED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
@@ -119,7 +119,7 @@ def show_account(told: Account, folder: Path, *, json: bool, strict: bool = Fals
     if json:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
-        render.show_summary(told, folder)
+        accounts.show_summary(told, folder)
     if (left := say_left(told)) is not None:
         render.warn_at_last(left)
     if told.verdict is not Word.GOOD and not (told.interruption == IMPATIENCE and told.is_whole):

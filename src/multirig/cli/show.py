@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.cli.past import find_subjects
 from multirig.cli.program import FAILED, app
 from multirig.errors import ConfigError, LocalProtocolError
@@ -123,7 +123,7 @@ def _show(folder: Path, *, json: bool) -> None:
     if json:
         render.show_json({**told.to_json(), "session_folder": str(folder)})
     else:
-        render.show_summary(told, folder)
+        accounts.show_summary(told, folder)
 
 
 def _tell(folder: Path, rigs: list[str], kinds: list[Kind]) -> None:
@@ -132,7 +132,7 @@ def _tell(folder: Path, rigs: list[str], kinds: list[Kind]) -> None:
     known = dict.fromkeys(line.who for line in lines)
     if strangers := [name for name in rigs if name not in known]:
         raise ConfigError(f"no line of {', '.join(strangers)} in this journal; there are: {', '.join(known)}")
-    render.show_story(choose(lines, who=rigs, kinds=kinds))
+    accounts.show_story(choose(lines, who=rigs, kinds=kinds))
     if history.unreadable:
         render.warn(f"lines that cannot be read are left out: {', '.join(map(str, history.unreadable))}")
 
@@ -163,7 +163,7 @@ def _verify(folder: Path, *, json: bool) -> None:
     for one in check(folder):
         found.append(one)
         if not json:
-            render.checked_line(one)
+            accounts.checked_line(one)
     is_fine = all(one.condition.is_fine for one in found)
     if json:
         files = [
@@ -172,6 +172,6 @@ def _verify(folder: Path, *, json: bool) -> None:
         ]
         render.show_json({"session_folder": str(folder), "is_whole": is_fine, "files": files})
     else:
-        render.show_check(found)
+        accounts.show_check(found)
     if not is_fine:
         raise typer.Exit(FAILED)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.cli.past import find_subjects
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
@@ -114,7 +114,7 @@ async def _end(sessions: Sequence[LeftSession], uris: Mapping[str, Uri]) -> list
         except MultirigError as error:
             render.show_error(error)
         if left.folder is not None:
-            render.show_summary(await asyncio.to_thread(account, left.folder), left.folder)
+            accounts.show_summary(await asyncio.to_thread(account, left.folder), left.folder)
             continue
         for name, outcome in conductor.exchange.machine.ended.items():
             if isinstance(outcome, Stopped) and outcome.files_total is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.cli.program import FAILED, UNVERIFIED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.errors import MultirigError
@@ -135,7 +135,7 @@ def _say_verdict(session: Any) -> Account | None:
     if folder is None or not (Path(folder) / journal.FILE_NAME).is_file():
         return None
     told = account(Path(folder))
-    render.show_verdict(told)
+    accounts.show_verdict(told)
     if (left := say_left(told)) is not None:
         render.warn_at_last(left)
     return told

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from multirig.conductor.roster import is_every_address, register_rig
 from multirig.config import Uri
 from multirig.errors import ConfigError
@@ -162,6 +160,8 @@ def _ip(host: str) -> IpAddress | None:
 
 def own_addresses() -> dict[str, str]:
     """Return the IP addresses of this PC in networks that are up, each with the name of its network card."""
+    import psutil  # takes long to load, for whoever asks nothing of it
+
     up = psutil.net_if_stats()
     return {
         one.address: name

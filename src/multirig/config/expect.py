@@ -52,7 +52,7 @@ Share = Annotated[
 class Expect(BaseModel):
     """What is expected of each camera or table: what is worse makes a session DEGRADED."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
     fps: Annotated[float, Field(gt=0, le=1_000_000, strict=True)] | None = None
     """Frames, samples or rows a second; 3 % less or more is told."""

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 RUN_LIMIT = 1.5
 """Seconds that a program of the system may take to answer."""
 
@@ -54,6 +52,8 @@ def _registry(key: str, name: str | None) -> object:
 def _service(name: str) -> str | None:
     """Return the status of a Windows service, such as running; None where it cannot be told."""
     if sys.platform == "win32":
+        import psutil
+
         try:
             return psutil.win_service_get(name).status()
         except psutil.Error:

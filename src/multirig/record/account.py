@@ -18,7 +18,7 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.record.journal import read_history, read_summary
 from multirig.record.recount import summarise
-from multirig.record.spare import spare_file
+from multirig.record.spare import read_losses, spare_file, write_losses
 from multirig.record.summary import Summary
 from multirig.record.time_files import (
     OFFSETS_NAME,
@@ -128,7 +128,7 @@ def account_of(summary: Summary, folder: Path) -> Account:
         summary.unwritten = f"its disk did not take the end of the journal, which lies in {spare}"
     verdict = judge(summary)
     own = _find_own_files(folder, summary)
-    return Account(
+    told = Account(
         **{one.name: getattr(summary, one.name) for one in fields(Summary)},
         verdict=verdict.word,
         reasons=list(verdict.reasons),
@@ -139,6 +139,8 @@ def account_of(summary: Summary, folder: Path) -> Account:
         own_files_total=len(own),
         own_bytes_total=sum(one.bytes for one in own),
     )
+    mind_losses(told, read_losses(folder))
+    return told
 
 
 def mind_losses(told: Account, losses: Iterable[str]) -> None:
@@ -155,8 +157,15 @@ def write_verdict(folder: Path) -> list[str]:
     Returns
     -------
     list of str
-        What could not be written, and why; it is logged too.
+        What could not be written, and why; it is logged too, and kept for every later account.
     """
+    write_losses(folder, [])  # of an earlier try
+    losses = _write_account(folder)
+    write_losses(folder, losses)
+    return losses
+
+
+def _write_account(folder: Path) -> list[str]:
     try:
         history = read_history(folder)
         told = account_of(summarise(history.moments, history.unreadable), folder)

@@ -16,8 +16,6 @@ import socket
 import sys
 from typing import Any
 
-import psutil
-
 from multirig.protocol.events import Address
 from multirig.transports.base import (
     Place,
@@ -186,6 +184,8 @@ class UdpTransport(Transport):
 
 def own_places(family: socket.AddressFamily, port: int) -> list[Place]:
     """Return a port at each address that this PC has now."""
+    import psutil  # takes long to load, and a rig at one address needs none of it
+
     places = []
     for addresses in psutil.net_if_addrs().values():
         for one in addresses:

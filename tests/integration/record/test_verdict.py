@@ -192,6 +192,13 @@ async def test_a_verdict_that_cannot_be_written_ends_nothing(
     (folder / FILE_NAME).mkdir()
     await end(conductor)
     assert "the verdict cannot be written" in caplog.text
+    told = account(folder)
+    assert told.verdict is Word.DEGRADED, "at every face, and whenever it is asked for"
+    assert told.reasons[-1].startswith(f"this PC: the verdict cannot be written into {folder}")
+    (folder / FILE_NAME).rmdir()
+    assert write_verdict(folder) == []
+    assert account(folder).verdict is Word.GOOD, "it is there now"
+    (folder / FILE_NAME).unlink()
     assert [one.name for one in folder.iterdir() if one.name.endswith(".new")] == []
     assert (await begin(conductor)).is_dir()
     await end(conductor)
@@ -226,6 +233,8 @@ async def test_a_table_that_cannot_be_written_keeps_none_of_the_others_away(
     [reason] = content["reasons"]
     assert reason.startswith("this PC: the table of clocks cannot be written into ")
     assert (folder / STARTS_NAME).is_file()
+    assert (told := account(folder)).verdict is Word.DEGRADED
+    assert told.reasons == [reason]
 
 
 async def test_without_a_folder_there_is_no_verdict_and_no_fault(lab: Any) -> None:

@@ -33,6 +33,6 @@ def bend(at: float, by: float, cue: str) -> None:
 if __name__ == "__main__":
     bend(float(sys.argv[1]), float(sys.argv[2]), os.environ["MULTIRIG_TRUTH_CUE"])
     sys.argv = ["multirig", *sys.argv[3:]]
-    from multirig.cli.main import main
+    from multirig.cli.start import main
 
     main()

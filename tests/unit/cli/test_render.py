@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from multirig.cli import render
+from multirig.cli import accounts, render
 from multirig.protocol.words import RigStart
 from multirig.record.account import Account
 from multirig.record.catalogue import Listed
@@ -41,7 +41,7 @@ def test_starts_and_clocks_are_told_with_their_bounds(printed: io.StringIO) -> N
         rigs={"cam": known, "ephys": known, "old": rig(within=0.03)},
         start_spread=Spread(seconds=0.00008, bound=0.00003, rigs=2, earliest="ephys", latest="cam"),
     )
-    render.show_timing(told)
+    accounts.show_timing(told)
     lines = [line.strip() for line in printed.getvalue().splitlines()]
     assert lines[0] == "2 rigs started within 0.080 ms ± 0.030 ms of each other: ephys first, cam last"
     assert lines[1] == "old does not tell when it started: between the command and its answer 30 ms later"
@@ -57,10 +57,10 @@ def test_markers_stand_among_what_happened_and_a_thousand_do_not_drown_it(printe
         for number in range(1000)
     ]
     happened = Incident(seconds=2.5, rig="cam", text="is not heard any more")
-    render.show_summary(Account(markers=markers, happenings=[happened]))
+    accounts.show_summary(Account(markers=markers, happenings=[happened]))
     lines = [" ".join(line.split()) for line in printed.getvalue().splitlines()]
     told = [line for line in lines if line.startswith("+")]
-    assert len(told) == render.SHOWN_MARKERS + 1
+    assert len(told) == accounts.SHOWN_MARKERS + 1
     assert told[2:4] == ["+2.0 s session marked: trial 2 (side left)", "+2.5 s cam is not heard any more"]
     assert lines[-1] == "and 980 more markers: --journal tells them all"
 
@@ -85,7 +85,7 @@ def listed(**known: Any) -> Listed:
 def test_a_list_is_a_row_a_line_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = io.StringIO()
     monkeypatch.setattr(render, "out", Console(file=pipe, highlight=False))
-    render.show_sessions([listed(), listed(number=2)])
+    accounts.show_sessions([listed(), listed(number=2)])
     render.show_table(["rig", "address"], [["a" * 70, "udp://" + "b" * 70]])
     lines = pipe.getvalue().splitlines()
     assert len(lines) == 5
@@ -100,7 +100,7 @@ def test_in_a_terminal_of_80_columns_a_reason_is_a_line_and_no_column_of_words(
     monkeypatch.setattr(
         render, "out", Console(file=screen, highlight=False, force_terminal=True, width=80, color_system=None)
     )
-    render.show_sessions([listed(), listed(number=2, reason="")])
+    accounts.show_sessions([listed(), listed(number=2, reason="")])
     lines = screen.getvalue().splitlines()
     assert len(lines) == 4
     assert lines[2] == f"  {listed().reason}"
