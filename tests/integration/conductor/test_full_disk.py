@@ -66,7 +66,7 @@ async def record_on_a_rig(folder: Path) -> dict[str, Any]:
     noticed: list[Any] = []
     async with Lab(folder.parent / "else") as lab:
         command = [sys.executable, "-I", "-S", str(program), "{folder}"]
-        adapter = Process(command=command, grace=0.2, settle=0, ok_exit_codes=[0, -signal.SIGINT])
+        adapter = Process(command=command, grace=5, settle=0, ok_exit_codes=[0, -signal.SIGINT])
         await lab.rig("rig", adapter=adapter, main_sync=True, data_folder=str(folder))
         conductor = await lab.conductor()
         session = conductor.session("SP_01", seconds=3600)
