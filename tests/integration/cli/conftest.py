@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.programs import Program, run
 
 LIMIT = 30
 """Seconds that a process may take on a busy machine."""
@@ -24,7 +25,7 @@ class RigProcess:
     """``multirig serve`` in a process of its own."""
 
     def __init__(self, config: Path, *options: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = Program(
             [sys.executable, "-m", "multirig", "serve", str(config), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -99,8 +100,8 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., RigProcess]]:
 def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command line to its end, in a folder of its own."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+    def run_here(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        done = run(
             [sys.executable, "-m", "multirig", *map(str, arguments)],
             cwd=tmp_path,
             env={
@@ -111,15 +112,12 @@ def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
                 "XDG_CACHE_HOME": str(tmp_path / "cache"),
                 **environment,
             },
-            capture_output=True,
-            text=True,
-            timeout=LIMIT * 2,
-            check=False,
+            limit=LIMIT * 2,
         )
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
         return done
 
-    return run
+    return run_here
 
 
 @pytest.fixture
@@ -130,7 +128,7 @@ def session(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def start(uri: str, *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri, *options]
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
+        started.append(Program(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
         return started[-1]
 
     yield start

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.programs import Program
 
 if os.name == "nt":
     pytest.skip("Windows has no pseudo-terminal in Python", allow_module_level=True)
@@ -38,7 +39,7 @@ def start(rig, terminal: tuple[int, int], tmp_path: Path) -> Iterator[Callable[.
         uri = rig("ephys", main_sync=True).uri
         command = [*shell, sys.executable, "-m", "multirig", "run", "-s", "SP_01", "-r", uri]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(
+        process = Program(
             command, cwd=tmp_path, stdin=terminal[1], stdout=pipe, stderr=pipe, text=True, **options
         )
         started.append(process)

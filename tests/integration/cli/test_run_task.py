@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.programs import Program
 
 LIMIT = 30
 """Seconds that a process may take on a busy machine."""
@@ -93,9 +94,7 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             "PYTHONUNBUFFERED": "1",
         }
         processes.append(
-            subprocess.Popen(
-                command, cwd=tmp_path, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-            )
+            Program(command, cwd=tmp_path, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         )
         watchdogs.append(threading.Timer(LIMIT, processes[-1].kill))
         watchdogs[-1].start()

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import yaml
+from tests.programs import Program
 
 from multirig.dashboard.leading.client import Leader
 from multirig.dashboard.leading.record import read_record
@@ -111,7 +112,7 @@ class ConsoleProgram:
     def __init__(self, folder: Path, *options: object, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.seen: list[str] = []
-        self.process = subprocess.Popen(
+        self.process = Program(
             [sys.executable, "-W", "error", "-m", "multirig", "console", *map(str, options)],
             cwd=folder,
             env={
@@ -366,7 +367,7 @@ class RigProgram:
             config["adapter"] = {"collection": f"raw_{name}_data", **config["adapter"]}
         shared = {"name": name, "uri": uri, "data_folder": str(folder), "log_folder": str(folder / "logs")}
         file.write_text(yaml.safe_dump({**shared, **config}))
-        self.process = subprocess.Popen(
+        self.process = Program(
             [sys.executable, "-m", "multirig", "serve", str(file), "--plain", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests import programs
 
 from multirig.conductor.conductor import Conductor
 from multirig.sim.relay import Relay
@@ -50,7 +51,7 @@ class Program:
     def start(self, *command: str, before: tuple[str, ...] = ()) -> None:
         """Start it; what an earlier one of the name said is kept."""
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = programs.Program(
                 [*before, sys.executable, "-m", "multirig", *command],
                 cwd=self.output.parent,
                 env=self._environment,
