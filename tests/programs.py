@@ -43,7 +43,7 @@ class Program(subprocess.Popen[Any]):
     _status: socket.socket | None = None
     """Where its exit status comes; None: it has started cold."""
 
-    def _execute_child(self, *inner: Any) -> None:  # type: ignore[misc]
+    def _execute_child(self, *inner: Any) -> None:
         command, cwd, environment = inner[0], inner[5], inner[6]
         if not _can_be_warm(command, environment, inner[2], inner[9], inner[21]):
             super()._execute_child(*inner)  # type: ignore[misc]
@@ -65,7 +65,7 @@ class Program(subprocess.Popen[Any]):
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         if self._status is None:
-            return super()._try_wait(wait_flags)  # type: ignore[misc,no-any-return]
+            return super()._try_wait(wait_flags)  # type: ignore[misc]
         if wait_flags & os.WNOHANG and not select.select([self._status], [], [], 0)[0]:
             return 0, 0
         told = self._status.recv(4)
@@ -74,7 +74,7 @@ class Program(subprocess.Popen[Any]):
 
     def _internal_poll(self, *inner: Any, **more: Any) -> int | None:
         if self._status is None:
-            return super()._internal_poll(*inner, **more)  # type: ignore[misc,no-any-return]
+            return super()._internal_poll(*inner, **more)  # type: ignore[misc]
         if self.returncode is None and self._waitpid_lock.acquire(blocking=False):  # type: ignore[attr-defined]
             try:
                 if self.returncode is None:

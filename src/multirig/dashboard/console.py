@@ -99,8 +99,7 @@ class Console:
         await self.rigs.open()
         await self.session.come_back()
         if (last := self.session.now) is not None:
-            rigs = self.rigs.only_known(tuple(last.order.rigs))
-            self.proposal = Draft(subject=last.order.subject, rigs=rigs)
+            self._propose(last.order)
         await self.past.refresh()
         if not self.proposal.rigs:
             rigs = self.rigs.only_known(await self.past.last_rigs())
@@ -253,6 +252,13 @@ class Console:
     async def _begin(self, order: Order) -> None:
         self.upkeep.forget_findings()
         await self.session.begin(order)
+        if order.recover is None:
+            self._propose(order)
+
+    def _propose(self, order: Order) -> None:
+        """Let forms begin with those who were just recorded, on the same rigs."""
+        rigs = self.rigs.only_known(tuple(order.rigs))
+        self.proposal = Draft(subject=order.subject, rigs=rigs)
 
     async def dismiss(self) -> None:
         """Take note of the end of a session; the form is shown again. Raises MultirigError."""

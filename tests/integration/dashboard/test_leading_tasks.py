@@ -51,6 +51,7 @@ class Session(NetworkSession):
             time.sleep(0.02)
 
     def _run(self):
+        (self.paths.SESSION_FOLDER / ".it_runs").touch()
         if self.action == "fail":
             raise OSError("COM3 is not there")
         for trial in range(self.trials if self.action == "mark" else 0):
@@ -158,6 +159,7 @@ async def test_a_task_is_interrupted_and_its_rigs_hear_why(
     await lab.rigs_of_a_session(over="udp")
     leader = await desk.begin(task=str(task))
     await running(leader, until)
+    await until(lambda: (Path(leader.session.folder or "") / ".it_runs").exists(), LIMIT)
     await leader.interrupt("smoke in the room")
     now = await over(leader, until)
     assert (now.verdict, now.trouble) == ("INTERRUPTED", None)

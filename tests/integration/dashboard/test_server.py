@@ -417,7 +417,8 @@ def test_a_port_that_is_in_use_is_one_line_with_another_one(start_console, tmp_p
 def test_without_the_extra_one_line_names_it(start_console, tmp_path: Path) -> None:
     (tmp_path / "nicegui.py").write_text("raise ImportError('there is none')\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    program = start_console(tmp_path, environment={"PYTHONPATH": path})
+    # it starts cold, for it has to look for what it needs
+    program = start_console(tmp_path, environment={"PYTHONPATH": path, "PYTHONHASHSEED": "0"})
     assert_refused(program, "pip install 'multirig[console]'")
 
 

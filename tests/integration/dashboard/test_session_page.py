@@ -117,7 +117,8 @@ async def test_a_session_is_selected_started_watched_marked_stopped_judged_and_f
     await page.get_by_role("link", name="Lab").click()
     await page.get_by_role("button", name="New session").click()
     await page.get_by_role("form", name="Start a session").wait_for(timeout=SLOW)
-    # who was just recorded is whom one is likely to record next
+    # who was just recorded is whom one is likely to record next, on the same rigs: also from another page
+    assert await page.get_by_label("Subject").input_value() == "SP_01"
     await page.get_by_label("Subject").fill("")
     await page.get_by_role("button", name="SP_01", exact=True).click()
     await page.get_by_role("button", name="Start recording SP_01 on 2 rigs").wait_for(timeout=SLOW)

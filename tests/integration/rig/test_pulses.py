@@ -50,7 +50,7 @@ def count_pulses(rig: Any) -> int:
 async def test_what_recorded_the_line_is_aligned_with_the_session(lab, until):
     rig = await lab.rig("cam", over="udp", main_sync=True, sync_pulses=QUICK)
     conductor = await lab.conductor(over="udp")
-    session = await record(conductor, lambda: count_pulses(rig) >= 15, until)
+    session = await record(conductor, lambda: count_pulses(rig) >= 30, until)
     folder = collection_of(rig)
     pulses = read_pulses(folder)
     seen = [float(line) for line in (folder / PULSES_FILE_NAME).read_text(encoding="utf-8").split()[1:]]
