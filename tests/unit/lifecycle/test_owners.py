@@ -125,7 +125,7 @@ def test_rigs_whose_folder_is_not_known_lie_in_two_folders() -> None:
 
 def test_two_rigs_of_one_name_are_refused_wherever_they_are() -> None:
     text = clash(left=rig("a/*", name="cameras"), right=rig("b/*", folder="two", name="Cameras"))
-    assert text.startswith("left and right are both called cameras in their own configs")
+    assert text.startswith("left and right both are called cameras in their own configs")
     assert "'name'" in text
 
 
