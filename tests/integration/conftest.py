@@ -49,15 +49,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     chosen = pyfuncitem.get_closest_marker("limit")
-    asyncio.run(_run(pyfuncitem.obj, arguments, chosen.args[0] if chosen else LIMIT))
+    # a browser is spoken to in one loop, for all tests of a process
+    loop: asyncio.AbstractEventLoop | None = getattr(arguments.get("browser"), "loop", None)
+    run = asyncio.run if loop is None else loop.run_until_complete
+    run(_run(pyfuncitem.obj, arguments, chosen.args[0] if chosen else LIMIT))
     return True
 
 
 async def _run(test: Callable[..., Any], arguments: Mapping[str, Any], limit: float) -> None:
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
+    before = asyncio.all_tasks()
     await asyncio.wait_for(_enter_and_run(test, arguments), limit)
-    left = asyncio.all_tasks() - {asyncio.current_task()}
+    left = {one for one in asyncio.all_tasks() - before if not _belongs_to_browser(one)}
     assert not left, "the test has left tasks behind"
     ours = [one for one in escaped if _concerns_multirig(one.get("exception"))]
     assert not ours, f"an exception of multirig reached the event loop: {ours}"
@@ -69,6 +73,11 @@ async def _enter_and_run(test: Callable[..., Any], arguments: Mapping[str, Any])
             if isinstance(fixture, contextlib.AbstractAsyncContextManager):
                 await stack.enter_async_context(fixture)
         await test(**arguments)
+
+
+def _belongs_to_browser(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and "playwright" in code.co_filename
 
 
 def _concerns_multirig(error: BaseException | None) -> bool:

@@ -5,6 +5,7 @@ One Chromium serves all tests of a process; each test that takes ``browser`` spe
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import queue
@@ -261,8 +262,10 @@ class Browser(contextlib.AbstractAsyncContextManager["Browser"]):
     At the end of the test no page may have asked anybody but this machine for anything, nor have complained.
     """
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.loop = connection.loop
+        """In which the test runs."""
         self._stack = contextlib.AsyncExitStack()
         self.requests: list[str] = []
         """Every address that any page has asked for."""
@@ -272,10 +275,7 @@ class Browser(contextlib.AbstractAsyncContextManager["Browser"]):
         """For a test in which the console is taken away, or refuses something."""
 
     async def __aenter__(self) -> Browser:
-        from playwright.async_api import async_playwright
-
-        playwright = await self._stack.enter_async_context(async_playwright())
-        self._browser = await playwright.chromium.connect_over_cdp(self._address)
+        self._browser = await self._connection.open()
         return self
 
     async def page(
@@ -335,9 +335,48 @@ class Browser(contextlib.AbstractAsyncContextManager["Browser"]):
             assert self.may_complain or self.complaints == []
 
 
+class Connection:
+    """The way to a browser that runs, for all tests of a process: to set it up takes a second of processor.
+
+    Parameters
+    ----------
+    address : str
+        Where it is spoken to.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._address = address
+        self._driver: Any = None
+        self._browser: Any = None
+
+    async def open(self) -> Any:
+        """Return the browser."""
+        if self._browser is None:
+            from playwright.async_api import async_playwright
+
+            self._driver = await async_playwright().start()
+            self._browser = await self._driver.chromium.connect_over_cdp(self._address)
+        return self._browser
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._driver is not None:
+            self.loop.run_until_complete(self._driver.stop())
+        self.loop.close()
+
+
+@pytest.fixture(scope="session")
+def connection(chromium: str) -> Iterator[Connection]:
+    """Keep one way to the browser, which every test would else set up anew."""
+    made = Connection(chromium)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def browser(chromium: str) -> Browser:
-    return Browser(chromium)
+def browser(connection: Connection) -> Browser:
+    return Browser(connection)
 
 
 @pytest.fixture
