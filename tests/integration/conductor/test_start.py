@@ -59,12 +59,12 @@ async def test_a_rig_that_hears_too_late_starts_at_once_and_says_how_late(lab: A
     session = await ready(lab, "cam", over="memory", limits=Limits(lead=SECOND // 50))
 
     def slow(data: bytes, source: Any, target: Any) -> list[float]:
-        return [0.15] if target.host == "cam" and b"start_at" in data else [0.0]
+        return [1.5] if target.host == "cam" and b"start_at" in data else [0.0]
 
     lab.network.postman = slow
     replies = await session.start()
     late = write(replies["cam"]).args[1]["start"]["late"]
-    assert late > 0.05
+    assert late > 0.5
     assert write(replies["main"]).args[1]["start"]["late"] < late
 
 
