@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 
-from rich.live import Live
+from rich.spinner import Spinner
 
 from multirig.cli import accounts, render
+from multirig.cli.footer import Footer
 from multirig.conductor.events import StepBegan, StepEnded
 from multirig.conductor.leading import Wishes
 from multirig.conductor.session import Session
@@ -23,6 +25,8 @@ from multirig.protocol.messages import Event
 from multirig.protocol.words import Report
 from multirig.record.trouble import find_trouble
 from multirig.wording import about
+
+log = logging.getLogger("multirig.cli")
 
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""
@@ -58,7 +62,8 @@ class _Screen:
         self._failed = 0
         self._step: SessionTrigger | None = None
         self._began = 0.0
-        self._status = render.err.status("")
+        self._footer = Footer(render.err)
+        self._turning = Spinner("dots", style="status.spinner")
         self._watching: asyncio.Future[None] | None = None
 
     async def follow(self) -> None:
@@ -81,7 +86,7 @@ class _Screen:
                     case Heard():
                         self._show_alarm(event)
         finally:
-            self._status.stop()
+            self._footer.remove("step")
             await self._watch(is_running=False)
 
     def _begin(self, step: SessionTrigger) -> None:
@@ -89,12 +94,15 @@ class _Screen:
             render.say("interrupting the rigs that are still stopping")
         self._step, self._waiting, self._failed = step, list(self._rigs), 0
         self._began = time.perf_counter()
-        self._status.update(render.waiting_text(step.value, self._waiting))
-        if render.err.is_terminal:
-            self._status.start()
+        self._show_step()
+
+    def _show_step(self) -> None:
+        if self._step is not None:
+            self._turning.update(text=render.waiting_text(self._step.value, self._waiting))
+            self._footer.show("step", self._turning)
 
     def _end(self, step: SessionTrigger, error: MultirigError | None) -> None:
-        self._status.stop()
+        self._footer.remove("step")
         self._step = None
         if error is not None:
             return
@@ -112,7 +120,7 @@ class _Screen:
             return
         if progressed.rig in self._waiting:
             self._waiting.remove(progressed.rig)
-        self._status.update(render.waiting_text(self._step.value, self._waiting))
+        self._show_step()
         if isinstance(progressed.outcome, MultirigError):
             self._failed += 1
             if progressed.event in _ENDINGS:
@@ -136,7 +144,9 @@ class _Screen:
         elif not is_running and watching is not None:
             self._watching = None
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for outcome in await asyncio.gather(watching, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.error("what the rigs record could not be shown", exc_info=outcome)
 
     async def _show_recording(self, began: float) -> None:
         has_keyboard = sys.stdin is not None and sys.stdin.isatty()
@@ -145,18 +155,12 @@ class _Screen:
         render.say(f"{said}, a line that you type becomes a marker" if has_keyboard else said)
         marking = asyncio.ensure_future(self._mark_lines(began)) if has_keyboard else None
         try:
-            with contextlib.ExitStack() as stack:
-                screen = None
-                if render.err.is_terminal:
-                    table = render.watch_table(0, {})
-                    live = Live(table, console=render.err, auto_refresh=False, transient=True)
-                    screen = stack.enter_context(live)
-                while True:
-                    if screen is not None:
-                        table = render.watch_table(time.perf_counter() - began, self._session.news())
-                        screen.update(table, refresh=True)
-                    await asyncio.sleep(WATCH_EVERY)
+            while True:
+                table = render.watch_table(time.perf_counter() - began, self._session.news())
+                self._footer.show("recording", table)
+                await asyncio.sleep(WATCH_EVERY)
         finally:
+            self._footer.remove("recording")
             if marking is not None:
                 marking.cancel()
                 await asyncio.gather(marking, return_exceptions=True)

@@ -78,6 +78,7 @@ async def test_a_session_in_a_terminal_that_is_closed_ends_in_good_order(lab: An
     terminal = Terminal(rig, "run", *RUN)
     await rig.says("is running")
     await terminal.says("becomes a marker")
+    await terminal.says(r"recording for \d+\.\d+ s")  # what is recorded is shown on
     terminal.close()
     assert await terminal.ends() == 0
     assert [hook for hook, _ in rig.hooks()][-2:] == ["stop", "cleanup"]
