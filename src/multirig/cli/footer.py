@@ -1,4 +1,4 @@
-"""What stands below the lines of a screen and changes: there is one such place, for all who show something."""
+"""What stands below the lines of a screen and changes: one such place, for all who show something."""
 
 from __future__ import annotations
 
