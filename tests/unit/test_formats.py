@@ -17,7 +17,7 @@ from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
 from multirig.protocol import frames
-from multirig.record import account, catalogue, entries, journal
+from multirig.record import account, catalogue, entries, journal, spare
 from multirig.record.account import read_verdict
 from multirig.record.catalogue import NO_VERDICT, Catalogue
 from multirig.record.journal import holds_start, read_history, read_journal, replay
@@ -45,7 +45,12 @@ def number_in(text: str) -> int:
 
 @pytest.mark.parametrize(
     ("kind", "known"),
-    [("journal", entries.FORMAT), ("manifest", manifest.FORMAT), ("verdict", account.FORMAT)],
+    [
+        ("journal", entries.FORMAT),
+        ("losses", spare.FORMAT),
+        ("manifest", manifest.FORMAT),
+        ("verdict", account.FORMAT),
+    ],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
     samples = {int(one.stem.rpartition("-")[2]): one for one in SAMPLES.glob(f"{kind}-*")}
@@ -217,3 +222,39 @@ def test_a_rig_s_memory_says_its_format_and_a_newer_one_is_not_taken_for_it(
     assert path.read_bytes() == (SAMPLES / f"memory-{FORMAT}.json").read_bytes()
     assert read_memory(make_newer(path)) is None
     assert "has format 3, as a newer multirig writes it" in caplog.text
+
+
+# -- what a disk did not take -------------------------------------------------------------------------------
+
+
+def test_what_was_not_written_is_read_as_it_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
+    lines = [f"the verdict cannot be written into {tmp_path}/two  spaces: no space"]
+    spare.write_losses(tmp_path, lines)
+    assert spare.read_losses(tmp_path) == lines
+    (path,) = (tmp_path / "state").rglob("*.losses.json")
+    shutil.copy(SAMPLES / "losses-1.json", path)
+    assert spare.read_losses(tmp_path) == ["the table of clocks cannot be written: No space left on device"]
+    spare.write_losses(tmp_path, [])
+    assert spare.read_losses(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"format": 9, "losses": []}', "update multirig on this PC"),
+        ('{"format": 1}', "is damaged"),
+        ("[]", "is damaged"),
+        ("\0\0", "is damaged"),
+    ],
+)
+def test_what_was_not_written_and_cannot_be_read_is_a_loss_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str
+) -> None:
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
+    spare.write_losses(tmp_path, ["something"])
+    (path,) = (tmp_path / "state").rglob("*.losses.json")
+    path.write_text(content, encoding="utf-8")
+    (line,) = spare.read_losses(tmp_path)
+    assert line.startswith("something could not be written")
+    assert words in line

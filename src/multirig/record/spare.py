@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from multirig import formats
+from multirig.errors import ConfigError
 from multirig.state import state_folder
-from multirig.wording import one_line
 from multirig.writing import write_whole
+
+FORMAT = 1
+"""Of the file that says what was not written."""
 
 
 def spare_file(folder: Path) -> Path:
@@ -42,21 +47,33 @@ def remove_spare(folder: Path) -> None:
 # -- what was not written ---------------------------------------------------------------------------------
 
 
+def losses_file(folder: Path) -> Path:
+    """Return where it says what else the disk of a session folder did not take, if it says so."""
+    return _place(folder, ".losses.json")
+
+
 def read_losses(folder: Path) -> list[str]:
     """Return what of a session could not be written into its folder, a line each; mostly nothing."""
+    path = losses_file(folder)
     try:
-        return _place(folder, ".losses").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        found = json.loads(path.read_bytes())
+        formats.check_format(found.get(formats.KEY), FORMAT, path)
+        return [str(line) for line in found["losses"]]
+    except OSError:
         return []
+    except ConfigError as error:
+        return [f"something could not be written; what, cannot be read: {error}"]
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return [f"something could not be written; what, cannot be read: {path} is damaged"]
 
 
 def write_losses(folder: Path, lines: Sequence[str]) -> None:
     """Keep for every later account what could not be written; nothing: all of it is there now."""
-    path = _place(folder, ".losses")
+    path = losses_file(folder)
     with contextlib.suppress(OSError):  # whoever leads the session has been told, and it is in the log
         if lines:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, "".join(f"{one_line(line)}\n" for line in lines).encode())
+            write_whole(path, json.dumps({formats.KEY: FORMAT, "losses": [*lines]}, indent=1).encode())
         else:
             path.unlink(missing_ok=True)
 

