@@ -17,7 +17,9 @@ PYTEST = $(BIN)/python -m pytest --timeout 120
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
 	$(BIN)/multirig demo $(if $(KEEP),--keep)
 
-test: unit integration docs
+# Docs mostly wait for recordings, so they are tried beside the programs.
+test: unit
+	$(MAKE) --jobs 2 integration docs
 
 # What is pure: it computes and never waits.
 unit: $(VENV)/dev-ready
