@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Most tests of whole programs wait: four at once keep two cores busy.
 WORKERS ?= 4
+GIVING_WAY ?= $(shell command -v nice > /dev/null && echo nice -n 19)
 # Sessions of the truth suite that are played at once; they wait even more.
 AT_ONCE ?= 12
 CASES ?=
@@ -17,13 +18,13 @@ PYTEST = $(BIN)/python -m pytest --timeout 120
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
 	$(BIN)/multirig demo $(if $(KEEP),--keep)
 
-# Docs mostly wait for recordings, so they are tried beside the programs.
-test: unit
-	$(MAKE) --jobs 2 integration docs
+# Programs mostly wait, so what computes is tried beside them, in the time that they leave.
+test: $(VENV)/dev-ready
+	$(MAKE) --jobs 3 integration docs unit
 
-# What is pure: it computes and never waits.
+# What is pure: it computes and never waits, and gives way to what does.
 unit: $(VENV)/dev-ready
-	$(PYTEST) -n auto --dist worksteal tests/unit
+	$(GIVING_WAY) $(PYTEST) -n auto --dist worksteal tests/unit
 
 # Sockets, programs, disks, cameras, browsers, IBL's own code.
 integration: $(VENV)/dev-ready

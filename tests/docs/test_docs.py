@@ -299,8 +299,12 @@ def runs(
     asked = {item.callspec.params["name"] for item in users if hasattr(item, "callspec")}
     if any(not hasattr(item, "callspec") for item in users):
         asked |= {*TUTORIALS}
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(run_in_a_process, name, tmp_path_factory.mktemp("page")) for name in asked}
+    with ThreadPoolExecutor(2) as pool:  # in the order of the tests: none waits for the page of another
+        yield {
+            name: pool.submit(run_in_a_process, name, tmp_path_factory.mktemp("page"))
+            for name in PAGES
+            if name in asked
+        }
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

@@ -308,7 +308,7 @@ async def settle(page):
     from playwright.async_api import TimeoutError as Waited
 
     with contextlib.suppress(Waited):
-        await page.wait_for_function(f"({FIND_FAINT})().length === 0", timeout=3000)
+        await page.wait_for_function(f"({FIND_FAINT})().length === 0", timeout=SLOW)
     assert await page.evaluate(FIND_FAINT) == []
 
 
