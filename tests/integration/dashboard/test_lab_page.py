@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from pathlib import Path
 
@@ -303,13 +302,21 @@ FIND_FAINT = (Path(__file__).parent / "faint.js").read_text(encoding="utf-8")
 """Texts of a page that stand out from what is behind them by less than WCAG 2 asks, 4.5 : 1."""
 
 
+FIND_MOVING = "[...document.querySelectorAll('.q-menu')].filter((at) => getComputedStyle(at).opacity < 1)"
+"""Menus that are still fading in: texts in them cannot be seen at first, then are faint."""
+
+
 async def settle(page):
-    """Wait until colours have changed that do so slowly; then none may be faint."""
+    """Wait until menus are there and colours have changed that do so slowly; then none may be faint."""
     from playwright.async_api import TimeoutError as Waited
 
-    with contextlib.suppress(Waited):
-        await page.wait_for_function(f"({FIND_FAINT})().length === 0", timeout=SLOW)
-    assert await page.evaluate(FIND_FAINT) == []
+    try:
+        await page.wait_for_function(
+            f"{FIND_MOVING}.length === 0 && ({FIND_FAINT})().length === 0", timeout=SLOW
+        )
+    except Waited:
+        assert await page.evaluate(FIND_FAINT) == []
+        raise
 
 
 @pytest.mark.limit(60)

@@ -417,7 +417,8 @@ def test_a_killed_process_leaves_a_playable_video_and_readable_times(tmp_path: P
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
 def test_a_disk_that_takes_no_more_fails_the_recording_and_keeps_what_was_written(tmp_path: Path) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
+    limit += "sys.dont_write_bytecode = True\n"  # it would be cut, and break the next program that loads it
     code = limit + CHILD + "asyncio.run(run())"
     done = subprocess.run(
         [sys.executable, "-c", code, __file__, str(tmp_path)], capture_output=True, text=True, timeout=20
