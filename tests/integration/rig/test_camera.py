@@ -223,7 +223,7 @@ def test_every_frame_in_the_video_has_one_time_on_the_conductors_clock(tmp_path:
         assert np.all(np.diff(stamps) > 0)
         assert np.median(np.diff(stamps)) == pytest.approx(1 / fps, rel=0.05)
         assert begin / 1e9 < stamps[0] < stamps[-1] < end / 1e9
-        np.testing.assert_allclose(shown, stamps - stamps[0], atol=2e-5)
+        np.testing.assert_allclose(shown, stamps - stamps[0], atol=1e-3)
     health = camera.health()
     assert (health.frames, health.dropped) == (total, 0)
     assert health.bytes == sum(path.stat().st_size for path in session.folder.iterdir())
@@ -412,7 +412,7 @@ def test_a_killed_process_leaves_a_playable_video_and_readable_times(tmp_path: P
     assert len(shown) >= 30
     assert 25 <= len(stamps) <= len(shown) + 1
     both = min(len(shown), len(stamps))
-    np.testing.assert_allclose(shown[:both], (stamps - stamps[0])[:both], atol=2e-5)
+    np.testing.assert_allclose(shown[:both], (stamps - stamps[0])[:both], atol=1e-3)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit for the size of a file")
@@ -634,7 +634,7 @@ def test_a_recording_is_resumed_in_further_files_and_the_earlier_ones_stay_as_th
         shown = decode(session.folder / f"_iblrig_leftCamera.raw{part}.mp4")
         stamps = np.load(session.folder / f"_iblrig_leftCamera.times{part}.npy")
         counts[part] = min(len(shown), len(stamps))
-        np.testing.assert_allclose(shown[: counts[part]], (stamps - stamps[0])[: counts[part]], atol=2e-5)
+        np.testing.assert_allclose(shown[: counts[part]], (stamps - stamps[0])[: counts[part]], atol=1e-3)
         told = next(one for one in camera.files() if one.path.endswith(f"times{part}.npy"))
         assert (told.frames, told.first, told.last) == (len(stamps), stamps[0], stamps[-1])
     assert counts[""] >= 25
