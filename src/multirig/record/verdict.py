@@ -151,10 +151,10 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
     if summary.interruption is not None:
         yield f"it was interrupted{_after(summary.length)}: {summary.interruption}"
     if summary.task_died is not None:
-        yield (
-            "the task that led it died while the rigs recorded: its last word was "
-            f"{summary.task_died:.1f} s after the start"
-        )
+        noted = "it noted nothing more"
+        if summary.task_died >= 0.05:
+            noted = f"the last that it noted was {summary.task_died:.1f} s"
+        yield f"the task that led it died while the rigs recorded: {noted} after the start"
     if summary.state not in (
         SessionState.IDLE.value,
         SessionState.STOPPED.value,

@@ -557,12 +557,14 @@ def test_several_attempts_and_a_conductor_that_was_replaced_are_notes() -> None:
     )
 
 
-def test_a_session_whose_task_died_is_interrupted_whoever_stopped_it_then() -> None:
-    verdict = judge(session(recoveries=1, task_died=1.2))
+@pytest.mark.parametrize(
+    ("seconds", "noted"),
+    [(0.0, "it noted nothing more after the start"), (1.2, "the last that it noted was 1.2 s after the start")],
+)
+def test_a_session_whose_task_died_is_interrupted_whoever_stopped_it_then(seconds: float, noted: str) -> None:
+    verdict = judge(session(recoveries=1, task_died=seconds))
     assert verdict.word is Word.INTERRUPTED
-    assert verdict.reasons == (
-        "the task that led it died while the rigs recorded: its last word was 1.2 s after the start",
-    )
+    assert verdict.reasons == (f"the task that led it died while the rigs recorded: {noted}",)
 
 
 # -- the session as a whole --------------------------------------------------------------------------------

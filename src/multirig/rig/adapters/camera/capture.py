@@ -22,13 +22,20 @@ from multirig.rig.adapters.camera.take import Take
 FIRST_WAIT = 0.1
 """Seconds before a source that has failed is opened again."""
 LONGEST_WAIT = 5.0
-"""Seconds to which that wait grows, twice as long each time."""
+"""Seconds to which that wait grows, while the source is away."""
+SHARE_WAITED = 0.25
+"""Of the time that a source is away: it comes back at most so much later than it could."""
 WELL_AGAIN = 10 * NANOSECONDS
 """So long a source must have given frames for its next failure to count as the first."""
 MARGIN = NANOSECONDS
 """In which libav's own time limit ends a read that waits too long; what goes on after that has hung."""
 
 log = logging.getLogger(__name__)
+
+
+def find_wait(away: float) -> float:
+    """Return the seconds until a source that was not there for `away` seconds is opened again."""
+    return min(max(FIRST_WAIT, SHARE_WAITED * away), LONGEST_WAIT)
 
 
 class Capture:
@@ -111,7 +118,7 @@ class Capture:
         return take if take and not take.ended else None
 
     def _run(self) -> None:
-        wait = FIRST_WAIT
+        away_since = time.monotonic()
         try:
             while not self._released:
                 try:
@@ -124,11 +131,10 @@ class Capture:
                 else:
                     continue
                 if self._is_well():
-                    wait = FIRST_WAIT
+                    away_since = time.monotonic()
                 if not self._lose(failure):
                     return
-                self._sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                self._sleep(find_wait(time.monotonic() - away_since))
         finally:
             resolve(self.opened)
             resolve(self.closed)
