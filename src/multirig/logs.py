@@ -33,11 +33,29 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         self._cure = cure
 
     def doRollover(self) -> None:
-        """Begin a new file; on Windows another program may hold the old one, which then grows on."""
+        """Begin a new file; on Windows another program may hold the old one, which grows on then."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+        path = Path(self.baseFilename)
+        aside = path.with_name(f"{path.name}.0")
         try:
-            super().doRollover()
+            # this one first: if it cannot be had, the older ones stay
+            path.replace(aside)
         except OSError:
-            self.stream = self._open()
+            self.maxBytes += MAX_BYTES // 10
+        else:
+            self._number_older_files(path)
+            self.maxBytes = MAX_BYTES
+        self.stream = self._open()
+
+    def _number_older_files(self, path: Path) -> None:
+        """Give each older file the next number, as far as nobody holds one."""
+        with contextlib.suppress(OSError):
+            for number in range(self.backupCount, 0, -1):
+                newer = path.with_name(f"{path.name}.{number - 1}")
+                if newer.exists():
+                    newer.replace(path.with_name(f"{path.name}.{number}"))
 
     def close(self) -> None:
         """Close the file; what the disk did not take is told already."""

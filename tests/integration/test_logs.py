@@ -71,3 +71,48 @@ def test_a_full_disk_is_told_once(tmp_path: Path, clean: None) -> None:
     [line] = said
     assert "misses lines" in line
     assert "look at its log_folder" in line
+
+
+def fill(name: str, lines: int) -> None:
+    """Write lines with numbers, a thousand bytes each."""
+    for number in range(lines):
+        logging.getLogger("multirig").info("%s %06d %s", name, number, "x" * 950)
+
+
+def test_a_log_that_is_long_begins_anew_and_three_older_ones_are_kept(
+    tmp_path: Path, clean: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multirig.logs.MAX_BYTES", 20_000)
+    keep_log("cam", tmp_path)
+    fill("line", 95)
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert sorted(found) == ["cam.log", "cam.log.1", "cam.log.2", "cam.log.3"]
+    assert all(len(text) <= 20_000 for text in found.values())
+    kept = [found[name].count("\n") for name in ("cam.log.3", "cam.log.2", "cam.log.1", "cam.log")]
+    last = [
+        int(line.split("line ")[1][:6])
+        for text in (found[n] for n in sorted(found))
+        for line in text.splitlines()
+    ]
+    assert sorted(last) == list(range(95 - sum(kept), 95))
+
+
+def test_a_log_that_another_program_holds_grows_on_and_costs_neither_a_line_nor_the_older_ones(
+    tmp_path: Path, clean: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multirig.logs.MAX_BYTES", 20_000)
+    held = tmp_path / "cam.log.0"  # where the log would be moved, and cannot be
+    (held / "in the way").mkdir(parents=True)
+    (tmp_path / "cam.log.1").write_text("older")
+    said: list[str] = []
+    keep_log("cam", tmp_path, tell=said.append)
+    fill("line", 60)
+    text = (tmp_path / "cam.log").read_text()
+    assert [int(line.split("line ")[1][:6]) for line in text.splitlines()] == list(range(60))
+    assert (tmp_path / "cam.log.1").read_text() == "older"
+    assert said == []
+    (held / "in the way").rmdir()
+    held.rmdir()
+    fill("more", 5)
+    assert len((tmp_path / "cam.log").read_text()) <= 20_000
+    assert (tmp_path / "cam.log.2").read_text() == "older"

@@ -111,7 +111,7 @@ def _set_password(rigs_file: Path) -> None:
     from multirig.dashboard.door.access import MIN_PASSWORD
     from multirig.dashboard.door.password import keep_password
 
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not render.has_keyboard():
         raise ConfigError(
             "a password is typed at a terminal: open one and run multirig console --set-password there"
         )

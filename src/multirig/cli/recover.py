@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -109,7 +108,7 @@ async def _recover(folder: Path, choice: Choice | None, seconds: float | None, *
 
 async def _ask() -> Choice:
     """Let the operator choose; where nobody is there, say how to."""
-    if not sys.stdin.isatty():
+    if not render.has_keyboard():
         raise ConfigError("nobody is there to choose: give --go-on, --stop or --clean-up; no rig was touched")
     question = "record on (g), stop and release the rigs (s), or interrupt and clean up (c)?"
     while True:

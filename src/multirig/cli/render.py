@@ -15,6 +15,7 @@ from rich.text import Text
 from multirig import wording
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
+from multirig.pc.console import is_console
 from multirig.pc.finding import Finding, Level
 from multirig.protocol import words
 
@@ -65,6 +66,11 @@ def show_json(data: Any) -> None:
     """Print plain values for a machine, and nothing else, on standard output."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
     sys.stdout.flush()
+
+
+def has_keyboard() -> bool:
+    """Whether a person can type to this program."""
+    return is_console(sys.stdin)
 
 
 def ask(question: str) -> str:

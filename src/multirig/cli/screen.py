@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -149,7 +148,7 @@ class _Screen:
                     log.error("what the rigs record could not be shown", exc_info=outcome)
 
     async def _show_recording(self, began: float) -> None:
-        has_keyboard = sys.stdin is not None and sys.stdin.isatty()
+        has_keyboard = render.has_keyboard()
         seconds = self._wishes.seconds
         said = "recording; Ctrl-C ends the session" if seconds is None else f"recording for {seconds:g} s"
         render.say(f"{said}, a line that you type becomes a marker" if has_keyboard else said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -94,7 +93,7 @@ def _confirm(rigs: Sequence[FoundRig], *, yes: bool) -> None:
     if yes:
         return
     names = ", ".join(rig.name for rig in rigs)
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not render.has_keyboard():
         raise ConfigError("nobody is there to confirm it: give --yes; no rig was touched")
     answer = render.ask(f"stop and release {names} (yes/no)?")
     if not answer.strip().lower().startswith("y"):

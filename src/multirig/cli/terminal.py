@@ -7,6 +7,8 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
+from multirig.pc.console import write_anything
+
 
 class _Lasting:
     """A stream of text; where nobody is left to read it, what is written is lost, and nothing fails by it."""
@@ -41,8 +43,9 @@ class _Lasting:
 
 
 def outlive_terminal() -> None:
-    """Let nothing of this program fail since its terminal was closed, or nobody reads what it prints."""
+    """Let nothing of this program fail since its terminal was closed, or cannot show what it prints."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        write_anything(stream)
         if stream is not None and not isinstance(stream, _Lasting):
             setattr(sys, name, cast("TextIO", _Lasting(stream)))

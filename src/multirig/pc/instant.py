@@ -58,8 +58,6 @@ def wait_for(at: int) -> None:
 
 def may_go_first() -> bool:
     """Whether the system lets this program run before others at an instant."""
-    if sys.platform == "win32":
-        return True
     with _first() as is_first:
         return is_first
 
@@ -131,27 +129,41 @@ def _give_way() -> None:
 if sys.platform == "win32":
     _TIME_CRITICAL = 15
 
-    @contextlib.contextmanager
-    def _first() -> Iterator[None]:
-        """Let this thread run before those of other programs."""
+    _NO_PRIORITY = 0x7FFFFFFF
+    """THREAD_PRIORITY_ERROR_RETURN."""
+
+    @functools.cache
+    def _kernel() -> Any:
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        # a handle has 64 bits: without its type the upper half is lost, and nothing is set
+        kernel.GetCurrentThread.restype = ctypes.c_void_p
+        kernel.GetThreadPriority.argtypes = [ctypes.c_void_p]
+        kernel.SetThreadPriority.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        return kernel
+
+    @contextlib.contextmanager
+    def _first() -> Iterator[bool]:
+        """Let this thread run before those of other programs; tell whether Windows does."""
+        kernel = _kernel()
         thread = kernel.GetCurrentThread()
         before = kernel.GetThreadPriority(thread)
-        kernel.SetThreadPriority(thread, _TIME_CRITICAL)
+        is_first = bool(before != _NO_PRIORITY and kernel.SetThreadPriority(thread, _TIME_CRITICAL))
         try:
-            yield
+            yield is_first and kernel.GetThreadPriority(thread) == _TIME_CRITICAL
         finally:
-            kernel.SetThreadPriority(thread, before)
+            if is_first:
+                kernel.SetThreadPriority(thread, before)
 
     @contextlib.contextmanager
     def _fine_timers() -> Iterator[None]:
         """Have sleeps end within a millisecond, and not at the next of 64 ticks a second."""
         timers = ctypes.WinDLL("winmm")
-        timers.timeBeginPeriod(1)
+        is_fine = timers.timeBeginPeriod(1) == 0
         try:
             yield
         finally:
-            timers.timeEndPeriod(1)
+            if is_fine:
+                timers.timeEndPeriod(1)
 
 else:
 

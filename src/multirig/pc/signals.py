@@ -1,4 +1,4 @@
-"""What asks a program to end: Ctrl-C, SIGTERM, a terminal or a console window that is closed."""
+"""What asks a program to end: Ctrl-C, SIGTERM, a terminal or a console window that is closed, a log-off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from multirig.pc.closing import Closing, listen
+
 END = ("SIGTERM", "SIGBREAK", "SIGHUP")
 """Asked for by another program, by Windows as it closes a console, and by a terminal that is closed."""
 CTRL_C = "SIGINT"
@@ -18,6 +20,8 @@ _Handler = Callable[[int], object]
 
 def is_hang_up(number: int) -> bool:
     """Whether a signal says that the terminal is closed: nobody has pressed anything."""
+    if _closing is not None and _closing.has_begun:
+        return number == getattr(signal, "SIGBREAK", None)
     return number == getattr(signal, "SIGHUP", None)
 
 
@@ -38,6 +42,8 @@ def take_signals(handle: _Handler, names: Sequence[str] = (CTRL_C, *END)) -> dic
         if number is None or (is_hang_up(number) and signal.getsignal(number) is signal.SIG_IGN):
             continue
         before[number] = signal.signal(number, _Taken(handle))
+    if sys.platform == "win32" and "SIGBREAK" in names:
+        _listen_for_closing()
     return before
 
 
@@ -75,6 +81,26 @@ def press_ctrl_c() -> None:
 def ignore_ctrl_c() -> None:
     """Let Ctrl-C do nothing from now on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_closing: Closing | None = None
+
+
+def _listen_for_closing() -> None:
+    """Have a closed window, a log-off and a shutdown come as SIGBREAK, and let there be time to end."""
+    global _closing
+    if _closing is None:
+        _closing = Closing(_press_break)
+        listen(_closing)
+
+
+def _press_break() -> bool:
+    """Pass the word on to the main thread, if it is taken there."""
+    number = getattr(signal, "SIGBREAK", None)
+    if number is None or not isinstance(signal.getsignal(number), _Taken):
+        return False
+    signal.raise_signal(number)
+    return True
 
 
 class _Taken:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import sys
@@ -109,7 +110,9 @@ async def listen_everywhere(
             addresses.append(await bind(place))
         except OSError as error:
             scheme = "udp" if kind is socket.SOCK_DGRAM else "tcp"
-            raise ConfigError(f"cannot listen on {Address(scheme, host, port)}: {_explain(error)}") from None
+            raise ConfigError(
+                f"cannot listen on {Address(scheme, host, port)}: {explain_refusal(error)}"
+            ) from None
     return addresses
 
 
@@ -129,11 +132,24 @@ def open_socket(kind: socket.SocketKind, place: Place, *, reuse: bool = False) -
     return opened
 
 
-def _explain(error: OSError) -> str:
+_TAKEN = {errno.EADDRINUSE, errno.EACCES, errno.EPERM, 10048, 10013}
+"""Numbers that say so in every language: WSAEADDRINUSE and WSAEACCES are Windows' own."""
+_NOT_OURS = {errno.EADDRNOTAVAIL, 10049}
+
+
+def explain_refusal(error: OSError) -> str:
+    """Return why a port cannot be had, and what to do."""
     text = (error.strerror or str(error)).lower()
-    if "in use" in text or "only one usage" in text or "permission" in text or "forbidden" in text:
-        return f"{text}; another program (or another multirig) uses this port: end it or choose another port"
-    if "assign" in text or "not valid in its context" in text:
+    numbers = {error.errno, getattr(error, "winerror", None)}
+    if numbers & _TAKEN:
+        use = "another program (or another multirig) uses this port: end it or choose another port"
+        if numbers & {errno.EACCES, errno.EPERM, 10013}:
+            use = (
+                "another program uses this port, or the system keeps it for itself (on Windows see "
+                "'netsh int ipv4 show excludedportrange protocol=udp'): choose another port"
+            )
+        return f"{text}; {use}"
+    if numbers & _NOT_OURS:
         return f"{text}; this PC does not have that address: use 0.0.0.0 for all of its addresses"
     return text
 

@@ -559,7 +559,10 @@ def test_several_attempts_and_a_conductor_that_was_replaced_are_notes() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "noted"),
-    [(0.0, "it noted nothing more after the start"), (1.2, "the last that it noted was 1.2 s after the start")],
+    [
+        (0.0, "it noted nothing more after the start"),
+        (1.2, "the last that it noted was 1.2 s after the start"),
+    ],
 )
 def test_a_session_whose_task_died_is_interrupted_whoever_stopped_it_then(seconds: float, noted: str) -> None:
     verdict = judge(session(recoveries=1, task_died=seconds))

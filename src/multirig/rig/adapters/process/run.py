@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from multirig.wording import discreet
 if TYPE_CHECKING:
     # the adapter makes runs: at run time only it knows of the other
     from multirig.rig.adapters.process.adapter import Process
+
+log = logging.getLogger("multirig.rig")
 
 SCAN = 0.5
 """Seconds between two counts of the bytes in the folder; a network drive may be slow to tell."""
@@ -312,15 +315,23 @@ class Run:
         deadline = time.perf_counter() + grace
         # looked up while the parents live: later, on Windows, nobody knows whose a child was
         living = await asyncio.to_thread(family.find)
+        refusal: OSError | None = None
         try:
             # what it had started may still record when the program itself has crashed
             if process.returncode is None or living:
                 await ask(self._adapter.stop_by, process, family, grace)
         except OSError as error:
-            if process.returncode is None:
-                return f"{self._name} could not be asked to stop ({error}) and was killed: check stop_by"
+            refusal = error
+            log.warning("%s cannot be asked to stop: %s", self._name, error)
+            if process.stdin is not None:
+                process.stdin.close()  # many a program ends with its input
         if await wait_gone(process, family, deadline):
             return None
+        if refusal is not None and process.returncode is None:
+            return (
+                f"{self._name} could not be asked to stop ({refusal}) and was killed after {grace:g} s: "
+                "check stop_by"
+            )
         if process.returncode is None:
             return (
                 f"{self._name} did not stop within {grace:g} s and was killed: its last data may be missing; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -132,7 +133,13 @@ async def send_datagram(data: bytes, host: str, port: int) -> None:
 
 def _interrupt(process: Program, name: str) -> None:
     if sys.platform == "win32":
-        process.send_signal(signal.CTRL_BREAK_EVENT)
+        # asked directly: where Windows refuses, os.kill() ends the program at once
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        if not kernel.GenerateConsoleCtrlEvent(signal.CTRL_BREAK_EVENT, process.pid):
+            raise OSError(
+                f"Windows sends it no Ctrl-Break (error {ctypes.get_last_error()}), as where a rig has no "
+                "console: use stop_by: {stdin: TEXT}, or serve the rig in a console"
+            )
     else:
         # The whole group, as a terminal does it: the program may be a wrapper that does not pass signals on.
         # Not by Popen: its look at whether the process lives can steal the exit code from asyncio.
