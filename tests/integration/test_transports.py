@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import random
 import secrets
@@ -23,8 +24,8 @@ from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Verbatim
 from multirig.runtime import Runtime
-from multirig.transports import tcp
-from multirig.transports.base import Transport, allow_open_sockets
+from multirig.transports import tcp, udp
+from multirig.transports.base import Transport, allow_open_sockets, open_socket
 from multirig.transports.memory import MemoryNetwork, MemoryTransport
 from multirig.transports.tcp import TcpTransport
 from multirig.transports.udp import UdpTransport
@@ -326,6 +327,31 @@ async def test_closing_really_closes(net: Net, scheme: str) -> None:
     client.send(b"[3]", address)
     await until(lambda: again.messages)
     assert (theirs.messages, again.messages[0][0], ours.messages) == ([(b"[1]", sender)], b"[3]", [])
+
+
+async def test_a_socket_that_is_read_no_more_is_opened_again_as_soon_as_its_address_is_back(
+    net: Net, monkeypatch: Any
+) -> None:
+    """As on Windows, where asyncio reads no more after an error, while a cable is pulled."""
+    monkeypatch.setattr(udp, "STOPS_READING", True)
+    monkeypatch.setattr(udp, "SERVE_AGAIN", 0.01)
+    theirs, server, port = await net.server("udp")
+    ours, client, address = await net.client("udp", port)
+    away = [3]
+
+    def refuse(*place: Any, **options: Any) -> socket.socket:
+        if away[0]:
+            away[0] -= 1
+            raise OSError(errno.EADDRNOTAVAIL, "the cable is pulled")
+        return open_socket(*place, **options)
+
+    monkeypatch.setattr(udp, "open_socket", refuse)
+    assert isinstance(server, UdpTransport)
+    server._listening[0].error_received(OSError(10065, "no route"))
+    await until(lambda: not away[0])
+    await until(lambda: client.send(b"[1]", address) or theirs.messages)
+    server.send(b"[2]", theirs.messages[0][1])
+    await until(lambda: ours.messages)
 
 
 @BOTH

@@ -39,10 +39,12 @@ TRIES = 3
 """How often a case is played whose truth did not come about, as on a PC that was too busy."""
 
 
-async def play(case: Case, folder: Path, starting: asyncio.Semaphore, *, keep: bool) -> Judgement:
-    """Play a case until its truth has come about, and judge it."""
+async def play(
+    case: Case, folder: Path, starting: asyncio.Semaphore, *, keep: bool, first: int = 0
+) -> Judgement:
+    """Play a case until its truth has come about, and judge it; `first` is the number of the first try."""
     found = None
-    for number in range(TRIES):
+    for number in range(first, first + TRIES):
         place = folder / f"{case.name.replace('/', '_')}.{number}"
         place.mkdir(parents=True)
         outcome = await Lab(case, place, starting).play()
@@ -58,14 +60,19 @@ async def play(case: Case, folder: Path, starting: asyncio.Semaphore, *, keep: b
 async def play_all(
     cases: Sequence[Case], folder: Path, at_once: int, *, keep: bool, quiet: bool
 ) -> list[Judgement]:
-    """Play many cases beside each other."""
+    """Play many cases beside each other; alone, at last, those whose truth did not come about."""
     seats, starting = asyncio.Semaphore(at_once), asyncio.Semaphore(STARTING)
     begin = time.monotonic()
     done: list[Judgement] = []
 
-    async def one(case: Case) -> None:
+    unmade: list[Case] = []
+
+    async def one(case: Case, *, is_alone: bool = False) -> None:
         async with seats:
-            found = await play(case, folder, starting, keep=keep)
+            found = await play(case, folder, starting, keep=keep, first=TRIES if is_alone else 0)
+        if found.kind is Kind.NOT_MADE and not is_alone:
+            unmade.append(case)
+            return
         done.append(found)
         expected = is_expected_to_fail(found)
         if not quiet or (found.kind is not Kind.RIGHT) != expected:
@@ -75,6 +82,8 @@ async def play_all(
 
     longest_first = sorted(cases, key=lambda case: max(case.seconds, case.limit / 4), reverse=True)
     await asyncio.gather(*map(one, longest_first))
+    for case in unmade:  # a thousand pictures a second leave no time for others
+        await one(case, is_alone=True)
     order = {case.name: place for place, case in enumerate(cases)}
     return sorted(done, key=lambda found: order[found.name])
 

@@ -32,6 +32,8 @@ MAX_KNOWN = 65_536
 """Senders that are remembered; a flood of them must not fill the memory."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at the addresses of this PC, at least."""
+SERVE_AGAIN = 0.5
+"""Seconds between two tries to listen again at an address that is gone."""
 STOPS_READING = sys.platform == "win32"
 """Whether asyncio reads no more from a socket on which it has met an error."""
 
@@ -151,13 +153,21 @@ class UdpTransport(Transport):
                         self._heard[address] = (common, sockaddr)
 
     async def _serve_again(self, endpoint: _Listening) -> None:
+        """Open a socket in place of one that is read no more."""
         if endpoint not in self._listening:
             return
         self._listening.remove(endpoint)
         await endpoint.end()
-        with contextlib.suppress(OSError):  # the address is gone: it is served when it is back and asked at
-            again = await self._serve(open_socket(socket.SOCK_DGRAM, endpoint.place, reuse=True))
-            again.is_for_all = endpoint.is_for_all
+        while not self._is_closed:
+            try:
+                again = await self._serve(open_socket(socket.SOCK_DGRAM, endpoint.place, reuse=True))
+            except OSError:  # the address is gone for now, as with a cable that is pulled
+                if any(one.is_for_all and one.reaches_like(endpoint) for one in self._listening):
+                    return  # it is served when it is back and asked at
+                await asyncio.sleep(SERVE_AGAIN)
+            else:
+                again.is_for_all = endpoint.is_for_all
+                return
 
     async def connect(self, host: str, port: int) -> Address:
         """Open a socket for one peer."""
@@ -171,7 +181,7 @@ class UdpTransport(Transport):
     async def close(self) -> None:
         """Close every socket."""
         self._is_closed = True
-        await asyncio.gather(*self._looks, return_exceptions=True)
+        await asyncio.gather(*self._looks, return_exceptions=True)  # at most SERVE_AGAIN
         endpoints, paths = [*self._listening], [*self._paths.values()]
         self._listening.clear()
         self._heard.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ FIND_LIMIT = 2.0
 MAX_UNSENT = 64
 """Datagrams that wait while a socket is opened."""
 NOBODY = "nothing listens there: start 'multirig serve' on that PC, or check the port"
+log = logging.getLogger("multirig.transports")
 EVERYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
@@ -227,24 +229,30 @@ class PathEndpoint(Endpoint):
             self._path.failed(exc)
 
 
-def _keep_receiving(opened: socket.socket) -> None:
-    """Tell Windows that a peer's closed port is no reason to stop receiving (error 10054).
+_SIO_UDP_CONNRESET, _SIO_UDP_NETRESET = 0x9800000C, 0x9800000F
 
-    Python's own ``ioctl`` does not know the code. The price: on Windows a missing peer shows by its silence.
+
+def _keep_receiving(opened: socket.socket) -> None:
+    """Tell Windows that a peer's closed port (10054) or an expired way (10052) is no reason to stop receiving.
+
+    Python's own ``ioctl`` does not know the codes. The price: on Windows a missing peer shows by its silence.
     """
     if sys.platform == "win32":
         import ctypes
 
-        sio_udp_connreset = 0x9800000C
-        off, written = ctypes.c_ulong(0), ctypes.c_ulong(0)
-        ctypes.windll.ws2_32.WSAIoctl(
-            ctypes.c_size_t(opened.fileno()),
-            sio_udp_connreset,
-            ctypes.byref(off),
-            ctypes.sizeof(off),
-            None,
-            0,
-            ctypes.byref(written),
-            None,
-            None,
-        )
+        winsock = ctypes.WinDLL("ws2_32")
+        for code in (_SIO_UDP_CONNRESET, _SIO_UDP_NETRESET):
+            off, written = ctypes.c_ulong(0), ctypes.c_ulong(0)
+            failed = winsock.WSAIoctl(
+                ctypes.c_size_t(opened.fileno()),
+                ctypes.c_ulong(code),
+                ctypes.byref(off),
+                ctypes.c_ulong(ctypes.sizeof(off)),
+                None,
+                ctypes.c_ulong(0),
+                ctypes.byref(written),
+                None,
+                None,
+            )
+            if failed:  # then a socket that is read no more is opened anew
+                log.info("code %#x is refused: Windows error %d", code, winsock.WSAGetLastError())
