@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,10 +28,23 @@ chosen = "ci" if os.environ.get("CI") else "here"
 settings.load_profile("few" if os.environ.get("MULTIRIG_EXAMPLES") == "few" else chosen)
 
 
+def is_wine() -> bool:
+    """Whether this is Windows' Python, and what it runs on is no Windows."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file that share something in one process; all others are spread one by one."""
+    here_is_wine = is_wine()
     for item in items:
+        lacking = item.get_closest_marker("wine_lacks")
+        if lacking is not None and here_is_wine:
+            item.add_marker(pytest.mark.skip(reason=f"Wine lacks {lacking.args[0]}"))
         if isinstance(item, pytest.Function) and any(
             definitions[-1].scope == "module" for definitions in item._fixtureinfo.name2fixturedefs.values()
         ):

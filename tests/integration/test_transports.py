@@ -9,6 +9,7 @@ import json
 import random
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -223,7 +224,7 @@ async def test_ipv4_and_ipv6_can_share_a_port_number(net: Net, scheme: str) -> N
 async def test_an_answer_leaves_from_the_address_that_was_asked(net: Net, monkeypatch: Any) -> None:
     real = psutil.net_if_addrs()
     second = real["lo"][0]._replace(address="127.0.0.2") if "lo" in real else None
-    if second is None:
+    if second is None or sys.platform == "win32":
         pytest.skip("only Linux has a second address on loopback")
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: {**real, "lo:2": [second]})
     theirs, server, port = await net.server("udp", "0.0.0.0")
@@ -265,6 +266,7 @@ async def test_a_port_in_use_is_one_line_that_says_what_to_do(net: Net, scheme: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.wine_lacks("a refusal of addresses that are not this PC's")
 @BOTH
 async def test_an_address_of_another_pc_is_one_line_that_says_what_to_do(net: Net, scheme: str) -> None:
     with pytest.raises(ConfigError, match="does not have that address"):
@@ -281,6 +283,8 @@ async def test_an_unknown_name_is_named(net: Net, scheme: str) -> None:
 
 @BOTH
 async def test_where_nobody_listens_is_told_at_once_and_each_time(net: Net, scheme: str) -> None:
+    if sys.platform == "win32" and scheme == "udp":
+        pytest.skip("there a missing peer shows by its silence, else a rig would be deaf")
     _, server, port = await net.server(scheme)
     await server.close()
     inbox, client, address = await net.client(scheme, port)
@@ -559,9 +563,9 @@ async def test_a_burst_of_many_peers_is_heard_by_one_rig(net: Net) -> None:
         for one in sockets:  # the rig's loop does not run meanwhile: all must wait in its buffer
             one.send(b'[64, 0, {"subject": "SP_01"}]')
         await until(lambda: len(rig.machine.asked) >= MANY, 5)
-        for one in sockets:
+        for one in sockets:  # in a thread: on Windows the rig's loop sends an answer only while it runs
             one.settimeout(1)
-            assert one.recv(1000) == b'[64, 0, {"subject": "SP_01"}]'
+            assert await asyncio.to_thread(one.recv, 1000) == b'[64, 0, {"subject": "SP_01"}]'
     assert len(rig.machine.asked) == MANY
 
 

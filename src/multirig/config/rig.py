@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,6 +126,9 @@ def place(value: object, info: ValidationInfo) -> object:
         )
     try:
         path = Path(text).expanduser()
+        home = Path(text).parts[0]
+        if sys.platform == "win32" and home[:1] == "~" != home and not Path(home).expanduser().is_dir():
+            raise RuntimeError  # Windows guesses that it lies beside this user's
     except RuntimeError:
         raise ConfigError(f"{text!r} names a home folder that is not known: write the whole path") from None
     folder = (info.context or {}).get("folder")

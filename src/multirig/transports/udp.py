@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-import sys
 from typing import Any
 
 from multirig.protocol.events import Address
@@ -26,7 +25,7 @@ from multirig.transports.base import (
     open_socket,
     resolve,
 )
-from multirig.transports.udp_path import Endpoint, UdpPath
+from multirig.transports.udp_path import STOPS_READING, Endpoint, UdpPath
 
 MAX_KNOWN = 65_536
 """Senders that are remembered; a flood of them must not fill the memory."""
@@ -34,8 +33,6 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at the addresses of this PC, at least."""
 SERVE_AGAIN = 0.5
 """Seconds between two tries to listen again at an address that is gone."""
-STOPS_READING = sys.platform == "win32"
-"""Whether asyncio reads no more from a socket on which it has met an error."""
 
 
 class UdpTransport(Transport):

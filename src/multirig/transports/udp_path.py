@@ -26,6 +26,8 @@ FIND_LIMIT = 2.0
 """Seconds in which a name must be found again; else the peer is looked for where it was."""
 MAX_UNSENT = 64
 """Datagrams that wait while a socket is opened."""
+STOPS_READING = sys.platform == "win32"
+"""Whether asyncio reads no more from a socket on which it has met an error."""
 NOBODY = "nothing listens there: start 'multirig serve' on that PC, or check the port"
 log = logging.getLogger("multirig.transports")
 EVERYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
@@ -102,6 +104,8 @@ class UdpPath:
     def failed(self, error: Exception) -> None:
         """Take what the system says of something that was sent."""
         if isinstance(error, ConnectionError):
+            if STOPS_READING:
+                self._open_anew()
             self._receiver.unreachable(self.address, NOBODY)
         elif isinstance(error, OSError):
             self._open_anew()
@@ -233,7 +237,7 @@ _SIO_UDP_CONNRESET, _SIO_UDP_NETRESET = 0x9800000C, 0x9800000F
 
 
 def _keep_receiving(opened: socket.socket) -> None:
-    """Tell Windows that a peer's closed port (10054) or an expired way (10052) is no reason to stop receiving.
+    """Tell Windows that a peer's closed port (10054) or an expired way (10052) is no reason to be deaf.
 
     Python's own ``ioctl`` does not know the codes. The price: on Windows a missing peer shows by its silence.
     """

@@ -145,7 +145,9 @@ def show(folder: Path, *options: str) -> str:
     with _on_a_wide_screen() as text:
         _command().main(["show", str(folder), *options], standalone_mode=False, prog_name="multirig")
     told = _UNVERIFIED.sub("  session ", text.getvalue()).replace(NOT_ALL_PROVED, MEANING[Word.GOOD])
-    return told.replace(str(folder), "<folder>")
+    for spelt in (json.dumps(str(folder))[1:-1], str(folder)):  # Windows' backslashes are two in JSON
+        told = told.replace(spelt, "<folder>")
+    return told
 
 
 def show_as_json(folder: Path) -> dict[str, Any]:

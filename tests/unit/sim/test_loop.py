@@ -208,8 +208,8 @@ for seed in (2, 11, 23):
 def test_a_seed_gives_the_same_trace_in_every_interpreter() -> None:
     def trace(hashes: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": hashes}
-        command = [sys.executable, "-c", SEED]
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        command = [sys.executable, "-X", "utf8", "-c", SEED]
+        return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout.decode()
 
     first = trace("1")
     assert len(first.splitlines()) > 100

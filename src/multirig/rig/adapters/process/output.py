@@ -48,6 +48,7 @@ class Output:
 
     def read_lines(self, *, is_final: bool) -> list[str]:
         """Return the lines that have come; waits for the disk."""
+        self._file.seek(self._file.tell())  # a C runtime may remember where the file once ended
         received = self._file.read(CHUNK)
         self.has_more = len(received) == CHUNK
         # ffmpeg ends its progress lines with a carriage return alone
