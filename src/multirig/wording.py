@@ -62,17 +62,47 @@ _WORD = r"\S+?(?=[]:;,.)'\"]*(?:\s|$))"
 
 _SECRETS = (
     # to the last @ of the word: cameras take passwords with /, : and @ in them, and so does FFmpeg
-    (re.compile(r"(\w[\w+.-]*://)\S*@"), r"\1***@"),
+    (re.compile(r"((?<![\w+.-])[\w+.-]+://)\S*@"), r"\1***@"),
     # whatever a query asks: each maker of cameras has names of its own for who may look
-    (re.compile(rf"(\w[\w+.-]*://[^\s?]*\?){_WORD}"), r"\1***"),
+    (re.compile(rf"((?<![\w+.-])[\w+.-]+://[^\s?]*\?){_WORD}"), r"\1***"),
     (re.compile(rf"(authorization['\"]?\s*[:=]\s*['\"]?)(?:\w+\s+)?{_WORD}", re.IGNORECASE), r"\1***"),
     (re.compile(rf"((?:{_SECRET})['\"]?=)(?:'[^']*'|\"[^\"]*\"|[^\s&;]+)", re.IGNORECASE), r"\1***"),
     (re.compile(rf"((?<![\w-])--?{_OPTION}['\"]?[ =,]+['\"]?){_WORD}", re.IGNORECASE), r"\1***"),
 )
 
 
+LONG_WORD, LONG_TEXT = 1_000, 100_000
+"""Characters from which on nobody reads a word, and a text: the search for secrets takes time."""
+_LONG = re.compile(rf"\S{{{LONG_WORD + 1},}}")
+
+
+def shortened(text: str) -> str:
+    """Return a text that a person may read: what is endless in it by its beginning and its length.
+
+    Nothing of a secret is shown thereby that `discreet` would have found in the whole.
+    """
+    if len(text) > LONG_TEXT:
+        half = LONG_TEXT // 2
+        text = (
+            f"{text[:half].rpartition(' ')[0]} … ({len(text)} characters) … {text[-half:].partition(' ')[2]}"
+        )
+    return _LONG.sub(_shorten, text) if len(text) > LONG_WORD else text
+
+
+def _shorten(found: re.Match[str]) -> str:
+    word = found[0]
+    scheme, mark, _ = word.partition("://")
+    if mark:
+        return f"{scheme[-40:]}://***"
+    return f"{re.split('[=:@]', word, maxsplit=1)[0][:100]}… ({len(word)} characters)"
+
+
 def discreet(text: str) -> str:
-    """Return a text without the passwords and keys that addresses and command lines in it hold."""
+    """Return a text without the passwords and keys that addresses and command lines in it hold.
+
+    A word or a text that is too long to be read is shortened; see `shortened`.
+    """
+    text = shortened(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

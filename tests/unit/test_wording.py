@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import time
 
 import pytest
 from hypothesis import given
@@ -121,3 +122,49 @@ def test_values_are_searched_to_their_last_leaf() -> None:
         "cameras": [{"source": "rtsp://***@h", "size": [3, 4]}],
         "fps": None,
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error: bad frame " + "z" * 1_000_000,
+        "z" * 40_000,
+        "pass" * 50_000,
+        "a://" * 50_000,
+        "rtsp://a:" + "b@" * 50_000,
+        "key=" * 50_000,
+        ")" * 100_000,
+        "x " * 500_000,
+        "authorization: " * 30_000,
+        "--token " * 50_000,
+        "http://a?" + "b" * 100_000,
+        "rtsp://a:b" * 30 + "/" * 900 + " " + "http://" * 140 + " " + "pass" * 250,
+        " ".join(["a://" * 240 + ")" * 30] * 100),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_an_endless_text_holds_nobody_up(text: str) -> None:
+    """A regular expression that takes the square of its time makes a rig deaf, by one line of a program."""
+    began = time.process_time()
+    assert len(wording.discreet(text)) <= wording.LONG_TEXT + 200
+    assert time.process_time() - began < 5  # 0.3 s; before, minutes
+
+
+@pytest.mark.parametrize(
+    ("long", "shown"),
+    [
+        ("z" * 2000, "z" * 100 + "… (2000 characters)"),
+        ("rtsp://admin:SECRET" + "x" * 2000 + "@camera", "rtsp://***"),
+        ("token=SECRET" + "x" * 2000, "token… (2012 characters)"),
+        ("url='rtsp://admin:SECRET" + "x" * 2000, "url='rtsp://***"),
+    ],
+)
+def test_a_word_that_nobody_reads_is_shortened_and_shows_no_secret(long: str, shown: str) -> None:
+    assert wording.discreet(f"before {long} after") == f"before {shown} after"
+
+
+def test_of_a_long_text_its_beginning_and_its_end_are_shown() -> None:
+    shown = wording.discreet(" ".join(f"word{number}" for number in range(50_000)))
+    assert shown.startswith("word0 word1 ")
+    assert shown.endswith(" word49998 word49999")
+    assert "… (488889 characters) …" in shown
