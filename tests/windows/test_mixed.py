@@ -71,8 +71,8 @@ class Rigs:
 
     def end(self) -> None:
         for one in self._programs:
-            one.kill()
-            one.wait()
+            with one:  # closes its pipes
+                one.kill()
 
 
 def wait_for(process: subprocess.Popen[Any], pattern: str) -> re.Match[str]:
@@ -121,7 +121,7 @@ def test_a_linux_pc_leads_windows_rigs(rigs: Rigs, scheme: str) -> None:
         timeout=LIMIT,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert judge(rigs.folder)["word"] == "GOOD", done.stdout + done.stderr
+    assert judge(rigs.folder)["verdict"] == "GOOD", done.stdout + done.stderr
     assert list((rigs.folder / "camera").rglob("_iblrig_leftCamera.raw.mp4"))
 
 
@@ -133,4 +133,4 @@ def test_a_windows_pc_leads_linux_rigs(rigs: Rigs, windows: Windows, scheme: str
     rigs.write()
     code, printed = windows.run("-m", "multirig", *RUN, *rigs.addresses, cwd=rigs.folder, limit=LIMIT)
     assert code == 0, printed
-    assert judge(rigs.folder)["word"] == "GOOD", printed
+    assert judge(rigs.folder)["verdict"] == "GOOD", printed

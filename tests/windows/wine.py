@@ -189,26 +189,32 @@ class Windows:
         tuple of int or None and str
             Its exit code, None where its time was over, and what it printed.
         """
-        process = self.start(*arguments, cwd=cwd)
-        assert process.stdout is not None
-        assert process.stdin is not None
-        process.stdin.close()
-        deadline, lines = time.monotonic() + limit, []
-        os.set_blocking(process.stdout.fileno(), False)
-        while True:
-            code = process.poll()
-            while read := process.stdout.read(65536):
-                lines.append(read)
-                if shows:
-                    sys.stdout.write(read.decode(errors="replace").replace("\r", ""))
-                    sys.stdout.flush()
-            if code is not None or time.monotonic() > deadline:
-                break
-            time.sleep(0.1)
-        if code is None:
-            process.kill()
-            process.wait()
+        lines: list[bytes] = []
+        with self.start(*arguments, cwd=cwd) as process:
+            code = _follow(process, lines, limit, shows=shows)
         return code, b"".join(lines).decode(errors="replace").replace("\r", "")
+
+
+def _follow(process: subprocess.Popen[bytes], lines: list[bytes], limit: float, *, shows: bool) -> int | None:
+    """Read what a process prints until it has ended; its pipes may outlive it."""
+    if process.stdout is None or process.stdin is None:
+        raise ValueError("it has no pipes")
+    process.stdin.close()
+    os.set_blocking(process.stdout.fileno(), False)
+    deadline = time.monotonic() + limit
+    while True:
+        code = process.poll()
+        while read := process.stdout.read(65536):
+            lines.append(read)
+            if shows:
+                sys.stdout.write(read.decode(errors="replace").replace("\r", ""))
+                sys.stdout.flush()
+        if code is not None:
+            return code
+        if time.monotonic() > deadline:
+            process.kill()
+            return None
+        time.sleep(0.1)
 
 
 def _pip(*arguments: str | Path) -> None:

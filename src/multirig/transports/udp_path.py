@@ -104,11 +104,11 @@ class UdpPath:
     def failed(self, error: Exception) -> None:
         """Take what the system says of something that was sent."""
         if isinstance(error, ConnectionError):
-            if STOPS_READING:
-                self._open_anew()
+            self._read_on()
             self._receiver.unreachable(self.address, NOBODY)
         elif isinstance(error, OSError):
             self._open_anew()
+            self._read_on()
             reason = f"no way there ({error.strerror or error}): check the network and the address"
             self._receiver.unreachable(self.address, reason, is_refusal=False)
 
@@ -130,6 +130,12 @@ class UdpPath:
         loop = asyncio.get_running_loop()
         if self._opening is None and not self._is_closed and loop.time() - self._opened_at > REST:
             self._opening = loop.create_task(self._replace())
+
+    def _read_on(self) -> None:
+        """Open a socket that is read no more anew as soon as that may be, also where nothing is sent."""
+        if STOPS_READING:
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.0, self._opened_at + REST - loop.time()) + 0.01, self._open_anew)
 
     async def _replace(self) -> None:
         """Close the socket, and open another one on its port."""

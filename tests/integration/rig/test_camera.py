@@ -316,12 +316,19 @@ def test_stop_in_the_middle_of_a_start_closes_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "reason", "advice"),
     [
-        ("/dev/video987", "No such file or directory", "check that it is plugged in"),
+        pytest.param(
+            *("/dev/video987", "No such file or directory", "check that it is plugged in"),
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="a camera is no file there"),
+        ),
         ("nowhere.mp4", "No such file or directory", "check the path"),
         ("http://user:secret@127.0.0.1:1/", "Connection refused", "check the address"),
         ("http://127.0.0.1:1/?user=admin&pwd=secret", "Connection refused", "check the address"),
         ("rtsp://127.0.0.1:1/user=admin_password=secret", "Connection refused", "check the address"),
-        ("rtsp://admin:p@ss/secret@127.0.0.1:1/", "cannot be opened", "as %2F %3F %23 and %40, or check"),
+        (
+            "rtsp://admin:p@ss/secret@127.0.0.1:1/",
+            "rtsp://***@127.0.0.1:1/",
+            "as %2F %3F %23 and %40, or check",
+        ),
         (__file__, "Invalid data found", "check the path"),
     ],
 )
@@ -370,7 +377,7 @@ def test_a_folder_that_is_gone_is_told_in_one_line(tmp_path: Path) -> None:
     camera = build()
     camera.session = make_session(tmp_path)
     camera.session.folder.rmdir()
-    with pytest.raises(AdapterError, match=r"raw_video_data cannot be reached \(No such file or directory\)"):
+    with pytest.raises(AdapterError, match=r"raw_video_data cannot be reached \(.+\)"):
         asyncio.run(camera.initialise())
 
 

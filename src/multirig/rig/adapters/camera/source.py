@@ -124,6 +124,8 @@ def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError
     if isinstance(error, av.error.ExitError):
         # what libav says when its interrupt callback ends a read that has waited too long
         reason = "it does not answer"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "Connection refused"  # Windows has words of its own for it, in its own language
     else:
         reason = getattr(error, "strerror", None) or str(error)
     return complain(options, f"{what} ({reason.replace(options.source, options.name)})")
@@ -164,6 +166,8 @@ def _knock(options: CameraOptions) -> None:
 
 
 def _open(options: CameraOptions) -> InputContainer:
+    if sys.platform == "win32" and options.kind is Kind.URL:
+        _knock(options)  # there FFmpeg tries for long where a connection is refused, and has no word for it
     try:
         container = _open_input(options)
     except (av.error.FFmpegError, OSError, ValueError) as error:
