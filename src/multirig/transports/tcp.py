@@ -223,7 +223,7 @@ class _Connection(asyncio.Protocol):
         """Report the end; called by the event loop."""
         self.closed.set()
         self._owner.lost(self)
-        reason = "the connection was closed by that PC: is the program there still running?"
+        reason = "the connection was closed by that PC: is 'multirig serve' still running there?"
         is_ours = isinstance(exc, OSError) and not isinstance(exc, ConnectionError)
         if is_ours:
             reason = f"no way there ({getattr(exc, 'strerror', exc)}): check the network and the address"

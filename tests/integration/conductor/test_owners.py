@@ -72,6 +72,7 @@ async def test_programs_that_keep_their_files_apart_record_each_its_own(
     assert files == {"one": ["a.csv"], "other": ["b.csv"]}
 
 
+@pytest.mark.wine_lacks("links to folders")
 async def test_rigs_of_one_folder_know_it_by_whatever_path(lab: Any) -> None:
     (lab.folder / "data").mkdir()
     (lab.folder / "link").symlink_to(lab.folder / "data")

@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -354,6 +355,7 @@ def test_a_reader_never_sees_half_a_file(file):
     def read():
         while not done.is_set():
             seen.append(len(Roster.load(file).entries))
+            time.sleep(0.002)  # Windows replaces no file that is always open
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -400,6 +402,7 @@ def test_a_file_that_windows_holds_for_a_moment_is_tried_again(written, monkeypa
     assert not list(written.parent.glob(".*.new"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="what Windows does is played")
 def test_a_file_that_is_being_replaced_is_read_again(written, monkeypatch):
     real, calls = Path.read_bytes, []
 

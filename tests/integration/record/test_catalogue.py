@@ -353,7 +353,7 @@ def test_one_index_holds_the_sessions_of_all_folders_and_shows_those_that_are_as
     both, alone = Catalogue(lambda: [one, other], file), Catalogue(other, file)
     both.refresh()
     alone.refresh()
-    assert {str(found.folder.relative_to(tmp_path)) for found in both.search()} == {
+    assert {found.folder.relative_to(tmp_path).as_posix() for found in both.search()} == {
         "one/Subjects/SP_01/2026-01-31/001",
         "other/Subjects/SP_01/2026-01-31/001",
         "other/Subjects/SP_02/2026-01-31/002",

@@ -14,6 +14,8 @@ from multirig.errors import ConfigError
 from multirig.record.drawing import draw, draw_bytes
 from multirig.record.plot import STATES, Curve, Picture, Span, StartPoints, Tick
 
+pytest.importorskip("matplotlib", reason="there is no matplotlib on this PC")
+
 EMPTY = Picture(
     title="2026-01-31_1_SP_01",
     axis="seconds since the first rig began to record",
