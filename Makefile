@@ -8,11 +8,13 @@ GIVING_WAY ?= $(shell command -v nice > /dev/null && echo nice -n 19)
 # Sessions of the truth suite that are played at once; they wait even more.
 AT_ONCE ?= 12
 CASES ?=
+TESTS ?=
+PART ?=
 # Of the short part: 3 plays every third.
 EVERY ?= 1
 PYTEST = $(BIN)/python -m pytest --timeout 120
 
-.PHONY: prepare demo test unit integration docs truth truth-short screenshots endure fuzz simulate lint bench clean
+.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz simulate lint bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
@@ -41,6 +43,11 @@ truth: $(VENV)/dev-ready
 # One case of each kind; for each change a third of them is played.
 truth-short: $(VENV)/dev-ready
 	$(BIN)/python -m tests.truth --short --every $(EVERY) --quiet --at-once $(AT_ONCE)
+
+# All of it that makes sense there, with a real Python for Windows under Wine; TESTS='tests/unit/pc' those alone,
+# PART=--part what is tried for each change. The first time it installs Wine, where it may.
+windows: $(VENV)/dev-ready
+	$(BIN)/python -m tests.windows $(PART) $(TESTS)
 
 # Installs all that the other targets use.
 prepare: $(VENV)/dev-ready
