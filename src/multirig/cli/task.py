@@ -98,6 +98,8 @@ def _parse(cls: Any, task: str, arguments: list[str]) -> tuple[dict[str, Any], b
         parser.error(
             "this task takes no rigs: derive its class from multirig.ibl.NetworkSession for --remote"
         )
+    if any(each == "--main-sync" for each in rest):
+        parser.error("--main-sync is not for a task: write MAIN_SYNC: true into its hardware settings")
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     data, lab, rigs_file = (

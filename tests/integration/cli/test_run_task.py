@@ -229,6 +229,7 @@ def test_a_signal_stops_the_hardware_saves_the_settings_and_gives_its_code(
         (["obedient.py", "-s", "../x"], ["letters, digits"]),
         (["obedient.py", "-s", "x", "--nonsense"], ["--nonsense"]),
         (["obedient.py", "-s", "x", "--remote", "a", "b"], ["takes no rigs", "NetworkSession"]),
+        (["obedient.py", "-s", "x", "--main-sync"], ["--main-sync is not for a task", "MAIN_SYNC: true"]),
         (["obedient.py", "-s", "x", "--append", "--data", "d"], ["no session to append to"]),
         (["two.py", "-s", "x"], ["two.py:First", "two.py:Second"]),
         (["none.py", "-s", "x"], ["none.py has no task"]),

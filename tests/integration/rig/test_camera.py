@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import datetime
 import gc
+import http.server
+import shutil
 import socket
 import subprocess
 import sys
@@ -364,6 +366,39 @@ def test_a_source_that_shows_nothing_is_told_in_time(tmp_path: Path, network_cam
     with pytest.raises(AdapterError, match=r"camera left: http://.* \(it does not answer\)|gave no picture"):
         asyncio.run(camera.initialise())
     assert time.monotonic() - begin < 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_camera_that_lets_nobody_in_is_told_with_how_to_say_who_one_is(tmp_path: Path, status: int) -> None:
+    class Closed(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Closed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        camera = build({"source": f"http://admin:secret@127.0.0.1:{server.server_port}/"})
+        camera.session = make_session(tmp_path)
+        with pytest.raises(AdapterError, match=r"does not let this PC in: give its user and its password in"):
+            asyncio.run(camera.initialise())
+        server.shutdown()
+
+
+def test_a_disk_without_room_for_a_minute_is_told_in_figures_that_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1234)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    camera = build(min_free_gb=0)
+    camera.session = make_session(tmp_path)
+    with pytest.raises(
+        AdapterError, match=r"is full: 1\.2 kB are free and [\d.]+ \wB are wanted: free space$"
+    ):
+        asyncio.run(camera.initialise())
 
 
 def test_a_full_disk_is_refused_before_the_session(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from multirig.rig.adapters.camera.promise import wait_all
 from multirig.rig.adapters.camera.recording import Recording
 from multirig.rig.adapters.camera.source import DEFAULT_FPS, DEFAULT_SIZE, complain, look_for
 from multirig.rig.adapters.camera.take import Gap, Take
+from multirig.wording import size
 
 WATCH_INTERVAL = 0.1
 """Seconds between two looks at the threads."""
@@ -360,7 +361,10 @@ def check_room(folder: Path, cameras: Sequence[CameraOptions], least: float) -> 
         raise AdapterError(f"{folder} cannot be reached ({error.strerror}): check the disk") from error
     wanted = max(least * GIGABYTE, sum(map(estimate_room, cameras)))
     if free < wanted:
+        cure = "free space, or lower min_free_gb" if wanted == least * GIGABYTE else "free space"
+        figures = [f"{amount / GIGABYTE:.2f} GB" for amount in (free, wanted)]
+        if wanted < GIGABYTE / 100:
+            figures = [size(free), size(wanted)]
         raise AdapterError(
-            f"the disk of {folder} is full: {free / GIGABYTE:.2f} GB are free and "
-            f"{wanted / GIGABYTE:.2f} GB are wanted: free space, or lower min_free_gb"
+            f"the disk of {folder} is full: {figures[0]} are free and {figures[1]} are wanted: {cure}"
         )

@@ -38,6 +38,9 @@ _ADVICE = {
     Kind.URL: "check the address, the network and the camera's power",
 }
 
+_LOCKED = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
+_WHO = "give its user and its password in the address, as http://USER:PASSWORD@camera/…"
+
 _AMBIGUOUS = re.compile(r"\w+://[^@]*([/?#].*@|@.*@)")
 """A URL in which the host is not where FFmpeg looks for it, if what stands before the last @ is who looks."""
 
@@ -111,9 +114,9 @@ class Source:
         self._container.close()
 
 
-def complain(options: CameraOptions, what: str) -> AdapterError:
+def complain(options: CameraOptions, what: str, advice: str | None = None) -> AdapterError:
     """Return the one line for the operator: which camera, what is wrong, what to do."""
-    advice = _ADVICE[options.kind]
+    advice = advice or _ADVICE[options.kind]
     if _AMBIGUOUS.match(options.source):
         advice = "write / ? # and @ of a user or a password as %2F %3F %23 and %40, or " + advice
     return AdapterError(f"camera {options.label}: {options.name} {what}: {advice}")
@@ -121,6 +124,8 @@ def complain(options: CameraOptions, what: str) -> AdapterError:
 
 def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError:
     """Complain with the reason that FFmpeg or the system gives."""
+    if isinstance(error, _LOCKED):
+        return complain(options, "does not let this PC in", _WHO)
     if isinstance(error, av.error.ExitError):
         # what libav says when its interrupt callback ends a read that has waited too long
         reason = "it does not answer"
