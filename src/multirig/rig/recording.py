@@ -12,6 +12,7 @@ from multirig.protocol.events import SECOND
 from multirig.rig.adapter import Adapter, Expected, File, Finding, Health, Level, Session, list_files
 from multirig.rig.evidence.completing import complete
 from multirig.rig.evidence.growth import Growth
+from multirig.rig.evidence.sizes import describe_breaks, describe_losses
 from multirig.rig.rate import rate_since
 from multirig.wording import discreet
 
@@ -50,6 +51,8 @@ class Recording:
         """Times in which its disk was full."""
         self.growth = Growth()
         """How its files have grown."""
+        self._of_files: tuple[Finding, ...] = ()
+        """What the sizes of its files tell, once they are closed."""
         self._adapter = adapter
         self._clock = clock
         self._find_jumps = find_jumps
@@ -71,7 +74,7 @@ class Recording:
         self.was_started = was_started
         self.health, self.findings = Health(), ()
         self._full = []
-        self.growth, self._stopped = Growth(), None
+        self.growth, self._of_files, self._stopped = Growth(), (), None
         self._began = self._since = None
         self._has_complained = False
 
@@ -107,8 +110,26 @@ class Recording:
         if self.session is None:
             return list(files)
         stopped = self._stopped or self._clock()
-        return await asyncio.to_thread(
+        completed = await asyncio.to_thread(
             complete, files, self.session, self.growth, stopped=stopped, expected=expected
+        )
+        await self._judge_sizes(self.session, completed, expected)
+        return completed
+
+    async def _judge_sizes(self, session: Session, files: Sequence[File], expected: Expected) -> None:
+        """Find what the sizes of the files tell that is no matter of one that is there."""
+        try:
+            sizes = {
+                one.path: one.bytes
+                for one in await asyncio.to_thread(list_files, session, self._adapter.owns())
+            }
+        except OSError:
+            return
+        began = self._clock() if self._since is None else self._since
+        losses = self.growth.find_losses(sizes, self._clock())
+        self._of_files = (
+            *describe_losses(losses, session, began),
+            *describe_breaks(self.growth, files, session, began, expected),
         )
 
     def take_seconds(self) -> float | None:
@@ -129,7 +150,15 @@ class Recording:
             self._has_complained = True
         else:
             jumps = () if self._since is None else self._find_jumps(self._since)
-            self.health, self.findings = health, (*findings, *jumps, *self._full)
+            self.health, self.findings = (
+                health,
+                (
+                    *findings,
+                    *jumps,
+                    *self._full,
+                    *self._of_files,
+                ),
+            )
 
     def note_room(self, free: int) -> None:
         """Note while it records since when its disk is full, and when there is room again."""

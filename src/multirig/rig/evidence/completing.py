@@ -11,6 +11,7 @@ from multirig.protocol.events import SECOND
 from multirig.protocol.words import Evidence, Expected, File
 from multirig.rig.adapter import Session
 from multirig.rig.evidence.growth import Growth
+from multirig.rig.evidence.sizes import find_fair_pause
 from multirig.rig.evidence.tables import read_table
 from multirig.rig.inspection import inspect
 
@@ -50,7 +51,7 @@ def complete(
     for file in sorted(files, key=lambda one: one.bytes):  # small tables first: most of them are read
         file = inspect(file, session)
         known = Evidence(expected=None if expected == Expected() else expected)
-        grown = growth.judge(file.path, file.bytes, stopped)
+        grown = growth.judge(file.path, file.bytes, stopped, fair_pause=find_fair_pause(expected))
         known = replace(known, growing=grown.growing)
         if grown.grew_at is not None:
             known = replace(known, grew_at=session.to_session_time(grown.grew_at) / SECOND)

@@ -92,3 +92,69 @@ def test_a_file_that_is_cut_off_has_not_grown_by_that() -> None:
     growth.look({"a.bin": 300}, 0)
     growth.look({"a.bin": 100}, SECOND)
     assert growth.judge("a.bin", 100, 20 * SECOND) == Grown()
+
+
+def write(growth: Growth, times: list[tuple[float, float]], *, until: float, rate: float = 1e6) -> int:
+    """Let a file grow steadily in some stretches of time, looked at four times a second; return its size."""
+    size = 0.0
+    for look in range(int(until * 4) + 1):
+        now = look / 4
+        size = sum(max(0.0, min(now, end) - begin) for begin, end in times) * rate
+        growth.look({"v.avi": int(size)}, round(now * SECOND))
+    return int(size)
+
+
+def test_a_break_does_not_hide_a_later_end() -> None:
+    growth = Growth()
+    size = write(growth, [(0, 2), (4.2, 8)], until=16)
+    assert growth.judge("v.avi", size, 16 * SECOND) == Grown(growing=False, grew_at=8 * SECOND)
+
+
+def test_a_break_is_told_with_its_length_though_there_are_two() -> None:
+    growth = Growth()
+    write(growth, [(0, 3), (6.5, 10), (14, 20)], until=20)
+    first, second = growth.find_breaks("v.avi")
+    assert (first.begin, second.begin) == (3 * SECOND, 10 * SECOND)
+    assert 3.2 * SECOND <= first.length <= 3.8 * SECOND
+    assert first.is_grave
+
+
+def test_what_a_buffer_held_meanwhile_is_no_break() -> None:
+    growth = Growth()
+    for look in range(80):
+        now = look / 4
+        growth.look({"v.avi": int(1e6 * (4.0 if 4 <= now < 8 else now))}, round(now * SECOND))
+    assert growth.find_breaks("v.avi") == []
+
+
+def test_trials_with_pauses_between_them_are_no_breaks_and_no_end() -> None:
+    growth = Growth()
+    size = write(growth, [(begin, begin + 5) for begin in range(0, 60, 10)], until=59)
+    assert growth.find_breaks("v.avi") == []
+    assert growth.judge("v.avi", size, 59 * SECOND).growing is True
+
+
+def test_large_pieces_are_no_breaks() -> None:
+    growth = Growth()
+    grow(growth, "a.bin", 0, 100, every=4, until=100)
+    assert growth.find_breaks("a.bin") == []
+
+
+def test_a_break_of_a_small_list_is_no_grave_one() -> None:
+    growth = Growth()
+    write(growth, [(0, 10), (20, 30)], until=30, rate=500)
+    assert [one.is_grave for one in growth.find_breaks("v.avi")] == [False]
+
+
+def test_a_break_that_somebody_expects_is_none() -> None:
+    growth = Growth()
+    size = write(growth, [(0, 3), (6.5, 12)], until=20)
+    assert growth.find_breaks("v.avi", fair_pause=5 * SECOND) == []
+    assert growth.judge("v.avi", size, 20 * SECOND, fair_pause=10 * SECOND).growing is True
+
+
+def test_where_nobody_looked_nothing_stood_still() -> None:
+    growth = Growth()
+    for look in [*range(0, 40), *range(60, 80)]:
+        growth.look({"v.avi": look * 1000 if look < 40 else 40_000 + look}, look * SECOND // 4)
+    assert growth.find_breaks("v.avi") == []
