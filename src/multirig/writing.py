@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+_FULL_ON_WINDOWS = (39, 112, 1295)
+"""ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED."""
 TRIES = 20
 PAUSE = 0.05
 """Seconds between two tries: Windows refuses a file that another program (a virus scanner, say) has open."""
@@ -50,6 +53,12 @@ def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether a disk did not take something since it, or what its user may have of it, is full."""
+    numbers = {getattr(error, "errno", None), getattr(error, "winerror", None)}
+    return bool(numbers & {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), *_FULL_ON_WINDOWS})
 
 
 def _open_privately(path: str, flags: int) -> int:

@@ -192,37 +192,35 @@ def _find_unreadable(summary: Summary) -> Iterator[str]:
 def _recorded(summary: Summary) -> Iterator[tuple[str, RigSummary]]:
     """Yield the rigs that recorded, by their own word."""
     if _ran(summary):
-        yield from ((name, rig) for name, rig in summary.rigs.items() if rig.was_started or rig.files_total)
+        yield from ((name, rig) for name, rig in summary.rigs.items() if _has_recorded(rig))
 
 
-def _find_unaccounted(summary: Summary) -> Iterator[str]:
-    if summary.running_until is None:
-        return
-    for name, rig in _recorded(summary):
-        if not rig.has_ended:
-            yield f"{name} recorded, and did not say what: look for its files on that PC"
+def _has_recorded(rig: RigSummary) -> bool:
+    return rig.was_started or rig.files_total > 0
 
 
-def _find_still_recording(summary: Summary) -> Iterator[str]:
-    for name, rig in summary.rigs.items():
-        if rig.still_records == SAYS_SO:
-            yield f"{name} {SAYS_SO}"
+def _find_unaccounted(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if _has_recorded(rig) and summary.running_until is not None and not rig.has_ended:
+        yield "recorded, and did not say what: look for its files on that PC"
 
 
-def _find_no_files(summary: Summary) -> Iterator[str]:
-    for name, rig in _recorded(summary):
-        if rig.has_ended and rig.says_files and not rig.files_total:
-            yield f"{name} recorded, and has no file to show for it"
+def _find_still_recording(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if rig.still_records == SAYS_SO:
+        yield SAYS_SO
 
 
-def _find_empty(summary: Summary) -> Iterator[str]:
+def _find_no_files(summary: Summary, rig: RigSummary) -> Iterator[str]:
+    if _has_recorded(rig) and rig.has_ended and rig.says_files and not rig.files_total:
+        yield "recorded, and has no file to show for it"
+
+
+def _find_empty(summary: Summary, rig: RigSummary) -> Iterator[str]:
     length = summary.length
-    if length is not None and length <= TOLERANCE:
+    if not _has_recorded(rig) or (length is not None and length <= TOLERANCE):
         return  # a slow device has no frame yet
-    for name, rig in _recorded(summary):
-        yield from (f"{name}: {file.path} {_say_empty(file)}" for file in rig.files if _is_empty(file))
-        if rig.says_files and rig.files_total and not rig.bytes_total and not any(map(_is_empty, rig.files)):
-            yield f"{name}: {count(rig.files_total, 'file')}, and all of them empty"
+    yield from (f"{file.path} {_say_empty(file)}" for file in rig.files if _is_empty(file))
+    if rig.says_files and rig.files_total and not rig.bytes_total and not any(map(_is_empty, rig.files)):
+        yield f"{count(rig.files_total, 'file')}, and all of them empty"
 
 
 def _is_empty(file: File) -> bool:
@@ -240,20 +238,36 @@ def _is_optional(rig: RigSummary) -> bool:
     return rig.role == Role.OPTIONAL.value
 
 
-def _of_rigs(find: FindOfRig, *, optional: bool) -> FindAll:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigRule:
+    """One kind of evidence against a rig: of one that is optional it is a note."""
+
+    word: Word = Word.DEGRADED
+    """What a session is in which it is found of a rig that it cannot do without."""
+    when: str
+    """In words that follow "a rig", for the documentation."""
+    find: FindOfRig
+    """Yields what is found of a rig that is part of a session that ran, in words that follow its name."""
+    joint: str = ": "
+    """Between its name and what is found."""
+    is_of_any: bool = False
+    """Whether it is looked for in a session that never ran, too."""
+
+
+def _of_rigs(rule: RigRule, *, optional: bool) -> FindAll:
     """Return what finds the faults of the rigs that the session cannot do without, or of the others."""
 
     def find_all(summary: Summary) -> Iterator[str]:
         for name, rig in summary.rigs.items():
-            if _ran(summary) and _is_optional(rig) is optional:
-                yield from (_of_rig(name, text) for text in find(summary, rig))
+            if (_ran(summary) or rule.is_of_any) and _is_optional(rig) is optional:
+                yield from (_of_rig(name, text, rule.joint) for text in rule.find(summary, rig))
 
     return find_all
 
 
-def _of_rig(name: str, text: str) -> str:
+def _of_rig(name: str, text: str, joint: str = ": ") -> str:
     """Name a rig in front of what is said of it: a camera that is called as its rig is named once."""
-    return f"{name}: {text.removeprefix(f'{name} ')}"
+    return f"{name}{joint}{text.removeprefix(f'{name} ')}"
 
 
 def _of_all_rigs(find: FindOfRig) -> FindAll:
@@ -443,34 +457,58 @@ def _find_repetitions(summary: Summary) -> Iterator[str]:
         yield "the rigs were not cleaned up, as far as the journal tells"
 
 
-_OF_RIGS: tuple[tuple[str, FindOfRig], ...] = (
-    ("took no part", _find_absence),
-    (
-        "failed, was lost, stalled, was stopped at its own keyboard, was restarted or taken over, or did not "
-        "do a step",
-        _find_problems,
+_OF_RIGS: tuple[RigRule, ...] = (
+    RigRule(
+        word=Word.INCOMPLETE,
+        when="recorded, and answered neither the stop nor an interrupt",
+        find=_find_unaccounted,
+        joint=" ",
     ),
-    ("has seen something itself by which a part is lost or not to be trusted", _find_warnings),
-    ("recorded nothing for a while, since its program had died", _find_gaps),
-    ("dropped frames", _find_dropped),
-    (
-        f"ended more than {TOLERANCE:g} s early by its own word; or where no source of it has a rate, began "
-        "so late or ended so early by the times of all its files",
-        _find_short,
+    RigRule(
+        word=Word.INCOMPLETE,
+        when="answered the stop, and says that it still records",
+        find=_find_still_recording,
+        joint=" ",
+        is_of_any=True,
     ),
-    (f"started more than {TOLERANCE:g} s after the agreed instant", _find_very_late),
-    ("has a clock that jumped while it recorded", _find_jumps),
+    RigRule(word=Word.INCOMPLETE, when="recorded, and lists no files", find=_find_no_files, joint=" "),
+    RigRule(
+        word=Word.INCOMPLETE,
+        when=f"has a file that is empty or holds no frames, in a session of more than {TOLERANCE:g} s; what "
+        "lies beside data (logs, flags, texts) may be empty",
+        find=_find_empty,
+    ),
+    RigRule(when="took no part", find=_find_absence),
+    RigRule(
+        when="failed, was lost, stalled, was stopped at its own keyboard, was restarted or taken over, or "
+        "did not do a step",
+        find=_find_problems,
+    ),
+    RigRule(
+        when="has seen something itself by which a part is lost or not to be trusted", find=_find_warnings
+    ),
+    RigRule(when="recorded nothing for a while, since its program had died", find=_find_gaps),
+    RigRule(when="dropped frames", find=_find_dropped),
+    RigRule(
+        when=f"ended more than {TOLERANCE:g} s early by its own word; or where no source of it has a rate, "
+        "began so late or ended so early by the times of all its files",
+        find=_find_short,
+    ),
+    RigRule(when=f"started more than {TOLERANCE:g} s after the agreed instant", find=_find_very_late),
+    RigRule(when="has a clock that jumped while it recorded", find=_find_jumps),
 )
 """What speaks against a rig, and how it is found."""
 
 
-_OF_SOURCES = tuple(rule for rule in source_rules.RULES if not rule.is_note)
+_OF_SOURCES = tuple(
+    RigRule(when=rule.when, find=_of_sources(rule)) for rule in source_rules.RULES if not rule.is_note
+)
 _NOTES_OF_SOURCES = tuple(rule for rule in source_rules.RULES if rule.is_note)
 
 
 def _find_of_optional(summary: Summary) -> Iterator[str]:
-    for find in (*(find for _, find in _OF_RIGS), *map(_of_sources, _OF_SOURCES)):
-        yield from _of_rigs(find, optional=True)(summary)
+    for rule in (*_OF_RIGS, *_OF_SOURCES):
+        yield from _of_rigs(rule, optional=True)(summary)
 
 
 RULES: tuple[Rule, ...] = (
@@ -485,36 +523,19 @@ RULES: tuple[Rule, ...] = (
         "since an essential rig was lost; or its journal ends in the middle",
         find=_find_interruption,
     ),
-    Rule(
-        word=Word.INCOMPLETE,
-        when="a rig recorded, and answered neither the stop nor an interrupt",
-        find=_find_unaccounted,
-    ),
-    Rule(
-        word=Word.INCOMPLETE,
-        when="a rig answered the stop, and says that it still records",
-        find=_find_still_recording,
-    ),
-    Rule(word=Word.INCOMPLETE, when="a rig recorded, and lists no files", find=_find_no_files),
-    Rule(
-        word=Word.INCOMPLETE,
-        when=f"a file is empty or holds no frames, in a session of more than {TOLERANCE:g} s; what lies "
-        "beside data (logs, flags, texts) may be empty",
-        find=_find_empty,
-    ),
     *(
         Rule(
-            word=Word.DEGRADED,
-            when=f"a rig that is essential or expected {when}",
-            find=_of_rigs(find, optional=False),
+            word=rule.word,
+            when=f"a rig that is essential or expected {rule.when}",
+            find=_of_rigs(rule, optional=False),
         )
-        for when, find in _OF_RIGS
+        for rule in _OF_RIGS
     ),
     *(
         Rule(
-            word=Word.DEGRADED,
+            word=rule.word,
             when=f"of a source of such a rig (a camera, a table): {rule.when}",
-            find=_of_rigs(_of_sources(rule), optional=False),
+            find=_of_rigs(rule, optional=False),
         )
         for rule in _OF_SOURCES
     ),

@@ -71,8 +71,8 @@ class Gauges:
             free = await self._storage.measure_space()
         except OSError:
             return
-        if is_running := self._machine.state is RigState.RUNNING:
-            self._recording.note_room(free)
+        self._recording.note_room(free)
+        is_running = self._machine.state is RigState.RUNNING
         rate = (self._recording.find_rate() if is_running else None) or self._storage.usual_rate
         if (free, rate) != self._space:
             self._space = free, rate

@@ -26,6 +26,8 @@ from multirig.rig.rehearsal import RehearsalLimit
 from multirig.rig.session_clock import SessionClock
 from multirig.wording import discreet
 
+ROOM_LIMIT = 1.0
+"""Seconds that the free space may take to be measured as a recording is stopped."""
 QUIET_AFTER = 0.001
 """Seconds after the start for which this PC does nothing else before it."""
 
@@ -139,6 +141,7 @@ class Hooks:
             self._clock.begin()
             self._markers.begin()
             self._storage.note_begin()
+            self.recording.is_open = True
             self._watcher = asyncio.create_task(self._watch())
         return goes_on
 
@@ -251,6 +254,7 @@ class Hooks:
         """Let the adapter go on after a restart, and return the gap that is over now."""
         self.recording.was_started = True
         await self._limits.run("start", self._adapter.resume())
+        self.recording.is_open = True
         self._watcher = asyncio.create_task(self._watch())
         return end_gap(self._machine.recording.gaps[-1], self._computer.read_wall_clock())
 
@@ -261,7 +265,14 @@ class Hooks:
         self.recording.note_stop()
         await self._limits.run("stop", self._adapter.stop())
         self._limits.check()
+        await self._look_at_room()
         return await self._account()
+
+    async def _look_at_room(self) -> None:
+        """Look whether the disk took all: what a program writes as it is stopped may be the most of it."""
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            self.recording.note_room(await asyncio.wait_for(self._storage.measure_space(), ROOM_LIMIT))
+        self.recording.is_open = False
 
     async def _clean_up(self) -> Recorded:
         await self._end_watch()
@@ -323,13 +334,14 @@ class Hooks:
                 f"stopped, but its files cannot be listed ({reason}): look into the session's folder"
             ) from None
         recording, storage = self.recording, self._storage
-        recording.look()
         now = self._computer.read_clock()
         stopped_at, reading = self._clock.to_session_time(now) / SECOND, self._clock.read(now)
         if (seconds := recording.take_seconds()) is not None:
             await storage.remember_rate(sum(one.bytes for one in found), seconds)
         if recording.was_started and recording.session is not None and not recording.is_rehearsal:
             recorded = await storage.account(recording.session, found)
+            recording.add(recorded.findings or ())
+        recording.look()
         if not self._adapter.owns():  # its data lie where nobody counts them
             recorded = replace(recorded, files=None)
         clock = ClockOffset(

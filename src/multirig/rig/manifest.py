@@ -22,10 +22,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
-from multirig.protocol.words import File, Recorded
+from multirig.lifecycle.defects import DISK
+from multirig.protocol.words import File, Finding, Level, Recorded
 from multirig.rig.adapter import Session
 from multirig.version import __version__
-from multirig.writing import file_name, write_whole
+from multirig.writing import file_name, is_full, write_whole
 
 PREFIX, SUFFIX = "_multirig_manifest.", ".json"
 FORMAT = 2
@@ -118,6 +119,8 @@ class Checksums:
     def __init__(self, folder: Path, manifest: Manifest, quiet: threading.Event) -> None:
         self.is_written = False
         """Whether the manifest is there, with or without checksums."""
+        self.problem: Exception | None = None
+        """Why it is not there, or not whole."""
         self._folder = folder
         self._manifest = manifest
         self._quiet = quiet
@@ -154,6 +157,7 @@ class Checksums:
                 files = tuple(replace(one, blake2b=self._made.get(one.path)) for one in self._manifest.files)
                 write_manifest(self._folder, replace(self._manifest, files=files))
         except OSError as error:
+            self.problem = error
             log.error("the manifest of %s is not complete: %s", self._manifest.exp_ref, error)
         finally:
             self._done.set()
@@ -242,7 +246,24 @@ class Ledger:
             files=tuple(replace(one, blake2b=made.get(one.path)) for one in files),
             is_kept=True,
             manifest=manifest_name(self._rig) if checksums.is_written else None,
+            findings=tuple(self._find_problem(session, checksums)) or None,
         )
+
+    @staticmethod
+    def _find_problem(session: Session, checksums: Checksums) -> Iterator[Finding]:
+        """Yield why a manifest could not be written."""
+        if (problem := checksums.problem) is None:
+            return
+        at = session.to_session_time(time.perf_counter_ns()) / 1e9
+        if is_full(problem):
+            text = (
+                "its disk is full: its manifest could not be written, and more may be lost; free space there"
+            )
+            yield Finding(level=Level.ALARM, kind=DISK, text=text, at=at, until=at)
+        else:
+            why = getattr(problem, "strerror", None) or f"{type(problem).__name__}: {problem}"
+            text = f"its manifest could not be written: {why}"
+            yield Finding(level=Level.NOTE, kind="file", text=text, at=at, until=at)
 
     async def rest(self) -> dict[str, str]:
         """Return the checksums, by path, that are made a little later."""

@@ -64,6 +64,8 @@ class Recording:
         """When its files may be looked at again; None: at once."""
         self._began: int | None = None
         """When the adapter had begun to record."""
+        self.is_open = False
+        """Whether it records, or its files are being closed: what the disk does not take then is lost."""
         self._has_complained = False
         """Whether this session's log says already that the adapter cannot tell its health."""
 
@@ -76,20 +78,28 @@ class Recording:
         self._full = []
         self.growth, self._of_files, self._stopped = Growth(), (), None
         self._began = self._since = None
+        self.is_open = False
         self._has_complained = False
 
     def leave(self) -> None:
         """End the session."""
         self.session = None
+        self.is_open = False
         self.health, self.findings = Health(), ()
 
     def note_start(self) -> None:
         """Note that the adapter has begun to record."""
         self._began = self._since = self._clock()
+        self.is_open = True
 
     def note_stop(self) -> None:
         """Note that the adapter is told to stop: what its files do from now on proves nothing."""
         self._stopped = self._stopped or self._clock()
+
+    def add(self, findings: Sequence[Finding]) -> None:
+        """Take what was found of it by others."""
+        is_told = any(one.kind == DISK for one in self._full)
+        self._of_files += tuple(one for one in findings if one.kind != DISK or not is_told)
 
     async def look_at_files(self) -> None:
         """Look how far its files have grown; of thousands less often, so that it costs little."""
@@ -161,9 +171,9 @@ class Recording:
             )
 
     def note_room(self, free: int) -> None:
-        """Note while it records since when its disk is full, and when there is room again."""
+        """Note until its files are closed since when its disk is full, and when there is room again."""
         session = self.session
-        if session is None:
+        if session is None or not self.is_open:
             return
         at = session.to_session_time(self._clock()) / SECOND
         lasts = bool(self._full) and self._full[-1].until is None

@@ -59,12 +59,27 @@ def in_small_disk(what: str, folder: Path, size: int, *more: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-async def record_on_a_rig(folder: Path) -> dict[str, Any]:
+CLOSER = """
+import sys, time
+file = open(sys.argv[1] + "/video.avi", "wb", buffering=0)
+file.write(bytes(100_000))
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(60):
+    try:
+        file.write(bytes(100_000))
+    except OSError:
+        pass
+"""
+"""Writes the most when it is asked to stop."""
+
+
+async def record_on_a_rig(folder: Path, program_text: str = FILLER) -> dict[str, Any]:
     """Record with a program that fills the rig's disk and says nothing."""
     from tests.conftest import Lab
 
     program = folder.parent / "filler.py"
-    program.write_text(FILLER, encoding="utf-8")
+    program.write_text(program_text, encoding="utf-8")
     noticed: list[Any] = []
     async with Lab(folder.parent / "else") as lab:
         command = [sys.executable, "-I", "-S", str(program), "{folder}"]
@@ -76,7 +91,7 @@ async def record_on_a_rig(folder: Path) -> dict[str, Any]:
         await session.agree()
         await session.init()
         await session.start()
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(2.5 if program_text is FILLER else 0.2)
         report = session.news()["rig"]
         outcomes = await session.stop()
         await session.cleanup()
@@ -99,6 +114,21 @@ def test_a_disk_that_a_program_fills_in_silence_is_told_by_the_rig(tmp_path: Pat
     notices = [text for notice, text in told["noticed"] if notice == Notice.DISK.value]
     assert any("nearly full" in text or "full in about" in text for text in notices)
     assert told["at_the_end"] == ["disk"], "the verdict is drawn from that"
+
+
+async def close_on_a_rig(folder: Path) -> dict[str, Any]:
+    """Record with a program that fills the rig's disk as it is stopped."""
+    return await record_on_a_rig(folder, CLOSER)
+
+
+def test_a_disk_that_is_filled_as_the_recording_is_closed_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    told = in_small_disk("close_on_a_rig", folder, 3 * MEGABYTE)
+    assert told["at_the_end"] == ["disk"]
+    assert told["verdict"] == "DEGRADED"
+    [reason] = [one for one in told["reasons"] if "disk" in one]
+    assert reason.startswith("rig: its disk is full")
 
 
 async def lead_on_a_small_disk(folder: Path) -> dict[str, Any]:

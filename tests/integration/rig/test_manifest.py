@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import errno
 import hashlib
 import json
 import os
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 
 from multirig.protocol.dialect import write
-from multirig.protocol.words import File
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.words import File, Level
 from multirig.rig import manifest as module
+from multirig.rig.adapter import Session
 from multirig.rig.manifest import (
     Checksums,
     Condition,
@@ -297,6 +301,34 @@ async def test_a_ledger_that_is_closed_waits_for_nothing(tmp_path: Path) -> None
     assert await ledger.rest() == {}
     ledger.close()
     assert await ledger.rest() == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "words"),
+    [
+        (errno.ENOSPC, Level.ALARM, "its disk is full: its manifest could not be written"),
+        (errno.EACCES, Level.NOTE, "its manifest could not be written: Permission denied"),
+    ],
+)
+async def test_why_a_manifest_could_not_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, level: Level, words: str
+) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(module, "write_whole", refuse)
+    session = Session(
+        exp_ref=ExpRef(datetime.date(2026, 1, 31), 1, "SP_01"),
+        session_folder=tmp_path,
+        folder=tmp_path,
+        to_session_time=lambda at: at,
+        rig="cam",
+    )
+    recorded = await Ledger("cam", "fake").account(session, make(tmp_path, b"abc").files)
+    assert recorded.manifest is None
+    assert recorded.findings is not None
+    [found] = recorded.findings
+    assert (found.level, found.text.startswith(words)) == (level, True)
 
 
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multirig.protocol.words import Evidence, Expected, File, Finding, Level, RigStart
+from multirig.record.left import NOT_KNOWN, SAYS_SO, say_left
 from multirig.record.summary import Remark, RigSummary, Summary
 from multirig.record.verdict import (
     MEANING,
@@ -504,9 +505,27 @@ def test_what_happens_to_an_optional_rig_is_a_note(cam: Any) -> None:
         assert len(verdict.notes if word is Word.GOOD else verdict.reasons) == 1
 
 
-def test_what_an_optional_rig_recorded_must_be_accounted_for_all_the_same() -> None:
-    verdict = judge(session(cam=rig(role="optional", has_ended=False, files=[])))
-    assert verdict.word is Word.INCOMPLETE
+@pytest.mark.parametrize(
+    "cam",
+    [
+        {"has_ended": False, "says_files": False, "files": []},
+        {"still_records": SAYS_SO},
+        {"files": []},
+        {"files": [file(bytes=0, frames=None)]},
+        {"files": [file(frames=0)]},
+    ],
+)
+def test_an_optional_rig_whose_data_are_not_there_leaves_the_session_as_it_is_without_it(cam: Any) -> None:
+    for role, word in (("optional", Word.GOOD), ("expected", Word.INCOMPLETE)):
+        verdict = judge(session(cam=rig(**cam, role=role)))
+        assert verdict.word is word
+        assert len(verdict.notes if word is Word.GOOD else verdict.reasons) == 1
+
+
+def test_an_optional_rig_that_may_still_record_is_named_in_the_last_line() -> None:
+    left = say_left(session(cam=rig(role="optional", has_ended=False, files=[], still_records=NOT_KNOWN)))
+    assert left is not None
+    assert left.startswith("cam may still record")
 
 
 def test_a_multirig_whose_files_lie_elsewhere_is_not_called_a_foreign_one() -> None:
