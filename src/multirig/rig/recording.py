@@ -11,8 +11,9 @@ from multirig.lifecycle.defects import DISK, FULL
 from multirig.protocol.events import SECOND
 from multirig.rig.adapter import Adapter, Expected, File, Finding, Health, Level, Session, list_files
 from multirig.rig.evidence.completing import complete
+from multirig.rig.evidence.counting import Counting
 from multirig.rig.evidence.growth import Growth
-from multirig.rig.evidence.sizes import describe_breaks, describe_losses
+from multirig.rig.evidence.wholeness import describe_breaks, describe_losses, describe_rate
 from multirig.rig.rate import rate_since
 from multirig.wording import discreet
 
@@ -51,6 +52,8 @@ class Recording:
         """Times in which its disk was full."""
         self.growth = Growth()
         """How its files have grown."""
+        self._counting = Counting()
+        """How many frames its adapter has counted."""
         self._of_files: tuple[Finding, ...] = ()
         """What the sizes of its files tell, once they are closed."""
         self._adapter = adapter
@@ -76,6 +79,7 @@ class Recording:
         self.was_started = was_started
         self.health, self.findings = Health(), ()
         self._full = []
+        self._counting = Counting()
         self.growth, self._of_files, self._stopped = Growth(), (), None
         self._began = self._since = None
         self.is_open = False
@@ -139,6 +143,7 @@ class Recording:
         losses = self.growth.find_losses(sizes, self._clock())
         self._of_files = (
             *describe_losses(losses, session, began),
+            *describe_rate(self._counting, files, session, began, expected),
             *describe_breaks(self.growth, files, session, began, expected),
         )
 
@@ -159,6 +164,8 @@ class Recording:
                 log.exception("the adapter's health report failed")
             self._has_complained = True
         else:
+            if self._stopped is None:
+                self._counting.look(health.frames, self._clock())
             jumps = () if self._since is None else self._find_jumps(self._since)
             self.health, self.findings = (
                 health,

@@ -10,7 +10,7 @@ import pytest
 
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.words import Expected, File, Finding, Level
+from multirig.protocol.words import Expected, File, Finding, Health, Level
 from multirig.rig.adapter import Session
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.recording import Recording
@@ -45,7 +45,9 @@ class Desk:
         self.now += round(seconds * SECOND)
         await self.recording.look_at_files()
 
-    async def end(self, close: Callable[[], object] = lambda: None) -> tuple[Finding, ...]:
+    async def end(
+        self, close: Callable[[], object] = lambda: None, expected: Expected | None = None
+    ) -> tuple[Finding, ...]:
         """Stop, let the program close its files, and return what was found."""
         self.recording.note_stop()
         close()
@@ -54,7 +56,7 @@ class Desk:
             File(path=one.relative_to(self.folder.parent).as_posix(), bytes=one.stat().st_size)
             for one in self.folder.iterdir()
         ]
-        await self.recording.complete(files, Expected())
+        await self.recording.complete(files, expected or Expected())
         self.recording.look()
         return self.recording.findings
 
@@ -110,3 +112,23 @@ async def test_many_files_that_are_gone_are_told_in_few_words(desk: Desk) -> Non
     found = await desk.end(remove_all)
     assert len(found) == 5
     assert found[-1].text == "5 more files lost 10.0 MB altogether"
+
+
+async def test_a_rate_that_nothing_can_tell_is_no_silent_promise(desk: Desk) -> None:
+    await desk.record(3)
+    (found,) = await desk.end(expected=Expected(fps=30))
+    assert (found.level, "nothing counts its frames" in found.text) == (Level.NOTE, True)
+
+
+async def test_frames_that_are_counted_too_slowly_are_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "health", lambda self: Health(frames=desk.now * 10 // SECOND))
+    for _ in range(32):
+        desk.recording.look()
+        await desk.record(0.25)
+    (found,) = await desk.end(expected=Expected(fps=30))
+    assert (found.level, found.text) == (
+        Level.WARNING,
+        "gave 10 of 30 frames a second, by its own count",
+    )

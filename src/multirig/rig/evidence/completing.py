@@ -11,7 +11,7 @@ from multirig.protocol.events import SECOND
 from multirig.protocol.words import Evidence, Expected, File
 from multirig.rig.adapter import Session
 from multirig.rig.evidence.growth import Growth
-from multirig.rig.evidence.sizes import find_fair_pause
+from multirig.rig.evidence.wholeness import find_fair_pause
 from multirig.rig.evidence.tables import read_table
 from multirig.rig.inspection import inspect
 

@@ -287,7 +287,7 @@ class Run:
             said = discreet(look.failure)[:MAX_QUOTE]
             self._failure = f"{self._name} reported {said!r}; see {look.failure_log}"
         if look.dropped is not None:
-            self.progress.dropped = look.dropped
+            self.progress.add_dropped(look.dropped)
         if look.frames is not None:
             self.progress.add(look.frames)
 

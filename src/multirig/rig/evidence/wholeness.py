@@ -1,4 +1,4 @@
-"""What the sizes of a rig's files tell, in words: breaks in their growth, and what they have lost. Pure."""
+"""What is found of a rig's files as a whole, in words: breaks, losses, and frames that came too slowly. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from multirig.protocol.events import SECOND
 from multirig.protocol.words import Expected, File
 from multirig.record.sources import is_data
 from multirig.rig.adapter import Finding, Level, Session
+from multirig.rig.evidence.counting import Counting
 from multirig.rig.evidence.growth import Growth
 from multirig.rig.evidence.losses import Loss
 from multirig.wording import count, size
@@ -55,6 +56,21 @@ def describe_losses(losses: Sequence[Loss], session: Session, began: int) -> Ite
         at = session.to_session_time(more[0].at) / SECOND
         level = Level.NOTE if is_excused else Level.WARNING
         yield Finding(level=level, kind=KIND, text=text, at=at, until=at)
+
+
+def describe_rate(
+    counting: Counting, files: Sequence[File], session: Session, began: int, expected: Expected
+) -> Iterator[Finding]:
+    """Yield what is wrong with the rate of frames of which no file tells."""
+    if expected.fps is None or any(file.frames is not None for file in files):
+        return
+    at = session.to_session_time(began) / SECOND
+    if counting.count is None:
+        text = f"nothing counts its frames: expect: {{fps: {expected.fps:g}}} cannot be checked"
+        yield Finding(level=Level.NOTE, kind=KIND, text=text, at=at, until=at)
+    elif (rate := counting.find_wrong_rate(expected.fps)) is not None:
+        text = f"gave {rate:.3g} of {expected.fps:g} frames a second, by its own count"
+        yield Finding(level=Level.WARNING, kind=KIND, text=text, at=at, until=at)
 
 
 def describe_breaks(
