@@ -42,6 +42,7 @@ from multirig.protocol.words import Health as Health
 from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
+from multirig.rig.spelling import spell
 from multirig.sync.pulses import PULSES_NAME
 
 OURS = "_multirig_"
@@ -242,7 +243,7 @@ def list_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) -> list[F
     for where, _, names in os.walk(session.folder):
         for name in names:
             path = Path(where, name)
-            relative = path.relative_to(session.session_folder).as_posix()
+            relative = spell(path.relative_to(session.session_folder).as_posix())
             is_ours = name.startswith(OURS) and name != PULSES_NAME
             if not is_ours and is_owned(relative, owned):
                 # not from the folder's entry, which Windows brings up to date only when the file is closed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multirig.rig.adapter import EVERYTHING, File, Session, list_files
+from multirig.rig.spelling import find_file
 
 CLOCK_COLUMN = "perf_counter"
 """First column of a table whose rows are stamped in seconds on this PC's ``time.perf_counter()``."""
@@ -88,7 +89,7 @@ def inspect(entry: File, session: Session) -> File:
     if entry.frames is not None or not entry.path.lower().endswith(".csv"):
         return entry
     try:
-        table = inspect_clock_table(session.session_folder / entry.path)
+        table = inspect_clock_table(find_file(session.session_folder, entry.path))
     except OSError:
         # gone or locked since it was listed; that it exists is still worth telling
         return entry

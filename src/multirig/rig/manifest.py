@@ -25,6 +25,7 @@ from multirig import formats
 from multirig.lifecycle.defects import DISK
 from multirig.protocol.words import File, Finding, Level, Recorded
 from multirig.rig.adapter import Session
+from multirig.rig.spelling import find_file, spell
 from multirig.version import __version__
 from multirig.writing import file_name, is_full, write_whole
 
@@ -156,7 +157,7 @@ class Checksums:
             if self._made and not self._is_cancelled:
                 files = tuple(replace(one, blake2b=self._made.get(one.path)) for one in self._manifest.files)
                 write_manifest(self._folder, replace(self._manifest, files=files))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
             self.problem = error
             log.error("the manifest of %s is not complete: %s", self._manifest.exp_ref, error)
         finally:
@@ -168,14 +169,16 @@ class Checksums:
         try:
             while not self._is_cancelled:
                 self._quiet.wait()
-                with (self._folder / one.path).open("rb") as file:  # and not open while somebody records
+                with find_file(self._folder, one.path).open(
+                    "rb"
+                ) as file:  # and not open while somebody records
                     file.seek(done)
                     while self._quiet.is_set() and not self._is_cancelled:
                         if not (chunk := file.read(CHUNK)):
                             return digest.hexdigest()
                         digest.update(chunk)
                         done += len(chunk)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # or the name is none that a disk can have
             log.error("no checksum of %s: %s", one.path, error)
         return None
 
@@ -227,6 +230,7 @@ class Ledger:
             that holds them all; None if it could not be written.
         """
         self._checksums = {folder: one for folder, one in self._checksums.items() if not one.is_done}
+        files = [replace(one, path=spell(one.path)) for one in files]
         if (before := self._checksums.get(session.session_folder)) is not None:
             before.cancel()  # it was stopped once more
         manifest = Manifest(
@@ -365,7 +369,7 @@ def check(folder: Path) -> Iterator[Checked]:
 
 
 def _check(folder: Path, one: File) -> tuple[Condition, str]:
-    path = folder / one.path
+    path = find_file(folder, one.path)
     if not path.resolve().is_relative_to(folder.resolve()):
         return Condition.MISSING, "lies outside of the session folder"
     if not path.is_file():

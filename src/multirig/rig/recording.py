@@ -13,6 +13,7 @@ from multirig.rig.adapter import Adapter, Expected, File, Finding, Health, Level
 from multirig.rig.evidence.completing import complete
 from multirig.rig.evidence.counting import Counting
 from multirig.rig.evidence.growth import Growth
+from multirig.rig.evidence.places import find_missing, find_odd
 from multirig.rig.evidence.wholeness import describe_breaks, describe_losses, describe_rate
 from multirig.rig.rate import rate_since
 from multirig.wording import discreet
@@ -132,16 +133,19 @@ class Recording:
 
     async def _judge_sizes(self, session: Session, files: Sequence[File], expected: Expected) -> None:
         """Find what the sizes of the files tell that is no matter of one that is there."""
+        owned = self._adapter.owns()
+        at = session.to_session_time(self._clock()) / SECOND
         try:
-            sizes = {
-                one.path: one.bytes
-                for one in await asyncio.to_thread(list_files, session, self._adapter.owns())
-            }
+            there = await asyncio.to_thread(list_files, session, owned)
+            odd = await asyncio.to_thread(lambda: tuple(find_odd(session.session_folder, there, at)))
         except OSError:
             return
+        sizes = {one.path: one.bytes for one in there}
         began = self._clock() if self._since is None else self._since
         losses = self.growth.find_losses(sizes, self._clock())
         self._of_files = (
+            *find_missing(owned, there, at),
+            *odd,
             *describe_losses(losses, session, began),
             *describe_rate(self._counting, files, session, began, expected),
             *describe_breaks(self.growth, files, session, began, expected),

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,16 @@ def make(folder: Path, *contents: bytes, rig: str = "cam") -> Manifest:
         started=None,
         stopped=STOPPED,
         files=tuple(files),
+    )
+
+
+def make_session(folder: Path) -> Session:
+    return Session(
+        exp_ref=ExpRef(datetime.date(2026, 1, 31), 1, "SP_01"),
+        session_folder=folder,
+        folder=folder,
+        to_session_time=lambda at: at,
+        rig="cam",
     )
 
 
@@ -303,6 +314,23 @@ async def test_a_ledger_that_is_closed_waits_for_nothing(tmp_path: Path) -> None
     assert await ledger.rest() == {}
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="its file system takes text only")
+async def test_a_name_that_is_no_text_costs_nobody_the_manifest(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"b\xff.bin")
+    (tmp_path / odd).write_bytes(b"abc")
+    files = (*make(tmp_path, b"xy").files, File(path=odd, bytes=3), File(path="no\0name", bytes=1))
+    recorded = await Ledger("cam", "fake").account(make_session(tmp_path), files)
+    assert recorded.manifest is not None
+    assert [one.path for one in recorded.files or ()] == ["0.bin", r"b\xff.bin", "no\0name"]
+    found = {one.path: one for one in read_manifest(tmp_path / recorded.manifest).files}
+    assert found[r"b\xff.bin"].blake2b == hashlib.blake2b(b"abc", digest_size=32).hexdigest()
+    assert found["no\0name"].blake2b is None
+    write_manifest(
+        tmp_path, replace(read_manifest(tmp_path / recorded.manifest), files=tuple(found.values())[:2])
+    )
+    assert set(conditions(tmp_path).values()) == {Condition.WHOLE}
+
+
 @pytest.mark.parametrize(
     ("code", "level", "words"),
     [
@@ -317,14 +345,7 @@ async def test_why_a_manifest_could_not_be_written_is_told(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(module, "write_whole", refuse)
-    session = Session(
-        exp_ref=ExpRef(datetime.date(2026, 1, 31), 1, "SP_01"),
-        session_folder=tmp_path,
-        folder=tmp_path,
-        to_session_time=lambda at: at,
-        rig="cam",
-    )
-    recorded = await Ledger("cam", "fake").account(session, make(tmp_path, b"abc").files)
+    recorded = await Ledger("cam", "fake").account(make_session(tmp_path), make(tmp_path, b"abc").files)
     assert recorded.manifest is None
     assert recorded.findings is not None
     [found] = recorded.findings

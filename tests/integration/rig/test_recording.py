@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +135,34 @@ async def test_frames_that_are_counted_too_slowly_are_told(
         Level.WARNING,
         "gave 10 of 30 frames a second, by its own count",
     )
+
+
+async def test_a_file_that_the_config_promises_by_its_name_and_that_never_came_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned = ["raw_data/v.avi", "raw_data/right.avi", "raw_data/maybe*.avi"]
+    monkeypatch.setattr(Fake, "owns", lambda self: owned)
+    await desk.record(2)
+    (found,) = await desk.end()
+    assert found.level is Level.WARNING
+    assert found.text.startswith("raw_data/right.avi never came")
+
+
+async def test_a_link_that_leads_out_of_the_session_is_noted(desk: Desk, tmp_path_factory: Any) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "v.avi"
+    elsewhere.write_bytes(bytes(1000))
+    (desk.folder / "v.avi").symlink_to(elsewhere)
+    (desk.folder / "inside.avi").symlink_to("v.avi.real")
+    (desk.folder / "v.avi.real").write_bytes(b"x")
+    (found,) = await desk.end()
+    assert (found.level, found.text) == (
+        Level.NOTE,
+        f"raw_data/v.avi is a link to {elsewhere}: whoever copies the folder copies no data",
+    )
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="its file system takes text only")
+async def test_a_name_that_is_no_text_is_told_as_it_is_written_down(desk: Desk) -> None:
+    (desk.folder / os.fsdecode(b"b\xff.bin")).write_bytes(b"abc")
+    (found,) = await desk.end()
+    assert found.text.startswith(r"raw_data/b\xff.bin: this name is no text")

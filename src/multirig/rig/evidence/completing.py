@@ -11,9 +11,10 @@ from multirig.protocol.events import SECOND
 from multirig.protocol.words import Evidence, Expected, File
 from multirig.rig.adapter import Session
 from multirig.rig.evidence.growth import Growth
-from multirig.rig.evidence.wholeness import find_fair_pause
 from multirig.rig.evidence.tables import read_table
+from multirig.rig.evidence.wholeness import find_fair_pause
 from multirig.rig.inspection import inspect
+from multirig.rig.spelling import find_file
 
 READING_LIMIT = 3.0
 """Seconds that the end of a recording waits for what the rows of its tables tell."""
@@ -66,7 +67,7 @@ def complete(
 
 def _read(file: File, session: Session, known: Evidence, until: float) -> Evidence:
     try:
-        told = read_table(session.session_folder / file.path, session.to_session_time, until=until)
+        told = read_table(find_file(session.session_folder, file.path), session.to_session_time, until=until)
     except OSError:
         return known
     if told is None:

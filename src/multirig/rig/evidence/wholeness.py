@@ -1,4 +1,4 @@
-"""What is found of a rig's files as a whole, in words: breaks, losses, and frames that came too slowly. Pure."""
+"""What is found of all the files of a rig, in words: breaks, losses, frames that came too slowly. Pure."""
 
 from __future__ import annotations
 
