@@ -108,7 +108,7 @@ class _Rig:
         self._service = RigService(
             config,
             on_news=self._show_change if plain else lambda: None,
-            on_refused=render.warn,
+            on_warning=render.warn,
             subject=subject,
         )
         self._log_file = log_file

@@ -79,6 +79,8 @@ class FoundRig:
         )
         if not self.records and info.exp_ref is not None:
             what += f" in {info.exp_ref}"
+        if not self.records and info.failure is not None:
+            what += f" ({info.failure})"
         if info.recording_for is not None:
             since = self.at - datetime.timedelta(seconds=info.recording_for)
             day = "" if since.date() == self.at.date() else f"{since:%Y-%m-%d} "

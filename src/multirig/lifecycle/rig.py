@@ -308,7 +308,10 @@ class RigMachine:
     def _restore(self, event: Restored) -> list[Any]:
         memory, gap = event.memory, event.gap
         self.numbers.restore(memory.started, memory.stopped)
-        if not memory.has_recorded:
+        if event.left is not None:
+            ends = "'multirig stop' ends it, and the next session does"
+            self._note(f"{event.left}, still runs and is watched by nobody: {ends}")
+        elif not memory.has_recorded:
             return []
         self.exp_ref = memory.exp_ref
         self.recording.restore(memory.exp_ref, event.recorded)

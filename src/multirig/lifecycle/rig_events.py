@@ -116,6 +116,8 @@ class Restored:
     """In which nothing was recorded."""
     goes_on: bool = False
     """Whether what it drives has recorded on by itself, and is watched again."""
+    left: str | None = None
+    """What still runs of that session and is watched by nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multirig.lifecycle.session_events import RigsChosen
-from multirig.lifecycle.session_states import EVENT_OF
+from multirig.lifecycle.session_events import RigsChosen, StepRequested
+from multirig.lifecycle.session_states import EVENT_OF, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import (
     RESTARTED,
@@ -20,6 +20,9 @@ from multirig.protocol.words import CleanedUp, Report, RigState, Started, Stoppe
 from multirig.record.history import Moment, find_rig
 from multirig.record.left import NOT_KNOWN, SAYS_SO
 
+_BEGINNING = frozenset({SessionTrigger.INIT, SessionTrigger.START})
+"""Steps after which a rig may record: a program may do so from the first moment of its initialisation on."""
+_ENDING = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 _RECORDING = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 
 
@@ -30,10 +33,13 @@ class RecordingOn:
         self._whys: dict[str, str] = {}
         self._names: dict[str, str] = {}
         """Of the rigs, by address."""
+        self._unended: set[str] = set()
+        """Rigs that were told to begin, and have not said that they have ended."""
 
     def begin_again(self) -> None:
         """Forget an attempt; the rigs are the same."""
         self._whys.clear()
+        self._unended.clear()
 
     def why(self, name: str) -> str | None:
         """Return why a rig may record; None: it does not, by its own word, or it never began."""
@@ -44,6 +50,8 @@ class RecordingOn:
         match event := moment.event:
             case RigsChosen(rigs=rigs):
                 self._names = {str(address): name for name, address in rigs.items()}
+            case StepRequested(trigger=trigger) if trigger in _BEGINNING:
+                self._unended.update(self._names.values())
             case Relocated(address=address, now_at=now_at):
                 if (moved := self._names.pop(str(address), None)) is not None:
                     self._names[str(now_at)] = moved
@@ -55,10 +63,16 @@ class RecordingOn:
                 if (name := self._names.get(str(address))) is not None:
                     self._take_word(name, word)
             case Replied() | Refused() | TimedOut() | Unreached() if (name := find_rig(event)) is not None:
-                if moment.word is not None:
-                    self._take_word(name, moment.word)
-                elif EVENT_OF.get(moment.before) is Event.EXPSTART and _may_have_begun(event):
-                    self._whys[name] = NOT_KNOWN
+                self._take_outcome(name, moment)
+
+    def _take_outcome(self, name: str, moment: Moment) -> None:
+        """Take what came of a step on a rig."""
+        if moment.word is not None:
+            self._take_word(name, moment.word)
+        elif _may_have_begun(moment.event):
+            step = EVENT_OF.get(moment.before)
+            if step is Event.EXPSTART or (step in _ENDING and name in self._unended):
+                self._whys[name] = NOT_KNOWN
 
     def _hear(self, name: str, report: Report) -> None:
         if report.doing is not None and report.doing not in _RECORDING:
@@ -74,6 +88,7 @@ class RecordingOn:
                 pass  # it says nothing else
             case Stopped() | CleanedUp():
                 self._whys.pop(name, None)
+                self._unended.discard(name)
             case Report():
                 self._hear(name, word)
 

@@ -42,6 +42,8 @@ from multirig.protocol.words import Health as Health
 from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
+from multirig.rig.keepsake import Keepsake
+from multirig.rig.keepsake import Left as Left
 from multirig.rig.spelling import spell
 from multirig.sync.pulses import PULSES_NAME
 
@@ -73,14 +75,17 @@ class Session:
 class TakesBack(Protocol):
     """An adapter whose program records on by itself when the rig's own program has died."""
 
-    keepsake: Path | None
+    keepsake: Keepsake | None
     """Where it keeps what it must find again then; None: nowhere. Set by the rig."""
 
     async def take_back(self) -> bool:
         """Go on with the recording of the session, if it has gone on; called in place of all other hooks."""
 
-    def find_orphan(self) -> str | None:
-        """Return what an earlier session has left that records on; called between sessions, in a thread."""
+    def find_left(self) -> Left:
+        """Return what earlier lives of this rig, and of others on this PC, have left; called in a thread."""
+
+    async def end_orphan(self) -> None:
+        """End what an earlier life of this rig has left; AdapterError if that cannot be."""
 
 
 @dataclass(kw_only=True)

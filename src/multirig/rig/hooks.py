@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from multirig.errors import AdapterError
 from multirig.lifecycle.rig_events import Armed, Broke, Done, Failed, Mark, Memory, Pulsed, Restored
+from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.events import SECOND, Call
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import ClockOffset, Gap, Recorded, RigStart
-from multirig.rig.adapter import Session, TakesBack
+from multirig.rig.adapter import Left, Session, TakesBack
 from multirig.rig.background import Background
 from multirig.rig.explaining import explain
 from multirig.rig.limits import CANCEL_LIMIT, HookLimits, widen
@@ -45,6 +47,8 @@ class Hooks:
         What is known of the conductor's clock.
     background : Background
         For what nobody waits for.
+    warn : callable
+        Is given a line for whoever sits at this PC.
 
     Raises
     ------
@@ -52,7 +56,9 @@ class Hooks:
         The config wants sync pulses that the adapter cannot give.
     """
 
-    def __init__(self, parts: Parts, clock: SessionClock, background: Background) -> None:
+    def __init__(
+        self, parts: Parts, clock: SessionClock, background: Background, warn: Callable[[str], None]
+    ) -> None:
         config, adapter, computer, storage = parts.config, parts.adapter, parts.computer, parts.storage
         self.recording = Recording(adapter, computer.read_clock, clock.find_jumps)
         self._name = config.name
@@ -63,6 +69,7 @@ class Hooks:
         self._feed = parts.feed
         self._clock = clock
         self._background = background
+        self._warn = warn
         self._limits = HookLimits(widen(config.limits, adapter.least_limits()))
         self._expected = config.expect.to_expected()
         self._memory = MemoryKeeper(storage.keep)
@@ -109,9 +116,13 @@ class Hooks:
     async def restore(self) -> None:
         """Find out what this rig was doing when its program died, if it did."""
         memory = await self._storage.recall()
+        if memory is not None:
+            self._memory.note_written(memory)
+        left = await self._find_left()
         if memory is None:
-            return
-        self._memory.note_written(memory)
+            if left.own is None:
+                return
+            memory = Memory(state=RigState.CONNECTED, exp_ref=None, started=(), stopped=())
         recorded, gap = Recorded(), None
         if memory.is_recording and memory.exp_ref is not None and await self._take_back(memory.exp_ref):
             self._feed(Restored(memory=memory, goes_on=True))
@@ -125,7 +136,19 @@ class Hooks:
                 recorded = await self._account()
             except AdapterError as error:
                 log.error("%s", error)
-        self._feed(Restored(memory=memory, recorded=recorded, gap=gap))
+        if left.exp_ref is not None and not memory.has_recorded:  # of that it is, as far as others see
+            memory = replace(memory, exp_ref=left.exp_ref)
+        self._feed(Restored(memory=memory, recorded=recorded, gap=gap, left=left.own))
+
+    async def _find_left(self) -> Left:
+        """Return what was left here, and is watched by nobody."""
+        if not isinstance(self._adapter, TakesBack):
+            return Left()
+        left = await asyncio.to_thread(self._adapter.find_left)
+        for text in left.others:
+            log.warning("%s", text)
+            self._warn(text)
+        return left
 
     async def _take_back(self, exp_ref: ExpRef) -> bool:
         """Let the adapter go on with what has gone on without this program, if something has."""
@@ -278,6 +301,9 @@ class Hooks:
         await self._end_watch()
         recording, storage = self.recording, self._storage
         if recording.session is None:
+            if isinstance(self._adapter, TakesBack):
+                await self._limits.run("cleanup", self._adapter.end_orphan())
+                self._limits.check()
             return Recorded()
         await self._limits.run("cleanup", self._adapter.cleanup())
         self._limits.check()

@@ -16,7 +16,7 @@ from multirig.pc.finding import Finding, Level
 from multirig.pc.instant import may_go_first
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
-from multirig.rig.adapter import Adapter, TakesBack
+from multirig.rig.adapter import Adapter, Left, TakesBack
 from multirig.rig.loading import GROUP
 from multirig.rig.rate import rate_file, recall_rate
 from multirig.version import __version__
@@ -66,10 +66,13 @@ def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:
     except AdapterError as error:
         yield Finding(check="adapter", level=Level.FAILURE, text=error.message)
         return
-    if isinstance(adapter, TakesBack) and (orphan := adapter.find_orphan()):
-        text = f"{orphan}, still runs and is watched by nobody: it is ended before the next session begins"
+    left = adapter.find_left() if isinstance(adapter, TakesBack) else Left()
+    for text in left.others:
         yield Finding(check="adapter", level=Level.WARNING, text=text)
-    else:
+    if left.own is not None:
+        text = f"{left.own}, still runs and is watched by nobody: it is ended before the next session begins"
+        yield Finding(check="adapter", level=Level.WARNING, text=text)
+    elif not left.others:
         yield Finding(
             check="adapter",
             level=Level.OK,

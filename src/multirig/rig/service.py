@@ -61,8 +61,9 @@ class RigService:
         Instead of this PC, for the simulator.
     on_news : callable, optional
         Called after each change of state.
-    on_refused : callable, optional
-        Is given a line for each PC that may not speak to this rig, once.
+    on_warning : callable, optional
+        Is given a line for each PC that may not speak to this rig, once, and for each program that
+        another rig has left here.
     subject : str, optional
         Who is recorded here; a conductor with another subject is refused.
     """
@@ -75,7 +76,7 @@ class RigService:
         network: Network | None = None,
         computer: Computer | None = None,
         on_news: Callable[[], None] = lambda: None,
-        on_refused: Callable[[str], None] = lambda _: None,
+        on_warning: Callable[[str], None] = lambda _: None,
         subject: str | None = None,
     ) -> None:
         computer = Computer() if computer is None else computer
@@ -88,7 +89,7 @@ class RigService:
         self.addresses: list[Address] = []
         """Where the rig listens, once it is open."""
         self._scheme = network.scheme if network is not None else None
-        self._on_news, self._on_refused = on_news, on_refused
+        self._on_news, self._on_warning = on_news, on_warning
         self._background = Background()
         self._storage = computer.open_storage(config)
         if isinstance(self.adapter, TakesBack):
@@ -102,7 +103,7 @@ class RigService:
             storage=self._storage,
             feed=self.runtime.feed,
         )
-        self._hooks = Hooks(parts, self.clock, self._background)
+        self._hooks = Hooks(parts, self.clock, self._background, on_warning)
         self._describer = Describer(parts)
         self._gauges = Gauges(parts, self._hooks.recording, self._describer.name_pictures)
 
@@ -251,7 +252,7 @@ class RigService:
             case Ignored() | Oversized():
                 log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
                 if isinstance(effect, Ignored) and effect.is_stranger:
-                    self._on_refused(f"{effect.address.host} {effect.reason}")
+                    self._on_warning(f"{effect.address.host} {effect.reason}")
             case Upgraded(address=address, name=peer):
                 log.info("%s at %s is a multirig: wire 2", peer or "the peer", address)
             case _:

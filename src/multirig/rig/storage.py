@@ -20,6 +20,7 @@ from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Gap, Recorded
 from multirig.rig.adapter import File, Marker, Session
+from multirig.rig.keepsake import Keepsake, programs_folder
 from multirig.rig.manifest import Ledger
 from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
@@ -38,7 +39,7 @@ class Storage(ABC):
 
     usual_rate: float | None = None
     """Bytes a second, as the last recordings had; None: not known yet."""
-    keepsake: Path | None = None
+    keepsake: Keepsake | None = None
     """Where an adapter may keep what it must find again; None: nowhere."""
     folder_mark: str | None = None
     """The same for all rigs that write below one folder, once it is open; None: not known."""
@@ -138,7 +139,12 @@ class DiskStorage(Storage):
     def __init__(self, config: RigConfig) -> None:
         self._config = config
         self._memory_file = memory_file(config.data_folder, config.name)
-        self.keepsake = self._memory_file.with_suffix(".program.json")
+        self.keepsake = Keepsake(
+            path=self._memory_file.with_suffix(".program.json"),
+            register=programs_folder(),
+            rig=config.name,
+            addresses=tuple(map(str, config.uri)),
+        )
         self._rate_file = rate_file(config.data_folder, config.name)
         self._rehearsals = rehearsal_folder(config.data_folder, config.name)
         self._ledger = Ledger(config.name, config.adapter.type)

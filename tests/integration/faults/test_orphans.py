@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -12,13 +13,15 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 
 from multirig.conductor.preflight import find_hindrance
 from multirig.lifecycle.session_events import Limits
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import RigState
 from multirig.record.account import account
-from multirig.rig.adapters.process.orphan import recall
+from multirig.rig.adapters.process.orphan import Started, find_birth, find_strangers, recall, remember
+from multirig.rig.keepsake import Keepsake, programs_folder
 from multirig.rig.memory import memory_file
 
 RECORDER = """
@@ -55,7 +58,11 @@ async def open_rig(lab: Any, **keys: Any) -> Any:
 
 
 def orphan_of(rig: Any) -> Any:
-    return recall(memory_file(rig.data, "program").with_suffix(".program.json"))
+    return next(iter(recall(keepsake(memory_file(rig.data, "program").with_suffix(".program.json")))), None)
+
+
+def keepsake(path: Path, **keys: Any) -> Keepsake:
+    return Keepsake(path=path, register=programs_folder(), **keys)
 
 
 def recorders(lab: Any) -> list[int]:
@@ -144,14 +151,74 @@ async def test_the_next_session_never_begins_beside_a_program_that_was_left(lab:
     assert recorders(lab) == []
 
 
-def test_another_program_of_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
-    from multirig.rig.adapters.process.orphan import Started, find_birth, remember
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("change", ["name", "data_folder"])
+async def test_a_program_is_found_whatever_a_restart_has_changed_in_its_config(lab: Any, change: str) -> None:
+    rig = await open_rig(lab, start_on="init")
+    conductor = await lab.conductor(limits=Limits(initialise=LIMIT, start=LIMIT, stop=SECOND, cleanup=SECOND))
+    session = conductor.session("SP_01")
+    await session.agree()
+    await session.init()
+    [left] = recorders(lab)
+    rig.kill()
+    await session.end()
+    config = yaml.safe_load(rig.config.read_text())
+    config[change] = "other" if change == "name" else str(lab.folder / "elsewhere")
+    rig.config.write_text(yaml.safe_dump(config))
+    await rig.open()
+    await rig.says(f"process {left}.*still runs and is watched by nobody: 'multirig stop' ends it")
+    stopping = lab.command("stop", "--yes", rig.uri)
+    assert await stopping.ends() == 0, stopping.said()
+    assert f"process {left}" in stopping.said()
+    assert recorders(lab) == []
 
+
+@pytest.fixture
+def here() -> Started:
+    """What stands for a program that runs: this one."""
+    birth = find_birth(os.getpid())
+    assert birth is not None
+    return Started(pid=os.getpid(), birth=birth, name="x", exp_ref="x", folder="x", logs={}, rig="cam")
+
+
+def note(folder: Path, started: Started) -> None:
+    (folder / f"{started.pid}.json").write_text(json.dumps(dataclasses.asdict(started)))
+
+
+def test_what_a_rig_has_left_that_runs_no_more_is_told_to_all_rigs_of_the_pc(
+    tmp_path: Path, here: Started
+) -> None:
+    note(tmp_path, dataclasses.replace(here, addresses=["udp://127.0.0.1:7"]))
+
+    def keep(rig: str, address: str) -> Keepsake:
+        return Keepsake(path=tmp_path / "x.program", register=tmp_path, rig=rig, addresses=(address,))
+
+    for mine in (keep("cam", "udp://127.0.0.1:9"), keep("renamed", "udp://127.0.0.1:7")):
+        assert [one.pid for one in recall(mine)] == [here.pid]
+        assert find_strangers(mine) == []
+    other = keep("other", "udp://127.0.0.1:9")
+    assert recall(other) == []
+    assert [one.rig for one in find_strangers(other)] == ["cam"]
+
+
+def test_what_a_rig_watches_is_left_by_nobody_and_what_has_gone_is_struck_out(
+    tmp_path: Path, here: Started
+) -> None:
+    mine = Keepsake(path=tmp_path / "x.program", register=tmp_path, rig="other")
+    note(tmp_path, dataclasses.replace(here, served_by=here.pid, served_since=here.birth))
+    assert find_strangers(mine) == []
+    note(tmp_path, dataclasses.replace(here, birth="another"))
+    assert find_strangers(mine) == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_another_program_of_the_same_number_is_not_taken_for_it(tmp_path: Path) -> None:
     path = tmp_path / "x.program.json"
     birth = find_birth(os.getpid())
     assert birth is not None
     mine = Started(pid=os.getpid(), birth=birth, name="python", exp_ref="x", folder="x", logs={})
-    remember(path, mine)
-    assert recall(path) == mine
-    remember(path, dataclasses.replace(mine, birth=birth + "1"))
-    assert recall(path) is None
+    remember(keepsake(path), mine)
+    [found] = recall(keepsake(path))
+    assert (found.pid, found.birth) == (mine.pid, mine.birth)
+    remember(keepsake(path), dataclasses.replace(mine, birth=birth + "1"))
+    assert recall(keepsake(path)) == []

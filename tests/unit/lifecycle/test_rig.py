@@ -1738,3 +1738,19 @@ def test_pictures_never_fill_more_than_a_datagram_and_each_camera_has_its_turn()
         assert len(answer.args[1]["pictures"]) == 3
         seen |= {one["label"] for one in answer.args[1]["pictures"]}
     assert len(seen) == 8
+
+
+def test_a_rig_whose_program_was_left_is_in_its_session_until_somebody_ends_it() -> None:
+    rig = Rig()
+    memory = Memory(state=S.INITIALIZING, exp_ref=ONE, started=(), stopped=())
+    left = "bonsai (process 7), started for 2024-05-06_1_SP_01"
+    [entered] = rig.feed(Restored(memory=memory, left=left))
+    assert (rig.state, rig.machine.exp_ref) == (S.STOPPED, ONE)
+    assert entered.failure.startswith(f"{left}, still runs and is watched by nobody: 'multirig stop' ends it")
+    rig.cleanup()
+    assert rig.call.hooks == ("cleanup",)
+    rig.done()
+    assert (rig.state, rig.machine.failure) == (S.CONNECTED, None)
+    rig.feed(Restored(memory=memory, left=left))
+    rig.init(TWO)
+    assert rig.call.hooks == ("cleanup", "initialise")

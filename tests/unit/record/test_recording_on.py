@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from multirig.lifecycle.session_events import RigsChosen
-from multirig.lifecycle.session_states import SessionState
+from multirig.lifecycle.session_events import RigsChosen, StepRequested
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import (
     WITHDRAWN,
@@ -77,6 +77,15 @@ def test_a_rig_that_may_have_begun_records_until_it_says_otherwise(began: Moment
 def test_a_rig_that_has_refused_to_start_or_was_not_told_does_not_record() -> None:
     assert why(failed(Refused, reason="no light")) is None
     assert why(failed(TimedOut, S.INITIALIZING, confirmed=True)) is None
+
+
+def test_a_rig_that_was_told_to_get_ready_and_does_not_confirm_its_end_may_record() -> None:
+    told = moment(StepRequested(number=1, trigger=SessionTrigger.INIT), S.AGREED)
+    gone = failed(Unreached, S.INTERRUPTING, reason="nothing listens there")
+    assert why(told, gone) == NOT_KNOWN
+    assert why(told, gone, reply(CleanedUp(), S.CLEANING)) is None
+    assert why(told, reply(Stopped(status=Status.STOPPED), S.INTERRUPTING), gone) is None
+    assert why(gone) is None
 
 
 def test_a_rig_that_says_after_the_stop_that_it_records_is_believed() -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
@@ -18,7 +17,7 @@ from pydantic import AfterValidator, Field
 from multirig.errors import AdapterError, ConfigError
 from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health, Level, below
 from multirig.rig.adapters.process.family import Family, end_family, wait_gone
-from multirig.rig.adapters.process.orphan import Foreign, Started, forget, recall
+from multirig.rig.adapters.process.orphan import Foreign, Started, find_strangers, forget, recall
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
 from multirig.rig.adapters.process.program import POLL, find_program, name_program
 from multirig.rig.adapters.process.run import Run
@@ -31,6 +30,7 @@ from multirig.rig.adapters.process.stopping import (
     ask,
 )
 from multirig.rig.inspection import list_recorded_files
+from multirig.rig.keepsake import Keepsake, Left
 
 # with the types of its keys: the reference is drawn from the module in which an adapter stands
 __all__ = ["Process", "StopByDatagram", "StopByOsc", "StopBySignal", "StopByText"]
@@ -107,10 +107,10 @@ class Process(Adapter):
         check_placeholders("working_folder", [self.working_folder or ""])
         if self.progress is not None and not {"frames", "dropped"} & self.progress.groupindex.keys():
             raise ConfigError(r"progress has no group named frames: write it as (?P<frames>\d+)")
-        self.keepsake: Path | None = None
+        self.keepsake: Keepsake | None = None
         """Where it keeps which program it has started; None: nowhere."""
         self._run: Run | None = None
-        self._ended: Started | None = None
+        self._ended: list[Started] = []
         """What an earlier session had left, and was ended before this one."""
 
     def check(self) -> None:
@@ -130,24 +130,31 @@ class Process(Adapter):
         await asyncio.to_thread(find_program, self.fill(self.command[0]))
         if self._run is not None and self._run.is_closed:
             self._run = None
-        self._ended = None
-        await self._end_orphan()
+        await self.end_orphan()
         if self.start_on == "init":
             await self._launch()
 
     async def take_back(self) -> bool:
         """Go on with the program of this session, where it has gone on without this rig's own one."""
-        orphan = recall(self.keepsake)
-        if orphan is None or orphan.folder != str(self.session.folder):
+        orphans = await asyncio.to_thread(recall, self.keepsake)
+        orphan = next((one for one in orphans if one.folder == str(self.session.folder)), None)
+        if orphan is None:
             return False
         self._run = Run(self, orphan)
         await self._run.wait_ready()
         return True
 
-    def find_orphan(self) -> str | None:
-        """Return which program of an earlier session still runs and is watched by nobody."""
-        orphan = recall(self.keepsake) if self._run is None or self._run.is_closed else None
-        return None if orphan is None else str(orphan)
+    def find_left(self) -> Left:
+        """Return which programs still run and are watched by nobody."""
+        own = recall(self.keepsake) if self._run is None or self._run.is_closed else []
+        others = tuple(
+            f"{one} by rig {one.rig}, still runs and is watched by nobody: start that rig again, or end "
+            f"process {one.pid} by hand"
+            for one in find_strangers(self.keepsake)
+        )
+        if not own:
+            return Left(others=others)
+        return Left(own="; ".join(map(str, own)), exp_ref=own[0].session, others=others)
 
     async def start(self) -> None:
         """Start the program, or check that it still runs; return when it is ready."""
@@ -165,6 +172,8 @@ class Process(Adapter):
         finally:
             if self._run is not None and self._run.is_closed:
                 self._run = None
+                self._ended = []
+        await self.end_orphan()
 
     async def watch(self) -> None:
         """Raise as soon as the program fails or ends by itself."""
@@ -189,10 +198,17 @@ class Process(Adapter):
         """Return what was seen of the program, which goes on all the same."""
         if self._run is None:
             return ()
-        if self._ended is None:
-            return self._run.find()
-        text = f"{self._ended}, still ran, watched by nobody: it was ended before this session"
-        return [Finding(level=Level.NOTE, kind="orphan", text=text, at=0.0, until=0.0), *self._run.find()]
+        ended = [
+            Finding(
+                level=Level.NOTE,
+                kind="orphan",
+                text=f"{one}, still ran, watched by nobody: it was ended before this session",
+                at=0.0,
+                until=0.0,
+            )
+            for one in self._ended
+        ]
+        return [*ended, *self._run.find()]
 
     def owns(self) -> Sequence[str]:
         """Return what it writes, by its config."""
@@ -210,20 +226,21 @@ class Process(Adapter):
         """Return the text with the present session in place of its placeholders."""
         return fill_placeholders(text, self.session)
 
-    async def _end_orphan(self) -> None:
+    async def end_orphan(self) -> None:
         """End what an earlier life of this rig's program has left: there is never a second recorder."""
-        orphan = recall(self.keepsake) if self._run is None else None
-        if orphan is None:
+        if self._run is not None:
             return
-        process, family = Foreign(orphan), Family(orphan.pid)
-        log.warning("%s still runs: it is ended", orphan)
-        with suppress(OSError):
-            await ask(self.stop_by, process, family, self.grace)
-        await wait_gone(process, family, time.perf_counter() + self.grace)
-        if not await end_family(process, family):
-            raise AdapterError(f"{orphan} still runs and cannot be killed: end it by hand")
-        forget(self.keepsake)
-        self._ended = orphan
+        orphans = await asyncio.to_thread(recall, self.keepsake)
+        for orphan in orphans:
+            process, family = Foreign(orphan), Family(orphan.pid)
+            log.warning("%s still runs: it is ended", orphan)
+            with suppress(OSError):  # it cannot be asked: nothing to wait for
+                await ask(self.stop_by, process, family, self.grace)
+                await wait_gone(process, family, time.perf_counter() + self.grace)
+            if not await end_family(process, family):
+                raise AdapterError(f"{orphan} still runs and cannot be killed: end it by hand")
+            forget(self.keepsake, orphan.pid)
+            self._ended.append(orphan)
 
     async def _launch(self) -> None:
         if self._run is not None and self._run.session.folder != self.session.folder:

@@ -7,14 +7,17 @@ import json
 import logging
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from multirig.errors import LocalProtocolError
+from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapters.process.program import UNKNOWN_CODE
+from multirig.rig.keepsake import Keepsake
 from multirig.writing import write_whole
 
 if TYPE_CHECKING:
@@ -37,11 +40,32 @@ class Started:
     """Where it writes."""
     logs: dict[str, int]
     """Bytes that stood in each of its logs before."""
+    rig: str = ""
+    """The rig that has started it."""
+    addresses: list[str] = field(default_factory=list)
+    """Where that rig listened."""
+    served_by: int = 0
+    """The process of that rig's own program."""
+    served_since: str = ""
+    """When that was started, as `birth`."""
 
     @property
     def lives(self) -> bool:
         """Whether it still runs."""
         return find_birth(self.pid) == self.birth
+
+    @property
+    def session(self) -> ExpRef | None:
+        """The session for which it was started; None: what stands there is no reference."""
+        try:
+            return ExpRef.parse(self.exp_ref)
+        except LocalProtocolError:
+            return None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the rig's own program still runs that watches it."""
+        return bool(self.served_since) and find_birth(self.served_by) == self.served_since
 
     def __str__(self) -> str:
         return f"{self.name} (process {self.pid}), started for {self.exp_ref}"
@@ -64,32 +88,87 @@ def find_birth(pid: int) -> str | None:
         return None
 
 
-def remember(path: Path | None, started: Started) -> None:
+def remember(keepsake: Keepsake | None, started: Started) -> None:
     """Keep what finds a program again; a disk that does not take it is logged."""
-    if path is None:
+    if keepsake is None:
         return
-    try:
-        write_whole(path, json.dumps(asdict(started)).encode())
-    except OSError as error:
-        log.error("which program was started cannot be kept in %s: %s", path, error.strerror or error)
+    own = os.getpid()
+    noted = replace(
+        started,
+        rig=keepsake.rig,
+        addresses=[*keepsake.addresses],
+        served_by=own,
+        served_since=find_birth(own) or "",
+    )
+    for path in (keepsake.path, _entry(keepsake, started.pid)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(asdict(noted)).encode())
+        except OSError as error:
+            log.error("which program was started cannot be kept in %s: %s", path, error.strerror or error)
 
 
-def forget(path: Path | None) -> None:
+def forget(keepsake: Keepsake | None, pid: int) -> None:
     """Forget a program: it has gone."""
-    if path is not None:
+    if keepsake is None:
+        return
+    kept = _read(keepsake.path)
+    if kept is None or kept.pid == pid:
         with contextlib.suppress(OSError):
-            path.unlink()
+            keepsake.path.unlink()
+    with contextlib.suppress(OSError):
+        _entry(keepsake, pid).unlink()
 
 
-def recall(path: Path | None) -> Started | None:
-    """Return the program that a rig had started and that still runs."""
-    if path is None:
-        return None
+def recall(keepsake: Keepsake | None) -> list[Started]:
+    """Return the programs of a rig that still run: also those of one that had its name or its address."""
+    if keepsake is None:
+        return []
+    kept = _read(keepsake.path)
+    own = [kept] if kept is not None and kept.lives else []
+    noted = [one for one in _list_left(keepsake) if _is_of(one, keepsake)]
+    return [*own, *(one for one in noted if one.pid not in _pids(own))]
+
+
+def find_strangers(keepsake: Keepsake | None) -> list[Started]:
+    """Return the programs of other rigs of this PC that still run, and are watched by nobody."""
+    if keepsake is None:
+        return []
+    own = _pids(recall(keepsake))
+    return [one for one in _list_left(keepsake) if one.pid not in own]
+
+
+def _list_left(keepsake: Keepsake) -> list[Started]:
+    """Return what stands in the register and is left; what has gone is struck out."""
+    found = []
+    for path in sorted(keepsake.register.glob("*.json")):
+        started = _read(path)
+        if started is not None and started.lives:
+            if not started.is_served:
+                found.append(started)
+        elif started is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return found
+
+
+def _is_of(started: Started, keepsake: Keepsake) -> bool:
+    return started.rig == keepsake.rig or not {*keepsake.addresses}.isdisjoint(started.addresses)
+
+
+def _pids(programs: list[Started]) -> set[int]:
+    return {one.pid for one in programs}
+
+
+def _entry(keepsake: Keepsake, pid: int) -> Path:
+    return keepsake.register / f"{pid}.json"
+
+
+def _read(path: Path) -> Started | None:
     try:
-        started = TypeAdapter(Started).validate_json(path.read_bytes())
+        return TypeAdapter(Started).validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    return started if started.lives else None
 
 
 class Foreign:

@@ -215,6 +215,7 @@ class Run:
     async def _adopt(self, orphan: Started) -> None:
         """Go on with a program that has gone on by itself since this rig's own program had died."""
         await asyncio.to_thread(self._outputs.reopen, orphan.logs)
+        remember(self._adapter.keepsake, orphan)  # this program watches it from now on
         self._is_ready, self._taken_back_at = True, time.perf_counter_ns()
         self._process, self._family = Foreign(orphan), Family(orphan.pid)
         self._following = asyncio.create_task(self._follow(self._process, self._family))
@@ -301,7 +302,7 @@ class Run:
         trouble = None if by_force else await self._end_politely(self._process, self._family)
         if await end_family(self._process, self._family):
             await asyncio.wait({self._following})
-            forget(self._adapter.keepsake)
+            forget(self._adapter.keepsake, self._process.pid)
         else:
             self._following.cancel()
             trouble = f"{self._name} cannot be killed: end process {self._process.pid} by hand"
