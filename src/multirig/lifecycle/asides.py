@@ -107,5 +107,9 @@ class Asides:
             self._resuming.add(name)
             word = Start(exp_ref=exp_ref, resume=True)
             return self._send(name, _RESUME, word, self._members.limit_of(name, Event.EXPSTART))
-        text = f"was restarted: {report.failure or 'it does not record any more'}"
+        why = f": {report.failure}" if report.failure else ""
+        text = (
+            f"was restarted and does not record any more{why}; where its data are needed, end the session "
+            "and begin another one"
+        )
         return Noticed(rig=name, notice=Notice.RESTARTED, text=text, report=report)

@@ -321,10 +321,9 @@ class RigMachine:
             return [Entered(state=self.state, exp_ref=self.exp_ref, failure=None)]
         if memory.is_recording and gap is not None:
             self.recording.gaps = (gap,)
-            since = f" from {_clock(gap.since)}" if gap.since else ""
-            lasted = f" for {gap.seconds:.0f} s" if gap.seconds is not None else ""
-            why = f"its program died while it recorded {self.exp_ref}; nothing was recorded{since}{lasted}"
-            self._note(why)
+            since = f" from {_clock(gap.since)} on" if gap.since else " since then"
+            # a resumption takes it back
+            self._note(f"its program died while it recorded {self.exp_ref}; nothing was recorded{since}")
         self.state = RigState.STOPPED
         return [Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure)]
 

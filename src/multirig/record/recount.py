@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -70,6 +71,8 @@ class Recount:
         self._found: dict[str, list[Finding]] = {}
         """What each rig has found itself while it recorded; what it says in the end takes its place."""
         self._recording = RecordingOn()
+        self._restarted: dict[str, int] = {}
+        """When it was noticed that a rig was restarted and does not record any more."""
         self._stopped: set[str] = set()
         """Rigs that are known to have ended their recording unasked."""
         self._by_task = False
@@ -103,6 +106,11 @@ class Recount:
         """Return the whole."""
         self._finish_step()
         summary = self._summary
+        until = summary.running_until
+        for name, at in self._restarted.items():
+            rig = summary.rigs[name]
+            if rig.gaps and until is not None:  # it knows only when its program was there again
+                rig.gaps = [*rig.gaps[:-1], prolong(rig.gaps[-1], max(0.0, until - at / _SECOND))]
         if summary.state == SessionState.IDLE.value:
             for name, rig in summary.rigs.items():
                 rig.still_records = self._recording.why(name)
@@ -190,6 +198,7 @@ class Recount:
         self._found.clear()
         self._recording.begin_again()
         self._reported.clear()
+        self._restarted.clear()
         self._stopped.clear()
 
     def _time_step(self, moment: Moment) -> None:
@@ -337,6 +346,9 @@ class Recount:
     def _take_notice(self, event: Noticed, at: int) -> None:
         if event.notice in (Notice.BACK, Notice.RESUMED):
             self._stopped.discard(event.rig)
+            self._restarted.pop(event.rig, None)
+        if event.notice is Notice.RESTARTED:
+            self._restarted.setdefault(event.rig, at)
         if event.notice in HARMLESS:
             remark = Remark(seconds=self._since(at), notice=event.notice.value, text=event.text)
             self._summary.rigs[event.rig].remarks.append(remark)
@@ -366,6 +378,16 @@ class Recount:
     def _since(self, at: int) -> float | None:
         began = self._summary.running_from
         return None if began is None else at / _SECOND - began
+
+
+def prolong(gap: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return a gap that lasts longer, to the end of the session; what cannot be read stays."""
+    more = datetime.timedelta(seconds=seconds)
+    try:
+        until = (datetime.datetime.fromisoformat(str(gap["to"])) + more).isoformat(timespec="milliseconds")
+        return {**gap, "to": until, "seconds": round(float(gap["seconds"]) + seconds, 3)}
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return gap
 
 
 def _find_reason(event: Any) -> str:

@@ -19,6 +19,8 @@ from tests.unit.corpus.tell_sessions import (
     tell,
 )
 
+PROLONGED = ("rig-died-and-did-not-resume", "cam")
+"""A rig that did not record any more: 0.1 let its gap end when its program was there again."""
 every_session = pytest.mark.parametrize("name", NAMES)
 
 
@@ -26,6 +28,10 @@ every_session = pytest.mark.parametrize("name", NAMES)
 def test_what_is_told_of_a_session_of_0_1_is_what_0_1_told(name: str, tmp_path: Path) -> None:
     told, expected = tell(copy(name, tmp_path), tmp_path), read_told(name)
     assert told.keys() == expected.keys()
+    if name == PROLONGED[0]:
+        [now], [then] = (one["account"]["rigs"][PROLONGED[1]].pop("gaps") for one in (told, expected))
+        assert now["from"] == then["from"]
+        assert now["seconds"] > then["seconds"]
     for key, one in expected.items():
         assert told[key] == one, key
 

@@ -56,3 +56,29 @@ def test_without_times_only_the_same_words_tell_the_same() -> None:
     assert reasons(book, {"level": "warning", "kind": "program", "text": "it has lost 3 trials"}) == [
         "cam: it has lost 3 trials"
     ]
+
+
+GAP = {"from": "2024-05-06T12:01:03", "to": "2024-05-06T12:01:05", "seconds": 2.0}
+
+
+def test_the_gap_of_a_rig_that_does_not_record_any_more_lasts_until_the_end_of_the_session() -> None:
+    book = session()
+    book.add(Noticed(rig="cam", notice=Notice.RESTARTED, text="was restarted"), 111)
+    book.step(
+        SessionTrigger.STOP, Event.EXPEND, 161, ephys=ended(101.01), cam={**ended(101.03), "gaps": [GAP]}
+    )
+    book.step(SessionTrigger.CLEANUP, Event.EXPCLEANUP, 162)
+    assert (
+        "cam: recorded nothing from 12:01:03 to 12:01:55 (52.0 s): its program had died"
+        in judge(book.summarise()).reasons
+    )
+
+
+def test_the_gap_of_a_rig_that_records_again_ends_there() -> None:
+    book = session()
+    book.add(Noticed(rig="cam", notice=Notice.RESTARTED, text="was restarted"), 111)
+    book.add(Noticed(rig="cam", notice=Notice.RESUMED, text="records again"), 112)
+    book.step(
+        SessionTrigger.STOP, Event.EXPEND, 161, ephys=ended(101.01), cam={**ended(101.03), "gaps": [GAP]}
+    )
+    assert book.summarise().rigs["cam"].gaps == [GAP]
