@@ -1,10 +1,13 @@
 import json
+import math
 import re
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from multirig.conductor.leading import Wishes
 from multirig.config import Duration, parse_duration
+from multirig.config.duration import LONGEST_SESSION, check_length
 from multirig.errors import ConfigError
 
 
@@ -59,3 +62,16 @@ def test_its_schema_lets_an_editor_tell_good_from_bad():
     assert number == {"type": "number", "exclusiveMinimum": 0}
     assert all(re.search(text["pattern"], good) for good in ("90", "10 min", ".5 h", "250ms"))
     assert not any(re.search(text["pattern"], bad) for bad in ("", "soon", "10 mins", "-3 s"))
+
+
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan, 1e300, -1.0, LONGEST_SESSION + 1])
+def test_no_session_lasts_for_ever_or_less_than_no_time(seconds: float) -> None:
+    with pytest.raises(ConfigError, match=r"a session cannot last .* s: plan at most 2592000 s \(30 days\)"):
+        check_length(seconds)
+    with pytest.raises(ConfigError, match="a session cannot last"):
+        Wishes(seconds)
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 0.5, LONGEST_SESSION])
+def test_a_length_that_a_session_may_have_is_taken_as_it_is(seconds: float | None) -> None:
+    assert check_length(seconds) == seconds

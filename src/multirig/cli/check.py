@@ -14,10 +14,17 @@ from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA, choose_rigs
 from multirig.conductor.conductor import Conductor
+from multirig.config import check_length
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding, Level, plain_findings, worst
 
 MINUTES = 60.0
+
+
+def check_minutes(minutes: float) -> float:
+    """Return for how many minutes a session is planned, else raise ConfigError."""
+    check_length(minutes * 60)
+    return minutes
 
 
 @app.command()
@@ -26,7 +33,9 @@ def check(
         list[str] | None,
         typer.Option("--remote", "-r", help="Rigs, by name or address: --remote cameras ephys."),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long the session shall be.")] = MINUTES,
+    minutes: Annotated[
+        float, typer.Option(callback=check_minutes, help="How long the session shall be.")
+    ] = MINUTES,
     data: Annotated[Path, typer.Option(help="Where this PC's part of the session goes.")] = DEFAULT_DATA,
     rigs_file: RigsFile = None,
     json: Annotated[

@@ -20,6 +20,7 @@ from multirig.cli.program import app
 from multirig.cli.session import record_session, show_account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Wishes
+from multirig.config import check_length
 from multirig.config.conductor import FILE_NAME
 from multirig.logs import keep_log
 from multirig.record.account import Account
@@ -41,7 +42,7 @@ console:
 
 @app.command()
 def demo(
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to record.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.5, callback=check_length, help="How long to record.")] = 5.0,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where the rigs record.")] = DEMO_DATA,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the rigs running afterwards, until Ctrl-C.")

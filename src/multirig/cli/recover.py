@@ -16,6 +16,7 @@ from multirig.cli.screen import showing
 from multirig.cli.session import show_account
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Choice, Wishes, lead_on, taken_up
+from multirig.config import check_length
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
@@ -44,7 +45,8 @@ def recover(
         bool, typer.Option("--clean-up", help="Interrupt whatever goes on, and let the rigs go.")
     ] = False,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="With --go-on: how long still to record.")
+        float | None,
+        typer.Option(callback=check_length, help="With --go-on: how long still to record."),
     ] = None,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Lead also rigs that another conductor leads by now.")

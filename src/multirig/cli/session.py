@@ -19,7 +19,7 @@ from multirig.conductor.leading import IMPATIENCE, EndedEarly, Wishes, lead
 from multirig.conductor.naming import learn_names
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
-from multirig.config import Uri, load_conductor_config
+from multirig.config import Uri, check_length, load_conductor_config
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
@@ -62,7 +62,8 @@ def run_session(
         typer.Option("--remote", "-r", help="Rigs, by name or address: --remote cameras ephys."),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="How long to record; without it, until Ctrl-C.")
+        float | None,
+        typer.Option(callback=check_length, help="How long to record; without it, until Ctrl-C."),
     ] = None,
     data: Annotated[Path, typer.Option(help="Where this PC's part of the session goes.")] = DEFAULT_DATA,
     lab: Annotated[str, typer.Option(help="Name of the lab's folder.")] = "mylab",

@@ -15,7 +15,7 @@ from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.session import Session
 from multirig.conductor.storage import Storage, SubjectsFolder, open_storage
 from multirig.conductor.surroundings import Surroundings, in_thread
-from multirig.config import Uri
+from multirig.config import Uri, check_length
 from multirig.errors import ConfigError, IllegalTransition, RigUnreachable, Unconfirmed
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.clock_gate import ClockGate
@@ -275,7 +275,7 @@ class Conductor:
         Raises
         ------
         ConfigError
-            A main sync without a folder to count in.
+            A main sync without a folder to count in, or a length that no session has.
         """
         storage = storage or self.storage
         counts = self.main_sync if main_sync is None else main_sync
@@ -288,7 +288,7 @@ class Conductor:
             appends=appends,
             takes_over=takes_over,
             checks=checks,
-            seconds=seconds,
+            seconds=check_length(seconds),
             by_task=by_task,
         )
         return Session(self, plan, storage)
@@ -347,7 +347,7 @@ class Conductor:
             By rig, and ``this PC`` at last. `multirig.conductor.preflight.find_hindrance` says whether a
             session can begin.
         """
-        return await self._check(seconds, rigs, self.storage, is_main_sync=self.main_sync)
+        return await self._check(check_length(seconds), rigs, self.storage, is_main_sync=self.main_sync)
 
     async def check_for(self, session: Session) -> None:
         """Check as `check` does, for a session, those rigs that can be asked at any time.

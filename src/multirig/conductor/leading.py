@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.events import EventStream
 from multirig.conductor.session import Session
+from multirig.config import check_length
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Moved
 from multirig.lifecycle.session_states import SessionState
@@ -50,10 +51,15 @@ class Wishes:
     ----------
     seconds : float, optional
         How long to record; None: until it is ended.
+
+    Raises
+    ------
+    ConfigError
+        No session lasts so long.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
-        self.seconds = seconds
+        self.seconds = check_length(seconds)
         self.why: str | None = None
         """Why it shall be interrupted, as the operator says it."""
         self.end = asyncio.Event()

@@ -10,7 +10,7 @@ from multirig.config.conductor import (
     conductor_config_schema,
     load_conductor_config,
 )
-from multirig.config.duration import Duration, parse_duration
+from multirig.config.duration import Duration, check_length, parse_duration
 from multirig.config.expect import Expect
 from multirig.config.explaining import explain, suggestion
 from multirig.config.reading import OwnLoader, SharedLoader, YamlLoader, parse_pairs, parse_yaml, read_text
@@ -44,6 +44,7 @@ __all__ = [
     "SyncPulses",
     "Uri",
     "YamlLoader",
+    "check_length",
     "check_name",
     "conductor_config_schema",
     "explain",

@@ -53,6 +53,20 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
+LONGEST_SESSION = 30 * 24 * 3600.0
+"""Seconds that a session may last: more is a slip of the pen, and no clock is followed for longer."""
+
+
+def check_length(seconds: float | None) -> float | None:
+    """Return how long a session is to last, in seconds; None: until it is ended. Else raise ConfigError."""
+    if seconds is not None and not 0 <= seconds <= LONGEST_SESSION:
+        raise ConfigError(
+            f"a session cannot last {seconds:g} s: plan at most {LONGEST_SESSION:.0f} s "
+            f"({LONGEST_SESSION / 86400:.0f} days), or nothing to record until it is ended"
+        )
+    return seconds
+
+
 DURATION_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},

@@ -34,6 +34,16 @@ def test_a_session_over_two_rigs_is_recorded_and_shown(rig, multirig, tmp_path: 
     assert json.loads(multirig("show", summary["session_folder"], "--json").stdout) == summary
 
 
+@pytest.mark.parametrize(
+    "command", ["run -s SP_01 --seconds inf -r udp://127.0.0.1:9", "check --minutes nan -r udp://127.0.0.1:9"]
+)
+def test_a_session_without_end_is_refused_before_any_rig_is_asked(multirig, command: str):
+    done = multirig(*command.split())
+    assert done.returncode == 2
+    assert "a session cannot last" in done.stderr
+    assert "127.0.0.1" not in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_ctrl_c_ends_a_session_in_good_order(rig, session):
     process = session(rig("ephys", main_sync=True).uri)

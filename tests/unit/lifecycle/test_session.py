@@ -1461,8 +1461,8 @@ def test_a_rig_that_cannot_record_on_is_told_of_and_ends_the_session_if_it_is_es
         assert session.state is state
         [told] = [one for one in session.out if isinstance(one, Noticed)]
         assert told.text == (
-            "was restarted and does not record any more: its program died; where its data are needed, end the "
-            "session and begin another one"
+            "was restarted and does not record any more: its program died; where its data are needed, "
+            "end the session and begin another one"
         )
 
 

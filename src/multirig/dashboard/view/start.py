@@ -9,6 +9,7 @@ from typing import Any
 
 from multirig import wording
 from multirig.conductor.sighting import Sighting
+from multirig.config import check_length
 from multirig.dashboard.snapshot import Order
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import check_subject
@@ -94,6 +95,7 @@ def _find_objection(
         return "Who is recorded? Fill in the subject"
     try:
         check_subject(draft.subject.strip())
+        check_length(None if draft.minutes is None else draft.minutes * 60)
     except MultirigError as error:
         return str(error)
     if not chosen and not draft.task.strip():

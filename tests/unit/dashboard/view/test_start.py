@@ -36,6 +36,7 @@ def test_a_form_with_subject_and_rigs_can_start():
         (Draft(subject="../x", rigs=("left",)), "cannot name a folder"),
         (Draft(subject="con", rigs=("left",)), "a device on Windows"),
         (Draft(subject="SP_01", rigs=("left",), minutes=0), "longer than nothing"),
+        (Draft(subject="SP_01", rigs=("left",), minutes=1e300), "a session cannot last"),
     ],
 )
 def test_what_is_missing_is_said_in_a_sentence(draft, words):
