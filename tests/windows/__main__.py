@@ -33,6 +33,8 @@ class Part(NamedTuple):
     """Seconds; the part that is not done then has failed."""
 
 
+SCRATCH = "multirig-tests"
+"""On Windows' disk C:."""
 UNIT, INTEGRATION = "tests/unit", "tests/integration"
 SLOW = (f"{UNIT}/sim", f"{UNIT}/cli/test_main.py")
 NOT_THERE = (f"{UNIT}/truth",)
@@ -74,9 +76,10 @@ class Outcome(NamedTuple):
 
 def run_part(windows: Windows, part: Part) -> Outcome:
     """Run a part with Windows' Python, show what it prints, and count."""
+    windows.forget(SCRATCH)
     code, printed = windows.run(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--color=no", "--tb=short"),
-        *("-rs", "--timeout=60", r"--basetemp=C:\multirig-tests", *part.paths),
+        *("-rs", "--timeout=60", rf"--basetemp=C:\{SCRATCH}", *part.paths),
         limit=part.limit,
         shows=True,
     )

@@ -162,6 +162,10 @@ class Windows:
             self._server("-k")
             stays.wait()
 
+    def forget(self, name: str) -> None:
+        """Remove a folder of Windows' disk: it cannot remove itself what a killed program has left open."""
+        shutil.rmtree(self.folder / "prefix" / "drive_c" / name, ignore_errors=True)
+
     def _server(self, option: str) -> None:
         server = shutil.which("wineserver") or str(Path(self.wine).resolve().with_name("wineserver"))
         subprocess.run([server, option], env=self.environment, stdout=subprocess.DEVNULL, check=False)

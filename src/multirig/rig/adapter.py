@@ -42,8 +42,7 @@ from multirig.protocol.words import Health as Health
 from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
-from multirig.rig.keepsake import Keepsake
-from multirig.rig.keepsake import Left as Left
+from multirig.rig.keepsake import Keepsake, Left
 from multirig.rig.spelling import spell
 from multirig.sync.pulses import PULSES_NAME
 

@@ -1,7 +1,7 @@
 r"""Names of files that are no text: how they are written down, and found again. Pure but for `find_file`.
 
-A Linux file system takes any bytes as a name. What is no UTF-8 of them is written as ``\xff``, a byte each, so
-that every list, message and manifest can hold it.
+A Linux file system takes any bytes as a name. What is no UTF-8 of them is written as ``\xff``, a byte each,
+so that every list, message and manifest can hold it.
 """
 
 from __future__ import annotations

@@ -88,8 +88,8 @@ class Process(Adapter):
     """Found in a line of its output: it has failed, whatever its exit code (Bonsai's is always 0)."""
     writes: Annotated[list[str], AfterValidator(check_patterns)] = field(default_factory=lambda: [EVERYTHING])
     """Which files in its collection are its own, where several rigs write there: ``['video*.avi']``. A whole
-    name, without ``*``, must be there at the end. An empty list: it keeps its data elsewhere, where nothing of
-    them is counted or checked."""
+    name, without ``*``, must be there at the end. An empty list: it keeps its data elsewhere, where nothing
+    of them is counted or checked."""
     ok_exit_codes: list[int] = field(default_factory=lambda: [0])
     """Exit codes that are no failure; on POSIX the code of a program ended by signal N is -N."""
     may_end: bool = False
