@@ -31,8 +31,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
-from multirig.lifecycle.owners import EVERYTHING as EVERYTHING
-from multirig.lifecycle.owners import is_owned
+from multirig.lifecycle.owners import EVERYTHING, is_owned
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Evidence as Evidence
 from multirig.protocol.words import Expected as Expected
@@ -42,7 +41,8 @@ from multirig.protocol.words import Health as Health
 from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
-from multirig.rig.keepsake import Keepsake, Left
+from multirig.rig.keepsake import Keepsake
+from multirig.rig.keepsake import Left as Left
 from multirig.rig.spelling import spell
 from multirig.sync.pulses import PULSES_NAME
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from multirig.rig.adapter import EVERYTHING, File, Session, list_files
+from multirig.lifecycle.owners import EVERYTHING
+from multirig.rig.adapter import File, Session, list_files
 from multirig.rig.spelling import find_file
 
 CLOCK_COLUMN = "perf_counter"

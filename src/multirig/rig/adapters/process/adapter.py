@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from multirig.errors import AdapterError, ConfigError
-from multirig.rig.adapter import EVERYTHING, Adapter, File, Finding, Health, Level, below
+from multirig.lifecycle.owners import EVERYTHING
+from multirig.rig.adapter import Adapter, File, Finding, Health, Level, below
 from multirig.rig.adapters.process.family import Family, end_family, wait_gone
 from multirig.rig.adapters.process.orphan import Foreign, Started, find_strangers, forget, recall
 from multirig.rig.adapters.process.placeholders import check_placeholders, fill_placeholders
