@@ -956,8 +956,9 @@ async def speak_to(rig: Any) -> AsyncIterator[tuple[Any, Socket]]:
     try:
         yield transport, peer
     finally:
-        transport.close()
-        await asyncio.sleep(0)
+        transport.abort()  # on Windows a datagram may still be on its way
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 BAD = [
