@@ -14,6 +14,7 @@ from multirig import wording
 from multirig.cli import render
 from multirig.record.account import Account
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
+from multirig.record.limits import is_of_other_clock
 from multirig.record.story import Line, say_marker
 from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_spread
@@ -154,7 +155,7 @@ def _files_table(told: Account) -> Table:
             if folder_name != shown or number == 0:
                 table.add_row(Text(name if number == 0 else ""), Text(f"{folder_name}/", "dim"))
                 shown = folder_name
-            times = ("" if at is None else f"{at - zero:+.4f} s" for at in (one.first, one.last))
+            times = (_say_time(at, zero) for at in (one.first, one.last))
             frames = "" if one.frames is None else str(one.frames)
             table.add_row("", Text(file_name), wording.size(one.bytes), frames, *times)
         if not rig.files:
@@ -164,6 +165,12 @@ def _files_table(told: Account) -> Table:
     if left := told.own_files_total - len(told.own_files):
         table.add_row("", f"and {left} more", "")
     return table
+
+
+def _say_time(at: float | None, zero: float) -> str:
+    if is_of_other_clock(at, zero):
+        return "other clock"
+    return "" if at is None else f"{at - zero:+.4f} s"
 
 
 def show_story(lines: Iterable[Line]) -> None:

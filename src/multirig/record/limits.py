@@ -23,6 +23,15 @@ NOTED_TIME = 0.05
 """The same, without a note: a frame or two of a camera."""
 
 
+OTHER_CLOCK = 1_000_000.0
+"""Seconds from the session, beyond which times are of another clock: that of a PC counts from its own start."""
+
+
+def is_of_other_clock(time: float | None, begin: float | None) -> bool:
+    """Return whether a time that should be near the beginning of a session is of another clock than it."""
+    return time is not None and begin is not None and abs(time - begin) > OTHER_CLOCK
+
+
 def find_fair_gap(rate: float) -> float:
     """Return the seconds that may lie between two frames of a source that gives so many a second."""
     return max(FAIR_GAP, FAIR_PERIODS / rate)

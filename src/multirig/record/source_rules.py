@@ -20,6 +20,7 @@ from multirig.record.limits import (
     SLOW_FRAMES,
     TOLERANCE,
     WRONG_TIME,
+    is_of_other_clock,
 )
 from multirig.record.sources import Gap, Source
 from multirig.record.summary import RigSummary, Summary
@@ -51,7 +52,9 @@ def find_short(summary: Summary, rig: RigSummary, source: Source) -> Iterator[st
     if begin is None or end is None or length is None or first is None or last is None:
         return
     allowed = TOLERANCE + (rig.clock_bound or 0.0) + source.period * SLOW_FRAMES
-    if rig.clock_bound is None:  # its times cannot be compared with ours, but their differences can
+    if rig.clock_bound is None or is_of_other_clock(
+        first, begin
+    ):  # its times cannot be compared with ours, but their differences can
         if length - (last - first) > allowed:
             yield f"recorded {last - first:.1f} s of a session of {length:.1f} s"
         return
@@ -88,7 +91,7 @@ def _find_gaps(source: Source) -> Iterator[Gap]:
 def _find_gap(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
     for gap in _find_gaps(source):
         line = f"gave nothing for {gap.seconds:.1f} s"
-        if rig.clock_bound is not None:
+        if rig.clock_bound is not None and not is_of_other_clock(gap.at, summary.zero):
             line += f", from {max(0.0, gap.at - summary.zero):.1f} s after the beginning"
         if gap.missing and source.rate:
             line += f": {grouped(gap.missing)} missing at {_rate(source.rate)}/s"
@@ -145,6 +148,14 @@ def _find_backwards(summary: Summary, rig: RigSummary, source: Source) -> Iterat
     if backwards := source.total("backwards"):
         times = "1 time that is" if backwards == 1 else f"{count(backwards, 'time')} that are"
         yield f"has {times} not later than the one before: order nothing by them"
+
+
+def _find_other_clock(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
+    if is_of_other_clock(source.first, summary.running_from):
+        yield (
+            "has times of another clock (time of day?): they cannot be compared with the others'; write "
+            "time.perf_counter() there, or give the column another name"
+        )
 
 
 def _find_lateness(source: Source) -> float:
@@ -228,7 +239,14 @@ RULES: tuple[SourceRule, ...] = (
         when=f"more than {DAMAGED_SHARE:.1%} of its pictures came damaged, or a larger share than `damaged`",
         find=_find_damage,
     ),
-    SourceRule(when="its times do not rise", find=_find_backwards),
+    SourceRule(
+        when="its times do not rise; of a table, they fall, or more than half of them are one and the same",
+        find=_find_backwards,
+    ),
+    SourceRule(
+        when="its times are of another clock: days from the session, such as the time of day",
+        find=_find_other_clock,
+    ),
     SourceRule(
         when="frames came in bursts, are stamped by their arrival, and may be stamped more than "
         f"{WRONG_TIME * 1000:g} ms late by that",

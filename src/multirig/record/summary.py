@@ -8,6 +8,7 @@ from typing import Any
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.words import File, Finding, RigStart
+from multirig.record.limits import is_of_other_clock
 from multirig.record.sources import find_sources
 from multirig.record.timing import ClockSummary, Spread
 
@@ -106,7 +107,8 @@ class RigSummary:
     @property
     def first(self) -> float | None:
         """When its first frame was, in seconds on the conductor's clock."""
-        return min((one.first for one in self.files if one.first is not None), default=None)
+        known = (one.first for one in self.files if not is_of_other_clock(one.first, self.started_at))
+        return min((first for first in known if first is not None), default=None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.words import File, Level, RigStart
 from multirig.record import source_rules
 from multirig.record.left import SAYS_SO
-from multirig.record.limits import TOLERANCE
+from multirig.record.limits import TOLERANCE, is_of_other_clock
 from multirig.record.source_rules import SourceRule, covers, find_short, has_ended_early, runs_by_itself
 from multirig.record.sources import Source, find_sources, is_data
 from multirig.record.summary import RigSummary, Summary
@@ -321,7 +321,8 @@ def _find_short(summary: Summary, rig: RigSummary) -> Iterator[str]:
         return
     if any(map(runs_by_itself, sources)):
         return
-    whole = Source(name="", has_name=False, parts=tuple(rig.files))
+    parts = tuple(file for file in rig.files if not is_of_other_clock(file.first, begin))
+    whole = Source(name="", has_name=False, parts=parts)
     if whole.first is not None:
         if not all(source.is_examined for source in sources):
             yield from find_short(summary, rig, whole)

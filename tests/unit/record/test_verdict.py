@@ -539,6 +539,19 @@ def test_a_rig_that_took_no_part_is_told_with_its_cause() -> None:
     assert judge(session(cam=absent)).notes == ("cam: took no part: nothing listens there",)
 
 
+def test_times_of_another_clock_are_told_as_such_and_compared_with_nothing() -> None:
+    wall = 1_796_089_833.0
+    evidence = Evidence(backwards=0, longest_gap=1.2, gap_at=wall + 3)
+    table = file(path="raw_data/t.csv", first=wall, last=wall + 10, evidence=evidence)
+    for files in ([table], [table, file()]):
+        summary = session(cam=rig(files=files))
+        verdict = judge(summary)
+        assert verdict.word is Word.DEGRADED
+        [reason] = verdict.reasons
+        assert reason.startswith("cam: raw_data/t.csv has times of another clock (time of day?)")
+        assert summary.rigs["cam"].first in (None, 100.0)
+
+
 # -- notes -------------------------------------------------------------------------------------------------
 
 

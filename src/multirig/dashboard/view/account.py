@@ -15,7 +15,7 @@ from multirig.lifecycle.policy import Role
 from multirig.protocol.words import File, Level
 from multirig.record.account import Account
 from multirig.record.catalogue import NOT_OVER, Listed
-from multirig.record.limits import TOLERANCE
+from multirig.record.limits import TOLERANCE, is_of_other_clock
 from multirig.record.story import CONDUCTOR, say_marker
 from multirig.record.summary import RigSummary
 from multirig.record.timing import say_spread
@@ -315,6 +315,8 @@ def _file_row(file: File, zero: float) -> FileRow:
 
 
 def _say_time(at: float | None, zero: float) -> str:
+    if is_of_other_clock(at, zero):
+        return "other clock"
     return NOT_TOLD if at is None else wording.since(at - zero, digits=4)
 
 

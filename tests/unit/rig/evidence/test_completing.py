@@ -100,3 +100,18 @@ def test_what_the_config_expects_is_said_of_each_file(session: Session) -> None:
     (found,) = complete([file], session, Growth(), stopped=STOPPED, expected=Expected(fps=60.0))
     assert found.evidence == Evidence(expected=Expected(fps=60.0))
     assert complete([file], session, Growth(), stopped=STOPPED, expected=Expected()) == [file]
+
+
+def test_a_clock_that_stood_still_in_most_rows_does_not_rise(session: Session) -> None:
+    assert table(session, *[5.0] * 100).evidence.backwards == 99  # type: ignore[union-attr]
+    found = table(session, *[n / 10 for n in range(30)], *[3.0] * 50)
+    assert found.evidence is not None
+    assert found.evidence.backwards == 49
+
+
+def test_rows_that_come_in_blocks_and_a_few_that_are_alike_are_honest(session: Session) -> None:
+    blocks = [n // 32 / 10 for n in range(320)]
+    for times in (blocks, [1.0, 1.0, 1.0, 2.0], [n / 10 for n in range(20)] + [2.0, 2.0]):
+        found = table(session, *times)
+        assert found.evidence is not None
+        assert found.evidence.backwards == 0
