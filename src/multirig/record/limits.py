@@ -24,7 +24,7 @@ NOTED_TIME = 0.05
 
 
 OTHER_CLOCK = 1_000_000.0
-"""Seconds from the session, beyond which times are of another clock: that of a PC counts from its own start."""
+"""Seconds from the session, beyond which times are of another clock: that of a PC counts from its start."""
 
 
 def is_of_other_clock(time: float | None, begin: float | None) -> bool:

@@ -28,7 +28,7 @@ from multirig.protocol.words import CleanedUp, Finding, Recorded, Started, Stopp
 from multirig.record.entries import RECOVERY
 from multirig.record.history import Moment, find_rig
 from multirig.record.recording_on import RecordingOn
-from multirig.record.summary import Incident, Marker, Remark, RigSummary, StepSummary, Summary
+from multirig.record.summary import CutOff, Incident, Marker, Remark, RigSummary, StepSummary, Summary
 from multirig.record.timing import ClockSummary, find_spread, find_start_spread
 from multirig.record.trouble import find_failure, find_trouble
 
@@ -77,6 +77,10 @@ class Recount:
         """Rigs that are known to have ended their recording unasked."""
         self._by_task = False
         """Whether a task leads the session."""
+        self._asked: float | None = None
+        """For how many seconds it was to be recorded."""
+        self._began_late = False
+        """Whether it was found only by whoever took the dead program's place that all record."""
         self._last_word = 0
         """When the program that led it before wrote its last line."""
 
@@ -106,6 +110,8 @@ class Recount:
         """Return the whole."""
         self._finish_step()
         summary = self._summary
+        if self._began_late:
+            summary.running_from = _find_beginning(summary)
         until = summary.running_until
         for name, at in self._restarted.items():
             rig = summary.rigs[name]
@@ -131,6 +137,12 @@ class Recount:
         summary, state, at = self._summary, moment.after, moment.at
         if moment.has_run and summary.running_from is None:
             summary.running_from = at / _SECOND
+            self._began_late = moment.before is not SessionState.STARTING
+        if moment.before is SessionState.RECOVERED and state is SessionState.STOPPING and moment.has_run:
+            # one that was to last until it is ended is ended by that
+            if self._began_late or self._asked is not None:
+                died = None if self._began_late else self._since(self._last_word)
+                summary.cut_off = CutOff(died=died, asked=self._asked)
         ends = state in (SessionState.STOPPING, SessionState.INTERRUPTING)
         if ends and summary.running_from is not None and summary.running_until is None:
             summary.running_until = at / _SECOND
@@ -150,7 +162,7 @@ class Recount:
                 self._choose(event, is_idle=moment.after is SessionState.IDLE)
             case AgreeRequested(subject=subject):
                 self._begin_again()
-                self._by_task = event.by_task
+                self._by_task, self._asked = event.by_task, event.seconds
                 summary.subject, summary.began, summary.began_at = subject, moment.wall, at / _SECOND
             case StepRequested(trigger=SessionTrigger.START):
                 self._ask_start(at)
@@ -192,7 +204,8 @@ class Recount:
         summary.remarks = []
         self._step = self._start_asked = None
         summary.running_from = summary.running_until = summary.interruption = None
-        summary.task_died = None
+        summary.task_died = summary.cut_off = None
+        self._began_late = False
         summary.recoveries = 0
         self._open.clear()
         self._found.clear()
@@ -287,6 +300,8 @@ class Recount:
     def _take_recorded(self, rig: RigSummary, recorded: Recorded) -> None:
         if recorded.files is not None:
             rig.files = list(recorded.files)
+        if rig.started_at is None:
+            rig.started_at = recorded.started_at
         if recorded.stopped_at is not None:
             rig.stopped_at = recorded.stopped_at
         if recorded.manifest is not None:
@@ -388,6 +403,15 @@ def prolong(gap: dict[str, Any], seconds: float) -> dict[str, Any]:
         return {**gap, "to": until, "seconds": round(float(gap["seconds"]) + seconds, 3)}
     except (KeyError, TypeError, ValueError, OverflowError):
         return gap
+
+
+def _find_beginning(summary: Summary) -> float | None:
+    """Return by the rigs' own words since when all record, where nobody was there to see it."""
+    begun = [rig.first if rig.started_at is None else rig.started_at for rig in summary.rigs.values()]
+    known = [at for at in begun if at is not None]
+    if summary.running_from is None or not known:
+        return summary.running_from
+    return min(summary.running_from, max(known))
 
 
 def _find_reason(event: Any) -> str:

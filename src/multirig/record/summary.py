@@ -121,6 +121,16 @@ class StepSummary:
 
 
 @dataclass(slots=True, kw_only=True)
+class CutOff:
+    """An end that somebody made to a session since the program that led it had died before."""
+
+    died: float | None = None
+    """Seconds from the start until the last that it noted; None: it died before all rigs recorded."""
+    asked: float | None = None
+    """For how many seconds the session was to be recorded; None: nobody had said."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Summary:
     """A session as its journal tells it."""
 
@@ -148,6 +158,8 @@ class Summary:
     """Why the session was interrupted, if it was."""
     task_died: float | None = None
     """Seconds from the start to the last word of the task that led it, if it died while all recorded."""
+    cut_off: CutOff | None = None
+    """How it ended, if the program that led it died and nobody went on with it to its end."""
     rigs: dict[str, RigSummary] = field(default_factory=dict)
     start_spread: Spread | None = None
     """How near to each other the rigs' adapters were told to start; None: fewer than two rigs tell it."""

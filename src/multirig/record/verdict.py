@@ -155,6 +155,15 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
         if summary.task_died >= 0.05:
             noted = f"the last that it noted was {summary.task_died:.1f} s"
         yield f"the task that led it died while the rigs recorded: {noted} after the start"
+    if (end := summary.cut_off) is not None and summary.task_died is None:
+        died = "as its rigs were started" if end.died is None else "while its rigs recorded"
+        if end.died is not None and end.died >= 0.05:
+            died += f" (the last that it noted was {end.died:.1f} s after the start)"
+        asked = "" if end.asked is None else f", and {end.asked:g} s were asked"
+        yield (
+            f"the program that led it died {died}, and nobody went on with it: it was ended by "
+            f"'multirig stop' or 'multirig recover'{_after(summary.length)}{asked}"
+        )
     if summary.state not in (
         SessionState.IDLE.value,
         SessionState.STOPPED.value,
@@ -521,7 +530,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         word=Word.INTERRUPTED,
         when="it was interrupted, by somebody, by an error of the task, since the task's program died, or "
-        "since an essential rig was lost; or its journal ends in the middle",
+        "since an essential rig was lost; the program that led it died as it was started, or before the time "
+        "that was asked, and nobody went on with it; or its journal ends in the middle",
         find=_find_interruption,
     ),
     *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
 from pathlib import Path
@@ -29,9 +30,9 @@ from multirig.record.verdict import Word
 QUICK = Limits(stop=SECOND // 5, cleanup=SECOND // 5, start=SECOND // 5, lead=0)
 
 
-async def begin(conductor: Any, seconds: float = 0.05, **keys: Any) -> Path:
+async def begin(conductor: Any, seconds: float = 0.05, lasts: float | None = None, **keys: Any) -> Path:
     """Begin a session and let it record for a moment; return the folder of this PC."""
-    session = conductor.session("SP_01", **keys)
+    session = conductor.session("SP_01", seconds=lasts, **keys)
     await session.agree()
     await session.init()
     await session.start()
@@ -318,6 +319,53 @@ async def test_a_session_whose_task_died_is_interrupted_whoever_ends_it(lab: Any
     content = written(folder)
     assert content["verdict"] == "INTERRUPTED"
     assert content["reasons"][0].startswith("the task that led it died while the rigs recorded")
+
+
+async def test_a_session_of_an_asked_length_whose_conductor_died_is_interrupted_where_nobody_goes_on(
+    lab: Any,
+) -> None:
+    second, folder = await lead_on_after_a_death(lab, lasts=30)
+    await end(second)
+    content = written(folder)
+    assert content["verdict"] == "INTERRUPTED"
+    [reason] = content["reasons"]
+    assert reason.startswith("the program that led it died while its rigs recorded")
+    assert reason.endswith("and 30 s were asked")
+
+
+async def test_a_session_without_a_length_whose_conductor_died_is_ended_by_whoever_stops_it(lab: Any) -> None:
+    second, folder = await lead_on_after_a_death(lab)
+    await end(second)
+    assert written(folder)["verdict"] == "GOOD"
+
+
+async def test_a_session_whose_conductor_died_as_it_was_started_is_interrupted_and_as_long_as_the_rigs_say(
+    lab: Any,
+) -> None:
+    await lab.rigs_of_a_session("cam")
+    first = await lab.conductor()
+    session = first.session("SP_01")
+    await session.agree()
+    await session.init()
+    starting = asyncio.create_task(session.start())
+    journal = session.folder / JOURNAL
+    while '"StepRequested"' not in journal.read_text(encoding="utf-8").rpartition("start")[0]:
+        await asyncio.sleep(0)
+    session.journal.close(is_over=False)  # it is gone in the middle of the start
+    with contextlib.suppress(Exception):
+        await starting
+    await first.exchange.close()
+    await asyncio.sleep(0.3)
+    second = Conductor.from_journal(session.folder, network=lab.network)
+    lab.conductors = [second]
+    await second.open()
+    assert second.current is not None
+    await second.current.recover()
+    await end(second)
+    content = written(session.folder)
+    assert content["verdict"] == "INTERRUPTED"
+    assert content["reasons"][0].startswith("the program that led it died as its rigs were started")
+    assert content["running_until"] - content["running_from"] > 0.25
 
 
 async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_note(lab: Any) -> None:
