@@ -138,11 +138,11 @@ class Recount:
         if moment.has_run and summary.running_from is None:
             summary.running_from = at / _SECOND
             self._began_late = moment.before is not SessionState.STARTING
-        if moment.before is SessionState.RECOVERED and state is SessionState.STOPPING and moment.has_run:
-            # one that was to last until it is ended is ended by that
-            if self._began_late or self._asked is not None:
-                died = None if self._began_late else self._since(self._last_word)
-                summary.cut_off = CutOff(died=died, asked=self._asked)
+        is_left = moment.before is SessionState.RECOVERED and state is SessionState.STOPPING
+        # one that was to last until it is ended is ended by that
+        if is_left and moment.has_run and (self._began_late or self._asked is not None):
+            died = None if self._began_late else self._since(self._last_word)
+            summary.cut_off = CutOff(died=died, asked=self._asked)
         ends = state in (SessionState.STOPPING, SessionState.INTERRUPTING)
         if ends and summary.running_from is not None and summary.running_until is None:
             summary.running_until = at / _SECOND

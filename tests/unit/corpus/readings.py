@@ -35,7 +35,9 @@ from multirig.record.verdict import MEANING, NOT_ALL_PROVED, Word
 from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
-ADDED = frozenset({"format", "evidence", "findings", "task_died", "still_records", "unverified", "unwritten"})
+ADDED = frozenset(
+    {"cut_off", "format", "evidence", "findings", "task_died", "still_records", "unverified", "unwritten"}
+)
 """Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
 _UNVERIFIED = re.compile(r", \d+ rigs? not verified: .*?  session ")
