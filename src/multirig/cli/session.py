@@ -15,7 +15,7 @@ from multirig.cli.program import FAILED, UNVERIFIED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import IMPATIENCE, EndedEarly, Wishes, lead
+from multirig.conductor.leading import IMPATIENT, EndedEarly, Wishes, lead
 from multirig.conductor.naming import learn_names
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.conductor.session import Session
@@ -123,7 +123,7 @@ def show_account(told: Account, folder: Path, *, json: bool, strict: bool = Fals
         accounts.show_summary(told, folder)
     if (left := say_left(told)) is not None:
         render.warn_at_last(left)
-    if told.verdict is not Word.GOOD and not (told.interruption == IMPATIENCE and told.is_whole):
+    if told.verdict is not Word.GOOD and not (told.interruption in IMPATIENT and told.is_whole):
         raise typer.Exit(FAILED)
     if strict and told.unverified:
         raise typer.Exit(UNVERIFIED)

@@ -18,9 +18,10 @@ from multirig.cli.program import FAILED, UNVERIFIED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
+from multirig.ibl.task_end import say_end
 from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folder
 from multirig.logs import keep_log
-from multirig.pc.signals import END, calling_on_signals, end_program
+from multirig.pc.signals import END, EndedBySignal, calling_on_signals, end_program
 from multirig.record import journal
 from multirig.record.account import Account, account
 from multirig.record.left import say_left
@@ -59,9 +60,12 @@ def run_task(task: str, arguments: list[str]) -> None:
         except Exception as error:
             _say_verdict(session)
             raise explain_failure(error, cls, session) from error
-        except BaseException:
+        except BaseException as error:
             _say_where(session)
             _say_verdict(session)
+            if isinstance(error, SystemExit) and not isinstance(error, EndedBySignal):
+                # its code is the task's own: whoever called this program reads ours
+                raise MultirigError(say_end(error)) from error
             raise
     _say_where(session)
     told = _say_verdict(session)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -21,10 +22,13 @@ from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.session_events import Moved
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
-from multirig.pc.signals import calling_on_signals, is_hang_up
+from multirig.pc.signals import calling_on_signals, is_hang_up, say_signal
 
 IMPATIENCE = "the operator pressed Ctrl-C twice"
 """Reason of an interrupt."""
+ENDED_TWICE = "it was ended from outside, twice"
+"""The same, where it was no key."""
+IMPATIENT = frozenset({IMPATIENCE, ENDED_TWICE})
 BY_OPERATOR = "interrupted by the operator"
 BEFORE_START = "stopped by the operator before the start"
 DIED = "cleaned up after its conductor died"
@@ -62,6 +66,8 @@ class Wishes:
         self.seconds = check_length(seconds)
         self.why: str | None = None
         """Why it shall be interrupted, as the operator says it."""
+        self.cause: str | None = None
+        """What has asked this program to end, where that was not the operator at a key."""
         self.end = asyncio.Event()
         """An end is wanted."""
         self.end_at_once = asyncio.Event()
@@ -81,7 +87,7 @@ class Wishes:
     def press_ctrl_c(self) -> None:
         """Stop; where that is wanted already, interrupt."""
         if self.end.is_set():
-            self.interrupt(IMPATIENCE)
+            self.interrupt(IMPATIENCE if self.cause is None else ENDED_TWICE)
         else:
             self.stop()
 
@@ -96,7 +102,16 @@ class Wishes:
             What Ctrl-C, and SIGTERM, do, in place of `press_ctrl_c`.
         """
         press = on_ctrl_c or self.press_ctrl_c
-        return calling_on_signals(lambda number: self.stop() if is_hang_up(number) else press())
+
+        def take(number: int) -> None:
+            if number != signal.SIGINT:
+                self.cause = self.cause or say_signal(number)
+            if is_hang_up(number):
+                self.stop()
+            else:
+                press()
+
+        return calling_on_signals(take)
 
     def attend(self) -> None:
         """Be heard in the event loop that runs."""
@@ -132,7 +147,7 @@ class Wishes:
         finally:
             going.cancel()
         await asyncio.gather(going, return_exceptions=True)
-        why = f" ({self.why})" if self.why else ""
+        why = f" ({why})" if (why := self.why or self.cause) else ""
         raise EndedEarly(f"ended before anything was recorded; every rig has been released{why}")
 
 
@@ -305,6 +320,11 @@ def say_lost(lost: Noticed) -> SessionFailed:
     return SessionFailed("recording", causes, "it is essential: all rigs were interrupted")
 
 
+def _say_early(wishes: Wishes) -> str:
+    """Return why a session is ended that has not begun to record."""
+    return BEFORE_START if wishes.cause is None else f"{wishes.cause} before the start"
+
+
 @contextlib.asynccontextmanager
 async def _ending(led: Led, wishes: Wishes) -> AsyncIterator[None]:
     """Release the rigs in any case."""
@@ -314,7 +334,7 @@ async def _ending(led: Led, wishes: Wishes) -> AsyncIterator[None]:
         raise
     except BaseException as error:
         early = isinstance(error, EndedEarly)
-        await led.end(wishes.why or (BEFORE_START if early else str(error) or type(error).__name__))
+        await led.end(wishes.why or (_say_early(wishes) if early else str(error) or type(error).__name__))
         raise
     await led.end(BY_OPERATOR)
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from multirig.pc.signals import END, end_program, give_back, take_signals
+from multirig.pc.signals import END, EndedBySignal, end_program, give_back, take_signals
 
 MAX_TRACEBACK = 8_000
 """Characters of a stack that the rigs are told."""
@@ -59,14 +59,31 @@ def reporting_method(
     return call
 
 
+def say_end(error: BaseException) -> str:
+    """Return what has ended a task, in words."""
+    match error:
+        case EndedBySignal():
+            return str(error)
+        case SystemExit(code=code):
+            return f"the task ended itself by sys.exit({'' if code is None else repr(code)})"
+        case KeyboardInterrupt():
+            return str(error) or "Ctrl-C"
+    return str(error) or type(error).__name__
+
+
 def describe_error(error: BaseException, *, is_short: bool) -> dict[str, Any]:
     """Return an error as IBL's peers know it, with less of its stack where it must be short."""
     last = traceback.extract_tb(error.__traceback__)[-1:]
     stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return {
-        "error": type(error).__name__,
-        "message": str(error) or type(error).__name__,
+        "error": _name(error),
+        "message": say_end(error),
         "traceback": stack[-(MAX_FOREIGN_TRACEBACK if is_short else MAX_TRACEBACK) :],
         "file": last[0].filename if last else None,
         "line_no": last[0].lineno if last else None,
     }
+
+
+def _name(error: BaseException) -> str:
+    """Return the kind of an error by a name that a peer may know."""
+    return "SystemExit" if isinstance(error, EndedBySignal) else type(error).__name__

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from multirig.ibl import task_logging
 from multirig.ibl.questions import ask_number
 from multirig.ibl.session_paths import stop_file
+from multirig.ibl.task_end import say_end
 
 if TYPE_CHECKING:
     from multirig.ibl.base_session import BaseSession
@@ -44,7 +45,7 @@ class TaskRun:
         except BaseException as error:  # raised at the end of `run`, when all else is done
             self._session.logger.error(
                 "%s: %s",
-                *(type(error).__name__, error),
+                *(type(error).__name__, say_end(error)),
                 exc_info=error if isinstance(error, Exception) else None,
                 extra={task_logging.FILE_ONLY: self._error is None},
             )

@@ -64,9 +64,28 @@ def calling_on_signals(handle: _Handler, names: Sequence[str] = (CTRL_C, *END)) 
         give_back(before)
 
 
+class EndedBySignal(SystemExit):
+    """A signal has ended this program; its exit code is the one that shells give."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return say_signal(self.number)
+
+
+def say_signal(number: int) -> str:
+    """Return what has ended a program, in words."""
+    name = signal.Signals(number).name
+    if is_hang_up(number):
+        return f"its terminal was closed ({name})"
+    return "Ctrl-C" if number == signal.SIGINT else f"it was ended from outside ({name})"
+
+
 def end_program(number: int) -> None:
     """End this program as an exception does: whatever it uses is given back."""
-    raise SystemExit(128 + number)
+    raise EndedBySignal(number)
 
 
 def press_ctrl_c() -> None:

@@ -57,6 +57,26 @@ def test_ctrl_c_ends_a_session_in_good_order(rig, session):
     assert "fake.csv" in out
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to one process on Windows")
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (signal.SIGINT, "stopped by the operator before the start"),
+        (signal.SIGTERM, "it was ended from outside (SIGTERM) before the start"),
+        (signal.SIGHUP, "its terminal was closed (SIGHUP) before the start"),
+    ],
+)
+def test_what_has_ended_a_session_before_its_start_is_told_as_it_was(rig, session, tmp_path, number, why):
+    one = rig("ephys", main_sync=True, adapter={"type": "fake", "delay": {"initialise": 20}})
+    process = session(one.uri, "--no-check")
+    one.expect("ephys is initialising")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    [journal] = tmp_path.rglob("_multirig_journal.jsonl")
+    assert why in journal.read_text()
+
+
 def test_a_rig_that_cannot_start_rolls_back_the_others_and_is_named(rig, multirig, tmp_path: Path):
     good = rig("ephys", main_sync=True)
     bad = rig("cameras", adapter={"type": "fake", "fail": {"start": "the shutter is stuck"}})

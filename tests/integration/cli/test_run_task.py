@@ -51,6 +51,8 @@ class Session(BaseSession):
         print("running", flush=True)
         if self.action == "fail":
             1 / 0
+        if self.action.startswith("exit"):
+            raise SystemExit(int(self.action[4:]))
         while self.action == "wait":
             time.sleep(0.02)
 
@@ -387,9 +389,25 @@ def test_a_signal_while_the_rigs_record_interrupts_them_and_lets_them_go(
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert "✗ INTERRUPTED  session " in out
+    why = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "it was ended from outside (SIGTERM)"}[
+        signal.Signals(number)
+    ]
+    assert f"after the start: {why}" in " ".join(out.split())
     ephys.expect("ephys is connected")
     assert settings_of(tmp_path)["SESSION_END_TIME"] is not None
     assert list((tmp_path / "ephys").glob("mylab/Subjects/SP_01/*/001/*/fake.csv"))
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_task_that_ends_itself_has_not_ended_well_whatever_its_code(rig, run, tmp_path: Path, code: int):
+    ephys = rig("ephys", main_sync=True)
+    own = TASK.replace("multirig.ibl.base_session", "multirig.ibl").replace("BaseSession", "NetworkSession")
+    (tmp_path / "mine.py").write_text(own)
+    done = run("mine.py", "--action", f"exit{code}", "--remote", ephys.uri)
+    assert done.returncode == 1
+    assert f"the task ended itself by sys.exit({code})" in done.stderr
+    assert "INTERRUPTED" in done.stdout
+    ephys.expect("ephys is connected")
 
 
 def test_a_task_that_fails_while_the_rigs_record_lets_them_go_and_is_one_line(rig, run, tmp_path: Path):

@@ -22,6 +22,7 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
+from multirig.ibl.task_end import say_end
 from multirig.ibl.task_loading import explain_failure, find_task
 from multirig.lifecycle.session_states import SessionState
 from multirig.pc.signals import (
@@ -83,7 +84,7 @@ class TaskSession:
             log.info("the task has failed", exc_info=True)
             self._tell_trouble(explain_failure(error, cls, self._session), step)
         except (KeyboardInterrupt, SystemExit) as error:
-            why = self._why or (f"the task ended by itself: {error}" if step == TASK else str(error))
+            why = self._why or say_end(error)
             if not self._has_run:
                 ended = f"ended before the task began; every rig has been let go ({why})"
                 self._tell_trouble(MultirigError(ended), step)
