@@ -22,7 +22,7 @@ from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
 from multirig.protocol.words import Info
 from multirig.record.account import account
-from multirig.record.recovery import OpenSession, find_open
+from multirig.record.recovery import OpenSession, find_led, find_open
 from multirig.wording import listed
 
 _LETTERS = {"g": Choice.GO_ON, "s": Choice.STOP, "c": Choice.CLEAN_UP}
@@ -68,6 +68,10 @@ def recover(
     places = find_subjects(data, lab)
     folder = session_folder or _find(places)
     if folder is None:
+        if led := find_led(*places):
+            for folder, leader in led:
+                render.say(f"the session in {folder} is led now, by {leader}: nothing to recover")
+            return
         where = listed([str(one) for one in places])
         render.say(
             f"no session is open in {where}: nothing to recover; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import os
@@ -18,11 +19,16 @@ from multirig.errors import ConfigError
 from multirig.lifecycle.watch import Notice
 from multirig.record.entries import BEGINNING, beginning_line, input_line
 from multirig.record.journal import FILE_NAME, LOCK_NAME
+from multirig.record.recovery import find_leader
 from multirig.record.spare import read_spare, remove_spare, write_spare
 
 LINE_END = b"\n"
 
 log = logging.getLogger("multirig.conductor")
+
+
+class FolderInUse(ConfigError):
+    """Another program on this PC leads the session in a folder."""
 
 
 class JournalFile(Protocol):
@@ -59,10 +65,11 @@ class LockedFile:
             # the system lets go of it when the program dies
             self._lock = FileLock(folder / LOCK_NAME, thread_local=False)
             self._lock.acquire(timeout=0)
+            with contextlib.suppress(OSError):  # Windows lets nobody else write it
+                (folder / LOCK_NAME).write_text(str(os.getpid()), encoding="ascii")
         except Timeout:
-            raise ConfigError(
-                f"another program on this PC leads the session in {folder}: end it there, or close it"
-            ) from None
+            leader = find_leader(folder) or "another program on this PC"
+            raise FolderInUse(f"{leader} leads the session in {folder}: end it there, or close it") from None
         except OSError as error:
             raise _cannot_write(folder, error) from None
         try:

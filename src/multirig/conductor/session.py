@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from multirig.conductor.agreeing import Plan, find_wishes
 from multirig.conductor.events import Events, EventStream, StepBegan, StepEnded
 from multirig.conductor.marking import Remarks, check_markable, make_marked
-from multirig.conductor.session_journal import SessionJournal
+from multirig.conductor.session_journal import FolderInUse, SessionJournal
 from multirig.conductor.storage import Storage
 from multirig.errors import AgreementError, ConfigError, IllegalTransition, MultirigError, SessionFailed
 from multirig.lifecycle.broadcast import Outcome
@@ -36,6 +36,10 @@ from multirig.record.timing import Spread, find_start_spread
 
 if TYPE_CHECKING:
     from multirig.conductor.conductor import Conductor
+
+
+MORE_NUMBERS = 3
+"""How often this PC counts on where other programs on it begin the same subject's session meanwhile."""
 
 
 class Session:
@@ -63,7 +67,11 @@ class Session:
     def __init__(self, conductor: Conductor, plan: Plan, storage: Storage | None) -> None:
         self.conductor = conductor
         self.plan = plan
-        self.journal = SessionJournal(storage, conductor.pc.wall, self._notice_here)
+        self.journal = SessionJournal(
+            storage,
+            conductor.pc.wall,
+            lambda notice, text: self._exchange.feed_from_any_thread(notice_here(notice, text)),
+        )
         self.state = SessionState.IDLE
         """Where it is."""
         self.exp_ref: ExpRef | None = None
@@ -158,37 +166,50 @@ class Session:
         SessionFailed
             Rigs that did not answer, or PCs on which nothing would be recorded.
         """
-        conductor, exchange, plan = self.conductor, self._exchange, self.plan
         with self._taking(SessionTrigger.AGREE):
-            now = conductor.pc.wall()
-            self.agreed_on = now.date()
-            wishes = await find_wishes(plan, self.journal.storage, now)
+            for attempt in range(MORE_NUMBERS):
+                try:
+                    return await self._agree(attempt)
+                except FolderInUse:  # begun here in the same moment: the next number is free
+                    if self.is_over:
+                        raise
+            return await self._agree(MORE_NUMBERS)
+
+    async def _agree(self, attempt: int) -> ExpRef:
+        """Agree on a reference; where its folder is in use and may be counted on, stay open for that."""
+        conductor, exchange, plan = self.conductor, self._exchange, self.plan
+        now = conductor.pc.wall()
+        self.agreed_on = now.date()
+        wishes = await find_wishes(plan, self.journal.storage, now)
+        if not attempt:
             await conductor.follow(self)
-            if self.journal.begin():
-                exchange.feed(RigsChosen(rigs=exchange.addresses, policies=conductor.policies))
-            self.information = {}
-            try:
-                agreed = await exchange.do(exchange.new_agreement(**wishes))
-            except AgreementError:
+        if self.journal.begin():
+            exchange.feed(RigsChosen(rigs=exchange.addresses, policies=conductor.policies))
+        self.information = {}
+        try:
+            agreed = await exchange.do(exchange.new_agreement(**wishes))
+        except AgreementError:
+            await self.journal.check_own(self.information)
+            raise
+        self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
+        exp_ref = self.exp_ref
+        if exp_ref is None or self.is_over:
+            raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
+        try:
+            if exchange.machine.joins and not wishes["takes_over"]:
                 await self.journal.check_own(self.information)
-                raise
-            self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
-            exp_ref = self.exp_ref
-            if exp_ref is None or self.is_over:
-                raise IllegalTransition(self.state, "agree", "another agreement was asked for meanwhile")
-            try:
-                if exchange.machine.joins and not wishes["takes_over"]:
-                    await self.journal.check_own(self.information)
-                await exchange.clocks.measure()
-                exchange.clocks.begin()
-                if plan.checks:  # IBL's peers cannot be asked, and have been asked enough
-                    await conductor.check_for(self)
-                await self.journal.open(exp_ref, joins=exchange.machine.joins, appends=plan.appends)
-            except (ConfigError, AgreementError, SessionFailed):
+            await exchange.clocks.measure()
+            exchange.clocks.begin()
+            if plan.checks:  # IBL's peers cannot be asked, and have been asked enough
+                await conductor.check_for(self)
+            await self.journal.open(exp_ref, joins=exchange.machine.joins, appends=plan.appends)
+        except (ConfigError, AgreementError, SessionFailed) as error:
+            counts_on = plan.main_sync and not plan.appends and attempt < MORE_NUMBERS
+            if not (counts_on and isinstance(error, FolderInUse)):
                 with contextlib.suppress(IllegalTransition):
                     await self._step(SessionTrigger.ABANDON)
-                raise
-            return exp_ref
+            raise
+        return exp_ref
 
     async def init(self, data: Mapping[str, Any] | None = None) -> dict[str, Word]:
         """Get every rig ready; if one fails, all are cleaned up.
@@ -389,10 +410,6 @@ class Session:
                 for text in self.journal.losses:
                     self._events.publish(notice_here(Notice.DISK, text))
             return outcomes
-
-    def _notice_here(self, notice: Notice, text: str) -> None:
-        """Take what is noticed of this PC; from any thread."""
-        self._exchange.feed_from_any_thread(notice_here(notice, text))
 
     @contextlib.contextmanager
     def _taking(self, step: SessionTrigger) -> Iterator[None]:

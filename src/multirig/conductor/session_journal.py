@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.conductor import numbering
+from multirig.conductor.journal import FolderInUse as FolderInUse
 from multirig.conductor.journal import Journal
 from multirig.conductor.room import watch_room
 from multirig.conductor.storage import Storage
@@ -72,13 +73,19 @@ class SessionJournal:
         ------
         AgreementError
             The session may not go into that folder.
+        FolderInUse
+            Another program on this PC leads the session in it.
         ConfigError
-            The folder cannot be written, or another program on this PC leads the session in it.
+            The folder cannot be written.
         """
         storage, journal = self.storage, self._journal
         if storage is None or journal is None:
             return
         look = functools.partial(numbering.object_to, exp_ref, storage, joins, appends)
+        if not joins and not appends and (leader := await asyncio.to_thread(storage.find_leader, exp_ref)):
+            raise FolderInUse(
+                f"{leader} records {exp_ref} now: end it there, or let another PC be the main sync"
+            )
         if objection := await asyncio.to_thread(look):
             raise AgreementError(objection)
         await asyncio.to_thread(journal.open, storage.folder(exp_ref))

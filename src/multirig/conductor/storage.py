@@ -14,7 +14,7 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
 from multirig.record.journal import holds_start, replay
 from multirig.record.places import find_places, note_place
-from multirig.record.recovery import OpenSession, find_open_of
+from multirig.record.recovery import OpenSession, find_leader, find_open_of
 
 
 class Storage(Protocol):
@@ -34,6 +34,9 @@ class Storage(Protocol):
 
     def holds_start(self, exp_ref: ExpRef) -> bool:
         """Whether a session was started under its number, by its journal."""
+
+    def find_leader(self, exp_ref: ExpRef) -> str | None:
+        """Return which program on this PC leads a session now, in words; None: none does."""
 
     def replay(self, folder: Path) -> SessionMachine:
         """Return the machine of a session as it was when its journal ends.
@@ -94,6 +97,10 @@ class SubjectsFolder:
     def holds_start(self, exp_ref: ExpRef) -> bool:
         """Whether a session was started under its number, by its journal."""
         return holds_start(self.folder(exp_ref))
+
+    def find_leader(self, exp_ref: ExpRef) -> str | None:
+        """Return which program on this PC leads a session now, in words; None: none does."""
+        return find_leader(self.folder(exp_ref))
 
     def replay(self, folder: Path) -> SessionMachine:
         """Return the machine of a session as it was when its journal ends."""

@@ -53,9 +53,7 @@ def find_open(*subjects: Path) -> list[OpenSession]:
         Folders ``…/Subjects`` on this PC.
     """
     found = []
-    all_journals = (journal for one in subjects for journal in one.glob(f"*/*/*/{FILE_NAME}"))
-    journals = sorted(all_journals, key=_last_written, reverse=True)
-    for journal in journals[:MAX_LOOKED_AT]:
+    for journal in _list_journals(*subjects):
         if (one := _look(journal.parent)) is not None:
             found.append(one)
     return found
@@ -66,6 +64,12 @@ def find_open_of(exp_ref: ExpRef, *subjects: Path) -> OpenSession | None:
     folders = [one.joinpath(*exp_ref.folder_parts()) for one in subjects]
     looked_at = (_look(folder) for folder in folders if (folder / FILE_NAME).is_file())
     return next((one for one in looked_at if one is not None), None)
+
+
+def _list_journals(*subjects: Path) -> list[Path]:
+    """Return the newest journals, the newest first."""
+    journals = (journal for one in subjects for journal in one.glob(f"*/*/*/{FILE_NAME}"))
+    return sorted(journals, key=_last_written, reverse=True)[:MAX_LOOKED_AT]
 
 
 def _look(folder: Path) -> OpenSession | None:
@@ -86,6 +90,26 @@ def _look(folder: Path) -> OpenSession | None:
         # that line may be lost
         began=datetime.datetime.fromisoformat((attempts[-1:] or entries)[0].wall),
     )
+
+
+def find_leader(folder: Path) -> str | None:
+    """Return which program on this PC leads the session in a folder now, in words; None: none does."""
+    if not is_led(folder):
+        return None
+    try:
+        process = int((folder / LOCK_NAME).read_text(encoding="ascii"))
+    except (OSError, ValueError):  # Windows lets nobody else read it
+        return "another program on this PC"
+    return f"another program on this PC (process {process})"
+
+
+def find_led(*subjects: Path) -> list[tuple[Path, str]]:
+    """Return the sessions that programs on this PC lead now, and which those are; newest first."""
+    found = []
+    for journal in _list_journals(*subjects):
+        if (leader := find_leader(journal.parent)) is not None:
+            found.append((journal.parent, leader))
+    return found
 
 
 def is_led(folder: Path) -> bool:

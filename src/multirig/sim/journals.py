@@ -63,6 +63,9 @@ class JournalDisk:
         """Whether a session was started under its number."""
         return exp_ref in self.journals and self.journals[exp_ref].holds_start
 
+    def find_leader(self, exp_ref: ExpRef) -> None:
+        """No other program of the simulated PC writes here."""
+
     def replay(self, folder: Path) -> SessionMachine:
         """Return the machine of a session as it was when its journal ends."""
         return self.journals[_exp_ref_of(folder)].replay().machine

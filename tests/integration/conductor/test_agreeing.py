@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 
 from multirig.conductor.events import StepBegan
+from multirig.conductor.journal import FolderInUse, LockedFile
+from multirig.conductor.storage import SubjectsFolder
 from multirig.errors import SessionFailed
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.pc.finding import Level
 from multirig.record.account import account
+from multirig.record.recovery import find_led
 from multirig.record.verdict import Word
 
 NOT_NEEDED = RigPolicy(role=Role.OPTIONAL)
@@ -80,6 +84,43 @@ async def test_numbers_go_on_in_one_try_after_this_pcs_folders_were_moved_to_the
     assert session.exp_ref.sequence == 4
     day = session.folder.parent
     assert [one.name for one in day.iterdir()] == ["004"]  # no number was used up by a try that failed
+
+
+class Overtaken(SubjectsFolder):
+    """Looks for the next number just before another program on this PC takes it."""
+
+    other: LockedFile | None = None
+
+    def next_exp_ref(self, subject: str, date: Any) -> Any:
+        found = super().next_exp_ref(subject, date)
+        if self.other is None:
+            self.other = LockedFile(self.folder(found))
+        return found
+
+
+async def test_a_number_that_another_program_on_this_pc_takes_in_the_same_moment_is_not_fought_for(
+    lab: Any,
+) -> None:
+    await lab.rig("cam")
+    storage = Overtaken(lab.folder / "pc")
+    conductor = await lab.conductor(main_sync=True, data_folder=storage)
+    session = await record(conductor)
+    assert storage.other is not None
+    assert session.exp_ref.sequence == 2
+    [(folder, leader)] = find_led(lab.folder / "pc")
+    storage.other.close()
+    assert folder.name == "001"
+    assert leader == f"another program on this PC (process {os.getpid()})"
+
+
+async def test_who_records_a_session_is_named_where_its_number_comes_from_a_rig(lab: Any) -> None:
+    main = await lab.rig("main", main_sync=True)
+    conductor = await lab.conductor()
+    offered = await main._describer.find_free("SP_01")
+    other = LockedFile(conductor.storage.folder(offered))
+    with pytest.raises(FolderInUse, match=rf"process {os.getpid()}\) records {offered} now: end it there"):
+        await conductor.session("SP_01").agree()
+    other.close()
 
 
 async def test_a_rig_that_counts_gives_a_number_that_is_free_on_all_after_its_folders_were_moved(

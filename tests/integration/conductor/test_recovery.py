@@ -120,7 +120,7 @@ async def test_a_session_whose_conductor_lives_is_not_recovered(lab: Any) -> Non
     session = conductor.session("SP_01")
     await session.agree()
     await session.init()
-    with pytest.raises(ConfigError, match="another program on this PC leads the session"):
+    with pytest.raises(ConfigError, match=r"another program on this PC \(process \d+\) leads the session"):
         Conductor.from_journal(session.folder, network=lab.network)
     assert find_open(lab.folder / "pc" / "mylab" / "Subjects") == []
 
