@@ -20,7 +20,7 @@ from multirig.lifecycle.watch import Notice
 from multirig.record.entries import BEGINNING, beginning_line, input_line
 from multirig.record.journal import FILE_NAME, LOCK_NAME
 from multirig.record.recovery import find_leader
-from multirig.record.spare import read_spare, remove_spare, write_spare
+from multirig.record.spare import find_rest, read_spare, remove_spare, say_gone, write_spare
 
 LINE_END = b"\n"
 
@@ -43,8 +43,11 @@ class JournalFile(Protocol):
     def take_rest(self) -> bytes:
         """Return what stood behind it and lies elsewhere, since its disk did not take it."""
 
+    def is_there(self) -> bool:
+        """Whether it is still where it was opened."""
+
     def keep_rest(self, rest: bytes) -> str:
-        """Keep elsewhere what its disk does not take, if there is any; return where."""
+        """Keep elsewhere what its disk does not take, if there is any; all of it where it is gone."""
 
     def close(self) -> None:
         """Let another program go on with it."""
@@ -74,10 +77,10 @@ class LockedFile:
             raise _cannot_write(folder, error) from None
         try:
             self._folder = folder
-            self._rest = read_spare(folder)
+            self._rest = _read_rest(folder)
             if not self._rest:  # else it goes on in the middle of that line
                 _cut_torn_line(folder / FILE_NAME)
-            self._file: FileIO = (folder / FILE_NAME).open("ab", buffering=0)
+            self._file: FileIO = (folder / FILE_NAME).open("a+b", buffering=0)
         except OSError as error:
             self._lock.release()
             raise _cannot_write(folder, error) from None
@@ -94,8 +97,20 @@ class LockedFile:
         """Return what stood behind it and lies elsewhere, since its disk did not take it."""
         return self._rest
 
+    def is_there(self) -> bool:
+        """Whether its folder was neither moved nor removed since it was opened."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), (self._folder / FILE_NAME).stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except (OSError, ValueError):  # a network drive that is away for a while; it was closed
+            return True
+
     def keep_rest(self, rest: bytes) -> str:
-        """Keep elsewhere what its disk does not take, if there is any; return where."""
+        """Keep elsewhere what its disk does not take, if there is any; all of it where it is gone."""
+        if not self.is_there():
+            self._file.seek(0)
+            return str(write_spare(self._folder, self._file.readall() + rest))
         if rest:
             return str(write_spare(self._folder, rest))
         if self._rest:
@@ -147,6 +162,8 @@ class Journal:
         self._is_closed = False
         self._tell = tell
         self._has_failed = False
+        self._is_gone = False
+        """Whether its folder is not there any more."""
         self.loss: str | None = None
         """What could not be written where it belongs, once it is closed, and where it is."""
 
@@ -211,6 +228,20 @@ class Journal:
                 f"{self.folder}; what happens is kept in this program until then, and the session goes on",
             )
 
+    def look(self) -> None:
+        """Tell once that the folder of the session was moved or removed, and once that it is back."""
+        if (file := self._file) is None or file.is_there() is not self._is_gone:
+            return
+        self._is_gone = not self._is_gone
+        if self._is_gone:
+            self._tell(
+                Notice.DISK,
+                f"the session's folder {self.folder} was moved or removed: put it back now; what happens "
+                "goes into the user's state folder otherwise, and the session goes on",
+            )
+        else:
+            self._tell(Notice.ROOM, f"the session's folder {self.folder} is back")
+
     def sync(self) -> None:
         """Return when every line is on the disk; blocks, so call it in a thread.
 
@@ -259,7 +290,9 @@ class Journal:
                 f"{rest.count(LINE_END)} lines of the journal could not be written into {self.folder}, nor "
                 f"elsewhere ({reason}): they are lost, and the verdict is drawn from the others"
             )
-        if where:
+        if where and not file.is_there():
+            self.loss = say_gone(self.folder, where) if self.folder is not None else None
+        elif where:
             self.loss = f"its disk did not take the end of the journal, which lies in {where}"
         if self.loss is not None:
             log.error("%s", self.loss)
@@ -282,6 +315,15 @@ def _cannot_write(folder: Path | None, error: Exception) -> ConfigError:
         f"cannot write the journal in {folder}: {reason or error}; "
         "choose another --data folder or free some space"
     )
+
+
+def _read_rest(folder: Path) -> bytes:
+    """Return what lies elsewhere of a journal."""
+    spare = read_spare(folder)
+    try:
+        return find_rest((folder / FILE_NAME).read_bytes(), spare) if spare else spare
+    except FileNotFoundError:
+        return spare
 
 
 def _cut_torn_line(path: Path) -> None:

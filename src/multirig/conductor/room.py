@@ -14,7 +14,11 @@ LOOK_EVERY = 2.0
 """Seconds between two looks."""
 
 
-async def watch_room(measure: Callable[[], int | None], tell: Callable[[Notice, str], None]) -> None:
+async def watch_room(
+    measure: Callable[[], int | None],
+    tell: Callable[[Notice, str], None],
+    look: Callable[[], None] = lambda: None,
+) -> None:
     """Tell once that a disk is nearly full, and once that there is room again.
 
     Parameters
@@ -23,9 +27,12 @@ async def watch_room(measure: Callable[[], int | None], tell: Callable[[Notice, 
         Returns the bytes that are free; None: not known. It may block.
     tell : callable
         Takes what is noticed.
+    look : callable
+        Looks at what else may happen to the session's folder; it may block.
     """
     is_short = False
     while True:
+        await in_thread(look)
         free = await in_thread(measure)
         if free is not None and not is_short and free < NEARLY_FULL:
             is_short = True

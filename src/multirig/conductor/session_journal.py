@@ -110,7 +110,13 @@ class SessionJournal:
     def watch_room(self) -> None:
         """Look at the room on the disk from now on, until it is closed."""
         if self._watching is None and self.storage is not None and self.storage.path is not None:
-            self._watching = asyncio.ensure_future(watch_room(self.storage.measure_space, self._tell))
+            self._watching = asyncio.ensure_future(
+                watch_room(self.storage.measure_space, self._tell, self._look)
+            )
+
+    def _look(self) -> None:
+        if self._journal is not None:
+            self._journal.look()
 
     def append(self, event: Any, at: int) -> None:
         """Write down an input of the machine, before anything that follows from it leaves this PC."""

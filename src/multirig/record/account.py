@@ -16,9 +16,10 @@ from pydantic import TypeAdapter
 from multirig import formats
 from multirig.errors import ConfigError
 from multirig.lifecycle.agreement import THIS_PC
+from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.journal import read_history, read_summary
 from multirig.record.recount import summarise
-from multirig.record.spare import read_losses, spare_file, write_losses
+from multirig.record.spare import read_losses, say_gone, spare_file, write_losses
 from multirig.record.summary import Summary
 from multirig.record.time_files import (
     OFFSETS_NAME,
@@ -125,7 +126,11 @@ def account_of(summary: Summary, folder: Path) -> Account:
         The session folder on the conductor's PC.
     """
     if (spare := spare_file(folder)).is_file():
-        summary.unwritten = f"its disk did not take the end of the journal, which lies in {spare}"
+        summary.unwritten = (
+            f"its disk did not take the end of the journal, which lies in {spare}"
+            if (folder / JOURNAL_NAME).exists()
+            else say_gone(folder, spare)
+        )
     verdict = judge(summary)
     own = _find_own_files(folder, summary)
     told = Account(

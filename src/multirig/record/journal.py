@@ -12,7 +12,7 @@ from multirig.lifecycle.session_states import SessionTrigger
 from multirig.record.entries import Entry, parse_journal, parse_lines
 from multirig.record.history import History, Replay, rebuild, retrace
 from multirig.record.recount import summarise
-from multirig.record.spare import read_spare
+from multirig.record.spare import find_rest, read_spare
 from multirig.record.summary import Summary
 
 FILE_NAME = "_multirig_journal.jsonl"
@@ -82,9 +82,13 @@ def holds_start(folder: Path) -> bool:
 
 
 def _read(folder: Path) -> bytes:
+    spare = read_spare(folder)
     try:
-        return (folder / FILE_NAME).read_bytes() + read_spare(folder)
+        whole = (folder / FILE_NAME).read_bytes()
+        return whole + find_rest(whole, spare)
     except OSError as error:
+        if spare:  # the folder was moved or removed while the session went on
+            return spare
         raise ConfigError(
             f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
         ) from None

@@ -30,6 +30,11 @@ def read_spare(folder: Path) -> bytes:
         return b""
 
 
+def find_rest(whole: bytes, spare: bytes) -> bytes:
+    """Return what a spare holds beyond the journal: all of it was put there if its folder was gone."""
+    return spare[len(whole) :] if spare.startswith(whole) else spare
+
+
 def write_spare(folder: Path, rest: bytes) -> Path:
     """Keep the end of a journal; return where. OSError: that disk does not take it either."""
     path = spare_file(folder)
@@ -42,6 +47,11 @@ def remove_spare(folder: Path) -> None:
     """Forget it: it stands in the journal itself now."""
     with contextlib.suppress(OSError):
         spare_file(folder).unlink()
+
+
+def say_gone(folder: Path, where: object) -> str:
+    """Return that the folder of a session went away while the session was led, and where its journal is."""
+    return f"the session's folder {folder} was moved or removed meanwhile: its whole journal lies in {where}"
 
 
 # -- what was not written ---------------------------------------------------------------------------------

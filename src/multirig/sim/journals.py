@@ -133,6 +133,10 @@ class OpenJournal:
         """Return nothing: all was written here."""
         return b""
 
+    def is_there(self) -> bool:
+        """Whether it is still where it was opened."""
+        return True
+
     def keep_rest(self, rest: bytes) -> str:
         """Have nothing to keep."""
         return ""

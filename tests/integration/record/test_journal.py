@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import Address, Received, Record, Replied, Token
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import Report, Word
+from multirig.record.account import account
 from multirig.record.entries import BEGINNING
 from multirig.record.journal import FILE_NAME, read_journal, read_summary, replay
 from multirig.rig.adapters.fake import Fake
@@ -46,6 +48,36 @@ def keeps_journal(conductor: Any) -> bool:
 
 
 # -- the file ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows moves and removes no folder in which a file is open")
+@pytest.mark.parametrize("fate", ["moved", "removed"])
+def test_a_folder_that_goes_away_while_it_is_written_is_told_and_nothing_is_lost(
+    tmp_path: Path, fate: str
+) -> None:
+    folder, told = tmp_path / "001", []
+    journal = Journal(tell=lambda notice, text: told.append((notice, text)))
+    journal.append(CHOSEN, 17)
+    journal.open(folder)
+    journal.look()
+    assert told == []
+    if fate == "moved":
+        folder.rename(tmp_path / "002")
+    else:
+        shutil.rmtree(folder)
+    journal.look()
+    journal.look()
+    assert [notice for notice, _ in told] == [Notice.DISK]
+    assert f"{folder} was moved or removed: put it back now" in told[0][1]
+    journal.append(CHOSEN, 18)
+    journal.close()
+    assert f"{folder} was moved or removed meanwhile: its whole journal lies in" in str(journal.loss)
+    assert kinds(folder) == [BEGINNING, "RigsChosen", "RigsChosen"]
+    told_of = account(folder)
+    assert f"{folder} was moved or removed meanwhile" in str(told_of.unwritten)
+    if fate == "moved":  # and is put back
+        (tmp_path / "002").rename(folder)
+        assert kinds(folder) == [BEGINNING, "RigsChosen", "RigsChosen"]
 
 
 def test_lines_wait_for_the_folder_and_then_stand_there_at_once(tmp_path: Path) -> None:
