@@ -213,6 +213,9 @@ class File(FileIO):
     def take_rest(self) -> bytes:
         return b""
 
+    def is_there(self) -> bool:
+        return True
+
     def keep_rest(self, rest: bytes) -> str:
         assert not rest
         return ""
