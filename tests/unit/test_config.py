@@ -135,6 +135,7 @@ def test_paths_are_relative_to_the_file_and_know_the_home_folder(tmp_path, monke
     assert load_rig_config("~/home.yaml").name == "cameras"
     absolute = tmp_path / "elsewhere"
     assert load(SMALL.replace("./data", f"'{absolute}'")).data_folder == absolute
+    assert load(SMALL.replace("./data", ".")).data_folder == tmp_path
 
 
 def test_the_byte_order_mark_and_line_ends_of_windows_are_fine(load):

@@ -126,7 +126,7 @@ def place(value: object, info: ValidationInfo) -> object:
         )
     try:
         path = Path(text).expanduser()
-        home = Path(text).parts[0]
+        home = "".join(Path(text).parts[:1])
         if sys.platform == "win32" and home[:1] == "~" != home and not Path(home).expanduser().is_dir():
             raise RuntimeError  # Windows guesses that it lies beside this user's
     except RuntimeError:

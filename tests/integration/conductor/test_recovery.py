@@ -89,7 +89,9 @@ async def test_a_recording_whose_conductor_died_before_the_rigs_answered_has_run
     await session.recover()
     await session.stop()
     await session.cleanup()
-    assert judge(read_summary(folder)).word is Word.GOOD
+    verdict = judge(read_summary(folder))
+    assert verdict.word is Word.INTERRUPTED  # and not ABORTED
+    assert "died as its rigs were started" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("state", [SessionState.INITIALIZED, SessionState.RUNNING, SessionState.STOPPED])
