@@ -20,6 +20,7 @@ from multirig.rig.adapters.camera.damage import is_damaged
 from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.promise import promise, resolve
+from multirig.rig.adapters.camera.sameness import Sameness
 from multirig.rig.adapters.camera.times import TICK, FrameTimes
 from multirig.rig.adapters.camera.video import Video
 
@@ -63,6 +64,8 @@ class Recording:
         """When the first of them came; this PC's clock, ns."""
         self.damaged_at = 0
         """When the last of them came."""
+        self.sameness = Sameness()
+        """Whether its pictures change, and keep their size."""
         self.has_failed_disk = False
         """Whether it was the disk that failed."""
         self.has_frames = False
@@ -235,6 +238,7 @@ class Recording:
                 last = max(moment.at, last + TICK)
                 video.write(last, frame)
                 times.append(moment)
+                self.sameness.look(frame, moment.arrival)
                 if is_damaged(frame):
                     self.damaged += 1
                     self.damaged_since = self.damaged_since or moment.arrival

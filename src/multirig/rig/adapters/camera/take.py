@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -15,6 +15,7 @@ from multirig.rig.adapter import Finding, Level, Session
 from multirig.rig.adapters.camera.frame_clock import Moment
 from multirig.rig.adapters.camera.options import NANOSECONDS, CameraOptions
 from multirig.rig.adapters.camera.recording import Recording
+from multirig.wording import count
 
 RETRY = NANOSECONDS
 """After which a further part is tried where an encoder has failed."""
@@ -206,11 +207,32 @@ class Take:
             text = f"camera {label} gives damaged pictures: check its cable, its network and its power"
             at = self._to_seconds(since)
             found.append(Finding(level=Level.WARNING, kind="camera", text=text, at=at))
+        found += [one for part in parts[:TOLD_ONE_BY_ONE] for one in self._tell_of_sameness(part)]
         bits = max((part.video.pixels.bits_lost for part in parts if part.video), default=0)
         if bits:
             text = f"camera {label}: the lowest {bits} bits of its values are not in the video, which has 10"
             found.append(Finding(level=Level.NOTE, kind="camera", text=text))
         return found
+
+    def _tell_of_sameness(self, part: Recording) -> Iterator[Finding]:
+        """Yield that the pictures of a part changed their size, or did not change at all."""
+        label, sameness = self.options.label, part.sameness
+        if (resized := sameness.resized) is not None:
+            before, after = (f"{width}x{height}" for width, height in (resized.before, resized.after))
+            at = self._to_seconds(resized.at)
+            when, scaled = self._since(resized.at), count(resized.frames, "picture")
+            text = (
+                f"camera {label} changed the size of its picture from {before} to {after} "
+                f"{when:.1f} s after its first one: {scaled} scaled"
+            )
+            yield Finding(level=Level.WARNING, kind="camera", text=text, at=at, until=at)
+        if (same := sameness.longest) is not None and same.is_long:
+            began, ended = self._to_seconds(same.began), self._to_seconds(same.ended)
+            text = (
+                f"camera {label} showed one and the same picture for {ended - began:.1f} s, from "
+                f"{self._since(same.began):.1f} s after its first one: does it stand still, or is it covered?"
+            )
+            yield Finding(level=Level.NOTE, kind="camera", text=text, at=began, until=ended)
 
     # -- parts and gaps -----------------------------------------------------------------------------------
 
@@ -254,6 +276,11 @@ class Take:
             at=self._to_seconds(gaps[0].began),
             until=self._to_seconds(last.ended or last.began),
         )
+
+    def _since(self, stamp: int) -> float:
+        """Return how many seconds after its first picture that was."""
+        first = self.parts[0].sameness.first
+        return 0.0 if first is None else max(0, stamp - first) / NANOSECONDS
 
     def _to_seconds(self, stamp: int) -> float:
         return self.session.to_session_time(stamp) / NANOSECONDS
