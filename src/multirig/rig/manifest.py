@@ -13,7 +13,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from multirig import formats
 from multirig.lifecycle.defects import DISK
 from multirig.protocol.words import File, Finding, Level, Recorded
-from multirig.rig.adapter import Session
+from multirig.rig.adapter import OURS, Session
 from multirig.rig.spelling import find_file, spell
 from multirig.version import __version__
 from multirig.writing import file_name, is_full, write_whole
@@ -299,6 +299,8 @@ class Condition(str, enum.Enum):
     """The size is right, and there is no checksum to compare with."""
     CHANGED = "changed"
     MISSING = "missing"
+    UNLISTED = "unlisted"
+    """It lies beside files of a manifest, and stands in none."""
 
     def __str__(self) -> str:
         return self.value
@@ -306,7 +308,7 @@ class Condition(str, enum.Enum):
     @property
     def is_fine(self) -> bool:
         """Whether nothing is known to be wrong."""
-        return self in (Condition.WHOLE, Condition.UNPROVED)
+        return self in (Condition.WHOLE, Condition.UNPROVED, Condition.UNLISTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +357,7 @@ def check(folder: Path) -> Iterator[Checked]:
     folder : pathlib.Path
         The session folder.
     """
+    listed: set[Path] = set()
     for path in find_manifests(folder):
         try:
             manifest = read_manifest(path)
@@ -366,6 +369,22 @@ def check(folder: Path) -> Iterator[Checked]:
         for one in manifest.files:
             condition, detail = _check(folder, one)
             yield Checked(rig=manifest.rig, path=one.path, condition=condition, detail=detail)
+            listed.add(find_file(folder, one.path))
+    yield from _find_unlisted(folder, listed)
+
+
+def _find_unlisted(folder: Path, listed: Set[Path]) -> Iterator[Checked]:
+    """Yield what lies beside files that stand in a manifest, and stands in none itself."""
+    for place in sorted({one.parent for one in listed}):
+        try:
+            beside = sorted(one for one in place.iterdir() if one.is_file() and one not in listed)
+        except OSError:
+            continue
+        for path in beside:
+            if not path.name.startswith((OURS, f".{OURS}")) and place != folder:
+                name = spell(path.relative_to(folder).as_posix())
+                detail = "stands in no manifest: it came later, or is no rig's"
+                yield Checked(rig="", path=name, condition=Condition.UNLISTED, detail=detail)
 
 
 def _check(folder: Path, one: File) -> tuple[Condition, str]:

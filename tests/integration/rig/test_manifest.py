@@ -352,6 +352,17 @@ async def test_why_a_manifest_could_not_be_written_is_told(
     assert (found.level, found.text.startswith(words)) == (level, True)
 
 
+def test_a_file_that_stands_in_no_manifest_is_named_and_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    for name in ("a.bin", "stranger.avi", "_multirig_program.log"):
+        (tmp_path / "raw" / name).write_bytes(b"abc")
+    (tmp_path / "task.csv").write_bytes(b"abc")
+    files = (File(path="raw/a.bin", bytes=3),)
+    write_manifest(tmp_path, replace(make(tmp_path), files=files))
+    assert conditions(tmp_path) == {"raw/a.bin": Condition.UNPROVED, "raw/stranger.avi": Condition.UNLISTED}
+    assert Condition.UNLISTED.is_fine
+
+
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     write_manifest(tmp_path, make(tmp_path, b"abc"))
     content = json.loads((tmp_path / manifest_name("cam")).read_text(encoding="utf-8"))
