@@ -218,10 +218,11 @@ class SessionMachine:
         if self.state in UNTOUCHED:
             self._beat_at = None
             return []
+        late = self._now - (self._now if self._beat_at is None else self._beat_at)
         self._beat_at = self._now + BEAT_EVERY
         beat = Beat(status=self._status, state=self.state.value, exp_ref=self.exp_ref)
         out: list[Any] = [Tell(address=address, word=beat) for address in self.members.rigs.values()]
-        for noticed in self.watch.check(self._now):
+        for noticed in self.watch.check(self._now, late):
             out += self._note(noticed)
         return out
 

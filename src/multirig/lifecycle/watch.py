@@ -74,6 +74,8 @@ LOST_AFTER = 15 * SECOND
 """Whoever is silent for so long is lost: a program that hangs, a PC that restarts, a cable that is out."""
 OLD_BEATS = 3
 """So many heartbeats in a row may still speak of the time before the recording."""
+STOOD_STILL = 2 * SECOND
+"""A look that comes so late is no matter of a busy moment: the program, or the PC, did not run."""
 GRAVE = frozenset({Notice.LOST, Notice.BROKEN, Notice.STOPPED, Notice.RESTARTED})
 """What ends a session where it happens to an essential rig."""
 
@@ -215,9 +217,24 @@ class Watch:
             return self._noticed(name, Notice.STOPPED, text)
         return None
 
-    def check(self, now: int) -> list[Noticed]:
-        """Return who has become silent, or was silent for too long."""
+    def check(self, now: int, stood_still: int = 0) -> list[Noticed]:
+        """Return who has become silent, or was silent for too long.
+
+        Parameters
+        ----------
+        now : int
+        stood_still : int
+            By how much this look comes too late: for so long this PC heard nobody, whoever spoke.
+        """
         found = []
+        if self._rigs and stood_still > STOOD_STILL:
+            for one in self._rigs.values():
+                one.heard = min(now, one.heard + stood_still)
+            text = (
+                f"it stood still for {stood_still / SECOND:.0f} s (asleep, or stopped) and heard no rig "
+                "meanwhile; what the rigs record is not touched by that"
+            )
+            found.append(notice_here(Notice.FOUND, text))
         for name, one in self._rigs.items():
             silence = now - one.heard
             if one.notice is None and silence > one.silent_after:

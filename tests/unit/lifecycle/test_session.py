@@ -19,6 +19,7 @@ from multirig.errors import (
     SeveralMainSyncs,
     Unconfirmed,
 )
+from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.questions import INFORMED_FOR
 from multirig.lifecycle.session import SessionMachine
@@ -1310,6 +1311,29 @@ def test_a_rig_that_is_heard_again_is_back() -> None:
     assert noticed(session) == [("cam", Notice.SILENT), ("cam", Notice.BACK)]
 
 
+def test_a_leading_pc_that_stood_still_says_so_and_nothing_against_the_rigs() -> None:
+    session = running()
+    watch_until(session, 4 * SECOND)
+    session.tick(10 * SECOND)
+    assert noticed(session) == [(THIS_PC, Notice.FOUND)]
+    [told] = [one for one in session.out if isinstance(one, Noticed)]
+    assert told.text.startswith("it stood still for 6 s")
+    for rig in NAMES:
+        hear(session, rig, 10 * SECOND)
+    session.tick(10 * SECOND + SECOND // 4)
+    assert noticed(session) == [(THIS_PC, Notice.FOUND)]
+
+
+def test_a_rig_that_is_silent_after_its_pc_stood_still_is_told_in_its_time() -> None:
+    session = running()
+    watch_until(session, 4 * SECOND)
+    session.tick(10 * SECOND)
+    for at in range(10 * SECOND, 14 * SECOND, SECOND // 4):
+        session.tick(at)
+    assert (THIS_PC, Notice.FOUND) in noticed(session)
+    assert ("cam", Notice.SILENT) in noticed(session)
+
+
 def test_a_confirmation_is_a_sign_of_life_too() -> None:
     session = running()
     hear(session, "cam", 0)
@@ -1483,11 +1507,13 @@ def test_a_peer_of_ibl_is_asked_for_its_status_only_where_somebody_wants_that() 
     session.tick(60 * SECOND)
     assert Event.EXPSTATUS not in session.sends("cam")
     session = session_in(S.RUNNING, policies={"cam": RigPolicy(poll_every=5 * SECOND)})
-    session.tick(5 * SECOND)
+    for at in range(0, 5 * SECOND + 1, SECOND):
+        session.tick(at)
     assert session.sends("cam")[-1] is Event.EXPSTATUS
     session.reply("cam", Message(Event.EXPSTATUS, (20,)))
     assert noticed(session) == []
-    session.tick(10 * SECOND)
+    for at in range(6 * SECOND, 10 * SECOND + 1, SECOND):
+        session.tick(at)
     session.reply("cam", Message(Event.EXPSTATUS, (30,)))
     assert noticed(session) == [("cam", Notice.STOPPED)]
 
