@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multirig.conductor.marker_data import Converting
 from multirig.errors import IllegalTransition
+from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import Marked
 from multirig.lifecycle.session_states import MARKABLE, UNTOUCHED, SessionState
+from multirig.lifecycle.watch import Notice, Noticed, notice_here
+from multirig.wording import count
 
 MAX_TEXT = 300
 """Characters: a line on a screen, and a cell in a table."""
@@ -20,7 +24,29 @@ NO_TEXT = "(no text)"
 MAX_TOLD = 50
 """Lines on markers that could not stay as they were: more would hide all else."""
 
+SETTLE_LIMIT = 2.0
+"""Seconds for which a stop waits until every rig has the last markers: it writes none that comes later."""
+SETTLE_EVERY = 0.02
+
 log = logging.getLogger("multirig.conductor")
+
+
+async def settle(machine: SessionMachine) -> list[Noticed]:
+    """Wait until the rigs have their markers, but for long for none; return who may lack some."""
+    waited = 0.0
+    while waited < SETTLE_LIMIT and any(
+        not machine.watch.knows(name, Notice.SILENT) and not machine.watch.knows(name, Notice.LOST)
+        for name in machine.marks.count_open()
+    ):
+        await asyncio.sleep(SETTLE_EVERY)
+        waited += SETTLE_EVERY
+    return [
+        notice_here(
+            Notice.FOUND,
+            f"{name} may lack {count(number, 'marker')} of the session in its own table: the journal has all",
+        )
+        for name, number in machine.marks.count_lacking().items()
+    ]
 
 
 class Remarks:

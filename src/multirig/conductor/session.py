@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.conductor.agreeing import Plan, find_wishes
 from multirig.conductor.events import Events, EventStream, StepBegan, StepEnded
-from multirig.conductor.marking import Remarks, check_markable, make_marked
+from multirig.conductor.marking import Remarks, check_markable, make_marked, settle
 from multirig.conductor.session_journal import FolderInUse, SessionJournal
 from multirig.conductor.storage import Storage
 from multirig.errors import AgreementError, ConfigError, IllegalTransition, MultirigError, SessionFailed
@@ -259,6 +259,8 @@ class Session:
                 await self._moves()
             if self.state is SessionState.STOPPED:
                 return dict(self._exchange.machine.ended)
+        for noticed in await settle(self._exchange.machine):
+            self._exchange.feed(noticed)
         outcomes = await self._step(SessionTrigger.STOP, data)
         await self._exchange.clocks.measure()  # what was recorded lies between two readings
         return outcomes

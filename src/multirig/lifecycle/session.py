@@ -16,6 +16,7 @@ from multirig.lifecycle.asides import Asides
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.going_on import fail_beginning, find_missing, object_to_going_on
 from multirig.lifecycle.leader import BEAT_EVERY
+from multirig.lifecycle.marks import MARK, Marks
 from multirig.lifecycle.members import Members
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.questions import Questions
@@ -113,6 +114,7 @@ class SessionMachine:
         self.joins = False
         """Whether some rig records under the agreed reference already."""
         self.watch = Watch()
+        self.marks = Marks()
         self.clocks: dict[str, ClockRead] = {}
         """What was last known of each rig's clock."""
         self.last_number = 0
@@ -288,6 +290,7 @@ class SessionMachine:
             self.lost = None
             self.clocks.clear()
             self.has_run = False
+            self.marks.begin()
             self.members.begin()
         self._requested = self.last_number = event.number
         self._rounds = 0
@@ -433,6 +436,8 @@ class SessionMachine:
             return []
         number, name = key[:2]
         out = self._hear(event.address, None) if isinstance(event, Replied) else []
+        if number == MARK:
+            return [*out, *self._send_marks(name, self.marks.take(name, event))]
         if isinstance(number, str):
             if self.state is SessionState.RUNNING and name in self.members.rigs:
                 out += self._note(self._asides.take(number, name, event, self.exp_ref, self._now))
@@ -472,7 +477,11 @@ class SessionMachine:
             status=self._status,
         )
         told = self.members.recording()
-        return [self._send_unasked(name, marker, MARK_LIMIT) for name in self.members.rigs if name in told]
+        names = [name for name in self.members.rigs if name in told]
+        return [send for name in names for send in self._send_marks(name, self.marks.add(name, marker))]
+
+    def _send_marks(self, name: str, markers: Iterable[Marker]) -> list[Send]:
+        return [replace(self._send_unasked(name, one, MARK_LIMIT), key=(MARK, name)) for one in markers]
 
     def _send_unasked(self, name: str, word: Word, limit: int) -> Send:
         address = self.members.rigs[name]

@@ -207,3 +207,15 @@ async def test_whatever_is_marked_the_session_goes_on_and_the_rigs_have_it(lab: 
     assert len(said) == 2  # what comes with each trial is told once
     assert said[0].startswith("marker 'xxx")
     assert "picture is an array of 480 x 640 float64: it was shortened" in said[0]
+
+
+@pytest.mark.limit(60)
+async def test_a_stop_waits_until_the_rigs_have_the_last_markers(lab: Any) -> None:
+    rig = await lab.rig("main", main_sync=True, over="udp")
+    conductor = await lab.conductor(over="udp")
+    session = await begin(conductor)
+    for number in range(2000):
+        session.mark("fast", number=number)
+    await end(session)
+    assert len(table(rig.config.data_folder)) == 2000
+    assert account(session.folder).notes == []
