@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from rich.spinner import Spinner
 
@@ -27,6 +27,8 @@ from multirig.wording import about
 
 log = logging.getLogger("multirig.cli")
 
+EXPLAIN_AFTER = 3.0
+"""Seconds that a rig may take before it is said that it may take long: mostly it is done by then."""
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""
 _SILENT = frozenset({SessionTrigger.ABANDON, SessionTrigger.GO_ON})
@@ -58,8 +60,12 @@ class _Screen:
         self._events = session.events()
         self._rigs = list(session.conductor.rigs)
         self._waiting: list[str] = []
-        self._failed = 0
+        self._failed: dict[str, MultirigError] = {}
+        """What went wrong in this step, by rig."""
+        self._alarmed: dict[str, str] = {}
+        """What was shown last of each rig."""
         self._step: SessionTrigger | None = None
+        self._explaining: asyncio.TimerHandle | None = None
         self._began = 0.0
         self._footer = Footer(render.err)
         self._turning = Spinner("dots", style="status.spinner")
@@ -72,8 +78,7 @@ class _Screen:
                 match event:
                     case StepBegan(step=step) if step not in _SILENT:
                         self._begin(step)
-                        for rig, seconds in event.slow.items():
-                            render.say(f"{step}: {rig} may take up to {about(seconds)}, and is waited for")
+                        self._explain_later(step, event.slow)
                     case StepEnded(step=step, error=error) if step is self._step:
                         self._end(step, error)
                     case Progressed():
@@ -81,17 +86,29 @@ class _Screen:
                     case Moved(state=state):
                         await self._watch(is_running=state is SessionState.RUNNING)
                     case Noticed():
-                        _show_notice(event)
+                        self._show_notice(event)
                     case Heard():
                         self._show_alarm(event)
         finally:
+            if self._explaining is not None:
+                self._explaining.cancel()
             self._footer.remove("step")
             await self._watch(is_running=False)
+
+    def _explain_later(self, step: SessionTrigger, slow: Mapping[str, float]) -> None:
+        """Say of rigs that may take long that they are waited for, once that is so."""
+
+        def explain() -> None:
+            for rig, seconds in slow.items():
+                if rig in self._waiting:
+                    render.say(f"{step}: {rig} may take up to {about(seconds)}, and is waited for")
+
+        self._explaining = asyncio.get_running_loop().call_later(EXPLAIN_AFTER, explain)
 
     def _begin(self, step: SessionTrigger) -> None:
         if step is SessionTrigger.INTERRUPT and self._step is SessionTrigger.STOP:
             render.say("interrupting the rigs that are still stopping")
-        self._step, self._waiting, self._failed = step, list(self._rigs), 0
+        self._step, self._waiting, self._failed = step, list(self._rigs), {}
         self._began = time.perf_counter()
         self._show_step()
 
@@ -103,9 +120,14 @@ class _Screen:
     def _end(self, step: SessionTrigger, error: MultirigError | None) -> None:
         self._footer.remove("step")
         self._step = None
+        if self._explaining is not None:
+            self._explaining.cancel()
         if error is not None:
             return
-        render.step_line(step.value, len(self._rigs), self._failed, time.perf_counter() - self._began)
+        render.step_line(step.value, len(self._rigs), len(self._failed), time.perf_counter() - self._began)
+        if step.value not in _ENDINGS.values():
+            for rig, why in self._failed.items():  # the session begins without them
+                render.alarm_line(rig, f"is not needed, and takes no part: {why}")
         if step is SessionTrigger.AGREE:
             render.show_troubles(self._session.findings)
         if step is SessionTrigger.START:
@@ -121,7 +143,7 @@ class _Screen:
             self._waiting.remove(progressed.rig)
         self._show_step()
         if isinstance(progressed.outcome, MultirigError):
-            self._failed += 1
+            self._failed[progressed.rig] = progressed.outcome
             if progressed.event in _ENDINGS:
                 render.outcome_line(_ENDINGS[progressed.event], progressed.rig, progressed.outcome)
 
@@ -131,7 +153,20 @@ class _Screen:
             return
         is_running = self._session.state is SessionState.RUNNING
         if trouble := find_trouble(heard.word, is_running=is_running):
-            render.alarm_line(heard.rig, trouble)
+            self._alarm(heard.rig, trouble)
+
+    def _show_notice(self, noticed: Noticed) -> None:
+        if noticed.notice in _GOOD:
+            self._alarmed.pop(noticed.rig, None)
+            render.say(f"{noticed.rig}: {noticed.text}")
+        else:
+            self._alarm(noticed.rig, noticed.text)
+
+    def _alarm(self, rig: str, text: str) -> None:
+        """Show what is wrong with a rig; what it says by itself is mostly noticed too, in the same words."""
+        if self._alarmed.get(rig) != text:
+            self._alarmed[rig] = text
+            render.alarm_line(rig, text)
 
     # -- while the rigs record --------------------------------------------------------------------------
 
@@ -179,10 +214,3 @@ class _Screen:
                     render.show_error(error)
                 else:
                     render.say(f"{at - began:.1f} s  marker: {' '.join(line.split())}")
-
-
-def _show_notice(noticed: Noticed) -> None:
-    if noticed.notice in _GOOD:
-        render.say(f"{noticed.rig}: {noticed.text}")
-    else:
-        render.alarm_line(noticed.rig, noticed.text)

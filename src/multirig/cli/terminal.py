@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import Any, TextIO, cast
@@ -15,12 +16,15 @@ class _Lasting:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.is_full = False
+        """Whether what was written is lost since its disk is full: it was no terminal."""
 
     def write(self, text: str) -> int:
         """Write a text, if anybody is there."""
         try:
             return self._stream.write(text)
-        except OSError:
+        except OSError as error:
+            self.is_full |= error.errno == errno.ENOSPC
             self._lose()
             return len(text)
 
@@ -28,7 +32,8 @@ class _Lasting:
         """Let what was written be read, if anybody is there."""
         try:
             self._stream.flush()
-        except OSError:
+        except OSError as error:
+            self.is_full |= error.errno == errno.ENOSPC
             self._lose()
 
     def __getattr__(self, name: str) -> Any:
@@ -49,3 +54,8 @@ def outlive_terminal() -> None:
         write_anything(stream)
         if stream is not None and not isinstance(stream, _Lasting):
             setattr(sys, name, cast("TextIO", _Lasting(stream)))
+
+
+def is_output_lost() -> bool:
+    """Whether the disk did not take what was printed on standard output."""
+    return isinstance(sys.stdout, _Lasting) and sys.stdout.is_full

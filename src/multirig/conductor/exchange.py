@@ -126,7 +126,7 @@ class Exchange:
             self.addresses[name] = Address(self._scheme or uri.scheme, uri.host, uri.port)
             self.runtime.unfound[self.addresses[name]] = why
         if clashes := _find_clash(self.addresses):
-            raise ConfigError(f"{' and '.join(clashes)} have the same address: correct the rigs file")
+            raise ConfigError(f"{' and '.join(clashes)} have the same address: name each rig once")
         if causes:
             raise SessionFailed("connect", causes)
         self.clocks.follow(self.addresses)

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -230,3 +232,46 @@ def test_a_session_begins_without_an_optional_rig_and_in_the_order_that_the_file
     assert ephys["last"] > cameras["last"] - 0.3
     assert "no camera is plugged in" in done.stderr + done.stdout
     assert not rigs["webcam"]["files"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM for a child")
+def test_a_rig_whose_program_is_ended_says_so_once(rig, session):
+    one = rig("ephys", main_sync=True)
+    process = session(one.uri, "--no-check", "--seconds", "3")
+    one.expect("ephys is running")
+    for line in process.stderr:
+        if "start " in line:
+            break
+    one.process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    alarms = [line for line in err.splitlines() if line.startswith("! ephys: it was stopped: its program")]
+    assert len(alarms) == 1, err
+
+
+def test_a_rig_that_is_not_needed_is_named_where_it_fails_and_what_is_quick_is_not_excused(
+    rig, multirig, tmp_path
+):
+    main = rig("ephys", main_sync=True, limits={"initialise": "5 min"})
+    poor = rig("cameras", adapter={"type": "fake", "fail": {"initialise": "the shutter is stuck"}})
+    rigs = f"ephys: {main.uri}\ncameras: {{uri: '{poor.uri}', role: optional}}\n"
+    (tmp_path / "rigs.yaml").write_text(rigs)
+    done = multirig(*"run -s SP_01 --seconds 0.3 --rigs-file rigs.yaml --remote ephys cameras".split())
+    assert "1 of 2 rigs" in done.stderr
+    assert "! cameras: is not needed, and takes no part: " in done.stderr
+    assert "the shutter is stuck" in done.stderr
+    assert "may take up to" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_what_a_full_disk_does_not_take_is_no_success(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "multirig", "history", "--json", "--data", tmp_path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "the disk is full to which the output goes" in done.stderr
