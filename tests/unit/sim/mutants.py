@@ -474,7 +474,7 @@ SCRIPTED: Mapping[str, Scenario] = {
         conductors=(ConductorPlan(name="leader"),),
     ),
     "parts of different conversations mix": Scenario(
-        seed=9,
+        seed=12,
         rigs=(RigPlan(name="rig1", main_sync=True, files=60), RigPlan(name="rig2", files=60)),
         conductors=(ConductorPlan(name="leader"),),
         network=Network(jitter=0.02),
