@@ -23,6 +23,8 @@ REWRITTEN = 2 * SECOND
 """Nanoseconds in which a file that is written anew, as a whole, has its size again."""
 TEMPORARY = frozenset({".part", ".partial", ".temp", ".tmp"})
 """Ends of the names of files that are not meant to stay."""
+WORKING = ("-journal", "-shm", "-wal")
+"""How names of files end by which a data base (SQLite) works beside its own: it removes them as it closes."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class Losses:
         found = []
         for known, loss in self._lost:
             lost = loss.before - (loss.after or 0)
-            if lost < much or not is_data(loss.path):
+            if lost < much or not is_data(loss.path) or loss.path.endswith(WORKING):
                 continue
             others = [*self._find_others(known, loss)]
             if any(size >= WHOLE * lost for _, size in others):

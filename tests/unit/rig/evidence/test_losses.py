@@ -66,6 +66,9 @@ def test_all_of_a_small_rig_is_told() -> None:
             ({**VIDEO, "head.bin": 90_000}, {**VIDEO, "head.bin": 2_000}), id="a header beside data"
         ),
         pytest.param(({**VIDEO, "chatty.log": 2 * MB}, VIDEO), id="a log"),
+        pytest.param(
+            ({"a.db": MB, "a.db-wal": 4 * MB}, {"a.db": MB}), id="a journal that was merged long ago"
+        ),
         pytest.param(({"a.db": 6 * MB, "a.db-wal": 2 * MB}, {"a.db": 8 * MB}), id="a journal that is merged"),
     ],
 )
