@@ -377,7 +377,7 @@ async def test_a_session_whose_program_has_died_is_taken_up_again_or_ended(rigs,
     else:
         await page.get_by_role("button", name="Clean it up…").click()
         await page.get_by_role("button", name="End it", exact=True).click()
-    await page.get_by_role("button", name="New session").wait_for(timeout=SLOW)
+    await page.get_by_role("button", name="New session").wait_for(timeout=3 * SLOW)
     await wait_until_ready(page, "monitor")
     await page.get_by_role("button", name="New session").click()
     await page.get_by_role("form", name="Start a session").wait_for(timeout=SLOW)
