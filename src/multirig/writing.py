@@ -57,8 +57,8 @@ def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
 
 def is_full(error: BaseException) -> bool:
     """Return whether a disk did not take something since it, or what its user may have of it, is full."""
-    numbers = {getattr(error, "errno", None), getattr(error, "winerror", None)}
-    return bool(numbers & {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), *_FULL_ON_WINDOWS})
+    is_quota = getattr(error, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return is_quota or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
 
 
 def _open_privately(path: str, flags: int) -> int:

@@ -23,6 +23,7 @@ from multirig.record.catalogue import NO_VERDICT, Catalogue
 from multirig.record.journal import holds_start, read_history, read_journal, replay
 from multirig.record.verdict import Word
 from multirig.rig import manifest
+from multirig.rig.adapters.process.orphan import read_started
 from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 from multirig.rig.memory import FORMAT, read_memory, write_memory
 
@@ -85,6 +86,29 @@ def test_a_verdict_of_each_format_is_read(sample: Path) -> None:
     found = read_verdict(sample)
     assert found.format == int(sample.stem.rpartition("-")[2])
     assert (found.verdict, sorted(found.rigs)) == (Word.GOOD, ["cam", "main"])
+
+
+@pytest.mark.parametrize(("number", "rig"), [(1, ""), (2, "ephys")])
+def test_what_is_kept_of_a_program_is_read_in_each_format(number: int, rig: str) -> None:
+    found = read_started(SAMPLES / f"program-{number}.json")
+    assert found is not None
+    assert (found.pid, found.name, str(found.session), found.rig) == (
+        4711,
+        "recorder",
+        "2026-11-29_1_SP_01",
+        rig,
+    )
+
+
+def test_what_a_newer_multirig_keeps_of_a_program_is_left_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    newer = json.loads((SAMPLES / "program-2.json").read_text()) | {"format": 3}
+    path = tmp_path / "4711.json"
+    for told in (json.dumps(newer), "[]", "3", "{", '{"format": 2}'):
+        path.write_text(told)
+        assert read_started(path) is None
+    assert "has format 3" in caplog.text
 
 
 GAP = "side: right gave nothing for 2.0 s, from 2.1 s after the beginning: 60 missing at 30/s"

@@ -15,15 +15,20 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA, choose_rigs
 from multirig.conductor.conductor import Conductor
 from multirig.config import check_length
+from multirig.errors import ConfigError
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding, Level, plain_findings, worst
 
 MINUTES = 60.0
+SHORTEST = 0.1
+"""Minutes."""
 
 
 def check_minutes(minutes: float) -> float:
     """Return for how many minutes a session is planned, else raise ConfigError."""
     check_length(minutes * 60)
+    if minutes < SHORTEST:
+        raise ConfigError(f"--minutes {minutes:g} is too short to be looked ahead: give {SHORTEST:g} or more")
     return minutes
 
 

@@ -69,8 +69,8 @@ def recover(
     folder = session_folder or _find(places)
     if folder is None:
         if led := find_led(*places):
-            for folder, leader in led:
-                render.say(f"the session in {folder} is led now, by {leader}: nothing to recover")
+            for place, leader in led:
+                render.say(f"the session in {place} is led now, by {leader}: nothing to recover")
             return
         where = listed([str(one) for one in places])
         render.say(

@@ -90,8 +90,7 @@ class _Screen:
                     case Heard():
                         self._show_alarm(event)
         finally:
-            if self._explaining is not None:
-                self._explaining.cancel()
+            self._stop_explaining()
             self._footer.remove("step")
             await self._watch(is_running=False)
 
@@ -105,7 +104,12 @@ class _Screen:
 
         self._explaining = asyncio.get_running_loop().call_later(EXPLAIN_AFTER, explain)
 
+    def _stop_explaining(self) -> None:
+        if self._explaining is not None:
+            self._explaining.cancel()
+
     def _begin(self, step: SessionTrigger) -> None:
+        self._stop_explaining()
         if step is SessionTrigger.INTERRUPT and self._step is SessionTrigger.STOP:
             render.say("interrupting the rigs that are still stopping")
         self._step, self._waiting, self._failed = step, list(self._rigs), {}
@@ -120,8 +124,7 @@ class _Screen:
     def _end(self, step: SessionTrigger, error: MultirigError | None) -> None:
         self._footer.remove("step")
         self._step = None
-        if self._explaining is not None:
-            self._explaining.cancel()
+        self._stop_explaining()
         if error is not None:
             return
         render.step_line(step.value, len(self._rigs), len(self._failed), time.perf_counter() - self._began)

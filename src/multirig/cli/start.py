@@ -10,13 +10,13 @@ def main() -> None:
     """Run the command line of this process."""
     gc.disable()  # all that is loaded stays: a look for garbage among it costs a sixth of the time
     from multirig.cli.main import run
-    from multirig.cli.terminal import is_output_lost, outlive_terminal
+    from multirig.cli.terminal import OUTPUT_LOST, is_output_lost, outlive_terminal
 
     outlive_terminal()
     code = run(sys.argv[1:], _mind_garbage)
-    sys.stdout.flush()
     if is_output_lost():
-        sys.stderr.write("✗ the disk is full to which the output goes: what was printed is not whole there\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"✗ {OUTPUT_LOST}\n")
         code = code or 1
     sys.exit(code)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 from typing import Any, TextIO, cast
 
 from multirig.pc.console import write_anything
+from multirig.writing import is_full
+
+OUTPUT_LOST = "the disk is full to which the output goes: what was printed is not whole there"
 
 
 class _Lasting:
@@ -24,7 +26,7 @@ class _Lasting:
         try:
             return self._stream.write(text)
         except OSError as error:
-            self.is_full |= error.errno == errno.ENOSPC
+            self.is_full |= is_full(error)
             self._lose()
             return len(text)
 
@@ -33,7 +35,7 @@ class _Lasting:
         try:
             self._stream.flush()
         except OSError as error:
-            self.is_full |= error.errno == errno.ENOSPC
+            self.is_full |= is_full(error)
             self._lose()
 
     def __getattr__(self, name: str) -> Any:
@@ -57,5 +59,8 @@ def outlive_terminal() -> None:
 
 
 def is_output_lost() -> bool:
-    """Whether the disk did not take what was printed on standard output."""
-    return isinstance(sys.stdout, _Lasting) and sys.stdout.is_full
+    """Whether a disk did not take all of what was printed, now that nothing is to follow."""
+    if not isinstance(sys.stdout, _Lasting):  # a program without a console may have none
+        return False
+    sys.stdout.flush()
+    return sys.stdout.is_full

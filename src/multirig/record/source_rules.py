@@ -52,9 +52,8 @@ def find_short(summary: Summary, rig: RigSummary, source: Source) -> Iterator[st
     if begin is None or end is None or length is None or first is None or last is None:
         return
     allowed = TOLERANCE + (rig.clock_bound or 0.0) + source.period * SLOW_FRAMES
-    if rig.clock_bound is None or is_of_other_clock(
-        first, begin
-    ):  # its times cannot be compared with ours, but their differences can
+    # where its times cannot be compared with ours, their differences can
+    if rig.clock_bound is None or is_of_other_clock(first, begin):
         if length - (last - first) > allowed:
             yield f"recorded {last - first:.1f} s of a session of {length:.1f} s"
         return

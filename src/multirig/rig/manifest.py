@@ -169,9 +169,8 @@ class Checksums:
         try:
             while not self._is_cancelled:
                 self._quiet.wait()
-                with find_file(self._folder, one.path).open(
-                    "rb"
-                ) as file:  # and not open while somebody records
+                # not open while somebody records
+                with find_file(self._folder, one.path).open("rb") as file:
                     file.seek(done)
                     while self._quiet.is_set() and not self._is_cancelled:
                         if not (chunk := file.read(CHUNK)):

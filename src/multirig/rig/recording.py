@@ -171,15 +171,8 @@ class Recording:
             if self._stopped is None:
                 self._counting.look(health.frames, self._clock())
             jumps = () if self._since is None else self._find_jumps(self._since)
-            self.health, self.findings = (
-                health,
-                (
-                    *findings,
-                    *jumps,
-                    *self._full,
-                    *self._of_files,
-                ),
-            )
+            self.health = health
+            self.findings = (*findings, *jumps, *self._full, *self._of_files)
 
     def note_room(self, free: int) -> None:
         """Note until its files are closed since when its disk is full, and when there is room again."""

@@ -143,7 +143,8 @@ class DiskStorage(Storage):
             path=self._memory_file.with_suffix(".program.json"),
             register=programs_folder(),
             rig=config.name,
-            addresses=tuple(map(str, config.uri)),
+            # at "any free port" another rig may listen as well
+            addresses=tuple(str(one) for one in config.uri if one.port),
         )
         self._rate_file = rate_file(config.data_folder, config.name)
         self._rehearsals = rehearsal_folder(config.data_folder, config.name)

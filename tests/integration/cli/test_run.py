@@ -262,7 +262,19 @@ def test_a_rig_that_is_not_needed_is_named_where_it_fails_and_what_is_quick_is_n
     assert "may take up to" not in done.stderr
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("closed", ["sys.stdout = None", "sys.stdout = sys.stderr = None"])
+def test_a_program_without_a_console_ends_as_it_has_gone(closed):
+    """As Windows' pythonw.exe starts it: there is no stream at all."""
+    code = f"import sys; {closed}; sys.argv = ['multirig', 'rigs', 'nothing-like-that']"
+    code += "; from multirig.cli.start import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=30, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no disk there is always full")
 def test_what_a_full_disk_does_not_take_is_no_success(tmp_path):
     with open("/dev/full", "w") as full:
         done = subprocess.run(

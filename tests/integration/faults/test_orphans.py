@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from multirig.conductor.preflight import find_hindrance
+from multirig.config import RigConfig
 from multirig.lifecycle.session_events import Limits
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import RigState
@@ -23,6 +24,7 @@ from multirig.record.account import account
 from multirig.rig.adapters.process.orphan import Started, find_birth, find_strangers, recall, remember
 from multirig.rig.keepsake import Keepsake, programs_folder
 from multirig.rig.memory import memory_file
+from multirig.rig.storage import DiskStorage
 
 RECORDER = """
 import os, signal, sys, time
@@ -202,6 +204,23 @@ def test_what_a_rig_has_left_that_runs_no_more_is_told_to_all_rigs_of_the_pc(
     other = keep("other", "udp://127.0.0.1:9")
     assert recall(other) == []
     assert [one.rig for one in find_strangers(other)] == ["cam"]
+
+
+def test_rigs_that_listen_at_any_free_port_have_no_address_in_common(tmp_path: Path) -> None:
+    def keep(name: str, uri: list[str]) -> Keepsake:
+        made = {"name": name, "uri": uri, "data_folder": str(tmp_path / name), "adapter": {"type": "fake"}}
+        keepsake = DiskStorage(RigConfig.model_validate(made)).keepsake
+        assert keepsake is not None
+        return dataclasses.replace(keepsake, register=tmp_path)
+
+    left = keep("left", ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"])
+    right = keep("right", ["udp://127.0.0.1:0", "udp://127.0.0.1:11005"])
+    assert (left.addresses, right.addresses) == ((), ("udp://127.0.0.1:11005",))
+    birth = find_birth(os.getpid())
+    assert birth is not None
+    mine = Started(pid=os.getpid(), birth=birth, name="x", exp_ref="x", folder="x", logs={}, rig="left")
+    note(tmp_path, mine)
+    assert [recall(one) for one in (left, right)] == [[mine], []], "nobody ends what another rig has started"
 
 
 def test_what_a_rig_watches_is_left_by_nobody_and_what_has_gone_is_struck_out(

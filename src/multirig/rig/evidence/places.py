@@ -35,9 +35,7 @@ def find_missing(owned: Iterable[str], files: Sequence[File], at: float) -> Iter
     missing = [name for name in names if not any(is_owned(file.path, [name]) for file in files)]
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        text = (
-            f"{', '.join(missing[:NAMED])}{more} never came, and its config says that it writes that (writes)"
-        )
+        text = f"{', '.join(missing[:NAMED])}{more} never came: writes in its config promises it"
         yield Finding(level=Level.WARNING, kind=KIND, text=text, at=at, until=at)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from multirig.errors import LocalProtocolError
+from multirig.errors import ConfigError, LocalProtocolError
+from multirig.formats import KEY, check_format
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapters.process.program import UNKNOWN_CODE
 from multirig.rig.keepsake import Keepsake
@@ -22,6 +23,9 @@ from multirig.writing import write_whole
 
 if TYPE_CHECKING:
     import asyncio
+
+FORMAT = 2
+"""Of what is kept of a program; 1 did not say which rig had started it."""
 
 log = logging.getLogger("multirig.rig")
 
@@ -103,7 +107,7 @@ def remember(keepsake: Keepsake | None, started: Started) -> None:
     for path in (keepsake.path, _entry(keepsake, started.pid)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(asdict(noted)).encode())
+            write_whole(path, json.dumps({KEY: FORMAT, **asdict(noted)}).encode())
         except OSError as error:
             log.error("which program was started cannot be kept in %s: %s", path, error.strerror or error)
 
@@ -112,7 +116,7 @@ def forget(keepsake: Keepsake | None, pid: int) -> None:
     """Forget a program: it has gone."""
     if keepsake is None:
         return
-    kept = _read(keepsake.path)
+    kept = read_started(keepsake.path)
     if kept is None or kept.pid == pid:
         with contextlib.suppress(OSError):
             keepsake.path.unlink()
@@ -124,7 +128,7 @@ def recall(keepsake: Keepsake | None) -> list[Started]:
     """Return the programs of a rig that still run: also those of one that had its name or its address."""
     if keepsake is None:
         return []
-    kept = _read(keepsake.path)
+    kept = read_started(keepsake.path)
     own = [kept] if kept is not None and kept.lives else []
     noted = [one for one in _list_left(keepsake) if _is_of(one, keepsake)]
     return [*own, *(one for one in noted if one.pid not in _pids(own))]
@@ -142,7 +146,7 @@ def _list_left(keepsake: Keepsake) -> list[Started]:
     """Return what stands in the register and is left; what has gone is struck out."""
     found = []
     for path in sorted(keepsake.register.glob("*.json")):
-        started = _read(path)
+        started = read_started(path)
         if started is not None and started.lives:
             if not started.is_served:
                 found.append(started)
@@ -164,11 +168,17 @@ def _entry(keepsake: Keepsake, pid: int) -> Path:
     return keepsake.register / f"{pid}.json"
 
 
-def _read(path: Path) -> Started | None:
+def read_started(path: Path) -> Started | None:
+    """Return what a file says of a program that was started; None: it says nothing that is known."""
     try:
-        return TypeAdapter(Started).validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
+        told = json.loads(path.read_bytes())
+        check_format(told.get(KEY) if isinstance(told, dict) else None, FORMAT, path)
+        return TypeAdapter(Started).validate_python(told)
+    except ConfigError as error:
+        log.error("%s", error)
+    except (OSError, ValueError):  # pydantic's errors are ValueErrors
+        pass
+    return None
 
 
 class Foreign:
