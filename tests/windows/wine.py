@@ -126,18 +126,26 @@ class Windows:
         return self.python.parent / "Lib" / "site-packages"
 
     def _make_prefix(self) -> None:
-        quiet = subprocess.DEVNULL
-        boot = [self.wine, "wineboot", "-i"]
+        self._run_wine("wineboot", "-i")
+        # without a screen there is no window, not even one that is never shown, unless nobody draws it
+        drivers = r"HKCU\Software\Wine\Drivers"
+        self._run_wine("reg", "add", drivers, "/v", "Graphics", "/d", "null", "/f")
+        self._server("-w")
+
+    def end_session(self) -> None:
+        """Log the user off: every program is asked, and told to end."""
+        self._run_wine("wineboot", "--end-session")
+
+    def _run_wine(self, *command: str) -> None:
         subprocess.run(
-            boot,
+            [self.wine, *command],
             env=self.environment,
-            stdin=quiet,
-            stdout=quiet,
-            stderr=quiet,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             timeout=PREFIX_LIMIT,
             check=False,
         )
-        self._server("-w")
 
     def _copy(self) -> None:
         for name, into in (("src/multirig", self._packages / "multirig"), ("tests", self.tests / "tests")):
