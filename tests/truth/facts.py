@@ -175,7 +175,7 @@ def compare(
         tail=(end - moments[-1]) if moments else end - begin,
         hole=hole,
         hole_at=hole_at - begin,
-        rate=len([one for one in moments if begin <= one <= end]) / (end - begin) if end > begin else 0.0,
+        rate=_rate([one for one in moments if begin <= one <= end]),
         burst=len([one for one in late & there if off.get(one, 1.0) > LATE]),
         wrong=max(off.values(), default=0.0),
         typical=statistics.median(off.values()) if off else 0.0,
@@ -186,6 +186,11 @@ def compare(
         skipped=_count_skipped([at for at in exposed.values() if begin <= at <= end]),
         numbers=tuple(sorted(there)),
     )
+
+
+def _rate(moments: Sequence[float]) -> float:
+    """Return how many frames came in a second, from the first to the last: a late beginning is told by itself."""
+    return (len(moments) - 1) / (moments[-1] - moments[0]) if len(moments) > 1 else 0.0
 
 
 def _count_skipped(moments: Sequence[float]) -> int:

@@ -40,12 +40,9 @@ def test_the_demo_records_what_it_says(multirig, tmp_path: Path):
         assert frames > 45  # 1.5 s at 60 a second, on a busy machine
         assert np.all(np.diff(stamps) > 0)
         assert (stamps[0], stamps[-1]) == (video["first"], video["last"])
-    one, other = (
-        np.load(next(session.rglob(f"_iblrig_{label}Camera.times.npy"))) for label in ("left", "right")
-    )
-    bound = sum(summary["rigs"][label]["clock_bound"] for label in ("left", "right"))
-    # the cameras run free: that is one frame, as late as this machine lets frames come
-    assert abs(one[0] - other[0]) <= bound + max(np.diff(one).max(), np.diff(other).max())
+        # a camera runs free and gives its first frame when this PC lets it, but none before its start
+        start, bound = summary["rigs"][label]["start"], summary["rigs"][label]["clock_bound"]
+        assert start["called"] - bound <= stamps[0] <= summary["rigs"][label]["stopped_at"] + bound
     assert summary["start_spread"]["rigs"] == 3
     (csv,) = (one for one in summary["rigs"]["monitor"]["files"] if one["path"].endswith(".csv"))
     assert csv["frames"] > 75  # 1.5 s at 100 a second, on a busy machine

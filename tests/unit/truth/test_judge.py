@@ -103,6 +103,12 @@ def test_a_rate_may_be_off_by_as_much_more_as_it_is_measured_over_less() -> None
     assert set(find_faults(Cam(fps=RATE), slow, 10.0)) == {"rate"}
 
 
+def test_a_late_beginning_makes_no_rate_wrong() -> None:
+    late = facts_of((0.0, 0.4))
+    assert late.rate == pytest.approx(RATE, rel=0.001)
+    assert "rate" not in find_faults(Cam(fps=RATE), late, 6.0)
+
+
 def test_frames_that_were_cut_are_damaged_though_they_can_be_read() -> None:
     lines = source()
     shown = video(lines)
