@@ -189,7 +189,7 @@ def compare(
 
 
 def _rate(moments: Sequence[float]) -> float:
-    """Return how many frames came in a second, from the first to the last: a late beginning is told by itself."""
+    """Return how many frames came in a second, from the first to the last."""
     return (len(moments) - 1) / (moments[-1] - moments[0]) if len(moments) > 1 else 0.0
 
 
