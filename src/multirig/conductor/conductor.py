@@ -458,6 +458,11 @@ class Conductor:
         """Whether nothing is known that keeps a rig from hearing us: its last outcome was not silence."""
         return rig in self.exchange.addresses and rig not in self._unreached
 
+    def obstacle(self, rig: str) -> str | None:
+        """Return why the network does not bring a rig what it is asked, if it says so; it is tried on."""
+        address = self.exchange.addresses.get(rig)
+        return None if address is None else self.exchange.node.peers.obstacle(address)
+
     # -- effects ----------------------------------------------------------------------------------------
 
     def _perform(self, effect: Any) -> None:
