@@ -378,6 +378,7 @@ class Conductor:
             outcomes = await look.ask(seconds, rigs)
             await self.reports()  # nothing is looked up for these: they measure the way
             await look.try_paths(outcomes)
+            await look.try_pings(outcomes)
         finally:
             here = await look.end()
         return look.judge(outcomes, here, policies=self.policies, is_main_sync=is_main_sync)
