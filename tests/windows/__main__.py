@@ -13,15 +13,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.windows.wine import ROOT, NoWine, Windows
 
 FOLDER = ROOT / ".venv-windows"
-MIXED = "tests/windows"
-"""Sessions of Windows' Python and this one's, led by either; run by this one."""
+FROM_HERE = ["tests/windows"]
+"""Programs of Windows' Python and of this one, together; run by this one."""
+MIXED = ["tests/windows/test_mixed.py", "tests/windows/test_session_end.py"]
 
 
 class Part(NamedTuple):
@@ -33,6 +34,8 @@ class Part(NamedTuple):
     """Seconds, for what hangs; the part that is not done then has failed."""
     is_pure: bool = False
     """Needs no real time, so whatever fails is not tried again."""
+    more: Mapping[str, str] = {}
+    """For the environment of the tests."""
 
 
 SCRATCH = "multirig-tests"
@@ -64,8 +67,23 @@ RIGS = Part(
 PROGRAMS = Part("programs that rigs drive", [f"{INTEGRATION}/rig/test_process.py"], 400)
 CONDUCTOR = Part("conductor", [f"{INTEGRATION}/conductor"], 1200)
 RECORD = Part("journals, verdicts, catalogue", [f"{INTEGRATION}/record"], 600)
+PEERS = Part(
+    "IBL's peers",
+    [
+        f"{INTEGRATION}/iblutil",
+        # how they leave their sockets to the loop is theirs
+        *("-W", "default::pytest.PytestUnraisableExceptionWarning"),
+    ],
+    900,
+)
+LOSS = Part(
+    "200 sessions over UDP at 20 % loss, 200 over TCP",
+    [f"{INTEGRATION}/faults/test_endurance.py"],
+    1200,
+    more={"MULTIRIG_ENDURE": "1"},
+)
 
-WHOLE = [PURE, LABS, SOCKETS, RIGS, PROGRAMS, CONDUCTOR, RECORD]
+WHOLE = [PURE, LABS, SOCKETS, RIGS, PROGRAMS, CONDUCTOR, RECORD, PEERS, LOSS]
 FOR_EACH_CHANGE = [PURE, SOCKETS, PROGRAMS]
 
 
@@ -96,6 +114,7 @@ def run_part(windows: Windows, part: Part) -> Outcome:
             *(() if part.is_pure else AGAIN),
         ),
         limit=part.limit,
+        more=part.more,
         shows=True,
     )
     if code is None:
@@ -117,21 +136,11 @@ def count_lacking(printed: str) -> dict[str, int]:
     return dict(found)
 
 
-def run_mixed(windows: Windows) -> Outcome:
-    """Run the sessions of both systems with this Python."""
+def run_from_here(windows: Windows, tests: Sequence[str]) -> Outcome:
+    """Run, with this Python, tests that start programs of both systems."""
+    options = ("-q", "-p", "no:cacheprovider", "--timeout=180", *AGAIN, "-rR")
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--timeout=120",
-            *AGAIN,
-            "-rR",
-            MIXED,
-        ],
+        [sys.executable, "-m", "pytest", *options, *tests],
         cwd=ROOT,
         env={**os.environ, "MULTIRIG_WINDOWS": str(windows.folder)},
         capture_output=True,
@@ -139,7 +148,9 @@ def run_mixed(windows: Windows) -> Outcome:
         check=False,
     )
     print(done.stdout)
-    return Outcome("sessions with both systems", count(done.stdout), {}, done.returncode == 0)
+    return Outcome(
+        "sessions with both systems, commands, console", count(done.stdout), {}, done.returncode == 0
+    )
 
 
 def main() -> int:
@@ -166,8 +177,8 @@ def main() -> int:
             print(f"--- {part.name}", flush=True)
             outcomes.append(run_part(windows, part))
         if not (told.tests or more):
-            print("--- sessions with both systems", flush=True)
-            outcomes.append(run_mixed(windows))
+            print("--- programs of both systems", flush=True)
+            outcomes.append(run_from_here(windows, MIXED if told.part else FROM_HERE))
     return tell(outcomes, time.monotonic() - begin)
 
 
