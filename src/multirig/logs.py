@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from multirig.errors import why_not
 from multirig.state import VARIABLE, log_folder
 from multirig.wording import discreet
 
@@ -68,7 +69,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         if isinstance(error, OSError):
             self._tell = None
             if tell is not None:
-                tell(f"the log {self.baseFilename} misses lines ({error.strerror or error}); {self._cure}")
+                tell(f"the log {self.baseFilename} misses lines ({why_not(error)}); {self._cure}")
         else:
             super().handleError(record)
 
@@ -104,7 +105,7 @@ def keep_log(
         handler = _LogFile(path, tell, cure)
     except OSError as error:
         root.addHandler(logging.NullHandler())
-        tell(f"no log is kept: {path} cannot be written ({error.strerror or error}); {cure}")
+        tell(f"no log is kept: {path} cannot be written ({why_not(error)}); {cure}")
         return None
     handler.setFormatter(
         _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
