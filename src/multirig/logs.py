@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multirig.errors import why_not
+from multirig.protocol.exp_ref import is_windows_device
 from multirig.state import VARIABLE, log_folder
 from multirig.wording import discreet
 
@@ -96,7 +97,8 @@ def keep_log(
     tell = tell or _say
     cure = f"choose another folder by {VARIABLE}" if folder is None else "look at its log_folder"
     folder = folder or log_folder()
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.log"
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    path = folder / f"{'_' if is_windows_device(stem) else ''}{stem}.log"
     root = logging.getLogger("multirig")
     root.setLevel(logging.INFO)
     root.propagate = False
