@@ -137,6 +137,8 @@ class Seen:
     """Whether this program has said who it is."""
     is_watched: bool = False
     """Whether it tells by itself how it is."""
+    is_renewed: bool = False
+    """Whether it was asked last to tell that; who answers, and does not, is not asked again at once."""
     is_stream: bool = False
     """Whether it is spoken to over TCP."""
     is_let_be: bool = False
@@ -203,7 +205,7 @@ class Seen:
             return PAUSES[min(self.tries, len(PAUSES)) - 1]
         if not self.is_multirig:
             return FOREIGN_BUSY_EVERY if self.report.doing in _IN_SESSION else FOREIGN_EVERY
-        return RENEW_EVERY if self.is_watched else 0
+        return RENEW_EVERY if self.is_watched or self.is_renewed else 0
 
     def note_sign(self, now: int) -> None:
         """Note that something came of it."""
@@ -306,7 +308,7 @@ class ObserverMachine:
         """Renew the lease, or ask who it is."""
         self._number += 1
         seen.asked = self._number, self._now
-        renews = seen.is_multirig and seen.is_known and seen.trouble is None
+        renews = seen.is_renewed = seen.is_multirig and seen.is_known and seen.trouble is None
         is_foreign = seen.is_known and not seen.is_multirig
         return Send(
             address=address,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from multirig.errors import ProtocolError
@@ -741,6 +741,17 @@ def find_greeting(word: Word) -> Greeting | None:
         case Verbatim(event=Event.EXPINFO):
             return _greeting(_second_map(word.args))
     return None
+
+
+def without_greeting(word: Word) -> Word:
+    """Return an EXPINFO that does not say by whom it was sent."""
+    return replace(word, greeting=None) if isinstance(word, AskInfo | Info) else word
+
+
+def find_boot(message: Message) -> str | None:
+    """Return by which program a message was sent, if it is an EXPINFO that says so."""
+    greeting = _greeting(_second_map(message.args)) if message.event is Event.EXPINFO else None
+    return greeting.boot if greeting is not None else None
 
 
 def greet(message: Message, greeting: Greeting) -> Message:

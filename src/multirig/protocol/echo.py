@@ -22,10 +22,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 from multirig.errors import LocalProtocolError, RemoteProtocolError
 from multirig.protocol import codec
-from multirig.protocol.dialect import Hearing, hear_verbatim, write
+from multirig.protocol.dialect import Hearing, find_boot, hear_verbatim, write
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -81,6 +82,7 @@ later round of its event loop, and what has come before that caller listens is l
 MIRROR_PAUSE = SECOND * 3 // 10
 """How soon another reply must come; a peer that only sends the request back waits a second for our echo."""
 MAX_REMEMBERED = 64
+MAX_INFOS = 8
 """Conversations that are remembered for one peer; a flood must not fill the memory."""
 _ALIKE = frozenset({Event.EXPSTATUS, Event.ALYX})
 """Events whose question and answer may be the same bytes. Our answer has spaces where the peer's question has
@@ -152,10 +154,20 @@ class EchoLink:
         distance.
     hears : Hearing
         How this side understands what it hears.
+    boot : str, optional
+        By which this side's own greeting is known, if it greets.
     """
 
-    def __init__(self, address: Address, *, reliable: bool = False, hears: Hearing = hear_verbatim) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        reliable: bool = False,
+        hears: Hearing = hear_verbatim,
+        boot: str | None = None,
+    ) -> None:
         self.address = address
+        self._boot = boot
         self.reliable = reliable
         self._hears = hears
         self.dropped_copies = 0
@@ -171,6 +183,8 @@ class EchoLink:
         self._incoming: dict[bytes, _Incoming] = {}
         self._peer_writes_spaces: bool | None = None
         """As iblutil does, and MATLAB does not."""
+        self._infos: deque[tuple[Any, ...]] = deque(maxlen=MAX_INFOS)
+        """What our last EXPINFOs held."""
         self._mirrored: set[Event] = set()
         """What the peer has answered by sending the request back."""
         self._unclear: dict[Event, tuple[int, bytes]] = {}
@@ -325,14 +339,19 @@ class EchoLink:
         except RemoteProtocolError as error:
             self._ignore(str(error))
             return
-        if b"," in data:
-            self._peer_writes_spaces = _has_spaces(data)
         try:
             message = Message.parse(array)
         except RemoteProtocolError as error:
+            self._note_spaces(data)
             self._out.append(_encode_error(Message(Event.ERROR, (str(error), 0))))
             self._ignore(str(error))
             return
+        if self._boot is not None and find_boot(message) == self._boot and message.args in self._infos:
+            self.dropped_copies += (
+                1  # what we said, and an echo of it that is very late: no word of the peer's
+            )
+            return
+        self._note_spaces(data)
         if message.event is Event.ERROR:
             self._receive_error(message)
         elif not self._is_reply(data, message, now):
@@ -454,6 +473,10 @@ class EchoLink:
                 del self._unclear[event]
                 self._mirrored.add(event)
                 self._is_reply(data, Message.parse(codec.decode(data)), now)
+
+    def _note_spaces(self, data: bytes) -> None:
+        if b"," in data:
+            self._peer_writes_spaces = _has_spaces(data)
 
     def _find_sent(self, data: bytes) -> _Sent | None:
         sent = self._sent.get(data)
@@ -628,6 +651,10 @@ class EchoLink:
         sent = self._sent.pop(outgoing.data, None)
         if sent is None or now > sent.until:
             sent = _Sent(outgoing.event)
+            if outgoing.event is Event.EXPINFO:
+                args = Message.parse(codec.decode(outgoing.data)).args
+                if args not in self._infos:
+                    self._infos.append(args)
         while len(self._sent) >= MAX_REMEMBERED:
             del self._sent[next(iter(self._sent))]
         self._sent[outgoing.data] = sent

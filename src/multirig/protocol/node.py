@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, frames
 from multirig.protocol.brief import greeted_name
-from multirig.protocol.dialect import Hearing, find_greeting, greet, write
+from multirig.protocol.dialect import Hearing, find_greeting, greet, without_greeting, write
 from multirig.protocol.events import (
     RESTARTED,
     Address,
@@ -92,7 +92,7 @@ class Node:
         self._hears = hears
         self.permits = permits
         self.greets = greets
-        self.peers = Peers(hears)
+        self.peers = Peers(hears, boot)
         """Who is spoken to, and what is known of each."""
         self._strangers: set[str] = set()
         self._effects: deque[Any] = deque()
@@ -314,9 +314,11 @@ class Node:
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None:
                         if isinstance(event, Received) and greeting.boot == self.boot:
-                            # what we said, and an echo of it that is very late: no question
+                            # what we said, changed by somebody: no question
                             self._answer(one, Settle(token=event.token), now)
                             continue
+                        if isinstance(event, Replied) and greeting.boot == self.boot:
+                            event = replace(event, word=without_greeting(event.word))
                         self._note_greeting(one, greeting, now)
                     if question is not None and question.is_brief and isinstance(event, Replied):
                         self._ask_all(one, question, now, touched)
@@ -327,7 +329,7 @@ class Node:
         """Take an EXPINFO's word that the peer is a multirig."""
         if not self.greets or greeting.wire != frames.VERSION:
             return
-        if greeting.boot and greeting.boot != self.boot:  # else an echoing peer sent our own back
+        if greeting.boot and greeting.boot != self.boot:
             self._meet(peer, greeting.boot, greeting.name, now)
 
     def _greet(self, word: Word) -> Verbatim:

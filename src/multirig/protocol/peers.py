@@ -70,9 +70,12 @@ class Peers:
     ----------
     hears : Hearing
         How this side understands what others say to it.
+    boot : str
+        By which this side greets.
     """
 
-    def __init__(self, hears: Hearing) -> None:
+    def __init__(self, hears: Hearing, boot: str) -> None:
+        self._boot = boot
         self.dead: dict[str, None] = {}
         """Programs that another one has taken the place of, by boot id."""
         self.shelf = Shelf()
@@ -100,7 +103,9 @@ class Peers:
         """Begin to speak with a computer."""
         if len(self._by_address) >= MAX_PEERS:
             self.forget(min(self._by_address, key=lambda known: self._worth(self._by_address[known])))
-        peer = Peer(address, EchoLink(address, reliable=address.scheme == "tcp", hears=self._hears))
+        peer = Peer(
+            address, EchoLink(address, reliable=address.scheme == "tcp", hears=self._hears, boot=self._boot)
+        )
         self._by_address[address] = peer
         return peer
 

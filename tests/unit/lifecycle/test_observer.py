@@ -151,6 +151,19 @@ def test_a_multirig_is_asked_to_tell_how_it_is_from_then_on() -> None:
     assert [write(one.word).args[1] for one in leases] == [{"watch": 15}] * (30 * SECOND // RENEW_EVERY)
 
 
+def test_who_takes_the_lease_and_tells_nothing_by_itself_is_not_asked_in_a_rush() -> None:
+    """It is none of us after all: an IBL peer answers an EXPSTATUS by its bare number."""
+    screen = Screen()
+    screen.pass_time(0)
+    screen.answer(Event.EXPINFO, 0, GREETS)
+    asked = 0
+    for _ in range(20):
+        asked += len(sends(screen.pass_time(0.1)))
+        if screen.open:
+            screen.answer(Event.EXPSTATUS, 0)
+    assert asked < 5
+
+
 def test_a_change_is_news_and_a_heartbeat_is_none() -> None:
     screen = Screen()
     screen.meet()

@@ -184,9 +184,23 @@ def test_an_echo_of_our_info_that_is_very_late_is_no_question():
     tick(one, 200 * SECOND)
     one.receive_datagram(data, RIG, 200 * SECOND)
     assert one.machine.asked() == []
-    assert one.datagrams_to_send(200 * SECOND) == [(RIG, data)]
+    assert one.datagrams_to_send(200 * SECOND) == []
     one.receive_datagram(data.replace(b'"C"', b'"R"'), RIG, 201 * SECOND)
     assert len(one.machine.asked()) == 1
+
+
+def test_an_echo_of_our_info_in_the_other_spelling_is_no_answer():
+    """A question that is asked again is spelt otherwise; an echo of the first may come in between."""
+    one = node("C")
+    [(_, data)] = send(one, INFO, limit=SECOND)
+    tick(one, 200 * SECOND)
+    one.machine.told()
+    other = json.dumps(json.loads(data), separators=(",", ":")).encode()
+    one.handle(Send(address=RIG, word=INFO, key="again", limit=SECOND), 200 * SECOND)
+    one.datagrams_to_send(200 * SECOND)
+    for late in (other, data, other):
+        one.receive_datagram(late, RIG, 200 * SECOND)
+    assert Replied not in one.machine.told()
 
 
 def test_an_info_whose_data_is_no_map_goes_as_it_is():
