@@ -17,7 +17,7 @@ from multirig.lifecycle.session_events import Progressed
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_folder, check_space
 from multirig.pc.finding import Finding
-from multirig.pc.ping import ping
+from multirig.pc.ping import is_elsewhere, ping
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.messages import Event, Status
@@ -64,7 +64,8 @@ class Look:
     async def try_pings(self, outcomes: Mapping[str, Outcome]) -> None:
         """Find out whether the PCs of rigs that do not answer are there at all."""
         silent = [name for name, one in outcomes.items() if isinstance(one, MultirigError)]
-        hosts = {name: self._exchange.addresses[name].host for name in silent}
+        at = {name: self._exchange.addresses[name].host for name in silent}
+        hosts = {name: host for name, host in at.items() if is_elsewhere(host)}
         pc = this_pc()
         told = await asyncio.gather(*(asyncio.to_thread(ping, pc, host) for host in hosts.values()))
         self._pings = dict(zip(hosts, told, strict=True))

@@ -24,8 +24,11 @@ NO_TEXT = "(no text)"
 MAX_TOLD = 50
 """Lines on markers that could not stay as they were: more would hide all else."""
 
-SETTLE_LIMIT = 2.0
-"""Seconds for which a stop waits until every rig has the last markers: it writes none that comes later."""
+SETTLE_LIMIT, SETTLE_MOST = 2.0, 10.0
+"""Seconds for which a stop waits for rigs that take none of the last markers, and for those that do.
+
+A rig writes none that comes after its stop.
+"""
 SETTLE_EVERY = 0.02
 
 log = logging.getLogger("multirig.conductor")
@@ -33,13 +36,20 @@ log = logging.getLogger("multirig.conductor")
 
 async def settle(machine: SessionMachine) -> list[Noticed]:
     """Wait until the rigs have their markers, but for long for none; return who may lack some."""
-    waited = 0.0
-    while waited < SETTLE_LIMIT and any(
-        not machine.watch.knows(name, Notice.SILENT) and not machine.watch.knows(name, Notice.LOST)
-        for name in machine.marks.count_open()
+    waited = still = 0.0
+    left = machine.marks.count_open()
+    while (
+        waited < SETTLE_MOST
+        and still < SETTLE_LIMIT
+        and any(
+            not machine.watch.knows(name, Notice.SILENT) and not machine.watch.knows(name, Notice.LOST)
+            for name in left
+        )
     ):
         await asyncio.sleep(SETTLE_EVERY)
         waited += SETTLE_EVERY
+        before, left = left, machine.marks.count_open()
+        still = 0.0 if left != before else still + SETTLE_EVERY
     return [
         notice_here(
             Notice.FOUND,

@@ -36,6 +36,11 @@ def object_to(exp_ref: ExpRef, storage: Storage, joins: bool, appends: bool) -> 
             f"the main sync is at {exp_ref}, and this PC has no data of that session to append to: "
             "let the main sync go on recording until the last task, or begin a new session"
         )
+    if joins and storage.holds_recording(exp_ref):
+        return (
+            f"{exp_ref} is over on this PC, and a rig of it still records, and {folder} would hold two "
+            f"recordings: end that rig's first ('multirig stop'), then begin a new session"
+        )
     if joins:
         return None
     if storage.holds_start(exp_ref):

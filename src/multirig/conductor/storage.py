@@ -12,7 +12,7 @@ from multirig.folders import next_exp_ref_in, subjects_folder
 from multirig.lifecycle.session import SessionMachine
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
-from multirig.record.journal import holds_start, replay
+from multirig.record.journal import holds_recording, holds_start, replay
 from multirig.record.places import find_places, note_place
 from multirig.record.recovery import OpenSession, find_leader, find_open_of
 
@@ -34,6 +34,9 @@ class Storage(Protocol):
 
     def holds_start(self, exp_ref: ExpRef) -> bool:
         """Whether a session was started under its number, by its journal."""
+
+    def holds_recording(self, exp_ref: ExpRef) -> bool:
+        """Whether a session was recorded under its number, and is over, by its journal."""
 
     def find_leader(self, exp_ref: ExpRef) -> str | None:
         """Return which program on this PC leads a session now, in words; None: none does."""
@@ -97,6 +100,10 @@ class SubjectsFolder:
     def holds_start(self, exp_ref: ExpRef) -> bool:
         """Whether a session was started under its number, by its journal."""
         return holds_start(self.folder(exp_ref))
+
+    def holds_recording(self, exp_ref: ExpRef) -> bool:
+        """Whether a session was recorded under its number, and is over, by its journal."""
+        return holds_recording(self.folder(exp_ref))
 
     def find_leader(self, exp_ref: ExpRef) -> str | None:
         """Return which program on this PC leads a session now, in words; None: none does."""

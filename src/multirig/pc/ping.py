@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from multirig.pc.reader import Reader
+
+
+def is_elsewhere(host: str) -> bool:
+    """Return whether an address is that of another PC: a name that is not found is that of none."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def ping(pc: Reader, host: str) -> bool | None:

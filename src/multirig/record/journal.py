@@ -8,7 +8,7 @@ from pathlib import Path
 from multirig.errors import ConfigError, why_not
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import StepRequested
-from multirig.lifecycle.session_states import SessionTrigger
+from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.record.entries import Entry, parse_journal, parse_lines
 from multirig.record.history import History, Replay, rebuild, retrace
 from multirig.record.recount import summarise
@@ -79,6 +79,14 @@ def holds_start(folder: Path) -> bool:
         return False
     events = (entry.event for entry in read_journal(folder))
     return any(isinstance(one, StepRequested) and one.trigger is SessionTrigger.START for one in events)
+
+
+def holds_recording(folder: Path) -> bool:
+    """Whether a session was recorded under this folder's number, and is over, by its journal."""
+    if not (folder / FILE_NAME).exists():
+        return False
+    summary = read_summary(folder)
+    return summary.state == SessionState.IDLE.value and summary.running_from is not None
 
 
 def _read(folder: Path) -> bytes:

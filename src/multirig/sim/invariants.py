@@ -897,6 +897,8 @@ class NamesWhoIsLeft(Invariant):
 
     name = "names who is left"
     promise = "When a session is over, its last line names every rig of it that still records."
+    SOON = 2 * SECOND
+    """Who ends by then had been told to: on wire 1.0 a copy of the echo may be taken for the answer."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
@@ -904,6 +906,16 @@ class NamesWhoIsLeft(Invariant):
         """What each conductor led last."""
         self._left: dict[tuple[str, str], set[str]] = {}
         """Who recorded when it was over."""
+        self._over: dict[tuple[str, str], int] = {}
+        """When it was."""
+
+    def look(self) -> None:
+        """Strike off who ends soon."""
+        for key, at in self._over.items():
+            if self.world.time - at <= self.SOON and key in self._left:
+                self._left[key] = {
+                    name for name in self._left[key] if self.lab.rigs[name].device.exp_ref == key[1]
+                }
 
     def see(self, fact: Fact) -> None:
         """Look who records."""
@@ -913,6 +925,7 @@ class NamesWhoIsLeft(Invariant):
             self._led[fact.who] = fact.exp_ref
             self._left.pop((fact.who, fact.exp_ref), None)
         if fact.state is SessionState.IDLE and (exp_ref := self._led.get(fact.who)) is not None:
+            self._over[fact.who, exp_ref] = self.world.time
             self._left[fact.who, exp_ref] = {
                 name
                 for name, rig in self.lab.rigs.items()

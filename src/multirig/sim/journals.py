@@ -9,9 +9,11 @@ from pathlib import Path
 
 from multirig.errors import ConfigError
 from multirig.lifecycle.session import SessionMachine
+from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.entries import parse_journal
 from multirig.record.history import History, retrace
+from multirig.record.recount import summarise
 from multirig.sim.disk import next_free
 
 SUBJECTS = Path("/data/Subjects")
@@ -62,6 +64,13 @@ class JournalDisk:
     def holds_start(self, exp_ref: ExpRef) -> bool:
         """Whether a session was started under its number."""
         return exp_ref in self.journals and self.journals[exp_ref].holds_start
+
+    def holds_recording(self, exp_ref: ExpRef) -> bool:
+        """Whether a session was recorded under its number, and is over."""
+        if exp_ref not in self.journals:
+            return False
+        summary = summarise(self.journals[exp_ref].replay().moments)
+        return summary.state == SessionState.IDLE.value and summary.running_from is not None
 
     def find_leader(self, exp_ref: ExpRef) -> None:
         """No other program of the simulated PC writes here."""

@@ -11,6 +11,7 @@ import pytest
 
 from multirig.errors import AgreementError, SessionFailed
 from multirig.lifecycle.rig_states import RigState
+from multirig.record.account import account
 from multirig.record.journal import holds_start
 from multirig.state import VARIABLE
 
@@ -156,6 +157,33 @@ async def test_a_number_whose_journal_holds_a_start_is_not_used_twice(lab: Any) 
         await again.session("SP_01").agree()
     assert again.current is None
     assert other.machine.state is first.machine.state is RigState.CONNECTED
+
+
+async def test_a_session_that_is_over_is_not_recorded_again_into_its_account(lab: Any) -> None:
+    """A rig that could not be reached at the stop records on, and gives its old number to who asks."""
+    await lab.rig("main", main_sync=True)
+    conductor = await lab.conductor()
+    session = conductor.session("SP_01")
+    exp_ref = await session.agree()
+    await session.init()
+    await session.start()
+    await session.stop()
+    await session.cleanup()
+    before = account(session.folder)
+
+    left = await lab.rig("ephys", main_sync=True)
+
+    async def find_used(subject: str, at_least: int = 1) -> Any:
+        return exp_ref
+
+    left._describer.find_free = find_used
+    assert await left.start_here("SP_01") == exp_ref
+    again = await lab.conductor(rigs={"ephys": str(left.addresses[0])})
+    with pytest.raises(AgreementError, match="is over on this PC, and a rig of it still records"):
+        await again.session("SP_01").agree()
+    assert left.machine.state is RigState.RUNNING
+    assert account(session.folder) == before
+    await left.stop_here()
 
 
 async def test_a_number_that_was_given_back_is_used_again(lab: Any) -> None:

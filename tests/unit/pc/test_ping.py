@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multirig.pc.ping import ping
+from multirig.pc.ping import is_elsewhere, ping
 from multirig.pc.reader import Reader
 
 GERMAN = "Antwort von 192.168.1.20: Bytes=32 Zeit<1ms TTL=128\r\nPakete: Gesendet = 1, Empfangen = 1"
@@ -42,3 +42,10 @@ def test_an_answer_is_known(system: str, host: str, printed: str, told: bool | N
     )
     assert ping(pc, host) is told
     assert all(host in command and "1" in command for command in asked)
+
+
+def test_neither_this_pc_nor_a_name_that_is_not_found_is_asked() -> None:
+    found = {
+        host: is_elsewhere(host) for host in ("127.0.0.1", "::1", "no-such-pc.invalid", "10.0.0.5", "fd00::1")
+    }
+    assert [host for host, there in found.items() if there] == ["10.0.0.5", "fd00::1"]
