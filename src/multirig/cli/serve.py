@@ -16,6 +16,7 @@ from multirig.cli import render
 from multirig.cli.program import app
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
+from multirig.lifecycle.rig_states import RigState
 from multirig.logs import keep_log
 from multirig.pc.finding import Level
 from multirig.pc.network import check_network, find_listeners
@@ -25,7 +26,7 @@ from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 
 REFRESH = 0.5
-"""Seconds between two looks at the status line."""
+"""Seconds between two looks at the status line, and at whether somebody asks for an end."""
 HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
 
 log = logging.getLogger("multirig.rig")
@@ -58,8 +59,16 @@ def serve(
         str | None,
         typer.Option(metavar="HOST", help="At which address others reach it, if this PC has several."),
     ] = None,
+    stays: Annotated[
+        bool, typer.Option("--stay", help="Start it again after a crash; what multirig install makes use of.")
+    ] = False,
 ) -> None:
     """Run a rig until Ctrl-C: it answers conductors and drives its adapter."""
+    if stays:
+        from multirig.cli.staying import stay  # not for those who are run once
+
+        stay(str(config))
+        return
     settings = load_rig_config(config)
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
@@ -79,6 +88,7 @@ def serve(
             subject=subject,
             rigs_file=shared,
             address=host,
+            lock=lock,
         )
         asyncio.run(rig.run())
     finally:
@@ -107,6 +117,7 @@ class _Rig:
         subject: str | None,
         rigs_file: Path | None,
         address: str | None,
+        lock: InstanceLock,
     ) -> None:
         self._service = RigService(
             config,
@@ -121,6 +132,7 @@ class _Rig:
         self._rigs_file = rigs_file
         """Where the rig enters itself, if it does."""
         self._address = address
+        self._lock = lock
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -134,10 +146,8 @@ class _Rig:
                 self._say(f"log: {self._log_file}")
             if self._service.machine.subject is not None:
                 self._say_subject()
-            tasks = [
-                asyncio.create_task(one)
-                for one in (self._obey(), self._show(), self._register(), self._look())
-            ]
+            works = (self._obey(), self._show(), self._register(), self._look(), self._heed())
+            tasks = [asyncio.create_task(one) for one in works]
             try:
                 await self._ended.wait()
             finally:
@@ -179,6 +189,22 @@ class _Rig:
                 log.warning("%s: %s", one.check, one.text)
                 render.warn(one.text)
 
+    async def _heed(self) -> None:
+        """End when another program of this user asks for it, as `uninstall` does: after the session."""
+        while not await asyncio.to_thread(self._lock.is_asked_to_end):
+            await asyncio.sleep(REFRESH)
+        told = False
+        while (now := self._service.snapshot()).state is not RigState.CONNECTED:
+            if not told:
+                session = str(now.exp_ref or "its session")
+                await asyncio.to_thread(self._lock.answer, session)
+                log.info("asked to end, after %s", session)
+                self._say(f"{now.name} was asked to end: it does when {session} is over")
+                told = True
+            await asyncio.sleep(REFRESH)
+        log.info("asked to end")
+        self._ended.set()
+
     async def _show(self) -> None:
         if self._plain:
             return
@@ -187,7 +213,9 @@ class _Rig:
         line = render.status_line(self._service.snapshot())
         with Live(line, console=render.out, auto_refresh=False, transient=True) as live:
             while True:
-                live.update(render.status_line(self._service.snapshot()), refresh=True)
+                now = self._service.snapshot()
+                live.update(render.status_line(now), refresh=True)
+                render.name_window(" ".join(str(one) for one in (now.name, now.state, now.exp_ref) if one))
                 await asyncio.sleep(REFRESH)
 
     def _show_change(self) -> None:

@@ -1,0 +1,98 @@
+"""``--stay``: a rig or the console in a process of its own, started again after a crash.
+
+So it is wherever the system itself cannot be relied on for that: Windows, where nobody promises that Task
+Scheduler takes an exit code for a failure, and macOS, which would start a wrong config for ever. Where there
+is a window, it stays until what went wrong was read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from multirig.cli import render
+from multirig.install.restarts import Next, Restarts
+from multirig.pc.signals import calling_on_signals
+from multirig.wording import about
+
+
+def stay(name: str) -> None:
+    """Run this command line without ``--stay``, again and again, until somebody wants an end.
+
+    Parameters
+    ----------
+    name : str
+        What is run, in words.
+    """
+    words = [sys.executable, "-m", "multirig", *(one for one in sys.argv[1:] if one != "--stay")]
+    keeper = _Keeper(words, name)
+    with calling_on_signals(keeper.pass_on):
+        has_given_up = keeper.run()
+    if has_given_up and render.has_keyboard():
+        render.say("mend that, then start it anew; press Enter to close this window")
+        sys.stdin.readline()
+
+
+class _Keeper:
+    """Starts a program until it ends well."""
+
+    def __init__(self, words: list[str], name: str) -> None:
+        self._words, self._name = words, name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+        self._restarts = Restarts()
+
+    def pass_on(self, number: int) -> None:
+        """Take what asks this program to end; a console of Windows tells its other programs by itself."""
+        self._ended.set()
+        if os.name != "nt" and self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def run(self) -> bool:
+        """Return when it has ended; whether it would not start."""
+        while not self._ended.is_set():
+            began = time.monotonic()
+            code = self._run_once()
+            if self._ended.is_set():
+                break
+            match self._restarts.judge(code, time.monotonic() - began):
+                case Next.DONE:
+                    break
+                case Next.GIVEN_UP:
+                    return True
+                case Next.AGAIN:
+                    now = datetime.datetime.now().strftime("%H:%M:%S")
+                    pause = self._restarts.pause
+                    render.warn(
+                        f"{now} {self._name} ended unexpectedly ({say_code(code)}): "
+                        f"it is started again in {about(pause)}"
+                    )
+                    self._wait(pause)
+        return False
+
+    def _run_once(self) -> int:
+        try:
+            self._process = subprocess.Popen(self._words)
+        except OSError as error:  # an upgrade is under way
+            render.warn(f"{self._words[0]} cannot be started: {error.strerror or error}")
+            return 1
+        if self._ended.is_set() and os.name != "nt":  # it was asked for meanwhile
+            self._process.terminate()
+        return self._process.wait()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait in short pieces: some systems tell of Ctrl-C only between them."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._ended.wait(0.2):
+            pass
+
+
+def say_code(code: int) -> str:
+    """Return an exit code in words."""
+    if code < 0:
+        return f"killed by signal {-code}"
+    return f"exit code 0x{code:08X}" if code > 0xFFFF else f"exit code {code}"
