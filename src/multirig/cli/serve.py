@@ -6,6 +6,8 @@ import asyncio
 import datetime
 import logging
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +17,7 @@ from rich.live import Live
 from multirig.cli import render
 from multirig.cli.program import app
 from multirig.config import RigConfig, Uri, load_rig_config
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import ConfigError, MultirigError, NotThereYet
 from multirig.lifecycle.rig_states import RigState
 from multirig.logs import keep_log
 from multirig.pc.finding import Level
@@ -27,6 +29,8 @@ from multirig.rig.service import RigService
 
 REFRESH = 0.5
 """Seconds between two looks at the status line, and at whether somebody asks for an end."""
+WAIT = 5.0
+"""Seconds from one look for an address, or a drive, to the next."""
 HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
 
 log = logging.getLogger("multirig.rig")
@@ -59,6 +63,9 @@ def serve(
         str | None,
         typer.Option(metavar="HOST", help="At which address others reach it, if this PC has several."),
     ] = None,
+    waits: Annotated[
+        bool, typer.Option("--wait", help="Wait for an address, or a drive, that is not there yet.")
+    ] = False,
     stays: Annotated[
         bool, typer.Option("--stay", help="Start it again after a crash; what multirig install makes use of.")
     ] = False,
@@ -69,30 +76,50 @@ def serve(
 
         stay(str(config))
         return
-    settings = load_rig_config(config)
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
     if until_closed and not keyboard:
         raise ConfigError("--until-closed reads the keyboard: leave --no-keyboard out")
-    host, shared = _find_entry(address, rigs_file) if registers else (None, None)
-    log_file = keep_log(settings.name, settings.log_folder)
-    lock = InstanceLock(settings.name, settings.log_folder)
-    lock.acquire()
-    try:
-        rig = _Rig(
-            settings,
-            log_file,
-            plain=plain or not render.out.is_terminal,
-            keyboard=keyboard,
-            until_closed=until_closed,
-            subject=subject,
-            rigs_file=shared,
-            address=host,
-            lock=lock,
-        )
-        asyncio.run(rig.run())
-    finally:
-        lock.release()
+
+    def run() -> None:
+        settings = load_rig_config(config)
+        host, shared = _find_entry(address, rigs_file) if registers else (None, None)
+        log_file = keep_log(settings.name, settings.log_folder)
+        lock = InstanceLock(settings.name, settings.log_folder)
+        lock.acquire()
+        try:
+            rig = _Rig(
+                settings,
+                log_file,
+                plain=plain or not render.out.is_terminal,
+                keyboard=keyboard,
+                until_closed=until_closed,
+                subject=subject,
+                rigs_file=shared,
+                address=host,
+                lock=lock,
+            )
+            asyncio.run(rig.run())
+        finally:
+            lock.release()
+
+    if waits:
+        _run_when_all_is_there(run)
+    else:
+        run()
+
+
+def _run_when_all_is_there(run: Callable[[], None]) -> None:
+    """Run a rig; where its address or a folder is not there, say so once, and try again and again."""
+    told = ""
+    while True:
+        try:
+            return run()
+        except NotThereYet as error:
+            if str(error) != told:
+                told = str(error)
+                render.warn(f"{told}; it may come yet, and is tried every {WAIT:g} s")
+            time.sleep(WAIT)
 
 
 def _find_entry(address: str | None, rigs_file: Path | None) -> tuple[str | None, Path]:

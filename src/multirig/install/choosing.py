@@ -30,7 +30,7 @@ def make_job(
         kind=kind,
         name=name,
         program=find_program(),
-        arguments=("console", *options) if config is None else ("serve", str(config), *options),
+        arguments=("console", *options) if config is None else ("serve", str(config), "--wait", *options),
         folder=str(Path.cwd() if config is None else config.parent),
         environment=environment,
         end_limit=end_limit,
@@ -75,4 +75,4 @@ def find_changes(before: Record, now: Record) -> Iterator[str]:
 
 def _options(record: Record) -> str:
     rest = record.job.arguments[1:]
-    return " ".join(rest if record.config is None else rest[1:])
+    return " ".join(rest if record.config is None else rest[2:])

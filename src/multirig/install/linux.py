@@ -64,7 +64,7 @@ def plan_unit(job: Job, places: Places) -> Plan:
         register=((*systemctl, "daemon-reload"), (*systemctl, "enable", unit)),
         start=((*systemctl, "start", unit),),
         unregister=((*systemctl, "disable", unit),),
-        forget=((*systemctl, "daemon-reload"),),
+        forget=((*systemctl, "stop", unit), (*systemctl, "daemon-reload")),
         look=(*systemctl, "is-enabled", "--quiet", unit),
     )
 

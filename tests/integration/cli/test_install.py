@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +58,12 @@ class Lab:
     def lock(self, name: str = "cam", folder: str = "log") -> InstanceLock:
         return InstanceLock(name, self.folder / folder)
 
+    def process(self) -> int:
+        """Return the number of the process of the rig that runs."""
+        found = self.lock().find_process()
+        assert found is not None
+        return found
+
     @property
     def printed(self) -> str:
         return (self.folder / "printed").read_text() if (self.folder / "printed").exists() else ""
@@ -93,8 +98,8 @@ def test_a_rig_is_installed_runs_is_listed_and_is_taken_away_again(lab: Lab):
         f"cam runs as process {process}",
         "it is started no more: multirig uninstall cam",
     ]
-    words = ["serve", str(lab.folder / "cam.yaml"), "--plain", "--no-keyboard"]
-    assert psutil.Process(process).cmdline()[-4:] == words
+    words = ["serve", str(lab.folder / "cam.yaml"), "--wait", "--plain", "--no-keyboard"]
+    assert psutil.Process(process).cmdline()[-5:] == words
     listed = lab("install", "--list")
     assert (listed.returncode, f"✓ runs, process {process}" in listed.stdout) == (0, True), listed.stdout
     done = lab("uninstall", "cam")
@@ -233,27 +238,25 @@ def keeper(lab: Lab):
         one.communicate()
 
 
-def find_served(lab: Lab, but: int | None = None) -> int:
-    until = time.monotonic() + LIMIT
-    while time.monotonic() < until:
-        process = lab.lock().find_process()
-        if process not in (None, but):
-            return process
-        time.sleep(0.05)
-    raise AssertionError("no rig is there")
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a program prints until it has said something."""
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"no {text!r} in {seen}")
 
 
 def test_a_rig_that_crashes_is_there_again_and_ends_with_its_keeper(lab: Lab, keeper):
     one = keeper(lab.write())
-    first = find_served(lab)
-    os.kill(first, signal.SIGKILL)
-    second = find_served(lab, but=first)
+    read_until(one, "ready at")
+    os.kill(lab.process(), signal.SIGKILL)
+    read_until(one, "cam.yaml ended unexpectedly (killed by signal 9): it is started again in 1 s")
+    read_until(one, "log: ")  # from then on it ends in good order
     one.terminate()
     printed = one.communicate(timeout=LIMIT)[0]
-    assert (one.returncode, lab.lock().find_process()) == (0, None)
-    assert "cam.yaml ended unexpectedly (killed by signal 9): it is started again in 1 s" in printed
-    assert printed.splitlines()[-1] == "cam ended"
-    assert second != first
+    assert (one.returncode, printed.splitlines()[-1]) == (0, "cam ended")
 
 
 def test_a_config_that_is_wrong_is_told_and_not_tried_again(lab: Lab, keeper):
@@ -266,6 +269,6 @@ def test_a_config_that_is_wrong_is_told_and_not_tried_again(lab: Lab, keeper):
 
 def test_a_rig_that_is_asked_to_end_is_not_started_again(lab: Lab, keeper):
     one = keeper(lab.write())
-    find_served(lab)
+    read_until(one, "ready at")
     lab.lock().ask_to_end()
     assert one.wait(LIMIT) == 0

@@ -19,7 +19,7 @@ JOB = Job(
     kind=Kind.RIG,
     name="cameras",
     program=("/opt/multirig",),
-    arguments=("serve", "/lab/cameras.yaml", "--register"),
+    arguments=("serve", "/lab/cameras.yaml", "--wait", "--register"),
     folder="/lab",
     environment={"PATH": "/usr/bin"},
 )
@@ -70,7 +70,7 @@ def test_a_record_of_a_newer_multirig_is_refused_by_name(tmp_path: Path) -> None
 
 def test_what_is_new_is_told_in_words() -> None:
     job = dataclasses.replace(
-        JOB, program=("/new/multirig",), arguments=("serve", "/new/cameras.yaml"), environment={}
+        JOB, program=("/new/multirig",), arguments=("serve", "/new/cameras.yaml", "--wait"), environment={}
     )
     now = Record(job=job, way=Way.STARTUP, config="/new/cameras.yaml")
     assert list(find_changes(RECORD, now)) == [
