@@ -20,6 +20,7 @@ from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError, NotThereYet
 from multirig.lifecycle.rig_states import RigState
 from multirig.logs import keep_log
+from multirig.pc.console import without_marking
 from multirig.pc.finding import Level
 from multirig.pc.network import check_network, find_listeners
 from multirig.pc.reader import this_pc
@@ -99,7 +100,8 @@ def serve(
                 address=host,
                 lock=lock,
             )
-            asyncio.run(rig.run())
+            with without_marking():
+                asyncio.run(rig.run())
         finally:
             lock.release()
 

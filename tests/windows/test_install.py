@@ -1,0 +1,95 @@
+"""A Windows rig that starts at log-on: its task is read by Wine's own Task Scheduler."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.windows.test_mixed import wait_for
+from tests.windows.wine import Windows
+
+FOLDER = os.environ.get("MULTIRIG_WINDOWS")
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="is run by make windows")
+LIMIT = 60
+NAME = "cam:left ü"
+TASK = r"\multirig\cam%3Aleft ü"
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> Windows:
+    assert FOLDER is not None
+    made = Windows(Path(FOLDER))
+    made.environment["MULTIRIG_STATE"] = f"Z:{tmp_path / 'state'}".replace("/", "\\")
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "rigs & 100% Mäuse"
+    made.mkdir()
+    config = {"name": NAME, "uri": "udp://127.0.0.1:0", "data_folder": "./data", "adapter": {"type": "fake"}}
+    (made / "rig.yaml").write_text(yaml.safe_dump(config))
+    return made
+
+
+@pytest.fixture
+def rig(windows: Windows, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    words = ("serve", "rig.yaml", "--plain", "--no-keyboard", "--stay")
+    with windows.start("-m", "multirig", *words, cwd=folder) as started:
+        yield started
+        started.kill()
+
+
+def schtasks(windows: Windows, *words: str) -> int:
+    command = [windows.wine, "schtasks", *words]
+    done = subprocess.run(
+        command, env=windows.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT
+    )
+    return done.returncode
+
+
+def test_a_rig_is_installed_comes_back_after_a_crash_and_is_taken_away_again(
+    windows: Windows, folder: Path, rig: subprocess.Popen[bytes]
+) -> None:
+    def multirig(*words: str) -> tuple[int | None, str]:
+        return windows.run("-m", "multirig", *words, cwd=folder, limit=LIMIT)
+
+    wait_for(rig, "ready at")
+    code, printed = multirig("install", "rig.yaml")
+    assert code == 0, printed
+    assert f"{NAME} is started when you log on to this PC, by Task Scheduler: {TASK}" in printed
+    found = re.search(r"runs now as process (\d+) and is left alone", printed)
+    assert found is not None, printed
+    code, printed = multirig("install", "--list")
+    assert (code, f"✓ runs, process {found[1]}" in printed) == (0, True), printed
+
+    windows.run("-c", f"import os; os.kill({found[1]}, 9)", limit=LIMIT)
+    wait_for(rig, "rig.yaml ended unexpectedly .exit code 9.: it is started again in 1 s")
+    wait_for(rig, "ready at")
+
+    code, printed = multirig("uninstall", NAME)
+    assert code == 0, printed
+    assert f"{NAME} is started no more when you log on" in printed
+    assert f"{NAME} has ended" in printed
+    assert rig.wait(LIMIT) == 0
+    assert schtasks(windows, "/delete", "/tn", TASK, "/f") != 0, "it was there still"
+
+
+def test_the_scheduler_reads_the_task_and_would_not_read_a_wrong_one(windows: Windows, folder: Path) -> None:
+    code, printed = windows.run(
+        *("-m", "multirig", "install", "rig.yaml", "--print"), cwd=folder, limit=LIMIT
+    )
+    assert code == 0, printed
+    lines = printed.partition("is written:\n")[2].partition("to register it:")[0].splitlines()
+    right = "\r\n".join(line[2:] for line in lines)
+    for text, is_read in ((right, True), (right.replace("<Hidden>false", "<Hidden>perhaps"), False)):
+        (folder / "task.xml").write_bytes(text.encode("utf-16"))
+        path = f"Z:{folder / 'task.xml'}".replace("/", "\\")
+        code = schtasks(windows, "/create", "/tn", r"\multirig\tried", "/xml", path, "/f")
+        assert (code == 0) is is_read, text
+    assert schtasks(windows, "/delete", "/tn", r"\multirig\tried", "/f") == 0
