@@ -63,6 +63,7 @@ def test_a_rig_is_installed_comes_back_after_a_crash_and_is_taken_away_again(
     code, printed = multirig("install", "rig.yaml")
     assert code == 0, printed
     assert f"{NAME} is started when you log on to this PC, by Task Scheduler: {TASK}" in printed
+    assert "MULTIRIG_STATE is set in this terminal only" in printed
     found = re.search(r"runs now as process (\d+) and is left alone", printed)
     assert found is not None, printed
     code, printed = multirig("install", "--list")

@@ -55,8 +55,9 @@ def console(
     """Show the lab on a web page: rigs, sessions, history."""
     if stays:
         from multirig.cli.staying import stay  # not for those who are run once
+        from multirig.config.conductor import FILE_NAME
 
-        stay("console")
+        stay(find_rigs_file(rigs_file).with_name(FILE_NAME))
         return
     file = find_rigs_file(rigs_file)
     if sets_password:

@@ -16,7 +16,7 @@ from multirig.cli.program import FAILED, app
 from multirig.config import load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.install import system
-from multirig.install.choosing import find_changes, find_environment, find_record, make_job
+from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
 from multirig.install.job import CONSOLE_NAME, Job, Kind
 from multirig.install.plan import WAYS, Plan, Way
 from multirig.install.presence import DEFAULT_PORT, find_lock
@@ -227,6 +227,11 @@ def _install(record: Record) -> None:
     if before is not None:
         for line in find_changes(before, record):
             render.say(f"  changed: {line}")
+    for variable in system.find_passing(CARRIED):
+        render.warn(
+            f"{variable} is set in this terminal only, and {name} will not have it: "
+            f"setx {variable} {system.spell([os.environ[variable]])}, and log off and on"
+        )
     if record.way is Way.SYSTEMD and not system.lingers():
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")
     _start(plan, record)

@@ -6,8 +6,6 @@ import asyncio
 import datetime
 import logging
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +14,9 @@ from rich.live import Live
 
 from multirig.cli import render
 from multirig.cli.program import app
+from multirig.cli.waiting import run_when_all_is_there
 from multirig.config import RigConfig, Uri, load_rig_config
-from multirig.errors import ConfigError, MultirigError, NotThereYet
+from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.logs import keep_log
 from multirig.pc.console import without_marking
@@ -30,8 +29,6 @@ from multirig.rig.service import RigService
 
 REFRESH = 0.5
 """Seconds between two looks at the status line, and at whether somebody asks for an end."""
-WAIT = 5.0
-"""Seconds from one look for an address, or a drive, to the next."""
 HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
 
 log = logging.getLogger("multirig.rig")
@@ -75,7 +72,7 @@ def serve(
     if stays:
         from multirig.cli.staying import stay  # not for those who are run once
 
-        stay(str(config))
+        stay(config)
         return
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
@@ -106,22 +103,9 @@ def serve(
             lock.release()
 
     if waits:
-        _run_when_all_is_there(run)
+        run_when_all_is_there(run)
     else:
         run()
-
-
-def _run_when_all_is_there(run: Callable[[], None]) -> None:
-    """Run a rig; where its address or a folder is not there, say so once, and try again and again."""
-    told = ""
-    while True:
-        try:
-            return run()
-        except NotThereYet as error:
-            if str(error) != told:
-                told = str(error)
-                render.warn(f"{told}; it may come yet, and is tried every {WAIT:g} s")
-            time.sleep(WAIT)
 
 
 def _find_entry(address: str | None, rigs_file: Path | None) -> tuple[str | None, Path]:

@@ -2,7 +2,7 @@
 
 So it is wherever the system itself cannot be relied on for that: Windows, where nobody promises that Task
 Scheduler takes an exit code for a failure, and macOS, which would start a wrong config for ever. Where there
-is a window, it stays until what went wrong was read.
+is a window, what went wrong stays in it.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from multirig.cli import render
 from multirig.install.restarts import Next, Restarts
 from multirig.pc.signals import calling_on_signals
 from multirig.wording import about
 
+LOOK = 1.0
+"""Seconds from one look at a file that was wrong to the next."""
 
-def stay(name: str) -> None:
+
+def stay(config: Path) -> None:
     """Run this command line without ``--stay``, again and again, until somebody wants an end.
 
     Parameters
     ----------
-    name : str
-        What is run, in words.
+    config : pathlib.Path
+        The file by which it is run; where it is wrong, nothing is tried until it is another one.
     """
     words = [sys.executable, "-m", "multirig", *(one for one in sys.argv[1:] if one != "--stay")]
-    keeper = _Keeper(words, name)
+    keeper = _Keeper(words, config)
     with calling_on_signals(keeper.pass_on):
-        has_given_up = keeper.run()
-    if has_given_up and render.has_keyboard():
-        render.say("mend that, then start it anew; press Enter to close this window")
-        sys.stdin.readline()
+        keeper.run()
 
 
 class _Keeper:
     """Starts a program until it ends well."""
 
-    def __init__(self, words: list[str], name: str) -> None:
-        self._words, self._name = words, name
+    def __init__(self, words: list[str], config: Path) -> None:
+        self._words, self._config = words, config
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
         self._restarts = Restarts()
@@ -52,10 +53,10 @@ class _Keeper:
         if os.name != "nt" and self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    def run(self) -> bool:
-        """Return when it has ended; whether it would not start."""
+    def run(self) -> None:
+        """Return when it has ended."""
         while not self._ended.is_set():
-            began = time.monotonic()
+            began, written = time.monotonic(), self._look()
             code = self._run_once()
             if self._ended.is_set():
                 break
@@ -63,16 +64,27 @@ class _Keeper:
                 case Next.DONE:
                     break
                 case Next.GIVEN_UP:
-                    return True
+                    render.say(
+                        f"it is started again when {self._config} has changed; close this window to end"
+                    )
+                    while self._look() == written and not self._ended.is_set():
+                        self._wait(LOOK)
                 case Next.AGAIN:
                     now = datetime.datetime.now().strftime("%H:%M:%S")
                     pause = self._restarts.pause
                     render.warn(
-                        f"{now} {self._name} ended unexpectedly ({say_code(code)}): "
+                        f"{now} {self._config} ended unexpectedly ({say_code(code)}): "
                         f"it is started again in {about(pause)}"
                     )
                     self._wait(pause)
-        return False
+
+    def _look(self) -> tuple[float, int] | None:
+        """Return what tells one version of the file from another; None: it is not there."""
+        try:
+            found = self._config.stat()
+        except OSError:
+            return None
+        return found.st_mtime, found.st_size
 
     def _run_once(self) -> int:
         try:

@@ -41,6 +41,9 @@ def plan_agent(job: Job, places: Places) -> Plan:
         file=file,
         content=plistlib.dumps(content, sort_keys=False),
         encoding="utf-8",
-        start=(("launchctl", "bootstrap", domain, str(file)),),
+        start=(
+            ("launchctl", "bootout", f"{domain}/{label}"),  # as it was before, where it was
+            ("launchctl", "bootstrap", domain, str(file)),
+        ),
         forget=(("launchctl", "bootout", f"{domain}/{label}"),),
     )

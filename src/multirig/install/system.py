@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from multirig.errors import MultirigError
@@ -75,6 +76,7 @@ def _elsewhere() -> Places:
     )
 
 
+@cache
 def _find_user(system: str) -> str:
     if system == "windows":
         # its identifier: names of some accounts of the cloud are not found again
@@ -140,6 +142,26 @@ def is_registered(plan: Plan) -> bool:
     if plan.look:
         return _run(plan.look)[0] == 0
     return Path(plan.file).is_file()
+
+
+def find_passing(names: Sequence[str]) -> list[str]:
+    """Return those of some variables that this terminal alone has: a task of Windows can be given none."""
+    if sys.platform == "win32":
+        import winreg
+
+        def is_kept(name: str) -> bool:
+            roots = (
+                (winreg.HKEY_CURRENT_USER, "Environment"),
+                (winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"),
+            )
+            for root, key in roots:
+                with contextlib.suppress(OSError), winreg.OpenKey(root, key) as opened:
+                    winreg.QueryValueEx(opened, name)
+                    return True
+            return False
+
+        return [name for name in names if os.environ.get(name) and not is_kept(name)]
+    return []
 
 
 def find_missing(way: Way) -> str | None:

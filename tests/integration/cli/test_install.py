@@ -1,7 +1,9 @@
 """A rig that starts at log-on, by a systemd that was made for these tests: it does what it is told."""
 
 import os
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +15,9 @@ import pytest
 import yaml
 from tests.programs import Program
 
+from multirig.install.job import Job, Kind
+from multirig.install.linux import plan_unit
+from multirig.install.plan import Places
 from multirig.rig.lock import InstanceLock
 
 LIMIT = 30
@@ -208,6 +213,25 @@ def test_a_name_that_some_systems_take_for_another_is_refused(lab: Lab, rig):
     assert (done.returncode, "cam is installed here already" in done.stderr) == (2, True), done.stderr
 
 
+def test_the_console_is_installed_with_its_options_and_taken_away_again(lab: Lab):
+    pytest.importorskip("nicegui")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    done = lab("install", "--console", "--", "--port", port, "--data", "there")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "console is started when you log on to this PC, by systemd: multirig-console.service" in done.stderr
+    )
+    unit = lab.folder / "config" / "systemd" / "user" / "multirig-console.service"
+    assert f"console --port {port} --data {lab.folder / 'there'}" in unit.read_text()
+    assert f"WorkingDirectory=-{lab.folder}" in unit.read_text()
+    listed = lab("install", "--list")
+    assert (listed.returncode, "✓ runs, process" in listed.stdout) == (0, True), listed.stdout
+    done = lab("uninstall", "--console")
+    assert (done.returncode, "console has ended" in done.stderr, lab.units) == (0, True, []), done.stderr
+
+
 # -- started again after a crash ---------------------------------------------------------------------------
 
 
@@ -259,12 +283,24 @@ def test_a_rig_that_crashes_is_there_again_and_ends_with_its_keeper(lab: Lab, ke
     assert (one.returncode, printed.splitlines()[-1]) == (0, "cam ended")
 
 
-def test_a_config_that_is_wrong_is_told_and_not_tried_again(lab: Lab, keeper):
-    path = lab.folder / "wrong.yaml"
+def test_a_config_that_is_wrong_is_told_once_and_tried_when_it_was_mended(lab: Lab, keeper):
+    path = lab.folder / "cam.yaml"
     path.write_text("name: x\n")
     one = keeper(path)
-    printed = one.communicate(timeout=LIMIT)[0]
-    assert (one.returncode, "data_folder is missing" in printed, "again" in printed) == (0, True, False)
+    read_until(one, "data_folder is missing")
+    read_until(one, "it is started again when ")
+    lab.write()
+    read_until(one, "ready at")
+    read_until(one, "log: ")
+    one.terminate()
+    assert one.wait(LIMIT) == 0
+
+
+def test_a_keeper_that_waits_for_a_better_config_ends_when_it_is_asked_to(lab: Lab, keeper):
+    one = keeper(lab.folder / "none.yaml")
+    read_until(one, "it is started again when ")
+    one.terminate()
+    assert one.wait(LIMIT) == 0
 
 
 def test_a_rig_that_is_asked_to_end_is_not_started_again(lab: Lab, keeper):
@@ -272,3 +308,36 @@ def test_a_rig_that_is_asked_to_end_is_not_started_again(lab: Lab, keeper):
     read_until(one, "ready at")
     lab.lock().ask_to_end()
     assert one.wait(LIMIT) == 0
+
+
+# -- read by who starts it ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("folder", ["lab", "my $HOME & 100% Mäuse; \\t 'q' \"dq\""])
+def test_systemd_itself_reads_the_unit(tmp_path: Path, folder: str):
+    place = tmp_path / folder
+    place.mkdir()
+    program = place / "multirig"
+    program.write_text("")
+    program.chmod(stat.S_IRWXU)
+    job = Job(
+        kind=Kind.RIG,
+        name="cameras:left Ü %i",
+        program=(str(program),),
+        arguments=("serve", str(place / "rig.yaml"), "--subject", "%h $HOME ${HOME}"),
+        folder=str(place),
+        environment={"PATH": f"{place}:/usr/bin"},
+    )
+    places = Places(tasks=place, startup=place, units=tmp_path, agents=place, logs=place, user="")
+    plan = plan_unit(job, places)
+    unit = Path(plan.file)
+    for content, is_right in ((plan.content, True), (plan.content.replace(b"Start=", b"Strat="), False)):
+        unit.write_bytes(content)
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--user", str(unit)],
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode == 0 and done.stderr == "") is is_right, done.stderr

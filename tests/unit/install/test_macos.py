@@ -43,7 +43,8 @@ def test_an_agent_is_started_at_log_on_and_again_only_where_it_failed() -> None:
         "StandardOutPath": f"/logs/{label}.out",
         "StandardErrorPath": f"/logs/{label}.out",
     }
-    assert plan.start[-1] == ("launchctl", "bootstrap", "gui/501", str(plan.file))
+    assert plan.start[0] == plan.forget[0]
+    assert plan.start[1] == ("launchctl", "bootstrap", "gui/501", str(plan.file))
     assert plan.forget == (("launchctl", "bootout", f"gui/501/{label}"),)
     assert plan.unregister == ()
 
