@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from multirig.cli import render
 from multirig.install.restarts import Next, Restarts
-from multirig.pc.signals import calling_on_signals
+from multirig.pc.signals import CTRL_C, END, calling_on_signals
 from multirig.wording import about
 
 LOOK = 1.0
@@ -34,7 +35,11 @@ def stay(config: Path) -> None:
     """
     words = [sys.executable, "-m", "multirig", *(one for one in sys.argv[1:] if one != "--stay")]
     keeper = _Keeper(words, config)
-    with calling_on_signals(keeper.pass_on):
+    # A closed window or a log-off is for what it keeps, and Windows asks one program after the other: who has
+    # nothing to close holds up nobody.
+    if sys.platform == "win32":
+        signal.signal(signal.SIGBREAK, lambda number, _: keeper.pass_on(number))
+    with calling_on_signals(keeper.pass_on, (CTRL_C, *(one for one in END if one != "SIGBREAK"))):
         keeper.run()
 
 

@@ -15,9 +15,12 @@ import pytest
 import yaml
 from tests.programs import Program
 
+from multirig.cli.install import _register
+from multirig.install import system
 from multirig.install.job import Job, Kind
 from multirig.install.linux import plan_unit
-from multirig.install.plan import Places
+from multirig.install.plan import Places, Way
+from multirig.install.records import Record
 from multirig.rig.lock import InstanceLock
 
 LIMIT = 30
@@ -169,8 +172,8 @@ def test_what_would_not_start_is_refused_before_anything_is_written(lab: Lab):
 
 def test_what_is_shown_changes_nothing(lab: Lab):
     config = lab.write()
-    for system in ("windows", "linux", "macos"):
-        done = lab("install", config, "--print", "--system", system)
+    for one in ("windows", "linux", "macos"):
+        done = lab("install", config, "--print", "--system", one)
         assert done.returncode == 0, done.stderr
         assert str(config) in done.stdout
     assert (lab.units, lab.calls) == ([], [])
@@ -230,6 +233,23 @@ def test_the_console_is_installed_with_its_options_and_taken_away_again(lab: Lab
     assert (listed.returncode, "✓ runs, process" in listed.stdout) == (0, True), listed.stdout
     done = lab("uninstall", "--console")
     assert (done.returncode, "console has ended" in done.stderr, lab.units) == (0, True, []), done.stderr
+
+
+def test_where_task_scheduler_refuses_the_startup_folder_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
+    job = Job(kind=Kind.RIG, name="cam", program=("multirig",), arguments=("serve", "cam.yaml"), folder="lab")
+    plan, record = _register(Record(job=job, way=Way.TASK))
+    assert "there is no schtasks on this PC); your Startup folder takes its place" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert (record.way, plan.way, system.is_registered(plan)) == (Way.STARTUP, Way.STARTUP, True)
+    assert Path(plan.file).parent == tmp_path / "roaming/Microsoft/Windows/Start Menu/Programs/Startup"
+    assert list(tmp_path.rglob("*.xml")) == []
+    system.unregister(plan)
+    assert not system.is_registered(plan)
 
 
 # -- started again after a crash ---------------------------------------------------------------------------
