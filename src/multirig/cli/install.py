@@ -6,6 +6,7 @@ import datetime
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,10 +24,10 @@ from multirig.install.presence import DEFAULT_PORT, find_lock
 from multirig.install.records import Record, read_records, remove_record, write_record
 from multirig.rig.loading import build_adapter
 
-END_LIMIT = 15.0
+END_LIMIT = 30.0
 """Seconds that a rig has to end, or to say after which session it does."""
 POLL = 0.2
-START_LIMIT = 20.0
+START_LIMIT = 30.0
 """Seconds until what was started must be there; a busy PC loads for long."""
 
 NOT_AT_LOG_ON = {"stays": "--stay", "sets_password": "--set-password", "until_closed": "--until-closed"}
@@ -129,15 +130,15 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
     job = make_job(
         kind,
         settings.name if settings else CONSOLE_NAME,
-        config=None if config is None else config.absolute(),
-        options=_make_absolute(options, parsed),
+        config=None if config is None else Path(_whole(config)),
+        options=_make_absolute(options, command, parsed),
         end_limit=30 if settings is None else int(settings.limits.stop + settings.limits.cleanup + 30),
         environment=find_environment(os.environ, for_system or system.this_system()),
     )
     return Record(
         job=job,
         way=WAYS[for_system or system.this_system()],
-        config=None if config is None else str(config.absolute()),
+        config=None if config is None else _whole(config),
         lock_folder=None if settings is None or settings.log_folder is None else str(settings.log_folder),
         port=parsed.get("port") if console else None,
         installed=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -173,19 +174,22 @@ def _check_console(parsed: dict[str, Any]) -> None:
     place.check_tls()
 
 
-def _make_absolute(options: Sequence[str], parsed: dict[str, Any]) -> list[str]:
+def _make_absolute(options: Sequence[str], command: Any, parsed: dict[str, Any]) -> list[str]:
     """Return options with whole paths: at log-on it is started in another folder."""
-    paths = {
-        str(value): str(value.expanduser().absolute()) for value in parsed.values() if isinstance(value, Path)
-    }
-    made = []
+    named = (one for one in command.params if isinstance(parsed.get(one.name), Path))
+    of_paths = {option for one in named for option in one.opts if option.startswith("-")}
+    made: list[str] = []
     for word in options:
         option, equals, value = word.partition("=")
-        if equals and option.startswith("--"):
-            made.append(f"{option}={paths.get(value, value)}")
+        if equals and option in of_paths:
+            made.append(f"{option}={_whole(value)}")
         else:
-            made.append(paths.get(word, word))
+            made.append(_whole(word) if made and made[-1] in of_paths else word)
     return made
+
+
+def _whole(path: str | Path) -> str:
+    return os.path.abspath(Path(path).expanduser())
 
 
 def _print(record: Record, for_system: str | None) -> None:
@@ -235,13 +239,11 @@ def _install(record: Record) -> None:
     if record.way is Way.SYSTEMD and not system.lingers():
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")
     _start(plan, record)
-    render.say(f"it is started no more: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
+    render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
 
 
 def _register(record: Record) -> tuple[Plan, Record]:
     """Register it; on Windows in the Startup folder where Task Scheduler refuses."""
-    from dataclasses import replace
-
     plan = system.make_plan(record.way, record.job)
     try:
         system.register(plan)
@@ -333,7 +335,7 @@ def _find(word: str, known: Sequence[Record]) -> Record:
     path = Path(word).expanduser()
     if path.suffix.lower() in (".yaml", ".yml"):
         for record in known:
-            if record.config is not None and Path(record.config) == path.absolute():
+            if record.config is not None and record.config == _whole(path):
                 return record
         if path.exists():
             word = load_rig_config(path).name

@@ -70,7 +70,7 @@ def find_changes(before: Record, now: Record) -> Iterator[str]:
     for name in sorted({*before.job.environment, *now.job.environment}):
         values = [one.job.environment.get(name, "not set") for one in (before, now)]
         if values[0] != values[1]:
-            yield f"{name} was {values[0]}, is {values[1]}"
+            yield f"{name} was {values[0]}, is {values[1]}" if name in CARRIED else f"{name} is another one"
 
 
 def _options(record: Record) -> str:

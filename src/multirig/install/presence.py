@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from multirig.config import load_rig_config
 from multirig.errors import ConfigError
 from multirig.install.job import CONSOLE_NAME
 from multirig.install.records import Record
@@ -62,5 +63,11 @@ def find_lock(record: Record) -> InstanceLock:
     """Return the lock that it holds while it runs."""
     if record.job.is_console:
         return console_lock(record.port or DEFAULT_PORT)
-    folder = None if record.lock_folder is None else Path(record.lock_folder)
-    return InstanceLock(record.job.name, folder)
+    name = record.job.name
+    known = InstanceLock(name, None if record.lock_folder is None else Path(record.lock_folder))
+    if record.config is not None and known.find_process() is None:
+        with contextlib.suppress(ConfigError):  # it may have been written anew since
+            now = load_rig_config(record.config)
+            if now.name == name:
+                return InstanceLock(name, now.log_folder)
+    return known

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_a_rig_is_installed_runs_is_listed_and_is_taken_away_again(lab: Lab):
         "cam is started when you log on to this PC, by systemd: multirig-cam.service",
         "it runs as long as you are logged in; for longer: loginctl enable-linger",
         f"cam runs as process {process}",
-        "it is started no more: multirig uninstall cam",
+        "to take it away again: multirig uninstall cam",
     ]
     words = ["serve", str(lab.folder / "cam.yaml"), "--wait", "--plain", "--no-keyboard"]
     assert psutil.Process(process).cmdline()[-5:] == words
@@ -196,6 +197,18 @@ def test_the_list_says_what_would_not_start_again_and_it_can_be_taken_away_all_t
     }
 
 
+def test_a_rig_whose_log_folder_is_another_one_since_is_found(lab: Lab, rig):
+    lab.write()
+    assert lab("install", "cam.yaml").returncode == 0
+    lab.lock().ask_to_end()
+    until = time.monotonic() + LIMIT
+    while lab.lock().find_process() is not None and time.monotonic() < until:
+        time.sleep(0.05)
+    rig("cam").expect("ready at")  # its log lies elsewhere
+    assert "✓ runs" in lab("install", "--list").stdout
+    assert "cam has ended" in lab("uninstall", "cam").stderr
+
+
 def test_what_is_not_there_cannot_be_taken_away(lab: Lab):
     done = lab("uninstall", "cam")
     assert (
@@ -221,13 +234,13 @@ def test_the_console_is_installed_with_its_options_and_taken_away_again(lab: Lab
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    done = lab("install", "--console", "--", "--port", port, "--data", "there")
+    done = lab("install", "--console", "--", "--lab", "there", "--port", port, "--data", "there")
     assert done.returncode == 0, done.stderr
     assert (
         "console is started when you log on to this PC, by systemd: multirig-console.service" in done.stderr
     )
     unit = lab.folder / "config" / "systemd" / "user" / "multirig-console.service"
-    assert f"console --port {port} --data {lab.folder / 'there'}" in unit.read_text()
+    assert f"console --lab there --port {port} --data {lab.folder / 'there'}" in unit.read_text()
     assert f"WorkingDirectory=-{lab.folder}" in unit.read_text()
     listed = lab("install", "--list")
     assert (listed.returncode, "✓ runs, process" in listed.stdout) == (0, True), listed.stdout

@@ -70,7 +70,10 @@ def test_a_record_of_a_newer_multirig_is_refused_by_name(tmp_path: Path) -> None
 
 def test_what_is_new_is_told_in_words() -> None:
     job = dataclasses.replace(
-        JOB, program=("/new/multirig",), arguments=("serve", "/new/cameras.yaml", "--wait"), environment={}
+        JOB,
+        program=("/new/multirig",),
+        arguments=("serve", "/new/cameras.yaml", "--wait"),
+        environment={"MULTIRIG_RIGS": "/lab"},
     )
     now = Record(job=job, way=Way.STARTUP, config="/new/cameras.yaml")
     assert list(find_changes(RECORD, now)) == [
@@ -78,7 +81,8 @@ def test_what_is_new_is_told_in_words() -> None:
         "config was /lab/cameras.yaml, is /new/cameras.yaml",
         "options was --register, is none",
         "started by was systemd, is Startup folder",
-        "PATH was /usr/bin, is not set",
+        "MULTIRIG_RIGS was not set, is /lab",
+        "PATH is another one",
     ]
     assert list(find_changes(RECORD, RECORD)) == []
 
