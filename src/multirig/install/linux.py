@@ -7,7 +7,7 @@ import re
 from multirig.install.job import Job
 from multirig.install.plan import Places, Plan, Way
 
-RESTART_PAUSE = 5
+RESTART_PAUSE = 2
 """Seconds from a crash to the next start."""
 
 _OTHER, _FORM = r"[^A-Za-z0-9_.-]", r"\x{:02x}"

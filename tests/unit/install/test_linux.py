@@ -39,7 +39,7 @@ def test_a_unit_is_whole() -> None:
         'Environment="MULTIRIG_STATE=/lab/my state"',
         f"ExecStart={PROGRAM} serve {CONFIG} --plain --no-keyboard",
         "Restart=on-failure",
-        "RestartSec=5",
+        "RestartSec=2",
         "RestartPreventExitStatus=2",
         "KillMode=process",
         "TimeoutStopSec=150",
