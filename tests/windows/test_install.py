@@ -94,3 +94,48 @@ def test_the_scheduler_reads_the_task_and_would_not_read_a_wrong_one(windows: Wi
         code = schtasks(windows, "/create", "/tn", r"\multirig\tried", "/xml", path, "/f")
         assert (code == 0) is is_read, text
     assert schtasks(windows, "/delete", "/tn", r"\multirig\tried", "/f") == 0
+
+
+STARTUP = """
+import sys
+from multirig.install import system
+from multirig.install.job import Job, Kind
+from multirig.install.plan import Way
+
+program = (sys.executable, "-m", "multirig")
+plan = system.make_plan(
+    Way.STARTUP,
+    Job(kind=Kind.RIG, name="cam", program=program, arguments=("serve", sys.argv[1]), folder=sys.argv[2]),
+)
+system.register(plan)
+system.start(plan)
+system.unregister(plan)
+"""
+ASK = """
+import sys, time
+from pathlib import Path
+from multirig.rig.lock import InstanceLock
+
+lock = InstanceLock("cam", Path(sys.argv[1]))
+while lock.find_process() is None:
+    time.sleep(0.1)
+lock.ask_to_end()
+while lock.find_process() is not None:
+    time.sleep(0.1)
+print("has ended")
+"""
+
+
+def test_the_script_of_the_startup_folder_starts_a_rig_from_a_folder_with_a_difficult_name(
+    windows: Windows, tmp_path: Path
+) -> None:
+    # letters of other languages are left to Windows: Wine's cmd reads no UTF-8
+    place = tmp_path / "rigs & 100% (it's)"
+    place.mkdir()
+    config = {"name": "cam", "uri": "udp://127.0.0.1:0", "data_folder": "./data", "log_folder": "./log"}
+    (place / "rig.yaml").write_text(yaml.safe_dump({**config, "adapter": {"type": "fake"}}))
+    folder = f"Z:{place}".replace("/", "\\")
+    code, printed = windows.run("-c", STARTUP, rf"{folder}\rig.yaml", folder, limit=LIMIT)
+    assert code == 0, printed
+    code, printed = windows.run("-c", ASK, rf"{folder}\log", limit=LIMIT)
+    assert (code, "has ended" in printed) == (0, True), printed

@@ -57,7 +57,7 @@ def console(
         from multirig.cli.staying import stay  # not for those who are run once
         from multirig.config.conductor import FILE_NAME
 
-        stay(find_rigs_file(rigs_file).with_name(FILE_NAME))
+        stay(find_rigs_file(rigs_file).with_name(FILE_NAME), lambda: keep_log("console"))
         return
     file = find_rigs_file(rigs_file)
     if sets_password:

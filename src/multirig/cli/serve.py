@@ -72,7 +72,7 @@ def serve(
     if stays:
         from multirig.cli.staying import stay  # not for those who are run once
 
-        stay(config)
+        stay(config, lambda: _open_log(config))
         return
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
@@ -106,6 +106,15 @@ def serve(
         run_when_all_is_there(run)
     else:
         run()
+
+
+def _open_log(config: Path) -> Path | None:
+    """Open the log of a rig, if its config can be read."""
+    try:
+        settings = load_rig_config(config)
+    except ConfigError:
+        return None
+    return keep_log(settings.name, settings.log_folder)
 
 
 def _find_entry(address: str | None, rigs_file: Path | None) -> tuple[str | None, Path]:

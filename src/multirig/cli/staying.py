@@ -8,12 +8,14 @@ is a window, what went wrong stays in it.
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from multirig.cli import render
@@ -25,16 +27,18 @@ LOOK = 1.0
 """Seconds from one look at a file that was wrong to the next."""
 
 
-def stay(config: Path) -> None:
+def stay(config: Path, open_log: Callable[[], object]) -> None:
     """Run this command line without ``--stay``, again and again, until somebody wants an end.
 
     Parameters
     ----------
     config : pathlib.Path
         The file by which it is run; where it is wrong, nothing is tried until it is another one.
+    open_log : callable
+        Opens the log of what is run, and returns whether it could.
     """
     words = [sys.executable, "-m", "multirig", *(one for one in sys.argv[1:] if one != "--stay")]
-    keeper = _Keeper(words, config)
+    keeper = _Keeper(words, config, open_log)
     # A closed window or a log-off is for what it keeps, and Windows asks one program after the other: who has
     # nothing to close holds up nobody.
     if sys.platform == "win32":
@@ -46,8 +50,8 @@ def stay(config: Path) -> None:
 class _Keeper:
     """Starts a program until it ends well."""
 
-    def __init__(self, words: list[str], config: Path) -> None:
-        self._words, self._config = words, config
+    def __init__(self, words: list[str], config: Path, open_log: Callable[[], object]) -> None:
+        self._words, self._config, self._open_log = words, config, open_log
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
         self._restarts = Restarts()
@@ -77,11 +81,20 @@ class _Keeper:
                 case Next.AGAIN:
                     now = datetime.datetime.now().strftime("%H:%M:%S")
                     pause = self._restarts.pause
-                    render.warn(
-                        f"{now} {self._config} ended unexpectedly ({say_code(code)}): "
-                        f"it is started again in {about(pause)}"
-                    )
+                    what = f"ended unexpectedly ({say_code(code)}): it is started again in {about(pause)}"
+                    render.warn(f"{now} {self._config} {what}")
+                    self._note(what)
                     self._wait(pause)
+
+    def _note(self, what: str) -> None:
+        """Write it into the log of what has crashed, which could not, and leave the log to the next one."""
+        if not self._open_log():
+            return
+        log = logging.getLogger("multirig")
+        log.error("%s", what)
+        for handler in [*log.handlers]:
+            log.removeHandler(handler)
+            handler.close()
 
     def _look(self) -> tuple[float, int] | None:
         """Return what tells one version of the file from another; None: it is not there."""

@@ -311,6 +311,8 @@ def test_a_rig_that_crashes_is_there_again_and_ends_with_its_keeper(lab: Lab, ke
     os.kill(lab.process(), signal.SIGKILL)
     read_until(one, "cam.yaml ended unexpectedly (killed by signal 9): it is started again in 1 s")
     read_until(one, "log: ")  # from then on it ends in good order
+    log = (lab.folder / "log" / "cam.log").read_text()
+    assert "ERROR   multirig: ended unexpectedly (killed by signal 9): it is started again in 1 s" in log
     one.terminate()
     printed = one.communicate(timeout=LIMIT)[0]
     assert (one.returncode, printed.splitlines()[-1]) == (0, "cam ended")
