@@ -117,6 +117,8 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
     config, options = (None, words) if console else (Path(words[0]).expanduser(), words[1:])
     if config is not None and config.suffix.lower() not in (".yaml", ".yml") and not config.exists():
         raise ConfigError(f"{config}: there is no such file: give the rig's configuration, RIG.yaml")
+    if options and options[0].lower().endswith((".yaml", ".yml")):
+        raise ConfigError(f"one rig at a time: then say multirig install {options[0]}")
     parsed = command.make_context(verb, [*([str(config)] if config else []), *options]).params
     for option, use in NOT_AT_LOG_ON.items():
         if parsed.get(option):
