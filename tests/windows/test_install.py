@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,20 +9,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.windows.test_mixed import wait_for
+from tests.windows.programs import LIMIT, wait_for
 from tests.windows.wine import Windows
 
-FOLDER = os.environ.get("MULTIRIG_WINDOWS")
-pytestmark = pytest.mark.skipif(FOLDER is None, reason="is run by make windows")
-LIMIT = 60
 NAME = "cam:left ü"
 TASK = r"\multirig\cam%3Aleft ü"
 
 
 @pytest.fixture
-def windows(tmp_path: Path) -> Windows:
-    assert FOLDER is not None
-    made = Windows(Path(FOLDER))
+def pc(windows: Windows, tmp_path: Path) -> Windows:
+    """Windows, with a state folder of this test's own."""
+    made = Windows(windows.folder)
     made.environment["MULTIRIG_STATE"] = f"Z:{tmp_path / 'state'}".replace("/", "\\")
     return made
 
@@ -38,26 +34,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rig(windows: Windows, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def rig(pc: Windows, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = ("serve", "rig.yaml", "--plain", "--no-keyboard", "--stay")
-    with windows.start("-m", "multirig", *words, cwd=folder) as started:
+    with pc.start("-m", "multirig", *words, cwd=folder) as started:
         yield started
         started.kill()
 
 
-def schtasks(windows: Windows, *words: str) -> int:
-    command = [windows.wine, "schtasks", *words]
+def schtasks(pc: Windows, *words: str) -> int:
+    command = [pc.wine, "schtasks", *words]
     done = subprocess.run(
-        command, env=windows.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT
+        command, env=pc.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT
     )
     return done.returncode
 
 
 def test_a_rig_is_installed_comes_back_after_a_crash_and_is_taken_away_again(
-    windows: Windows, folder: Path, rig: subprocess.Popen[bytes]
+    pc: Windows, folder: Path, rig: subprocess.Popen[bytes]
 ) -> None:
     def multirig(*words: str) -> tuple[int | None, str]:
-        return windows.run("-m", "multirig", *words, cwd=folder, limit=LIMIT)
+        return pc.run("-m", "multirig", *words, cwd=folder, limit=LIMIT)
 
     wait_for(rig, "ready at")
     code, printed = multirig("install", "rig.yaml")
@@ -69,7 +65,7 @@ def test_a_rig_is_installed_comes_back_after_a_crash_and_is_taken_away_again(
     code, printed = multirig("install", "--list")
     assert (code, f"✓ runs, process {found[1]}" in printed) == (0, True), printed
 
-    windows.run("-c", f"import os; os.kill({found[1]}, 9)", limit=LIMIT)
+    pc.run("-c", f"import os; os.kill({found[1]}, 9)", limit=LIMIT)
     wait_for(rig, "rig.yaml ended unexpectedly .exit code 9.: it is started again in 1 s")
     wait_for(rig, "ready at")
 
@@ -78,22 +74,20 @@ def test_a_rig_is_installed_comes_back_after_a_crash_and_is_taken_away_again(
     assert f"{NAME} is started no more when you log on" in printed
     assert f"{NAME} has ended" in printed
     assert rig.wait(LIMIT) == 0
-    assert schtasks(windows, "/delete", "/tn", TASK, "/f") != 0, "it was there still"
+    assert schtasks(pc, "/delete", "/tn", TASK, "/f") != 0, "it was there still"
 
 
-def test_the_scheduler_reads_the_task_and_would_not_read_a_wrong_one(windows: Windows, folder: Path) -> None:
-    code, printed = windows.run(
-        *("-m", "multirig", "install", "rig.yaml", "--print"), cwd=folder, limit=LIMIT
-    )
+def test_the_scheduler_reads_the_task_and_would_not_read_a_wrong_one(pc: Windows, folder: Path) -> None:
+    code, printed = pc.run(*("-m", "multirig", "install", "rig.yaml", "--print"), cwd=folder, limit=LIMIT)
     assert code == 0, printed
     lines = printed.partition("is written:\n")[2].partition("to register it:")[0].splitlines()
     right = "\r\n".join(line[2:] for line in lines)
     for text, is_read in ((right, True), (right.replace("<Hidden>false", "<Hidden>perhaps"), False)):
         (folder / "task.xml").write_bytes(text.encode("utf-16"))
         path = f"Z:{folder / 'task.xml'}".replace("/", "\\")
-        code = schtasks(windows, "/create", "/tn", r"\multirig\tried", "/xml", path, "/f")
+        code = schtasks(pc, "/create", "/tn", r"\multirig\tried", "/xml", path, "/f")
         assert (code == 0) is is_read, text
-    assert schtasks(windows, "/delete", "/tn", r"\multirig\tried", "/f") == 0
+    assert schtasks(pc, "/delete", "/tn", r"\multirig\tried", "/f") == 0
 
 
 STARTUP = """
@@ -127,7 +121,7 @@ print("has ended")
 
 
 def test_the_script_of_the_startup_folder_starts_a_rig_from_a_folder_with_a_difficult_name(
-    windows: Windows, tmp_path: Path
+    pc: Windows, tmp_path: Path
 ) -> None:
     # letters of other languages are left to Windows: Wine's cmd reads no UTF-8
     place = tmp_path / "rigs & 100% (it's)"
@@ -135,7 +129,7 @@ def test_the_script_of_the_startup_folder_starts_a_rig_from_a_folder_with_a_diff
     config = {"name": "cam", "uri": "udp://127.0.0.1:0", "data_folder": "./data", "log_folder": "./log"}
     (place / "rig.yaml").write_text(yaml.safe_dump({**config, "adapter": {"type": "fake"}}))
     folder = f"Z:{place}".replace("/", "\\")
-    code, printed = windows.run("-c", STARTUP, rf"{folder}\rig.yaml", folder, limit=LIMIT)
+    code, printed = pc.run("-c", STARTUP, rf"{folder}\rig.yaml", folder, limit=LIMIT)
     assert code == 0, printed
-    code, printed = windows.run("-c", ASK, rf"{folder}\log", limit=LIMIT)
+    code, printed = pc.run("-c", ASK, rf"{folder}\log", limit=LIMIT)
     assert (code, "has ended" in printed) == (0, True), printed

@@ -15,7 +15,7 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
 from multirig.config import load_rig_config
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.install import system
 from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
 from multirig.install.job import CONSOLE_NAME, Job, Kind
@@ -380,9 +380,7 @@ def _end(name: str, lock: Any, process: int) -> bool:
     try:
         lock.ask_to_end()
     except OSError as error:
-        render.warn(
-            f"{name} cannot be asked to end ({error.strerror or error}): close its window, or end it there"
-        )
+        render.warn(f"{name} cannot be asked to end ({why_not(error)}): close its window, or end it there")
         return False
     until = time.monotonic() + END_LIMIT
     while time.monotonic() < until:

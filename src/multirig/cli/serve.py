@@ -13,22 +13,19 @@ import typer
 from rich.live import Live
 
 from multirig.cli import render
+from multirig.cli.beside import tell_network, wait_until_asked
 from multirig.cli.program import app
 from multirig.cli.waiting import run_when_all_is_there
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
-from multirig.lifecycle.rig_states import RigState
 from multirig.logs import keep_log
 from multirig.pc.console import without_marking
-from multirig.pc.finding import Level
-from multirig.pc.network import check_network, find_listeners
-from multirig.pc.reader import this_pc
 from multirig.pc.signals import calling_on_signals
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
 
 REFRESH = 0.5
-"""Seconds between two looks at the status line, and at whether somebody asks for an end."""
+"""Seconds between two looks at the status line."""
 HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
 
 log = logging.getLogger("multirig.rig")
@@ -205,26 +202,11 @@ class _Rig:
 
     async def _look(self) -> None:
         """Say what keeps the PC that leads from reaching this rig, where the system tells."""
-        at = [(one.scheme, one.host, one.port) for one in self._service.addresses]
-        for one in await asyncio.to_thread(check_network, this_pc(), find_listeners(at)):
-            if one.level in (Level.WARNING, Level.FAILURE):
-                log.warning("%s: %s", one.check, one.text)
-                render.warn(one.text)
+        await tell_network([(one.scheme, one.host, one.port) for one in self._service.addresses])
 
     async def _heed(self) -> None:
         """End when another program of this user asks for it, as `uninstall` does: after the session."""
-        while not await asyncio.to_thread(self._lock.is_asked_to_end):
-            await asyncio.sleep(REFRESH)
-        told = False
-        while (now := self._service.snapshot()).state is not RigState.CONNECTED:
-            if not told:
-                session = str(now.exp_ref or "its session")
-                await asyncio.to_thread(self._lock.answer, session)
-                log.info("asked to end, after %s", session)
-                self._say(f"{now.name} was asked to end: it does when {session} is over")
-                told = True
-            await asyncio.sleep(REFRESH)
-        log.info("asked to end")
+        await wait_until_asked(self._lock, self._service.snapshot, self._say)
         self._ended.set()
 
     async def _show(self) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multirig.cli import render
+from multirig.errors import why_not
 from multirig.install.restarts import Next, Restarts
 from multirig.pc.signals import CTRL_C, END, calling_on_signals
 from multirig.wording import about
@@ -108,7 +109,7 @@ class _Keeper:
         try:
             self._process = subprocess.Popen(self._words)
         except OSError as error:  # an upgrade is under way
-            render.warn(f"{self._words[0]} cannot be started: {error.strerror or error}")
+            render.warn(f"{self._words[0]} cannot be started: {why_not(error)}")
             return 1
         if self._ended.is_set() and os.name != "nt":  # it was asked for meanwhile
             self._process.terminate()

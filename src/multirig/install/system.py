@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, why_not
 from multirig.install.job import Job
 from multirig.install.linux import plan_unit
 from multirig.install.macos import plan_agent
@@ -107,7 +107,7 @@ def register(plan: Plan) -> None:
             log_folder().mkdir(parents=True, exist_ok=True)
         write_whole(file, plan.content)
     except OSError as error:
-        raise Refused(f"{file} cannot be written: {error.strerror or error}") from None
+        raise Refused(f"{file} cannot be written: {why_not(error)}") from None
     try:
         _run_all(plan.register)
     except Refused:
@@ -128,7 +128,7 @@ def unregister(plan: Plan) -> None:
     try:
         Path(plan.file).unlink(missing_ok=True)
     except OSError as error:
-        raise Refused(f"{plan.file} cannot be removed: {error.strerror or error}") from None
+        raise Refused(f"{plan.file} cannot be removed: {why_not(error)}") from None
 
 
 def forget(plan: Plan) -> None:
@@ -212,6 +212,6 @@ def _run(command: Sequence[str]) -> tuple[int | None, str]:
     except subprocess.TimeoutExpired:
         return None, f"no answer in {COMMAND_LIMIT:g} s"
     except OSError as error:
-        return None, error.strerror or str(error)
+        return None, why_not(error)
     encoding = "oem" if sys.platform == "win32" else "utf-8"  # Windows' programs speak as its console does
     return done.returncode, done.stdout.decode(encoding, errors="replace")
