@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,8 @@ from multirig.wording import about
 
 LOOK = 1.0
 """Seconds from one look at a file that was wrong to the next."""
+TICK = 0.1
+"""Seconds until an end that is wanted is taken."""
 
 
 def stay(config: Path, open_log: Callable[[], object]) -> None:
@@ -54,30 +55,28 @@ class _Keeper:
     def __init__(self, words: list[str], config: Path, open_log: Callable[[], object]) -> None:
         self._words, self._config, self._open_log = words, config, open_log
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = threading.Event()
+        self._is_ended = False  # no Event: a signal may come while this thread holds its lock
         self._restarts = Restarts()
 
     def pass_on(self, number: int) -> None:
         """Take what asks this program to end; a console of Windows tells its other programs by itself."""
-        self._ended.set()
+        self._is_ended = True
         if os.name != "nt" and self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
     def run(self) -> None:
         """Return when it has ended."""
-        while not self._ended.is_set():
+        while not self._is_ended:
             began, written = time.monotonic(), self._look()
             code = self._run_once()
-            if self._ended.is_set():
-                break
-            match self._restarts.judge(code, time.monotonic() - began):
+            match self._judge(code, time.monotonic() - began):
                 case Next.DONE:
                     break
                 case Next.GIVEN_UP:
                     render.say(
                         f"it is started again when {self._config} has changed; close this window to end"
                     )
-                    while self._look() == written and not self._ended.is_set():
+                    while self._look() == written and not self._is_ended:
                         self._wait(LOOK)
                 case Next.AGAIN:
                     now = datetime.datetime.now().strftime("%H:%M:%S")
@@ -86,6 +85,9 @@ class _Keeper:
                     render.warn(f"{now} {self._config} {what}")
                     self._note(what)
                     self._wait(pause)
+
+    def _judge(self, code: int, ran_for: float) -> Next:
+        return Next.DONE if self._is_ended else self._restarts.judge(code, ran_for)
 
     def _note(self, what: str) -> None:
         """Write it into the log of what has crashed, which could not, and leave the log to the next one."""
@@ -111,15 +113,15 @@ class _Keeper:
         except OSError as error:  # an upgrade is under way
             render.warn(f"{self._words[0]} cannot be started: {why_not(error)}")
             return 1
-        if self._ended.is_set() and os.name != "nt":  # it was asked for meanwhile
+        if self._is_ended and os.name != "nt":  # it was asked for meanwhile
             self._process.terminate()
         return self._process.wait()
 
     def _wait(self, seconds: float) -> None:
         """Wait in short pieces: some systems tell of Ctrl-C only between them."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._ended.wait(0.2):
-            pass
+        while time.monotonic() < until and not self._is_ended:
+            time.sleep(TICK)
 
 
 def say_code(code: int) -> str:
