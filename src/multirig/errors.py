@@ -23,6 +23,10 @@ class ProtocolError(MultirigError):
     """A message broke the rules of its wire."""
 
 
+class NotThereYet(ConfigError):
+    """An address or a folder is not there, and may come by itself: after a log-on, networks and drives do."""
+
+
 class LocalProtocolError(ProtocolError, ValueError):
     """This side tried to send what the wire cannot carry; nothing was sent."""
 

@@ -15,7 +15,6 @@ by free ones.
 from __future__ import annotations
 
 import ast
-import configparser
 import importlib.util
 import os
 import re
@@ -335,6 +334,9 @@ def test_every_file_that_is_written_is_documented(runs: dict[str, Future[list[st
         "journals",
         r"program\.json",
         "programs",
+        r"\.pid",
+        r"\.end",
+        "installed",
     )
     assert [one for one in unseen if not any(word in one for word in elsewhere)] == []
 
@@ -395,7 +397,7 @@ def test_python_compiles_and_fits_on_a_page(block: Block) -> None:
 
 
 def test_each_block_says_what_it_is() -> None:
-    known = {"console", "ini", "mermaid", "powershell", "python", "sh", "text", "toml", "yaml"}
+    known = {"console", "mermaid", "powershell", "python", "sh", "text", "toml", "yaml"}
     assert {block.where: block.language for block in BLOCKS if block.language not in known} == {}
     assert {block.language for block in BLOCKS} == known
     assert all(block.text for block in BLOCKS)
@@ -406,19 +408,13 @@ def test_each_block_says_what_it_is() -> None:
 TYPED = [
     (block, command)
     for block in BLOCKS
-    if block.language in ("console", "sh", "powershell", "ini")
+    if block.language in ("console", "sh", "powershell")
     for command, _ in read_commands(block)
 ]
 
 
 @pytest.mark.parametrize(("block", "command"), TYPED, ids=[f"{one.where}-{text[:30]}" for one, text in TYPED])
 def test_a_command_line_is_possible(block: Block, command: str) -> None:
-    if block.language == "powershell" and (
-        called := re.search(r'multirig\.exe" -Argument "([^"]*)"', command)
-    ):
-        command = f"multirig {called[1]}"
-    if block.language == "ini":
-        command = command.removeprefix("ExecStart=")
     words = shlex.split(command.replace("\\", "/"), comments=True)
     match words:
         case [program, *arguments] if Path(program).name in ("multirig", "multirig.exe"):
@@ -450,13 +446,6 @@ def parse_command_line(arguments: list[str]) -> None:
         else:
             command.make_context(command.name, list(rest))
             return
-
-
-@blocks_of("ini")
-def test_a_unit_file_can_be_read(block: Block) -> None:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(block.text)
-    assert parser["Service"]["ExecStart"]
 
 
 @pytest.mark.parametrize(

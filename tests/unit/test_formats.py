@@ -16,6 +16,7 @@ import pytest
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
+from multirig.install import records
 from multirig.protocol import frames
 from multirig.record import account, catalogue, entries, journal, spare
 from multirig.record.account import read_verdict
@@ -26,6 +27,7 @@ from multirig.rig import manifest
 from multirig.rig.adapters.process.orphan import read_started
 from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 from multirig.rig.memory import FORMAT, read_memory, write_memory
+from multirig.version import __version__
 
 SAMPLES = Path(__file__).parents[1] / "data" / "formats"
 """A file of each format that was ever written; a new format brings a sample, and no sample goes."""
@@ -49,6 +51,7 @@ def number_in(text: str) -> int:
     [
         ("journal", entries.FORMAT),
         ("losses", spare.FORMAT),
+        ("installed", records.FORMAT),
         ("manifest", manifest.FORMAT),
         ("verdict", account.FORMAT),
     ],
@@ -282,3 +285,16 @@ def test_what_was_not_written_and_cannot_be_read_is_a_loss_too(
     (line,) = spare.read_losses(tmp_path)
     assert line.startswith("something could not be written")
     assert words in line
+
+
+# -- what is installed on this PC ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("installed-*")), ids=lambda one: one.stem)
+def test_what_was_installed_is_known_from_each_format(sample: Path, tmp_path: Path) -> None:
+    written = place(sample, tmp_path, "rig-x.json").read_text(encoding="utf-8")
+    [found] = records.read_records(tmp_path)
+    assert (found.job.name, found.job.arguments[0], found.way.name) == ("cameras:left", "serve", "TASK")
+    records.write_record(found, tmp_path)
+    [again] = [path for path in tmp_path.iterdir() if path.name != "rig-x.json"]
+    assert json.loads(again.read_text(encoding="utf-8")) == {**json.loads(written), "version": __version__}

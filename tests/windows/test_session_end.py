@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from tests.windows.programs import LIMIT, wait_for
 from tests.windows.wine import Windows
 
 
-def test_a_log_off_ends_a_recording_in_good_order(windows: Windows, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--stay",)])
+def test_a_log_off_ends_a_recording_in_good_order(
+    windows: Windows, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     config = {"name": "cam", "uri": "udp://127.0.0.1:0", "data_folder": "./data", "log_folder": "./log"}
     (tmp_path / "rig.yaml").write_text(
         yaml.safe_dump({**config, "main_sync": True, "adapter": {"type": "fake"}})
     )
-    with windows.start("-m", "multirig", "serve", "rig.yaml", "--plain", cwd=tmp_path) as rig:
+    with windows.start("-m", "multirig", "serve", "rig.yaml", "--plain", *options, cwd=tmp_path) as rig:
         try:
             wait_for(rig, "ready at")
             assert rig.stdin is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import os
 import sys
 import webbrowser
@@ -21,7 +20,7 @@ from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import load_conductor_config
-from multirig.errors import ConfigError
+from multirig.install.presence import being_there
 from multirig.logs import keep_log
 
 
@@ -49,11 +48,22 @@ def console(
         bool, typer.Option("--set-password", help="Ask for the password of other PCs, keep it, and end.")
     ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser on this PC.")] = False,
+    stays: Annotated[
+        bool, typer.Option("--stay", help="Start it again after a crash; what multirig install makes use of.")
+    ] = False,
 ) -> None:
     """Show the lab on a web page: rigs, sessions, history."""
+    if stays:
+        from multirig.cli.staying import stay  # not for those who are run once
+        from multirig.config.conductor import FILE_NAME
+
+        stay(find_rigs_file(rigs_file).with_name(FILE_NAME), lambda: keep_log("console"))
+        return
     file = find_rigs_file(rigs_file)
     if sets_password:
-        _set_password(file)
+        from multirig.cli.password import set_password  # not for those who show the lab
+
+        set_password(file)
         return
     settings = load_conductor_config(file).console
     keep_log("console")
@@ -85,8 +95,9 @@ def console(
     async def run() -> None:
         wishes = Wishes()
         wishes.attend()
-        with wishes.heeding_signals(wishes.stop):
-            going_on = await serve(shown, place, wishes.end, tell)
+        async with being_there(port, wishes.stop):
+            with wishes.heeding_signals(wishes.stop):
+                going_on = await serve(shown, place, wishes.end, tell)
         if going_on is not None:
             name = going_on.exp_ref or f"of {going_on.order.subject}"
             render.say(f"session {name} goes on: multirig console shows it again, and can stop it")
@@ -104,21 +115,3 @@ def _has_display() -> bool:
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _set_password(rigs_file: Path) -> None:
-    """Ask for a password twice, and keep it."""
-    from multirig.dashboard.door.access import MIN_PASSWORD
-    from multirig.dashboard.door.password import keep_password
-
-    if not render.has_keyboard():
-        raise ConfigError(
-            "a password is typed at a terminal: open one and run multirig console --set-password there"
-        )
-    first = getpass.getpass(f"Password of the console, at least {MIN_PASSWORD} characters: ")
-    if first != getpass.getpass("The same once more: "):
-        raise ConfigError(
-            "the two passwords differ, nothing was changed: run multirig console --set-password again"
-        )
-    file = keep_password(rigs_file, first)
-    render.say(f"the password is set in {file}; a console that runs takes it when it is started again")

@@ -48,6 +48,7 @@ _MODULES = {
     "console": "console",
     "demo": "demo",
     "history": "history",
+    "install": "install",
     "recover": "recover",
     "rehearse": "rehearse",
     "rigs": "rigs",
@@ -55,6 +56,7 @@ _MODULES = {
     "run": "session",
     "show": "show",
     "stop": "stop",
+    "uninstall": "install",
 }
 """The file of each command."""
 

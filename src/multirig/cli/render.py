@@ -132,6 +132,17 @@ def status_line(snapshot: Snapshot) -> Text:
     return line
 
 
+def name_window(text: str) -> None:
+    """Write what a program does on its window and in the task bar; Windows gives the old name back."""
+    global _window
+    if sys.platform == "win32" and out.is_terminal and text != _window:
+        _window = text
+        out.set_window_title(text)
+
+
+_window = ""
+
+
 def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
     """Print on how many rigs a step is done."""
     mark = ("! ", "bold yellow") if failed else ("✓ ", "green")
@@ -185,7 +196,7 @@ def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 def show_lines(heading: str, lines: Iterable[str]) -> None:
     """Print lines under a heading, each as it is."""
-    out.print(Text(heading, "bold"))
+    out.print(Text(heading, "bold"), soft_wrap=True)
     for line in lines:
         out.print(Text(f"  {line}"), soft_wrap=True)
 

@@ -13,13 +13,13 @@ import typer
 from rich.live import Live
 
 from multirig.cli import render
+from multirig.cli.beside import tell_network, wait_until_asked
 from multirig.cli.program import app
+from multirig.cli.waiting import run_when_all_is_there
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
-from multirig.pc.finding import Level
-from multirig.pc.network import check_network, find_listeners
-from multirig.pc.reader import this_pc
+from multirig.pc.console import without_marking
 from multirig.pc.signals import calling_on_signals
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
@@ -58,31 +58,60 @@ def serve(
         str | None,
         typer.Option(metavar="HOST", help="At which address others reach it, if this PC has several."),
     ] = None,
+    waits: Annotated[
+        bool, typer.Option("--wait", help="Wait for an address, or a drive, that is not there yet.")
+    ] = False,
+    stays: Annotated[
+        bool, typer.Option("--stay", help="Start it again after a crash; what multirig install makes use of.")
+    ] = False,
 ) -> None:
     """Run a rig until Ctrl-C: it answers conductors and drives its adapter."""
-    settings = load_rig_config(config)
+    if stays:
+        from multirig.cli.staying import stay  # not for those who are run once
+
+        stay(config, lambda: _open_log(config))
+        return
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
     if until_closed and not keyboard:
         raise ConfigError("--until-closed reads the keyboard: leave --no-keyboard out")
-    host, shared = _find_entry(address, rigs_file) if registers else (None, None)
-    log_file = keep_log(settings.name, settings.log_folder)
-    lock = InstanceLock(settings.name, settings.log_folder)
-    lock.acquire()
+
+    def run() -> None:
+        settings = load_rig_config(config)
+        host, shared = _find_entry(address, rigs_file) if registers else (None, None)
+        log_file = keep_log(settings.name, settings.log_folder)
+        lock = InstanceLock(settings.name, settings.log_folder)
+        lock.acquire()
+        try:
+            rig = _Rig(
+                settings,
+                log_file,
+                plain=plain or not render.out.is_terminal,
+                keyboard=keyboard,
+                until_closed=until_closed,
+                subject=subject,
+                rigs_file=shared,
+                address=host,
+                lock=lock,
+            )
+            with without_marking():
+                asyncio.run(rig.run())
+        finally:
+            lock.release()
+
+    if waits:
+        run_when_all_is_there(run)
+    else:
+        run()
+
+
+def _open_log(config: Path) -> Path | None:
+    """Open the log of a rig, if its config can be read."""
     try:
-        rig = _Rig(
-            settings,
-            log_file,
-            plain=plain or not render.out.is_terminal,
-            keyboard=keyboard,
-            until_closed=until_closed,
-            subject=subject,
-            rigs_file=shared,
-            address=host,
-        )
-        asyncio.run(rig.run())
-    finally:
-        lock.release()
+        settings = load_rig_config(config)
+    except ConfigError:
+        return None
+    return keep_log(settings.name, settings.log_folder)
 
 
 def _find_entry(address: str | None, rigs_file: Path | None) -> tuple[str | None, Path]:
@@ -107,6 +136,7 @@ class _Rig:
         subject: str | None,
         rigs_file: Path | None,
         address: str | None,
+        lock: InstanceLock,
     ) -> None:
         self._service = RigService(
             config,
@@ -121,6 +151,7 @@ class _Rig:
         self._rigs_file = rigs_file
         """Where the rig enters itself, if it does."""
         self._address = address
+        self._lock = lock
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -134,10 +165,8 @@ class _Rig:
                 self._say(f"log: {self._log_file}")
             if self._service.machine.subject is not None:
                 self._say_subject()
-            tasks = [
-                asyncio.create_task(one)
-                for one in (self._obey(), self._show(), self._register(), self._look())
-            ]
+            works = (self._obey(), self._show(), self._register(), self._look(), self._heed())
+            tasks = [asyncio.create_task(one) for one in works]
             try:
                 await self._ended.wait()
             finally:
@@ -173,11 +202,12 @@ class _Rig:
 
     async def _look(self) -> None:
         """Say what keeps the PC that leads from reaching this rig, where the system tells."""
-        at = [(one.scheme, one.host, one.port) for one in self._service.addresses]
-        for one in await asyncio.to_thread(check_network, this_pc(), find_listeners(at)):
-            if one.level in (Level.WARNING, Level.FAILURE):
-                log.warning("%s: %s", one.check, one.text)
-                render.warn(one.text)
+        await tell_network([(one.scheme, one.host, one.port) for one in self._service.addresses])
+
+    async def _heed(self) -> None:
+        """End when another program of this user asks for it, as `uninstall` does: after the session."""
+        await wait_until_asked(self._lock, self._service.snapshot, self._say)
+        self._ended.set()
 
     async def _show(self) -> None:
         if self._plain:
@@ -187,7 +217,9 @@ class _Rig:
         line = render.status_line(self._service.snapshot())
         with Live(line, console=render.out, auto_refresh=False, transient=True) as live:
             while True:
-                live.update(render.status_line(self._service.snapshot()), refresh=True)
+                now = self._service.snapshot()
+                live.update(render.status_line(now), refresh=True)
+                render.name_window(" ".join(str(one) for one in (now.name, now.state, now.exp_ref) if one))
                 await asyncio.sleep(REFRESH)
 
     def _show_change(self) -> None:

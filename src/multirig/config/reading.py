@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from multirig.config.explaining import join_lines, show_value
-from multirig.errors import ConfigError, why_not
+from multirig.errors import ConfigError, NotThereYet, why_not
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN: tuple[tuple[str, str, str], ...] = (
@@ -85,7 +85,8 @@ def read_text(path: Path) -> str:
         # Notepad writes a byte order mark.
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file: check the path") from None
+        kind = ConfigError if path.parent.is_dir() else NotThereYet
+        raise kind(f"{path}: there is no such file: check the path") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: the file is not UTF-8 text: save it as UTF-8 in your editor") from None
     except OSError as error:

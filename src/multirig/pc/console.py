@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 
@@ -37,6 +39,26 @@ def write_anything(stream: TextIO | None) -> None:
 
 
 if sys.platform == "win32":
+    _INPUT, _QUICK_EDIT, _EXTENDED = -10, 0x0040, 0x0080
+
+    @contextlib.contextmanager
+    def without_marking() -> Iterator[None]:
+        """Let a click into the window mark no text meanwhile: that would hold up all output."""
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.GetStdHandle.restype = ctypes.c_void_p
+        kernel.GetConsoleMode.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        kernel.SetConsoleMode.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        console, mode = kernel.GetStdHandle(_INPUT), ctypes.c_uint32()
+        if not kernel.GetConsoleMode(console, ctypes.byref(mode)):
+            yield
+            return
+        kernel.SetConsoleMode(console, (mode.value & ~_QUICK_EDIT) | _EXTENDED)
+        try:
+            yield
+        finally:
+            kernel.SetConsoleMode(console, mode.value)
 
     def _has_mode(number: int) -> bool:
         import ctypes
@@ -48,6 +70,11 @@ if sys.platform == "win32":
         return bool(kernel.GetConsoleMode(msvcrt.get_osfhandle(number), ctypes.byref(mode)))
 
 else:
+
+    @contextlib.contextmanager
+    def without_marking() -> Iterator[None]:
+        """Do nothing: elsewhere marking holds up nothing."""
+        yield
 
     def _has_mode(number: int) -> bool:
         """Do nothing: elsewhere a terminal is one."""

@@ -13,9 +13,17 @@ from filelock import FileLock, Timeout
 from multirig.errors import ConfigError, why_not
 from multirig.state import state_folder
 
+ASKED = "asked"
+"""What stands in the file by which a rig is asked to end; it writes there what it waits for."""
+CLOCK_STEP = 2.0
+"""Seconds by which a process may seem to be younger than the file that it wrote."""
+
 
 class InstanceLock:
     """Held while a rig runs; the system lets go of it when the process dies, however it dies.
+
+    Beside it lie the number of the process, and a file by which any program of this user can ask it to end,
+    on every system, and in its own time: a signal can do that on some only, and at once.
 
     Parameters
     ----------
@@ -35,7 +43,7 @@ class InstanceLock:
 
     def acquire(self) -> None:
         """Take the lock; ConfigError if another process has it."""
-        owner = self._path.with_suffix(".pid")
+        owner = self._owner
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -50,7 +58,58 @@ class InstanceLock:
             raise ConfigError(f"cannot lock {self._path}: {why_not(error)}") from None
         with contextlib.suppress(OSError):  # the number is a comfort only
             owner.write_text(str(os.getpid()))
+        with contextlib.suppress(OSError):  # it was meant for another one
+            self._request.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let go of it."""
+        for path in (self._request, self._owner):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         self._lock.release()
+
+    # -- seen from outside ------------------------------------------------------------------------------
+
+    def find_process(self) -> int | None:
+        """Return the process that holds it, without taking it: none other is held up by that."""
+        import psutil  # whoever serves a rig does not ask
+
+        try:
+            number = int(self._owner.read_text())
+            began = psutil.Process(number).create_time()
+            # another program may have got the number of one that is gone
+            is_alive = self._owner.stat().st_mtime > began - CLOCK_STEP
+        except (OSError, ValueError, OverflowError, psutil.Error):
+            return None
+        return number if is_alive else None
+
+    def ask_to_end(self) -> None:
+        """Ask whoever holds it to end when nothing is recorded any more. Raises OSError."""
+        self._request.write_text(ASKED)
+
+    @property
+    def waits_for(self) -> str | None:
+        """The session after which it ends, once it has said so."""
+        with contextlib.suppress(OSError):
+            told = self._request.read_text(encoding="utf-8").strip()
+            return told if told and told != ASKED else None
+        return None
+
+    # -- seen by who holds it ---------------------------------------------------------------------------
+
+    def is_asked_to_end(self) -> bool:
+        """Whether somebody has asked."""
+        return self._request.exists()
+
+    def answer(self, session: str) -> None:
+        """Say after which session it ends."""
+        with contextlib.suppress(OSError):
+            self._request.write_text(session, encoding="utf-8")
+
+    @property
+    def _owner(self) -> Path:
+        return self._path.with_suffix(".pid")
+
+    @property
+    def _request(self) -> Path:
+        return self._path.with_suffix(".end")

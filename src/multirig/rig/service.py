@@ -118,7 +118,7 @@ class RigService:
                 self.addresses += await self.runtime.listen(self._scheme or uri.scheme, uri.host, uri.port)
         except ConfigError as error:
             await self.runtime.close()
-            raise ConfigError(f"rig {self.config.name}: {error}") from None
+            raise type(error)(f"rig {self.config.name}: {error}") from None
         if self._scheme is None:
             port = self.clock.open_port(self.addresses[0].host, self.config.clock_port)
             if port is not None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multirig.config import RigConfig
-from multirig.errors import AdapterError, ConfigError, why_not
+from multirig.errors import AdapterError, ConfigError, NotThereYet, why_not
 from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.exp_ref import ExpRef
@@ -156,7 +156,8 @@ class DiskStorage(Storage):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(
+            kind = ConfigError if isinstance(error, PermissionError | FileExistsError) else NotThereYet
+            raise kind(
                 f"rig {self._config.name}: cannot make data_folder {folder}: {why_not(error)}; "
                 "choose a folder that you may write"
             ) from None

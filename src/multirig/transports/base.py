@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
-from multirig.errors import ConfigError, RigUnreachable
+from multirig.errors import ConfigError, NotThereYet, RigUnreachable
 from multirig.protocol.events import Address
 
 
@@ -110,7 +110,8 @@ async def listen_everywhere(
             addresses.append(await bind(place))
         except OSError as error:
             scheme = "udp" if kind is socket.SOCK_DGRAM else "tcp"
-            raise ConfigError(
+            kind_of_error = NotThereYet if _numbers(error) & _NOT_OURS else ConfigError
+            raise kind_of_error(
                 f"cannot listen on {Address(scheme, host, port)}: {explain_refusal(error)}"
             ) from None
     return addresses
@@ -140,7 +141,7 @@ _NOT_OURS = {errno.EADDRNOTAVAIL, 10049}
 def explain_refusal(error: OSError) -> str:
     """Return why a port cannot be had, and what to do."""
     text = (error.strerror or str(error)).lower()
-    numbers = {error.errno, getattr(error, "winerror", None)}
+    numbers = _numbers(error)
     if numbers & _TAKEN:
         use = "another program (or another multirig) uses this port: end it or choose another port"
         if numbers & {errno.EACCES, errno.EPERM, 10013}:
@@ -152,6 +153,10 @@ def explain_refusal(error: OSError) -> str:
     if numbers & _NOT_OURS:
         return f"{text}; this PC does not have that address: use 0.0.0.0 for all of its addresses"
     return text
+
+
+def _numbers(error: OSError) -> set[int | None]:
+    return {error.errno, getattr(error, "winerror", None)}
 
 
 def make_address(scheme: str, host: str, port: int) -> Address:

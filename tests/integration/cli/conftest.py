@@ -52,6 +52,14 @@ class RigProcess:
             self.process.kill()
             raise AssertionError(f"no {pattern!r} in {self.seen}; {self.process.communicate()[1]}") from None
 
+    def expect_error(self, text: str) -> str:
+        """Return the next line of what it says beside its output; it must have the text."""
+        if self.process.stderr is None:
+            raise RuntimeError("no stderr")
+        line: str = self.process.stderr.readline()
+        assert text in line
+        return line
+
     @property
     def uri(self) -> str:
         return self.expect(r"ready at (\S+)")[1]

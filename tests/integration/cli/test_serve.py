@@ -349,3 +349,21 @@ def test_a_conductor_with_another_subject_cannot_take_over_the_recording(left_al
     assert frames_of(multirig, uri) > 0
     camera.type("stop")
     camera.expect("camera is connected")
+
+
+def test_a_rig_waits_for_a_drive_that_comes_late_where_it_is_asked_to(rig, tmp_path: Path):
+    drive = tmp_path / "drive"
+    drive.write_text("")  # no folder can be made below a file
+    one = rig("camera", "--wait", data_folder=str(drive / "data"))
+    one.expect_error("cannot make data_folder")
+    assert one.process.poll() is None
+    drive.unlink()
+    drive.mkdir()
+    one.expect("ready at")
+    assert one.end() == 0
+
+
+def test_a_rig_does_not_wait_where_nobody_asked_it_to(rig, tmp_path: Path):
+    one = rig("camera", uri="udp://192.0.2.1:11001")
+    assert one.process.wait(30) == 2
+    assert "this PC does not have that address" in one.process.stderr.read()

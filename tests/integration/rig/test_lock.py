@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from multirig.errors import ConfigError
@@ -70,3 +72,43 @@ def test_a_folder_that_cannot_hold_it_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"^cannot lock ") as caught:
             InstanceLock("cam", folder).acquire()
         assert len(str(caught.value).splitlines()) == 1
+
+
+def test_who_holds_it_is_found_without_taking_it(tmp_path: Path) -> None:
+    lock = InstanceLock("cam", tmp_path)
+    assert lock.find_process() is None
+    with hold("cam", tmp_path) as process:
+        # a launcher may stand between them
+        pid = lock.find_process()
+        assert pid is not None
+        assert process.pid in {pid, *(one.pid for one in psutil.Process(pid).parents())}
+        process.kill()
+        process.wait()
+        if pid == process.pid:
+            assert lock.find_process() is None
+
+
+def test_a_number_that_another_program_has_now_is_nobodys(tmp_path: Path) -> None:
+    lock = InstanceLock("cam", tmp_path)
+    lock.acquire()
+    [path] = tmp_path.glob("*.pid")
+    began = psutil.Process().create_time()
+    os.utime(path, (began - 60, began - 60))
+    assert lock.find_process() is None
+    lock.release()
+    for text in ("", "no number", "99999999999999999999", "-1"):
+        path.write_text(text)
+        assert lock.find_process() is None
+
+
+def test_who_holds_it_is_asked_to_end_and_says_after_which_session(tmp_path: Path) -> None:
+    held, other = InstanceLock("cam", tmp_path), InstanceLock("cam", tmp_path)
+    other.ask_to_end()  # of one that is long gone
+    held.acquire()
+    assert not held.is_asked_to_end()
+    other.ask_to_end()
+    assert (held.is_asked_to_end(), other.waits_for) == (True, None)
+    held.answer("2026-01-31_1_SP_01")
+    assert other.waits_for == "2026-01-31_1_SP_01"
+    held.release()
+    assert (held.is_asked_to_end(), other.waits_for, other.find_process()) == (False, None, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multirig.pc.console import is_console, write_anything
+from multirig.pc.console import is_console, without_marking, write_anything
 
 
 @pytest.mark.parametrize("language", ["cp1252", "cp437", "ascii", "latin-1", "cp932", "utf-8"])
@@ -38,3 +38,8 @@ def test_a_file_a_pipe_and_nowhere_are_no_console(tmp_path: Path) -> None:
     ):
         assert not any(map(is_console, (file, one, other, nowhere)))
     assert not is_console(file)  # it is closed
+
+
+def test_where_there_is_no_window_nothing_is_marked_in_it() -> None:
+    with without_marking():
+        assert True

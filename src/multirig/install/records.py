@@ -1,0 +1,88 @@
+"""What was installed on this PC by this user, kept as one file for each rig."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from multirig.errors import ConfigError
+from multirig.formats import KEY, check_format
+from multirig.install.job import Job, Kind
+from multirig.install.plan import Way
+from multirig.state import state_folder
+from multirig.version import __version__
+from multirig.writing import file_name, write_whole
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One thing that was installed."""
+
+    job: Job
+    way: Way
+    config: str | None = None
+    """The rig's config; None: the console's."""
+    lock_folder: str | None = None
+    """Where a rig's lock lies, if that is not the user's folder."""
+    port: int | None = None
+    """At which the console is."""
+    installed: str = ""
+    """When, as an ISO time."""
+
+
+def records_folder() -> Path:
+    """Return where they lie; it need not exist."""
+    return state_folder() / "installed"
+
+
+def write_record(record: Record, folder: Path | None = None) -> None:
+    """Keep it in place of the one of the same rig."""
+    folder = folder or records_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {KEY: FORMAT, "version": __version__}
+    content |= asdict(replace(record, job=replace(record.job, environment=dict(record.job.environment))))
+    content["job"]["kind"], content["way"] = record.job.kind.value, record.way.name
+    write_whole(_path(record.job, folder), (json.dumps(content, indent=2) + "\n").encode(), is_private=True)
+
+
+def read_records(folder: Path | None = None) -> list[Record]:
+    """Return all, by name, the console last.
+
+    Raises
+    ------
+    ConfigError
+        One was written by a newer multirig, or is no such file.
+    """
+    found = [_read(path) for path in sorted((folder or records_folder()).glob("*.json"))]
+    return sorted(found, key=lambda one: (one.job.is_console, one.job.name.casefold()))
+
+
+def remove_record(job: Job, folder: Path | None = None) -> None:
+    """Forget it, if it was known."""
+    with contextlib.suppress(OSError):
+        _path(job, folder or records_folder()).unlink(missing_ok=True)
+
+
+def _path(job: Job, folder: Path) -> Path:
+    return folder / f"{job.kind}-{file_name(job.name)}.json"
+
+
+def _read(path: Path) -> Record:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        check_format(content.pop(KEY, None), FORMAT, path, content.pop("version", None))
+        job = content.pop("job")
+        job |= {key: tuple(job[key]) for key in ("program", "arguments")}
+        job["kind"] = Kind(job["kind"])
+        return Record(job=Job(**job), way=Way[content.pop("way")], **content)
+    except ConfigError:
+        raise
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({type(error).__name__}: {error}): remove it, and install that rig again"
+        ) from None
