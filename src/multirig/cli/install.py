@@ -241,6 +241,9 @@ def _install(record: Record) -> None:
     if record.way is Way.SYSTEMD and not system.lingers():
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")
     _start(plan, record)
+    if record.config is not None:
+        for text in system.let_in(load_rig_config(Path(record.config)).uri):
+            render.warn(text)
     render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
 
 
