@@ -20,7 +20,7 @@ from multirig.install import system
 from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
 from multirig.install.job import CONSOLE_NAME, Job, Kind
 from multirig.install.plan import WAYS, Plan, Way
-from multirig.install.presence import DEFAULT_PORT, find_lock
+from multirig.install.presence import DEFAULT_PORT, find_lock, let_in
 from multirig.install.records import Record, read_records, remove_record, write_record
 from multirig.rig.loading import build_adapter
 
@@ -242,7 +242,7 @@ def _install(record: Record) -> None:
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")
     _start(plan, record)
     if record.config is not None:
-        for text in system.let_in(load_rig_config(Path(record.config)).uri):
+        for text in let_in(load_rig_config(Path(record.config)).uri):
             render.warn(text)
     render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
 

@@ -1,16 +1,19 @@
-"""Whether something that is installed runs now, and how it is asked to end."""
+"""Whether something that is installed runs now, whether others reach it, and how it is asked to end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from multirig.config import load_rig_config
+from multirig.config import Uri, load_rig_config
 from multirig.errors import ConfigError
 from multirig.install.job import CONSOLE_NAME
 from multirig.install.records import Record
+from multirig.pc.finding import Level
+from multirig.pc.network import find_listeners, open_firewall
+from multirig.pc.reader import this_pc
 from multirig.rig.lock import InstanceLock
 from multirig.state import state_folder
 
@@ -71,3 +74,10 @@ def find_lock(record: Record) -> InstanceLock:
             if now.name == name:
                 return InstanceLock(name, now.log_folder)
     return known
+
+
+def let_in(at: Iterable[Uri]) -> list[str]:
+    """Let the PC that leads reach a rig, where this program may; return what is in the way otherwise."""
+    listeners = find_listeners((one.scheme, one.host, one.port) for one in at)
+    found = open_firewall(this_pc(), listeners)
+    return [one.text for one in found if one.level in (Level.WARNING, Level.FAILURE)]

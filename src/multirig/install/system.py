@@ -11,12 +11,11 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from multirig.config import Uri
 from multirig.errors import MultirigError, why_not
 from multirig.install.job import Job
 from multirig.install.linux import plan_unit
@@ -24,9 +23,6 @@ from multirig.install.macos import plan_agent
 from multirig.install.plan import Places, Plan, Way
 from multirig.install.records import records_folder
 from multirig.install.windows import plan_startup, plan_task
-from multirig.pc.finding import Level
-from multirig.pc.network import find_listeners, open_firewall
-from multirig.pc.reader import this_pc
 from multirig.state import log_folder
 from multirig.writing import write_whole
 
@@ -219,10 +215,3 @@ def _run(command: Sequence[str]) -> tuple[int | None, str]:
         return None, why_not(error)
     encoding = "oem" if sys.platform == "win32" else "utf-8"  # Windows' programs speak as its console does
     return done.returncode, done.stdout.decode(encoding, errors="replace")
-
-
-def let_in(at: Iterable[Uri]) -> list[str]:
-    """Let the PC that leads reach a rig at its addresses, where this program may; return what is in the way."""
-    listeners = find_listeners((one.scheme, one.host, one.port) for one in at)
-    found = open_firewall(this_pc(), listeners)
-    return [one.text for one in found if one.level in (Level.WARNING, Level.FAILURE)]
