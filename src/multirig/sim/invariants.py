@@ -390,13 +390,13 @@ class FewDatagrams(Invariant):
 
     name = "few datagrams"
     promise = "However bad the network, a PC says only so much to another: no fault makes a flood."
-    MOST = 60
+    MOST = 80
     """In one second: heartbeats, and messages with their copies and receipts. A screen of live pictures asks
     for them six times a second, and over a way of 200 ms says each question up to four times.
     """
     MOST_PARTS = 800
-    """In one second: parts of long messages, and receipts of such. The pictures of six cameras have 44 parts, go six
-    times a second, and a network that doubles a third of them has each doubled one confirmed once more.
+    """In one second: parts of long messages, and receipts of such. The pictures of six cameras have 44 parts,
+    go six times a second, and each one that the network doubles is confirmed once more.
     """
 
     def __init__(self, lab: Lab) -> None:
