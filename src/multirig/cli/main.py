@@ -48,6 +48,7 @@ _MODULES = {
     "console": "console",
     "demo": "demo",
     "history": "history",
+    "new": "new",
     "recover": "recover",
     "rehearse": "rehearse",
     "rigs": "rigs",
