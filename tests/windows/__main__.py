@@ -22,6 +22,10 @@ from tests.windows.wine import ROOT, NoWine, Windows
 FOLDER = ROOT / ".venv-windows"
 MIXED = "tests/windows"
 """Sessions of Windows' Python and this one's, led by either; run by this one."""
+SET_UP = f"{MIXED}/test_set_up.py"
+"""Draws the pictures of the how-to, where that is wanted."""
+ONLY_WHOLE = f"{SET_UP}::test_multirig_from_a_wheel_finds_all_of_its_parts"
+IMAGES = "docs/images"
 
 
 class Part(NamedTuple):
@@ -102,12 +106,12 @@ def count_lacking(printed: str) -> dict[str, int]:
     return dict(found)
 
 
-def run_mixed(windows: Windows) -> Outcome:
+def run_mixed(windows: Windows, *tests: str, **environment: str) -> Outcome:
     """Run the sessions of both systems with this Python."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=120", MIXED],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=180", *tests],
         cwd=ROOT,
-        env={**os.environ, "MULTIRIG_WINDOWS": str(windows.folder)},
+        env={**os.environ, "MULTIRIG_WINDOWS": str(windows.folder), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -121,6 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.windows", description=__doc__)
     parser.add_argument("tests", nargs="*", help="paths of tests, and options of pytest; without them all")
     parser.add_argument("--part", action="store_true", help="what is tried for each change")
+    parser.add_argument("--pictures", action="store_true", help="draw the pictures of the how-to anew")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where Windows' Python lies, or is put")
     told, more = parser.parse_known_args()
     begin = time.monotonic()
@@ -132,7 +137,9 @@ def main() -> int:
         return 2
     print(f"Windows' Python is ready after {time.monotonic() - begin:.0f} s", flush=True)
     parts = FOR_EACH_CHANGE if told.part else WHOLE
-    if told.tests or more:
+    if told.pictures:
+        parts = []
+    elif told.tests or more:
         parts = [Part("what was asked for", [*told.tests, *more], 3600)]
     outcomes = []
     with windows.running():
@@ -141,7 +148,11 @@ def main() -> int:
             outcomes.append(run_part(windows, part))
         if not (told.tests or more):
             print("--- sessions with both systems", flush=True)
-            outcomes.append(run_mixed(windows))
+            mixed = [MIXED, f"--deselect={ONLY_WHOLE}"] if told.part else [MIXED]
+            if told.pictures:
+                outcomes.append(run_mixed(windows, SET_UP, MULTIRIG_SCREENSHOTS=IMAGES))
+            else:
+                outcomes.append(run_mixed(windows, *mixed))
     return tell(outcomes, time.monotonic() - begin)
 
 

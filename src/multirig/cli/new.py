@@ -27,7 +27,7 @@ def new() -> None:
 def rig(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The file that is written; otherwise called after the rig."),
+        typer.Argument(metavar="FILE", help="The file that is written; otherwise called after the rig."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the rig is called; otherwise as this PC.")] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where its recordings go.")] = None,
@@ -62,7 +62,7 @@ def rig(
 ) -> None:
     """Ask what this PC shall record, and write the rig's file for 'multirig serve'.
 
-    Enter takes the answer in [brackets]. Nothing is written before the last answer.
+    Enter takes the answer that stands in brackets. Nothing is written before the last answer.
     """
     if not yes and not render.has_keyboard():
         raise ConfigError(

@@ -20,10 +20,7 @@ from multirig.rig.setup import programs, proposals
 from multirig.rig.setup.cameras import TEST, FoundCamera, find_cameras, try_camera
 from multirig.rig.setup.plan import CameraPlan, NothingPlan, Plan, ProgramPlan
 
-WELCOME = (
-    "This writes the file that makes this PC a rig. Enter takes the answer in [brackets]; "
-    "Ctrl-C leaves all as it is."
-)
+WELCOME = "Enter takes the answer in [brackets]; Ctrl-C leaves everything as it is."
 ANOTHER = "and run 'multirig new rig' again for the other"
 TEST_PATTERN = FoundCamera(source=TEST, name="the test pattern")
 """Stands among the cameras that are found."""
