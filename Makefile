@@ -13,6 +13,8 @@ PART ?=
 # Of the short part: 3 plays every third.
 EVERY ?= 1
 PYTEST = $(BIN)/python -m pytest --timeout 120
+# What needs real time may fail once on a PC that is busy with others; whatever was tried again is listed.
+AGAIN = --reruns 2 --reruns-delay 2 -rfEsxXR
 
 .PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz simulate lint wheel bench clean
 
@@ -30,11 +32,11 @@ unit: $(VENV)/dev-ready
 
 # Sockets, programs, disks, cameras, browsers, IBL's own code.
 integration: $(VENV)/dev-ready
-	$(PYTEST) -n $(WORKERS) --dist loadgroup tests/integration
+	$(PYTEST) $(AGAIN) -n $(WORKERS) --dist loadgroup tests/integration
 
 # What the documentation says, done.
 docs: $(VENV)/dev-ready
-	$(PYTEST) tests/docs
+	$(PYTEST) $(AGAIN) tests/docs
 
 # Sessions whose truth is known, and what is said of them; CASES='gap/*' plays those, AT_ONCE=4 fewer at once.
 truth: $(VENV)/dev-ready

@@ -56,7 +56,7 @@ class LabPc:
             ignore=shutil.ignore_patterns("multirig*", "__pycache__"),
             copy_function=os.link,
         )
-        (self.place / "you/AppData/Local/multirig").mkdir(parents=True)
+        self.clear()
         self.environment = {
             **windows.environment,
             "WINEPATH": r"C:\lab\python\Scripts;C:\lab\python",
@@ -65,6 +65,11 @@ class LabPc:
             "MULTIRIG_STATE": rf"{self.home}\AppData\Local\multirig",
             "TERM": "xterm",
         }
+
+    def clear(self) -> None:
+        """Let the user have nothing yet."""
+        shutil.rmtree(self.place / "you", ignore_errors=True)
+        (self.place / "you/AppData/Local/multirig").mkdir(parents=True)
 
     def install(self) -> str:
         """Install multirig as a lab does, by pip from a wheel; return what pip says."""

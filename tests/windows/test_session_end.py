@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
 import yaml
-from tests.windows.test_mixed import wait_for
+from tests.windows.programs import LIMIT, wait_for
 from tests.windows.wine import Windows
 
-FOLDER = os.environ.get("MULTIRIG_WINDOWS")
-pytestmark = pytest.mark.skipif(FOLDER is None, reason="is run by make windows")
-LIMIT = 30
 
-
-def test_a_log_off_ends_a_recording_in_good_order(tmp_path: Path) -> None:
-    assert FOLDER is not None
-    windows = Windows(Path(FOLDER))
+def test_a_log_off_ends_a_recording_in_good_order(windows: Windows, tmp_path: Path) -> None:
     config = {"name": "cam", "uri": "udp://127.0.0.1:0", "data_folder": "./data", "log_folder": "./log"}
     (tmp_path / "rig.yaml").write_text(
         yaml.safe_dump({**config, "main_sync": True, "adapter": {"type": "fake"}})

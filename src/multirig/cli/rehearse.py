@@ -15,6 +15,7 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.rehearsal import LONGEST, SECONDS
 from multirig.errors import ConfigError
+from multirig.wording import listed
 
 if TYPE_CHECKING:
     from multirig.sim.search import Report
@@ -95,4 +96,5 @@ def _show_one(seed: int) -> int:
 
 def _say_progress(report: Report) -> None:
     if report.seeds % SAY_EVERY == 0:
-        render.say(f"{report.seeds} seeds, {len(report.failed)} of them fail")
+        failed = f" ({listed([*map(str, report.failed)])})" if report.failed else ""
+        render.say(f"{report.seeds} seeds, {len(report.failed)} of them fail{failed}")

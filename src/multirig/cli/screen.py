@@ -29,6 +29,8 @@ log = logging.getLogger("multirig.cli")
 
 EXPLAIN_AFTER = 3.0
 """Seconds that a rig may take before it is said that it may take long: mostly it is done by then."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at what keeps a rig that is waited for from hearing us."""
 WATCH_EVERY = 0.5
 """Seconds between two looks at the figures while the rigs record."""
 _SILENT = frozenset({SessionTrigger.ABANDON, SessionTrigger.GO_ON})
@@ -95,14 +97,25 @@ class _Screen:
             await self._watch(is_running=False)
 
     def _explain_later(self, step: SessionTrigger, slow: Mapping[str, float]) -> None:
-        """Say of rigs that may take long that they are waited for, once that is so."""
+        """Say of rigs that may take long that they are waited for, and what keeps others from hearing us."""
 
         def explain() -> None:
             for rig, seconds in slow.items():
                 if rig in self._waiting:
                     render.say(f"{step}: {rig} may take up to {about(seconds)}, and is waited for")
+            look()
 
-        self._explaining = asyncio.get_running_loop().call_later(EXPLAIN_AFTER, explain)
+        def look() -> None:
+            for rig in self._waiting:
+                obstacle = self._session.conductor.obstacle(rig)
+                if obstacle is not None and obstacles.get(rig) != obstacle:
+                    obstacles[rig] = obstacle
+                    render.alarm_line(rig, f"{obstacle} ({step} is tried on)")
+            self._explaining = loop.call_later(LOOK_EVERY, look)
+
+        obstacles: dict[str, str] = {}
+        loop = asyncio.get_running_loop()
+        self._explaining = loop.call_later(EXPLAIN_AFTER, explain)
 
     def _stop_explaining(self) -> None:
         if self._explaining is not None:

@@ -17,6 +17,9 @@ from multirig.cli.program import app
 from multirig.config import RigConfig, Uri, load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
+from multirig.pc.finding import Level
+from multirig.pc.network import check_network, find_listeners
+from multirig.pc.reader import this_pc
 from multirig.pc.signals import calling_on_signals
 from multirig.rig.lock import InstanceLock
 from multirig.rig.service import RigService
@@ -131,7 +134,10 @@ class _Rig:
                 self._say(f"log: {self._log_file}")
             if self._service.machine.subject is not None:
                 self._say_subject()
-            tasks = [asyncio.create_task(one) for one in (self._obey(), self._show(), self._register())]
+            tasks = [
+                asyncio.create_task(one)
+                for one in (self._obey(), self._show(), self._register(), self._look())
+            ]
             try:
                 await self._ended.wait()
             finally:
@@ -164,6 +170,14 @@ class _Rig:
         else:
             log.info("%s", done.text)
             self._say(done.text)
+
+    async def _look(self) -> None:
+        """Say what keeps the PC that leads from reaching this rig, where the system tells."""
+        at = [(one.scheme, one.host, one.port) for one in self._service.addresses]
+        for one in await asyncio.to_thread(check_network, this_pc(), find_listeners(at)):
+            if one.level in (Level.WARNING, Level.FAILURE):
+                log.warning("%s: %s", one.check, one.text)
+                render.warn(one.text)
 
     async def _show(self) -> None:
         if self._plain:

@@ -10,12 +10,14 @@ from pathlib import Path
 from multirig.conductor import preflight
 from multirig.conductor.events import EventStream
 from multirig.conductor.exchange import Exchange
+from multirig.errors import MultirigError
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Progressed
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_folder, check_space
 from multirig.pc.finding import Finding
+from multirig.pc.ping import ping
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.protocol.messages import Event, Status
@@ -45,6 +47,7 @@ class Look:
         self._asked = self._wall()
         self._heard: dict[str, datetime.datetime] = {}
         self._passes: dict[str, bool] = {}
+        self._pings: dict[str, bool | None] = {}
         self._noting = asyncio.ensure_future(self._note(events))
 
     async def ask(self, seconds: float | None, rigs: Iterable[str] | None) -> dict[str, Outcome]:
@@ -57,6 +60,14 @@ class Look:
     async def try_paths(self, rigs: Iterable[str]) -> None:
         """Find out whether long messages will pass, too."""
         self._passes = await self._exchange.try_paths(rigs)
+
+    async def try_pings(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Find out whether the PCs of rigs that do not answer are there at all."""
+        silent = [name for name, one in outcomes.items() if isinstance(one, MultirigError)]
+        hosts = {name: self._exchange.addresses[name].host for name in silent}
+        pc = this_pc()
+        told = await asyncio.gather(*(asyncio.to_thread(ping, pc, host) for host in hosts.values()))
+        self._pings = dict(zip(hosts, told, strict=True))
 
     async def _note(self, events: EventStream) -> None:
         """Note when each rig answers: the others may take long."""
@@ -97,6 +108,7 @@ class Look:
                 heard=self._heard.get(name) or self._wall(),
                 round_trip=self._exchange.round_trip(name),
                 passes=self._passes.get(name),
+                pings=self._pings.get(name),
             )
             for name, outcome in outcomes.items()
         }

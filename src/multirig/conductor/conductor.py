@@ -378,6 +378,7 @@ class Conductor:
             outcomes = await look.ask(seconds, rigs)
             await self.reports()  # nothing is looked up for these: they measure the way
             await look.try_paths(outcomes)
+            await look.try_pings(outcomes)
         finally:
             here = await look.end()
         return look.judge(outcomes, here, policies=self.policies, is_main_sync=is_main_sync)
@@ -457,6 +458,11 @@ class Conductor:
     def is_reached(self, rig: str) -> bool:
         """Whether nothing is known that keeps a rig from hearing us: its last outcome was not silence."""
         return rig in self.exchange.addresses and rig not in self._unreached
+
+    def obstacle(self, rig: str) -> str | None:
+        """Return why the network does not bring a rig what it is asked, if it says so; it is tried on."""
+        address = self.exchange.addresses.get(rig)
+        return None if address is None else self.exchange.node.peers.obstacle(address)
 
     # -- effects ----------------------------------------------------------------------------------------
 

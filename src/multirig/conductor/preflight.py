@@ -39,6 +39,8 @@ class Answer:
     """Seconds for a question that needs no looking up, where it was measured."""
     passes: bool | None = None
     """Whether datagrams of full size come there and back; None: that was not tried."""
+    pings: bool | None = None
+    """Whether its PC answers a ping; None: that was not tried, or this PC cannot."""
 
 
 def judge(
@@ -80,7 +82,7 @@ def judge_rig(answer: Answer, version: str) -> list[Finding]:
     info = answer.outcome
     path = _judge_path(passes=answer.passes)
     if isinstance(info, MultirigError):
-        return [_finding("answer", Level.FAILURE, str(info)), *path]
+        return [_finding("answer", Level.FAILURE, str(info)), *_judge_ping(pings=answer.pings), *path]
     if not isinstance(info, Info) or info.preflight is None:
         text = "cannot be asked: it is no multirig, or an older one; look at that PC yourself"
         return [_finding("answer", Level.NOTE, text)]
@@ -146,6 +148,19 @@ def _judge_path(*, passes: bool | None) -> list[Finding]:
         "more, have firewalls let IP fragments pass, or give this rig a tcp:// address"
     )
     return [_finding("path", Level.FAILURE, text)]
+
+
+def _judge_ping(*, pings: bool | None) -> list[Finding]:
+    if pings is None:
+        return []
+    if pings:
+        text = (
+            "its PC answers a ping: it is on, and 'multirig serve' does not run there, or its firewall lets "
+            "nobody in (the rig says so on its own screen as it starts)"
+        )
+    else:
+        text = "its PC answers no ping either: is it on, awake, on this network and still at this address?"
+    return [_finding("ping", Level.NOTE, text)]
 
 
 def _judge_state(info: Info) -> list[Finding]:

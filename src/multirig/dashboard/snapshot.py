@@ -72,7 +72,7 @@ class StepNow:
     step: Step
     outcome: Outcome
     reason: str | None = None
-    """Why it failed, in one line with what to do next."""
+    """Why it failed, in one line with what to do next; while it waits, what keeps the rig from hearing us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

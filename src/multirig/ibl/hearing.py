@@ -48,6 +48,7 @@ class Hearing:
         self._loop = asyncio.get_running_loop()
         self._tell = tell
         self._reminder = reminder
+        reminder.find_obstacle = conductor.obstacle
         self._calls = calls
         self._on_notice = on_notice
         self._following = asyncio.ensure_future(self._follow(conductor.events()))

@@ -17,6 +17,8 @@ class Reminder:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
+        self.find_obstacle: Callable[[str], str | None] = lambda rig: None
+        """Returns why a rig does not hear us, where that is known."""
         self._awaited: dict[str, None] = {}
 
     @contextlib.contextmanager
@@ -37,5 +39,9 @@ class Reminder:
         await asyncio.sleep(REMIND_AFTER)
         while True:
             if self._awaited:
-                self._tell(f"{step}: waiting for {', '.join(self._awaited)}")
+                self._tell(f"{step}: waiting for {', '.join(map(self._say, self._awaited))}")
             await asyncio.sleep(REMIND_EVERY)
+
+    def _say(self, rig: str) -> str:
+        obstacle = self.find_obstacle(rig)
+        return rig if obstacle is None else f"{rig} ({obstacle})"

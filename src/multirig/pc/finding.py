@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MAX_TEXT = 300
+MAX_TEXT = 700
 """Characters of a finding that are taken from another PC."""
 MAX_FINDINGS = 32
 """Findings that are taken from another PC."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from multirig.pc.connected import list_networks
 
 RUN_LIMIT = 1.5
 """Seconds that a program of the system may take to answer."""
@@ -49,6 +51,22 @@ def _registry(key: str, name: str | None) -> object:
     return None
 
 
+def _registry_values(key: str) -> Mapping[str, object]:
+    """Return all values of a key below HKEY_LOCAL_MACHINE; none where it is not there."""
+    found: dict[str, object] = {}
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:
+                for place in range(winreg.QueryInfoKey(opened)[1]):
+                    name, value, _ = winreg.EnumValue(opened, place)
+                    found[name] = value
+        except OSError:
+            pass  # it is not there, or changes just now
+    return found
+
+
 def _service(name: str) -> str | None:
     """Return the status of a Windows service, such as running; None where it cannot be told."""
     if sys.platform == "win32":
@@ -71,8 +89,19 @@ class Reader:
     read: Callable[[str], str | None]
     registry: Callable[[str, str | None], object]
     service: Callable[[str], str | None]
+    registry_values: Callable[[str], Mapping[str, object]] = lambda key: {}
+    networks: Callable[[], Sequence[tuple[str, int]]] = lambda: []
+    """Name and category of each network that it is in."""
 
 
 def this_pc() -> Reader:
     """Return the ways to ask the PC on which this runs."""
-    return Reader(system=sys.platform, run=_run, read=_read, registry=_registry, service=_service)
+    return Reader(
+        system=sys.platform,
+        run=_run,
+        read=_read,
+        registry=_registry,
+        service=_service,
+        registry_values=_registry_values,
+        networks=list_networks,
+    )

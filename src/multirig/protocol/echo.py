@@ -179,7 +179,7 @@ class EchoLink:
         """What was told to be longer than every peer reads."""
         self._numbers = 0
         self._out: list[bytes] = []
-        self._obstacle: str | None = None
+        self.obstacle: str | None = None
         """What the network said last of the way there, since the peer was heard."""
         self._pause_until: int | None = None
         self._reply_until: int | None = None
@@ -278,7 +278,7 @@ class EchoLink:
         It may be otherwise in a moment, so what is to be done there is tried on until its time is up; an
         answer, or a question whether somebody is there, ends where that PC refuses (`is_refusal`).
         """
-        self._obstacle = reason
+        self.obstacle = reason
         if is_refusal:
             self._end_at_refusal(reason)
         if (current := self._current) is not None:
@@ -315,7 +315,7 @@ class EchoLink:
 
     def receive_datagram(self, data: bytes, now: int) -> None:
         """Take what came from the peer."""
-        self._obstacle = None
+        self.obstacle = None
         if self._is_echo(data, now):
             return
         try:
@@ -657,8 +657,8 @@ class EchoLink:
         if outgoing.spare_reply is not None:
             word = self._hears(outgoing.spare_reply)
             event: object = Replied(address=self.address, key=outgoing.key, word=word)
-        elif self._obstacle is not None and not outgoing.confirmed:
-            event = Unreached(address=self.address, key=outgoing.key, reason=self._obstacle)
+        elif self.obstacle is not None and not outgoing.confirmed:
+            event = Unreached(address=self.address, key=outgoing.key, reason=self.obstacle)
         else:
             event = TimedOut(address=self.address, key=outgoing.key, confirmed=outgoing.confirmed)
         self._report(outgoing, event)

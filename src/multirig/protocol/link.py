@@ -119,6 +119,11 @@ class Link:
         """Take the network's word that nothing listens there, or that there is no way; see `Outbox`."""
         self._outbox.unreachable(reason, now, is_refusal=is_refusal)
 
+    @property
+    def obstacle(self) -> str | None:
+        """What the network said last of the way there, since the peer was heard."""
+        return self._outbox.obstacle
+
     def take_questions(self, now: int) -> list[Send]:
         """Take back every unanswered EXPINFO: whoever is there now can answer it as well."""
         return self._outbox.take_questions(now)

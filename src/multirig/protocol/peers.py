@@ -193,6 +193,13 @@ class Peers:
         peer = self._by_address.get(address)
         return peer.echo.round_trip if peer is not None else None
 
+    def obstacle(self, address: Address) -> str | None:
+        """Return what the network said last of the way to a peer, since it was heard."""
+        peer = self._by_address.get(address)
+        if peer is None:
+            return None
+        return peer.echo.obstacle if peer.link is None else peer.link.obstacle
+
     def boot_of(self, address: Address) -> str | None:
         """Return which program of a multirig is spoken to at an address; None where there is none."""
         peer = self._by_address.get(address)

@@ -140,7 +140,10 @@ class Recount:
             self._began_late = moment.before is not SessionState.STARTING
         is_left = moment.before is SessionState.RECOVERED and state is SessionState.STOPPING
         # one that was to last until it is ended is ended by that
-        if is_left and moment.has_run and (self._began_late or self._asked is not None):
+        is_first = (
+            summary.running_until is None
+        )  # it had not been told to stop before, by the program that died
+        if is_left and is_first and moment.has_run and (self._began_late or self._asked is not None):
             died = None if self._began_late else self._since(self._last_word)
             summary.cut_off = CutOff(died=died, asked=self._asked)
         ends = state in (SessionState.STOPPING, SessionState.INTERRUPTING)

@@ -12,9 +12,11 @@ from multirig.config import RigConfig
 from multirig.errors import AdapterError
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_disk, check_folder
+from multirig.pc.disturbers import check_folder_place, check_power, check_updates
 from multirig.pc.finding import Finding, Level
 from multirig.pc.instant import may_go_first
-from multirig.pc.reader import this_pc
+from multirig.pc.network import check_network, find_listeners
+from multirig.pc.reader import Reader, this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.rig.adapter import Adapter, Left, TakesBack
 from multirig.rig.loading import GROUP
@@ -51,13 +53,23 @@ async def check_rig(
         "adapter": lambda: _check_adapter(config.adapter.type, adapter),
         "version": lambda: _tell_versions(config.adapter.type),
         "clock": lambda: check_clock(pc, datetime.datetime.now().astimezone()),
+        "network": lambda: _check_network(pc, config),
         "sleep": lambda: check_sleep(pc),
+        "power": lambda: check_power(pc),
         "restart": lambda: check_restart(pc),
+        "updates": lambda: check_updates(pc, datetime.datetime.now(), seconds),
+        "place": lambda: check_folder_place(pc, folder),
         "start": _check_priority,
     }
     if not is_idle:
         del checks["adapter"]
     return [replace(one, text=discreet(one.text)) for one in await run_checks(checks)]
+
+
+def _check_network(pc: Reader, config: RigConfig) -> list[Finding]:
+    """Return what is said of the network; who asks from another PC was let in, whatever the rules say."""
+    listeners = find_listeners((one.scheme, one.host, one.port) for one in config.uri)
+    return [one for one in check_network(pc, listeners) if one.check == "network"]
 
 
 def _check_adapter(name: str, adapter: Adapter) -> Iterator[Finding]:

@@ -248,6 +248,15 @@ def test_a_rig_whose_program_is_ended_says_so_once(rig, session):
     assert len(alarms) == 1, err
 
 
+def test_whoever_waits_for_a_rig_that_is_gone_reads_why(rig, session):
+    one = rig("ephys", main_sync=True)
+    process = session(one.uri, "--no-check", "--seconds", "2")
+    one.expect("ephys is running")
+    one.process.kill()
+    said = next(line for line in process.stderr if "(stop is tried on)" in line)
+    assert said.startswith("! ephys: nothing listens")
+
+
 def test_a_rig_that_is_not_needed_is_named_where_it_fails_and_what_is_quick_is_not_excused(
     rig, multirig, tmp_path
 ):

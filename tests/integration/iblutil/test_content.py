@@ -8,6 +8,7 @@ import datetime
 import json
 import logging
 import socket
+import sys
 import time
 from collections.abc import Awaitable
 from pathlib import Path
@@ -417,8 +418,14 @@ async def test_w29_a_token_that_is_sent_needs_no_answer(lab: Any, scheme: str) -
     assert rig.heard == [[128, *TOKEN]]
 
 
+SAYS_NOTHING = sys.platform == "win32"
+"""Windows is asked not to tell a UDP socket that nobody listens: it would read no more."""
+
+
 @TRANSPORTS
 async def test_w30_where_nobody_listens_is_told_at_once(lab: Any, scheme: str) -> None:
+    if SAYS_NOTHING and scheme == "udp":
+        pytest.skip("Windows does not say that nobody listens at a UDP port")
     rig = await lab.ibl_rig(scheme)
     await rig.close()
     conductor = await lab.conductor({"rig": rig})

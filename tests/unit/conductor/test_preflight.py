@@ -67,6 +67,14 @@ def test_a_path_that_carries_short_datagrams_only_is_a_failure_with_what_to_do()
     assert [one.check for one in judge_rig(silent, "1")] == ["answer", "path"]
 
 
+@pytest.mark.parametrize(("pings", "words"), [(True, "firewall"), (False, "at this address")])
+def test_of_a_rig_that_does_not_answer_it_is_told_whether_its_pc_is_there(pings: bool, words: str) -> None:
+    silent = Answer(outcome=RigUnreachable("does not answer"), asked=NOON, heard=NOON, pings=pings)
+    found = judge_rig(silent, "1")[1]
+    assert (found.check, found.level) == ("ping", Level.NOTE)
+    assert words in found.text
+
+
 @pytest.mark.parametrize("round_trip", [None, 0.5])
 def test_a_slow_network_is_a_warning(round_trip: float | None) -> None:
     found = find(answer(round_trip=round_trip))["answer"]

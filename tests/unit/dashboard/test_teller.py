@@ -72,6 +72,18 @@ def test_a_rig_that_cannot_is_told_with_its_reason_in_one_line() -> None:
     assert (failed.outcome, failed.reason) == (Outcome.FAILED, "no camera is plugged in")
 
 
+def test_what_keeps_a_rig_from_hearing_us_is_told_while_it_is_waited_for() -> None:
+    teller = make_teller()
+    move(teller, SessionState.STOPPING)
+    answer(teller, Event.EXPEND, "main")
+    obstacles = {"main": "nothing listens there", "cam": "nothing listens there"}
+    teller.take_obstacles(lambda rig: obstacles[rig])
+    reasons = {one.rig: one.reason for one in teller.now.steps}
+    assert reasons == {"main": None, "cam": "nothing listens there"}
+    teller.take_obstacles(lambda rig: None)
+    assert {one.reason for one in teller.now.steps} == {None}
+
+
 def test_whoever_is_not_waited_for_any_more_is_no_step() -> None:
     teller = make_teller()
     move(teller, SessionState.INITIALIZING)

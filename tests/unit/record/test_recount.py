@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.record.test_timing import Book, ended, session
+from tests.unit.record.test_timing import RIGS, SECOND, Book, ended, session
 
+from multirig.lifecycle.session_events import RigsChosen
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Finding, Level, Report, RigState
+from multirig.record.entries import RECOVERY, beginning_line
 from multirig.record.verdict import judge
 
 AWAY = Finding(level=Level.ALARM, kind="camera", text="left cannot be read; it is opened again", at=120.0)
@@ -82,3 +84,27 @@ def test_the_gap_of_a_rig_that_records_again_ends_there() -> None:
         SessionTrigger.STOP, Event.EXPEND, 161, ephys=ended(101.01), cam={**ended(101.03), "gaps": [GAP]}
     )
     assert book.summarise().rigs["cam"].gaps == [GAP]
+
+
+def led_on(book: Book, at: float) -> Book:
+    """Let another program find the session, as it is after the death of the one that led it, and end it."""
+    book.lines += beginning_line(round(at * SECOND), kind=RECOVERY)
+    book.add(RigsChosen(rigs=RIGS), at)
+    told = {"status": 20, "state": "running"}
+    book.step(SessionTrigger.RECOVER, Event.EXPSTATUS, at + 1, ephys=told, cam=told, old=told)
+    book.step(SessionTrigger.STOP, Event.EXPEND, at + 5, ephys=ended(101.01), cam=ended(101.03))
+    book.step(SessionTrigger.CLEANUP, Event.EXPCLEANUP, at + 6)
+    return book
+
+
+def test_a_session_is_cut_off_where_nobody_goes_on_with_it() -> None:
+    book = session(asked=600.0)
+    end = led_on(book, 140).summarise().cut_off
+    assert end is not None
+    assert end.asked == 600.0
+
+
+def test_a_session_whose_program_died_while_it_stopped_was_not_cut_off() -> None:
+    book = session(asked=60.0)
+    book.step(SessionTrigger.STOP, Event.EXPEND, 161, ephys=ended(101.01))
+    assert led_on(book, 170).summarise().cut_off is None

@@ -82,12 +82,14 @@ def ended(first: float) -> dict[str, Any]:
     return {"status": 30, "files": [file], "clock": clock, **totals}
 
 
-def session(**starts: dict[str, Any]) -> Book:
+def session(asked: float | None = None, **starts: dict[str, Any]) -> Book:
     """Return the journal of a session up to its start."""
     book = Book()
     book.add(RigsChosen(rigs=RIGS), 1)
     book.add(
-        AgreeRequested(number=1, subject="SP_01", date=datetime.date(2026, 1, 31), ask=AskInfo()),
+        AgreeRequested(
+            number=1, subject="SP_01", date=datetime.date(2026, 1, 31), ask=AskInfo(), seconds=asked
+        ),
         2,
     )
     for name in RIGS:

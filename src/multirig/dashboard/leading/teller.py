@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -150,6 +150,15 @@ class Teller:
         told = {name: tuple(one.to_json() for one in found) for name, found in findings.items()}
         if told != self.now.findings:
             self._change(findings=told)
+
+    def take_obstacles(self, find_obstacle: Callable[[str], str | None]) -> None:
+        """Take what keeps rigs from hearing us that are waited for."""
+        steps = tuple(
+            replace(one, reason=find_obstacle(one.rig)) if one.outcome is Outcome.WAITING else one
+            for one in self.now.steps
+        )
+        if steps != self.now.steps:
+            self._change(steps=steps)
 
     def take_spread(self, spread: Spread | None) -> None:
         """Take how near to each other the rigs started."""

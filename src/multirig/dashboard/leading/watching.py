@@ -66,6 +66,7 @@ def tell_figures(session: Session, board: Board) -> None:
     board.tell(lambda teller: teller.take_findings(session.findings))
     board.tell(lambda teller: teller.take_objections(session.objections, now))
     board.tell(lambda teller: teller.take_spread(session.start_spread))
+    board.tell(lambda teller: teller.take_obstacles(session.conductor.obstacle))
     if session.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(session.conductor.clock_jumps(), now))
     board.tell(lambda teller: teller.take_reports(session.news()))

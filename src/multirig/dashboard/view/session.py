@@ -75,7 +75,7 @@ class Row:
     cells: tuple[Cell, ...]
     """One for each of `SessionView.columns`."""
     reason: str | None
-    """Why its last step failed."""
+    """Why its last step failed, or what keeps it from hearing us."""
     progress: str
     """What it has recorded so far."""
 
@@ -233,7 +233,11 @@ def _progress(session: SessionNow, elapsed: float | None, phase: Phase) -> tuple
 
 def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], report: Report | None) -> Row:
     latest: dict[Step, StepNow] = {one.step: one for one in session.steps if one.rig == rig}
-    failed = [one for one in latest.values() if one.outcome is Outcome.FAILED]
+    said = [
+        f"{one.step.value}: {one.reason}" + (" (it is tried on)" if one.outcome is Outcome.WAITING else "")
+        for one in latest.values()
+        if one.outcome is Outcome.FAILED or one.reason is not None
+    ]
     outcomes = {step: one.outcome for step, one in latest.items()}
     if (armed := _find_armed(outcomes.get(Step.START), report)) is not None:
         outcomes[Step.ARM] = armed
@@ -244,7 +248,7 @@ def _row(session: SessionNow, rig: str, columns: tuple[Step, ...], report: Repor
     return Row(
         rig=rig,
         cells=tuple(cells),
-        reason=f"{failed[-1].step.value}: {failed[-1].reason}" if failed else None,
+        reason=said[-1] if said else None,
         progress=", ".join(_say_progress(session, rig, report)),
     )
 
