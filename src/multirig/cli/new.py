@@ -30,7 +30,7 @@ def rig(
         typer.Argument(metavar="FILE", help="The file that is written; otherwise called after the rig."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the rig is called; otherwise as this PC.")] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Where its recordings go.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="DIR", help="Where its recordings go.")] = None,
     camera: Annotated[
         list[str] | None,
         typer.Option(

@@ -10,11 +10,11 @@ from multirig.cli.interview import Interview, read_yes
 from multirig.cli.typed import join, program
 from multirig.conductor.registration import find_candidates, own_addresses
 from multirig.config import DEFAULT_PORT, Uri, parse_rig_config
-from multirig.errors import AdapterError, ConfigError
+from multirig.errors import ConfigError
 from multirig.rig.loading import build_adapter
 from multirig.rig.setup.plan import NothingPlan, Plan, write_config
-from multirig.rig.setup.proposals import propose_folder
-from multirig.writing import file_name, write_whole
+from multirig.rig.setup.proposals import propose_file, propose_folder
+from multirig.writing import write_whole
 
 
 def choose_file(given: Path | None, name: str, *, replaces: bool, asks: bool) -> Path:
@@ -37,7 +37,7 @@ def choose_file(given: Path | None, name: str, *, replaces: bool, asks: bool) ->
         It is there already, and nobody is asked.
     """
     interview = Interview(asks=asks)
-    path = given or propose_folder(Path.cwd()) / f"{file_name(name)}.yaml"
+    path = given or propose_folder(Path.cwd()) / propose_file(name)
     while path.is_dir() or (path.exists() and not replaces):
         if not asks:
             raise ConfigError(f"{path} is there already: give --replace, or another file")
@@ -69,11 +69,7 @@ def keep(path: Path, plan: Plan) -> None:
     """
     text = write_config(plan)
     config = parse_rig_config(text, path)
-    adapter = build_adapter(config.adapter, config.name)
-    try:
-        adapter.check()
-    except AdapterError as error:
-        render.warn(f"before the first session: {error.message}")
+    build_adapter(config.adapter, config.name)
     try:
         config.data_folder.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ class Given:
 
     file: Path | None
     name: str | None
-    data: Path | None
+    data: str | None
     cameras: Sequence[str] | None
     program: str | None
     workflow: Path | None
@@ -94,9 +94,8 @@ def ask_plan(given: Given) -> Plan:
 
 
 def _ask_data(interview: Interview, given: Given) -> Path:
-    chosen = None if given.data is None else str(given.data)
     proposed = str(proposals.propose_data_folder())
-    data = interview.ask("Where shall its recordings go", proposed, check_data, chosen)
+    data = interview.ask("Where shall its recordings go", proposed, check_data, given.data)
     render.say(f"  {data}: {check_space(data)[0].text}")
     if (service := proposals.find_cloud(data)) is not None:
         render.warn(f"{service} copies that folder into the internet as it is recorded: choose another one")

@@ -82,6 +82,7 @@ def test_a_file_that_is_there_is_not_written_over(multirig, tmp_path: Path):
         (["--yes", "--camera", "a=test", "--nothing"], "--camera and --nothing are a rig each"),
         (["--yes", "--nothing", "--data", "there.txt"], "there.txt is a file: give a folder"),
         (["--yes", "--nothing", "--data", "there.txt/deeper"], "cannot be written"),
+        (["--yes", "--nothing", "--data", ""], "'' is no folder"),
         (["--yes", "--nothing", "--name", "a/b"], "'a/b' cannot name a rig"),
         (["--yes", "--program", "no-such-program"], "program 'no-such-program' was not found"),
         (["--yes", "--program", "'open"], "close each quote"),

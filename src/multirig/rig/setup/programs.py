@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multirig.errors import ConfigError
+from multirig.rig.adapters.process.placeholders import check_placeholders
 from multirig.rig.setup.plan import NothingPlan, ProgramPlan
 
 
@@ -178,7 +179,7 @@ def plan_command(line: str, *, system: str, find: Callable[[str], str]) -> Progr
     Raises
     ------
     ConfigError
-        It cannot be taken apart, or there is no such program.
+        It cannot be taken apart, a placeholder in it is unknown, or there is no such program.
     """
     try:
         words = shlex.split(line, posix=system != "win32")
@@ -188,9 +189,11 @@ def plan_command(line: str, *, system: str, find: Callable[[str], str]) -> Progr
         words = [one[1:-1] if len(one) > 1 and one[0] == one[-1] == '"' else one for one in words]
     if not words:
         raise ConfigError("no program is named: give its path, and its arguments behind it")
-    return ProgramPlan(
-        command=["{python}" if words[0] == "{python}" else _literal(find(words[0])), *words[1:]]
-    )
+    program, *arguments = words
+    check_placeholders("command", arguments)
+    if program != "{python}":
+        program = _literal(find(program))
+    return ProgramPlan(command=[program, *arguments])
 
 
 def plan_later(found: FoundProgram) -> NothingPlan:

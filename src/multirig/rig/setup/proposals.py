@@ -20,6 +20,8 @@ LONGEST_LABEL = 24
 FOLDER = "multirig-data"
 WORTH_IT = 2
 """How many times the room another disk must have, to be proposed in place of the user's own."""
+_RESERVED = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
+"""What Windows takes for a device, whatever stands behind its dot."""
 PORTS = 100
 """How many ports are tried."""
 
@@ -28,6 +30,12 @@ def propose_name(host: str, taken: Collection[str] = ()) -> str:
     """Return a name for a rig, from what its PC is called."""
     name = re.sub(r"[^a-z0-9_-]+", "-", host.partition(".")[0].lower()).strip("-_")[:32]
     return _free(name or "rig", {one.lower() for one in taken}, "-")
+
+
+def propose_file(name: str) -> str:
+    """Return what a rig's file may be called on every system, from the name of the rig."""
+    stem = propose_name(name.replace(".", "-"))
+    return f"rig-{stem}.yaml" if _RESERVED.fullmatch(stem) else f"{stem}.yaml"
 
 
 def propose_label(device: str, taken: Collection[str] = ()) -> str:

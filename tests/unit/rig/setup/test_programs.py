@@ -95,7 +95,10 @@ def test_a_command_is_taken_apart_as_its_system_does(system: str, line: str, wor
     assert plan_command(line, system=system, find=lambda name: f"/bin/{name}").command == words
 
 
-@pytest.mark.parametrize(("line", "said"), [("'open", "close each quote"), (" ", "no program is named")])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("'open", "close each quote"), (" ", "no program is named"), ("rec {bad}", "unknown placeholder {bad}")],
+)
 def test_what_is_no_command_is_told(line: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         plan_command(line, system="linux", find=lambda name: name)

@@ -13,6 +13,7 @@ from multirig.rig.setup import proposals
 from multirig.rig.setup.proposals import (
     find_cloud,
     find_neighbours,
+    propose_file,
     propose_label,
     propose_name,
     propose_port,
@@ -39,6 +40,21 @@ def test_a_rig_is_called_after_its_pc(host: str, taken: list[str], name: str) ->
 def test_whatever_a_pc_is_called_its_rig_can_be(host: str) -> None:
     name = propose_name(host)
     assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("cameras:left", "cameras-left.yaml"),
+        ("Küche 2", "k-che-2.yaml"),
+        ("CON", "rig-con.yaml"),
+        ("com1", "rig-com1.yaml"),
+        ("console", "console.yaml"),
+        ("v1.2", "v1-2.yaml"),
+    ],
+)
+def test_a_rigs_file_is_called_after_it_as_every_system_can(name: str, file: str) -> None:
+    assert propose_file(name) == file
 
 
 @pytest.mark.parametrize(
