@@ -17,7 +17,7 @@ from multirig.pc.disk import check_folder, check_space
 from multirig.pc.finding import Level
 from multirig.rig.adapters.process.program import find_program
 from multirig.rig.setup import programs, proposals
-from multirig.rig.setup.cameras import TEST, FoundCamera, find_cameras, try_camera
+from multirig.rig.setup.cameras import TEST, FoundCamera, check_installed, find_cameras, try_camera
 from multirig.rig.setup.plan import CameraPlan, NothingPlan, Plan, ProgramPlan
 
 WELCOME = "Enter takes the answer in [brackets]; Ctrl-C leaves everything as it is."
@@ -124,6 +124,7 @@ def check_data(text: str) -> Path:
 
 def _ask_records(interview: Interview, given: Given) -> _Records:
     if given.cameras:
+        check_installed()
         return _tried(read_cameras(given.cameras))
     if given.program:
         return _plan_program(given.program, given.workflow)
@@ -212,7 +213,7 @@ def _tried(cameras: Sequence[CameraPlan]) -> Sequence[CameraPlan]:
         if one.source != TEST:
             try:
                 render.done(f"{one.label} gives pictures of {try_camera(one.label, one.source)}")
-            except (AdapterError, ConfigError) as error:
+            except AdapterError as error:
                 render.warn(f"no picture from it now: {error}")
     return cameras
 

@@ -125,6 +125,18 @@ def test_a_workflow_of_bonsai_is_told_where_to_write(multirig, bonsai: Path, tmp
     assert written["stop_by"] == {"osc": "/stop", "port": 7110}
 
 
+def test_without_what_drives_cameras_it_says_how_to_get_it_and_goes_on(multirig, tmp_path: Path):
+    (tmp_path / "av.py").write_text('raise ModuleNotFoundError("not here", name="av")')
+    without = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = multirig("new", "rig", "--yes", "cam.yaml", "--data", "rec", **without)
+    assert done.returncode == 0, done.stderr
+    assert "no camera can be recorded yet: the camera adapter needs PyAV: pip install" in done.stderr
+    assert load_rig_config(tmp_path / "cam.yaml").adapter.type == "fake"
+    done = multirig("new", "rig", "--yes", "two.yaml", "--data", "rec", "--camera", "left=test", **without)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the camera adapter needs PyAV: pip install" in done.stderr
+
+
 # -- at a terminal -----------------------------------------------------------------------------------------
 
 
@@ -225,6 +237,34 @@ def test_who_answers_has_a_rig_that_records(sit_down, multirig, tmp_path: Path, 
     assert told["verdict"] == "GOOD"
     assert any("_iblrig_leftCamera.raw.mp4" in one["path"] for one in told["rigs"]["cam pc"]["files"])
     assert [*(tmp_path / "my data").rglob("_iblrig_leftCamera.raw.mp4")]
+
+
+def test_a_program_that_is_found_is_a_rig_that_records(
+    sit_down, multirig, bonsai: Path, tmp_path: Path, port: int
+):
+    (tmp_path / "mice.bonsai").write_text(
+        '<Expression xsi:type="ExternalizedMapping"><Property Name="FileName" /></Expression>'
+    )
+    path = os.pathsep.join([str(bonsai.parent), os.environ["PATH"]])
+    terminal = sit_down("--port", str(port), "--only-here", "--name", "bonsai", "--data", "rec", PATH=path)
+    terminal.expect("What shall this PC record?")
+    terminal.expect("  2  Bonsai (is started with each session): ")
+    terminal.answer("Which number", "1, 2")
+    terminal.answer("only cameras go together in one rig", "2")
+    terminal.answer("Which workflow, its file? [", "nowhere.bonsai")
+    terminal.answer("nowhere.bonsai cannot be read", "")
+    terminal.end()
+    assert terminal.process.returncode == 0
+    rig = RigProcess(tmp_path / "bonsai.yaml", "--plain")
+    try:
+        asked = ("--subject", "SP_01", "--remote", rig.uri, "--main-sync", "--seconds", "0.5", "--json")
+        done = multirig("run", *asked)
+    finally:
+        rig.end()
+        rig.process.communicate()
+    assert done.returncode == 0, done.stderr
+    [written] = (tmp_path / "rec").rglob("raw_bonsai_data/filename.avi")
+    assert f"{tmp_path / 'mice.bonsai'} --no-editor -p:FileName={written}" in written.read_text()
 
 
 @pytest.mark.parametrize("answered", range(5))

@@ -26,6 +26,11 @@ class FoundCamera:
     """As its maker calls it."""
 
 
+def check_installed() -> None:
+    """Raise ConfigError, which says how to mend it, if what drives cameras is not installed."""
+    importlib.import_module("multirig.rig.adapters.camera")
+
+
 def find_cameras() -> list[FoundCamera]:
     """Return the cameras of this PC; none is opened.
 
@@ -34,7 +39,7 @@ def find_cameras() -> list[FoundCamera]:
     ConfigError
         What drives cameras is not installed; the message says how to.
     """
-    importlib.import_module("multirig.rig.adapters.camera")  # or it says what is missing
+    check_installed()
     system: str = sys.platform
     if system == "linux":
         return find_linux_cameras(VIDEO, BY_ID, DEVICES)
