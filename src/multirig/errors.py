@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from multirig.refusal import why_not as why_not
+
 
 class MultirigError(Exception):
     """Everything that multirig raises on purpose."""

@@ -6,7 +6,7 @@ import datetime
 import re
 from pathlib import Path
 
-from multirig.errors import ConfigError, LocalProtocolError, MultirigError
+from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef, check_subject
 
 DESCRIPTION_NAME = "_ibl_experiment.description.yaml"
@@ -91,7 +91,7 @@ def next_exp_ref_in(subjects: Path, subject: str, date: datetime.date) -> ExpRef
         return first
     except OSError as error:
         raise ConfigError(
-            f"{day}: cannot be read ({error.strerror}): check data_folder and its rights"
+            f"{day}: cannot be read ({why_not(error)}): check data_folder and its rights"
         ) from error
     number = max(taken, default=0) + 1
     if number > MAX_SEQUENCE:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from multirig.errors import why_not
+from multirig.protocol.exp_ref import is_windows_device
 from multirig.state import VARIABLE, log_folder
 from multirig.wording import discreet
 
@@ -68,7 +70,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         if isinstance(error, OSError):
             self._tell = None
             if tell is not None:
-                tell(f"the log {self.baseFilename} misses lines ({error.strerror or error}); {self._cure}")
+                tell(f"the log {self.baseFilename} misses lines ({why_not(error)}); {self._cure}")
         else:
             super().handleError(record)
 
@@ -95,7 +97,8 @@ def keep_log(
     tell = tell or _say
     cure = f"choose another folder by {VARIABLE}" if folder is None else "look at its log_folder"
     folder = folder or log_folder()
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.log"
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    path = folder / f"{'_' if is_windows_device(stem) else ''}{stem}.log"
     root = logging.getLogger("multirig")
     root.setLevel(logging.INFO)
     root.propagate = False
@@ -104,7 +107,7 @@ def keep_log(
         handler = _LogFile(path, tell, cure)
     except OSError as error:
         root.addHandler(logging.NullHandler())
-        tell(f"no log is kept: {path} cannot be written ({error.strerror or error}); {cure}")
+        tell(f"no log is kept: {path} cannot be written ({why_not(error)}); {cure}")
         return None
     handler.setFormatter(
         _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")

@@ -47,6 +47,17 @@ def clean() -> Iterator[None]:
     root.propagate = before[1]
 
 
+@pytest.mark.parametrize("name", ["aux", "COM1", "nul.rig"])
+def test_a_rig_whose_name_is_a_device_of_windows_has_a_log_all_the_same(
+    tmp_path: Path, clean: None, name: str
+) -> None:
+    path = keep_log(name, tmp_path)
+    logging.getLogger("multirig").warning("hello")
+    assert path is not None
+    assert path.name == f"_{name}.log"
+    assert "hello" in path.read_text()
+
+
 @pytest.mark.parametrize("makes", [Path.touch, lambda path: (path / "conductor.log").mkdir(parents=True)])
 def test_without_a_place_for_the_log_all_goes_on_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None, makes: Any

@@ -122,11 +122,8 @@ class Windows:
         with tempfile.TemporaryDirectory() as empty:
             for name in ELSEWHERE:
                 _write_empty_wheel(Path(empty), name)
-            _pip(
-                *("download", "--dest", wheels, "--find-links", empty),
-                *wanted,
-                *("-c", CONSTRAINTS, *_requirements()),
-            )
+            more: list[str | Path] = ["--find-links", empty, "-c", CONSTRAINTS, *_requirements()]
+            _pip("download", "--dest", wheels, *wanted, *more)
         for name in ELSEWHERE:
             for wheel in wheels.glob(f"{name}-*.whl"):
                 wheel.unlink()

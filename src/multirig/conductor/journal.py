@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from multirig.conductor.surroundings import read_wall_clock
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.lifecycle.watch import Notice
 from multirig.record.entries import BEGINNING, beginning_line, input_line
 from multirig.record.journal import FILE_NAME, LOCK_NAME
@@ -224,7 +224,7 @@ class Journal:
             self._has_failed = True
             self._tell(
                 Notice.DISK,
-                f"its disk takes no more of the journal ({error.strerror or error}): free space in "
+                f"its disk takes no more of the journal ({why_not(error)}): free space in "
                 f"{self.folder}; what happens is kept in this program until then, and the session goes on",
             )
 
@@ -285,7 +285,7 @@ class Journal:
         try:
             where = file.keep_rest(rest)
         except OSError as error:
-            where, reason = "", error.strerror or error
+            where, reason = "", why_not(error)
             self.loss = (
                 f"{rest.count(LINE_END)} lines of the journal could not be written into {self.folder}, nor "
                 f"elsewhere ({reason}): they are lost, and the verdict is drawn from the others"
@@ -310,9 +310,8 @@ class Journal:
 
 
 def _cannot_write(folder: Path | None, error: Exception) -> ConfigError:
-    reason = error.strerror if isinstance(error, OSError) else None
     return ConfigError(
-        f"cannot write the journal in {folder}: {reason or error}; "
+        f"cannot write the journal in {folder}: {why_not(error)}; "
         "choose another --data folder or free some space"
     )
 

@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from multirig.config import OwnLoader, parse_yaml, read_text
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.writing import patiently, write_whole
 
 LOCK_SECONDS = 10.0
@@ -86,5 +86,5 @@ def dump(content: Mapping[str, Any]) -> str:
 
 
 def _cannot_change(file: Path, error: Exception) -> ConfigError:
-    reason = getattr(error, "strerror", None) or error
+    reason = why_not(error)
     return ConfigError(f"{file}: cannot be changed ({reason}): check the rights and the space of its folder")

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from multirig.config.explaining import join_lines, show_value
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN: tuple[tuple[str, str, str], ...] = (
@@ -90,7 +90,7 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: the file is not UTF-8 text: save it as UTF-8 in your editor") from None
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}): give a file that you may read"
+            f"{path}: cannot be read ({why_not(error)}): give a file that you may read"
         ) from error
 
 

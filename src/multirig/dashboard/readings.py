@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.record.drawing import draw_bytes
 from multirig.record.journal import FILE_NAME, read_history
 from multirig.record.plot import Picture, compose
@@ -39,7 +39,7 @@ def read(folder: Path) -> Reading:
     try:
         return _read(folder, *_sign(folder))
     except OSError as error:
-        raise ConfigError(f"no journal in {folder}: {error.strerror or error}") from None
+        raise ConfigError(f"no journal in {folder}: {why_not(error)}") from None
 
 
 def draw_plot(folder: Path, *, is_dark: bool = False) -> bytes:

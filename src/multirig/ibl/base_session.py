@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.folders import next_exp_ref_in
 from multirig.ibl import description, task_logging
 from multirig.ibl.bunch import Bunch
@@ -238,7 +238,7 @@ class BaseSession(ABC):
                 raise ConfigError(f"{folder} was taken by another task meanwhile: start again") from None
             except OSError as error:
                 raise ConfigError(
-                    f"{folder}: cannot be made ({error.strerror}): look at iblrig_local_data_path"
+                    f"{folder}: cannot be made ({why_not(error)}): look at iblrig_local_data_path"
                 ) from error
             self.is_created = True
             note_place(self.paths.SESSION_FOLDER.parents[2])

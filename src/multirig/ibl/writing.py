@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from multirig import writing
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -21,6 +21,6 @@ def write_whole(path: Path, text: str) -> None:
         writing.write_whole(path, text.encode())
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be written ({error.strerror or error}): "
+            f"{path}: cannot be written ({why_not(error)}): "
             "check the disk's space and the rights of the folder"
         ) from error

@@ -9,6 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
+from multirig.errors import why_not
 from multirig.pc.finding import Finding, Level
 from multirig.wording import about, size
 
@@ -44,7 +45,7 @@ def check_disk(folder: Path, rate: float | None, seconds: float | None) -> list[
     try:
         free = shutil.disk_usage(_existing(folder)).free
     except OSError as error:
-        text = f"{folder} cannot be reached ({error.strerror or error}): check the disk or network drive"
+        text = f"{folder} cannot be reached ({why_not(error)}): check the disk or network drive"
         return [Finding(check="disk", level=Level.FAILURE, text=text)]
     return [judge_room(free, rate, seconds)]
 
@@ -54,7 +55,7 @@ def check_space(folder: Path) -> list[Finding]:
     try:
         free = shutil.disk_usage(_existing(folder)).free
     except OSError as error:
-        text = f"{folder} cannot be reached ({error.strerror or error}): check the disk or network drive"
+        text = f"{folder} cannot be reached ({why_not(error)}): check the disk or network drive"
         return [Finding(check="disk", level=Level.FAILURE, text=text)]
     if free < LITTLE_ROOM:
         return [Finding(check="disk", level=Level.WARNING, text=f"only {size(free)} are free: free space")]
@@ -91,7 +92,7 @@ def check_folder(folder: Path, rate: float | None) -> list[Finding]:
     try:
         speed = _measure_speed(probe)
     except OSError as error:
-        text = f"{folder} cannot be written ({error.strerror or error}): check its rights and the disk"
+        text = f"{folder} cannot be written ({why_not(error)}): check its rights and the disk"
         return [Finding(check="folder", level=Level.FAILURE, text=text)]
     finally:
         with contextlib.suppress(OSError):

@@ -26,6 +26,7 @@ GROUP_POLICY = r"SOFTWARE\Policies\Microsoft\WindowsFirewall"
 """What an administrator has set for many PCs: it counts more."""
 PROFILE_KEYS = {PUBLIC: "PublicProfile", PRIVATE: "StandardProfile", DOMAIN: "DomainProfile"}
 PROTOCOLS = {"tcp": "6", "udp": "17"}
+FIREWALL = "firewall"
 RULE = "multirig"
 """Name of the rule that lets others in."""
 ANY_PEER = {"localsubnet", "intranet", "*"}
@@ -149,14 +150,46 @@ def _judge_firewall(pc: Reader, rules: list[Rule], category: int, listener: List
     return _firewall(Level.WARNING, text)
 
 
+def allow_commands(listener: Listener) -> list[list[str]]:
+    """Return the commands that let others reach a program, and before take away what kept them from it."""
+    program, rules = f"program={listener.program}", ["netsh", "advfirewall", "firewall"]
+    return [
+        [*rules, "delete", "rule", "name=all", "dir=in", program],
+        [*rules, "add", "rule", f"name={RULE}", "dir=in", "action=allow", "profile=private,domain", program],
+    ]
+
+
 def allow_command(listener: Listener) -> str:
-    """Return the command that lets others reach a program, and takes away what kept them from it."""
-    program = f'program="{listener.program}"'
-    rules = "netsh advfirewall firewall"
-    return (
-        f"{rules} delete rule name=all dir=in {program}; "
-        f"{rules} add rule name={RULE} dir=in action=allow profile=private,domain {program}"
-    )
+    """Return what an administrator types for that."""
+    quoted = f'program="{listener.program}"'
+    lines = [" ".join([*words[:-1], quoted]) for words in allow_commands(listener)]
+    return "; ".join(lines)
+
+
+def open_firewall(pc: Reader, listeners: Iterable[Listener]) -> list[Finding]:
+    """Let others reach programs, where this one has the right to; return what is found then.
+
+    Parameters
+    ----------
+    pc : Reader
+        The PC.
+    listeners : iterable of Listener
+        What others shall reach.
+
+    Returns
+    -------
+    list of Finding
+        As of `check_network`; what is not well has the command that an administrator types.
+    """
+    wanted = list(listeners)
+    found = check_network(pc, wanted)
+    is_shut = any(one.check == FIREWALL and one.level is not Level.OK for one in found)
+    if not is_shut or not pc.is_administrator():
+        return found
+    for listener in wanted:
+        for command in allow_commands(listener):
+            pc.run(command)
+    return check_network(pc, wanted)
 
 
 # -- rules ---------------------------------------------------------------------------------------------------
@@ -263,4 +296,4 @@ def _value(pc: Reader, category: int, name: str) -> Any:
 
 
 def _firewall(level: Level, text: str) -> Finding:
-    return Finding(check="firewall", level=level, text=text)
+    return Finding(check=FIREWALL, level=level, text=text)

@@ -79,6 +79,14 @@ def _service(name: str) -> str | None:
     return None
 
 
+def _is_administrator() -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        return bool(ctypes.windll.shell32.IsUserAnAdmin())
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
     """The ways to ask a PC."""
@@ -92,6 +100,8 @@ class Reader:
     registry_values: Callable[[str], Mapping[str, object]] = lambda key: {}
     networks: Callable[[], Sequence[tuple[str, int]]] = lambda: []
     """Name and category of each network that it is in."""
+    is_administrator: Callable[[], bool] = lambda: False
+    """Whether this program may change what holds for all users of Windows."""
 
 
 def this_pc() -> Reader:
@@ -104,4 +114,5 @@ def this_pc() -> Reader:
         service=_service,
         registry_values=_registry_values,
         networks=list_networks,
+        is_administrator=_is_administrator,
     )

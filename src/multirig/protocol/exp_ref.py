@@ -16,8 +16,13 @@ MAX_SEQUENCE = 999
 _REFERENCE = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{1,3})_(.+)", re.DOTALL)
 _SUBJECT = re.compile(r"[^\W_][\w.\-]*")
 """Letters, digits, underscores, dots and hyphens: what every file system and Alyx accept in a folder name."""
-_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE | re.DOTALL)
 """Names that mean a device on Windows, with any extension."""
+
+
+def is_windows_device(name: str) -> bool:
+    """Return whether Windows takes a name for a device, and makes no file or folder of it."""
+    return _WINDOWS_DEVICE.fullmatch(name) is not None
 
 
 def check_subject(subject: object) -> str:
@@ -29,7 +34,7 @@ def check_subject(subject: object) -> str:
             f"subject {subject!r:.80} cannot name a folder: use letters, digits, '_', '-' and '.', "
             "beginning with a letter or digit, at most 64"
         )
-    if _WINDOWS_DEVICE.fullmatch(subject):
+    if is_windows_device(subject):
         raise LocalProtocolError(f"subject {subject!r} cannot name a folder: it is a device on Windows")
     return subject
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from multirig import formats
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.journal import read_history, read_summary
@@ -191,7 +191,7 @@ def _write(folder: Path, texts: Mapping[str, str]) -> list[str]:
             write_whole(folder / name, text.encode())
         except OSError as error:
             failed.append(_WHAT[name])
-            reason = error.strerror or str(error)
+            reason = why_not(error)
     if not failed:
         return []
     what = " and ".join(failed)

@@ -23,7 +23,7 @@ import platformdirs
 from pydantic import ValidationError
 
 from multirig.config import YamlLoader, parse_yaml, read_text
-from multirig.errors import ConfigError, LocalProtocolError, MultirigError
+from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
 from multirig.folders import DESCRIPTION_NAME
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
@@ -481,7 +481,7 @@ class _Scan:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            self.unread[path] = error.strerror or str(error)
+            self.unread[path] = why_not(error)
             return []
 
     def _sign(self, path: str) -> None:
@@ -503,7 +503,7 @@ class _Scan:
         except FileNotFoundError:  # it goes away just now
             return
         except OSError as error:
-            self.unread[path] = error.strerror or str(error)
+            self.unread[path] = why_not(error)
             return
         if not is_empty:
             self.signatures[path] = " ".join(sorted(marks))

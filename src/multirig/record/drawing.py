@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.lifecycle.rig_states import RigState
 from multirig.record.plot import STATES, UNKNOWN, Picture
 from multirig.record.story import CONDUCTOR
@@ -95,7 +95,7 @@ def draw(picture: Picture, path: Path) -> None:
     try:
         write_whole(path, data)
     except OSError as error:
-        reason = error.strerror or error
+        reason = why_not(error)
         raise ConfigError(f"cannot write the picture {path}: {reason}; choose another file") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import StepRequested
 from multirig.lifecycle.session_states import SessionTrigger
@@ -89,6 +89,4 @@ def _read(folder: Path) -> bytes:
     except OSError as error:
         if spare:  # the folder was moved or removed while the session went on
             return spare
-        raise ConfigError(
-            f"no journal in {folder}: {error.strerror or error}; is it a session folder?"
-        ) from None
+        raise ConfigError(f"no journal in {folder}: {why_not(error)}; is it a session folder?") from None

@@ -11,6 +11,7 @@ import logging
 import os
 from pathlib import Path
 
+from multirig.errors import why_not
 from multirig.state import VARIABLE, state_folder
 from multirig.writing import write_whole
 
@@ -31,7 +32,7 @@ def note_place(subjects: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, os.fsencode(subjects))
     except OSError as error:
-        why = error.strerror or error
+        why = why_not(error)
         log.warning(
             "%s cannot be written (%s): sessions in %s are found by --data only; choose another folder by %s",
             folder,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.state import state_folder
 
 
@@ -47,7 +47,7 @@ class InstanceLock:
                 f"the rig {self._name!r} runs on this PC already{process}: use that one, or end it first"
             ) from None
         except OSError as error:
-            raise ConfigError(f"cannot lock {self._path}: {error.strerror or error}") from None
+            raise ConfigError(f"cannot lock {self._path}: {why_not(error)}") from None
         with contextlib.suppress(OSError):  # the number is a comfort only
             owner.write_text(str(os.getpid()))
 

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
+from multirig.errors import why_not
 from multirig.lifecycle.defects import DISK
 from multirig.protocol.words import File, Finding, Level, Recorded
 from multirig.rig.adapter import OURS, Session
@@ -264,7 +265,8 @@ class Ledger:
             )
             yield Finding(level=Level.ALARM, kind=DISK, text=text, at=at, until=at)
         else:
-            why = getattr(problem, "strerror", None) or f"{type(problem).__name__}: {problem}"
+            is_told = isinstance(problem, OSError) and problem.strerror
+            why = why_not(problem) if is_told else f"{type(problem).__name__}: {problem}"
             text = f"its manifest could not be written: {why}"
             yield Finding(level=Level.NOTE, kind="file", text=text, at=at, until=at)
 
@@ -342,7 +344,7 @@ def read_manifest(path: Path) -> Manifest:
         number = formats.check_format(found.get(formats.KEY), FORMAT, path, found.get("version"))
         return _adapter().validate_python({**found, formats.KEY: number})
     except OSError as error:
-        raise ValueError(error.strerror or str(error)) from None
+        raise ValueError(why_not(error)) from None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise ValueError(f"it is damaged{f' at {where}' if where else ''}") from None
@@ -400,7 +402,7 @@ def _check(folder: Path, one: File) -> tuple[Condition, str]:
             return Condition.UNPROVED, "has the right size; no checksum was made of it"
         return _compare(path, one.blake2b)
     except OSError as error:
-        return Condition.CHANGED, f"cannot be read: {error.strerror or error}"
+        return Condition.CHANGED, f"cannot be read: {why_not(error)}"
 
 
 def _compare(path: Path, blake2b: str) -> tuple[Condition, str]:

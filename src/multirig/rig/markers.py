@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from multirig.errors import why_not
 from multirig.rig.adapter import Adapter, Marker, Session
 from multirig.writing import file_name
 
@@ -87,7 +88,7 @@ class MarkerTable:
             except OSError as error:
                 if not self._has_complained:
                     path = session.session_folder / markers_name(self._rig)
-                    reason = error.strerror or error
+                    reason = why_not(error)
                     log.error("%s misses markers: %s; the conductor's journal has them", path, reason)
                 self._has_complained = True
 

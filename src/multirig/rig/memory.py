@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from multirig.errors import AdapterError, MultirigError
+from multirig.errors import AdapterError, MultirigError, why_not
 from multirig.formats import KEY, check_format
 from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.words import Gap
@@ -57,9 +57,7 @@ def write_memory(path: Path, memory: Memory) -> None:
         told = {KEY: FORMAT, **_adapter().dump_python(memory, mode="json")}
         write_whole(path, json.dumps(told, indent=1).encode())
     except OSError as error:
-        raise AdapterError(
-            f"cannot write {path}: {error.strerror or error}; check data_folder and the disk"
-        ) from None
+        raise AdapterError(f"cannot write {path}: {why_not(error)}; check data_folder and the disk") from None
 
 
 class MemoryKeeper:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multirig.config import RigConfig
-from multirig.errors import AdapterError, ConfigError
+from multirig.errors import AdapterError, ConfigError, why_not
 from multirig.folders import next_exp_ref, session_folder
 from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.exp_ref import ExpRef
@@ -157,7 +157,7 @@ class DiskStorage(Storage):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"rig {self._config.name}: cannot make data_folder {folder}: {error.strerror or error}; "
+                f"rig {self._config.name}: cannot make data_folder {folder}: {why_not(error)}; "
                 "choose a folder that you may write"
             ) from None
         await self.remove_rehearsal()
@@ -196,7 +196,7 @@ class DiskStorage(Storage):
             raise
         except OSError as error:
             raise AdapterError(
-                f"cannot make {folder}: {error.strerror or error}; check data_folder and the disk"
+                f"cannot make {folder}: {why_not(error)}; check data_folder and the disk"
             ) from None
 
     async def release_folder(self, session: Session) -> None:

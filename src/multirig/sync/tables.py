@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from multirig.errors import SyncError
+from multirig.errors import SyncError, why_not
 
 
 def find(place: Path, name: str, remedy: str) -> Path:
@@ -44,7 +44,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = why_not(error) if isinstance(error, OSError) else "it is no text"
         raise SyncError(f"{path}: cannot be read ({reason}): give the file as multirig wrote it") from None
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):

@@ -10,7 +10,7 @@ from multirig.pc.reader import this_pc
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows judges networks")
-def test_windows_tells_in_which_networks_this_pc_is():
+def test_windows_tells_in_which_networks_this_pc_is() -> None:
     found = list_networks()
     assert found
     assert all(isinstance(name, str) and category in PROFILES for name, category in found)
@@ -18,13 +18,13 @@ def test_windows_tells_in_which_networks_this_pc_is():
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows has a registry")
-def test_all_values_of_a_key_are_read():
+def test_all_values_of_a_key_are_read() -> None:
     values = this_pc().registry_values(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion")
     assert values["CurrentVersion"]
     assert this_pc().registry_values(r"SOFTWARE\there\is\no\such\key") == {}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does")
-def test_no_other_system_judges_networks():
+def test_no_other_system_judges_networks() -> None:
     assert list_networks() == []
     assert this_pc().registry_values("SOFTWARE") == {}

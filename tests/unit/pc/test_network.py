@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from multirig.pc.network import (
     Listener,
     allow_command,
     check_network,
+    open_firewall,
     parse_rule,
 )
 from multirig.pc.reader import Reader
@@ -162,6 +164,41 @@ def test_where_nothing_is_told_nothing_is_said() -> None:
             service=lambda name: None,
         )
         assert check_network(pc, [RIG]) == []
+
+
+def make_changing_pc(*, is_administrator: bool) -> tuple[Reader, list[str]]:
+    """Return a PC of which netsh takes away and adds rules."""
+    rules = {"1": PROMPT_NO}
+    asked: list[str] = []
+
+    def run(command: Sequence[str]) -> str:
+        asked.append(" ".join(command))
+        if "delete" in command:
+            rules.clear()
+        elif "add" in command:
+            rules["2"] = BASE + f"Profile=Private|Profile=Domain|App={PYTHON}|Name=multirig|"
+        return ""
+
+    pc = replace(
+        make_pc(),
+        run=run,
+        registry_values=lambda key: rules if key.startswith(POLICY) else {},
+        is_administrator=lambda: is_administrator,
+    )
+    return pc, asked
+
+
+def test_an_administrator_opens_the_firewall_and_anybody_else_reads_how() -> None:
+    pc, asked = make_changing_pc(is_administrator=True)
+    found = {one.check: one for one in open_firewall(pc, [RIG])}
+    assert found["firewall"].level is Level.OK
+    assert [one.split()[3] for one in asked] == ["delete", "add"]
+    assert open_firewall(pc, [RIG])
+    assert len(asked) == 2, "what is open is left alone"
+    pc, asked = make_changing_pc(is_administrator=False)
+    found = {one.check: one for one in open_firewall(pc, [RIG])}
+    assert found["firewall"].level is Level.FAILURE
+    assert asked == []
 
 
 def test_variables_in_a_rules_path_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

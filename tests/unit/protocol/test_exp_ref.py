@@ -128,6 +128,9 @@ def test_a_subject_that_can_name_a_folder_is_accepted(subject):
         "nul",
         "com1",
         "aux.txt",
+        "COM¹",
+        "lpt²",
+        "com³.a",
     ],
     ids=repr,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from multirig.conductor.registration import own_addresses
 from multirig.conductor.roster import is_every_address
 from multirig.dashboard.door.access import LOOPBACK_NAMES, Names
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 
 NAME_LIMIT = 2.0
 """Seconds that a network may take to say under which name it knows this PC."""
@@ -72,7 +72,7 @@ class Place:
         except OSError as error:
             listening.close()
             raise ConfigError(
-                f"console: cannot listen at {where} ({error.strerror or error}): another console may run "
+                f"console: cannot listen at {where} ({why_not(error)}): another console may run "
                 f"there; choose another port: --port {port + 1 if 0 < port < 65535 else 8091}"
             ) from None
         return listening

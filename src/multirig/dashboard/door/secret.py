@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.writing import write_whole
 
 SECRET_BYTES = 32
@@ -34,6 +34,5 @@ def load_secret(folder: Path) -> bytes:
             return secret
     except OSError as error:  # a lock that another console holds too long is one too
         raise ConfigError(
-            f"{path}: the console's secret cannot be kept ({error.strerror or error}): "
-            "check the rights of its folder"
+            f"{path}: the console's secret cannot be kept ({why_not(error)}): check the rights of its folder"
         ) from error

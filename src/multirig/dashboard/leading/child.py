@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, why_not
 
 
 def output_file(state_file: Path) -> Path:
@@ -37,7 +37,7 @@ def spawn(state_file: Path, commission: bytes) -> subprocess.Popen[bytes]:
             )
     except OSError as error:
         raise MultirigError(
-            f"the session's process cannot be started ({error.strerror or error}): "
+            f"the session's process cannot be started ({why_not(error)}): "
             f"check the disk and the rights of {state_file.parent}"
         ) from error
     # somebody has to take its exit code, else it stays a zombie

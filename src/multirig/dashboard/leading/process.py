@@ -27,7 +27,7 @@ from multirig.dashboard.leading.record import Commission, commission_from_json
 from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.leading.watching import tell_end
 from multirig.dashboard.snapshot import Order
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, why_not
 from multirig.logs import keep_log
 from multirig.pc.signals import calling_on_signals, is_hang_up
 
@@ -140,7 +140,7 @@ def _lock(state_file: Path) -> Any:
         raise MultirigError("another session goes on: stop it first") from None
     except OSError as error:
         raise MultirigError(
-            f"{state_file.parent}: cannot be written ({error.strerror or error}): check its rights"
+            f"{state_file.parent}: cannot be written ({why_not(error)}): check its rights"
         ) from None
     try:
         yield

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from multirig import writing
 from multirig.dashboard.snapshot import Order, SessionNow
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def write_record(path: Path, record: Record) -> None:
         writing.write_whole(path, _RECORD.dump_json(record), is_private=True)
     except OSError as error:
         raise ConfigError(
-            f"{path}: the session's state cannot be written ({error.strerror or error}): "
+            f"{path}: the session's state cannot be written ({why_not(error)}): "
             "check the disk's space and the rights of the folder"
         ) from error
 

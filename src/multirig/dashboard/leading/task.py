@@ -18,7 +18,7 @@ from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.watching import watch
 from multirig.dashboard.snapshot import Order
 from multirig.dashboard.task_forms import extra_parser, takes_rigs, to_options
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.session_paths import STOP_FILE
 from multirig.ibl.task_arguments import task_parser, to_arguments
@@ -105,7 +105,7 @@ class TaskSession:
             (folder / STOP_FILE).touch()
         except OSError as error:
             raise MultirigError(
-                f"the task cannot be asked to stop ({error.strerror or error} in {folder}): interrupt it"
+                f"the task cannot be asked to stop ({why_not(error)} in {folder}): interrupt it"
             ) from error
 
     def press_ctrl_c(self) -> None:

@@ -15,7 +15,7 @@ import av.logging
 from av.video.frame import VideoFrame
 from pydantic import AfterValidator, Field
 
-from multirig.errors import AdapterError
+from multirig.errors import AdapterError, why_not
 from multirig.rig.adapter import Adapter, File, Finding, Health, Picture, below
 from multirig.rig.adapters.camera.account import list_recorded
 from multirig.rig.adapters.camera.capture import Capture
@@ -358,7 +358,7 @@ def check_room(folder: Path, cameras: Sequence[CameraOptions], least: float) -> 
     try:
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise AdapterError(f"{folder} cannot be reached ({error.strerror}): check the disk") from error
+        raise AdapterError(f"{folder} cannot be reached ({why_not(error)}): check the disk") from error
     wanted = max(least * GIGABYTE, sum(map(estimate_room, cameras)))
     if free < wanted:
         cure = "free space, or lower min_free_gb" if wanted == least * GIGABYTE else "free space"

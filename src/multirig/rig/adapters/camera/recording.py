@@ -14,7 +14,7 @@ from threading import Thread
 
 from av.video.frame import VideoFrame
 
-from multirig.errors import AdapterError
+from multirig.errors import AdapterError, why_not
 from multirig.rig.adapter import Evidence, Expected, Session
 from multirig.rig.adapters.camera.damage import is_damaged
 from multirig.rig.adapters.camera.frame_clock import Moment
@@ -275,7 +275,7 @@ class Recording:
             case OSError(errno=errno.ENOSPC):
                 text = f"{camera}: the disk of {folder} is full: free space and begin a new session"
             case OSError():
-                text = f"{camera}: cannot write to {folder} ({error.strerror or error}): check the disk"
+                text = f"{camera}: cannot write to {folder} ({why_not(error)}): check the disk"
             case _:
                 text = f"{camera}: recording failed ({error!r}): the log tells where; begin a new session"
         return AdapterError(f"{text}; what was written is kept")

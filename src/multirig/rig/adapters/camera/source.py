@@ -18,7 +18,7 @@ import av.error
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from multirig.errors import AdapterError
+from multirig.errors import AdapterError, why_not
 from multirig.rig.adapters.camera.damage import Decoder
 from multirig.rig.adapters.camera.options import CameraOptions, Kind
 
@@ -132,7 +132,7 @@ def explain(options: CameraOptions, what: str, error: Exception) -> AdapterError
     elif isinstance(error, ConnectionRefusedError):
         reason = "Connection refused"  # Windows has words of its own for it, in its own language
     else:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = why_not(error)
     return complain(options, f"{what} ({reason.replace(options.source, options.name)})")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import TypeAdapter
 
-from multirig.errors import ConfigError, LocalProtocolError
+from multirig.errors import ConfigError, LocalProtocolError, why_not
 from multirig.formats import KEY, check_format
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapters.process.program import UNKNOWN_CODE
@@ -109,7 +109,7 @@ def remember(keepsake: Keepsake | None, started: Started) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps({KEY: FORMAT, **asdict(noted)}).encode())
         except OSError as error:
-            log.error("which program was started cannot be kept in %s: %s", path, error.strerror or error)
+            log.error("which program was started cannot be kept in %s: %s", path, why_not(error))
 
 
 def forget(keepsake: Keepsake | None, pid: int) -> None:

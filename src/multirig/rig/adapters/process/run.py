@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from multirig.errors import AdapterError
+from multirig.errors import AdapterError, why_not
 from multirig.rig.adapter import Finding, Level, list_files
 from multirig.rig.adapters.process.family import Family, end_family, wait_gone
 from multirig.rig.adapters.process.orphan import Foreign, Started, find_birth, forget, remember
@@ -175,7 +175,7 @@ class Run:
             except OSError as error:
                 self._outputs.close()
                 raise AdapterError(
-                    f"cannot write {error.filename}: {error.strerror}; check the data folder"
+                    f"cannot write {error.filename}: {why_not(error)}; check the data folder"
                 ) from error
             # The program writes its logs by itself: no flood can fill a pipe, and its words outlive the rig.
             # Its standard input stays open until it is asked to stop: many programs end with it.
@@ -195,7 +195,7 @@ class Run:
             except OSError as error:
                 self._outputs.close()
                 raise AdapterError(
-                    f"program {program} cannot be run: {error.strerror}; check command"
+                    f"program {program} cannot be run: {why_not(error)}; check command"
                 ) from error
         pid = self._process.pid
         remember(
