@@ -14,7 +14,9 @@ from multirig.cli.interview import Interview
 from multirig.config import DEFAULT_PORT, check_name
 from multirig.errors import AdapterError, ConfigError
 from multirig.pc.disk import check_folder, check_space
+from multirig.pc.disturbers import check_folder_place
 from multirig.pc.finding import Level
+from multirig.pc.reader import this_pc
 from multirig.rig.adapters.process.program import find_program
 from multirig.rig.setup import programs, proposals
 from multirig.rig.setup.cameras import TEST, FoundCamera, check_installed, find_cameras, try_camera
@@ -97,8 +99,9 @@ def _ask_data(interview: Interview, given: Given) -> Path:
     proposed = str(proposals.propose_data_folder())
     data = interview.ask("Where shall its recordings go", proposed, check_data, given.data)
     render.say(f"  {data}: {check_space(data)[0].text}")
-    if (service := proposals.find_cloud(data)) is not None:
-        render.warn(f"{service} copies that folder into the internet as it is recorded: choose another one")
+    for one in check_folder_place(this_pc(), data):
+        if one.level is Level.WARNING:
+            render.warn(one.text)
     return data
 
 

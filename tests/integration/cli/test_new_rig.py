@@ -61,6 +61,12 @@ def test_what_is_taken_without_a_question_loads_and_is_said(multirig, tmp_path: 
     assert {one.name for one in tmp_path.iterdir()} <= {"cam.yaml", "rec", "state", "config", "cache"}
 
 
+def test_a_folder_that_a_cloud_copies_is_told(multirig, tmp_path: Path):
+    done = multirig("new", "rig", "--yes", "--nothing", "--data", "OneDrive/rec")
+    assert done.returncode == 0, done.stderr
+    assert "is kept in step with a cloud" in done.stderr
+
+
 def test_a_file_that_is_there_is_not_written_over(multirig, tmp_path: Path):
     (tmp_path / "cam.yaml").write_text("mine")
     for more in ([], ["cam.yaml"]):

@@ -131,12 +131,3 @@ def propose_folder(here: Path) -> Path:
     if sys.platform == "win32" and system and here.is_relative_to(Path(system)):
         return Path.home()  # a PowerShell of the administrator begins there
     return here if os.access(here, os.W_OK) else Path.home()
-
-
-def find_cloud(folder: Path) -> str | None:
-    """Return the name of the service that copies all of a folder into the internet, if one does."""
-    parts = {part.lower() for part in folder.absolute().parts}
-    for name in ("OneDrive", "Dropbox", "iCloudDrive", "Google Drive"):
-        if any(part == name.lower() or part.startswith(f"{name.lower()} - ") for part in parts):
-            return name
-    return None

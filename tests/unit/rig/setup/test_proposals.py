@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from multirig.config import DEFAULT_PORT, check_name
 from multirig.rig.setup import proposals
 from multirig.rig.setup.proposals import (
-    find_cloud,
     find_neighbours,
     propose_file,
     propose_label,
@@ -97,18 +96,3 @@ def test_a_port_is_one_that_no_other_rig_has_and_no_program_uses(monkeypatch: py
     monkeypatch.setattr(proposals, "_is_free", lambda port: port != DEFAULT_PORT + 1)
     assert propose_port([]) == DEFAULT_PORT
     assert propose_port([DEFAULT_PORT]) == DEFAULT_PORT + 2
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("/u/OneDrive/data", "OneDrive"),
-        ("/u/OneDrive - University of Mice/data", "OneDrive"),
-        ("/u/onedrive", "OneDrive"),
-        ("/u/Dropbox/x", "Dropbox"),
-        ("/u/data", None),
-        ("/u/OneDriver/data", None),
-    ],
-)
-def test_a_folder_that_is_copied_into_the_internet_is_known(folder: str, name: str | None) -> None:
-    assert find_cloud(Path(folder)) == name
