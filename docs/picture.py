@@ -30,7 +30,7 @@ def save(console: Console, target: Path, title: str = "multirig") -> None:
 
 def draw() -> None:
     """Run the demo for three seconds and keep what it prints."""
-    console = Console(record=True, width=92, highlight=False, force_terminal=False, color_system="truecolor")
+    console = Console(record=True, width=104, highlight=False, force_terminal=False, color_system="truecolor")
     render.out = render.err = console
     console.print("[dim]$[/] multirig demo")
     with tempfile.TemporaryDirectory() as folder:

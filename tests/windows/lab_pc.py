@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyte
@@ -193,15 +192,3 @@ _COLOURS = {
     **{f"bright{one}": f"bright_{one}" for one in ("red", "green", "blue", "magenta", "cyan")},
     **{"brown": "yellow", "brightbrown": "bright_yellow", "brightblack": "bright_black"},
 }
-
-
-def blur(lines: Sequence[str]) -> list[str]:
-    """Return lines without what differs from one PC and day to the next."""
-    blurred = []
-    for line in lines:
-        words = re.sub(r"udp://\S+", "udp://…", line).replace(" behind ", " ahead ")
-        words = re.sub(r"[-+±]?\d+(?:[.:,-]\d+)*(?: (?:[kMGT]?B|µs|ms|s|min)\b)?", "0", words)
-        words = " ".join(words.split())
-        if words and "it listens at port" not in words:
-            blurred.append(words)
-    return blurred

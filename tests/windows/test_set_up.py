@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import os
 import re
@@ -22,7 +21,8 @@ if sys.platform == "win32":
 
 from rich.console import Console
 from rich.text import Text
-from tests.windows.lab_pc import COLUMNS, LabPc, WindowsConsole, blur
+from tests.pictures import blur, read_picture
+from tests.windows.lab_pc import COLUMNS, LabPc, WindowsConsole
 
 FOLDER = os.environ.get("MULTIRIG_WINDOWS")
 DRAWN = os.environ.get("MULTIRIG_SCREENSHOTS")
@@ -31,8 +31,6 @@ IMAGES = ROOT / "docs" / "images"
 RECORDINGS = "recordings"
 MARKED = re.compile("[✓✗?] |recording |  ")
 """How a line begins that does not go on with the one above it."""
-CELL = 12.2
-"""Width of a letter, as `rich` draws it."""
 PROMPT = r"PS C:\Users\you> "
 
 
@@ -96,21 +94,6 @@ def show_usual(line: str) -> str:
     line = line.replace(LabPc.home, r"C:\Users\you").replace(r"multirig\log", r"multirig\Logs")
     line = re.sub(r"C:\\users\\\w+\\multirig-data", r"C:\\Users\\you\\multirig-data", line)
     return re.sub(r"udp://(?!0\.0\.0\.0|127\.)\d[\d.]+", "udp://192.168.1.20", line)
-
-
-def read_picture(path: Path) -> list[str]:
-    """Return the lines of a picture that `rich` has drawn: each text at its place, spaces left out."""
-    rows: dict[float, dict[float, str]] = {}
-    text = re.compile(r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>')
-    for left, height, words in text.findall(path.read_text(encoding="utf-8")):
-        rows.setdefault(float(height), {})[float(left)] = html.unescape(words)
-    lines = []
-    for _, row in sorted(rows.items()):
-        line = ""
-        for left, words in sorted(row.items()):
-            line = line.ljust(round(left / CELL)) + words
-        lines.append(line.replace("\xa0", " "))
-    return lines
 
 
 def test_who_sits_at_a_windows_pc_sets_it_up_and_records_with_it(
