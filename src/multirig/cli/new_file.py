@@ -109,10 +109,7 @@ def say_next(
     """
     file, started = str(path.absolute()), "Start it, and leave its window open:"
     if system == "win32" and plan.is_led_from_network:
-        started = (
-            "Start it, and leave its window open. Windows asks once whether others may reach it: "
-            "tick private networks, and allow it."
-        )
+        started = "Start it, leave its window open, and allow what Windows asks once (private networks):"
     there = "on the PC that leads" if plan.is_led_from_network else "in another window"
     return {
         started: [f"{called} {join(['serve', file])}"],
