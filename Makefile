@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest --timeout 120
 # What needs real time may fail once on a PC that is busy with others; whatever was tried again is listed.
 AGAIN = --reruns 2 --reruns-delay 2 -rfEsxXR
 
-.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz simulate lint bench clean
+.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz simulate lint wheel bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
@@ -47,7 +47,7 @@ truth-short: $(VENV)/dev-ready
 	$(BIN)/python -m tests.truth --short --every $(EVERY) --quiet --at-once $(AT_ONCE)
 
 # All of it that makes sense there, with a real Python for Windows under Wine; TESTS='tests/unit/pc' those alone,
-# PART=--part what is tried for each change. The first time it installs Wine, where it may.
+# PART=--part what is tried for each change, PART=--pictures draws those of the how-to. The first time it installs Wine, where it may.
 windows: $(VENV)/dev-ready
 	$(BIN)/python -m tests.windows $(PART) $(TESTS)
 
@@ -72,6 +72,10 @@ lint: $(VENV)/dev-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# The package as one file, for PCs that install it from there.
+wheel: $(VENV)/dev-ready
+	$(BIN)/python -m hatchling build -t wheel -d dist
 
 bench: $(VENV)/bench-ready
 	$(BIN)/python -m benchmarks

@@ -27,7 +27,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +143,8 @@ class PageRunner:
         elif block.language == "python":
             exec(compile("\n" * block.line + text, block.page, "exec"), self.names)
         elif block.is_run:
-            for command, expected in read_commands(block):
-                self._run(self._with_free_ports(command), expected)
+            for command, expected in read_commands(replace(block, text=text)):
+                self._run(command, expected)
 
     def _run(self, command: str, expected: list[str]) -> None:
         words = shlex.split(command)
@@ -421,9 +421,11 @@ def test_a_command_line_is_possible(block: Block, command: str) -> None:
             parse_command_line(arguments)
         case ["make", target, *_]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        case ["pip", "install", *what]:
-            extras = re.findall(r"\[(\w+)\]", " ".join(what))
-            assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras)
+        case ["pip", "install", *what] | ["uv", "tool", "install" | "upgrade", *what]:
+            extras = [
+                one for found in re.findall(r"\[([\w,]+)\]", " ".join(what)) for one in found.split(",")
+            ]
+            assert all(f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text() for extra in extras if extra)
         case _:
             assert block.language == "powershell" or "multirig" not in words
 

@@ -25,6 +25,9 @@ from tests.windows.wine import ROOT, NoWine, Windows
 FOLDER = ROOT / ".venv-windows"
 FROM_HERE = ["tests/windows"]
 """Programs of Windows' Python and of this one, together; run by this one."""
+SET_UP = ["tests/windows/test_set_up.py"]
+"""Goes through the how-to, and draws its pictures where that is wanted."""
+IMAGES = "docs/images"
 MIXED = ["tests/windows/test_mixed.py", "tests/windows/test_session_end.py"]
 
 
@@ -168,13 +171,13 @@ def count_lacking(printed: str) -> dict[str, int]:
     return dict(found)
 
 
-def run_from_here(windows: Windows, tests: Sequence[str]) -> Outcome:
+def run_from_here(windows: Windows, tests: Sequence[str], **more: str) -> Outcome:
     """Run, with this Python, tests that start programs of both systems."""
     options = ("-q", "-p", "no:cacheprovider", "--timeout=180", *AGAIN, "-rR")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
         cwd=ROOT,
-        env={**os.environ, "MULTIRIG_WINDOWS": str(windows.folder)},
+        env={**os.environ, "MULTIRIG_WINDOWS": str(windows.folder), **more},
         capture_output=True,
         text=True,
         check=False,
@@ -190,6 +193,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.windows", description=__doc__)
     parser.add_argument("tests", nargs="*", help="paths of tests, and options of pytest; without them all")
     parser.add_argument("--part", action="store_true", help="what is tried for each change")
+    parser.add_argument("--pictures", action="store_true", help="draw the pictures of the how-to anew")
     parser.add_argument(
         "--here", action="store_true", help="with this Python: on Windows itself, and on macOS"
     )
@@ -212,6 +216,9 @@ def main() -> int:
     print(f"Windows' Python is ready after {time.monotonic() - begin:.0f} s", flush=True)
     outcomes = []
     with windows.running():
+        if told.pictures:
+            outcomes.append(run_from_here(windows, SET_UP, MULTIRIG_SCREENSHOTS=IMAGES))
+            return tell("Windows' Python under Wine", outcomes, begin)
         for part in parts:
             windows.forget(SCRATCH)
             outcomes.append(run_part(windows, part, rf"C:\{SCRATCH}"))

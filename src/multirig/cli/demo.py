@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +14,7 @@ from multirig.cli import render
 from multirig.cli.demo_rigs import DemoRig, run_rigs
 from multirig.cli.program import app
 from multirig.cli.session import record_session, show_account
+from multirig.cli.typed import join, program
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Wishes
 from multirig.config import check_length
@@ -84,7 +81,7 @@ async def _record_and_keep(seconds: float, data: Path, shown: Path, *, json: boo
             show_account(told, folder, json=json)
         finally:  # also after a session that is not good
             words = ["console", "--rigs-file", str(shown / RIGS_NAME), "--data", str(shown)]
-            render.say(f"the rigs go on until Ctrl-C; in another terminal type: {_program()} {_join(words)}")
+            render.say(f"the rigs go on until Ctrl-C; in another terminal type: {program()} {join(words)}")
             wishes = Wishes()
             wishes.attend()
             with wishes.heeding_signals(wishes.stop):
@@ -114,16 +111,3 @@ def _write_files(data: Path, rigs: Mapping[str, str]) -> None:
     write_whole(data / RIGS_NAME, (heading + yaml.safe_dump(dict(rigs), sort_keys=False)).encode())
     if not (data / FILE_NAME).exists():
         write_whole(data / FILE_NAME, CONDUCTOR_FILE.encode())
-
-
-def _program() -> str:
-    """Return how multirig is called in the terminal of the person at this PC."""
-    called = Path(sys.argv[0])
-    if shutil.which("multirig") is not None:
-        return "multirig"
-    return _join([str(called)] if called.stem == "multirig" else [sys.executable, "-m", "multirig"])
-
-
-def _join(words: list[str]) -> str:
-    """Return words as a shell takes them."""
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)

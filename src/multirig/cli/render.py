@@ -79,6 +79,16 @@ def ask(question: str) -> str:
     return input()
 
 
+def say_answer(question: str, answer: str) -> None:
+    """Print what is taken for an answer where nobody is asked."""
+    err.print(Text.assemble(("? ", "bold cyan"), f"{question}? ", (answer, "bold")), soft_wrap=True)
+
+
+def done(text: str) -> None:
+    """Print that something is done as it was wanted."""
+    err.print(Text.assemble(("✓ ", "green"), text), soft_wrap=True)
+
+
 def warn_at_last(text: str) -> None:
     """Keep what the person at the PC must not overlook for the last line, whatever else is printed."""
     if text not in _last:

@@ -71,7 +71,7 @@ def choose_uri(listening: Sequence[Uri], own: Mapping[str, str], address: str | 
     """
     if address is not None:
         return _judge(address, listening, own)
-    candidates = _candidates(listening, own)
+    candidates = find_candidates(listening, own)
     if len(candidates) == 1:
         return Choice(uri=next(iter(candidates.values())))
     if candidates:
@@ -114,7 +114,7 @@ def _judge(address: str, listening: Sequence[Uri], own: Mapping[str, str]) -> Ch
     return Choice(uri=chosen)
 
 
-def _candidates(listening: Sequence[Uri], own: Mapping[str, str]) -> dict[str, Uri]:
+def find_candidates(listening: Sequence[Uri], own: Mapping[str, str]) -> dict[str, Uri]:
     """Return the hosts at which other PCs may reach a rig, each with the first address that serves it."""
     found: dict[str, Uri] = {}
     for uri in listening:

@@ -23,6 +23,7 @@ from multirig.config.rig import (
     SyncPulses,
     check_name,
     load_rig_config,
+    parse_rig_config,
     rig_config_schema,
 )
 from multirig.config.uri import DEFAULT_PORT, Uri
@@ -52,6 +53,7 @@ __all__ = [
     "load_rig_config",
     "parse_duration",
     "parse_pairs",
+    "parse_rig_config",
     "parse_yaml",
     "read_text",
     "rig_config_schema",

@@ -377,7 +377,12 @@ def load_rig_config(path: str | Path) -> RigConfig:
         The file cannot be read or something in it is wrong; one line with the file, the key and what to do.
     """
     path = Path(path).expanduser()
-    content = parse_pairs(read_text(path), path, example="name: cameras")
+    return parse_rig_config(read_text(path), path)
+
+
+def parse_rig_config(text: str, path: Path) -> RigConfig:
+    """Check what stands in a rig's file, or shall stand there; see `load_rig_config`."""
+    content = parse_pairs(text, path, example="name: cameras")
     if not content:
         raise ConfigError(f"{path}: the file is empty: write at least name, data_folder and adapter")
     try:

@@ -14,6 +14,7 @@ import av
 import numpy as np
 import psutil
 import pytest
+from tests.pictures import blur, read_picture
 
 from multirig.config import load_conductor_config
 
@@ -55,6 +56,15 @@ def test_the_demo_leaves_no_process_behind(multirig, tmp_path: Path):
     assert "_iblrig_leftCamera.raw.mp4" in done.stdout
     lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
     assert [line for line in lines if str(tmp_path) in line] == []
+    drawn = read_picture(Path(__file__).parents[3] / "docs" / "images" / "demo.svg")
+    shown = [one for one in drawn if not one.startswith("$")]
+    assert kinds(done.stderr + done.stdout) == kinds("\n".join(shown)), "python docs/picture.py draws it anew"
+
+
+def kinds(printed: str) -> set[str]:
+    """Return what is printed without what each demo and each PC has of its own."""
+    lines = (one for one in printed.splitlines() if "Subjects" not in one and not one.startswith("! "))
+    return {re.sub(r": \w+ first, \w+ last$", "", one) for one in blur(list(lines))}
 
 
 def test_rigs_of_a_demo_that_is_killed_close_their_files_and_end(tmp_path: Path):

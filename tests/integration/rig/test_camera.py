@@ -889,4 +889,5 @@ def test_without_pyav_the_import_names_the_extra_in_one_line() -> None:
         """
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "the camera adapter needs PyAV: pip install 'multirig[camera]'\n"
+    advice = "pip install 'multirig[camera]', or uv tool install 'multirig[camera]'"
+    assert done.stdout == f"the camera adapter needs PyAV: {advice}\n"

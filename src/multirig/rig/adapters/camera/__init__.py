@@ -8,6 +8,8 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "av":
         raise
-    raise ConfigError("the camera adapter needs PyAV: pip install 'multirig[camera]'") from error
+    raise ConfigError(
+        "the camera adapter needs PyAV: pip install 'multirig[camera]', or uv tool install 'multirig[camera]'"
+    ) from error
 
 __all__ = ["Camera", "CameraOptions"]
