@@ -140,8 +140,9 @@ class Outbox:
     def unreachable(self, reason: str, now: int, *, is_refusal: bool) -> None:
         """Take the network's word that nothing listens there, or that there is no way.
 
-        It may be otherwise in a moment, so what is to be done there is tried on until its time is up; a
-        question whether somebody is there has its answer where that PC refuses (`is_refusal`).
+        It may be otherwise in a moment, so what is to be done there is tried on until its time is up, and as
+        long as the answer may take where this PC itself knows no way. A question whether somebody is there has
+        its answer where that PC refuses (`is_refusal`).
         """
         self.obstacle = reason
         for outgoing in [one for one in self._open.values() if one.answers is None]:
@@ -149,7 +150,10 @@ class Outbox:
                 del self._open[outgoing.number]
                 if not outgoing.expired:
                     self._give_up(outgoing, reason)
-            elif self._line.reliable and not outgoing.confirmed and outgoing.retry_at:
+                continue
+            if not is_refusal and not outgoing.confirmed and not outgoing.expired:
+                outgoing.limit_at = outgoing.reply_by  # the peer's silence tells nothing of it
+            if self._line.reliable and not outgoing.confirmed and outgoing.retry_at:
                 outgoing.retry_at = min(outgoing.retry_at, now + EARLY_RETRY)
 
     def take_questions(self, now: int) -> list[Send]:

@@ -340,6 +340,16 @@ def test_what_is_to_be_done_is_tried_until_its_time_is_up_whatever_the_network_s
     assert [type(event) for event in events(one)] == [Confirmed]
 
 
+@pytest.mark.parametrize(("is_refusal", "tries"), [(False, 40), (True, 12)])
+def test_where_this_pc_knows_no_way_silence_is_no_sign(is_refusal, tries):
+    one, _ = pair()
+    ask(one, event=Event.EXPSTART, limit=60 * SECOND)
+    for second in range(tries):
+        tick(one, second * SECOND)
+        one.unreachable("no way there", second * SECOND, is_refusal=is_refusal)
+    assert [type(event) for event in events(one)] == ([Unreached] if is_refusal else [])
+
+
 def test_what_nobody_had_when_its_time_was_up_is_said_with_the_networks_last_word():
     one, _ = pair()
     ask(one)
