@@ -140,9 +140,9 @@ class Outbox:
     def unreachable(self, reason: str, now: int, *, is_refusal: bool) -> None:
         """Take the network's word that nothing listens there, or that there is no way.
 
-        It may be otherwise in a moment, so what is to be done there is tried on until its time is up, and as
-        long as the answer may take where this PC itself knows no way. A question whether somebody is there has
-        its answer where that PC refuses (`is_refusal`).
+        It may be otherwise in a moment, so what is to be done there is tried on until its time is up, and
+        where this PC itself knows no way as long as the answer may take. A question whether somebody is there
+        has its answer where that PC refuses (`is_refusal`).
         """
         self.obstacle = reason
         for outgoing in [one for one in self._open.values() if one.answers is None]:
