@@ -18,7 +18,7 @@ NO_NETWORK = "its network drive is not reached"
 NO_DRIVE = "its drive is gone"
 FULL = "the disk is full"
 WORDS: dict[int, str] = {
-    2: "it is not there",
+    2: "it, or its folder, is not there",
     3: "its folder is not there",
     5: "this user may not, or another program has it open",
     15: NO_DRIVE,

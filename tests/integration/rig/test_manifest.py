@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from multirig.errors import why_not
 from multirig.protocol.dialect import write
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import File, Level
@@ -31,6 +32,9 @@ from multirig.rig.manifest import (
     read_manifest,
     write_manifest,
 )
+
+NOT_ALLOWED = why_not(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+"""In the words of this system."""
 
 STOPPED = Moment(wall="2026-01-31T10:00:00.000+00:00", clock=17.5)
 
@@ -335,7 +339,7 @@ async def test_a_name_that_is_no_text_costs_nobody_the_manifest(tmp_path: Path) 
     ("code", "level", "words"),
     [
         (errno.ENOSPC, Level.ALARM, "its disk is full: its manifest could not be written"),
-        (errno.EACCES, Level.NOTE, "its manifest could not be written: Permission denied"),
+        (errno.EACCES, Level.NOTE, f"its manifest could not be written: {NOT_ALLOWED}"),
     ],
 )
 async def test_why_a_manifest_could_not_be_written_is_told(

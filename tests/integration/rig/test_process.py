@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import errno
 import gc
 import json
 import os
@@ -21,7 +22,7 @@ import psutil
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from multirig.errors import AdapterError, ConfigError
+from multirig.errors import AdapterError, ConfigError, why_not
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapter import Session
 from multirig.rig.adapters import process
@@ -258,8 +259,9 @@ def test_a_missing_working_folder_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     adapter = build_script(tmp_path, UNTIL_STOPPED)
     adapter.session.folder.rmdir()
+    not_there = why_not(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     with pytest.raises(
-        AdapterError, match=r"^cannot write .*stdout\.log: No such file.*; check the data folder$"
+        AdapterError, match=rf"^cannot write .*stdout\.log: {not_there}; check the data folder$"
     ):
         run(adapter.start())
 
