@@ -69,7 +69,19 @@ class IllegalTransition(MultirigError, RuntimeError):
 
 
 class AgreementError(MultirigError, ValueError):
-    """The rigs do not agree on who is recorded, or when, or under which number."""
+    """The rigs do not agree on who is recorded, or when, or under which number.
+
+    Parameters
+    ----------
+    message : str
+        One line.
+    busy : str, optional
+        The rig that records another session.
+    """
+
+    def __init__(self, message: str = "", busy: str | None = None) -> None:
+        self.busy = busy
+        super().__init__(message)
 
 
 class NoMainSync(AgreementError):

@@ -144,6 +144,7 @@ class _Screen:
         if step.value not in _ENDINGS.values():
             for rig, why in self._failed.items():  # the session begins without them
                 render.alarm_line(rig, f"is not needed, and takes no part: {why}")
+                self._rigs.remove(rig)
         if step is SessionTrigger.AGREE:
             render.show_troubles(self._session.findings)
         if step is SessionTrigger.START:

@@ -22,6 +22,7 @@ CLOCK_LIMIT = datetime.timedelta(seconds=2)
 """How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
 SLOW_ROUND_TRIP = 0.1
 """Seconds; in a lab's network it takes a hundredth of that."""
+_BUSY = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 HINDRANCES = frozenset({"answer", "disk", "folder", "adapter", "files"})
 """Checks whose failure means that there would be no recording."""
 
@@ -66,7 +67,7 @@ def judge(
     policies : mapping of str to RigPolicy, optional
         What fails on a rig that is optional holds up nobody.
     """
-    found = {name: judge_rig(answer, version) for name, answer in answers.items()}
+    found = {name: judge_rig(answer, version, name) for name, answer in answers.items()}
     for name, policy in (policies or {}).items():
         if name in found and policy.role is Role.OPTIONAL:
             found[name] = [_soften(one) for one in found[name]]
@@ -77,8 +78,8 @@ def judge(
     return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 
-def judge_rig(answer: Answer, version: str) -> list[Finding]:
-    """Return what speaks for and against a rig."""
+def judge_rig(answer: Answer, version: str, name: str = "RIG") -> list[Finding]:
+    """Return what speaks for and against a rig; the name is for what is to be typed."""
     info = answer.outcome
     path = _judge_path(passes=answer.passes)
     if isinstance(info, MultirigError):
@@ -89,7 +90,7 @@ def judge_rig(answer: Answer, version: str) -> list[Finding]:
     return [
         _judge_round_trip(answer.round_trip),
         *path,
-        *_judge_state(info),
+        *_judge_state(info, name),
         *read_findings([*info.preflight]),
         *_judge_version(info.version, version),
         *_judge_time(info, answer),
@@ -163,13 +164,20 @@ def _judge_ping(*, pings: bool | None) -> list[Finding]:
     return [_finding("ping", Level.NOTE, text)]
 
 
-def _judge_state(info: Info) -> list[Finding]:
+def _judge_state(info: Info, name: str) -> list[Finding]:
     if info.state in (None, RigState.CONNECTED):
         return []
     failure = f" ({info.failure})" if info.failure else ""
     about = f" {info.exp_ref}" if info.exp_ref else ""
-    text = f"is {info.state}{about}{failure}: end that session first, or lead it on (--take-over)"
-    return [_finding("state", Level.WARNING, text)]
+    text = f"is {info.state}{about}{failure}"
+    if info.state is RigState.STOPPED and not info.failure:
+        return [_finding("state", Level.NOTE, f"{text}, which is over: the next session cleans it up")]
+    text += f": where nobody leads that session any more, 'multirig stop {name}' ends it"
+    if info.state not in _BUSY:
+        return [_finding("state", Level.WARNING, text)]
+    if info.main_sync:  # who joins it has its number
+        return [_finding("state", Level.WARNING, f"{text}; else the next session is a part of it")]
+    return [_finding("state", Level.FAILURE, f"{text}; it takes part in no other one before")]
 
 
 def _judge_version(theirs: str | None, ours: str) -> list[Finding]:

@@ -255,6 +255,8 @@ class Roster:
     def _unknown(self, names: Iterable[str]) -> ConfigError:
         names = list(dict.fromkeys(names))
         text = f"{self.path}: there is no rig {' and no rig '.join(map(repr, names))}"
+        if not self.entries and not Path(self.path).exists():
+            return ConfigError(f"{text}: there is no such file; multirig rigs add NAME URI makes it")
         if not self.entries:
             return ConfigError(f"{text}: the file names none: use multirig rigs add NAME URI")
         return ConfigError(

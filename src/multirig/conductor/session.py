@@ -188,8 +188,10 @@ class Session:
         self.information = {}
         try:
             agreed = await exchange.do(exchange.new_agreement(**wishes))
-        except AgreementError:
+        except AgreementError as error:
             await self.journal.check_own(self.information)
+            if error.busy is not None:
+                raise type(error)(f"{error} ('multirig stop {error.busy}' does, from any PC)") from None
             raise
         self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
         exp_ref = self.exp_ref

@@ -118,9 +118,10 @@ def _check_follower(name: str, info: Info, exp_ref: ExpRef, zone: datetime.tzinf
     if info.status is not Status.RUNNING or theirs is None:
         return
     if theirs.subject != exp_ref.subject:
-        raise SubjectMismatch(f"{name} is recording {theirs}: end that session first")
+        raise SubjectMismatch(f"{name} is recording {theirs}: end that session first", busy=name)
     if theirs != exp_ref:
-        raise AgreementError(f"{name} is recording {theirs}, not {exp_ref}: end that session first")
+        text = f"{name} is recording {theirs}, not {exp_ref}: end that session first"
+        raise AgreementError(text, busy=name)
 
 
 def _say_day(

@@ -39,6 +39,35 @@ def test_a_rig_that_does_not_answer_fails_the_check(multirig: Callable[..., Any]
     assert "put right what failed" in done.stdout
 
 
+def test_a_rig_whose_name_is_not_found_keeps_nobody_from_looking_at_the_others(
+    rig: Callable[..., Any], multirig: Callable[..., Any], tmp_path: Path
+) -> None:
+    one = rig("cam")
+    (tmp_path / "rigs.yaml").write_text(f"cam: {one.uri}\nlost: udp://no-such-pc.invalid\n")
+    done = multirig(*"check --rigs-file rigs.yaml --remote lost cam --json".split())
+    assert done.returncode == 1
+    told = json.loads(done.stdout)["pcs"]
+    assert [one["level"] for one in told["lost"]] == ["failure"]
+    assert "no-such-pc.invalid" in told["lost"][0]["text"]
+    assert {"answer", "disk"} <= {one["check"] for one in told["cam"]}
+
+
+def test_a_rig_that_still_records_another_session_is_a_failure_with_what_ends_it(
+    rig: Callable[..., Any], multirig: Callable[..., Any], tmp_path: Path
+) -> None:
+    main, left = rig("main", main_sync=True), rig("left")
+    (tmp_path / "rigs.yaml").write_text(f"main: {main.uri}\nleft: {left.uri}\n")
+    left.type("start SP_09")
+    left.expect("left is running")
+    rigs = "--rigs-file rigs.yaml --remote main left".split()
+    done = multirig("check", *rigs)
+    assert done.returncode == 1
+    assert "'multirig stop left' ends it" in done.stdout + done.stderr
+    done = multirig("run", "-s", "SP_01", *rigs, "--seconds", "0.3")
+    assert done.returncode == 3
+    assert "'multirig stop left' does, from any PC" in done.stderr
+
+
 def test_a_session_is_not_begun_on_a_rig_that_could_not_record(
     rig: Callable[..., Any], multirig: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -266,6 +267,7 @@ def test_a_rig_that_is_not_needed_is_named_where_it_fails_and_what_is_quick_is_n
     (tmp_path / "rigs.yaml").write_text(rigs)
     done = multirig(*"run -s SP_01 --seconds 0.3 --rigs-file rigs.yaml --remote ephys cameras".split())
     assert "1 of 2 rigs" in done.stderr
+    assert re.search(r"start +1 rig in", done.stderr), "who takes no part is counted no more"
     assert "! cameras: is not needed, and takes no part: " in done.stderr
     assert "the shutter is stuck" in done.stderr
     assert "may take up to" not in done.stderr

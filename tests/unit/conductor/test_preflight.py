@@ -81,10 +81,28 @@ def test_a_slow_network_is_a_warning(round_trip: float | None) -> None:
     assert found.level is (Level.OK if round_trip is None else Level.WARNING)
 
 
-def test_a_rig_in_a_session_is_a_warning_that_names_it() -> None:
-    found = find(answer(state="running", exp_ref="2026-11-26_1_SP_01", failure="no light"))["state"]
-    assert found.level is Level.WARNING
-    assert "running 2026-11-26_1_SP_01 (no light)" in found.text
+@pytest.mark.parametrize(
+    ("state", "main_sync", "level"),
+    [
+        ("running", False, Level.FAILURE),
+        ("stopping", False, Level.FAILURE),
+        ("running", True, Level.WARNING),
+        ("initialised", False, Level.WARNING),
+    ],
+)
+def test_a_rig_in_a_session_is_told_with_it_and_what_ends_it(
+    state: str, main_sync: bool, level: Level
+) -> None:
+    found = find(answer(state=state, main_sync=main_sync, exp_ref="2026-11-26_1_SP_01", failure="no light"))
+    assert found["state"].level is level
+    assert f"{state} 2026-11-26_1_SP_01 (no light)" in found["state"].text
+    assert "'multirig stop RIG'" in found["state"].text
+
+
+def test_a_rig_whose_session_is_over_is_a_note() -> None:
+    found = find(answer(state="stopped", exp_ref="2026-11-26_1_SP_01"))["state"]
+    assert found.level is Level.NOTE
+    assert "multirig stop" not in found.text
 
 
 def test_another_version_is_a_warning() -> None:
