@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import io
 import os
 import platform
 import re
@@ -190,6 +191,8 @@ def run_from_here(windows: Windows, tests: Sequence[str], **more: str) -> Outcom
 
 def main() -> int:
     """Run what the command line says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe of Windows holds only its own letters
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     parser = argparse.ArgumentParser(prog="python -m tests.windows", description=__doc__)
     parser.add_argument("tests", nargs="*", help="paths of tests, and options of pytest; without them all")
     parser.add_argument("--part", action="store_true", help="what is tried for each change")
