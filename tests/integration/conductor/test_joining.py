@@ -163,7 +163,7 @@ async def test_a_session_that_is_over_is_not_recorded_again_into_its_account(lab
     """A rig that could not be reached at the stop records on, and gives its old number to who asks."""
     await lab.rig("main", main_sync=True)
     conductor = await lab.conductor()
-    session = conductor.session("SP_01")
+    session = conductor.session("SP_OVER")
     exp_ref = await session.agree()
     await session.init()
     await session.start()
@@ -177,10 +177,10 @@ async def test_a_session_that_is_over_is_not_recorded_again_into_its_account(lab
         return exp_ref
 
     left._describer.find_free = find_used
-    assert await left.start_here("SP_01") == exp_ref
+    assert await left.start_here("SP_OVER") == exp_ref
     again = await lab.conductor(rigs={"ephys": str(left.addresses[0])})
     with pytest.raises(AgreementError, match="is over on this PC, and a rig of it still records"):
-        await again.session("SP_01").agree()
+        await again.session("SP_OVER").agree()
     assert left.machine.state is RigState.RUNNING
     assert account(session.folder) == before
     await left.stop_here()

@@ -397,7 +397,7 @@ def test_a_file_that_windows_holds_for_a_moment_is_tried_again(written, monkeypa
         assert add_rig(written, "a", "udp://a") is True
         assert "a" in names(written)
     else:
-        refusal(lambda: add_rig(written, "a", "udp://a"), written, "cannot be changed (in use")
+        refusal(lambda: add_rig(written, "a", "udp://a"), written, "cannot be changed (")
         assert written.read_text() == WRITTEN
     assert not list(written.parent.glob(".*.new"))
 
