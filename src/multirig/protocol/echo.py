@@ -82,8 +82,11 @@ later round of its event loop, and what has come before that caller listens is l
 MIRROR_PAUSE = SECOND * 3 // 10
 """How soon another reply must come; a peer that only sends the request back waits a second for our echo."""
 MAX_REMEMBERED = 64
-MAX_INFOS = 8
 """Conversations that are remembered for one peer; a flood must not fill the memory."""
+MAX_INFOS = 8
+MOST_QUESTIONS = 8
+"""Of a kind that a peer may ask in a second: a late answer that is taken for a question is answered, too."""
+_QUESTIONS = frozenset({Event.EXPINFO, Event.EXPSTATUS})
 _ALIKE = frozenset({Event.EXPSTATUS, Event.ALYX})
 """Events whose question and answer may be the same bytes. Our answer has spaces where the peer's question has
 none, as MATLAB writes, and none where it has: nobody can then take one for the echo of the other."""
@@ -185,6 +188,8 @@ class EchoLink:
         """As iblutil does, and MATLAB does not."""
         self._infos: deque[tuple[Any, ...]] = deque(maxlen=MAX_INFOS)
         """What our last EXPINFOs held."""
+        self._heard: dict[Event, deque[int]] = {}
+        """When each question was heard last."""
         self._mirrored: set[Event] = set()
         """What the peer has answered by sending the request back."""
         self._unclear: dict[Event, tuple[int, bytes]] = {}
@@ -554,6 +559,10 @@ class EchoLink:
             if self._echo(data, before, now) and before.failure is not None:
                 self._out.append(before.failure)
             return
+        if self._is_storm(message.event, now):
+            self._echo_reply(data, now)
+            self.dropped_copies += 1
+            return
         for other in self._incoming.values():
             if not other.number:  # over; and after something else it is no copy
                 other.until = now
@@ -562,6 +571,16 @@ class EchoLink:
         if before is not None and now - before.echoed_at < NEW_AFTER:  # an echo of our echo, maybe
             seen.echoes, seen.echoed_at = before.echoes, before.echoed_at
         self._echo(data, seen, now)
+
+    def _is_storm(self, event: Event, now: int) -> bool:
+        """Whether so much is asked that both sides must be answering each other's answers."""
+        if event not in _QUESTIONS:
+            return False
+        heard = self._heard.setdefault(event, deque(maxlen=MOST_QUESTIONS))
+        is_storm = len(heard) == MOST_QUESTIONS and now - heard[0] < SECOND
+        if not is_storm:
+            heard.append(now)
+        return is_storm
 
     def _hand_up(self, message: Message) -> Token:
         self._numbers += 1

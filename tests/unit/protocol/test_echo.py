@@ -21,6 +21,7 @@ from multirig.protocol.echo import (
     MAX_ECHOES,
     MAX_REMEMBERED,
     MIRROR_PAUSE,
+    MOST_QUESTIONS,
     REPLY_PAUSE,
     RETRY_AFTER,
     STREAM_PAUSE,
@@ -1376,3 +1377,16 @@ def test_on_a_network_that_loses_nothing_everything_is_handled_once_and_answered
     assert {key: [type(one) for one in told] for key, told in pair.outcomes.items()} == {
         key: [Replied] for key in range(5)
     }
+
+
+@pytest.mark.parametrize("event", [Event.EXPINFO, Event.EXPSTATUS])
+def test_answers_that_are_taken_for_questions_are_not_answered_for_ever(event):
+    """Each one is another message, so none is known as a copy."""
+    link = EchoLink(PEER)
+    asked = 0
+    for number in range(50):
+        hear(link, codec.encode_array(Message(event, (number,))), now=number * SECOND // 100)
+        asked += sum(isinstance(one, Received) for one in events(link))
+    assert asked == MOST_QUESTIONS
+    hear(link, codec.encode_array(Message(event, (99,))), now=3 * SECOND)
+    assert sum(isinstance(one, Received) for one in events(link)) == 1
