@@ -1,4 +1,4 @@
-"""``multirig install`` and ``uninstall``: a rig, or the console, that starts at log-on."""
+"""``multirig install``: a rig, or the console, that starts at log-on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
 from multirig.config import load_rig_config
-from multirig.errors import ConfigError, MultirigError, why_not
+from multirig.errors import ConfigError, MultirigError
 from multirig.install import system
 from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
-from multirig.install.job import CONSOLE_NAME, Job, Kind
+from multirig.install.job import CONSOLE_NAME, Kind
 from multirig.install.plan import WAYS, Plan, Way
-from multirig.install.presence import DEFAULT_PORT, find_lock, let_in
-from multirig.install.records import Record, read_records, remove_record, write_record
+from multirig.install.presence import find_old_folders, find_process, let_in
+from multirig.install.records import Record, read_records, write_record
 from multirig.rig.loading import build_adapter
 
-END_LIMIT = 30.0
-"""Seconds that a rig has to end, or to say after which session it does."""
 POLL = 0.2
 START_LIMIT = 30.0
 """Seconds until what was started must be there; a busy PC loads for long."""
@@ -73,34 +71,6 @@ def install(
         _print(record, for_system)
     else:
         _install(record)
-
-
-@app.command()
-def uninstall(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Rigs that were installed.")
-    ] = None,
-    console: Annotated[bool, typer.Option("--console", help="The console.")] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that multirig install --list shows.")
-    ] = False,
-) -> None:
-    """Start rigs, or the console, no more at log-on; what they record now is never cut off."""
-    known = read_records()
-    chosen = known if everything else [_find(name, known) for name in names or ()]
-    if console and not everything:
-        chosen = [
-            *chosen,
-            find_record(CONSOLE_NAME, known, Kind.CONSOLE) or _guess(CONSOLE_NAME, Kind.CONSOLE),
-        ]
-    if not chosen:
-        if everything:
-            render.say("nothing is installed")
-            return
-        raise ConfigError("say which: multirig uninstall NAME, or --console, or --all")
-    failed = [record for record in chosen if not _uninstall(record)]
-    if failed:
-        raise typer.Exit(FAILED)
 
 
 # -- installing --------------------------------------------------------------------------------------------
@@ -225,6 +195,8 @@ def _install(record: Record) -> None:
         raise system.Refused(
             f"{missing}: nothing was installed; --print shows the command, for another program to start"
         )
+    if before is not None:
+        record = replace(record, old_folders=find_old_folders(before, record))
     plan, record = _register(record)
     if before is not None and before.way is not record.way:
         system.unregister(system.make_plan(before.way, before.job))
@@ -264,8 +236,8 @@ def _register(record: Record) -> tuple[Plan, Record]:
 
 def _start(plan: Plan, record: Record) -> None:
     """Start it now where it does not run; what runs is left alone."""
-    lock, name = find_lock(record), record.job.name
-    if (process := lock.find_process()) is not None:
+    name = record.job.name
+    if (process := find_process(record)) is not None:
         render.say(
             f"{name} runs now as process {process} and is left alone: what is new holds at its next start"
         )
@@ -276,7 +248,7 @@ def _start(plan: Plan, record: Record) -> None:
         render.warn(f"{name} could not be started now ({refused}); it is when you log on again")
         raise typer.Exit(FAILED) from None
     until = time.monotonic() + START_LIMIT
-    while (process := lock.find_process()) is None and time.monotonic() < until:
+    while (process := find_process(record)) is None and time.monotonic() < until:
         time.sleep(POLL)
     if process is None:
         render.warn(f"{name} was started, and is not there after {START_LIMIT:g} s: {_where_to_look(record)}")
@@ -303,7 +275,7 @@ def _list() -> None:
         return
     rows, all_run = [], True
     for record in records:
-        process = find_lock(record).find_process()
+        process = find_process(record)
         trouble = _find_trouble(record)
         all_run = all_run and process is not None and trouble is None
         runs = "✗ does not run" if process is None else f"✓ runs, process {process}"
@@ -330,74 +302,6 @@ def _find_trouble(record: Record) -> str | None:
         if found != record.job.name:
             return f"✗ {record.config} is that of {found} now: multirig install {name}"
     return None
-
-
-# -- uninstalling ------------------------------------------------------------------------------------------
-
-
-def _find(word: str, known: Sequence[Record]) -> Record:
-    """Return what is meant by a name, or by the config of a rig."""
-    path = Path(word).expanduser()
-    if path.suffix.lower() in (".yaml", ".yml"):
-        for record in known:
-            if record.config is not None and record.config == _whole(path):
-                return record
-        if path.exists():
-            word = load_rig_config(path).name
-    found = find_record(word, known, Kind.RIG)
-    if found is None:
-        guess = _guess(word, Kind.RIG)
-        if system.is_registered(system.make_plan(guess.way, guess.job)):
-            return guess
-        names = ", ".join(one.job.name for one in known) or "nothing"
-        raise ConfigError(f"no rig {word!r} is installed on this PC for you; installed: {names}")
-    return found
-
-
-def _guess(name: str, kind: Kind) -> Record:
-    """Return what can be taken away of something of which no record is left."""
-    return Record(job=Job(kind=kind, name=name), way=WAYS[system.this_system()], port=DEFAULT_PORT)
-
-
-def _uninstall(record: Record) -> bool:
-    """Take one away; whether that is so. What it records goes on, and it ends after that."""
-    name, plan = record.job.name, system.make_plan(record.way, record.job)
-    try:
-        system.unregister(plan)
-    except system.Refused as refused:
-        render.show_error(MultirigError(f"{name} is still started at log-on: {refused}"))
-        return False
-    remove_record(record.job)
-    render.say(f"{name} is started no more when you log on")
-    lock = find_lock(record)
-    process = lock.find_process()
-    if process is not None and not _end(name, lock, process):
-        return False
-    if lock.find_process() is None:
-        system.forget(plan)
-    return True
-
-
-def _end(name: str, lock: Any, process: int) -> bool:
-    """Ask what runs to end; whether it does, now or after its session."""
-    try:
-        lock.ask_to_end()
-    except OSError as error:
-        render.warn(f"{name} cannot be asked to end ({why_not(error)}): close its window, or end it there")
-        return False
-    until = time.monotonic() + END_LIMIT
-    while time.monotonic() < until:
-        if lock.find_process() is None:
-            render.say(f"{name} has ended (process {process})")
-            return True
-        if (session := lock.waits_for) is not None:
-            render.say(f"{name} is in {session}, which goes on; it ends when that is over")
-            return True
-        time.sleep(POLL)
-    render.warn(
-        f"{name} does not answer, and runs on as process {process}: close its window, or end it there"
-    )
-    return False
 
 
 def _name_words(record: Record) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ class Record:
     """The rig's config; None: the console's."""
     lock_folder: str | None = None
     """Where a rig's lock lies, if that is not the user's folder."""
+    old_folders: tuple[str | None, ...] = ()
+    """Where its lock lay before, as long as somebody holds it there."""
     port: int | None = None
     """At which the console is."""
     installed: str = ""
@@ -79,6 +81,7 @@ def _read(path: Path) -> Record:
         job = content.pop("job")
         job |= {key: tuple(job[key]) for key in ("program", "arguments")}
         job["kind"] = Kind(job["kind"])
+        content["old_folders"] = tuple(content.get("old_folders", ()))
         return Record(job=Job(**job), way=Way[content.pop("way")], **content)
     except ConfigError:
         raise

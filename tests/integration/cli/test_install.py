@@ -210,6 +210,22 @@ def test_a_rig_whose_log_folder_is_another_one_since_is_found(lab: Lab, rig):
     assert "cam has ended" in lab("uninstall", "cam").stderr
 
 
+def test_what_records_is_never_stopped_where_its_log_folder_is_another_one_since(lab: Lab, rig):
+    one = rig("cam", main_sync=True)
+    one.expect("ready at")
+    assert lab("install", "cam.yaml").returncode == 0
+    one.type("start SP_01")
+    one.expect("cam is running")
+    lab.write(log_folder="./other")
+    for _ in range(2):
+        assert "cam runs now as process" in lab("install", "cam.yaml").stderr
+    done = lab("uninstall", "cam")
+    assert (done.returncode, "which goes on; it ends when" in done.stderr) == (0, True), done.stderr
+    assert "--user stop multirig-cam.service" not in lab.calls
+    one.type("stop")
+    one.expect("cam ended")
+
+
 def test_what_is_not_there_cannot_be_taken_away(lab: Lab):
     done = lab("uninstall", "cam")
     assert (

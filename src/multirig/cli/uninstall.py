@@ -1,0 +1,123 @@
+"""``multirig uninstall``: what starts at log-on is taken away again, and what it records is not cut off."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from multirig.cli import render
+from multirig.cli.program import FAILED, app
+from multirig.config import load_rig_config
+from multirig.errors import ConfigError, MultirigError, why_not
+from multirig.install import system
+from multirig.install.choosing import find_record
+from multirig.install.job import CONSOLE_NAME, Job, Kind
+from multirig.install.plan import WAYS
+from multirig.install.presence import DEFAULT_PORT, find_held
+from multirig.install.records import Record, read_records, remove_record
+from multirig.rig.lock import InstanceLock
+
+END_LIMIT = 30.0
+"""Seconds that a rig has to end, or to say after which session it does."""
+POLL = 0.2
+
+
+@app.command()
+def uninstall(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Rigs that were installed.")
+    ] = None,
+    console: Annotated[bool, typer.Option("--console", help="The console.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that multirig install --list shows.")
+    ] = False,
+) -> None:
+    """Start rigs, or the console, no more at log-on; what they record now is never cut off."""
+    known = read_records()
+    chosen = known if everything else [_find(name, known) for name in names or ()]
+    if console and not everything:
+        chosen = [
+            *chosen,
+            find_record(CONSOLE_NAME, known, Kind.CONSOLE) or _guess(CONSOLE_NAME, Kind.CONSOLE),
+        ]
+    if not chosen:
+        if everything:
+            render.say("nothing is installed")
+            return
+        raise ConfigError("say which: multirig uninstall NAME, or --console, or --all")
+    failed = [record for record in chosen if not _uninstall(record)]
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _find(word: str, known: Sequence[Record]) -> Record:
+    """Return what is meant by a name, or by the config of a rig."""
+    path = Path(word).expanduser()
+    if path.suffix.lower() in (".yaml", ".yml"):
+        for record in known:
+            if record.config is not None and record.config == os.path.abspath(path):
+                return record
+        if path.exists():
+            word = load_rig_config(path).name
+    found = find_record(word, known, Kind.RIG)
+    if found is None:
+        guess = _guess(word, Kind.RIG)
+        if system.is_registered(system.make_plan(guess.way, guess.job)):
+            return guess
+        names = ", ".join(one.job.name for one in known) or "nothing"
+        raise ConfigError(f"no rig {word!r} is installed on this PC for you; installed: {names}")
+    return found
+
+
+def _guess(name: str, kind: Kind) -> Record:
+    """Return what can be taken away of something of which no record is left."""
+    return Record(job=Job(kind=kind, name=name), way=WAYS[system.this_system()], port=DEFAULT_PORT)
+
+
+def _is_guess(record: Record) -> bool:
+    return not record.installed
+
+
+def _uninstall(record: Record) -> bool:
+    """Take one away; whether that is so. What it records goes on, and it ends after that."""
+    name, plan = record.job.name, system.make_plan(record.way, record.job)
+    try:
+        system.unregister(plan)
+    except system.Refused as refused:
+        render.show_error(MultirigError(f"{name} is still started at log-on: {refused}"))
+        return False
+    remove_record(record.job)
+    render.say(f"{name} is started no more when you log on")
+    failed = [lock for lock in find_held(record) if not _end(name, lock)]
+    if not find_held(record) and not _is_guess(record):  # what is not known may record
+        system.forget(plan)
+    return not failed
+
+
+def _end(name: str, lock: InstanceLock) -> bool:
+    """Ask what runs to end; whether it does, now or after its session."""
+    if (process := lock.find_process()) is None:
+        return True
+    try:
+        lock.ask_to_end()
+    except OSError as error:
+        render.warn(f"{name} cannot be asked to end ({why_not(error)}): close its window, or end it there")
+        return False
+    until = time.monotonic() + END_LIMIT
+    while time.monotonic() < until:
+        if lock.find_process() is None:
+            render.say(f"{name} has ended (process {process})")
+            return True
+        if (session := lock.waits_for) is not None:
+            render.say(f"{name} is in {session}, which goes on; it ends when that is over")
+            return True
+        time.sleep(POLL)
+    render.warn(
+        f"{name} does not answer, and runs on as process {process}: close its window, or end it there"
+    )
+    return False
