@@ -20,7 +20,7 @@ from multirig.install import system
 from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
 from multirig.install.job import CONSOLE_NAME, Kind
 from multirig.install.plan import WAYS, Plan, Way
-from multirig.install.presence import find_old_folders, find_process, let_in
+from multirig.install.presence import find_held, find_keeper, find_old_folders, find_process, let_in
 from multirig.install.records import Record, read_records, write_record
 from multirig.rig.loading import build_adapter
 
@@ -237,6 +237,7 @@ def _register(record: Record) -> tuple[Plan, Record]:
 def _start(plan: Plan, record: Record) -> None:
     """Start it now where it does not run; what runs is left alone."""
     name = record.job.name
+    _let_end(record)
     if (process := find_process(record)) is not None:
         render.say(
             f"{name} runs now as process {process} and is left alone: what is new holds at its next start"
@@ -254,6 +255,24 @@ def _start(plan: Plan, record: Record) -> None:
         render.warn(f"{name} was started, and is not there after {START_LIMIT:g} s: {_where_to_look(record)}")
         raise typer.Exit(FAILED)
     render.say(f"{name} runs as process {process}")
+
+
+def _let_end(record: Record) -> None:
+    """Wait for what was asked to end and is about to: it would not be there afterwards."""
+    until = time.monotonic() + START_LIMIT
+    while time.monotonic() < until:
+        keeper = find_keeper(record)
+        asked = [one for one in (*find_held(record), keeper) if one is not None and one.is_asked_to_end()]
+        if not asked:
+            return
+        if session := next(filter(None, (one.waits_for for one in asked)), None):
+            again = system.spell(("multirig", "install", record.config or "--console"))
+            render.warn(
+                f"{record.job.name} was asked to end, and does when {session} is over: "
+                f"to have it there again now, say {again} once more after that"
+            )
+            raise typer.Exit(FAILED)
+        time.sleep(POLL)
 
 
 def _where_to_look(record: Record) -> str:
@@ -278,7 +297,11 @@ def _list() -> None:
         process = find_process(record)
         trouble = _find_trouble(record)
         all_run = all_run and process is not None and trouble is None
-        runs = "✗ does not run" if process is None else f"✓ runs, process {process}"
+        runs = f"✓ runs, process {process}"
+        if process is None:
+            keeper = find_keeper(record)
+            waits = f"; process {keeper.find_process()} starts it when that is possible" if keeper else ""
+            runs = f"✗ does not run{waits}"
         rows.append(
             (record.job.name, str(record.way), runs, trouble or record.config or f"port {record.port}")
         )

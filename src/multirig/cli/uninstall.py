@@ -17,10 +17,9 @@ from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.install import system
 from multirig.install.choosing import find_record
 from multirig.install.job import CONSOLE_NAME, Job, Kind
-from multirig.install.plan import WAYS
-from multirig.install.presence import DEFAULT_PORT, find_held
+from multirig.install.plan import WAYS, Way
+from multirig.install.presence import DEFAULT_PORT, find_held, find_keeper
 from multirig.install.records import Record, read_records, remove_record
-from multirig.rig.lock import InstanceLock
 
 END_LIMIT = 30.0
 """Seconds that a rig has to end, or to say after which session it does."""
@@ -93,31 +92,45 @@ def _uninstall(record: Record) -> bool:
         return False
     remove_record(record.job)
     render.say(f"{name} is started no more when you log on")
-    failed = [lock for lock in find_held(record) if not _end(name, lock)]
+    is_ending = _end(record)
     if not find_held(record) and not _is_guess(record):  # what is not known may record
         system.forget(plan)
-    return not failed
+    return is_ending
 
 
-def _end(name: str, lock: InstanceLock) -> bool:
-    """Ask what runs to end; whether it does, now or after its session."""
-    if (process := lock.find_process()) is None:
-        return True
-    try:
-        lock.ask_to_end()
-    except OSError as error:
-        render.warn(f"{name} cannot be asked to end ({why_not(error)}): close its window, or end it there")
-        return False
+def _end(record: Record) -> bool:
+    """Ask all that runs to end; whether it does, now or after its session."""
+    name, seen = record.job.name, {}
     until = time.monotonic() + END_LIMIT
     while time.monotonic() < until:
-        if lock.find_process() is None:
-            render.say(f"{name} has ended (process {process})")
+        held, keeper = find_held(record), find_keeper(record)
+        for lock in (*held, *([keeper] if keeper else [])):
+            process = lock.find_process()
+            if process is None or lock.is_asked_to_end():
+                continue
+            try:
+                lock.ask_to_end()
+            except OSError as error:
+                render.warn(
+                    f"{name} cannot be asked to end ({why_not(error)}): {_how_to_end(record, process)}"
+                )
+                return False
+            seen[process] = f"{name} has ended" if lock in held else f"{name} is not started again"
+        if not held and not keeper:
+            for process, what in seen.items():
+                render.say(f"{what} (process {process})")
             return True
-        if (session := lock.waits_for) is not None:
-            render.say(f"{name} is in {session}, which goes on; it ends when that is over")
+        sessions = [lock.waits_for for lock in held]
+        if sessions and all(sessions):
+            render.say(f"{name} is in {sessions[0]}, which goes on; it ends when that is over")
             return True
         time.sleep(POLL)
-    render.warn(
-        f"{name} does not answer, and runs on as process {process}: close its window, or end it there"
-    )
+    process = next((lock.find_process() for lock in (*held, keeper) if lock is not None), None)
+    render.warn(f"{name} does not answer, and runs on as process {process}: {_how_to_end(record, process)}")
     return False
+
+
+def _how_to_end(record: Record, process: int | None) -> str:
+    if record.way in (Way.TASK, Way.STARTUP):
+        return "close its window, or end it there"
+    return f"end it where it was started, or by kill {process}"

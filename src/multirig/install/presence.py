@@ -14,7 +14,7 @@ from multirig.install.records import Record
 from multirig.pc.finding import Level
 from multirig.pc.network import find_listeners, open_firewall
 from multirig.pc.reader import this_pc
-from multirig.rig.lock import InstanceLock
+from multirig.rig.lock import InstanceLock, keeper_lock
 from multirig.state import state_folder
 
 DEFAULT_PORT = 8090
@@ -26,6 +26,11 @@ HEED = 0.5
 def console_lock(port: int) -> InstanceLock:
     """Return the lock of the console at a port."""
     return InstanceLock(f"{CONSOLE_NAME} {port}", state_folder() / CONSOLE_NAME)
+
+
+def console_keeper(port: int) -> InstanceLock:
+    """Return the lock of the process that starts the console at a port again."""
+    return keeper_lock(state_folder() / f"{CONSOLE_NAME} {port}")
 
 
 @contextlib.asynccontextmanager
@@ -78,6 +83,17 @@ def find_locks(record: Record) -> list[InstanceLock]:
 def find_held(record: Record) -> list[InstanceLock]:
     """Return those of its locks that a process holds now."""
     return [lock for lock in find_locks(record) if lock.find_process() is not None]
+
+
+def find_keeper(record: Record) -> InstanceLock | None:
+    """Return the lock of the process that starts it again, if there is one now."""
+    if record.job.is_console:
+        keeper = console_keeper(record.port or DEFAULT_PORT)
+    elif record.config is not None:
+        keeper = keeper_lock(record.config)
+    else:
+        return None
+    return keeper if keeper.find_process() is not None else None
 
 
 def find_process(record: Record) -> int | None:

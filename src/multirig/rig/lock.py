@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import zlib
@@ -87,6 +88,10 @@ class InstanceLock:
         """Ask whoever holds it to end when nothing is recorded any more. Raises OSError."""
         self._request.write_text(ASKED)
 
+    def has_to_end(self) -> bool:
+        """Whether somebody holds it, and was asked to end."""
+        return self.is_asked_to_end() and self.find_process() is not None
+
     @property
     def waits_for(self) -> str | None:
         """The session after which it ends, once it has said so."""
@@ -113,3 +118,16 @@ class InstanceLock:
     @property
     def _request(self) -> Path:
         return self._path.with_suffix(".end")
+
+
+def keeper_lock(what: str | Path) -> InstanceLock:
+    """Return the lock of a program that starts another one again after a crash.
+
+    Parameters
+    ----------
+    what : str or pathlib.Path
+        By which that is known: a rig by the path of its config.
+    """
+    key = os.path.normcase(os.path.abspath(what))
+    name = f"{Path(key).stem[:40]} {hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return InstanceLock(name, state_folder() / "keepers")

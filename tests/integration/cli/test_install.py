@@ -22,7 +22,7 @@ from multirig.install.job import Job, Kind
 from multirig.install.linux import plan_unit
 from multirig.install.plan import Places, Way
 from multirig.install.records import Record
-from multirig.rig.lock import InstanceLock
+from multirig.rig.lock import InstanceLock, keeper_lock
 
 LIMIT = 30
 SYSTEMCTL = r"""#!/bin/sh
@@ -134,6 +134,10 @@ def test_a_rig_that_runs_in_a_terminal_is_left_alone_and_a_session_is_never_cut_
     one.expect("cam is running")
     done = lab("uninstall", "cam.yaml")
     assert done.returncode == 0
+    again = lab("install", "cam.yaml")
+    assert (again.returncode, "cam was asked to end, and does when" in again.stderr) == (1, True)
+    assert "say multirig install" in again.stderr
+    assert lab("uninstall", "cam").returncode == 0
     assert "cam is started no more when you log on" in done.stderr
     assert "_1_SP_01, which goes on; it ends when that is over" in done.stderr
     one.expect("cam was asked to end: it does when .*_1_SP_01 is over")
@@ -286,10 +290,11 @@ def test_where_task_scheduler_refuses_the_startup_folder_takes_its_place(
 
 
 @pytest.fixture
-def keeper(lab: Lab):
+def keeper(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(lab.folder / "state"))
     started: list[subprocess.Popen[str]] = []
 
-    def start(config: Path) -> subprocess.Popen[str]:
+    def start(config: Path, *options: str) -> subprocess.Popen[str]:
         command = [
             sys.executable,
             "-m",
@@ -299,6 +304,7 @@ def keeper(lab: Lab):
             "--plain",
             "--no-keyboard",
             "--stay",
+            *options,
         ]
         pipe = subprocess.PIPE
         started.append(
@@ -353,6 +359,41 @@ def test_a_keeper_that_waits_for_a_better_config_ends_when_it_is_asked_to(lab: L
     read_until(one, "it is started again when ")
     one.terminate()
     assert one.wait(LIMIT) == 0
+
+
+def test_a_keeper_that_waits_is_listed_and_ends_when_what_it_keeps_is_taken_away(lab: Lab, keeper):
+    path = lab.write(log_folder="./log")
+    one = lab("install", path, state="running")
+    assert one.returncode == 0, one.stderr
+    lab.lock().ask_to_end()
+    path.write_text("name: x\n")
+    waiting = keeper(path)
+    read_until(waiting, "it is started again when ")
+    listed = lab("install", "--list")
+    assert f"process {waiting.pid} starts it when that is possible" in " ".join(listed.stdout.split())
+    done = lab("uninstall", "cam")
+    assert f"cam is not started again (process {waiting.pid})" in done.stderr
+    assert waiting.wait(LIMIT) == 0
+
+
+def test_a_rig_that_waits_for_its_address_ends_when_it_is_taken_away(lab: Lab, keeper):
+    path = lab.write(uri="udp://192.0.2.1:0")
+    waiting = keeper(path, "--wait")
+    read_until(waiting, "it may come yet")
+    keeper_lock(path).ask_to_end()
+    assert waiting.wait(LIMIT) == 0
+
+
+def test_a_rig_that_runs_elsewhere_is_started_when_that_one_has_ended(lab: Lab, keeper):
+    path = lab.write()
+    other = lab.lock()
+    other.acquire()
+    waiting = keeper(path)
+    read_until(waiting, "it is started again when that is over")
+    other.release()
+    read_until(waiting, "ready at")
+    lab.lock().ask_to_end()
+    assert waiting.wait(LIMIT) == 0
 
 
 def test_a_rig_that_is_asked_to_end_is_not_started_again(lab: Lab, keeper):
