@@ -21,7 +21,7 @@ from multirig.install.choosing import CARRIED, find_changes, find_environment, f
 from multirig.install.job import CONSOLE_NAME, Kind
 from multirig.install.plan import WAYS, Plan, Way
 from multirig.install.presence import find_held, find_keeper, find_old_folders, find_process, let_in
-from multirig.install.records import Record, read_records, write_record
+from multirig.install.records import Record, read_records, remove_record, write_record
 from multirig.rig.loading import build_adapter
 
 POLL = 0.2
@@ -89,7 +89,7 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
         raise ConfigError(f"{config}: there is no such file: give the rig's configuration, RIG.yaml")
     if options and options[0].lower().endswith((".yaml", ".yml")):
         raise ConfigError(f"one rig at a time: then say multirig install {options[0]}")
-    parsed = command.make_context(verb, [*([str(config)] if config else []), *options]).params
+    parsed = command.make_context(f"multirig {verb}", [*([str(config)] if config else []), *options]).params
     for option, use in NOT_AT_LOG_ON.items():
         if parsed.get(option):
             raise ConfigError(f"{use} is nothing to start with at log-on: leave it out")
@@ -183,21 +183,16 @@ def _print(record: Record, for_system: str | None) -> None:
 
 
 def _install(record: Record) -> None:
-    known = read_records()
     name = record.job.name
-    before = find_record(name, known, record.job.kind)
-    if before is not None and before.job.name != name:
-        raise ConfigError(
-            f"{before.job.name} is installed here already, and some systems take {name} for the same: "
-            f"multirig uninstall {before.job.name}, or give one another name"
-        )
+    before = _find_before(record, read_records(render.show_error))
     if missing := system.find_missing(record.way):
         raise system.Refused(
             f"{missing}: nothing was installed; --print shows the command, for another program to start"
         )
     if before is not None:
         record = replace(record, old_folders=find_old_folders(before, record))
-    plan, record = _register(record)
+    write_record(record)
+    plan, record = _register(record, before)
     if before is not None and before.way is not record.way:
         system.unregister(system.make_plan(before.way, before.job))
     write_record(record)
@@ -216,10 +211,37 @@ def _install(record: Record) -> None:
     if record.config is not None:
         for text in let_in(load_rig_config(Path(record.config)).uri):
             render.warn(text)
-    render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
+    render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *name_words(record)))}")
 
 
-def _register(record: Record) -> tuple[Plan, Record]:
+def _find_before(record: Record, known: Sequence[Record]) -> Record | None:
+    """Return what is installed in its place now. Raises ConfigError where two of one would come of it."""
+    name = record.job.name
+    before = find_record(name, known, record.job.kind)
+    if before is not None and before.job.name != name:
+        raise ConfigError(
+            f"{before.job.name} is installed here already, and some systems take {name} for the same: "
+            f"multirig uninstall {before.job.name}, or give one another name"
+        )
+    for one in known:
+        if record.config is not None and one.config == record.config and one.job.name != name:
+            raise ConfigError(
+                f"{record.config} is installed as {one.job.name}, and that rig is called {name} now: first "
+                f"{system.spell(('multirig', 'uninstall', *name_words(one)))}, then the same again"
+            )
+    return before
+
+
+def _register(record: Record, before: Record | None) -> tuple[Plan, Record]:
+    """Register it as kept; where that is refused, keep what was."""
+    try:
+        return register(record)
+    except system.Refused:
+        remove_record(record.job) if before is None else write_record(before)
+        raise
+
+
+def register(record: Record) -> tuple[Plan, Record]:
     """Register it; on Windows in the Startup folder where Task Scheduler refuses."""
     plan = system.make_plan(record.way, record.job)
     try:
@@ -288,11 +310,16 @@ def _where_to_look(record: Record) -> str:
 
 
 def _list() -> None:
-    records = read_records()
+    broken: list[ConfigError] = []
+    records = read_records(broken.append)
+    for error in broken:
+        render.show_error(error)
+    if not records and broken:
+        raise typer.Exit(FAILED)
     if not records:
         render.say("nothing is installed; a rig is by multirig install RIG.yaml")
         return
-    rows, all_run = [], True
+    rows, all_run = [], not broken
     for record in records:
         process = find_process(record)
         trouble = _find_trouble(record)
@@ -323,9 +350,13 @@ def _find_trouble(record: Record) -> str | None:
         except MultirigError as error:
             return f"✗ {error}"
         if found != record.job.name:
-            return f"✗ {record.config} is that of {found} now: multirig install {name}"
+            first = system.spell(("multirig", "uninstall", *name_words(record)))
+            return f"✗ {record.config} is that of {found} now: {first}, then multirig install {name}"
     return None
 
 
-def _name_words(record: Record) -> tuple[str, ...]:
-    return ("--console",) if record.job.is_console else (record.job.name,)
+def name_words(record: Record) -> tuple[str, ...]:
+    """Return what `uninstall` is given for it."""
+    if record.job.is_console:
+        return ("--console",)
+    return ("--", record.job.name) if record.job.name.startswith("-") else (record.job.name,)

@@ -37,20 +37,22 @@ def uninstall(
     ] = False,
 ) -> None:
     """Start rigs, or the console, no more at log-on; what they record now is never cut off."""
-    known = read_records()
+    broken: list[ConfigError] = []
+    known = read_records(broken.append)
+    for error in broken:
+        render.show_error(error)
     chosen = known if everything else [_find(name, known) for name in names or ()]
     if console and not everything:
-        chosen = [
-            *chosen,
-            find_record(CONSOLE_NAME, known, Kind.CONSOLE) or _guess(CONSOLE_NAME, Kind.CONSOLE),
-        ]
+        chosen = [*chosen, _find_console(known)]
     if not chosen:
-        if everything:
+        if everything and not broken:
             render.say("nothing is installed")
             return
+        if everything:
+            raise typer.Exit(FAILED)
         raise ConfigError("say which: multirig uninstall NAME, or --console, or --all")
     failed = [record for record in chosen if not _uninstall(record)]
-    if failed:
+    if failed or (everything and broken):
         raise typer.Exit(FAILED)
 
 
@@ -73,6 +75,15 @@ def _find(word: str, known: Sequence[Record]) -> Record:
     return found
 
 
+def _find_console(known: Sequence[Record]) -> Record:
+    found = find_record(CONSOLE_NAME, known, Kind.CONSOLE)
+    if found is None:
+        found = _guess(CONSOLE_NAME, Kind.CONSOLE)
+        if not system.is_registered(system.make_plan(found.way, found.job)):
+            raise ConfigError("the console is not installed on this PC for you: it is not started at log-on")
+    return found
+
+
 def _guess(name: str, kind: Kind) -> Record:
     """Return what can be taken away of something of which no record is left."""
     return Record(job=Job(kind=kind, name=name), way=WAYS[system.this_system()], port=DEFAULT_PORT)
@@ -90,7 +101,10 @@ def _uninstall(record: Record) -> bool:
     except system.Refused as refused:
         render.show_error(MultirigError(f"{name} is still started at log-on: {refused}"))
         return False
-    remove_record(record.job)
+    try:
+        remove_record(record.job)
+    except ConfigError as error:
+        render.show_error(error)
     render.say(f"{name} is started no more when you log on")
     is_ending = _end(record)
     if not find_held(record) and not _is_guess(record):  # what is not known may record

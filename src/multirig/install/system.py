@@ -100,8 +100,8 @@ def make_plan(way: Way, job: Job, system: str | None = None) -> Plan:
 def register(plan: Plan) -> None:
     """Have it started from the next log-on on. Raises Refused, and leaves nothing then."""
     file = Path(plan.file)
-    before = file.read_bytes() if file.is_file() else None
     try:
+        before = file.read_bytes() if file.is_file() else None
         file.parent.mkdir(parents=True, exist_ok=True)
         if plan.way is Way.LAUNCHD:
             log_folder().mkdir(parents=True, exist_ok=True)

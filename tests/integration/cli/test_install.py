@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tests.programs import Program
 
-from multirig.cli.install import _register
+from multirig.cli.install import register
 from multirig.install import system
 from multirig.install.job import Job, Kind
 from multirig.install.linux import plan_unit
@@ -156,6 +156,7 @@ def test_what_would_not_start_is_refused_before_anything_is_written(lab: Lab):
         (str(lab.write("other", adapter={"type": "nothing"})),): "there is no adapter 'nothing'",
         (str(config), "--", "--colour"): "No such option",
         (str(config), "--", "--stay"): "--stay is nothing to start with at log-on",
+        (str(config), "--", "--nix"): "multirig serve",
         (str(config), "other.yaml"): "one rig at a time: then say multirig install other.yaml",
         (str(config), "other"): "unexpected extra argument",
         (): "say which rig: multirig install RIG.yaml",
@@ -174,6 +175,36 @@ def test_what_would_not_start_is_refused_before_anything_is_written(lab: Lab):
         in done.stderr
     )
     assert lab.units == []
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(lab: Lab):
+    folder = lab.folder / "state" / "multirig"
+    folder.mkdir(parents=True)
+    (folder / "installed").write_text("")
+    done = lab("install", lab.write())
+    assert (done.returncode, "rig-cam.json cannot be written" in done.stderr) == (2, True), done.stderr
+    assert lab.units == []
+
+
+def test_a_file_whose_rig_is_called_otherwise_since_is_no_second_one(lab: Lab):
+    path = lab.write()
+    assert lab("install", path).returncode == 0
+    path.write_text(path.read_text().replace("name: cam", "name: cam2"))
+    assert "is that of cam2 now: multirig uninstall cam, then" in lab("install", "--list").stdout
+    done = lab("install", path)
+    assert (done.returncode, "first multirig uninstall cam, then" in done.stderr) == (2, True), done.stderr
+    assert lab.units == ["multirig-cam.service"]
+
+
+def test_one_record_that_is_broken_is_in_nobodys_way(lab: Lab):
+    assert lab("install", lab.write()).returncode == 0
+    (lab.folder / "state/multirig/installed/rig-x.json").write_text("")
+    listed = lab("install", "--list")
+    assert (listed.returncode, "✓ runs" in listed.stdout) == (1, True), listed.stdout
+    assert "rig-x.json cannot be read" in listed.stderr
+    done = lab("uninstall", "--all")
+    assert (done.returncode, "cam has ended" in done.stderr, lab.units) == (1, True, [])
+    assert "rig-x.json cannot be read" in done.stderr
 
 
 def test_what_is_shown_changes_nothing(lab: Lab):
@@ -240,6 +271,8 @@ def test_what_is_not_there_cannot_be_taken_away(lab: Lab):
         True,
     )
     assert lab("uninstall").returncode == 2
+    done = lab("uninstall", "--console")
+    assert (done.returncode, "the console is not installed" in done.stderr) == (2, True), done.stderr
     assert lab("uninstall", "--all").returncode == 0
 
 
@@ -275,7 +308,7 @@ def test_where_task_scheduler_refuses_the_startup_folder_takes_its_place(
     monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
     monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
     job = Job(kind=Kind.RIG, name="cam", program=("multirig",), arguments=("serve", "cam.yaml"), folder="lab")
-    plan, record = _register(Record(job=job, way=Way.TASK))
+    plan, record = register(Record(job=job, way=Way.TASK))
     assert "there is no schtasks on this PC); your Startup folder takes its place" in " ".join(
         capsys.readouterr().err.split()
     )
