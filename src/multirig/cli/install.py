@@ -179,7 +179,7 @@ def _print(record: Record, for_system: str | None) -> None:
             ("multirig uninstall, when it has ended", plan.forget),
         ):
             if commands:
-                render.show_lines(f"{heading}:", map(system.spell, commands))
+                render.show_lines(f"{heading}:", [system.spell(one, for_system) for one in commands])
 
 
 def _install(record: Record) -> None:
@@ -203,7 +203,7 @@ def _install(record: Record) -> None:
     for variable in system.find_passing(CARRIED):
         render.warn(
             f"{variable} is set in this terminal only, and {name} will not have it: "
-            f"setx {variable} {system.spell([os.environ[variable]])}, and log off and on"
+            f"setx {variable} {system.spell([_whole(os.environ[variable])])}, and log off and on"
         )
     if record.way is Way.SYSTEMD and not system.lingers():
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")

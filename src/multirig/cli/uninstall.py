@@ -136,7 +136,11 @@ def _end(record: Record) -> bool:
             return True
         sessions = [lock.waits_for for lock in held]
         if sessions and all(sessions):
-            render.say(f"{name} is in {sessions[0]}, which goes on; it ends when that is over")
+            if any(lock.is_left for lock in held):
+                stop = system.spell(("multirig", "stop", name))
+                render.warn(f"{name} is in {sessions[0]}, which nobody leads any more; it ends after: {stop}")
+            else:
+                render.say(f"{name} is in {sessions[0]}, which goes on; it ends when that is over")
             return True
         time.sleep(POLL)
     process = next((lock.find_process() for lock in (*held, keeper) if lock is not None), None)

@@ -179,9 +179,10 @@ def lingers() -> bool:
     return "yes" in _run(("loginctl", "show-user", getpass.getuser(), "--property=Linger"))[1]
 
 
-def spell(command: Sequence[str]) -> str:
-    """Return a command as it is typed on this PC."""
-    return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+def spell(command: Sequence[str], system: str | None = None) -> str:
+    """Return a command as it is typed on a system, or on this PC."""
+    is_windows = (system or this_system()) == "windows"
+    return subprocess.list2cmdline(command) if is_windows else shlex.join(command)
 
 
 def _run_all(commands: Sequence[Sequence[str]]) -> None:

@@ -16,6 +16,8 @@ from multirig.state import state_folder
 
 ASKED = "asked"
 """What stands in the file by which a rig is asked to end; it writes there what it waits for."""
+LEFT = "\nleft"
+"""What follows a session there that nobody leads."""
 CLOCK_STEP = 2.0
 """Seconds by which a process may seem to be younger than the file that it wrote."""
 
@@ -96,9 +98,16 @@ class InstanceLock:
     def waits_for(self) -> str | None:
         """The session after which it ends, once it has said so."""
         with contextlib.suppress(OSError):
-            told = self._request.read_text(encoding="utf-8").strip()
+            told = self._request.read_text(encoding="utf-8").strip().removesuffix(LEFT).strip()
             return told if told and told != ASKED else None
         return None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody leads that session any more."""
+        with contextlib.suppress(OSError):
+            return self._request.read_text(encoding="utf-8").endswith(LEFT)
+        return False
 
     # -- seen by who holds it ---------------------------------------------------------------------------
 
@@ -106,10 +115,10 @@ class InstanceLock:
         """Whether somebody has asked."""
         return self._request.exists()
 
-    def answer(self, session: str) -> None:
-        """Say after which session it ends."""
+    def answer(self, session: str, *, is_left: bool = False) -> None:
+        """Say after which session it ends, and whether nobody leads that any more."""
         with contextlib.suppress(OSError):
-            self._request.write_text(session, encoding="utf-8")
+            self._request.write_text(session + (LEFT if is_left else ""), encoding="utf-8")
 
     @property
     def _owner(self) -> Path:

@@ -126,6 +126,9 @@ def test_what_a_terminal_knows_goes_along_where_the_system_would_not_have_it() -
     here = {"PATH": "/usr/bin", "MULTIRIG_RIGS": "/lab", "MULTIRIG_STATE": "", "LANG": "C"}
     assert find_environment(here, "linux") == {"PATH": "/usr/bin", "MULTIRIG_RIGS": "/lab"}
     assert find_environment(here, "windows") == {}
+    meant = {"MULTIRIG_RIGS": str(Path("lab").absolute()), "MULTIRIG_STATE": str(Path.home() / "state")}
+    here = {"MULTIRIG_RIGS": "lab", "MULTIRIG_STATE": "~/state", "PATH": "bin"}
+    assert find_environment(here, "linux") == {**meant, "PATH": "bin"}
 
 
 @pytest.mark.parametrize("word", ["/lab/a\nb.yaml", "/lab/\udcff.yaml", "/lab/\x07.yaml"])
