@@ -184,15 +184,17 @@ def _print(record: Record, for_system: str | None) -> None:
 
 def _install(record: Record) -> None:
     name = record.job.name
-    before = _find_before(record, read_records(render.show_error))
+    known = read_records(render.show_error)
+    before = _find_before(record, [one for one in known if not one.is_gone])
+    last = before or find_record(name, known, record.job.kind)
     if missing := system.find_missing(record.way):
         raise system.Refused(
             f"{missing}: nothing was installed; --print shows the command, for another program to start"
         )
-    if before is not None:
-        record = replace(record, old_folders=find_old_folders(before, record))
+    if last is not None:
+        record = replace(record, old_folders=find_old_folders(last, record))
     write_record(record)
-    plan, record = _register(record, before)
+    plan, record = _register(record, last)
     if before is not None and before.way is not record.way:
         system.unregister(system.make_plan(before.way, before.job))
     write_record(record)
@@ -291,7 +293,7 @@ def _let_end(record: Record) -> None:
             again = system.spell(("multirig", "install", record.config or "--console"))
             render.warn(
                 f"{record.job.name} was asked to end, and does when {session} is over: "
-                f"to have it there again now, say {again} once more after that"
+                f"it is started at log-on again; to have it back before, say {again} after that"
             )
             raise typer.Exit(FAILED)
         time.sleep(POLL)
@@ -311,7 +313,7 @@ def _where_to_look(record: Record) -> str:
 
 def _list() -> None:
     broken: list[ConfigError] = []
-    records = read_records(broken.append)
+    records = [one for one in read_records(broken.append) if not one.is_gone]
     for error in broken:
         render.show_error(error)
     if not records and broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from multirig.install.choosing import find_record
 from multirig.install.job import CONSOLE_NAME, Job, Kind
 from multirig.install.plan import WAYS, Way
 from multirig.install.presence import DEFAULT_PORT, find_held, find_keeper
-from multirig.install.records import Record, read_records, remove_record
+from multirig.install.records import Record, read_records, remove_record, write_record
 
 END_LIMIT = 30.0
 """Seconds that a rig has to end, or to say after which session it does."""
@@ -38,7 +39,7 @@ def uninstall(
 ) -> None:
     """Start rigs, or the console, no more at log-on; what they record now is never cut off."""
     broken: list[ConfigError] = []
-    known = read_records(broken.append)
+    known = [one for one in read_records(broken.append) if not one.is_gone]
     for error in broken:
         render.show_error(error)
     chosen = known if everything else [_find(name, known) for name in names or ()]
@@ -101,15 +102,24 @@ def _uninstall(record: Record) -> bool:
     except system.Refused as refused:
         render.show_error(MultirigError(f"{name} is still started at log-on: {refused}"))
         return False
-    try:
-        remove_record(record.job)
-    except ConfigError as error:
-        render.show_error(error)
+    _forget(record)
     render.say(f"{name} is started no more when you log on")
     is_ending = _end(record)
+    _forget(record)
     if not find_held(record) and not _is_guess(record):  # what is not known may record
         system.forget(plan)
     return is_ending
+
+
+def _forget(record: Record) -> None:
+    """Remove the record; as long as it runs, keep where its lock lies."""
+    try:
+        if find_held(record) and not _is_guess(record):
+            write_record(replace(record, is_gone=True))
+        else:
+            remove_record(record.job)
+    except ConfigError as error:
+        render.show_error(error)
 
 
 def _end(record: Record) -> bool:

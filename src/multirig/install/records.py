@@ -31,6 +31,8 @@ class Record:
     """Where a rig's lock lies, if that is not the user's folder."""
     old_folders: tuple[str | None, ...] = ()
     """Where its lock lay before, as long as somebody holds it there."""
+    is_gone: bool = False
+    """Whether it was taken away already, and ran on then: where its lock lies must be known until it ends."""
     port: int | None = None
     """At which the console is."""
     installed: str = ""

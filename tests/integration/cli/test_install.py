@@ -254,8 +254,12 @@ def test_what_records_is_never_stopped_where_its_log_folder_is_another_one_since
     lab.write(log_folder="./other")
     for _ in range(2):
         assert "cam runs now as process" in lab("install", "cam.yaml").stderr
-    done = lab("uninstall", "cam")
-    assert (done.returncode, "which goes on; it ends when" in done.stderr) == (0, True), done.stderr
+    for _ in range(2):
+        done = lab("uninstall", "cam")
+        assert (done.returncode, "which goes on; it ends when" in done.stderr) == (0, True), done.stderr
+        assert "nothing is installed" in lab("install", "--list").stderr
+        assert "to have it back before, say" in lab("install", "cam.yaml").stderr
+    assert lab("uninstall", "cam").returncode == 0
     assert "--user stop multirig-cam.service" not in lab.calls
     one.type("stop")
     one.expect("cam ended")
