@@ -293,7 +293,7 @@ def test_what_was_not_written_and_cannot_be_read_is_a_loss_too(
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("installed-*")), ids=lambda one: one.stem)
 def test_what_was_installed_is_known_from_each_format(sample: Path, tmp_path: Path) -> None:
     written = place(sample, tmp_path, "rig-x.json").read_text(encoding="utf-8")
-    [found] = records.read_records(tmp_path)
+    [found] = records.read_records(print, tmp_path)
     assert (found.job.name, found.job.arguments[0], found.way.name) == ("cameras:left", "serve", "TASK")
     records.write_record(found, tmp_path)
     [again] = [path for path in tmp_path.iterdir() if path.name != "rig-x.json"]

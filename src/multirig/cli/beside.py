@@ -44,13 +44,16 @@ async def wait_until_asked(
     """
     while not await asyncio.to_thread(lock.is_asked_to_end):
         await asyncio.sleep(HEED)
-    told = False
+    told: bool | None = None
     while (now := look()).state is not RigState.CONNECTED:
-        if not told:
+        if told is not now.is_left:
             session = str(now.exp_ref or "its session")
-            await asyncio.to_thread(lock.answer, session)
-            log.info("asked to end, after %s", session)
-            say(f"{now.name} was asked to end: it does when {session} is over")
-            told = True
+            await asyncio.to_thread(lock.answer, session, is_left=now.is_left)
+            if told is None:
+                log.info("asked to end, after %s", session)
+                say(f"{now.name} was asked to end: it does when {session} is over")
+            if now.is_left:
+                say(f"nobody leads {session} any more: multirig stop {now.name} ends it")
+            told = now.is_left
         await asyncio.sleep(HEED)
     log.info("asked to end")

@@ -20,7 +20,7 @@ from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
 from multirig.config import load_conductor_config
-from multirig.install.presence import being_there
+from multirig.install.presence import being_there, console_keeper
 from multirig.logs import keep_log
 
 
@@ -57,7 +57,8 @@ def console(
         from multirig.cli.staying import stay  # not for those who are run once
         from multirig.config.conductor import FILE_NAME
 
-        stay(find_rigs_file(rigs_file).with_name(FILE_NAME), lambda: keep_log("console"))
+        settings_file = find_rigs_file(rigs_file).with_name(FILE_NAME)
+        stay(settings_file, lambda: keep_log("console"), console_keeper(port))
         return
     file = find_rigs_file(rigs_file)
     if sets_password:

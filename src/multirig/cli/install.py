@@ -1,4 +1,4 @@
-"""``multirig install`` and ``uninstall``: a rig, or the console, that starts at log-on."""
+"""``multirig install``: a rig, or the console, that starts at log-on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ import typer
 from multirig.cli import render
 from multirig.cli.program import FAILED, app
 from multirig.config import load_rig_config
-from multirig.errors import ConfigError, MultirigError, why_not
+from multirig.errors import ConfigError, MultirigError
 from multirig.install import system
 from multirig.install.choosing import CARRIED, find_changes, find_environment, find_record, make_job
-from multirig.install.job import CONSOLE_NAME, Job, Kind
+from multirig.install.job import CONSOLE_NAME, Kind
 from multirig.install.plan import WAYS, Plan, Way
-from multirig.install.presence import DEFAULT_PORT, find_lock, let_in
+from multirig.install.presence import find_held, find_keeper, find_old_folders, find_process, let_in
 from multirig.install.records import Record, read_records, remove_record, write_record
 from multirig.rig.loading import build_adapter
 
-END_LIMIT = 30.0
-"""Seconds that a rig has to end, or to say after which session it does."""
 POLL = 0.2
 START_LIMIT = 30.0
 """Seconds until what was started must be there; a busy PC loads for long."""
@@ -75,34 +73,6 @@ def install(
         _install(record)
 
 
-@app.command()
-def uninstall(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Rigs that were installed.")
-    ] = None,
-    console: Annotated[bool, typer.Option("--console", help="The console.")] = False,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that multirig install --list shows.")
-    ] = False,
-) -> None:
-    """Start rigs, or the console, no more at log-on; what they record now is never cut off."""
-    known = read_records()
-    chosen = known if everything else [_find(name, known) for name in names or ()]
-    if console and not everything:
-        chosen = [
-            *chosen,
-            find_record(CONSOLE_NAME, known, Kind.CONSOLE) or _guess(CONSOLE_NAME, Kind.CONSOLE),
-        ]
-    if not chosen:
-        if everything:
-            render.say("nothing is installed")
-            return
-        raise ConfigError("say which: multirig uninstall NAME, or --console, or --all")
-    failed = [record for record in chosen if not _uninstall(record)]
-    if failed:
-        raise typer.Exit(FAILED)
-
-
 # -- installing --------------------------------------------------------------------------------------------
 
 
@@ -119,7 +89,7 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
         raise ConfigError(f"{config}: there is no such file: give the rig's configuration, RIG.yaml")
     if options and options[0].lower().endswith((".yaml", ".yml")):
         raise ConfigError(f"one rig at a time: then say multirig install {options[0]}")
-    parsed = command.make_context(verb, [*([str(config)] if config else []), *options]).params
+    parsed = command.make_context(f"multirig {verb}", [*([str(config)] if config else []), *options]).params
     for option, use in NOT_AT_LOG_ON.items():
         if parsed.get(option):
             raise ConfigError(f"{use} is nothing to start with at log-on: leave it out")
@@ -209,23 +179,22 @@ def _print(record: Record, for_system: str | None) -> None:
             ("multirig uninstall, when it has ended", plan.forget),
         ):
             if commands:
-                render.show_lines(f"{heading}:", map(system.spell, commands))
+                render.show_lines(f"{heading}:", [system.spell(one, for_system) for one in commands])
 
 
 def _install(record: Record) -> None:
-    known = read_records()
     name = record.job.name
-    before = find_record(name, known, record.job.kind)
-    if before is not None and before.job.name != name:
-        raise ConfigError(
-            f"{before.job.name} is installed here already, and some systems take {name} for the same: "
-            f"multirig uninstall {before.job.name}, or give one another name"
-        )
+    known = read_records(render.show_error)
+    before = _find_before(record, [one for one in known if not one.is_gone])
+    last = before or find_record(name, known, record.job.kind)
     if missing := system.find_missing(record.way):
         raise system.Refused(
             f"{missing}: nothing was installed; --print shows the command, for another program to start"
         )
-    plan, record = _register(record)
+    if last is not None:
+        record = replace(record, old_folders=find_old_folders(last, record))
+    write_record(record)
+    plan, record = _register(record, last)
     if before is not None and before.way is not record.way:
         system.unregister(system.make_plan(before.way, before.job))
     write_record(record)
@@ -236,7 +205,7 @@ def _install(record: Record) -> None:
     for variable in system.find_passing(CARRIED):
         render.warn(
             f"{variable} is set in this terminal only, and {name} will not have it: "
-            f"setx {variable} {system.spell([os.environ[variable]])}, and log off and on"
+            f"setx {variable} {system.spell([_whole(os.environ[variable])])}, and log off and on"
         )
     if record.way is Way.SYSTEMD and not system.lingers():
         render.say("it runs as long as you are logged in; for longer: loginctl enable-linger")
@@ -244,10 +213,37 @@ def _install(record: Record) -> None:
     if record.config is not None:
         for text in let_in(load_rig_config(Path(record.config)).uri):
             render.warn(text)
-    render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *_name_words(record)))}")
+    render.say(f"to take it away again: {system.spell(('multirig', 'uninstall', *name_words(record)))}")
 
 
-def _register(record: Record) -> tuple[Plan, Record]:
+def _find_before(record: Record, known: Sequence[Record]) -> Record | None:
+    """Return what is installed in its place now. Raises ConfigError where two of one would come of it."""
+    name = record.job.name
+    before = find_record(name, known, record.job.kind)
+    if before is not None and before.job.name != name:
+        raise ConfigError(
+            f"{before.job.name} is installed here already, and some systems take {name} for the same: "
+            f"multirig uninstall {before.job.name}, or give one another name"
+        )
+    for one in known:
+        if record.config is not None and one.config == record.config and one.job.name != name:
+            raise ConfigError(
+                f"{record.config} is installed as {one.job.name}, and that rig is called {name} now: first "
+                f"{system.spell(('multirig', 'uninstall', *name_words(one)))}, then the same again"
+            )
+    return before
+
+
+def _register(record: Record, before: Record | None) -> tuple[Plan, Record]:
+    """Register it as kept; where that is refused, keep what was."""
+    try:
+        return register(record)
+    except system.Refused:
+        remove_record(record.job) if before is None else write_record(before)
+        raise
+
+
+def register(record: Record) -> tuple[Plan, Record]:
     """Register it; on Windows in the Startup folder where Task Scheduler refuses."""
     plan = system.make_plan(record.way, record.job)
     try:
@@ -264,8 +260,9 @@ def _register(record: Record) -> tuple[Plan, Record]:
 
 def _start(plan: Plan, record: Record) -> None:
     """Start it now where it does not run; what runs is left alone."""
-    lock, name = find_lock(record), record.job.name
-    if (process := lock.find_process()) is not None:
+    name = record.job.name
+    _let_end(record)
+    if (process := find_process(record)) is not None:
         render.say(
             f"{name} runs now as process {process} and is left alone: what is new holds at its next start"
         )
@@ -276,12 +273,30 @@ def _start(plan: Plan, record: Record) -> None:
         render.warn(f"{name} could not be started now ({refused}); it is when you log on again")
         raise typer.Exit(FAILED) from None
     until = time.monotonic() + START_LIMIT
-    while (process := lock.find_process()) is None and time.monotonic() < until:
+    while (process := find_process(record)) is None and time.monotonic() < until:
         time.sleep(POLL)
     if process is None:
         render.warn(f"{name} was started, and is not there after {START_LIMIT:g} s: {_where_to_look(record)}")
         raise typer.Exit(FAILED)
     render.say(f"{name} runs as process {process}")
+
+
+def _let_end(record: Record) -> None:
+    """Wait for what was asked to end and is about to: it would not be there afterwards."""
+    until = time.monotonic() + START_LIMIT
+    while time.monotonic() < until:
+        keeper = find_keeper(record)
+        asked = [one for one in (*find_held(record), keeper) if one is not None and one.is_asked_to_end()]
+        if not asked:
+            return
+        if session := next(filter(None, (one.waits_for for one in asked)), None):
+            again = system.spell(("multirig", "install", record.config or "--console"))
+            render.warn(
+                f"{record.job.name} was asked to end, and does when {session} is over: "
+                f"it is started at log-on again; to have it back before, say {again} after that"
+            )
+            raise typer.Exit(FAILED)
+        time.sleep(POLL)
 
 
 def _where_to_look(record: Record) -> str:
@@ -297,16 +312,25 @@ def _where_to_look(record: Record) -> str:
 
 
 def _list() -> None:
-    records = read_records()
+    broken: list[ConfigError] = []
+    records = [one for one in read_records(broken.append) if not one.is_gone]
+    for error in broken:
+        render.show_error(error)
+    if not records and broken:
+        raise typer.Exit(FAILED)
     if not records:
         render.say("nothing is installed; a rig is by multirig install RIG.yaml")
         return
-    rows, all_run = [], True
+    rows, all_run = [], not broken
     for record in records:
-        process = find_lock(record).find_process()
+        process = find_process(record)
         trouble = _find_trouble(record)
         all_run = all_run and process is not None and trouble is None
-        runs = "✗ does not run" if process is None else f"✓ runs, process {process}"
+        runs = f"✓ runs, process {process}"
+        if process is None:
+            keeper = find_keeper(record)
+            waits = f"; process {keeper.find_process()} starts it when that is possible" if keeper else ""
+            runs = f"✗ does not run{waits}"
         rows.append(
             (record.job.name, str(record.way), runs, trouble or record.config or f"port {record.port}")
         )
@@ -328,77 +352,13 @@ def _find_trouble(record: Record) -> str | None:
         except MultirigError as error:
             return f"✗ {error}"
         if found != record.job.name:
-            return f"✗ {record.config} is that of {found} now: multirig install {name}"
+            first = system.spell(("multirig", "uninstall", *name_words(record)))
+            return f"✗ {record.config} is that of {found} now: {first}, then multirig install {name}"
     return None
 
 
-# -- uninstalling ------------------------------------------------------------------------------------------
-
-
-def _find(word: str, known: Sequence[Record]) -> Record:
-    """Return what is meant by a name, or by the config of a rig."""
-    path = Path(word).expanduser()
-    if path.suffix.lower() in (".yaml", ".yml"):
-        for record in known:
-            if record.config is not None and record.config == _whole(path):
-                return record
-        if path.exists():
-            word = load_rig_config(path).name
-    found = find_record(word, known, Kind.RIG)
-    if found is None:
-        guess = _guess(word, Kind.RIG)
-        if system.is_registered(system.make_plan(guess.way, guess.job)):
-            return guess
-        names = ", ".join(one.job.name for one in known) or "nothing"
-        raise ConfigError(f"no rig {word!r} is installed on this PC for you; installed: {names}")
-    return found
-
-
-def _guess(name: str, kind: Kind) -> Record:
-    """Return what can be taken away of something of which no record is left."""
-    return Record(job=Job(kind=kind, name=name), way=WAYS[system.this_system()], port=DEFAULT_PORT)
-
-
-def _uninstall(record: Record) -> bool:
-    """Take one away; whether that is so. What it records goes on, and it ends after that."""
-    name, plan = record.job.name, system.make_plan(record.way, record.job)
-    try:
-        system.unregister(plan)
-    except system.Refused as refused:
-        render.show_error(MultirigError(f"{name} is still started at log-on: {refused}"))
-        return False
-    remove_record(record.job)
-    render.say(f"{name} is started no more when you log on")
-    lock = find_lock(record)
-    process = lock.find_process()
-    if process is not None and not _end(name, lock, process):
-        return False
-    if lock.find_process() is None:
-        system.forget(plan)
-    return True
-
-
-def _end(name: str, lock: Any, process: int) -> bool:
-    """Ask what runs to end; whether it does, now or after its session."""
-    try:
-        lock.ask_to_end()
-    except OSError as error:
-        render.warn(f"{name} cannot be asked to end ({why_not(error)}): close its window, or end it there")
-        return False
-    until = time.monotonic() + END_LIMIT
-    while time.monotonic() < until:
-        if lock.find_process() is None:
-            render.say(f"{name} has ended (process {process})")
-            return True
-        if (session := lock.waits_for) is not None:
-            render.say(f"{name} is in {session}, which goes on; it ends when that is over")
-            return True
-        time.sleep(POLL)
-    render.warn(
-        f"{name} does not answer, and runs on as process {process}: close its window, or end it there"
-    )
-    return False
-
-
-def _name_words(record: Record) -> tuple[str, ...]:
-    return ("--console",) if record.job.is_console else (record.job.name,)
+def name_words(record: Record) -> tuple[str, ...]:
+    """Return what `uninstall` is given for it."""
+    if record.job.is_console:
+        return ("--console",)
+    return ("--", record.job.name) if record.job.name.startswith("-") else (record.job.name,)

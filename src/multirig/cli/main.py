@@ -57,7 +57,7 @@ _MODULES = {
     "run": "session",
     "show": "show",
     "stop": "stop",
-    "uninstall": "install",
+    "uninstall": "uninstall",
 }
 """The file of each command."""
 

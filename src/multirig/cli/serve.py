@@ -21,7 +21,7 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
 from multirig.pc.console import without_marking
 from multirig.pc.signals import calling_on_signals
-from multirig.rig.lock import InstanceLock
+from multirig.rig.lock import InstanceLock, keeper_lock
 from multirig.rig.service import RigService
 
 REFRESH = 0.5
@@ -69,7 +69,7 @@ def serve(
     if stays:
         from multirig.cli.staying import stay  # not for those who are run once
 
-        stay(config, lambda: _open_log(config))
+        stay(config, lambda: _open_log(config), keeper_lock(config))
         return
     if not registers and (address is not None or rigs_file is not None):
         raise ConfigError("--address and --rigs-file are of use together with --register only: add it")
@@ -100,7 +100,7 @@ def serve(
             lock.release()
 
     if waits:
-        run_when_all_is_there(run)
+        run_when_all_is_there(run, keeper_lock(config).has_to_end)
     else:
         run()
 

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from multirig.cli import render
-from multirig.errors import why_not
+from multirig.config import load_rig_config
+from multirig.errors import ConfigError, why_not
 from multirig.install.restarts import Next, Restarts
 from multirig.pc.signals import CTRL_C, END, calling_on_signals
+from multirig.rig.lock import InstanceLock
 from multirig.wording import about
 
 LOOK = 1.0
@@ -29,7 +31,7 @@ TICK = 0.1
 """Seconds until an end that is wanted is taken."""
 
 
-def stay(config: Path, open_log: Callable[[], object]) -> None:
+def stay(config: Path, open_log: Callable[[], object], lock: InstanceLock) -> None:
     """Run this command line without ``--stay``, again and again, until somebody wants an end.
 
     Parameters
@@ -38,22 +40,41 @@ def stay(config: Path, open_log: Callable[[], object]) -> None:
         The file by which it is run; where it is wrong, nothing is tried until it is another one.
     open_log : callable
         Opens the log of what is run, and returns whether it could.
+    lock : InstanceLock
+        By which others find this program, and ask it to end.
+
+    Raises
+    ------
+    ConfigError
+        Another process does that already.
     """
     words = [sys.executable, "-m", "multirig", *(one for one in sys.argv[1:] if one != "--stay")]
-    keeper = _Keeper(words, config, open_log)
+    try:
+        lock.acquire()
+    except ConfigError:  # where no file can be written, it is at work all the same
+        if (process := lock.find_process()) is not None:
+            raise ConfigError(
+                f"{config}: process {process} starts that again after a crash already: end that one first"
+            ) from None
+    keeper = _Keeper(words, config, open_log, lock.is_asked_to_end)
     # A closed window or a log-off is for what it keeps, and Windows asks one program after the other: who has
     # nothing to close holds up nobody.
     if sys.platform == "win32":
         signal.signal(signal.SIGBREAK, lambda number, _: keeper.pass_on(number))
     with calling_on_signals(keeper.pass_on, (CTRL_C, *(one for one in END if one != "SIGBREAK"))):
-        keeper.run()
+        try:
+            keeper.run()
+        finally:
+            lock.release()
 
 
 class _Keeper:
     """Starts a program until it ends well."""
 
-    def __init__(self, words: list[str], config: Path, open_log: Callable[[], object]) -> None:
-        self._words, self._config, self._open_log = words, config, open_log
+    def __init__(
+        self, words: list[str], config: Path, open_log: Callable[[], object], is_asked: Callable[[], bool]
+    ) -> None:
+        self._words, self._config, self._open_log, self._is_asked = words, config, open_log, is_asked
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ended = False  # no Event: a signal may come while this thread holds its lock
         self._restarts = Restarts()
@@ -66,18 +87,21 @@ class _Keeper:
 
     def run(self) -> None:
         """Return when it has ended."""
-        while not self._is_ended:
+        while not self._is_unwanted():
             began, written = time.monotonic(), self._look()
             code = self._run_once()
             match self._judge(code, time.monotonic() - began):
                 case Next.DONE:
                     break
                 case Next.GIVEN_UP:
-                    render.say(
-                        f"it is started again when {self._config} has changed; close this window to end"
-                    )
-                    while self._look() == written and not self._is_ended:
+                    is_taken = _is_taken(self._config)
+                    when = "that is over, or " if is_taken else ""
+                    closing = "; close this window to end" if sys.platform == "win32" else ""
+                    render.say(f"it is started again when {when}{self._config} has changed{closing}")
+                    while self._look() == written and not self._is_unwanted():
                         self._wait(LOOK)
+                        if is_taken and not _is_taken(self._config):
+                            break
                 case Next.AGAIN:
                     now = datetime.datetime.now().strftime("%H:%M:%S")
                     pause = self._restarts.pause
@@ -87,7 +111,7 @@ class _Keeper:
                     self._wait(pause)
 
     def _judge(self, code: int, ran_for: float) -> Next:
-        return Next.DONE if self._is_ended else self._restarts.judge(code, ran_for)
+        return Next.DONE if self._is_unwanted() else self._restarts.judge(code, ran_for)
 
     def _note(self, what: str) -> None:
         """Write it into the log of what has crashed, which could not, and leave the log to the next one."""
@@ -120,8 +144,28 @@ class _Keeper:
     def _wait(self, seconds: float) -> None:
         """Wait in short pieces: some systems tell of Ctrl-C only between them."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._is_ended:
+        while time.monotonic() < until and not self._is_unwanted():
             time.sleep(TICK)
+
+    def _is_unwanted(self) -> bool:
+        return self._is_ended or self._is_asked()
+
+
+def _is_taken(config: Path) -> bool:
+    """Whether a rig cannot start for its lock: another process is that rig now."""
+    try:
+        settings = load_rig_config(config)
+    except ConfigError:
+        return False
+    lock = InstanceLock(settings.name, settings.log_folder)
+    if lock.find_process() is not None:
+        return True
+    try:
+        lock.acquire()
+    except ConfigError:
+        return True
+    lock.release()
+    return False
 
 
 def say_code(code: int) -> str:

@@ -45,7 +45,13 @@ def find_environment(variables: Mapping[str, str], system: str) -> dict[str, str
     """Return the variables that it would lack: launchd and systemd know nothing of a terminal's."""
     if system == "windows":  # it has all that the user has, and a task can be given none
         return {}
-    return {name: variables[name] for name in ("PATH", *CARRIED) if variables.get(name)}
+    found = {name: variables[name] for name in ("PATH", *CARRIED) if variables.get(name)}
+    return {name: value if name == "PATH" else _whole(value) for name, value in found.items()}
+
+
+def _whole(path: str) -> str:
+    """Return a path as it is meant here: at log-on it would be taken from another folder."""
+    return path if path.startswith("/") else os.path.abspath(Path(path).expanduser())
 
 
 def find_record(name: str, known: Sequence[Record], kind: Kind) -> Record | None:

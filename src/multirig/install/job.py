@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from multirig.errors import ConfigError
+
+LONGEST = 100
+"""Bytes of a name that are taken as they are: no system takes more than 255 with what stands around it."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """What no file of a system holds as it is: control characters, and bytes of a path that are no text."""
@@ -26,6 +30,10 @@ class Kind(enum.Enum):
 
 
 CONSOLE_NAME = "console"
+
+
+def _length(label: str) -> int:
+    return len(label.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +80,12 @@ class Job:
         def write(text: str) -> str:
             return "".join(form.format(byte) for byte in text.encode())
 
-        label = re.sub(other, lambda found: write(found[0]), self.name)
+        parts = [re.sub(other, lambda found: write(found[0]), one) for one in self.name]
+        label = "".join(parts)
+        if _length(label) > LONGEST:
+            while _length("".join(parts)) > LONGEST:
+                parts.pop()
+            label = f"{''.join(parts)}-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"  # over LONGEST
         if _RESERVED.fullmatch(label):
             label = write(label[0]) + label[1:]
         return label[:-1] + write(".") if label.endswith(".") else label

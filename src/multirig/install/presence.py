@@ -14,7 +14,7 @@ from multirig.install.records import Record
 from multirig.pc.finding import Level
 from multirig.pc.network import find_listeners, open_firewall
 from multirig.pc.reader import this_pc
-from multirig.rig.lock import InstanceLock
+from multirig.rig.lock import InstanceLock, keeper_lock
 from multirig.state import state_folder
 
 DEFAULT_PORT = 8090
@@ -26,6 +26,11 @@ HEED = 0.5
 def console_lock(port: int) -> InstanceLock:
     """Return the lock of the console at a port."""
     return InstanceLock(f"{CONSOLE_NAME} {port}", state_folder() / CONSOLE_NAME)
+
+
+def console_keeper(port: int) -> InstanceLock:
+    """Return the lock of the process that starts the console at a port again."""
+    return keeper_lock(state_folder() / f"{CONSOLE_NAME} {port}")
 
 
 @contextlib.asynccontextmanager
@@ -62,18 +67,51 @@ async def _heed(lock: InstanceLock, end: Callable[[], object]) -> None:
     end()
 
 
-def find_lock(record: Record) -> InstanceLock:
-    """Return the lock that it holds while it runs."""
+def find_locks(record: Record) -> list[InstanceLock]:
+    """Return the locks of which it holds one while it runs: a config may name another folder by now."""
     if record.job.is_console:
-        return console_lock(record.port or DEFAULT_PORT)
-    name = record.job.name
-    known = InstanceLock(name, None if record.lock_folder is None else Path(record.lock_folder))
-    if record.config is not None and known.find_process() is None:
+        return [console_lock(record.port or DEFAULT_PORT)]
+    folders = [record.lock_folder, *record.old_folders]
+    if record.config is not None:
         with contextlib.suppress(ConfigError):  # it may have been written anew since
             now = load_rig_config(record.config)
-            if now.name == name:
-                return InstanceLock(name, now.log_folder)
-    return known
+            if now.name == record.job.name:
+                folders.insert(0, None if now.log_folder is None else str(now.log_folder))
+    return [_rig_lock(record, folder) for folder in dict.fromkeys(folders)]
+
+
+def find_held(record: Record) -> list[InstanceLock]:
+    """Return those of its locks that a process holds now."""
+    return [lock for lock in find_locks(record) if lock.find_process() is not None]
+
+
+def find_keeper(record: Record) -> InstanceLock | None:
+    """Return the lock of the process that starts it again, if there is one now."""
+    if record.job.is_console:
+        keeper = console_keeper(record.port or DEFAULT_PORT)
+    elif record.config is not None:
+        keeper = keeper_lock(record.config)
+    else:
+        return None
+    return keeper if keeper.find_process() is not None else None
+
+
+def find_process(record: Record) -> int | None:
+    """Return the process that it is now, if it runs."""
+    return next((lock.find_process() for lock in find_held(record)), None)
+
+
+def find_old_folders(before: Record, now: Record) -> tuple[str | None, ...]:
+    """Return where what was installed before may still hold its lock, besides where it will be."""
+    if now.job.is_console:
+        return ()
+    folders = dict.fromkeys((before.lock_folder, *before.old_folders))
+    is_held = {one: _rig_lock(now, one).find_process() is not None for one in folders}
+    return tuple(one for one in folders if one != now.lock_folder and is_held[one])
+
+
+def _rig_lock(record: Record, folder: str | None) -> InstanceLock:
+    return InstanceLock(record.job.name, None if folder is None else Path(folder))
 
 
 def let_in(at: Iterable[Uri]) -> list[str]:

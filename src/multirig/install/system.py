@@ -100,8 +100,8 @@ def make_plan(way: Way, job: Job, system: str | None = None) -> Plan:
 def register(plan: Plan) -> None:
     """Have it started from the next log-on on. Raises Refused, and leaves nothing then."""
     file = Path(plan.file)
-    before = file.read_bytes() if file.is_file() else None
     try:
+        before = file.read_bytes() if file.is_file() else None
         file.parent.mkdir(parents=True, exist_ok=True)
         if plan.way is Way.LAUNCHD:
             log_folder().mkdir(parents=True, exist_ok=True)
@@ -179,9 +179,10 @@ def lingers() -> bool:
     return "yes" in _run(("loginctl", "show-user", getpass.getuser(), "--property=Linger"))[1]
 
 
-def spell(command: Sequence[str]) -> str:
-    """Return a command as it is typed on this PC."""
-    return subprocess.list2cmdline(command) if sys.platform == "win32" else shlex.join(command)
+def spell(command: Sequence[str], system: str | None = None) -> str:
+    """Return a command as it is typed on a system, or on this PC."""
+    is_windows = (system or this_system()) == "windows"
+    return subprocess.list2cmdline(command) if is_windows else shlex.join(command)
 
 
 def _run_all(commands: Sequence[Sequence[str]]) -> None:

@@ -114,7 +114,8 @@ def plan_startup(job: Job, places: Places) -> Plan:
         file=file,
         content="\r\n".join(lines).encode(),
         encoding="utf-8",
-        start=(("cmd", "/c", str(file)),),
+        # with a quote in front, cmd would take the outer ones away; after call, it would double each ^
+        start=(("cmd", "/d", "/c", "if", "1==1", str(file)),),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import zlib
@@ -15,6 +16,8 @@ from multirig.state import state_folder
 
 ASKED = "asked"
 """What stands in the file by which a rig is asked to end; it writes there what it waits for."""
+LEFT = "\nleft"
+"""What follows a session there that nobody leads."""
 CLOCK_STEP = 2.0
 """Seconds by which a process may seem to be younger than the file that it wrote."""
 
@@ -87,13 +90,24 @@ class InstanceLock:
         """Ask whoever holds it to end when nothing is recorded any more. Raises OSError."""
         self._request.write_text(ASKED)
 
+    def has_to_end(self) -> bool:
+        """Whether somebody holds it, and was asked to end."""
+        return self.is_asked_to_end() and self.find_process() is not None
+
     @property
     def waits_for(self) -> str | None:
         """The session after which it ends, once it has said so."""
         with contextlib.suppress(OSError):
-            told = self._request.read_text(encoding="utf-8").strip()
+            told = self._request.read_text(encoding="utf-8").strip().removesuffix(LEFT).strip()
             return told if told and told != ASKED else None
         return None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody leads that session any more."""
+        with contextlib.suppress(OSError):
+            return self._request.read_text(encoding="utf-8").endswith(LEFT)
+        return False
 
     # -- seen by who holds it ---------------------------------------------------------------------------
 
@@ -101,10 +115,10 @@ class InstanceLock:
         """Whether somebody has asked."""
         return self._request.exists()
 
-    def answer(self, session: str) -> None:
-        """Say after which session it ends."""
+    def answer(self, session: str, *, is_left: bool = False) -> None:
+        """Say after which session it ends, and whether nobody leads that any more."""
         with contextlib.suppress(OSError):
-            self._request.write_text(session, encoding="utf-8")
+            self._request.write_text(session + (LEFT if is_left else ""), encoding="utf-8")
 
     @property
     def _owner(self) -> Path:
@@ -113,3 +127,16 @@ class InstanceLock:
     @property
     def _request(self) -> Path:
         return self._path.with_suffix(".end")
+
+
+def keeper_lock(what: str | Path) -> InstanceLock:
+    """Return the lock of a program that starts another one again after a crash.
+
+    Parameters
+    ----------
+    what : str or pathlib.Path
+        By which that is known: a rig by the path of its config.
+    """
+    key = os.path.normcase(os.path.abspath(what))
+    name = f"{Path(key).stem[:40]} {hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return InstanceLock(name, state_folder() / "keepers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multirig.lifecycle.rig_states import RigState
+from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.rig.adapter import Health
 
@@ -26,3 +26,10 @@ class Snapshot:
     """Seconds for which it was not heard, where that is too long."""
     subject: str | None = None
     """Whom the rig is set up for; None: whoever a conductor asks for."""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it is in a session that nobody ends any more, as far as it is heard here."""
+        if self.conductor is not None:
+            return self.conductor_silent is not None
+        return self.state not in MOVING | {RigState.CONNECTED, RigState.RUNNING}

@@ -16,13 +16,13 @@ import pytest
 import yaml
 from tests.programs import Program
 
-from multirig.cli.install import _register
+from multirig.cli.install import register
 from multirig.install import system
 from multirig.install.job import Job, Kind
 from multirig.install.linux import plan_unit
 from multirig.install.plan import Places, Way
 from multirig.install.records import Record
-from multirig.rig.lock import InstanceLock
+from multirig.rig.lock import InstanceLock, keeper_lock
 
 LIMIT = 30
 SYSTEMCTL = r"""#!/bin/sh
@@ -134,6 +134,10 @@ def test_a_rig_that_runs_in_a_terminal_is_left_alone_and_a_session_is_never_cut_
     one.expect("cam is running")
     done = lab("uninstall", "cam.yaml")
     assert done.returncode == 0
+    again = lab("install", "cam.yaml")
+    assert (again.returncode, "cam was asked to end, and does when" in again.stderr) == (1, True)
+    assert "say multirig install" in again.stderr
+    assert lab("uninstall", "cam").returncode == 0
     assert "cam is started no more when you log on" in done.stderr
     assert "_1_SP_01, which goes on; it ends when that is over" in done.stderr
     one.expect("cam was asked to end: it does when .*_1_SP_01 is over")
@@ -152,6 +156,7 @@ def test_what_would_not_start_is_refused_before_anything_is_written(lab: Lab):
         (str(lab.write("other", adapter={"type": "nothing"})),): "there is no adapter 'nothing'",
         (str(config), "--", "--colour"): "No such option",
         (str(config), "--", "--stay"): "--stay is nothing to start with at log-on",
+        (str(config), "--", "--nix"): "multirig serve",
         (str(config), "other.yaml"): "one rig at a time: then say multirig install other.yaml",
         (str(config), "other"): "unexpected extra argument",
         (): "say which rig: multirig install RIG.yaml",
@@ -170,6 +175,36 @@ def test_what_would_not_start_is_refused_before_anything_is_written(lab: Lab):
         in done.stderr
     )
     assert lab.units == []
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(lab: Lab):
+    folder = lab.folder / "state" / "multirig"
+    folder.mkdir(parents=True)
+    (folder / "installed").write_text("")
+    done = lab("install", lab.write())
+    assert (done.returncode, "rig-cam.json cannot be written" in done.stderr) == (2, True), done.stderr
+    assert lab.units == []
+
+
+def test_a_file_whose_rig_is_called_otherwise_since_is_no_second_one(lab: Lab):
+    path = lab.write()
+    assert lab("install", path).returncode == 0
+    path.write_text(path.read_text().replace("name: cam", "name: cam2"))
+    assert "is that of cam2 now: multirig uninstall cam, then" in lab("install", "--list").stdout
+    done = lab("install", path)
+    assert (done.returncode, "first multirig uninstall cam, then" in done.stderr) == (2, True), done.stderr
+    assert lab.units == ["multirig-cam.service"]
+
+
+def test_one_record_that_is_broken_is_in_nobodys_way(lab: Lab):
+    assert lab("install", lab.write()).returncode == 0
+    (lab.folder / "state/multirig/installed/rig-x.json").write_text("")
+    listed = lab("install", "--list")
+    assert (listed.returncode, "✓ runs" in listed.stdout) == (1, True), listed.stdout
+    assert "rig-x.json cannot be read" in listed.stderr
+    done = lab("uninstall", "--all")
+    assert (done.returncode, "cam has ended" in done.stderr, lab.units) == (1, True, [])
+    assert "rig-x.json cannot be read" in done.stderr
 
 
 def test_what_is_shown_changes_nothing(lab: Lab):
@@ -210,6 +245,26 @@ def test_a_rig_whose_log_folder_is_another_one_since_is_found(lab: Lab, rig):
     assert "cam has ended" in lab("uninstall", "cam").stderr
 
 
+def test_what_records_is_never_stopped_where_its_log_folder_is_another_one_since(lab: Lab, rig):
+    one = rig("cam", main_sync=True)
+    one.expect("ready at")
+    assert lab("install", "cam.yaml").returncode == 0
+    one.type("start SP_01")
+    one.expect("cam is running")
+    lab.write(log_folder="./other")
+    for _ in range(2):
+        assert "cam runs now as process" in lab("install", "cam.yaml").stderr
+    for _ in range(2):
+        done = lab("uninstall", "cam")
+        assert (done.returncode, "which goes on; it ends when" in done.stderr) == (0, True), done.stderr
+        assert "nothing is installed" in lab("install", "--list").stderr
+        assert "to have it back before, say" in lab("install", "cam.yaml").stderr
+    assert lab("uninstall", "cam").returncode == 0
+    assert "--user stop multirig-cam.service" not in lab.calls
+    one.type("stop")
+    one.expect("cam ended")
+
+
 def test_what_is_not_there_cannot_be_taken_away(lab: Lab):
     done = lab("uninstall", "cam")
     assert (
@@ -220,6 +275,8 @@ def test_what_is_not_there_cannot_be_taken_away(lab: Lab):
         True,
     )
     assert lab("uninstall").returncode == 2
+    done = lab("uninstall", "--console")
+    assert (done.returncode, "the console is not installed" in done.stderr) == (2, True), done.stderr
     assert lab("uninstall", "--all").returncode == 0
 
 
@@ -255,7 +312,7 @@ def test_where_task_scheduler_refuses_the_startup_folder_takes_its_place(
     monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
     monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
     job = Job(kind=Kind.RIG, name="cam", program=("multirig",), arguments=("serve", "cam.yaml"), folder="lab")
-    plan, record = _register(Record(job=job, way=Way.TASK))
+    plan, record = register(Record(job=job, way=Way.TASK))
     assert "there is no schtasks on this PC); your Startup folder takes its place" in " ".join(
         capsys.readouterr().err.split()
     )
@@ -270,10 +327,11 @@ def test_where_task_scheduler_refuses_the_startup_folder_takes_its_place(
 
 
 @pytest.fixture
-def keeper(lab: Lab):
+def keeper(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(lab.folder / "state"))
     started: list[subprocess.Popen[str]] = []
 
-    def start(config: Path) -> subprocess.Popen[str]:
+    def start(config: Path, *options: str) -> subprocess.Popen[str]:
         command = [
             sys.executable,
             "-m",
@@ -283,6 +341,7 @@ def keeper(lab: Lab):
             "--plain",
             "--no-keyboard",
             "--stay",
+            *options,
         ]
         pipe = subprocess.PIPE
         started.append(
@@ -337,6 +396,41 @@ def test_a_keeper_that_waits_for_a_better_config_ends_when_it_is_asked_to(lab: L
     read_until(one, "it is started again when ")
     one.terminate()
     assert one.wait(LIMIT) == 0
+
+
+def test_a_keeper_that_waits_is_listed_and_ends_when_what_it_keeps_is_taken_away(lab: Lab, keeper):
+    path = lab.write(log_folder="./log")
+    one = lab("install", path, state="running")
+    assert one.returncode == 0, one.stderr
+    lab.lock().ask_to_end()
+    path.write_text("name: x\n")
+    waiting = keeper(path)
+    read_until(waiting, "it is started again when ")
+    listed = lab("install", "--list")
+    assert f"process {waiting.pid} starts it when that is possible" in " ".join(listed.stdout.split())
+    done = lab("uninstall", "cam")
+    assert f"cam is not started again (process {waiting.pid})" in done.stderr
+    assert waiting.wait(LIMIT) == 0
+
+
+def test_a_rig_that_waits_for_its_address_ends_when_it_is_taken_away(lab: Lab, keeper):
+    path = lab.write(uri="udp://192.0.2.1:0")
+    waiting = keeper(path, "--wait")
+    read_until(waiting, "it may come yet")
+    keeper_lock(path).ask_to_end()
+    assert waiting.wait(LIMIT) == 0
+
+
+def test_a_rig_that_runs_elsewhere_is_started_when_that_one_has_ended(lab: Lab, keeper):
+    path = lab.write()
+    other = lab.lock()
+    other.acquire()
+    waiting = keeper(path)
+    read_until(waiting, "it is started again when that is over")
+    other.release()
+    read_until(waiting, "ready at")
+    lab.lock().ask_to_end()
+    assert waiting.wait(LIMIT) == 0
 
 
 def test_a_rig_that_is_asked_to_end_is_not_started_again(lab: Lab, keeper):

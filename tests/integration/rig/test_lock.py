@@ -109,6 +109,8 @@ def test_who_holds_it_is_asked_to_end_and_says_after_which_session(tmp_path: Pat
     other.ask_to_end()
     assert (held.is_asked_to_end(), other.waits_for) == (True, None)
     held.answer("2026-01-31_1_SP_01")
-    assert other.waits_for == "2026-01-31_1_SP_01"
+    assert (other.waits_for, other.is_left) == ("2026-01-31_1_SP_01", False)
+    held.answer("2026-01-31_1_SP_01", is_left=True)
+    assert (other.waits_for, other.is_left) == ("2026-01-31_1_SP_01", True)
     held.release()
     assert (held.is_asked_to_end(), other.waits_for, other.find_process()) == (False, None, None)

@@ -10,6 +10,7 @@ import pytest
 from multirig.errors import ConfigError
 from multirig.install.job import Job, Kind
 from multirig.install.plan import Places
+from multirig.install.system import spell
 from multirig.install.windows import check_words, plan_startup, plan_task
 
 PLACES = Places(
@@ -132,6 +133,16 @@ def test_the_startup_folder_has_a_script_that_opens_a_window_and_leaves_none_of_
         r'"C:\a & b\multirig.exe" "serve" "C:\100%% é\a.yaml" "--stay"',
     ]
     assert b"\r\n" in plan.content
+
+
+def test_the_script_is_started_by_words_that_cmd_takes_as_they_are() -> None:
+    [start] = plan_startup(make_job("a & b (c) ^@"), PLACES).start
+    assert start == ("cmd", "/d", "/c", "if", "1==1", r"C:\Startup\multirig a & b (c) ^@.cmd")
+
+
+def test_a_command_is_spelled_as_the_system_reads_it() -> None:
+    assert spell(("cmd", "/c", r"C:\a b.cmd"), "windows") == r'cmd /c "C:\a b.cmd"'
+    assert spell(("a", "b c"), "linux") == "a 'b c'"
 
 
 def test_a_folder_that_ends_with_a_backslash_does_not_swallow_the_quote() -> None:
