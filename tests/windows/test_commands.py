@@ -20,7 +20,7 @@ from tests.windows.wine import Windows
         ("run --nonsense", 2, "nonsense"),
         ("serve there-is-none.yaml", 2, "there-is-none.yaml"),
         ("show there-is-none", 2, "there-is-none"),
-        ("history --subject NOBODY", 0, "no session"),
+        ("history --subject NOBODY", 0, "sessions in"),
     ],
 )
 def test_a_command_ends_as_the_documentation_says(

@@ -187,6 +187,16 @@ def ring_for_ever(original: Any) -> Any:
 
 
 @contextmanager
+def answer_answers() -> Iterator[None]:
+    """Whoever is asked answers, and each link hands up whatever is asked: two rooms keep one promise."""
+    with (
+        swapped(Questions, "may_inform", lambda self, address, now: True),
+        swapped(EchoLink, "_is_storm", lambda self, event, now: False),
+    ):
+        yield
+
+
+@contextmanager
 def lose_parts() -> Iterator[None]:
     """Send each part once."""
     with swapped(parts, "OVERTAKEN", HOUR), swapped(Parcel, "retry", lambda self: None):
@@ -391,10 +401,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
         change(RigRecording, "add_account", keep_to_oneself),
         "good is true",
     ),
-    "answers answered": (
-        swap(Questions, "may_inform", lambda self, address, now: True),
-        "an echo is never echoed",
-    ),
+    "answers answered": (answer_answers, "an echo is never echoed"),
     "no roll-back": (
         rewrite(
             session_states,
