@@ -17,6 +17,8 @@ HELD_TEXT = "another program has it open"
 NO_NETWORK = "its network drive is not reached"
 NO_DRIVE = "its drive is gone"
 FULL = "the disk is full"
+FULL_NUMBERS = (39, 112, 1295)
+"""ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED."""
 WORDS: dict[int, str] = {
     2: "it, or its folder, is not there",
     3: "its folder is not there",
@@ -26,10 +28,8 @@ WORDS: dict[int, str] = {
     20: NO_DRIVE,
     21: NO_DRIVE,
     **dict.fromkeys(HELD, HELD_TEXT),
-    39: FULL,
     **dict.fromkeys((51, 53, 55, 59, 64, 65, 67, 121, 1231, 1232, 1236), NO_NETWORK),
     80: "there is one already",
-    112: FULL,
     123: "Windows allows no such name",
     145: "its folder is not empty",
     161: "Windows allows no such path",
@@ -38,6 +38,7 @@ WORDS: dict[int, str] = {
     225: "the virus scanner takes it for harmful",
     267: "it is no folder",
     **dict.fromkeys((433, 1006, 1110, 1112, 1117, 1167), NO_DRIVE),
+    **dict.fromkeys(FULL_NUMBERS, FULL),
     1295: "the disk takes no more from this user",
     1314: "that needs the rights of an administrator",
 }

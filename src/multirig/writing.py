@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-_FULL_ON_WINDOWS = (39, 112, 1295)
-"""ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED."""
+from multirig.refusal import FULL_NUMBERS
+
 TRIES = 20
 PAUSE = 0.05
 """Seconds between two tries: Windows refuses a file that another program (a virus scanner, say) has open."""
@@ -58,7 +58,7 @@ def write_whole(path: Path, data: bytes, *, is_private: bool = False) -> None:
 def is_full(error: BaseException) -> bool:
     """Return whether a disk did not take something since it, or what its user may have of it, is full."""
     is_quota = getattr(error, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    return is_quota or getattr(error, "winerror", None) in _FULL_ON_WINDOWS
+    return is_quota or getattr(error, "winerror", None) in FULL_NUMBERS
 
 
 def _open_privately(path: str, flags: int) -> int:

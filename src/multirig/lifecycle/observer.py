@@ -143,6 +143,8 @@ class Seen:
     """Whether it is spoken to over TCP."""
     is_let_be: bool = False
     """Whether it is not to be asked unless it is a multirig."""
+    picturing: list[int] = field(default_factory=list)
+    """Who waits for its pictures, by the numbers of their questions: it is asked once for all of them."""
     heard_at: int | None = None
     info: Info | None = None
     """Who it last said that it is."""
@@ -329,6 +331,9 @@ class ObserverMachine:
         seen = self.seen.get(event.address)
         if seen is None or not seen.is_multirig or seen.trouble is not None:
             return [PicturesAnswered(number=event.number)]
+        seen.picturing.append(event.number)
+        if len(seen.picturing) > 1:
+            return []  # what comes is for all who wait
         key = (_PICTURES, event.number)
         return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit, gives_up=True)]
 
@@ -339,12 +344,12 @@ class ObserverMachine:
         match event:
             case Received(word=word) | Told(word=word):
                 self._hear(seen, word)
-            case Replied(word=word, key=(kind, int(number))) if kind == _PICTURES:
+            case Replied(word=word, key=(kind, _)) if kind == _PICTURES:
                 seen.note_sign(self._now)  # what it says of itself it tells by itself, without the pictures
                 pictures = word.pictures if isinstance(word, Report) else None
-                return [PicturesAnswered(number=number, pictures=pictures or ())]
-            case Refused(key=(kind, int(number))) if kind == _PICTURES:
-                return [PicturesAnswered(number=number)]
+                return self._show(seen, pictures or ())
+            case Refused(key=(kind, _)) if kind == _PICTURES:
+                return self._show(seen)
             case Replied(word=word, key=key):
                 self._hear(seen, word)
                 return self._end(seen, key, answered=True)
@@ -374,13 +379,19 @@ class ObserverMachine:
         match key:
             case (kind, int(number)) if kind == _ASKED:
                 return [Answered(number=number)]
-            case (kind, int(number)) if kind == _PICTURES:
-                return [PicturesAnswered(number=number)]
+            case (kind, _) if kind == _PICTURES:
+                return self._show(seen)
             case (_, int(number)) if seen.asked is not None and number == seen.asked[0]:
                 asked_at, seen.asked = seen.asked[1], None
                 seen.tries = 0 if answered else seen.tries + 1
                 seen.ask_at = max(self._now, asked_at + seen.pause)
         return []
+
+    @staticmethod
+    def _show(seen: Seen, pictures: tuple[Picture, ...] = ()) -> list[Any]:
+        """Give pictures, or none, to all who wait for them."""
+        waiting, seen.picturing = seen.picturing, []
+        return [PicturesAnswered(number=number, pictures=pictures) for number in waiting]
 
     def _hear(self, seen: Seen, word: Word) -> None:
         """Take what a rig says."""

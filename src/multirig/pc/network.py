@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import ntpath
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from multirig.pc.finding import Finding, Level
+from multirig.pc.finding import Finding, Level, worst
 from multirig.pc.reader import Reader
 
 PUBLIC, PRIVATE, DOMAIN = 0, 1, 2
@@ -110,12 +109,8 @@ def find_barred(pc: Reader, networks: Iterable[Network], listener: Listener) -> 
     rules = [*_read_rules(pc)]
     if not rules and all(_value(pc, one, "EnableFirewall") is None for one in categories):
         return None
-    worst: Finding | None = None
-    for category in sorted(categories):
-        found = _judge_firewall(pc, rules, category, listener)
-        if worst is None or found.level is not Level.OK:
-            worst = found
-    return worst
+    found = [_judge_firewall(pc, rules, category, listener) for category in sorted(categories)]
+    return next(one for one in found if one.level is worst(found))
 
 
 def _judge_firewall(pc: Reader, rules: list[Rule], category: int, listener: Listener) -> Finding:
@@ -270,19 +265,19 @@ def _is_everybody(peers: str) -> bool:
 
 
 def _same_path(one: str, other: str) -> bool:
-    return ntpath.normcase(ntpath.normpath(_expand(one))) == ntpath.normcase(ntpath.normpath(other))
-
-
-def _expand(path: str) -> str:
-    """Return a path with the variables of Windows, as %SystemRoot%, replaced."""
-    values = {key.lower(): value for key, value in os.environ.items()}
-    return re.sub(r"%([^%]+)%", lambda found: values.get(found[1].lower(), found[0]), path)
+    return ntpath.normcase(ntpath.normpath(one)) == ntpath.normcase(ntpath.normpath(other))
 
 
 def _read_rules(pc: Reader) -> Iterator[Rule]:
+    """Read all rules; paths in them may hold variables of Windows, as %SystemRoot%."""
+    values = {name.lower(): value for name, value in pc.variables.items()}
+
+    def expand(text: str) -> str:
+        return re.sub(r"%([^%]+)%", lambda found: values.get(found[1].lower(), found[0]), text)
+
     for key in (rf"{POLICY}\FirewallRules", rf"{GROUP_POLICY}\FirewallRules"):
         for value in pc.registry_values(key).values():
-            if isinstance(value, str) and (rule := parse_rule(value)) is not None:
+            if isinstance(value, str) and (rule := parse_rule(expand(value))) is not None:
                 yield rule
 
 

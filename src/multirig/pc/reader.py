@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from multirig.pc.connected import list_networks
@@ -100,6 +101,8 @@ class Reader:
     registry_values: Callable[[str], Mapping[str, object]] = lambda key: {}
     networks: Callable[[], Sequence[tuple[str, int]]] = lambda: []
     """Name and category of each network that it is in."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of the environment."""
     is_administrator: Callable[[], bool] = lambda: False
     """Whether this program may change what holds for all users of Windows."""
 
@@ -114,5 +117,6 @@ def this_pc() -> Reader:
         service=_service,
         registry_values=_registry_values,
         networks=list_networks,
+        variables=os.environ,
         is_administrator=_is_administrator,
     )

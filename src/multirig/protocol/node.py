@@ -312,13 +312,12 @@ class Node:
                     if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
                         question = one.greeted.pop(event.key, None)
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
-                    if greeting is not None:
-                        if isinstance(event, Received) and greeting.boot == self.boot:
-                            # what we said, changed by somebody: no question
+                    if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
+                        if isinstance(event, Received):
                             self._answer(one, Settle(token=event.token), now)
                             continue
-                        if isinstance(event, Replied) and greeting.boot == self.boot:
-                            event = replace(event, word=without_greeting(event.word))
+                        event = replace(event, word=without_greeting(event.word))
+                    elif greeting is not None:
                         self._note_greeting(one, greeting, now)
                     if question is not None and question.is_brief and isinstance(event, Replied):
                         self._ask_all(one, question, now, touched)
@@ -329,7 +328,7 @@ class Node:
         """Take an EXPINFO's word that the peer is a multirig."""
         if not self.greets or greeting.wire != frames.VERSION:
             return
-        if greeting.boot and greeting.boot != self.boot:
+        if greeting.boot:
             self._meet(peer, greeting.boot, greeting.name, now)
 
     def _greet(self, word: Word) -> Verbatim:

@@ -392,10 +392,8 @@ class FewDatagrams(Invariant):
     promise = "However bad the network, a PC says only so much to another: no fault makes a flood."
     MOST = 40
     """In one second: heartbeats, and a handful of messages with their copies."""
-    MOST_PARTS = 800
-    """In one second: parts of long messages, and receipts. The pictures of six cameras have 44 parts, go six
-    times a second, and each one that the network doubles is confirmed once more.
-    """
+    MOST_PARTS = 400
+    """In one second: parts of a few long messages, and receipts."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)

@@ -62,6 +62,18 @@ def test_whoever_waits_for_pictures_is_told_that_there_are_none(outcome: Any) ->
     assert machine.seen[RIG].report == hear_rig(Message(Event.EXPSTATUS, (20, REPORT)))
 
 
+def test_a_rig_is_asked_once_for_all_who_wait() -> None:
+    """Else its pictures would pile up on a way that is slower than those who look."""
+    machine = look_at_a_multirig()
+    [asked] = ask(machine)
+    for number in (8, 9):
+        assert list(machine.handle(PicturesAsked(address=RIG, number=number, limit=SECOND), 0)) == []
+    out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), SECOND)
+    shown = (Picture(label="left", jpeg=JPEG, age=0),)
+    assert list(out) == [PicturesAnswered(number=number, pictures=shown) for number in (7, 8, 9)]
+    assert len(ask(machine)) == 1, "the next one is another question"
+
+
 def test_nobody_else_is_asked_for_pictures() -> None:
     none = [PicturesAnswered(number=7)]
     machine = ObserverMachine()

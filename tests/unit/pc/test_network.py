@@ -19,7 +19,6 @@ from multirig.pc.network import (
     allow_command,
     check_network,
     open_firewall,
-    parse_rule,
 )
 from multirig.pc.reader import Reader
 
@@ -201,8 +200,15 @@ def test_an_administrator_opens_the_firewall_and_anybody_else_reads_how() -> Non
     assert asked == []
 
 
-def test_variables_in_a_rules_path_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ProgramFiles", r"C:\Program Files")
+def test_variables_in_a_rules_path_are_read() -> None:
     rule = PROMPT_YES.replace(r"C:\Program Files", "%ProgramFiles%")
-    assert firewall(make_pc(rule))[0] is Level.OK
-    assert parse_rule(rule.replace("%ProgramFiles%", "%NoSuchThing%")) is not None
+    assert firewall(make_pc(rule))[0] is Level.WARNING
+    pc = replace(make_pc(rule), variables={"PROGRAMFILES": r"C:\Program Files"})
+    assert firewall(pc)[0] is Level.OK
+
+
+def test_the_gravest_of_all_networks_counts() -> None:
+    """Barred in the first, and without a rule in the other."""
+    barred = PROMPT_NO.replace("Profile=Private", "Profile=Public")
+    pc = make_pc(barred, networks=[("Guests", PUBLIC), ("Lab", PRIVATE)])
+    assert firewall(pc)[0] is Level.FAILURE
