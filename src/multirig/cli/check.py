@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +14,8 @@ from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA, choose_rigs
 from multirig.conductor.conductor import Conductor
-from multirig.config import Uri, check_length
-from multirig.errors import ConfigError, SessionFailed
-from multirig.lifecycle.policy import RigPolicy
+from multirig.config import check_length
+from multirig.errors import ConfigError
 from multirig.logs import keep_log
 from multirig.pc.finding import Finding, Level, plain_findings, worst
 
@@ -55,7 +53,8 @@ def check(
     """
     keep_log("conductor")
     rigs, policies = choose_rigs(remote or [], rigs_file)
-    found = asyncio.run(_check(rigs, policies, data, minutes * 60))
+    conductor = Conductor(rigs, policies=policies, data_folder=data, only_looks=True)
+    found = asyncio.run(_check(conductor, minutes * 60))
     if json:
         render.show_json(findings_to_json(found))
     else:
@@ -72,23 +71,9 @@ def findings_to_json(found: Mapping[str, Sequence[Finding]]) -> dict[str, object
     }
 
 
-async def _check(
-    rigs: Mapping[str, Uri], policies: Mapping[str, RigPolicy], data: Path, seconds: float
-) -> dict[str, list[Finding]]:
-    """Look at all rigs; one whose name is not found keeps nobody from looking at the others."""
-    try:
-        async with Conductor(rigs, policies=policies, data_folder=data) as conductor:
-            return await conductor.check(seconds)
-    except SessionFailed as error:
-        if not error.causes or error.causes.keys() == rigs.keys():
-            raise
-        unfound = {
-            name: [Finding(check="answer", level=Level.FAILURE, text=str(why))]
-            for name, why in error.causes.items()
-        }
-    left = {name: uri for name, uri in rigs.items() if name not in unfound}
-    known = {name: replace(one, after=()) for name, one in policies.items() if name in left}
-    return {**unfound, **await _check(left, known, data, seconds)}
+async def _check(conductor: Conductor, seconds: float) -> dict[str, list[Finding]]:
+    async with conductor:
+        return await conductor.check(seconds)
 
 
 def _worst(found: Mapping[str, Sequence[Finding]]) -> Level:

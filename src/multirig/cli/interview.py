@@ -18,10 +18,22 @@ class Interview:
     ----------
     asks : bool
         Whether a person is to be asked; otherwise each default is taken, and told.
+    read_line : callable
+        Shows a question, and returns what is typed.
+    object_to : callable
+        Shows why an answer cannot be.
     """
 
-    def __init__(self, *, asks: bool) -> None:
+    def __init__(
+        self,
+        *,
+        asks: bool,
+        read_line: Callable[[str], str] = render.ask,
+        object_to: Callable[[str], object] = render.warn,
+    ) -> None:
         self._asks = asks
+        self._read_line = read_line
+        self._object_to = object_to
 
     def ask(
         self, question: str, default: str, check: Callable[[str], _Answer], given: str | None = None
@@ -51,11 +63,11 @@ class Interview:
             render.say_answer(question, default)
             return answer
         while True:
-            text = render.ask(f"{question}? [{default}]").strip()
+            text = self._read_line(f"{question}? [{default}]").strip()
             try:
                 return check(text or default)
             except ConfigError as error:
-                render.warn(str(error))
+                self._object_to(str(error))
 
     def choose(self, question: str, choices: Sequence[str], default: int, given: int | None = None) -> int:
         """Return the place of one of some choices in their list; each stands in a line of its own."""

@@ -109,6 +109,7 @@ class Look:
                 heard=self._heard.get(name) or self._wall(),
                 round_trip=self._exchange.round_trip(name),
                 passes=self._passes.get(name),
+                address=str(self._exchange.addresses[name]),
                 pings=self._pings.get(name),
             )
             for name, outcome in outcomes.items()

@@ -72,6 +72,8 @@ class Conductor:
         For rehearsal and tests without a network; the rigs' addresses are then those on it.
     pc : Surroundings, optional
         The PC that it runs on, for simulation.
+    only_looks : bool
+        Whether it only looks at rigs: one whose name is not found keeps it from none of the others.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Conductor:
         clock_gate: ClockGate | None = None,
         network: Network | None = None,
         pc: Surroundings | None = None,
+        only_looks: bool = False,
     ) -> None:
         self.rigs = {name: Uri.parse(uri) for name, uri in rigs.items()}
         self.policies = dict(policies or {})
@@ -104,6 +107,7 @@ class Conductor:
         """Hands on what happens, in a session or between them."""
         self._session: Session | None = None
         self._unreached: set[str] = set()
+        self._only_looks = only_looks
         self._network = network
         machine = make_machine(limits, may_have_token)
         self.exchange = Exchange(machine, self._perform, pc=self.pc, network=network)
@@ -193,7 +197,7 @@ class Conductor:
         """
         try:
             optional = {name for name, one in self.policies.items() if one.role is Role.OPTIONAL}
-            await self.exchange.find(self.rigs, optional)
+            await self.exchange.find(self.rigs, {*self.rigs} if self._only_looks else optional)
         except BaseException:
             await self.exchange.runtime.close()
             if self._session is not None:

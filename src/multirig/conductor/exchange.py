@@ -122,7 +122,7 @@ class Exchange:
                 raise result
         for name in [name for name in causes if name in optional]:
             uri, why = rigs[name], str(causes.pop(name))
-            log.warning("%s, which is optional: %s", name, why)
+            log.warning("%s: %s", name, why)
             self.addresses[name] = Address(self._scheme or uri.scheme, uri.host, uri.port)
             self.runtime.unfound[self.addresses[name]] = why
         if clashes := _find_clash(self.addresses):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from multirig.errors import MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.days import ZONE, object_to_day, read_time
+from multirig.lifecycle.obedience import BUSY
 from multirig.lifecycle.owners import find_clash
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Finding, Level, read_findings
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.frames import FULL_SIZE
 from multirig.protocol.words import Info
 from multirig.wording import about
@@ -22,7 +24,6 @@ CLOCK_LIMIT = datetime.timedelta(seconds=2)
 """How far a clock may be off: files are dated by it, and about midnight the date depends on it."""
 SLOW_ROUND_TRIP = 0.1
 """Seconds; in a lab's network it takes a hundredth of that."""
-_BUSY = frozenset({RigState.STARTING, RigState.RUNNING, RigState.STOPPING})
 HINDRANCES = frozenset({"answer", "disk", "folder", "adapter", "files"})
 """Checks whose failure means that there would be no recording."""
 
@@ -40,6 +41,8 @@ class Answer:
     """Seconds for a question that needs no looking up, where it was measured."""
     passes: bool | None = None
     """Whether datagrams of full size come there and back; None: that was not tried."""
+    address: str = "RIG"
+    """For what is to be typed: it needs no rigs file."""
     pings: bool | None = None
     """Whether its PC answers a ping; None: that was not tried, or this PC cannot."""
 
@@ -67,7 +70,9 @@ def judge(
     policies : mapping of str to RigPolicy, optional
         What fails on a rig that is optional holds up nobody.
     """
-    found = {name: judge_rig(answer, version, name) for name, answer in answers.items()}
+    infos = [one.outcome for one in answers.values() if isinstance(one.outcome, Info)]
+    joined = {one.exp_ref for one in infos if one.main_sync and one.state in BUSY}
+    found = {name: judge_rig(answer, version, joined) for name, answer in answers.items()}
     for name, policy in (policies or {}).items():
         if name in found and policy.role is Role.OPTIONAL:
             found[name] = [_soften(one) for one in found[name]]
@@ -78,8 +83,8 @@ def judge(
     return {**found, THIS_PC: [*here, *_judge_main_sync(answers, is_main_sync=is_main_sync)]}
 
 
-def judge_rig(answer: Answer, version: str, name: str = "RIG") -> list[Finding]:
-    """Return what speaks for and against a rig; the name is for what is to be typed."""
+def judge_rig(answer: Answer, version: str, joined: Collection[ExpRef | None] = frozenset()) -> list[Finding]:
+    """Return what speaks for and against a rig; others may join what a main sync records (`joined`)."""
     info = answer.outcome
     path = _judge_path(passes=answer.passes)
     if isinstance(info, MultirigError):
@@ -90,7 +95,7 @@ def judge_rig(answer: Answer, version: str, name: str = "RIG") -> list[Finding]:
     return [
         _judge_round_trip(answer.round_trip),
         *path,
-        *_judge_state(info, name),
+        *_judge_state(info, answer.address, joined),
         *read_findings([*info.preflight]),
         *_judge_version(info.version, version),
         *_judge_time(info, answer),
@@ -164,7 +169,7 @@ def _judge_ping(*, pings: bool | None) -> list[Finding]:
     return [_finding("ping", Level.NOTE, text)]
 
 
-def _judge_state(info: Info, name: str) -> list[Finding]:
+def _judge_state(info: Info, address: str, joined: Collection[ExpRef | None]) -> list[Finding]:
     if info.state in (None, RigState.CONNECTED):
         return []
     failure = f" ({info.failure})" if info.failure else ""
@@ -172,10 +177,10 @@ def _judge_state(info: Info, name: str) -> list[Finding]:
     text = f"is {info.state}{about}{failure}"
     if info.state is RigState.STOPPED and not info.failure:
         return [_finding("state", Level.NOTE, f"{text}, which is over: the next session cleans it up")]
-    text += f": where nobody leads that session any more, 'multirig stop {name}' ends it"
-    if info.state not in _BUSY:
+    text += f": where nobody leads that session any more, 'multirig stop {address}' ends it"
+    if info.state not in BUSY:
         return [_finding("state", Level.WARNING, text)]
-    if info.main_sync:  # who joins it has its number
+    if info.exp_ref in joined:
         return [_finding("state", Level.WARNING, f"{text}; else the next session is a part of it")]
     return [_finding("state", Level.FAILURE, f"{text}; it takes part in no other one before")]
 

@@ -191,7 +191,8 @@ class Session:
         except AgreementError as error:
             await self.journal.check_own(self.information)
             if error.busy is not None:
-                raise type(error)(f"{error} ('multirig stop {error.busy}' does, from any PC)") from None
+                address = exchange.addresses[error.busy]
+                raise type(error)(f"{error} ('multirig stop {address}' does, from any PC)") from None
             raise
         self.information = {name: info for name, info in agreed.items() if isinstance(info, Info)}
         exp_ref = self.exp_ref

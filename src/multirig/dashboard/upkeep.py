@@ -54,7 +54,13 @@ class Upkeep:
         self.is_checking = True
         self._on_change()
         try:
-            conductor = Conductor(rigs, data_folder=self._data_folder, lab=self._lab, main_sync=gives_number)
+            conductor = Conductor(
+                rigs,
+                data_folder=self._data_folder,
+                lab=self._lab,
+                main_sync=gives_number,
+                only_looks=True,
+            )
             async with conductor:
                 found = await conductor.check(seconds)
             self.findings = {pc: [finding.to_json() for finding in list_] for pc, list_ in found.items()}

@@ -56,16 +56,17 @@ def test_a_rig_that_still_records_another_session_is_a_failure_with_what_ends_it
     rig: Callable[..., Any], multirig: Callable[..., Any], tmp_path: Path
 ) -> None:
     main, left = rig("main", main_sync=True), rig("left")
-    (tmp_path / "rigs.yaml").write_text(f"main: {main.uri}\nleft: {left.uri}\n")
+    address = left.uri
+    (tmp_path / "rigs.yaml").write_text(f"main: {main.uri}\nleft: {address}\n")
     left.type("start SP_09")
     left.expect("left is running")
     rigs = "--rigs-file rigs.yaml --remote main left".split()
     done = multirig("check", *rigs)
     assert done.returncode == 1
-    assert "'multirig stop left' ends it" in done.stdout + done.stderr
+    assert f"'multirig stop {address}' ends it" in done.stdout + done.stderr
     done = multirig("run", "-s", "SP_01", *rigs, "--seconds", "0.3")
     assert done.returncode == 3
-    assert "'multirig stop left' does, from any PC" in done.stderr
+    assert f"'multirig stop {address}' does, from any PC" in done.stderr
 
 
 def test_a_session_is_not_begun_on_a_rig_that_could_not_record(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from multirig.conductor.conductor import Conductor
 from multirig.conductor.events import StepBegan
 from multirig.conductor.journal import FolderInUse, LockedFile
 from multirig.conductor.storage import SubjectsFolder
@@ -56,6 +57,17 @@ async def test_a_rig_that_is_needed_and_has_no_known_name_is_named(lab: Any) -> 
     rigs = {"main": str(lab.rigs["main"].addresses[0]), "gone": "udp://no-such-pc.invalid:11001"}
     with pytest.raises(SessionFailed, match=r"gone: .*no-such-pc\.invalid"):
         await lab.conductor(over="udp", rigs=rigs, policies={"main": NOT_NEEDED})
+
+
+async def test_who_only_looks_is_kept_from_no_rig_by_a_name_that_is_not_found(lab: Any) -> None:
+    main = await lab.rig("main", main_sync=True, over="udp")
+    rigs = {"main": str(main.addresses[0]), "gone": "udp://no-such-pc.invalid:11001"}
+    async with Conductor(rigs, only_looks=True) as conductor:
+        found = await conductor.check()
+    [answer] = found["gone"]
+    assert (answer.check, answer.level) == ("answer", Level.FAILURE)
+    assert "no-such-pc.invalid" in answer.text
+    assert {"answer", "disk"} <= {one.check for one in found["main"]}
 
 
 async def test_a_rig_that_takes_long_says_so_and_is_waited_for(lab: Any) -> None:

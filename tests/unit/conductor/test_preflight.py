@@ -86,7 +86,7 @@ def test_a_slow_network_is_a_warning(round_trip: float | None) -> None:
     [
         ("running", False, Level.FAILURE),
         ("stopping", False, Level.FAILURE),
-        ("running", True, Level.WARNING),
+        ("running", True, Level.FAILURE),
         ("initialised", False, Level.WARNING),
     ],
 )
@@ -97,6 +97,20 @@ def test_a_rig_in_a_session_is_told_with_it_and_what_ends_it(
     assert found["state"].level is level
     assert f"{state} 2026-11-26_1_SP_01 (no light)" in found["state"].text
     assert "'multirig stop RIG'" in found["state"].text
+
+
+def test_what_the_main_sync_records_can_be_joined() -> None:
+    def busy(*, main_sync: bool, number: int = 1) -> Answer:
+        return answer(state="running", main_sync=main_sync, exp_ref=f"2026-11-26_{number}_SP_01")
+
+    answers = {
+        "main": busy(main_sync=True),
+        "cam": busy(main_sync=False),
+        "left": busy(main_sync=False, number=2),
+    }
+    found = judge(answers, [], version="1", is_main_sync=False)
+    levels = {name: one.level for name, findings in found.items() for one in findings if one.check == "state"}
+    assert levels == {"main": Level.WARNING, "cam": Level.WARNING, "left": Level.FAILURE}
 
 
 def test_a_rig_whose_session_is_over_is_a_note() -> None:

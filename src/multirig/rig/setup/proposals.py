@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,21 +79,22 @@ def find_neighbours(folder: Path, besides: Path | None = None) -> Neighbours:
     return found
 
 
-def propose_port(taken: Collection[int]) -> int:
-    """Return the usual port, or the next one that no other rig has and no program uses."""
-    for port in range(DEFAULT_PORT, DEFAULT_PORT + PORTS):
-        if port not in taken and _is_free(port):
-            return port
-    return DEFAULT_PORT
-
-
-def _is_free(port: int) -> bool:
+def is_port_free(port: int) -> bool:
+    """Return whether no program of this PC uses a UDP port."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
             tried.bind(("0.0.0.0", port))
     except OSError:
         return False
     return True
+
+
+def propose_port(taken: Collection[int], is_free: Callable[[int], bool] = is_port_free) -> int:
+    """Return the usual port, or the next one that no other rig has and no program uses."""
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + PORTS):
+        if port not in taken and is_free(port):
+            return port
+    return DEFAULT_PORT
 
 
 def propose_data_folder() -> Path:

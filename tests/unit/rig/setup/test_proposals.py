@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multirig.config import DEFAULT_PORT, check_name
-from multirig.rig.setup import proposals
 from multirig.rig.setup.proposals import (
     find_neighbours,
     propose_file,
@@ -92,7 +91,9 @@ def test_the_rigs_of_a_folder_have_their_names_and_ports(tmp_path: Path) -> None
     assert found.ports == {11001: "a.yaml", 11002: "b.yml"}
 
 
-def test_a_port_is_one_that_no_other_rig_has_and_no_program_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposals, "_is_free", lambda port: port != DEFAULT_PORT + 1)
-    assert propose_port([]) == DEFAULT_PORT
-    assert propose_port([DEFAULT_PORT]) == DEFAULT_PORT + 2
+def test_a_port_is_one_that_no_other_rig_has_and_no_program_uses() -> None:
+    def is_free(port: int) -> bool:
+        return port != DEFAULT_PORT + 1
+
+    assert propose_port([], is_free) == DEFAULT_PORT
+    assert propose_port([DEFAULT_PORT], is_free) == DEFAULT_PORT + 2
