@@ -10,7 +10,7 @@ from multirig.cli.interview import Interview, read_yes
 from multirig.cli.typed import join, program
 from multirig.conductor.registration import find_candidates, own_addresses
 from multirig.config import DEFAULT_PORT, Uri, parse_rig_config
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, why_not
 from multirig.rig.loading import build_adapter
 from multirig.rig.setup.plan import NothingPlan, Plan, write_config
 from multirig.rig.setup.proposals import propose_file, propose_folder
@@ -76,7 +76,7 @@ def keep(path: Path, plan: Plan) -> None:
         write_whole(path, text.encode())
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be written ({error.strerror}): give a file in a folder of your own"
+            f"{path} cannot be written ({why_not(error)}): give a file in a folder of your own"
         ) from None
     render.done(f"written: {path.absolute()}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from multirig.cli import render
 from multirig.cli.interview import Interview
 from multirig.config import DEFAULT_PORT, check_name
-from multirig.errors import AdapterError, ConfigError
+from multirig.errors import AdapterError, ConfigError, why_not
 from multirig.pc.disk import check_folder, check_space
 from multirig.pc.disturbers import check_folder_place
 from multirig.pc.finding import Level
@@ -254,5 +254,5 @@ def _read_workflow(bonsai: Path, workflow: Path) -> ProgramPlan:
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): give a workflow's file") from None
+        raise ConfigError(f"{path} cannot be read ({why_not(error)}): give a workflow's file") from None
     return programs.plan_bonsai(bonsai, path, text)

@@ -128,7 +128,7 @@ def _judge_firewall(pc: Reader, rules: list[Rule], category: int, listener: List
     if any(not one.allows and not one.peers for one in about):
         text = (
             f"Windows' firewall has a rule that keeps others from {where}, since its question was once "
-            f"answered with no; in PowerShell as administrator: {allow_command(listener)}"
+            f"answered with no; in PowerShell as administrator: {allow_command(listener, is_blocked=True)}"
         )
         return _firewall(Level.FAILURE, text)
     if fitting:
@@ -140,25 +140,33 @@ def _judge_firewall(pc: Reader, rules: list[Rule], category: int, listener: List
         return _firewall(Level.OK, "Windows' firewall lets everybody in")
     text = (
         f"Windows' firewall lets nobody in on {where}: answer its question with yes, or in PowerShell as "
-        f"administrator: {allow_command(listener)}"
+        f"administrator: {allow_command(listener, is_blocked=False)}"
     )
     return _firewall(Level.WARNING, text)
 
 
-def allow_commands(listener: Listener) -> list[list[str]]:
-    """Return the commands that let others reach a program, and before take away what kept them from it."""
+def allow_commands(listener: Listener, *, is_blocked: bool) -> list[list[str]]:
+    """Return the commands that let others reach a program; rules go only where one of them blocks it."""
     program, rules = f"program={listener.program}", ["netsh", "advfirewall", "firewall"]
-    return [
-        [*rules, "delete", "rule", "name=all", "dir=in", program],
-        [*rules, "add", "rule", f"name={RULE}", "dir=in", "action=allow", "profile=private,domain", program],
+    unblock = [*rules, "delete", "rule", "name=all", "dir=in", program]
+    allow = [
+        *rules,
+        "add",
+        "rule",
+        f"name={RULE}",
+        "dir=in",
+        "action=allow",
+        "profile=private,domain",
+        program,
     ]
+    return [unblock, allow] if is_blocked else [allow]
 
 
-def allow_command(listener: Listener) -> str:
+def allow_command(listener: Listener, *, is_blocked: bool) -> str:
     """Return what an administrator types for that."""
     quoted = f'program="{listener.program}"'
-    lines = [" ".join([*words[:-1], quoted]) for words in allow_commands(listener)]
-    return "; ".join(lines)
+    commands = allow_commands(listener, is_blocked=is_blocked)
+    return "; ".join(" ".join([*words[:-1], quoted]) for words in commands)
 
 
 def open_firewall(pc: Reader, listeners: Iterable[Listener]) -> list[Finding]:
@@ -178,12 +186,14 @@ def open_firewall(pc: Reader, listeners: Iterable[Listener]) -> list[Finding]:
     """
     wanted = list(listeners)
     found = check_network(pc, wanted)
-    is_shut = any(one.check == FIREWALL and one.level is not Level.OK for one in found)
-    if not is_shut or not pc.is_administrator():
+    if not pc.is_administrator():
         return found
-    for listener in wanted:
-        for command in allow_commands(listener):
-            pc.run(command)
+    networks = [Network(name=name, category=category) for name, category in pc.networks()]
+    shut = {one: barred.level for one in wanted if (barred := find_barred(pc, networks, one)) is not None}
+    for listener, level in shut.items():
+        if level is not Level.OK:
+            for command in allow_commands(listener, is_blocked=level is Level.FAILURE):
+                pc.run(command)
     return check_network(pc, wanted)
 
 

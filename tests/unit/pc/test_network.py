@@ -97,14 +97,15 @@ def test_a_rule_that_is_about_something_else_lets_nobody_in(rule: str) -> None:
     level, text = firewall(make_pc(rule))
     assert level is Level.WARNING
     assert "lets nobody in on udp port 11001" in text
-    assert allow_command(RIG) in text
+    assert allow_command(RIG, is_blocked=False) in text
+    assert "delete" not in text, "other rules of that program stay"
 
 
 def test_a_question_that_was_answered_with_no_counts_more_than_every_yes() -> None:
     level, text = firewall(make_pc(PROMPT_NO, PROMPT_YES, BY_PORT))
     assert level is Level.FAILURE
     assert "answered with no" in text
-    delete, add = allow_command(RIG).split("; ")
+    delete, add = allow_command(RIG, is_blocked=True).split("; ")
     assert "delete rule" in delete
     assert f'program="{PYTHON}"' in delete
     assert "action=allow" in add
