@@ -6,8 +6,9 @@ label → settings), ``procedures``, ``projects``, ``tasks`` (a list of ``{proto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,31 @@ def describe_rigs(
         name: part for name, info in information.items() if (part := info.experiment_description) is not None
     }
     return {**merge_all({HERE: own, **parts}), "remote_rigs": dict(uris)}
+
+
+def take_parts(information: dict[str, Info], responses: Mapping[str, Sequence[Any]]) -> bool:
+    """Take each rig's part of the description from its answer, which iblrig's cameras give late.
+
+    Parameters
+    ----------
+    information : dict of str to Info
+        What each rig has said of itself so far; changed in place.
+    responses : mapping of str to sequence
+        What each rig's message holds besides its event.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+    """
+    is_new = False
+    for name, response in responses.items():
+        for each in response:
+            part = each.get("experiment_description") if isinstance(each, Mapping) else None
+            if isinstance(part, Mapping) and part:
+                information[name] = replace(information.get(name, Info()), experiment_description=part)
+                is_new = True
+    return is_new
 
 
 def merge(
@@ -233,3 +259,9 @@ def write_into(folder: Path, part: Mapping[str, Any]) -> Path:
     path = folder / FILE_NAME
     there = read(path) if path.exists() else {}
     return write(path, merge(there, part, HERE))
+
+
+def write_again(folder: str | Path, description: Mapping[str, Any]) -> None:
+    """Write this PC's description anew into a session folder, if one was written there before."""
+    for path in sorted(Path(folder).glob(f"{Path(FILE_NAME).stem}*.yaml")):
+        write(path, merge(read(path), description, HERE))
