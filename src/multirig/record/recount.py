@@ -242,6 +242,8 @@ class Recount:
                 return
             case Refused(reason=reason):
                 self._open[name] = (asked, reason)
+            case TimedOut() if any(_is_excused(one, name) for one in moment.happenings):
+                return  # an IBL peer that does not answer EXPCLEANUP
             case TimedOut():
                 reason = f"no answer in the step '{self._step[0] if self._step else '?'}'"
                 self._open[name] = (asked, reason)
@@ -425,3 +427,12 @@ def _find_reason(event: Any) -> str:
         case Noticed(rig=rig, text=text):
             return f"{rig}, which is essential, {text}"
     return "an essential rig was lost"
+
+
+def _is_excused(happening: object, name: str) -> bool:
+    """Whether a rig that has not answered is taken for released all the same."""
+    return (
+        isinstance(happening, Progressed)
+        and happening.rig == name
+        and isinstance(happening.outcome, CleanedUp)
+    )
