@@ -1,0 +1,102 @@
+"""Tables of a session as pandas has them: CSV, or a JSON object a line."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from multirig.errors import ConfigError, why_not
+from multirig.reading.packages import need
+from multirig.rig.inspection import CLOCK_COLUMN
+
+SESSION_COLUMN = "session_time_s"
+"""Of tables whose rows are on the session clock already: markers, pulses, readings of clocks."""
+LINES = (".jsonl", ".jsonable")
+TIME = "t"
+"""Name of the index: seconds from the agreed start."""
+
+
+def read_table(path: Path, zero: float | None, to_session: Callable[[Any], Any]) -> Any:
+    """Return a table, with the session's time as its index where it has one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; a last line that a crash has torn is left out.
+    zero : float or None
+        What the session's times count from; None: nobody knows.
+    to_session : callable
+        Returns times that its rig has stamped in seconds from there.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is no table.
+    """
+    pandas = need("pandas", "a table")
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", *LINES):
+        raise ConfigError(
+            f"{path}: is no table that is read here (.csv, {', '.join(LINES)}): .times() gives times of "
+            "frames, .locate() the path of any file"
+        )
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({why_not(error)})") from None
+    whole = whole[: whole.rfind(b"\n") + 1]
+    if suffix in LINES:
+        return pandas.DataFrame(_read_lines(whole, path))
+    if not whole.strip():
+        return pandas.DataFrame()
+    try:
+        table = pandas.read_csv(io.BytesIO(whole), encoding="utf-8-sig")
+    except (ValueError, pandas.errors.ParserError) as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"{path}: cannot be read as a table: {text}") from None
+    first = table.columns[0] if len(table.columns) else None
+    if zero is not None and first == SESSION_COLUMN:
+        table.index = pandas.Index(_to_numbers(table[first], path) - zero, name=TIME)
+    elif first == CLOCK_COLUMN:
+        table.index = pandas.Index(to_session(_to_numbers(table[first], path)), name=TIME)
+    elif zero is not None and SESSION_COLUMN in table.columns:
+        table.index = pandas.Index(_to_numbers(table[SESSION_COLUMN], path) - zero, name=TIME)
+    return table
+
+
+def read_clock_column(path: Path) -> Any:
+    """Return the times that a rig's own clock has stamped in a table; None: it has no such column.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    table = read_table(path, None, lambda times: times)
+    return table.index.to_numpy() if table.index.name == TIME else None
+
+
+def _to_numbers(column: Any, path: Path) -> Any:
+    numpy = need("numpy", "a table")
+    try:
+        return column.to_numpy(numpy.float64)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: {column.name} holds what is no number: {error}") from None
+
+
+def _read_lines(whole: bytes, path: Path) -> list[Any]:
+    rows = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise ConfigError(f"{path}, line {number}: {error}: take it out and try again") from None
+    return rows

@@ -1,0 +1,78 @@
+"""The zero of a session's times."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from multirig.record.account import Account
+from multirig.rig.manifest import Manifest
+
+AGREED = "the agreed start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zero:
+    """What all times of a session count from."""
+
+    at: float
+    """On the session clock, the ``time.perf_counter()`` of the PC that led; files count from its zero."""
+    what: str
+    """In words: the agreed start, or what comes nearest to it where nothing here tells that."""
+    wall: datetime.datetime | None = None
+    """The time of day then, by the clock of the PC that led, or of a rig where only its part is here."""
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether it is the agreed start itself."""
+        return self.what == AGREED
+
+    def to_row(self) -> dict[str, object]:
+        """Return it as a row of a table."""
+        return {"at": self.at, "what": self.what, "wall": self.wall}
+
+
+def find_zero(told: Account | None, manifests: Iterable[Manifest]) -> Zero | None:
+    """Return what a session's times count from; None: nothing here tells of any time.
+
+    Parameters
+    ----------
+    told : Account or None
+        What the session was.
+    manifests : iterable of Manifest
+        Of the rigs whose parts are here: they count where there is no account.
+    """
+    if told is not None and told.zero > 0.0:
+        if told.agreed_start is None:
+            what = "when the first rig began"
+        elif any(rig.start is not None and rig.start.planned is not None for rig in told.rigs.values()):
+            what = AGREED
+        else:
+            what = "when the rigs were told to start: none of them knows instants"
+        return Zero(at=told.zero, what=what, wall=_find_wall(told.began, told.began_at, told.zero))
+    known = list(manifests)
+    agreed = [(one.agreed_start, one) for one in known]
+    started = [(None if one.started is None else one.started.clock, one) for one in known]
+    first = [(file.first, one) for one in known for file in one.files]
+    for what, found in (
+        (AGREED, agreed),
+        ("when the first rig here had started", started),
+        ("the first frame here", first),
+    ):
+        times = [(at, one) for at, one in found if at is not None]
+        if times:
+            at, one = min(times, key=lambda each: each[0])
+            moment = one.started or one.stopped
+            return Zero(at=at, what=what, wall=_find_wall(moment.wall, moment.clock, at))
+    return None
+
+
+def _find_wall(wall: str | None, clock: float | None, at: float) -> datetime.datetime | None:
+    """Return the time of day at a time of the session clock, by a moment of which both are known."""
+    if wall is None or clock is None:
+        return None
+    try:
+        return datetime.datetime.fromisoformat(wall) + datetime.timedelta(seconds=at - clock)
+    except (ValueError, OverflowError):
+        return None
