@@ -117,12 +117,13 @@ def find_clock(rig: str, folders: Sequence[Path], told: Account | None) -> RigCl
     ConfigError
         Nothing here tells of it.
     """
+    problem = ""
     for folder in folders:
         if (folder / OFFSETS_NAME).is_file():
             try:
                 return read_clock(folder, rig)
-            except SyncError as error:
-                raise ConfigError(str(error)) from None
+            except SyncError as error:  # it is no multirig, or the table is damaged
+                problem = str(error)
     for folder in folders:
         if (folder / JOURNAL_NAME).is_file():
             reads = [one for one in read_history(folder).clocks if one.rig == rig]
@@ -135,6 +136,8 @@ def find_clock(rig: str, folders: Sequence[Path], told: Account | None) -> RigCl
     if summary is not None and (last := summary.clock) is not None:
         at, offset, bound = (round(one * _SECOND) for one in (last.at, last.offset, last.bound))
         return RigClock([Reading(rig=at + offset, session=at, bound=bound, drift=last.drift)])
+    if problem and (summary is None or not summary.is_foreign):
+        raise ConfigError(problem)
     if summary is not None:
         who = "it is no multirig" if summary.is_foreign else "it was never read"
         raise ConfigError(f"{rig}: its clock is not known, {who}: align its times by sync pulses")

@@ -81,6 +81,8 @@ class Collection:
 
     def __str__(self) -> str:
         expected = [name for name, one in self.parts.items() if one.condition is not Condition.NOTHING]
+        if not expected:
+            return "no rigs"
         here = len(self.rigs(Condition.HERE))
         text = f"{here} of {count(len(expected), 'rig')} here"
         if lacking := listed(list(self.missing)):
@@ -100,25 +102,31 @@ def look(folders: Sequence[Path], told: Account | None) -> Collection:
     told : Account, optional
         What the session was; without it only the rigs are known that have left a manifest.
     """
-    manifests = dict(_read_manifests(folders))
+    manifests: dict[str, Manifest | str] = {}
+    homes: dict[str, Path] = {}
+    for name, manifest, folder in _read_manifests(folders):
+        manifests[name], homes[name] = manifest, folder
     rigs = {} if told is None else told.rigs
-    names = dict.fromkeys([*rigs, *manifests])
-    return Collection(
-        parts={name: _look_at(name, manifests.get(name), rigs.get(name), folders) for name in names}
-    )
+    parts = {}
+    for name in dict.fromkeys([*rigs, *manifests]):
+        # two rigs may name files alike: each has its own in the folder of its manifest
+        home = homes.get(name)
+        places = folders if home is None else [home, *(one for one in folders if one != home)]
+        parts[name] = _look_at(name, manifests.get(name), rigs.get(name), places)
+    return Collection(parts=parts)
 
 
-def _read_manifests(folders: Iterable[Path]) -> Iterator[tuple[str, Manifest | str]]:
-    """Yield the name of each rig, and its manifest, or why it cannot be read."""
+def _read_manifests(folders: Iterable[Path]) -> Iterator[tuple[str, Manifest | str, Path]]:
+    """Yield the name of each rig, its manifest, or why it cannot be read, and where that is."""
     for folder in folders:
         for path in find_manifests(folder):
             try:
                 manifest = read_manifest(path)
             except ValueError as error:
                 name = path.name.removeprefix(PREFIX).removesuffix(SUFFIX)
-                yield name, f"its manifest cannot be read: {error}"
+                yield name, f"its manifest cannot be read: {error}", folder
             else:
-                yield manifest.rig, manifest
+                yield manifest.rig, manifest, folder
 
 
 def _look_at(
@@ -134,12 +142,13 @@ def _look_at(
     if not files:
         condition, why = _judge_nothing(manifest, summary)
         return Part(rig=name, condition=condition, why=why, manifest=found)
-    places = {one.path: path for one in files if (path := _find(one.path, folders)) is not None}
+    places = {one.path: path for one in files if (path := _find(one, folders)) is not None}
     lacking = [one.path for one in files if one.path not in places]
     changed = [one.path for one in files if one.path in places and not _has_size(places[one.path], one.bytes)]
-    if found is None and len(lacking) + len(changed) == len(files):
+    if not places or (found is None and len(lacking) + len(changed) == len(files)):
         why = f"{manifest}; " if isinstance(manifest, str) else ""
-        why += f"none of its {count(len(files), 'file')} is here: {where}"
+        what = f"none of its {len(files)} files is" if len(files) > 1 else f"{files[0].path} is not"
+        why += f"{what} here: {where}"
         return Part(rig=name, condition=Condition.MISSING, why=why, files=files)
     why = ""
     if lacking:
@@ -168,15 +177,18 @@ def _judge_nothing(manifest: Manifest | str | None, summary: RigSummary | None) 
     return Condition.UNKNOWN, f"{who}, and did not say what it recorded: look on its PC ({summary.address})"
 
 
-def _find(path: str, folders: Iterable[Path]) -> Path | None:
+def _find(file: File, folders: Sequence[Path]) -> Path | None:
+    """Return where a file is: with its size, if there are several of its name."""
+    found = []
     for folder in folders:
-        whole = find_file(folder, path)
+        whole = find_file(folder, file.path)
         try:
             if whole.is_file() and whole.resolve().is_relative_to(folder.resolve()):
-                return whole
+                found.append(whole)
         except (OSError, ValueError):  # a name that this system cannot have
             continue
-    return None
+    fitting = (one for one in found if _has_size(one, file.bytes))
+    return next(fitting, found[0] if found else None)
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -22,7 +22,7 @@ from multirig.reading.contents import (
 )
 from multirig.reading.frames import RGB, Frames
 from multirig.reading.packages import need
-from multirig.reading.parts import Collection, Condition, look
+from multirig.reading.parts import Collection, look
 from multirig.reading.places import read_reference
 from multirig.reading.rows import Rows
 from multirig.reading.shelf import Shelf
@@ -286,8 +286,7 @@ class LoadedSession:
 
     def _explain(self) -> str:
         """Return why nothing here tells what the session was."""
-        rigs = self.collected.rigs(Condition.HERE, Condition.INCOMPLETE)
-        if rigs:
+        if rigs := list(self.collected.parts):
             what = f"only what {listed(rigs)} recorded"
             return f"no verdict: the journal is not here, {what}; the PC that led has it"
         return "no verdict: there is no journal; it was recorded without rigs, or another PC led"

@@ -161,5 +161,5 @@ def _read_times(path: Path) -> Any:
     numpy = need("numpy", "times")
     try:
         return numpy.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())}): is it whole?") from None
