@@ -302,7 +302,9 @@ async def test_times_of_day_are_those_of_the_pc_that_led(lab: Any) -> None:
     before = datetime.datetime.now().astimezone()
     folder = await record(lab, 0.3)
     after = datetime.datetime.now().astimezone()
-    session = multirig.load(folder)
+    [listed] = multirig.sessions()  # wherever one was begun on this PC
+    session = multirig.load(listed.exp_ref)
+    assert session.folder == listed.folder == folder
     start = session.to_datetime(0.0)
     assert before < start < after
     assert start.tzinfo is not None
