@@ -99,6 +99,11 @@ class ListedSession:
             told = None
         return look([self.folder], told)
 
+    @property
+    def missing(self) -> dict[str, str]:
+        """Rigs of which something is not in its folder → what, and what to do."""
+        return self.collected.missing
+
     def load(self) -> LoadedSession:
         """Return it with all that is in it."""
         return load(self.folder)
@@ -177,8 +182,10 @@ def sessions(
         wherever a session was begun on this PC.
     subject : str
         Part of the subject's name, in capitals or not.
-    since, until : datetime.date, optional
-        The first and the last day.
+    since : datetime.date, optional
+        The first day.
+    until : datetime.date, optional
+        The last day.
     verdict : str, optional
         GOOD, DEGRADED, INCOMPLETE, INTERRUPTED, ABORTED, NOT OVER or NO VERDICT.
     text : str
