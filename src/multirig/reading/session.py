@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class LoadedSession:
     def zero(self) -> Zero | None:
         """What all times count from; None: nothing here tells of any time."""
         found = (one.manifest for one in self.collected.parts.values())
-        return find_zero(self.account, [one for one in found if one is not None])
+        return find_zero(self.account, [one for one in found if one is not None], self.folders)
 
     @cached_property
     def rigs(self) -> dict[str, Rig]:
@@ -161,7 +161,7 @@ class LoadedSession:
             return self._read_table_times(stream, raw=raw)
         found = self._shelf.read_times(stream)
         times = found[0] if len(found) == 1 else numpy.concatenate(found)
-        return times if raw else times - self._zero
+        return times if raw else numpy.asarray(times, numpy.float64) - self._zero
 
     def frames(self, source: str, *, layout: str = RGB) -> Frames:
         """Return the pictures of a camera, which are decoded when they are asked for.
@@ -217,18 +217,23 @@ class LoadedSession:
         -------
         pandas.DataFrame
             Its columns as they stand in the file. Where its first column is ``perf_counter`` or it has one
-            ``session_time_s``, the index ``t`` is the session's time in seconds from the agreed start.
+            ``session_time_s``, the index ``t`` is the session's time in seconds from the agreed start. If
+            the clock of its rig is not known here, ``.attrs["why_no_time"]`` says why.
 
         Raises
         ------
         ConfigError
-            There is no such file, it is no table, or its rig's clock is not known here.
+            There is no such file, or it is no table.
         NotHere
             Its rig's part is not here.
         """
-        place, rig = self._shelf.locate(path)
+        place, rig, path = self._shelf.look_up(path)
         zero = None if self.zero is None else self.zero.at
-        return read_table(place, zero, lambda times: self._to_session(times, rig) - self._zero)
+        try:
+            clock, why = self._find_clock(path, rig), ""
+        except ConfigError as error:
+            clock, why = None, str(error)
+        return read_table(place, zero, clock, why)
 
     def locate(self, path: str) -> Path:
         """Return where a file is.
@@ -245,7 +250,7 @@ class LoadedSession:
         NotHere
             Its rig's part is not here.
         """
-        return self._shelf.locate(path)[0]
+        return self._shelf.look_up(path)[0]
 
     def to_datetime(self, time: Any) -> Any:
         """Return the time of day, by the clock of the PC that led.
@@ -298,12 +303,16 @@ class LoadedSession:
             own = read_clock_column(self._shelf.find(path, stream.rig))
             if own is None:
                 raise ConfigError(f"{path}: its first column is no perf_counter: .table() gives it as it is")
-            found.append(self._to_session(own, stream.rig))
+            clock = self._find_clock(path, stream.rig)
+            found.append(clock(own) + self._zero)
         times = numpy.concatenate(found)
         return times if raw else times - self._zero
 
-    def _to_session(self, times: Any, rig: str) -> Any:
-        """Return times of a rig on the session clock; what the PC that led has stamped itself is on it."""
-        if not rig:
-            return times
-        return Clock(rig, find_clock(rig, self.folders, self.account), 0.0).to_session(times)
+    def _find_clock(self, path: str, rig: str) -> Callable[[Any], Any]:
+        """Return what gives the times of a file's own clock in seconds from the agreed start."""
+        if rig:
+            return Clock(rig, find_clock(rig, self.folders, self.account), self._zero).to_session
+        own = [] if self.account is None else [one.path for one in self.account.own_files]
+        if path not in own:
+            raise ConfigError(f"{path}: which rig has stamped it is not known here: copy the manifests here")
+        return lambda times: times - self._zero  # the PC that led has stamped it: the session clock

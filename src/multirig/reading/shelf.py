@@ -67,8 +67,8 @@ class Shelf:
             f"{source}: has {kind} here: there is {there or 'nothing that has'}{self._say_missing()}"
         )
 
-    def locate(self, path: str) -> tuple[Path, str]:
-        """Return where a file is, by its path or name, and whose it is: a rig's, or empty.
+    def look_up(self, path: str) -> tuple[Path, str, str]:
+        """Return where a file is, by its path or name, whose it is (a rig's, or empty), and its path.
 
         Raises
         ------
@@ -84,10 +84,10 @@ class Shelf:
             names = listed([one.path for one in same], most=MAX_CHOICES)
             raise ConfigError(f"{path}: means {names}: name one of them")
         if same:
-            return self.find(same[0].path, same[0].rig), same[0].rig
+            return self.find(same[0].path, same[0].rig), same[0].rig, same[0].path
         for folder in self._folders:
             if (found := folder / wanted).is_file() and found.resolve().is_relative_to(folder.resolve()):
-                return found, ""
+                return found, "", wanted
         raise ConfigError(f"{path}: there is no such file in {self._folders[0]}{self._say_missing()}")
 
     def find(self, path: str, rig: str) -> Path:

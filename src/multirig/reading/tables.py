@@ -8,18 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import ConfigError, why_not
+from multirig.errors import ConfigError
+from multirig.errors import why_not as say_why
 from multirig.reading.packages import need
 from multirig.rig.inspection import CLOCK_COLUMN
 
 SESSION_COLUMN = "session_time_s"
 """Of tables whose rows are on the session clock already: markers, pulses, readings of clocks."""
 LINES = (".jsonl", ".jsonable")
+NO_TIME = "why_no_time"
+"""Key in the attributes of a table whose times are on a clock that is not known."""
 TIME = "t"
 """Name of the index: seconds from the agreed start."""
 
 
-def read_table(path: Path, zero: float | None, to_session: Callable[[Any], Any]) -> Any:
+def read_table(
+    path: Path, zero: float | None, to_session: Callable[[Any], Any] | None, why_not: str = ""
+) -> Any:
     """Return a table, with the session's time as its index where it has one.
 
     Parameters
@@ -28,8 +33,10 @@ def read_table(path: Path, zero: float | None, to_session: Callable[[Any], Any])
         The file; a last line that a crash has torn is left out.
     zero : float or None
         What the session's times count from; None: nobody knows.
-    to_session : callable
-        Returns times that its rig has stamped in seconds from there.
+    to_session : callable or None
+        Returns times that its rig has stamped in seconds from there; None: its clock is not known.
+    why_not : str
+        Why it is not known.
 
     Returns
     -------
@@ -50,7 +57,7 @@ def read_table(path: Path, zero: float | None, to_session: Callable[[Any], Any])
     try:
         whole = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({why_not(error)})") from None
+        raise ConfigError(f"{path}: cannot be read ({say_why(error)})") from None
     whole = whole[: whole.rfind(b"\n") + 1]
     if suffix in LINES:
         return pandas.DataFrame(_read_lines(whole, path))
@@ -64,7 +71,9 @@ def read_table(path: Path, zero: float | None, to_session: Callable[[Any], Any])
     first = table.columns[0] if len(table.columns) else None
     if zero is not None and first == SESSION_COLUMN:
         table.index = pandas.Index(_to_numbers(table[first], path) - zero, name=TIME)
-    elif first == CLOCK_COLUMN:
+    elif first == CLOCK_COLUMN and to_session is None:
+        table.attrs[NO_TIME] = why_not
+    elif first == CLOCK_COLUMN and to_session is not None:
         table.index = pandas.Index(to_session(_to_numbers(table[first], path)), name=TIME)
     elif zero is not None and SESSION_COLUMN in table.columns:
         table.index = pandas.Index(_to_numbers(table[SESSION_COLUMN], path) - zero, name=TIME)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from multirig.errors import SyncError
 from multirig.record.account import Account
+from multirig.record.time_files import STARTS_NAME
 from multirig.rig.manifest import Manifest
+from multirig.sync.tables import read_rows
 
 AGREED = "the agreed start"
 
@@ -33,7 +38,9 @@ class Zero:
         return {"at": self.at, "what": self.what, "wall": self.wall}
 
 
-def find_zero(told: Account | None, manifests: Iterable[Manifest]) -> Zero | None:
+def find_zero(
+    told: Account | None, manifests: Iterable[Manifest], folders: Iterable[Path] = ()
+) -> Zero | None:
     """Return what a session's times count from; None: nothing here tells of any time.
 
     Parameters
@@ -42,6 +49,8 @@ def find_zero(told: Account | None, manifests: Iterable[Manifest]) -> Zero | Non
         What the session was.
     manifests : iterable of Manifest
         Of the rigs whose parts are here: they count where there is no account.
+    folders : iterable of pathlib.Path
+        Where the table of starts may lie without a journal.
     """
     if told is not None and told.zero > 0.0:
         if told.agreed_start is None:
@@ -52,6 +61,10 @@ def find_zero(told: Account | None, manifests: Iterable[Manifest]) -> Zero | Non
             what = "when the rigs were told to start: none of them knows instants"
         return Zero(at=told.zero, what=what, wall=_find_wall(told.began, told.began_at, told.zero))
     known = list(manifests)
+    if (at := min((one for folder in folders for one in _read_planned(folder)), default=None)) is not None:
+        moments = (one.started or one.stopped for one in known)
+        wall = next((_find_wall(one.wall, one.clock, at) for one in moments), None)
+        return Zero(at=at, what=AGREED, wall=wall)
     agreed = [(one.agreed_start, one) for one in known]
     started = [(None if one.started is None else one.started.clock, one) for one in known]
     first = [(file.first, one) for one in known for file in one.files]
@@ -66,6 +79,16 @@ def find_zero(told: Account | None, manifests: Iterable[Manifest]) -> Zero | Non
             moment = one.started or one.stopped
             return Zero(at=at, what=what, wall=_find_wall(moment.wall, moment.clock, at))
     return None
+
+
+def _read_planned(folder: Path) -> Iterator[float]:
+    """Yield the instants at which rigs were to start, by the table of starts in a folder."""
+    path = folder / STARTS_NAME
+    if path.is_file():
+        with contextlib.suppress(SyncError, ValueError):
+            for _, (planned,) in read_rows(path, ("planned_s",)):
+                if planned:
+                    yield float(planned)
 
 
 def _find_wall(wall: str | None, clock: float | None, at: float) -> datetime.datetime | None:

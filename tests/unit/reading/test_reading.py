@@ -192,6 +192,54 @@ def test_one_reference_of_two_labs_must_be_said_by_its_folder(tmp_path: Path) ->
     assert len(both.folders) == 2
 
 
+def test_the_table_of_starts_is_enough_to_know_the_zero(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    before = multirig.load(folder)
+    for name in ("_multirig_journal.jsonl", "_multirig_verdict.json"):
+        (folder / name).unlink()
+    after = multirig.load(folder)
+    assert after.verdict is None
+    assert before.zero is not None
+    assert after.zero is not None
+    assert (after.zero.at, after.zero.is_agreed) == (before.zero.at, True)
+    assert np.array_equal(after.times("cam"), before.times("cam"))
+    (folder / "_multirig_sync.starts.csv").write_text("rig,plan", encoding="utf-8")
+    torn = multirig.load(folder)
+    assert torn.zero is not None
+    assert not torn.zero.is_agreed
+
+
+def test_a_table_whose_clock_is_not_known_comes_without_the_time_and_says_why(tmp_path: Path) -> None:
+    [_, _, cam] = sorted(folders_of("good"), key=lambda one: one.parts[-6])[::-1]
+    part = multirig.load(cam)
+    table = part.table("fake.csv")
+    assert table.index.name is None
+    assert len(table) > 10
+    assert "its clock is not known here: copy _multirig_clock.offsets.csv" in table.attrs["why_no_time"]
+    with pytest.raises(ConfigError, match="its clock is not known here: copy _multirig_clock"):
+        part.times("fake.csv")
+    # what no list names may be of any PC
+    bare = tmp_path / "SP_01" / "2026-01-31" / "001"
+    bare.mkdir(parents=True)
+    shutil.copy(cam / "raw_data" / "fake.csv", bare)
+    with pytest.raises(ConfigError, match=r"^fake\.csv: which rig has stamped it is not known here"):
+        multirig.load(bare).times("fake.csv")
+    assert multirig.load(bare).table("fake.csv").index.name is None
+
+
+def test_what_a_task_has_stamped_on_the_pc_that_led_is_on_the_session_clock(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    zero = multirig.load(folder).zero
+    assert zero is not None
+    rows = f"perf_counter,lick\n{zero.at + 1.5:.9f},1\n"
+    (folder / "raw_task_data_00").mkdir()
+    (folder / "raw_task_data_00" / "licks.csv").write_text(rows, encoding="utf-8")
+    (folder / "_multirig_verdict.json").unlink()
+    session = multirig.load(folder)
+    assert session.table("licks.csv").index[0] == pytest.approx(1.5, abs=1e-6)
+    assert session.times("licks.csv")[0] == pytest.approx(1.5, abs=1e-6)
+
+
 # -- places ------------------------------------------------------------------------------------------------
 
 
