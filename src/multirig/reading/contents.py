@@ -21,6 +21,7 @@ class Rig:
     """A rig that took part."""
 
     name: str
+    """As the session has it."""
     role: str = ""
     """What a session is without it: essential, expected or optional; empty: nothing here tells."""
     address: str = ""
@@ -38,16 +39,13 @@ class Rig:
     clock_bound: float | None = None
     """Seconds by which its times may be off the session clock; None: not known."""
 
-    def to_row(self) -> dict[str, Any]:
-        """Return it as a row of a table."""
-        return {**asdict(self), "condition": str(self.condition)}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """How a rig started: seconds from the agreed start, None: not known."""
 
     rig: str
+    """Its name."""
     planned: float | None = None
     """When it was to start: 0, unless it came after others."""
     heard: float | None = None
@@ -75,6 +73,7 @@ class Mark:
     t: float
     """When: seconds from the agreed start."""
     text: str
+    """What has happened."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What goes with it."""
 

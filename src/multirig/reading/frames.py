@@ -79,7 +79,7 @@ class Video:
         """Return the times by the video's index; nothing where it has none, as before it is closed."""
         with closing(self._open_anew()) as container:
             stream = container.streams.video[0]
-            entries = stream.index_entries
+            entries = getattr(stream, "index_entries", ())  # older PyAV has none
             if not len(entries) or len(entries) != stream.frames or stream.codec_context.has_b_frames:
                 return []
             stamps = [one.timestamp for one in entries]

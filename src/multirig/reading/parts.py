@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from multirig.protocol.words import File
 from multirig.record.account import Account
@@ -49,10 +48,6 @@ class Part:
     """Path of each file that is here → where it is."""
     manifest: Manifest | None = None
     """Its own list; None: it is not here, or damaged."""
-
-    def to_row(self) -> Mapping[str, Any]:
-        """Return it as a row of a table."""
-        return {"rig": self.rig, "condition": str(self.condition), "why": self.why, "files": len(self.files)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

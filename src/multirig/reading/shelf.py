@@ -85,9 +85,9 @@ class Shelf:
             raise ConfigError(f"{path}: means {names}: name one of them")
         if same:
             return self.find(same[0].path, same[0].rig), same[0].rig, same[0].path
-        for folder in self._folders:
-            if (found := folder / wanted).is_file() and found.resolve().is_relative_to(folder.resolve()):
-                return found, "", wanted
+        for folder in self._folders:  # what multirig has written of the session is no data, and not listed
+            if (found := _find_beside(folder, wanted)) is not None:
+                return found, "", found.relative_to(folder).as_posix()
         raise ConfigError(f"{path}: there is no such file in {self._folders[0]}{self._say_missing()}")
 
     def find(self, path: str, rig: str) -> Path:
@@ -155,6 +155,15 @@ class Shelf:
 
     def _say_missing(self) -> str:
         return "".join(f"; {name}: {why}" for name, why in self._collected.missing.items())
+
+
+def _find_beside(folder: Path, wanted: str) -> Path | None:
+    """Return a file of that path, or the only one of that name, in a folder."""
+    whole = folder / wanted
+    if whole.is_file() and whole.resolve().is_relative_to(folder.resolve()):
+        return whole
+    found = [one for one in folder.rglob("*") if one.name == wanted and one.is_file()]
+    return found[0] if len(found) == 1 else None
 
 
 def _read_times(path: Path) -> Any:

@@ -33,10 +33,6 @@ class Zero:
         """Whether it is the agreed start itself."""
         return self.what == AGREED
 
-    def to_row(self) -> dict[str, object]:
-        """Return it as a row of a table."""
-        return {"at": self.at, "what": self.what, "wall": self.wall}
-
 
 def find_zero(
     told: Account | None, manifests: Iterable[Manifest], folders: Iterable[Path] = ()

@@ -240,6 +240,17 @@ def test_what_a_task_has_stamped_on_the_pc_that_led_is_on_the_session_clock(tmp_
     assert session.times("licks.csv")[0] == pytest.approx(1.5, abs=1e-6)
 
 
+def test_tables_of_multirig_itself_are_found_by_their_names() -> None:
+    name = "good-with-markers-pulses-cameras-and-own-files"
+    session = multirig.load(folders_of(name))
+    pulses = session.table("_multirig_sync.pulses.csv")
+    assert (pulses.index.name, len(pulses) > 0) == ("t", True)
+    assert all(0 < at < 5 for at in pulses.index)
+    assert len(session.markers) == 2
+    marks = session.table("_multirig_markers.cam.csv")
+    assert list(marks.index) == pytest.approx([one.t for one in session.markers], abs=1e-8)
+
+
 # -- places ------------------------------------------------------------------------------------------------
 
 
