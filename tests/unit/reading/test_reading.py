@@ -138,6 +138,17 @@ def test_two_rigs_whose_files_are_called_alike_have_each_their_own() -> None:
     assert len(session.times("main")) > len(session.times("cam"))
 
 
+def test_two_rigs_whose_files_have_one_name_and_one_size_have_each_their_own() -> None:
+    folders = folders_of("interrupted")
+    session = multirig.load(folders)
+    places = {one.rig: one.place for one in session.files}
+    sizes = {one.bytes for one in session.files}
+    assert len(sizes) == 1
+    for rig, place in places.items():
+        assert place is not None
+        assert place.relative_to(CORPUS / "interrupted").parts[0] == rig
+
+
 def test_of_a_peer_that_tells_nothing_nobody_knows_whether_all_is_here() -> None:
     session = multirig.load(folders_of("wire-1-peers"))
     assert session.collected.is_whole is None
@@ -472,9 +483,23 @@ def test_without_an_agreed_start_times_count_from_what_comes_nearest_and_that_is
     assert (older.zero.at, older.zero.is_agreed) == (50.25, False)
     assert older.zero.what == "when the first rig here had started"
     # the first of several rigs counts, also where one began after others
-    write_part(part, "top", times, agreed_start=52.0)
-    write_part(part, "cam", times, agreed_start=50.0)
+    write_part(part, "top", times, agreed_start=50.0)
+    write_part(part, "cam", times, agreed_start=52.0)
     assert multirig.load(part).zero == agreed.zero
+
+
+def test_a_time_of_another_clock_is_none_of_the_session(part: Path) -> None:
+    times = VIDEO.format("left", "times.npy")
+    file = {"path": times, "bytes": (part / times).stat().st_size, "frames": 95, "first": 1.7e9, "last": 60.0}
+    write_part(part, "cam", agreed_start=50.0, files=[file])
+    [row] = multirig.load(part).files
+    assert (row.first, row.last) == (None, 10.0)
+
+
+def test_a_number_without_its_zeros_is_found_too(part: Path) -> None:
+    part.rename(part.with_name("1"))
+    session = multirig.load("2026-01-31_001_SP_01", place=part.parents[2])
+    assert (session.folder.name, session.exp_ref) == ("1", "2026-01-31_1_SP_01")
 
 
 def test_times_that_cannot_be_read_are_told_with_their_file(part: Path) -> None:
@@ -566,6 +591,25 @@ def test_any_frame_can_be_had_in_any_order(form: str, tmp_path: Path) -> None:
     gray = Frames([Video(path)], [7], "gray")
     assert (len(gray), gray[3].shape, sum(1 for _ in gray)) == (7, (48, 64), 7)
     gray.close()
+
+
+@pytest.mark.parametrize(("pictures", "times"), [(25, 20), (20, 25)])
+def test_a_part_that_lost_times_or_pictures_keeps_the_next_one_in_step(
+    part: Path, pictures: int, times: int
+) -> None:
+    (part / VIDEO.format("left", "times.npy")).unlink()
+    shown, held = [], []
+    for name, here, there in (("", pictures, times), (".part2", 10, 10)):
+        shown.append(encode(part / VIDEO.format("left", f"raw{name}.mp4"), here, tune="zerolatency"))
+        held.append(100.0 * (len(held) + 1) + np.arange(there))
+        np.save(part / VIDEO.format("left", f"times{name}.npy"), held[-1])
+    session = multirig.load(part)
+    found, frames = session.times("left", raw=True), session.frames("left")
+    assert np.array_equal(found, np.concatenate([held[0][:20], held[1]]))
+    assert len(frames) == len(found) == sum(1 for _ in frames) == 30
+    assert np.array_equal(frames[20], shown[1][0])
+    assert np.array_equal(frames[19], shown[0][19])
+    frames.close()
 
 
 def test_what_is_no_video_is_told_with_its_file(tmp_path: Path) -> None:
