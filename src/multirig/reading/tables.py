@@ -11,7 +11,7 @@ from typing import Any
 from multirig.errors import ConfigError
 from multirig.errors import why_not as say_why
 from multirig.reading.packages import need
-from multirig.rig.inspection import CLOCK_COLUMN
+from multirig.rig.inspection import CLOCK_COLUMN, read_first_field
 
 SESSION_COLUMN = "session_time_s"
 """Of tables whose rows are on the session clock already: markers, pulses, readings of clocks."""
@@ -54,11 +54,7 @@ def read_table(
             f"{path}: is no table that is read here (.csv, {', '.join(LINES)}): .times() gives times of "
             "frames, .locate() the path of any file"
         )
-    try:
-        whole = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({say_why(error)})") from None
-    whole = whole[: whole.rfind(b"\n") + 1]
+    whole = _read_whole(path)
     if suffix in LINES:
         return pandas.DataFrame(_read_lines(whole, path))
     if not whole.strip():
@@ -88,8 +84,28 @@ def read_clock_column(path: Path) -> Any:
     ConfigError
         It cannot be read.
     """
-    table = read_table(path, None, lambda times: times)
-    return table.index.to_numpy() if table.index.name == TIME else None
+    numpy = need("numpy", "times")
+    whole = _read_whole(path)
+    heading, _, rows = whole.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
+    if path.suffix.lower() != ".csv" or read_first_field(heading) != CLOCK_COLUMN:
+        return None
+    if not rows.strip():
+        return numpy.empty(0)
+    options = {"delimiter": ",", "usecols": 0, "comments": None, "quotechar": '"', "encoding": "utf-8"}
+    try:
+        return numpy.loadtxt(io.BytesIO(rows), numpy.float64, ndmin=1, **options)
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(f"{path}: {CLOCK_COLUMN} holds what is no number: {text}") from None
+
+
+def _read_whole(path: Path) -> bytes:
+    """Return a file without what stands behind its last line: a crash has torn that."""
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({say_why(error)})") from None
+    return whole[: whole.rfind(b"\n") + 1]
 
 
 def _to_numbers(column: Any, path: Path) -> Any:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from multirig.rig.manifest import manifest_name
 DATA = Path(__file__).parents[2] / "data"
 CORPUS = DATA / "corpus-0.1" / "sessions"
 OLD = sorted(one.name for one in CORPUS.iterdir())
+needs_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="pandas is not installed here")
 VIDEO = "raw_video_data/_iblrig_{}Camera.{}"
 
 
@@ -109,6 +111,7 @@ def test_a_session_of_a_newer_multirig_says_what_to_do_and_its_data_are_read(tmp
     assert len(session.times("cam")) > 10
 
 
+@needs_pandas
 def test_a_task_that_was_recorded_without_rigs_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     folder = tmp_path / "SP_01" / "2026-01-31" / "002"
     task = folder / "raw_task_data_00"
@@ -220,6 +223,7 @@ def test_the_table_of_starts_is_enough_to_know_the_zero(tmp_path: Path) -> None:
     assert not torn.zero.is_agreed
 
 
+@needs_pandas
 def test_a_table_whose_clock_is_not_known_comes_without_the_time_and_says_why(tmp_path: Path) -> None:
     [_, _, cam] = sorted(folders_of("good"), key=lambda one: one.parts[-6])[::-1]
     part = multirig.load(cam)
@@ -238,6 +242,7 @@ def test_a_table_whose_clock_is_not_known_comes_without_the_time_and_says_why(tm
     assert multirig.load(bare).table("fake.csv").index.name is None
 
 
+@needs_pandas
 def test_what_a_task_has_stamped_on_the_pc_that_led_is_on_the_session_clock(tmp_path: Path) -> None:
     folder = copy_of("good", tmp_path)
     zero = multirig.load(folder).zero
@@ -251,6 +256,7 @@ def test_what_a_task_has_stamped_on_the_pc_that_led_is_on_the_session_clock(tmp_
     assert session.times("licks.csv")[0] == pytest.approx(1.5, abs=1e-6)
 
 
+@needs_pandas
 def test_tables_of_multirig_itself_are_found_by_their_names() -> None:
     name = "good-with-markers-pulses-cameras-and-own-files"
     session = multirig.load(folders_of(name))
@@ -298,6 +304,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return server
 
 
+@needs_pandas
 def test_all_sessions_are_a_table_with_what_is_here_of_each(server: Path) -> None:
     found = multirig.sessions(server)
     assert [one.exp_ref for one in found] == [
@@ -332,6 +339,7 @@ def test_all_sessions_are_a_table_with_what_is_here_of_each(server: Path) -> Non
     assert list(multirig.sessions(server).to_pandas().columns) == list(COLUMNS)
 
 
+@needs_pandas
 def test_sessions_are_searched_as_history_does(server: Path) -> None:
     def refs(**asked: Any) -> list[str]:
         return sorted(one.exp_ref for one in multirig.sessions(server, **asked))
@@ -417,6 +425,7 @@ def test_a_label_of_two_rigs_means_neither() -> None:
 # -- tables ------------------------------------------------------------------------------------------------
 
 
+@needs_pandas
 def test_a_table_keeps_its_columns_and_has_the_session_s_time_where_that_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("\ufeffperf_counter,grüße\n10.5,1\n11.5,2\n12.5".encode())
@@ -520,6 +529,7 @@ def test_a_manifest_that_is_damaged_is_told_and_the_data_are_read(part: Path) ->
     assert len(session.times("left")) == 95
 
 
+@needs_pandas
 def test_a_file_that_a_manifest_names_outside_of_the_session_is_not_read(part: Path) -> None:
     secret = part.parents[2] / "secret.csv"
     secret.write_text("perf_counter\n1.0\n", encoding="utf-8")
