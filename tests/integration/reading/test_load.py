@@ -144,6 +144,8 @@ async def test_a_rig_s_part_alone_counts_from_the_same_start_and_says_what_it_la
     assert part.reasons == (
         "no verdict: the journal is not here, only what top recorded; the PC that led has it",
     )
+    [listed] = multirig.sessions(lab.folder / "top")  # the rig's own disk
+    assert (listed.exp_ref, listed.verdict, listed.rigs) == (part.exp_ref, "NO VERDICT", ("top",))
     assert part.zero is not None
     assert (part.zero.at, part.zero.what, part.zero.is_agreed) == (whole.zero.at, AGREED, True)
     assert np.array_equal(part.times("top"), whole.times("top"))
@@ -264,6 +266,7 @@ async def test_what_one_has_fetched_alone_is_read_without_a_journal_or_a_manifes
 
 @pytest.mark.limit(60)
 async def test_tables_of_rigs_come_with_the_session_s_time(lab: Any) -> None:
+    pytest.importorskip("pandas")
     await lab.rig("main", main_sync=True, over="udp")
     folder = await record(lab, 0.6)
     part = part_of(lab, "main", folder)
@@ -297,7 +300,10 @@ async def test_tables_of_rigs_come_with_the_session_s_time(lab: Any) -> None:
 
 
 @pytest.mark.limit(60)
-async def test_times_of_day_are_those_of_the_pc_that_led(lab: Any) -> None:
+async def test_times_of_day_are_those_of_the_pc_that_led(
+    lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))  # nobody else has begun a session there
     await lab.rig("main", main_sync=True, over="udp")
     before = datetime.datetime.now().astimezone()
     folder = await record(lab, 0.3)
