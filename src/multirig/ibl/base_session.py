@@ -268,10 +268,12 @@ class BaseSession(ABC):
         """Tell Alyx of the session, where there is one; one that is out of reach is a line in the log."""
         if self.iblrig_settings["ALYX_URL"] is None and self._one is None:
             return
-        from multirig.ibl import alyx
+        from multirig.ibl import registration
 
         try:
-            alyx.register_session(self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one)
+            registration.register_session(
+                self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one
+            )
         except MultirigError as error:  # it says all that there is to say
             self.logger.error("%s", error)
         except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session

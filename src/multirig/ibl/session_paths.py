@@ -13,6 +13,10 @@ from multirig.protocol.exp_ref import ExpRef
 _NUMBER = re.compile("[0-9]{1,3}")
 MAX_COLLECTIONS = 100
 """Two digits number the collections of a session."""
+SETTINGS_NAME = "_iblrig_taskSettings.raw.json"
+"""In a collection: the settings of the task that wrote it."""
+DATA_NAME = "_iblrig_taskData.raw.jsonable"
+"""In a collection: the task's trials."""
 STOP_FILE = ".stop"
 """Whoever makes it in the session's folder asks the task to end in good order."""
 
