@@ -11,6 +11,7 @@ import datetime
 import importlib.util
 import json
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,14 @@ from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.folders import next_exp_ref_in
 from multirig.ibl import description, task_logging
 from multirig.ibl.bunch import Bunch
-from multirig.ibl.session_paths import latest_session, next_collection, stop_file
+from multirig.ibl.session_paths import (
+    DATA_NAME,
+    SETTINGS_NAME,
+    latest_session,
+    next_collection,
+    pause_file,
+    stop_file,
+)
 from multirig.ibl.settings import load_hardware_settings, load_iblrig_settings, subjects_folders
 from multirig.ibl.task_description import describe_task
 from multirig.ibl.task_parameters import read_task_parameters, task_file
@@ -32,6 +40,10 @@ from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
 """The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks for the files by which somebody asks something of the task."""
+NO_SOUND: dict[str, Any] = {"OUTPUT": "unknown"}
+"""What ibllib takes where it does not know what plays the sounds; it wants to be told something."""
 
 
 class ChainingError(MultirigError, RuntimeError):
@@ -169,6 +181,28 @@ class BaseSession(ABC):
         return stop_file(self.paths).exists()
 
     @property
+    def pause_requested(self) -> bool:
+        """Whether the task shall wait after this trial: a file ``.pause`` lies there, and no ``.stop``."""
+        return pause_file(self.paths).exists() and not self.stop_requested
+
+    def pause(self) -> float:
+        """Wait as long as somebody asks for it, and return for how many seconds that was.
+
+        A task calls it between two trials; it returns at once where nobody asks.
+        """
+        began: float | None = None
+        while self.pause_requested:
+            if began is None:
+                began = time.monotonic()
+                self.logger.info("paused: remove %s to go on", pause_file(self.paths))
+            time.sleep(LOOK_EVERY)
+        if began is None:
+            return 0.0
+        if not self.stop_requested:
+            self.logger.info("the task goes on")
+        return time.monotonic() - began
+
+    @property
     def time_elapsed(self) -> datetime.timedelta:
         """Time since the session was made."""
         return datetime.datetime.now() - self.init_datetime
@@ -257,9 +291,7 @@ class BaseSession(ABC):
         destination_folder : str or pathlib.Path, optional
             Where to; the task's own folder if it is not said.
         """
-        path = (
-            Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / "_iblrig_taskSettings.raw.json"
-        )
+        path = Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / SETTINGS_NAME
         settings = sorted(self._make_task_parameters_dict().items(), key=lambda each: str(each[0]))
         write_whole(path, json.dumps(dict(settings), indent=4, default=str) + "\n")
         return path
@@ -331,14 +363,18 @@ class BaseSession(ABC):
             SESSION_FOLDER=session,
             TASK_COLLECTION=collection,
             SESSION_RAW_DATA_FOLDER=raw,
-            DATA_FILE_PATH=raw / "_iblrig_taskData.raw.jsonable",
+            DATA_FILE_PATH=raw / DATA_NAME,
+            SETTINGS_FILE_PATH=raw / SETTINGS_NAME,
         )
 
     def _make_task_parameters_dict(self) -> dict[str, Any]:
         """Return what the settings file holds: parameters, hardware, session and lab, later ones winning."""
+        own = {"TASK_VERSION": self.version, "IS_MOCK": self.is_mock or None}
         return {
             **self.task_params,
             **self.hardware_settings,
+            "device_sound": self.hardware_settings.get("device_sound") or NO_SOUND,
+            **{key: value for key, value in own.items() if value is not None},
             **self.session_info,
             "IBLRIG_VERSION": IBLRIG_LAYOUT,
             "MULTIRIG_VERSION": __version__,

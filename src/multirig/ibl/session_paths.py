@@ -19,6 +19,8 @@ DATA_NAME = "_iblrig_taskData.raw.jsonable"
 """In a collection: the task's trials."""
 STOP_FILE = ".stop"
 """Whoever makes it in the session's folder asks the task to end in good order."""
+PAUSE_FILE = ".pause"
+"""Whoever makes it in the session's folder asks the task to wait after this trial, until it is gone."""
 
 
 def latest_session(day: Path) -> Path:
@@ -114,3 +116,8 @@ def subjects_folder(paths: Mapping[str, Any]) -> Path:
 def stop_file(paths: Mapping[str, Any]) -> Path:
     """Return the file that asks the task to end in good order, in the session whose paths are given."""
     return Path(paths["SESSION_FOLDER"]) / STOP_FILE
+
+
+def pause_file(paths: Mapping[str, Any]) -> Path:
+    """Return the file that asks the task to wait, in the session whose paths are given."""
+    return Path(paths["SESSION_FOLDER"]) / PAUSE_FILE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.ibl import task_logging
 from multirig.ibl.questions import ask_number
-from multirig.ibl.session_paths import stop_file
+from multirig.ibl.session_paths import pause_file, stop_file
 from multirig.ibl.task_end import say_end
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class TaskRun:
                 session.logger.warning("nobody gave the weight: say --weight, or --no-interactive")
             session.session_info.SUBJECT_WEIGHT = weight
         # a wish from before is none for this run
-        stop_file(session.paths).unlink(missing_ok=True)
+        for wish in (stop_file(session.paths), pause_file(session.paths)):
+            wish.unlink(missing_ok=True)
         session._run()
 
     def _ask_droppings(self) -> None:

@@ -138,7 +138,7 @@ class FakeAlyx:
             one
             for one in self.sessions
             if query.get("subject", one["subject"]) == one["subject"]
-            and query.get("number", str(one["number"])) == str(one["number"])
+            and int(query.get("number", one["number"])) == int(one["number"])
             and first <= one["start_time"][:10] <= last
         ]
 
