@@ -11,7 +11,6 @@ import datetime
 import importlib.util
 import json
 import logging
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,15 +18,13 @@ from typing import Any
 
 from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.folders import next_exp_ref_in
-from multirig.ibl import description, task_logging
+from multirig.ibl import description, task_logging, task_wishes
 from multirig.ibl.bunch import Bunch
 from multirig.ibl.session_paths import (
     DATA_NAME,
     SETTINGS_NAME,
     latest_session,
     next_collection,
-    pause_file,
-    stop_file,
 )
 from multirig.ibl.settings import load_hardware_settings, load_iblrig_settings, subjects_folders
 from multirig.ibl.task_description import describe_task
@@ -40,8 +37,6 @@ from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
 """The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
-LOOK_EVERY = 0.1
-"""Seconds between two looks for the files by which somebody asks something of the task."""
 NO_SOUND: dict[str, Any] = {"OUTPUT": "unknown"}
 """What ibllib takes where it does not know what plays the sounds; it wants to be told something."""
 
@@ -178,29 +173,19 @@ class BaseSession(ABC):
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked for an end in good order: a file ``.stop`` lies in the session's folder."""
-        return stop_file(self.paths).exists()
+        return task_wishes.is_asked_to_stop(self.paths)
 
     @property
     def pause_requested(self) -> bool:
         """Whether the task shall wait after this trial: a file ``.pause`` lies there, and no ``.stop``."""
-        return pause_file(self.paths).exists() and not self.stop_requested
+        return task_wishes.is_asked_to_pause(self.paths)
 
     def pause(self) -> float:
         """Wait as long as somebody asks for it, and return for how many seconds that was.
 
         A task calls it between two trials; it returns at once where nobody asks.
         """
-        began: float | None = None
-        while self.pause_requested:
-            if began is None:
-                began = time.monotonic()
-                self.logger.info("paused: remove %s to go on", pause_file(self.paths))
-            time.sleep(LOOK_EVERY)
-        if began is None:
-            return 0.0
-        if not self.stop_requested:
-            self.logger.info("the task goes on")
-        return time.monotonic() - began
+        return task_wishes.wait_while_paused(self.paths, self.logger)
 
     @property
     def time_elapsed(self) -> datetime.timedelta:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from multirig.ibl.base_session import LOOK_EVERY, BaseSession
+from multirig.ibl.base_session import BaseSession
 from multirig.ibl.session_paths import stop_file
+from multirig.ibl.task_wishes import LOOK_EVERY
 
 
 class SpontaneousSession(BaseSession):

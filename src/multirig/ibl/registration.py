@@ -270,7 +270,7 @@ def _enter(alyx: Any, entry: _Entry, subject: Mapping[str, Any]) -> Any:
     key = {"subject": entry.subject, "number": entry.number}
     day = [entry.date, entry.date]
     for there in alyx.rest("sessions", "list", **key, date_range=day, no_cache=True):
-        is_it = all(there[name] == value for name, value in key.items())
+        is_it = there["subject"] == entry.subject and int(there["number"]) == entry.number
         if is_it and there["start_time"][:10] == entry.date:
             eid = there["url"].rstrip("/").split("/")[-1]
             record = alyx.rest("sessions", "partial_update", id=eid, data=entry.news())

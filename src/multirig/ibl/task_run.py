@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.ibl import task_logging
 from multirig.ibl.questions import ask_number
-from multirig.ibl.session_paths import pause_file, stop_file
 from multirig.ibl.task_end import say_end
+from multirig.ibl.task_wishes import forget_wishes
 
 if TYPE_CHECKING:
     from multirig.ibl.base_session import BaseSession
@@ -61,9 +61,7 @@ class TaskRun:
             if weight is None:
                 session.logger.warning("nobody gave the weight: say --weight, or --no-interactive")
             session.session_info.SUBJECT_WEIGHT = weight
-        # a wish from before is none for this run
-        for wish in (stop_file(session.paths), pause_file(session.paths)):
-            wish.unlink(missing_ok=True)
+        forget_wishes(session.paths)
         session._run()
 
     def _ask_droppings(self) -> None:

@@ -161,6 +161,8 @@ class FakeAlyx:
             return 400, wrong
         key = str(uuid.uuid4())
         blank = dict.fromkeys(_FIELDS[table])
+        if "number" in fields:
+            fields = {**fields, "number": int(fields["number"])}
         record = {**blank, **fields, "id": key, "url": f"{self.url}/{table}/{key}"}
         self.tables[table].append(record)
         return 201, self.shown(table, record)
