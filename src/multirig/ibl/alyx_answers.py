@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLate
 from typing import Any
@@ -18,7 +17,14 @@ _MAX_REASON = 200
 
 
 def ask(
-    alyx: Any, work: Callable[[], Any], *, undone: str, refused: str, later: str, limit: float = ANSWER_LIMIT
+    alyx: Any,
+    work: Callable[[], Any],
+    *,
+    undone: str,
+    refused: str,
+    again: str,
+    meanwhile: str = "",
+    limit: float = ANSWER_LIMIT,
 ) -> Any:
     """Let a logged-in client do something with Alyx, and return the answer.
 
@@ -32,8 +38,10 @@ def ask(
         What has not happened when it fails, as ``session 2 of SP_01 is not registered``.
     refused : str
         What Alyx refuses when it does, as ``session 2 of SP_01``.
-    later : str
-        What to do then.
+    again : str
+        What to do when the cause is gone, as ``register it``.
+    meanwhile : str
+        What is true as long as Alyx is away, as ``the data are safe, ``.
     limit : float
         Seconds to wait.
 
@@ -43,7 +51,7 @@ def ask(
         Alyx is out of reach or refuses; one line says why.
     """
     # before it is asked: a token that is refused is forgotten
-    token = token_of(alyx)
+    token, later = token_of(alyx), f"{meanwhile}{again} later"
     try:
         return within(limit, work)
     except AlyxError:
@@ -53,7 +61,15 @@ def ask(
             f"Alyx at {alyx.base_url} did not answer within {limit:g} s: {undone}; {later}"
         ) from error
     except Exception as error:
-        raise AlyxError(_explain(error, alyx, token, undone, refused, later)) from error
+        where = f"Alyx at {alyx.base_url}"
+        if not alyx.is_logged_in:
+            text = f"{where} does not accept the token any more: {undone}; log in again, then {again}"
+        elif status(error) is None:
+            text = f"{where} cannot be asked ({reason(error, token)}): {undone}; {later}"
+        else:
+            why = f"{status(error)}, {reason(error, token)}"
+            text = f"{where} refuses {refused} ({why}): correct that, then {again}"
+        raise AlyxError(text) from error
 
 
 def token_of(alyx: Any) -> str:
@@ -72,24 +88,6 @@ def reason(error: BaseException, token: str = "") -> str:
     response = getattr(error, "response", None)
     text = str(error) if response is None else _say(response)
     return " ".join((text.replace(token, "(token)") if token else text).split())[:_MAX_REASON]
-
-
-def _explain(error: Exception, alyx: Any, token: str, undone: str, refused: str, later: str) -> str:
-    """Return one line: what was not done, why, and what to do next."""
-    where = f"Alyx at {alyx.base_url}"
-    if not alyx.is_logged_in:
-        return f"{where} does not accept the token any more: {undone}; log in again, then {_verb(later)}"
-    if status(error) is None:
-        return f"{where} cannot be asked ({reason(error, token)}): {undone}; {later}"
-    return (
-        f"{where} refuses {refused} ({status(error)}, {reason(error, token)}): correct that, then "
-        f"{_verb(later)}"
-    )
-
-
-def _verb(later: str) -> str:
-    """Return what to do, without why it can wait and when."""
-    return re.sub(r" later$", "", later.rpartition(", ")[2])
 
 
 def _say(response: Any) -> str:

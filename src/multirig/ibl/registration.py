@@ -90,7 +90,8 @@ def register_session(
             lambda: _register(one.alyx, entry, what, turn),
             undone=f"{what} is not registered",
             refused=what,
-            later="the data are safe, register it later",
+            meanwhile="the data are safe, ",
+            again="register it",
             limit=limit,
         )
     finally:

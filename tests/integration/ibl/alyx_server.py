@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
                     "method": self.command,
                     "path": address.path,
                     "query": query,
-                    "body": json.loads(body or "null"),
+                    "body": json.loads(body) if body.startswith("{") else None,
                 }
             )
         is_held_back = self.alyx.holds_back == address.path and self.command != "GET"

@@ -60,7 +60,8 @@ def test_a_frame_is_found_by_its_number_also_where_the_camera_is_slower_than_it_
     with av.open(str(tmp_path / "video.mp4")) as container:
         stream = container.streams.video[0]
         assert stream.average_rate is not None
-        found = [round(float(packet.pts * stream.time_base * stream.average_rate)) for packet in packets(stream)]
+        rate = stream.average_rate
+        found = [round(float(packet.pts * stream.time_base * rate)) for packet in packets(stream)]
     assert found == list(range(3000))
 
 
