@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.errors import ConfigError, MultirigError
+from multirig.ibl.patience import within
 
 LOGIN_LIMIT = 20.0
 """Seconds for a log-in: an animal may be waiting."""
@@ -396,17 +397,3 @@ def _in_place_of_files(params: Any, given: Any) -> Iterator[None]:
             yield
         finally:
             params.get = from_files
-
-
-def within(limit: float, work: Callable[[], Any]) -> Any:
-    """Do work in a thread that is left alone when it takes too long, which raises TimeoutError."""
-    answer: Future[Any] = Future()
-
-    def do() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:  # noqa: BLE001  it is raised where the answer is waited for
-            answer.set_exception(error)
-
-    threading.Thread(target=do, name="multirig-alyx", daemon=True).start()
-    return answer.result(limit)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLate
 from typing import Any
 
-from multirig.ibl.alyx import AlyxError, wire_token, within
+from multirig.ibl.alyx import AlyxError, wire_token
+from multirig.ibl.patience import within
 
 ANSWER_LIMIT = 60.0
 """Seconds to wait for Alyx: ONE itself waits without end for a server that has stopped answering."""

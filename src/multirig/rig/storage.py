@@ -26,6 +26,7 @@ from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.rig.rate import rate_file, recall_rate, remember_rate
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
+from multirig.rig.session_log import SessionLog, session_log_name
 from multirig.sync.pulses import PULSE_COLUMNS, PULSES_NAME, Pulse
 
 MARK_NAME = ".multirig_folder"
@@ -107,6 +108,10 @@ class Storage(ABC):
         """Note that a session begins."""
 
     @abstractmethod
+    def keep_log(self, session: Session) -> None:
+        """Keep what the log says of a session with its data, from its beginning: there will be some."""
+
+    @abstractmethod
     def note_start(self, session: Session) -> None:
         """Note that its recording has begun."""
 
@@ -149,6 +154,7 @@ class DiskStorage(Storage):
         self._rate_file = rate_file(config.data_folder, config.name)
         self._rehearsals = rehearsal_folder(config.data_folder, config.name)
         self._ledger = Ledger(config.name, config.adapter.type)
+        self._log = SessionLog()
 
     async def open(self) -> None:
         """Make the data folder, and recall the rate of the last recordings."""
@@ -234,8 +240,14 @@ class DiskStorage(Storage):
         await asyncio.to_thread(_append_pulse, session.folder, pulse)
 
     def note_begin(self) -> None:
-        """Let the checksums wait."""
+        """Let the checksums wait, and take down what the log says."""
         self._ledger.begin()
+        self._log.begin()
+
+    def keep_log(self, session: Session) -> None:
+        """Begin to write it, except that of a rehearsal."""
+        if not session.session_folder.is_relative_to(self._rehearsals):
+            self._log.keep_in(session.session_folder / session_log_name(self._config.name))
 
     def note_start(self, session: Session) -> None:
         """Note when it was."""
@@ -246,16 +258,18 @@ class DiskStorage(Storage):
         return await self._ledger.account(session, files)
 
     def note_end(self) -> None:
-        """Let the checksums be made."""
+        """Let the checksums be made, and end the session's log."""
         self._ledger.end()
+        self._log.end()
 
     async def late_digests(self) -> dict[str, str]:
         """Wait some more for the checksums."""
         return await self._ledger.rest()
 
     def close(self) -> None:
-        """Make no more checksums."""
+        """Make no more checksums, and end the session's log."""
         self._ledger.close()
+        self._log.end()
 
 
 def _mark(folder: Path, lab: str) -> str | None:
