@@ -3,16 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from multirig.errors import ConfigError
 from multirig.ibl import alyx
 from multirig.ibl.alyx_answers import ask
+from multirig.ibl.settings import load_iblrig_settings
 
 LIST_LIMIT = 20.0
 """Seconds to wait for a list: somebody waits for it at the screen."""
 _WRONG_CREDENTIALS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What may be chosen for a session, as Alyx has it."""
+
+    user: str
+    """Who has asked."""
+    subjects: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
+def find_alyx() -> tuple[str, str] | None:
+    """Return address and user of this PC's Alyx, as ``iblrig_settings.yaml`` says; None: there is none.
+
+    Raises
+    ------
+    ConfigError
+        The file holds something wrong.
+    """
+    settings = load_iblrig_settings()
+    url = settings["ALYX_URL"]
+    return (str(url), str(settings["ALYX_USER"] or "")) if url else None
+
+
+def ask_for_choices(user: str, password: str | None = None, *, remembers: bool = False) -> Choices:
+    """Log in at this PC's Alyx, and return what it offers to choose from.
+
+    Parameters
+    ----------
+    user : str
+        Who logs in; empty: ``ALYX_USER``.
+    password, remembers
+        See `log_in`.
+
+    Raises
+    ------
+    AlyxError
+        Alyx is out of reach or refuses; one line says why.
+    ConfigError
+        ``iblrig_settings.yaml`` names no Alyx, or nobody is named.
+    """
+    settings = load_iblrig_settings()
+    if not settings["ALYX_URL"]:
+        raise ConfigError("iblrig_settings.yaml names no ALYX_URL: write the address of your Alyx into it")
+    one = log_in(
+        str(settings["ALYX_URL"]), user or settings["ALYX_USER"] or "", password or None, remembers=remembers
+    )
+    return Choices(
+        user=one.alyx.user,
+        subjects=tuple(list_subjects(one, settings["ALYX_LAB"])),
+        projects=tuple(list_projects(one)),
+        procedures=tuple(list_procedures(one)),
+        users=tuple(list_users(one)),
+    )
 
 
 def log_in(
@@ -51,10 +110,10 @@ def log_in(
     ConfigError
         The address is none, no name is given, or ONE is not installed.
     """
-    if password is None:
-        return alyx.remote_one(url, user, limit=limit)
     if not user.strip():
         raise ConfigError("who logs in at Alyx? Give a user's name")
+    if password is None:
+        return alyx.remote_one(url, user, limit=limit)
     one = alyx.local_one()
     token = {user: {"token": _fetch_token(url.rstrip("/"), user, password, limit)}}
     if not alyx.update_alyx_token([url, token], None, one=one):

@@ -12,6 +12,9 @@ import pytest
 from multirig.errors import ConfigError
 from multirig.ibl.alyx import AlyxError, remote_one
 from multirig.ibl.alyx_lists import (
+    Choices,
+    ask_for_choices,
+    find_alyx,
     list_procedures,
     list_projects,
     list_subjects,
@@ -132,3 +135,32 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_the_password(
 def test_somebody_must_be_named(database: Any) -> None:
     with pytest.raises(ConfigError, match="who logs in"):
         log_in(database.url, " ", PASSWORD)
+
+
+# -- for this PC's form -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that says where Alyx is; it is not there yet."""
+    monkeypatch.setenv("MULTIRIG_SETTINGS", str(tmp_path))
+    return tmp_path / "iblrig_settings.yaml"
+
+
+def test_what_can_be_chosen_is_asked_of_this_pcs_alyx(database: Any, settings: Path) -> None:
+    settings.write_text(f"ALYX_URL: {database.url}\nALYX_USER: sara\nALYX_LAB: mylab\n")
+    assert find_alyx() == (database.url, "sara")
+    assert ask_for_choices("", PASSWORD) == Choices(
+        user="sara",
+        subjects=("SP_01", "SP_02"),
+        projects=("ibl_mesoscope", "ibl_neuropixel"),
+        procedures=("Behavior training/tasks", "Imaging"),
+        users=("olivier", "sara"),
+    )
+    assert ask_for_choices("olivier", "olivier's password").projects == ("ibl_mesoscope", "secret")
+
+
+def test_a_pc_without_alyx_has_nothing_to_ask(settings: Path) -> None:
+    assert find_alyx() is None
+    with pytest.raises(ConfigError, match="names no ALYX_URL"):
+        ask_for_choices("sara", PASSWORD)
