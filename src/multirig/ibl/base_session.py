@@ -193,6 +193,11 @@ class BaseSession(ABC):
         return datetime.datetime.now() - self.init_datetime
 
     @property
+    def tells_alyx(self) -> bool:
+        """Whether there is an Alyx that is told of the session."""
+        return self.iblrig_settings["ALYX_URL"] is not None or self._one is not None
+
+    @property
     def one(self) -> Any:
         """An instance of ONE, or None: no ``ALYX_URL`` is set, or that Alyx cannot be reached now."""
         url = self.iblrig_settings["ALYX_URL"]
@@ -283,7 +288,7 @@ class BaseSession(ABC):
 
     def register_to_alyx(self) -> None:
         """Tell Alyx of the session, where there is one; one that is out of reach is a line in the log."""
-        if self.iblrig_settings["ALYX_URL"] is None and self._one is None:
+        if not self.tells_alyx:
             return
         from multirig.ibl import registration
 

@@ -81,7 +81,8 @@ def _subjects_folders(
     given: Mapping[str, Any] | None,
 ) -> tuple[Path, Path | None]:
     """Return the folders of the subjects on this PC and on the server (None: there is no server)."""
-    settings: Mapping[str, Any] = given if given is not None else {}
+    # iblrig's own settings are a model of pydantic, which is no mapping
+    settings: Mapping[str, Any] = dict(given) if given is not None else {}
     if given is None and None in (local, remote, lab):
         settings = load_iblrig_settings()
     here = local or settings.get("iblrig_local_data_path") or Path.home() / "multirig_data"

@@ -31,8 +31,9 @@ class TaskRun:
         endings: list[Callable[[], Any]] = [self._save_end, *hooks(session, "stop_mixin")]
         if self._error is None and session.interactive:
             endings.append(self._ask_droppings)
-        if not isinstance(self._error, KeyboardInterrupt | SystemExit):
-            endings.append(self._register_end)
+        # whoever interrupts waits for no server
+        was_interrupted = isinstance(self._error, KeyboardInterrupt | SystemExit)
+        endings.append(self._say_unregistered if was_interrupted else self._register_end)
         for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log]:
             self._take(ending)
         if self._error is not None:
@@ -77,6 +78,15 @@ class TaskRun:
     def _register_end(self) -> None:
         if self._session.is_created:
             self._session.register_to_alyx()
+
+    def _say_unregistered(self) -> None:
+        session = self._session
+        if session.is_created and session.tells_alyx:
+            session.logger.warning(
+                "Alyx is not told of the end of this session, nor of its water: register it later, its data "
+                "are in %s",
+                session.paths.SESSION_FOLDER,
+            )
 
     def _end_log(self) -> None:
         if self._session.log_file is not None:

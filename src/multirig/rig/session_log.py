@@ -7,6 +7,8 @@ import logging
 import queue
 import threading
 from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
 
 from multirig.logs import log_formatter
 from multirig.writing import file_name
@@ -27,14 +29,26 @@ class SessionLog:
     until `end`. A file that cannot be written costs nothing but its lines, which the rig's own log has too.
     """
 
+    _open: ClassVar[WeakSet[SessionLog]] = WeakSet()
+    """Of all rigs of this program: where it runs several, as tests do, nothing tells whose a line is."""
+
     def __init__(self) -> None:
         self._handler: _Waiting | None = None
+
+    def open(self) -> None:
+        """Note that a rig of this program is in use."""
+        self._open.add(self)
+
+    def close(self) -> None:
+        """Note that it is in use no more; what ends a session that is still open is taken down too."""
+        self._open.discard(self)
 
     def begin(self) -> None:
         """Take down the lines of another session."""
         self.end()
-        self._handler = _Waiting()
-        logging.getLogger("multirig").addHandler(self._handler)
+        if not set(self._open) - {self}:
+            self._handler = _Waiting()
+            logging.getLogger("multirig").addHandler(self._handler)
 
     def keep_in(self, path: Path) -> None:
         """Write them into a file, those before as well."""
@@ -76,7 +90,14 @@ class _Waiting(logging.Handler):
         super().close()
 
     def _write(self, path: Path) -> None:
-        while (line := self._lines.get()) is not None:
-            # closed after each line: nothing is lost, and Windows may move the folder
+        is_over = False
+        while not is_over:
+            lines = [self._lines.get()]
+            with contextlib.suppress(queue.Empty):
+                while lines[-1] is not None:
+                    lines.append(self._lines.get_nowait())
+            is_over = lines[-1] is None
+            text = "".join(f"{line}\n" for line in lines if line is not None)
+            # closed in between: nothing is lost, and Windows may move the folder
             with contextlib.suppress(OSError), path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{line}\n")
+                file.write(text)

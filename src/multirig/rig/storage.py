@@ -162,6 +162,7 @@ class DiskStorage(Storage):
                 f"rig {self._config.name}: cannot make data_folder {folder}: {why_not(error)}; "
                 "choose a folder that you may write"
             ) from None
+        self._log.open()
         await self.remove_rehearsal()
         self.usual_rate = await asyncio.to_thread(recall_rate, self._rate_file, self._config.adapter)
         self.folder_mark = await asyncio.to_thread(mark_folder, folder, self._config.lab)
@@ -264,4 +265,4 @@ class DiskStorage(Storage):
     def close(self) -> None:
         """Make no more checksums, and end the session's log."""
         self._ledger.close()
-        self._log.end()
+        self._log.close()

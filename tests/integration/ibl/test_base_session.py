@@ -602,6 +602,22 @@ def test_an_alyx_that_fails_is_a_line_that_says_where_the_data_are(capsys):
     assert task.notes[-1] == "cleanup sound"
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_of_a_session_that_was_interrupted_alyx_is_not_told_and_that_is_said(capsys, error: BaseException):
+    class Offline:
+        offline = True
+
+    task = make(one=Offline(), fail={"run": error})
+    with pytest.raises(type(error)):
+        task.run()
+    assert task.notes.count("register") == 1  # as it began
+    assert "Alyx is not told of the end of this session, nor of its water" in capsys.readouterr().err
+    task = make(fail={"run": error})
+    with pytest.raises(type(error)):
+        task.run()
+    assert "Alyx" not in capsys.readouterr().err
+
+
 def test_a_given_one_is_the_one():
     one = object()
     assert make(one=one).one is one

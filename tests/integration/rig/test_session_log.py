@@ -7,13 +7,14 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
 from multirig.errors import SessionFailed
 from multirig.rig.adapters.fake import Fake
 from multirig.rig.manifest import read_manifest
-from multirig.rig.session_log import session_log_name
+from multirig.rig.session_log import SessionLog, session_log_name
 
 log = logging.getLogger("multirig.rig.adapters.talking")
 
@@ -39,8 +40,9 @@ class Talking(Fake):
 
 
 @pytest.fixture(autouse=True)
-def level() -> Iterator[None]:
-    """Let the logs be as in a rig's own program."""
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let all be as in a rig's own program: rigs of other tests may still be open."""
+    monkeypatch.setattr(SessionLog, "_open", WeakSet())
     root = logging.getLogger("multirig")
     before = root.level
     root.setLevel(logging.INFO)
@@ -131,3 +133,20 @@ async def test_a_log_that_cannot_be_written_holds_up_nothing(lab: Any) -> None:
     session = await session_of(lab, await lab.conductor())
     assert session is not None
     assert (folder(lab) / "raw_data" / "fake.csv").is_file()
+
+
+async def test_a_program_with_several_rigs_keeps_none_as_it_cannot_tell_whose_a_line_is(lab: Any) -> None:
+    await lab.rig("cam", adapter=Talking(), main_sync=True)
+    await lab.rig("other", adapter=Talking())
+    await session_of(lab, await lab.conductor())
+    assert not list(lab.folder.rglob("_multirig_log.*"))
+
+
+async def test_what_ends_a_session_with_the_program_is_in_it(lab: Any) -> None:
+    rig = await lab.rig("cam", adapter=Talking(), main_sync=True)
+    session = (await lab.conductor()).session("SP_01")
+    await session.agree()
+    await session.init()
+    await session.start()
+    await rig.close()
+    assert "letting go" in await text(folder(lab) / session_log_name("cam"), "letting go")
