@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, why_not
 from multirig.ibl import description
 from multirig.ibl.bunch import Bunch
 from multirig.ibl.session_paths import DATA_NAME
@@ -61,7 +61,7 @@ def iterate_previous_sessions(
 
     Notes
     -----
-    A session whose description or settings cannot be read is a line in the log, and left out.
+    A session whose description or settings cannot be read, and a server that is away, are a line in the log.
     """
     local, remote = _subjects_folders(local_path, remote_path, lab, iblrig_settings)
     runs = _latest(local / subject_name, task_name, n)
@@ -114,8 +114,12 @@ def _latest(subject_folder: Path, task_name: str, n: int) -> list[Bunch]:
 
 def _runs(subject_folder: Path, task_name: str) -> Iterator[Bunch]:
     """Yield the animal's runs of a task with enough trials, the latest one first."""
-    files = subject_folder.glob("????-??-??/*/_ibl_experiment.description*.yaml")
-    for file in sorted(files, reverse=True):
+    try:
+        files = sorted(subject_folder.glob("????-??-??/*/_ibl_experiment.description*.yaml"), reverse=True)
+    except OSError as error:  # a server that is away must not keep a task from its animal
+        log.warning("%s cannot be looked at for earlier sessions (%s)", subject_folder, why_not(error))
+        return
+    for file in files:
         session = file.parent
         if not _SESSION.fullmatch(session.relative_to(subject_folder).as_posix()):
             continue

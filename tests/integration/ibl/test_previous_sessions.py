@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ def test_a_damaged_session_is_said_and_the_one_before_is_found(
     found = iterate_previous_sessions("SP_01", "choice", iblrig_settings=settings)
     assert stubs(found) == ["2024-05-05_001"]
     assert ("an earlier session is left out" in caplog.text) is (damage != "no settings")
+
+
+def test_a_server_that_cannot_be_looked_at_is_said_and_this_pcs_sessions_are_found(
+    settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    run(settings)
+    away = {**settings, "iblrig_remote_data_path": "/" + "x" * 300}  # no system has such a folder
+    found = iterate_previous_sessions("SP_01", "choice", iblrig_settings=away)
+    assert len(found) == 1
+    if sys.platform != "win32":
+        assert "cannot be looked at" in caplog.text
 
 
 def test_a_session_with_a_description_of_each_device_is_told_once(
