@@ -164,6 +164,7 @@ class Hooks:
             self._clock.begin()
             self._markers.begin()
             self._storage.note_begin()
+            self._storage.keep_log(self._adapter.session)
             self.recording.is_open = True
             self._watcher = asyncio.create_task(self._watch())
         return goes_on
@@ -245,6 +246,7 @@ class Hooks:
         if self.recording.session is None:
             await self._initialise(call)
         self.recording.was_started = True
+        self._storage.keep_log(self._adapter.session)
         await self._limits.run("start", self._adapter.arm())
         self._feed(Armed(number=call.number))
         called = await self._start_at(call.start_at)
