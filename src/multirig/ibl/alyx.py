@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.errors import ConfigError, MultirigError
+from multirig.folders import find_description
 from multirig.ibl import description
 
 LOGIN_LIMIT = 20.0
@@ -456,8 +457,7 @@ def _session_fields(session_path: Path, settings: Mapping[str, Any], user: str |
             raise ConfigError(
                 f"the settings of {session_path} have no {key}: the session cannot be registered"
             )
-    path = session_path / description.FILE_NAME
-    described = description.read(path) if path.exists() else {}
+    described = description.read(session_path) if find_description(session_path) is not None else {}
     version = settings.get("IBLRIG_VERSION") or ""
     protocols = [name for task in described.get("tasks", []) for name in task]
     users = settings.get("ALYX_USER") or user

@@ -15,7 +15,7 @@ import yaml
 
 from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError
-from multirig.folders import DESCRIPTION_NAME
+from multirig.folders import DESCRIPTION_NAME, WHOLE_NAME, find_description, list_device_descriptions
 from multirig.ibl.bunch import unbunched
 from multirig.ibl.writing import write_whole
 from multirig.protocol.words import Info
@@ -198,7 +198,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / FILE_NAME
+        path = find_description(path) or path / FILE_NAME
     return _checked(parse_yaml(read_text(path), path, YamlLoader) or {}, path)
 
 
@@ -230,6 +230,15 @@ def write_into(folder: Path, part: Mapping[str, Any]) -> Path:
     part : mapping
         What is added to what is there.
     """
-    path = folder / FILE_NAME
+    path = whole_file(folder)
     there = read(path) if path.exists() else {}
     return write(path, merge(there, part, HERE))
+
+
+def whole_file(folder: Path) -> Path:
+    """Return where the description of all PCs lies in a session folder of this one.
+
+    IBL's copiers take the first description that they find for that of their own PC: where there is one, the
+    other gets a name that they do not look at.
+    """
+    return folder / (WHOLE_NAME if list_device_descriptions(folder) else FILE_NAME)

@@ -18,7 +18,7 @@ from multirig.conductor.leading import say_lost
 from multirig.config import Uri
 from multirig.errors import MultirigError
 from multirig.ibl import alyx as alyx_tokens
-from multirig.ibl import description
+from multirig.ibl import description, task_transfer
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.base_session import BaseSession
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
@@ -394,6 +394,16 @@ class NetworkMixin:
         take_number(paths, exp_ref, append=append)
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence
         return paths
+
+    def create_session(self) -> None:
+        """Make the session's folder as the base session does, and describe all PCs beside it.
+
+        The base session writes of this PC alone, as IBL's copiers need it: they look for each collection that
+        is described.
+        """
+        parts = [info.experiment_description for info in self.rig_information.values()]
+        with task_transfer.creating(self, parts):
+            super().create_session()  # type: ignore[misc]  # the base session's
 
     def _describe_rigs(self) -> None:
         """Put the rigs, and each one's own part, into the experiment description.

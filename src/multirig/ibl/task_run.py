@@ -33,7 +33,7 @@ class TaskRun:
             endings.append(self._ask_droppings)
         if not isinstance(self._error, KeyboardInterrupt | SystemExit):
             endings.append(self._register_end)
-        for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log]:
+        for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log, session.transfer.finish]:
             self._take(ending)
         if self._error is not None:
             raise self._error
@@ -64,6 +64,7 @@ class TaskRun:
         # a wish from before is none for this run
         stop_file(session.paths).unlink(missing_ok=True)
         session._run()
+        session.transfer.is_done = True
 
     def _ask_droppings(self) -> None:
         info = self._session.session_info

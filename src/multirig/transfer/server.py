@@ -1,0 +1,155 @@
+"""A session's folder on the server: what IBL's copiers keep account of there, and little files of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+
+from multirig.errors import MultirigError, why_not
+from multirig.protocol.exp_ref import ExpRef
+from multirig.transfer.describing import Description
+from multirig.writing import write_whole
+
+STUBS = "_devices"
+"""In a session's folder on the server: a description of each PC, with a file that says how far it is."""
+PENDING = ".status_pending"
+SUBJECTS = "Subjects"
+OURS = ("_multirig_manifest.*.json", "_multirig_markers.*.csv", "_multirig_clock.offsets.csv")
+LEADERS = (
+    "_multirig_journal.jsonl",
+    "_multirig_verdict.json",
+    "_multirig_sync.starts.csv",
+    "_multirig_description.yaml",
+)
+"""Files beside the data that iblrig's copiers leave behind: they copy collections."""
+SAME_TIME = 2.0
+"""Seconds: some servers keep times no finer."""
+
+log = logging.getLogger("multirig.transfer")
+
+
+class ServerAway(MultirigError):
+    """The server does not answer, or does not take what it is given."""
+
+
+def subjects_on_server(server: Path) -> Path:
+    """Return the folder of the subjects on a server whose folder is given, with or without ``Subjects``."""
+    return server if server.name == SUBJECTS else server / SUBJECTS
+
+
+def stub_path(subjects: Path, exp_ref: ExpRef, device: str) -> Path:
+    """Return where the description of a device lies on the server."""
+    return subjects.joinpath(*exp_ref.folder_parts(), STUBS, f"{exp_ref}@{device}.yaml")
+
+
+def look_at_server(subjects: Path) -> str | None:
+    """Say why a server cannot be used now; None: it can. May block for long where a share is dead."""
+    try:
+        os.stat(subjects)
+    except FileNotFoundError:
+        if subjects.parent.is_dir():  # the first session of a lab
+            return None
+        return f"{subjects} is not there: is the server on, and its drive connected?"
+    except OSError as error:
+        return f"{subjects} cannot be reached ({why_not(error)}): is the server on, and its drive connected?"
+    return None if os.access(subjects, os.W_OK) else f"{subjects} may not be written to: look at its rights"
+
+
+def register(subjects: Path, exp_ref: ExpRef, device: str, description: Description, *, is_new: bool) -> Path:
+    """Enter a device's part of a session on the server, to be copied; return its description there.
+
+    Parameters
+    ----------
+    subjects : pathlib.Path
+        Folder of the subjects on the server.
+    exp_ref : ExpRef
+        Of the session.
+    device : str
+        As which it is copied.
+    description : dict
+        What is copied.
+    is_new : bool
+        Whether something is recorded now: what was copied before is copied again then.
+
+    Raises
+    ------
+    ServerAway
+        The message says why.
+    """
+    if (reason := look_at_server(subjects)) is not None:
+        raise ServerAway(reason)
+    path = stub_path(subjects, exp_ref, device)
+    content = yaml.safe_dump(description, sort_keys=True, allow_unicode=False).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_known = path.exists() and path.read_bytes() == content
+        if not is_known:
+            write_whole(path, content)
+        states = list_states(path)
+        if is_new or not is_known or not states:
+            path.with_suffix(PENDING).touch()
+            for state in states:
+                if state.suffix != PENDING:
+                    state.unlink(missing_ok=True)
+    except OSError as error:
+        raise ServerAway(f"{path} cannot be written ({why_not(error)}): look at the server") from error
+    return path
+
+
+def list_states(stub: Path) -> list[Path]:
+    """Return the files that say how far the copy of a device is; iblrig keeps one at a time."""
+    return sorted(one for one in stub.parent.iterdir() if one.stem == stub.stem and ".status_" in one.name)
+
+
+def unregister(subjects: Path, exp_ref: ExpRef, device: str) -> None:
+    """Take a device back of which nothing was recorded, or which is copied as another one.
+
+    Raises
+    ------
+    ServerAway
+        The message says why.
+    """
+    if (reason := look_at_server(subjects)) is not None:
+        raise ServerAway(reason)
+    path = stub_path(subjects, exp_ref, device)
+    try:
+        for one in [*(list_states(path) if path.parent.is_dir() else ()), path]:
+            one.unlink(missing_ok=True)
+        folder = path.parent
+        with contextlib.suppress(OSError):  # what holds something stays
+            while folder != subjects:
+                folder.rmdir()
+                folder = folder.parent
+    except OSError as error:
+        raise ServerAway(f"{path} cannot be removed ({why_not(error)}): look at the server") from error
+
+
+def copy_records(folder: Path, subjects: Path, exp_ref: ExpRef) -> None:
+    """Copy the journal, the verdict, manifests and markers beside what iblrig copies.
+
+    Raises
+    ------
+    ServerAway
+        The message says why.
+    """
+    there = subjects.joinpath(*exp_ref.folder_parts())
+    try:
+        for path in (one for pattern in (*OURS, *LEADERS) for one in sorted(folder.glob(pattern))):
+            target, here = there / path.name, path.stat()
+            if target.exists():
+                known = target.stat()
+                if known.st_size == here.st_size and abs(known.st_mtime - here.st_mtime) <= SAME_TIME:
+                    continue
+            there.mkdir(parents=True, exist_ok=True)
+            beside = target.with_name(f".{target.name}.new")
+            shutil.copyfile(path, beside)
+            with contextlib.suppress(OSError):
+                shutil.copystat(path, beside)
+            os.replace(beside, target)
+    except OSError as error:
+        raise ServerAway(f"{there} cannot be written ({why_not(error)}): look at the server") from error
