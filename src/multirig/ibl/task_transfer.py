@@ -44,7 +44,7 @@ class TaskTransfer:
         """Describe the task, and enter it on the server where there is one."""
         session = self._session
         self._description = unbunched(session.experiment_description)
-        self._transfer = Transfer(session.paths.TASK_COLLECTION, tell=self._tell)
+        self._transfer = Transfer(session.paths.TASK_COLLECTION, tell=self._tell, again=())
         self._transfer.begin(session.paths.SESSION_FOLDER, self._exp_ref, reopened(self._part()))
 
     def finish(self) -> None:

@@ -153,7 +153,7 @@ def check_server(config: RigConfig) -> Iterator[Checked]:
         text = f"sessions are entered in {subjects}, where iblrig copies them as {find_device(config)}"
         yield Checked(check="server", level=Grade.OK, text=text)
     else:
-        text = f"{reason} A session is recorded all the same, and entered there later"
+        text = f"{reason}; a session is recorded all the same, and entered there later"
         yield Checked(check="server", level=Grade.WARNING, text=text)
 
 

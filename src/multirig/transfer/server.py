@@ -54,9 +54,9 @@ def look_at_server(subjects: Path) -> str | None:
     except FileNotFoundError:
         if subjects.parent.is_dir():  # the first session of a lab
             return None
-        return f"{subjects} is not there: is the server on, and its drive connected?"
+        return f"{subjects} is not there: look whether the server is on and its drive connected"
     except OSError as error:
-        return f"{subjects} cannot be reached ({why_not(error)}): is the server on, and its drive connected?"
+        return f"{subjects} cannot be reached ({why_not(error)}): look whether the server is on"
     return None if os.access(subjects, os.W_OK) else f"{subjects} may not be written to: look at its rights"
 
 
