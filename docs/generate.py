@@ -780,7 +780,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "alignment-fields": lambda: show_fields(_sync("Alignment")),
     "alignment-methods": lambda: show_methods(_sync("Alignment")),
     "pulse-fields": lambda: show_fields(_sync("Pulse")),
-    "network-session": lambda: show_ibl("network_session.NetworkMixin", show_methods),
+    "network-session": lambda: show_ibl("network_mixin.NetworkMixin", show_methods),
     "auxiliaries-parameters": lambda: show_ibl("auxiliaries.Auxiliaries", show_parameter_table),
     "auxiliaries": lambda: show_ibl("auxiliaries.Auxiliaries", show_methods),
     "remote-services": lambda: show_ibl("remote_services.RemoteServices", show_methods),

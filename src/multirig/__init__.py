@@ -69,6 +69,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "ibl":  # iblrig.net.Auxiliaries = multirig.ibl.Auxiliaries
+        return import_module("multirig.ibl")
     if name not in _HOMES:
         raise AttributeError(f"module 'multirig' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -645,14 +645,14 @@ def members_of_ibls_interface() -> Iterator[tuple[str, str]]:
         auxiliaries,
         base_session,
         description,
-        network_session,
+        network_mixin,
         remote_services,
         task_arguments,
     )
     from multirig.ibl.net import app, base, rigs
 
     for cls in (
-        network_session.NetworkMixin,
+        network_mixin.NetworkMixin,
         auxiliaries.Auxiliaries,
         remote_services.RemoteServices,
         base_session.BaseSession,

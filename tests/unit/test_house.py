@@ -39,7 +39,7 @@ HOMES = {
     "Communicator": "multirig.ibl.net.base",
     "EchoProtocol": "multirig.ibl.net.echo",
     "BaseSession": "multirig.ibl.base_session",
-    "NetworkMixin": "multirig.ibl.network_session",
+    "NetworkMixin": "multirig.ibl.network_mixin",
 }
 BY_NAME = {f"{HOMES[name]}.{name}": set(members.split()) for name, members in (IBLUTIL | IBLRIG).items()}
 LEFT_AS_IT_IS = {

@@ -126,6 +126,8 @@ class ConductorConfig(_Frozen):
     """When clocks are good enough to start."""
     console: ConsoleRules = ConsoleRules()
     """What there is to choose from in the web console, and who may see it."""
+    allow_cleartext_token: tuple[str, ...] = ()
+    """Names of rigs that a task may send the Alyx token, which travels unencrypted."""
 
 
 def load_conductor_config(rigs_file: Path) -> ConductorConfig:

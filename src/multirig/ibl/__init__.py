@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from multirig.ibl import net
     from multirig.ibl.auxiliaries import Auxiliaries
     from multirig.ibl.base_session import BaseSession
-    from multirig.ibl.network_session import NetworkMixin, NetworkSession
+    from multirig.ibl.network_mixin import NetworkMixin
+    from multirig.ibl.network_session import NetworkSession
     from multirig.ibl.task_arguments import get_task_arguments
 
 _HOMES = {
     "Auxiliaries": "multirig.ibl.auxiliaries",
     "BaseSession": "multirig.ibl.base_session",
-    "NetworkMixin": "multirig.ibl.network_session",
+    "NetworkMixin": "multirig.ibl.network_mixin",
     "NetworkSession": "multirig.ibl.network_session",
     "get_task_arguments": "multirig.ibl.task_arguments",
 }

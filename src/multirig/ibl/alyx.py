@@ -23,6 +23,7 @@ from typing import Any
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import find_description
 from multirig.ibl import description
+from multirig.ibl.settings import get_text
 
 LOGIN_LIMIT = 20.0
 """Seconds for a log-in: an animal may be waiting."""
@@ -129,8 +130,8 @@ class SentToken:
         url, token = [*data, None, None][:2]
         if not (isinstance(url, str) and isinstance(token, dict) and token):
             return None
-        urls = (url, settings.get("ALYX_URL"))
-        objection = object_to_token(token, settings.get("ALYX_USER"), url=urls, sender=sender)
+        urls = (url, get_text(settings, "ALYX_URL"))
+        objection = object_to_token(token, get_text(settings, "ALYX_USER"), url=urls, sender=sender)
         if objection is None:
             self._token = (url, token)
         return objection

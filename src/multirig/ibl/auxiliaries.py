@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import datetime
-import itertools
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.callback_thread import CallbackThread
 from multirig.ibl.hearing import Hearing, tell_findings
+from multirig.ibl.holding import Holder, find_holder
 from multirig.ibl.pushing import Pushing, read_event, read_outcomes, set_marker
 from multirig.ibl.remote_services import RemoteServices
 from multirig.ibl.rig_thread import RigThread, wait_for
@@ -91,9 +91,10 @@ class Auxiliaries:
         self.limit = limit
         self.services = RemoteServices({})
         """The rigs by name: ``assign_callback`` and ``clear_callbacks`` are here."""
-        self._tell = tell
-        self._pushing = Pushing(allow_cleartext_token, tell)
-        self._keys = itertools.count(1)
+        self._given_tell = tell
+        self._holder: Holder | None = None
+        self._pushing = Pushing(allow_cleartext_token, self._tell)
+        self._last_key = 0
         self._pushed: dict[int, concurrent.futures.Future[Any]] = {}
         self._on_notice: list[Callable[[Noticed], None]] = []
         self._thread: RigThread | None = None
@@ -121,6 +122,13 @@ class Auxiliaries:
             on_notice=self._on_notice,
         )
         self.services = self._hearing.services
+
+    def _tell(self, line: str) -> None:
+        """Let the operator see a line: where the task that holds us writes its own, if it is iblrig's."""
+        if self._holder is not None and self._given_tell == log.warning:
+            self._holder.log.warning("%s", line)
+        else:
+            self._given_tell(line)
 
     # -- what is ----------------------------------------------------------------------------------------
 
@@ -204,18 +212,24 @@ class Auxiliaries:
         event = read_event(message)
         running = self._running
         is_in_callback = self._calls.is_current
+        if wait and (holder := find_holder(self, event)) is not None:
+            self._holder = holder
+            return holder.begin(self, args)
 
         async def push() -> dict[str, list[Any]]:
             outcomes = await self._pushing.push(running.conductor, event, args, self.limit)
             if self.services.has_listeners and not is_in_callback:  # a callback cannot wait for itself
                 await self._calls.called()
-            return read_outcomes(event, outcomes)
+            responses = read_outcomes(event, outcomes)
+            if self._holder is not None:
+                self._holder.answered(responses, self.clients)
+            return responses
 
         future = running.post(push)
         if not wait:
-            key = next(self._keys)
-            self._pushed[key] = future
-            return key
+            self._last_key += 1
+            self._pushed[self._last_key] = future
+            return self._last_key
         return wait_for(future)
 
     def result(self, key: int) -> dict[str, list[Any]]:
@@ -341,6 +355,8 @@ class Auxiliaries:
 
     def close(self) -> None:
         """Interrupt a session that is still open, clean up, and end the threads; safe to call twice."""
+        if self._holder is not None and self.is_running:
+            self._holder.let_go(self.conductor.current)
         if self._thread is not None:
             self._thread.close()
             atexit.unregister(self.close)  # not before: Ctrl-C may break off the waiting

@@ -9,6 +9,7 @@ from typing import Any
 from multirig.conductor.roster import Roster
 from multirig.config import Uri, load_conductor_config
 from multirig.ibl.net.rigs import get_remote_devices_file
+from multirig.ibl.settings import get_setting
 from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
 
@@ -23,6 +24,8 @@ class ChosenRigs:
     """What each means to the session, of those that the rigs file was asked for."""
     clock_gate: ClockGate | None = None
     """When clocks are good enough for a start, as ``multirig.yaml`` beside the rigs file says."""
+    may_have_token: tuple[str, ...] = ()
+    """Who may be sent the Alyx token in clear, as the settings say, or that file."""
 
 
 def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> ChosenRigs:
@@ -34,7 +37,7 @@ def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = No
     policies: dict[str, RigPolicy] = {}
     if isinstance(remote_rigs, Mapping):
         uris = {name: Uri.parse(uri) for name, uri in remote_rigs.items()}
-    elif names := list(dict.fromkeys(_flat(remote_rigs))):
+    elif names := list_names(remote_rigs):
         known = [name for name in names if "://" not in name]
         roster = Roster.load(rigs_file) if known else Roster(rigs_file, {})
         found = roster.select(known)
@@ -42,8 +45,20 @@ def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = No
         policies = roster.policies(known)
     else:
         return ChosenRigs()
-    gate = load_conductor_config(rigs_file).clock.to_gate()
-    return ChosenRigs(uris=uris, policies=policies, clock_gate=gate)
+    config = load_conductor_config(rigs_file)
+    return ChosenRigs(
+        uris=uris,
+        policies=policies,
+        clock_gate=config.clock.to_gate(),
+        may_have_token=tuple(
+            get_setting(iblrig_settings, "allow_cleartext_token") or config.allow_cleartext_token
+        ),
+    )
+
+
+def list_names(remote_rigs: Any) -> list[str]:
+    """Return the names, or addresses, of the rigs that were asked for; none for nothing at all."""
+    return list(dict.fromkeys(_flat(remote_rigs or ())))
 
 
 def _flat(names: Any) -> Iterator[str]:

@@ -6,8 +6,9 @@ label → settings), ``procedures``, ``projects``, ``tasks`` (a list of ``{proto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,31 @@ def describe_rigs(
         name: part for name, info in information.items() if (part := info.experiment_description) is not None
     }
     return {**merge_all({HERE: own, **parts}), "remote_rigs": dict(uris)}
+
+
+def take_parts(information: dict[str, Info], responses: Mapping[str, Sequence[Any]]) -> bool:
+    """Take each rig's part of the description from its answer, which iblrig's cameras give late.
+
+    Parameters
+    ----------
+    information : dict of str to Info
+        What each rig has said of itself so far; changed in place.
+    responses : mapping of str to sequence
+        What each rig's message holds besides its event.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+    """
+    is_new = False
+    for name, response in responses.items():
+        for each in response:
+            part = each.get("experiment_description") if isinstance(each, Mapping) else None
+            if isinstance(part, Mapping) and part:
+                information[name] = replace(information.get(name, Info()), experiment_description=part)
+                is_new = True
+    return is_new
 
 
 def merge(
@@ -220,19 +246,34 @@ def write(path: str | Path, description: Mapping[str, Any]) -> Path:
     return path
 
 
-def write_into(folder: Path, part: Mapping[str, Any]) -> Path:
+def write_into(folder: str | Path, part: Mapping[str, Any]) -> Path:
     """Write a description into a session folder, with what an earlier task of the session wrote.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
         The session folder.
     part : mapping
         What is added to what is there.
     """
-    path = whole_file(folder)
+    path = whole_file(Path(folder))
     there = read(path) if path.exists() else {}
     return write(path, merge(there, part, HERE))
+
+
+def write_beside(folder: str | Path, whole: Mapping[str, Any]) -> Path:
+    """Write the description of all PCs beside that of a task, where iblrig does not look; return its file.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The session folder; it is made where it is missing.
+    whole : mapping
+        What is added to what is there.
+    """
+    path = Path(folder) / WHOLE_NAME
+    there = read(path) if path.exists() else {}
+    return write(path, merge(there, whole, HERE))
 
 
 def whole_file(folder: Path) -> Path:

@@ -55,7 +55,9 @@ class Pushing:
         conductor.share_token(*wire_token(alyx), self._may_have_token)
 
     async def let_go(self, conductor: Conductor, limit: float) -> None:
-        """End by plain messages what was begun by plain messages; what is a session, the conductor ends."""
+        """End what still records: a session as such, by plain messages what was begun by plain messages."""
+        if (session := conductor.current) is not None and session.state is SessionState.RUNNING:
+            await session.end("the task let go of its rigs while they recorded")
         if self.is_led_by_hand:
             reason = {"error": "interrupted", "message": "the connection was closed"}
             await conductor.request(Event.EXPINTERRUPT, reason, limit=limit)
@@ -74,6 +76,8 @@ class Pushing:
                 if any(isinstance(cause, Unconfirmed) for cause in error.causes.values()):
                     raise NotAllAnswered(error.step, error.causes, error.consequence) from None
                 raise
+        if event is Event.EXPINTERRUPT and session is not None and session.state is SessionState.STOPPED:
+            return {}  # nobody records any more; iblrig's run says it too when the task fails
         if event in _BEGINNINGS:
             self.is_led_by_hand = True
         outcomes = await conductor.request(event, *args, limit=limit)

@@ -148,3 +148,39 @@ def subjects_folders(settings: Mapping[str, Any]) -> tuple[Path, Path | None]:
     if remote is None and settings["iblrig_remote_data_path"] is not None:
         remote = Path(settings["iblrig_remote_data_path"]) / "Subjects"
     return Path(local), None if remote is None else Path(remote)
+
+
+def get_setting(settings: Any, key: str) -> Any:
+    """Return a setting, or None where there is none.
+
+    Parameters
+    ----------
+    settings : mapping or pydantic.BaseModel
+        iblrig's models are both, raise AttributeError for a key that they do not know, and drop such keys
+        when they are read from a file.
+    key : str
+        Its name.
+    """
+    try:
+        return settings[key]
+    except (KeyError, AttributeError, TypeError):
+        return None
+
+
+def get_text(settings: Any, key: str) -> str | None:
+    """Return a setting as text, also an address that pydantic has made an object of; None: there is none."""
+    value = get_setting(settings, key)
+    return None if value is None else str(value)
+
+
+def find_iblrig_subjects(settings: Mapping[str, Any]) -> Path:
+    """Return the folder of the subjects on this PC by iblrig's settings, as iblrig finds it."""
+    chosen = get_setting(settings, "iblrig_local_subjects_path")
+    if chosen is not None:
+        return Path(chosen)
+    local = get_setting(settings, "iblrig_local_data_path")
+    folder = Path(local).expanduser() if local else Path.home() / "iblrig_data"
+    if folder.name == "Subjects":
+        return folder
+    lab = get_text(settings, "ALYX_LAB")
+    return folder / lab / "Subjects" if lab else folder / "subjects"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,22 @@ def to_arguments(options: argparse.Namespace) -> dict[str, Any]:
     if user is not None:
         arguments["iblrig_settings"] = {"ALYX_USER": user}
     return arguments
+
+
+def add_rig_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a task that takes rigs along; iblrig's choice world has ``--remote`` already."""
+    with contextlib.suppress(argparse.ArgumentError):
+        parser.add_argument(
+            "--remote",
+            dest="remote_rigs",
+            action="append",
+            nargs="+",
+            metavar="NAME",
+            help="rigs that take part, by their names in the rigs file",
+        )
+    parser.add_argument(
+        "--no-check",
+        dest="check_rigs",
+        action="store_false",
+        help="begin without a look at disks, folders and devices",
+    )

@@ -105,4 +105,4 @@ def creating(session: Any, rigs: Iterable[Mapping[str, Any] | None]) -> Iterator
     finally:
         session.experiment_description = whole
     if "remote_rigs" in whole:
-        description.write_into(Path(session.paths["SESSION_FOLDER"]), whole)
+        description.write_beside(session.paths["SESSION_FOLDER"], whole)

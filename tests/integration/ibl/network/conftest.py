@@ -73,8 +73,13 @@ class Rigs:
             one.bind(("127.0.0.1", 0))
             return int(one.getsockname()[1])
 
-    def add_iblutil(self, name: str, *, exp_ref: str | None = None, answers: bool = True) -> str:
-        """Open a rig of the real iblutil; with a reference it is the main sync."""
+    def add_iblutil(
+        self, name: str, *, exp_ref: str | None = None, answers: bool = True, says: Any = None
+    ) -> str:
+        """Open a rig of the real iblutil; with a reference it is the main sync.
+
+        `says` holds what it adds to an answer, by the number of the event.
+        """
         from iblutil.io.net.app import EchoProtocol
 
         port = self.free_port()
@@ -88,6 +93,8 @@ class Rigs:
                 if event == 64:
                     info = {"exp_ref": exp_ref, "main_sync": exp_ref is not None}
                     await server.confirmed_send([64, 0, info], addr=addr)
+                elif says and event in says:
+                    await server.confirmed_send([event, *data[:1], says[event]], addr=addr)
                 else:
                     await server.confirmed_send([event, *data], addr=addr)
 
