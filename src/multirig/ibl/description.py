@@ -256,7 +256,7 @@ def write_into(folder: str | Path, part: Mapping[str, Any]) -> Path:
     part : mapping
         What is added to what is there.
     """
-    path = whole_file(Path(folder))
+    path = _whole_file(Path(folder))
     there = read(path) if path.exists() else {}
     return write(path, merge(there, part, HERE))
 
@@ -276,7 +276,7 @@ def write_beside(folder: str | Path, whole: Mapping[str, Any]) -> Path:
     return write(path, merge(there, whole, HERE))
 
 
-def whole_file(folder: Path) -> Path:
+def _whole_file(folder: Path) -> Path:
     """Return where the description of all PCs lies in a session folder of this one.
 
     IBL's copiers take the first description that they find for that of their own PC: where there is one, the
