@@ -84,6 +84,25 @@ def subtract(
     return left
 
 
+def list_collections(described: Any) -> set[str]:
+    """Return the folders of a session that a description names, wherever in it they stand."""
+    if isinstance(described, list):
+        return set().union(*map(list_collections, described))
+    if not isinstance(described, Mapping):
+        return set()
+    inner = set().union(*map(list_collections, described.values()))
+    return inner | ({name} if (name := _collection(described)) else set())
+
+
+def share_collection(one: Mapping[str, Any], two: Mapping[str, Any]) -> str | None:
+    """Return a folder that two descriptions both name, or name parts of; None: there is none."""
+    for mine in sorted(list_collections(one)):
+        for other in list_collections(two):
+            if f"{mine}/".startswith(f"{other}/") or f"{other}/".startswith(f"{mine}/"):
+                return mine
+    return None
+
+
 def describe_probes(probes: Iterable[str], *, is_main_sync: bool) -> Description:
     """Return the description of Neuropixels probes that SpikeGLX records, as iblrig has it.
 

@@ -85,6 +85,10 @@ class Handover:
     """By recorder."""
     stubs: tuple[str, ...] = ()
     """Devices that the server knows of by us."""
+    told: str = ""
+    """Mark of what we wrote there last."""
+    is_held: bool = False
+    """Whether it is not to be copied: the copy of another PC would be lost by it."""
 
     @property
     def device(self) -> str:
@@ -106,6 +110,11 @@ class Handover:
     def is_over(self) -> bool:
         """Whether nobody writes into the folder any more."""
         return all(one.is_over for one in self.parts.values())
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others than multirig have described what they record here; they enter it themselves."""
+        return FOREIGN in self.parts
 
     @property
     def conflict(self) -> str | None:
@@ -163,11 +172,24 @@ def close_part(folder: Path, exp_ref: str, who: str, part: Part) -> Handover | N
         return change.put(parts) if parts else change.withdraw()
 
 
-def note_stubs(folder: Path, stubs: tuple[str, ...]) -> None:
-    """Keep in mind of which devices the server knows."""
+def note_stub(folder: Path, device: str, told: str) -> None:
+    """Keep in mind as which device the server knows of a folder, and by what."""
     with _changing(folder) as change:
-        if change.now.stubs != stubs and change.now.parts:
-            change.write(replace(change.now, stubs=stubs))
+        now = replace(change.now, stubs=(device,), told=told)
+        if now != change.now and now.parts:
+            change.write(now)
+
+
+def hold(folder: Path, *, is_held: bool) -> None:
+    """Let a folder not be copied, or let it be copied after all."""
+    with _changing(folder) as change:
+        now = change.now
+        if now.parts and now.is_held != is_held:
+            change.write(replace(now, is_held=is_held))
+            if is_held:
+                (folder / FLAG).unlink(missing_ok=True)
+            elif now.is_over:
+                (folder / FLAG).touch()
 
 
 def settle(folder: Path) -> Handover | None:
@@ -200,7 +222,7 @@ class _Change:
         flag = self._folder / FLAG
         if not new.is_over:
             flag.unlink(missing_ok=True)
-        elif not was_ready:  # a copier that was quick has taken it away already
+        elif not was_ready and not new.is_held:  # a copier that was quick has taken it away already
             flag.touch()
         return new
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
 
 from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
-from multirig.transfer.describing import Description
+from multirig.transfer.describing import Description, choose_device, share_collection
 from multirig.writing import write_whole
 
 STUBS = "_devices"
@@ -35,6 +37,10 @@ log = logging.getLogger("multirig.transfer")
 
 class ServerAway(MultirigError):
     """The server does not answer, or does not take what it is given."""
+
+
+class NamesakeThere(MultirigError):
+    """Another PC of the session has the device's name."""
 
 
 def subjects_on_server(server: Path) -> Path:
@@ -60,7 +66,15 @@ def look_at_server(subjects: Path) -> str | None:
     return None if os.access(subjects, os.W_OK) else f"{subjects} may not be written to: look at its rights"
 
 
-def register(subjects: Path, exp_ref: ExpRef, device: str, description: Description, *, is_new: bool) -> Path:
+def register(
+    subjects: Path,
+    exp_ref: ExpRef,
+    device: str,
+    description: Description,
+    *,
+    is_new: bool,
+    ours: Collection[str] | None = None,
+) -> Path:
     """Enter a device's part of a session on the server, to be copied; return its description there.
 
     Parameters
@@ -75,21 +89,37 @@ def register(subjects: Path, exp_ref: ExpRef, device: str, description: Descript
         What is copied.
     is_new : bool
         Whether something is recorded now: what was copied before is copied again then.
+    ours : collection of str, optional
+        Marks of what this PC has written there; without it, whatever is there may be replaced.
 
     Raises
     ------
+    NamesakeThere
+        Another PC has entered itself under that name; it was left as it is.
     ServerAway
         The message says why.
     """
     if (reason := look_at_server(subjects)) is not None:
         raise ServerAway(reason)
     path = stub_path(subjects, exp_ref, device)
-    content = yaml.safe_dump(description, sort_keys=True, allow_unicode=False).encode()
+    content = write_stub(description)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_known = path.exists() and path.read_bytes() == content
-        if not is_known:
-            write_whole(path, content)
+        is_known = False
+        try:
+            with path.open("xb") as file:  # of two PCs at once, one is the first
+                file.write(content)
+        except FileExistsError:
+            there = path.read_bytes()
+            is_known = there == content
+            if not is_known:
+                if there and ours is not None and digest_of(there) not in ours:
+                    raise NamesakeThere(
+                        f"another PC of this session is {device} too, and iblrig would take one for the "
+                        "other: this one is not copied, give it a device name of its own (ibl: {device: …}), "
+                        "and copy this session by hand"
+                    ) from None
+                write_whole(path, content)
         states = list_states(path)
         if is_new or not is_known or not states:
             path.with_suffix(PENDING).touch()
@@ -99,6 +129,39 @@ def register(subjects: Path, exp_ref: ExpRef, device: str, description: Descript
     except OSError as error:
         raise ServerAway(f"{path} cannot be written ({why_not(error)}): look at the server") from error
     return path
+
+
+def write_stub(description: Description) -> bytes:
+    """Return what stands in a description on the server, in letters that every system reads alike."""
+    return yaml.safe_dump(description, sort_keys=True, allow_unicode=False).encode()
+
+
+def digest_of(content: bytes) -> str:
+    """Return a mark by which what was written is known again."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def find_rival(stub: Path, device: str, description: Description) -> str | None:
+    """Say why a device is not to be copied: its copy would take the place of another one's; None: it may.
+
+    iblrig removes a folder on the server before it copies one of that name. Of two devices that name the same
+    folder one is copied.
+    """
+    for other in sorted(one for one in stub.parent.glob("*.yaml") if one != stub):
+        rival = other.stem.rpartition("@")[2]
+        try:
+            found = yaml.safe_load(other.read_bytes())
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        if not isinstance(found, dict) or choose_device((device, rival)) == device:
+            continue
+        if (shared := share_collection(description, found)) is not None:
+            return (
+                f"{rival}, another PC of this session, records into {shared} too: iblrig would remove its "
+                f"copy on the server for that of {device}, which is not copied therefore: give one of them "
+                "another collection, and copy this session by hand"
+            )
+    return None
 
 
 def list_states(stub: Path) -> list[Path]:

@@ -9,14 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multirig.errors import LocalProtocolError, why_not
 from multirig.protocol.exp_ref import ExpRef
 from multirig.transfer import folder as beside
 from multirig.transfer.folder import Handover, Part
-from multirig.transfer.server import ServerAway, copy_records, register, unregister
+from multirig.transfer.server import (
+    NamesakeThere,
+    ServerAway,
+    copy_records,
+    digest_of,
+    find_rival,
+    register,
+    unregister,
+    write_stub,
+)
 from multirig.transfer.waiting import forget_waiting, list_waiting, note_waiting
 
 AGAIN = (5.0, 30.0, 120.0, 600.0)
@@ -48,8 +57,8 @@ class Transfer:
         """Why the present folder cannot be copied as a whole."""
         self.away: str | None = None
         """What stands between the present session and the server; None: nothing that is known."""
-        self._is_entered = False
-        """Whether the server knows that something is recorded now."""
+        self._entered: tuple[Path, str] | None = None
+        """Of which folder the server knows that something is recorded now, and as which device."""
         self._who = who
         self._tell = tell
         self._again = tuple(again)
@@ -61,12 +70,11 @@ class Transfer:
     def begin(self, folder: Path, exp_ref: ExpRef, part: Part) -> None:
         """Describe what is recorded from now on, and enter it on the server."""
         self.conflict = self.away = None
-        self._is_entered = False
+        self._entered = None
         note_waiting(folder)
         now = self._write(lambda: beside.open_part(folder, str(exp_ref), self._who, part))
-        if now is not None and now.conflict is not None:
-            self.conflict = now.conflict
-            self._tell(now.conflict)
+        if now is not None:
+            self._object(now.conflict)
         self._speak(folder, exp_ref, part, again=())
 
     def finish(self, folder: Path, exp_ref: ExpRef, part: Part) -> None:
@@ -95,10 +103,10 @@ class Transfer:
         try:
             return write()
         except OSError as error:
-            self._say(f"what IBL's pipeline looks for could not be written: {why_not(error)}")
+            self._object(f"what IBL's pipeline looks for could not be written: {why_not(error)}")
         except Exception as error:
             log.exception("a session could not be prepared for IBL's pipeline")
-            self._say(
+            self._object(
                 f"what IBL's pipeline looks for could not be written ({type(error).__name__}: {error}): "
                 "the data are safe; the log has the details"
             )
@@ -112,8 +120,9 @@ class Transfer:
                 if newest.wait(pause):
                     return
                 with self._turn:
+                    before = self._entered[1] if self._entered and self._entered[0] == folder else None
                     try:
-                        is_done = bring_up_to_date(folder, exp_ref, part, is_new=not self._is_entered)
+                        told = bring_up_to_date(folder, exp_ref, part, is_new=before is None, before=before)
                     except ServerAway as error:
                         self._say(f"{error}; the session is entered there later")
                         continue
@@ -121,8 +130,10 @@ class Transfer:
                         log.exception("the server could not be told of %s", exp_ref)
                         self._say(f"the server could not be told ({type(error).__name__}: {error})")
                         return
-                self._is_entered, self.away = True, None
-                if is_done:
+                    self._entered = None if told.device is None else (folder, told.device)
+                self.away = None
+                self._object(told.objection)
+                if told.is_last:
                     forget_waiting(folder)
                 self._do_waiting(folder)
                 return
@@ -149,13 +160,20 @@ class Transfer:
                     forget_waiting(folder)
                 elif now.is_over:
                     some = next(iter(now.parts.values()))
-                    if bring_up_to_date(folder, ExpRef.parse(now.exp_ref), some, is_new=False):
-                        forget_waiting(folder)
+                    bring_up_to_date(folder, ExpRef.parse(now.exp_ref), some, is_new=False)
+                    forget_waiting(folder)
             except ServerAway as error:
                 log.info("%s waits for the server: %s", folder, error)
                 return
             except (OSError, LocalProtocolError) as error:
                 log.warning("%s: %s", folder, error)
+
+    def _object(self, text: str | None) -> None:
+        """Say, once, what keeps the present session from being copied."""
+        if text is not None and text != self.conflict:
+            self.conflict = text
+            log.warning("%s: %s", self._who, text)
+            self._tell(text)
 
     def _say(self, text: str) -> None:
         if text != self.away:
@@ -164,8 +182,35 @@ class Transfer:
             self._tell(text)
 
 
-def bring_up_to_date(folder: Path, exp_ref: ExpRef, part: Part, *, is_new: bool) -> bool:
-    """Let the server know what a session folder says now; return whether that is its last word.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the server knows of a session folder now."""
+
+    device: str | None
+    """As which it is entered; None: it is not."""
+    objection: str | None = None
+    """Why it is not to be copied."""
+    is_last: bool
+    """Whether nothing more will have to be told."""
+
+
+def bring_up_to_date(
+    folder: Path, exp_ref: ExpRef, part: Part, *, is_new: bool, before: str | None = None
+) -> Told:
+    """Let the server know what a session folder says now.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The session folder.
+    exp_ref : ExpRef
+        Of the session.
+    part : Part
+        Of whoever asks, for where nothing remains of what was said.
+    is_new : bool
+        Whether something is recorded anew.
+    before : str, optional
+        As which device we have entered the folder.
 
     Raises
     ------
@@ -175,20 +220,27 @@ def bring_up_to_date(folder: Path, exp_ref: ExpRef, part: Part, *, is_new: bool)
     now = beside.settle(folder)
     server = now.server if now is not None else (Path(part.server) if part.server else None)
     if server is None:  # iblrig's own settings name it, when the data are copied
-        return now is None or now.is_over
-    device = now.device if now is not None else None
-    stubs = now.stubs if now is not None else (part.device,)
-    if now is not None and device is not None:
-        register(server, exp_ref, device, now.description, is_new=is_new)
-    for old in stubs:
-        if old != device:
+        return Told(device=None, is_last=now is None or now.is_over)
+    if now is None:
+        if before is not None:
+            unregister(server, exp_ref, before)
+        return Told(device=None, is_last=True)
+    device: str | None = now.device
+    objection: str | None
+    ours = None if now.is_shared else (now.told,)
+    try:
+        stub = register(server, exp_ref, now.device, now.description, is_new=is_new, ours=ours)
+    except NamesakeThere as error:  # what is there is not ours
+        device, objection = None, str(error)
+    else:
+        beside.note_stub(folder, now.device, digest_of(write_stub(now.description)))
+        objection = find_rival(stub, now.device, now.description)
+        for old in {*now.stubs, *([before] if before is not None else [])} - {now.device}:
             unregister(server, exp_ref, old)
-    if now is not None and device is not None and stubs != (device,):
-        beside.note_stubs(folder, (device,))
-    if now is None or not now.is_over:
-        return now is None
-    copy_records(folder, server, exp_ref)
-    return True
+    beside.hold(folder, is_held=objection is not None)
+    if now.is_over:
+        copy_records(folder, server, exp_ref)
+    return Told(device=device, objection=objection, is_last=now.is_over)
 
 
 def reopened(part: Part) -> Part:

@@ -22,6 +22,7 @@ from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.record.verdict import Word
 from multirig.transfer import server as servers
+from multirig.transfer.describing import share_collection
 from multirig.transfer.folder import Part, close_part, open_part
 from multirig.transfer.transfer import Transfer
 
@@ -228,6 +229,7 @@ async def test_a_rig_that_died_leaves_the_flag_when_it_is_cleaned_up(
     folder = place(rig, session)
     await until(lambda: (folder / "_multirig_transfer.json").exists())
     (folder / VIDEO / "fake.csv").write_text("perf_counter\n1.0\n")
+    await lab.conductors.pop().detach()
     # its program is gone without a word
     await rig.runtime.close()
     config = rig.config.model_dump() | {"uri": [str(rig.addresses[0])]}
@@ -237,7 +239,6 @@ async def test_a_rig_that_died_leaves_the_flag_when_it_is_cleaned_up(
     await again.stop_here()
     assert copier.find(folder.parents[2]) == [folder]
     await again.close()
-    session.release()
 
 
 async def test_two_rigs_of_one_folder_are_one_device_and_the_flag_waits_for_both(
@@ -286,6 +287,70 @@ async def test_ephys_beside_others_in_one_folder_is_told(lab: Any, server: Path,
         if "share one session folder" in one.text
     ]
     assert "give the ephys rig a data_folder of its own" in told[0]
+
+
+async def test_of_two_pcs_that_record_into_one_collection_one_is_copied(
+    lab: Any, server: Path, until: Callable[..., Any]
+) -> None:
+    body = {"device": "video_body", "server": str(server)}
+    one = await lab.rig("cameras", **cameras(server))
+    two = await lab.rig("body", fake={"collection": VIDEO}, ibl=body)
+    session = await begin(lab)
+    folder = place(two, session)
+    await until(lambda: copier.state(folder, server, "video_body") and copier.state(folder, server, "video"))
+    await end(session)
+    await until(lambda: two._hooks.pipeline.findings(0.0))
+    await until(lambda: not (folder / "transfer_me.flag").exists())
+    [told] = two._hooks.pipeline.findings(0.0)
+    assert told.text.startswith("video, another PC of this session, records into raw_video_data too")
+    assert one._hooks.pipeline.findings(0.0) == []
+    assert copier.copy(place(one, session), server, "video") == copier.COMPLETE
+    assert copier.find(folder.parents[2]) == []
+
+
+async def test_of_two_pcs_of_one_name_one_is_copied(
+    lab: Any, server: Path, until: Callable[..., Any]
+) -> None:
+    pcs = [
+        await lab.rig("cameras", **cameras(server)),
+        await lab.rig("body", **cameras(server, main_sync=False)),
+    ]
+    session = await begin(lab)
+    folders = [place(one, session) for one in pcs]
+    await until(lambda: copier.state(folders[0], server, "video"))
+    await end(session)
+    await until(lambda: any(one._hooks.pipeline.findings(0.0) for one in pcs))
+    await until(lambda: sum((one / "transfer_me.flag").exists() for one in folders) == 1)
+    [told] = [found.text for one in pcs for found in one._hooks.pipeline.findings(0.0)]
+    assert told.startswith("another PC of this session is video too")
+    [folder] = [one for one in folders if (one / "transfer_me.flag").exists()]
+    assert yaml.safe_load(copier.stub(folder, server, "video").read_bytes()) == copier.read(folder)
+    assert copier.copy(folder, server, "video") == copier.FINAL
+
+
+def test_what_another_pc_has_entered_is_not_taken_away(tmp_path: Path, server: Path) -> None:
+    subjects, folders = str(server / "Subjects"), []
+    for name, has_data in (("one", True), ("two", False)):
+        folder = tmp_path / name / "SP_01" / "2026-01-02" / "003"
+        folder.mkdir(parents=True)
+        recorded = replace(part("video", "cameras", name, VIDEO), server=subjects, has_data=has_data)
+        transfer = Transfer(name, again=())
+        transfer.begin(folder, ref(folder), recorded)
+        assert transfer.wait(5)
+        transfer.finish(folder, ref(folder), recorded)
+        assert transfer.wait(5)
+        folders.append(folder)
+    assert copier.state(folders[0], server, "video") == copier.PENDING
+    assert files_for_ibl(folders[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "shared"),
+    [("a/b", "a", "a/b"), ("a", "a/b", "a"), ("a", "ab", None), ("a", "a", "a")],
+)
+def test_a_folder_is_shared_with_those_in_it(mine: str, other: str, shared: str | None) -> None:
+    described = [{"devices": {"x": {"y": {"collection": name}}}} for name in (mine, other)]
+    assert share_collection(*described) == shared
 
 
 def test_probes_of_spikeglx_are_described_as_ibl_has_them(lab: Any, server: Path) -> None:
