@@ -13,6 +13,7 @@ from multirig.pc.finding import Finding as Checked
 from multirig.pc.finding import Level as Grade
 from multirig.protocol.codec import plain
 from multirig.rig.adapter import OURS, Adapter, File, Finding, Level
+from multirig.rig.bonsai_times import write_bonsai_times
 from multirig.rig.recording import Recording
 from multirig.transfer.describing import VIDEO, describe_probes
 from multirig.transfer.folder import Part
@@ -77,6 +78,8 @@ class Pipeline:
         def finish() -> None:
             if not self._adapter.owns():  # its program tells nobody what it writes
                 self._has_data = _holds_data(session.folder)
+            elif self._has_data:
+                write_bonsai_times(session, self._adapter.owns())
             transfer.finish(session.session_folder, session.exp_ref, self._make_part())
 
         self._write(finish)

@@ -13,14 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from pydantic import TypeAdapter
 from tests.integration.transfer import copier
 
 from multirig.conductor.rehearsal import rehearse
 from multirig.errors import MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.record.verdict import Word
+from multirig.rig.adapters.camera import Camera
+from multirig.rig.bonsai_times import make_lines
 from multirig.transfer import server as servers
 from multirig.transfer.describing import share_collection
 from multirig.transfer.folder import Part, close_part, open_part
@@ -287,6 +291,36 @@ async def test_ephys_beside_others_in_one_folder_is_told(lab: Any, server: Path,
         if "share one session folder" in one.text
     ]
     assert "give the ephys rig a data_folder of its own" in told[0]
+
+
+async def test_frame_times_are_there_as_bonsai_writes_them(lab: Any, server: Path) -> None:
+    camera = {"label": "left", "source": "test", "fps": 30, "size": [64, 48]}
+    adapter = TypeAdapter(Camera).validate_python({"cameras": [camera], "min_free_gb": 0})
+    rig = await lab.rig("cameras", main_sync=True, adapter=adapter, ibl={"device": "video"})
+    before = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    session = await begin(lab)
+    await asyncio.sleep(0.5)
+    await end(session)
+    folder = place(rig, session) / VIDEO
+    times = np.load(folder / "_iblrig_leftCamera.times.npy")
+    lines = (folder / "_iblrig_leftCamera.timestamps.ssv").read_text().splitlines()
+    moments, counts = zip(*(line.split(" ") for line in lines), strict=True)
+    seen = np.array(moments, dtype="datetime64[us]")
+    elapsed = (seen - seen[0]).astype(float) / 1e6
+    assert np.abs(elapsed - (times - times[0])).max() < 1e-5
+    numbers = np.array(counts, dtype=np.uint32)
+    by_camera = (numbers >> 25) + ((numbers >> 12) & 0x1FFF) / 8000
+    assert np.abs(by_camera - (times - times[0])).max() <= 1 / 8000
+    first = seen[0].astype(datetime.datetime)
+    assert before - datetime.timedelta(seconds=1) < first < before + datetime.timedelta(seconds=10)
+    assert copier.find(folder.parents[3]) == [folder.parent]
+
+
+def test_a_cameras_clock_begins_anew_after_128_seconds() -> None:
+    zero = datetime.datetime(2026, 1, 2)
+    lines = [line.split() for line in make_lines([0.0, 127.9999, 128.0, 300.5], zero)]
+    assert [int(count) >> 25 for _, count in lines] == [0, 127, 0, 44]
+    assert lines[-1][0] == "2026-01-02T00:05:00.500000"
 
 
 async def test_of_two_pcs_that_record_into_one_collection_one_is_copied(
