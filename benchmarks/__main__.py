@@ -21,6 +21,7 @@ from benchmarks import (
     links,
     offsets,
     pictures,
+    reading,
     record,
     request,
     starts,
@@ -129,6 +130,12 @@ def _record(claim: Claim) -> None:
     claim("a page against the account alone", whole / alone, record.CLAIM)
 
 
+def _reading(claim: Claim) -> None:
+    frames = reading.HOURS * 3600 * reading.FPS
+    print(f"\nA session of {reading.HOURS} h read back: {len(reading.CAMERAS)} cameras of {frames:,} frames")
+    reading.report(claim, print)
+
+
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
@@ -142,6 +149,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "camera_cost": _camera_cost,
     "frame_times": _frame_times,
     "record": _record,
+    "reading": _reading,
     "clock_day": _clock_day,
 }
 """What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""

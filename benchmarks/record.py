@@ -30,8 +30,8 @@ RIGS = {
 EXP_REF = "2026-01-31_1_bench"
 
 
-def write_journal() -> bytes:
-    """Return the journal of a session with a marker every quarter of a second."""
+def write_journal(length: int = LINES) -> bytes:
+    """Return the journal of a session with a marker every quarter of a second, of so many lines."""
     lines = [beginning_line(0), input_line(RigsChosen(rigs=RIGS), SECOND)]
     day = datetime.date(2026, 1, 31)
     lines.append(
@@ -48,7 +48,7 @@ def write_journal() -> bytes:
         lines.append(input_line(StepRequested(number=number, trigger=trigger), 3 * SECOND))
         lines += [_reply(name, number, event, {"status": 10 * (number - 1)}) for name in RIGS]
     at = 10 * SECOND
-    while len(lines) < LINES:
+    while len(lines) < length:
         at += SECOND // 4
         lines.append(input_line(Marked(text=f"trial {len(lines) % 500}", at=at, data={"side": "left"}), at))
         if len(lines) % 16 == 0:

@@ -21,6 +21,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -666,6 +667,53 @@ def show_parameter_table(cls: type) -> str:
     )
 
 
+def show_members(cls: type) -> str:
+    """Return each public member of a class: methods, and what is set or computed once."""
+    names = {name: member for name, member in vars(cls).items() if isinstance(member, cached_property)}
+    kept = [
+        (code(name), inspect.getdoc(member.func).splitlines()[0])
+        for name, member in names.items()
+        if not name.startswith("_")
+    ]
+    own = [(code(name), text) for name, text in constructor_docs(cls).items()]
+    rows = show_methods(cls).splitlines()[2:]
+    return "\n".join([table(("call", "what it does"), [*own, *kept]), *rows])
+
+
+def constructor_docs(cls: type) -> dict[str, str]:
+    """Return the text that stands under each public attribute that a constructor sets."""
+    docs = {}
+    if "__init__" not in vars(cls) or dataclasses.is_dataclass(cls):
+        return docs
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls.__init__))).body[0].body
+    for one, text in itertools.pairwise(body):
+        target = one.targets[0] if isinstance(one, ast.Assign) else getattr(one, "target", None)
+        is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(target, ast.Attribute) and not target.attr.startswith("_") and is_text:
+            docs[target.attr] = inspect.cleandoc(text.value.value)
+    return docs
+
+
+def show_function(path: str) -> str:
+    """Return the signature, the contract and the parameters of a function, given as ``module.function``."""
+    module, _, name = path.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    first = inspect.getdoc(function).splitlines()[0]
+    head = f"{code(f'multirig.{name}{show_parameters(function, 0)}')}: {first}"
+    return f"{head}\n\n{show_parameter_table(function)}"
+
+
+def show_members_of_enum(cls: type) -> str:
+    """Return the values of an enum with the text under each."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
+    rows = [
+        (code(one.value.value), inspect.cleandoc(text.value.value))
+        for one, text in itertools.pairwise(body)
+        if isinstance(one, ast.Assign) and isinstance(text, ast.Expr)
+    ]
+    return table(("value", "meaning"), rows)
+
+
 def show_fields(cls: type) -> str:
     """Return the public fields of a dataclass with the text under each."""
     docs = attribute_docs(cls)
@@ -716,6 +764,12 @@ def show_api(name: str, show: Callable[[type], str]) -> str:
     import multirig
 
     return show(getattr(multirig, name))
+
+
+def _read(name: str) -> type:
+    """Return a class of `multirig.reading`, given as ``module.Class``."""
+    module, _, cls = name.rpartition(".")
+    return getattr(importlib.import_module(f"multirig.reading.{module}"), cls)
 
 
 def _sync(name: str) -> type:
@@ -777,6 +831,18 @@ PARTS: dict[str, Callable[[], str]] = {
     "picture-fields": lambda: show_api("Picture", show_fields),
     "recorded-file-fields": lambda: show_api("File", show_fields),
     "errors": show_errors,
+    "sessions-function": lambda: show_function("multirig.reading.listing.sessions"),
+    "listed-session": lambda: show_members(_read("listing.ListedSession")),
+    "load-function": lambda: show_function("multirig.reading.loading.load"),
+    "loaded-session": lambda: show_members(_read("session.LoadedSession")),
+    "zero-fields": lambda: show_fields(_read("zero.Zero")),
+    "loaded-rig-fields": lambda: show_fields(_read("contents.Rig")),
+    "loaded-file-fields": lambda: show_fields(_read("contents.FileRow")),
+    "loaded-start-fields": lambda: show_fields(_read("contents.Start")),
+    "loaded-mark-fields": lambda: show_fields(_read("contents.Mark")),
+    "loaded-clock": lambda: show_members(_read("clocks.Clock")),
+    "collection": lambda: show_methods(_read("parts.Collection")),
+    "part-conditions": lambda: show_members_of_enum(_read("parts.Condition")),
     "offset-functions": lambda: show_functions("multirig.sync.offsets"),
     "alignment-functions": lambda: show_functions("multirig.sync.alignment"),
     "pulse-functions": lambda: show_functions("multirig.sync.pulses"),

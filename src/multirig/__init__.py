@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from multirig.errors import MultirigError
     from multirig.protocol.exp_ref import ExpRef
     from multirig.protocol.messages import Event, Message, Status
+    from multirig.reading.listing import sessions
+    from multirig.reading.loading import load
+    from multirig.reading.session import LoadedSession
     from multirig.rig.adapter import Adapter, File, Health, Marker, Picture, Session
     from multirig.rig.service import RigService
 
@@ -28,6 +31,7 @@ _HOMES = {
     "Event": "multirig.protocol.messages",
     "ExpRef": "multirig.protocol.exp_ref",
     "Health": "multirig.rig.adapter",
+    "LoadedSession": "multirig.reading.session",
     "Marker": "multirig.rig.adapter",
     "Message": "multirig.protocol.messages",
     "MultirigError": "multirig.errors",
@@ -41,7 +45,9 @@ _HOMES = {
     "Sighting": "multirig.conductor.sighting",
     "Status": "multirig.protocol.messages",
     "Uri": "multirig.config",
+    "load": "multirig.reading.loading",
     "load_rig_config": "multirig.config",
+    "sessions": "multirig.reading.listing",
 }
 
 __all__ = [
@@ -51,6 +57,7 @@ __all__ = [
     "ExpRef",
     "File",
     "Health",
+    "LoadedSession",
     "Marker",
     "Message",
     "MultirigError",
@@ -64,7 +71,9 @@ __all__ = [
     "Status",
     "Uri",
     "__version__",
+    "load",
     "load_rig_config",
+    "sessions",
 ]
 
 

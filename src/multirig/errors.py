@@ -104,6 +104,10 @@ class SyncError(MultirigError, ValueError):
     """Times cannot be brought onto the session clock: a table is missing, or pulses do not fit."""
 
 
+class NotHere(MultirigError, LookupError):
+    """Data are asked for that are not in the session's folder: their rig's part was not copied there."""
+
+
 class AdapterError(MultirigError, RuntimeError):
     """The part of a rig that drives its program or device failed.
 

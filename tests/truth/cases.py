@@ -25,7 +25,7 @@ from tests.truth.model import (
     Truth,
 )
 
-GAP = r"gave nothing for .* after the beginning: .* missing at"
+GAP = r"gave nothing for .* after the start: .* missing at"
 AGAIN = r"gave nothing for .* and went on in part 2"
 EARLY = r"ended .* s before the session did"
 RATE = r"gave .* frames a second"

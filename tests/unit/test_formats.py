@@ -136,15 +136,17 @@ def test_what_a_newer_multirig_says_of_a_folder_is_not_used(
     assert "has format 2" in caplog.text
 
 
-GAP = "side: right gave nothing for 2.0 s, from 2.1 s after the beginning: 60 missing at 30/s"
+GAP = "side: right gave nothing for 2.0 s, from 2.1 s after the start: 60 missing at 30/s"
+GAP_OF_FORMAT_2 = GAP.replace("start", "beginning")
 
 
 def test_what_is_known_of_each_file_is_read_from_journal_manifest_and_verdict(tmp_path: Path) -> None:
     place(SAMPLES / "evidence" / "journal-2.jsonl", tmp_path, journal.FILE_NAME)
     told = account.account(tmp_path)
     kept = read_verdict(SAMPLES / "evidence" / "verdict-2.json")
+    assert (told.verdict, told.reasons) == (Word.DEGRADED, [GAP])
+    assert (kept.verdict, kept.reasons) == (Word.DEGRADED, [GAP_OF_FORMAT_2])
     for one in (told, kept):
-        assert (one.verdict, one.reasons) == (Word.DEGRADED, [GAP])
         assert [file.path for file in one.rigs["side"].files] == [f"raw_video_data/{name}" for name in NAMES]
     manifests = read_manifest(SAMPLES / "evidence" / "manifest-2.json").files
     for file in [*told.rigs["side"].files, *kept.rigs["side"].files, *manifests]:
@@ -160,20 +162,20 @@ NAMES = ("_iblrig_rightCamera.raw.mp4", "_iblrig_rightCamera.times.npy")
 # -- what is newer is refused -------------------------------------------------------------------------------
 
 
-def make_newer(path: Path) -> Path:
+def make_newer(path: Path, known: int = 2) -> Path:
     """Let a file be one format newer than is known, with a version that does not exist yet."""
     text = path.read_text(encoding="utf-8")
-    text = re.sub(r'("format": ?)2', r"\g<1>3", text)
+    text = re.sub(rf'("format": ?){known}', rf"\g<1>{known + 1}", text)
     path.write_text(text.replace("0.1.0", "9.8.7"), encoding="utf-8")
     return path
 
 
-def expect_refusal(read: Callable[[], Any], path: Path) -> None:
+def expect_refusal(read: Callable[[], Any], path: Path, known: int = 2) -> None:
     with pytest.raises(ConfigError) as caught:
         read()
     text = str(caught.value)
-    assert text.startswith(f"{path} has format 3, as multirig 9.8.7 writes it; ")
-    assert "reads formats up to 2: update multirig on this PC" in text
+    assert text.startswith(f"{path} has format {known + 1}, as multirig 9.8.7 writes it; ")
+    assert f"reads formats up to {known}: update multirig on this PC" in text
     assert "\n" not in text
 
 
@@ -219,8 +221,23 @@ def test_a_newer_manifest_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_verdict_is_refused(tmp_path: Path) -> None:
-    path = make_newer(place(SAMPLES / "verdict-2.json", tmp_path, account.FILE_NAME))
-    expect_refusal(lambda: read_verdict(path), path)
+    path = make_newer(place(SAMPLES / "verdict-3.json", tmp_path, account.FILE_NAME), account.FORMAT)
+    expect_refusal(lambda: read_verdict(path), path, account.FORMAT)
+
+
+CORPUS = SAMPLES.parent / "corpus-0.1" / "sessions"
+
+
+@pytest.mark.parametrize(
+    "written", sorted(CORPUS.glob(f"*/pc/*/*/*/*/*/{account.FILE_NAME}")), ids=lambda one: one.parts[-8]
+)
+def test_what_a_verdict_of_an_older_format_tells_counts_from_the_agreed_start_too(written: Path) -> None:
+    kept, told = read_verdict(written), account.account(written.parent)
+    if any(one.start is not None for one in told.rigs.values()):
+        assert kept.agreed_start == told.agreed_start
+        for of in (lambda one: one.markers, lambda one: one.happenings):
+            then, now = ([one.seconds for one in of(session)] for session in (kept, told))
+            assert then == [None if one is None else pytest.approx(one, abs=1e-9) for one in now]
 
 
 def test_a_newer_session_among_others_is_listed_with_what_to_do(tmp_path: Path) -> None:
@@ -248,7 +265,7 @@ def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
     """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
     assert frames.VERSION == 2
     assert description.VERSION == "1.0.0"
-    assert catalogue.VERSION == 3
+    assert catalogue.VERSION == 4
     index = tmp_path / "index.sqlite"
     Catalogue(tmp_path, index).refresh()
     with closing(sqlite3.connect(index)) as base:

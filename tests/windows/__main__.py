@@ -73,7 +73,11 @@ RIGS = Part(
 )
 PROGRAMS = Part("programs that rigs drive", [f"{INTEGRATION}/rig/test_process.py"], 400)
 CONDUCTOR = Part("conductor", [f"{INTEGRATION}/conductor"], 1200)
-RECORD = Part("journals, verdicts, catalogue", [f"{INTEGRATION}/record"], 600)
+RECORD = Part(
+    "journals, verdicts, catalogue, reading back",
+    [f"{INTEGRATION}/{one}" for one in ("record", "reading")],
+    600,
+)
 PEERS = Part(
     "IBL's peers",
     [

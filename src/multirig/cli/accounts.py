@@ -93,7 +93,9 @@ def show_summary(told: Account, folder: object | None = None) -> None:
     bounds = [rig.clock_bound for rig in told.rigs.values() if rig.clock_bound is not None]
     if bounds:
         render.out.print(
-            Text(f"  times from the beginning; clocks agree within ±{wording.duration(max(bounds))}", "dim")
+            Text(
+                f"  times from the agreed start; clocks agree within ±{wording.duration(max(bounds))}", "dim"
+            )
         )
     if told.steps:
         steps = "  ".join(f"{step.name} {wording.duration(step.seconds)}" for step in told.steps)
@@ -174,7 +176,7 @@ def _say_time(at: float | None, zero: float) -> str:
 
 
 def show_story(lines: Iterable[Line]) -> None:
-    """Print a journal for people: the time of day, the time since all rigs record, who, and what."""
+    """Print a journal for people: the time of day, the time since the agreed start, who, and what."""
     for line in lines:
         since = wording.since(line.seconds, digits=3)
         time = line.wall[11:23]

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import accounts, render
-from multirig.cli.past import find_subjects
 from multirig.cli.program import app
+from multirig.errors import ConfigError
 from multirig.logs import keep_log
+from multirig.reading.listing import ListedSession, write_csv
+from multirig.reading.places import find_subjects
 from multirig.record.catalogue import Catalogue
 from multirig.wording import listed
 
@@ -59,7 +61,14 @@ def history(
     verdict: Annotated[
         _Wanted | None, typer.Option(case_sensitive=False, help="What a session turned out to be.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many sessions are listed.")] = DEFAULT_LIMIT,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help=f"How many sessions are listed; without it {DEFAULT_LIMIT}, and all as CSV.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
@@ -68,9 +77,18 @@ def history(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Read every session folder again, also where nothing changed.")
     ] = False,
+    csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="A table for Excel, R or pandas, on standard output, also of which rigs' parts are here.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """List the sessions on this PC, the newest first, and search them."""
+    if csv and json:
+        raise ConfigError("--csv and --json are two forms of one answer: leave one out")
     keep_log("conductor")
     catalogue = Catalogue(lambda: find_subjects(data, lab))
     if rebuild:
@@ -84,7 +102,11 @@ def history(
         "verdict": verdict.word if verdict is not None else None,
         "text": " ".join(text or ()),
     }
-    found, total = catalogue.search(**asked, limit=limit), catalogue.count(**asked)
+    total = catalogue.count(**asked)
+    found = catalogue.search(**asked, limit=limit or (total if csv else DEFAULT_LIMIT))
+    if csv:
+        render.show_text(write_csv(ListedSession(listed=one) for one in found))
+        return
     if json:
         render.show_json({"total": total, "sessions": [one.to_json() for one in found]})
         return

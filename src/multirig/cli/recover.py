@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.past import find_subjects
 from multirig.cli.program import app
 from multirig.cli.screen import showing
 from multirig.cli.session import show_account
@@ -21,6 +20,7 @@ from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.broadcast import Outcome
 from multirig.logs import keep_log
 from multirig.protocol.words import Info
+from multirig.reading.places import find_subjects
 from multirig.record.account import account
 from multirig.record.recovery import OpenSession, find_led, find_open
 from multirig.wording import listed

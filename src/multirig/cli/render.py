@@ -64,7 +64,12 @@ def show_error(error: BaseException) -> None:
 
 def show_json(data: Any) -> None:
     """Print plain values for a machine, and nothing else, on standard output."""
-    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    show_text(json.dumps(data, indent=2) + "\n")
+
+
+def show_text(text: str) -> None:
+    """Print text for a machine as it is, and nothing else, on standard output."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from multirig.cli import accounts, render
-from multirig.cli.past import find_subjects
 from multirig.cli.program import FAILED, app
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.protocol.exp_ref import ExpRef
+from multirig.reading.places import find_subjects
 from multirig.record.account import account
 from multirig.record.drawing import check_suffix, draw
 from multirig.record.journal import read_history

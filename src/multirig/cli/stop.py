@@ -11,7 +11,6 @@ import typer
 
 from multirig.cli import accounts, render
 from multirig.cli.chosen import choose_rigs
-from multirig.cli.past import find_subjects
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
@@ -30,6 +29,7 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
 from multirig.protocol.words import Stopped
+from multirig.reading.places import find_subjects
 from multirig.record.account import account
 from multirig.record.left import say_left_rigs
 from multirig.record.recovery import find_open

@@ -11,6 +11,8 @@ from multirig.protocol.events import SECOND, Address
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Info
 
+FOREIGN_CLEANUP = 3 * SECOND
+"""An IBL peer that has been stopped is waited for no longer: many services never answer EXPCLEANUP."""
 BACKWARDS = frozenset({Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP})
 """Who was started last is stopped first."""
 BEGINNINGS = frozenset({Event.EXPINIT, Event.EXPSTART})
@@ -147,4 +149,6 @@ class Members:
             Event.EXPINTERRUPT: policy.stop,
             Event.EXPCLEANUP: policy.cleanup,
         }.get(event)
+        if own is None and event is Event.EXPCLEANUP and name not in self.multirigs:
+            return min(self.limit(event), FOREIGN_CLEANUP)
         return max(self.limit(event), self._told.get(name, {}).get(event, 0)) if own is None else own

@@ -17,6 +17,7 @@ from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import (
     AskInfo,
     AskStatus,
+    CleanedUp,
     Initialise,
     Ready,
     Report,
@@ -181,6 +182,8 @@ class Step:
             return broadcast.send(name)
         if had is not None:
             return self._judge_status(name, event, had=had)
+        if isinstance(event, TimedOut) and event.confirmed and self._may_be_silent(name):
+            return CleanedUp()
         if isinstance(event, TimedOut) and self.event in _REACHED:
             key = (self.number, name, event.confirmed)
             return Send(address=broadcast.rigs[name], word=AskStatus(), key=key, limit=STATUS_LIMIT)
@@ -188,6 +191,10 @@ class Step:
         if isinstance(outcome, Stopped) and outcome.status is Status.RUNNING:
             return RemoteProtocolError("says that it still records: stop it there")
         return self._check(outcome) if isinstance(outcome, Ready | Started) else outcome
+
+    def _may_be_silent(self, name: str) -> bool:
+        """Whether a rig that has heard of this step need not answer: many an IBL service does no clean-up."""
+        return self.event is Event.EXPCLEANUP and name not in self._members.multirigs
 
     def _check(self, word: Ready | Started) -> Outcome:
         """Refuse an answer that speaks of another session or another status."""

@@ -12,7 +12,10 @@ Wire 1.0 has no numbers, so three questions are answered by rules; each is a row
   after that it is a copy if another reply comes soon, else the reply.
 * *Copy or new request?* A copy that arrives before the conversation about the first has ended is echoed and
   not handled. Once the peer has echoed our reply the same bytes are a new request; where there was no reply
-  to echo, they are one as soon as something else came in between. Commands are idempotent.
+  to echo, they are one as soon as something else came in between. On a stream nothing is copied, and
+  iblutil, which writes spaces, says nothing twice by itself: there, where no multirig is at the other end,
+  the same bytes are a new request once we have echoed the first; up to `MAX_ECHOES` in a row, for two may be
+  echoing each other's echoes. Commands are idempotent.
 * *Whose reply?* A reply belongs to the oldest request of its event that the peer has echoed, even one whose
   time is up, unless the experiment references in them say otherwise.
 """
@@ -76,6 +79,9 @@ STREAM_PAUSE = SECOND // 20
 REPLY_PAUSE = SECOND // 20
 """The next message waits so long for a quick reply to the last one: iblutil closes for good if anything but
 the echo of its reply comes first."""
+REST_PAUSE = SECOND * 3 // 100
+"""The next message waits so long after we have echoed a reply: iblrig's services listen anew for each, and
+what comes before they do is echoed and heard by nobody."""
 ANSWER_PAUSE = SECOND // 100
 """A reply leaves at least so long after the echo of its request: iblutil's caller hears of the echo only in a
 later round of its event loop, and what has come before that caller listens is lost."""
@@ -90,6 +96,10 @@ _QUESTIONS = frozenset({Event.EXPINFO, Event.EXPSTATUS})
 _ALIKE = frozenset({Event.EXPSTATUS, Event.ALYX})
 """Events whose question and answer may be the same bytes. Our answer has spaces where the peer's question has
 none, as MATLAB writes, and none where it has: nobody can then take one for the echo of the other."""
+
+_NOTHING_TO_SAY: dict[Event, tuple[Any, ...]] = {Event.EXPEND: ([],), Event.EXPINTERRUPT: ([],)}
+"""What iblrig sends along where there is nothing to say; None with all others. iblutil echoes a message of
+one element, and calls nobody."""
 
 _EVENTS = tuple(event for event in Event if event is not Event.ERROR)
 
@@ -145,6 +155,14 @@ class _Outgoing:
     """A reply that was credited to an older request but may have been for this one."""
 
 
+@dataclass(slots=True)
+class Rest:
+    """When those who have just been answered to may be spoken to again; one for all links of a node, so that
+    what is said to several leaves in its order."""
+
+    until: int = 0
+
+
 class EchoLink:
     """One conversation on wire 1.0, behind the five verbs.
 
@@ -159,6 +177,10 @@ class EchoLink:
         How this side understands what it hears.
     boot : str, optional
         By which this side's own greeting is known, if it greets.
+    is_alone : bool
+        Whether only wire 1.0 is spoken here, as iblutil does, so that no multirig is at the other end.
+    rest : Rest, optional
+        That of the node.
     """
 
     def __init__(
@@ -168,9 +190,12 @@ class EchoLink:
         reliable: bool = False,
         hears: Hearing = hear_verbatim,
         boot: str | None = None,
+        is_alone: bool = False,
+        rest: Rest | None = None,
     ) -> None:
         self.address = address
         self._boot = boot
+        self._is_alone = is_alone
         self.reliable = reliable
         self._hears = hears
         self.dropped_copies = 0
@@ -202,6 +227,7 @@ class EchoLink:
         """What the network said last of the way there, since the peer was heard."""
         self._pause_until: int | None = None
         self._reply_until: int | None = None
+        self._rest = rest if rest is not None else Rest()
         self._events: deque[object] = deque()
 
     # -- what we say ------------------------------------------------------------------------------------
@@ -221,6 +247,8 @@ class EchoLink:
                 receipt = Receipt(event=Event.ERROR)
                 self._events.append(Replied(address=self.address, key=action.key, word=receipt))
             return
+        if not message.args and not self._is_alone:
+            message = Message(message.event, _NOTHING_TO_SAY.get(message.event, (None,)))
         data = codec.encode_array(message, compact=bool(self._peer_writes_spaces))
         self._check_size(message, data)
         outgoing = _Outgoing(
@@ -234,6 +262,8 @@ class EchoLink:
             action.gives_up,
             is_harmless=message.event is Event.EXPINFO,
         )
+        if now < self._rest.until and not self.reliable:
+            outgoing.not_before = self._rest.until
         if action.overtakes:
             self.withdraw()
             self._queue.appendleft(outgoing)
@@ -506,6 +536,9 @@ class EchoLink:
 
     def _is_reply(self, data: bytes, message: Message, now: int) -> bool:
         candidates = [one for one in self._asked() if one.event is message.event]
+        if not candidates and message.event is Event.EXPINTERRUPT:
+            candidates = [one for one in self._asked() if one.event is Event.EXPCLEANUP]
+            message = Message(Event.EXPCLEANUP, message.args) if candidates else message  # iblrig's cameras
         if not candidates:
             return message.event is Event.EXPINTERRUPT and self._is_refused_start(data, message, now)
         if (reference := _reference(message)) is not None:
@@ -518,8 +551,17 @@ class EchoLink:
         if not chosen.confirmed:
             self._confirm(chosen)
         self._take_off(chosen)
+        self._let_rest(now)
         self._report(chosen, Replied(address=self.address, key=chosen.key, word=self._hears(message)))
         return True
+
+    def _let_rest(self, now: int) -> None:
+        """Say nothing new before the peer listens again."""
+        if not self.reliable:  # a stream has its pauses anyhow
+            self._rest.until = now + REST_PAUSE
+            for outgoing in self._queue:
+                if outgoing.answers is None:
+                    outgoing.not_before = self._rest.until
 
     def _is_refused_start(self, data: bytes, message: Message, now: int) -> bool:
         """ScanImage answers an EXPSTART that failed by EXPINTERRUPT."""
@@ -554,7 +596,9 @@ class EchoLink:
 
     def _receive_request(self, data: bytes, message: Message, now: int) -> None:
         before = self._incoming.get(data)
-        if before is not None and now < before.until:
+        is_known = before is not None and now < before.until
+        again = before is not None and is_known and self._is_said_again(data, before, now)
+        if before is not None and is_known and not again:
             self.dropped_copies += 1
             if self._echo(data, before, now) and before.failure is not None:
                 self._out.append(before.failure)
@@ -568,9 +612,20 @@ class EchoLink:
                 other.until = now
         token = self._hand_up(message)
         seen = self._remember(data, _Incoming(token.number, now + DUPLICATE_WINDOW))
-        if before is not None and now - before.echoed_at < NEW_AFTER:  # an echo of our echo, maybe
-            seen.echoes, seen.echoed_at = before.echoes, before.echoed_at
+        if before is not None and now - before.echoed_at < (ECHO_AGAIN_AFTER if again else NEW_AFTER):
+            seen.echoes = before.echoes  # an echo of our echo, maybe
+            seen.echoed_at = now - ECHO_AGAIN_AFTER if again else before.echoed_at
         self._echo(data, seen, now)
+
+    def _is_said_again(self, data: bytes, before: _Incoming, now: int) -> bool:
+        """Whether bytes that we have echoed are a new message, of a peer that repeats nothing by itself.
+
+        Who only echoes our echoes is not told for ever.
+        """
+        writes_spaces = _has_spaces(data) if b"," in data else bool(self._peer_writes_spaces)
+        says_all_once = self.reliable or (self._is_alone and writes_spaces)
+        is_endless = before.echoes >= MAX_ECHOES and now - before.echoed_at < ECHO_AGAIN_AFTER
+        return before.echoes > 0 and says_all_once and not is_endless
 
     def _is_storm(self, event: Event, now: int) -> bool:
         """Whether so much is asked that both sides must be answering each other's answers."""

@@ -92,7 +92,7 @@ class Node:
         self._hears = hears
         self.permits = permits
         self.greets = greets
-        self.peers = Peers(hears, boot)
+        self.peers = Peers(hears, boot, is_alone=not greets)
         """Who is spoken to, and what is known of each."""
         self._strangers: set[str] = set()
         self._effects: deque[Any] = deque()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.dialect import Hearing
-from multirig.protocol.echo import EchoLink
+from multirig.protocol.echo import EchoLink, Rest
 from multirig.protocol.events import Address, Reply, Send, Token
 from multirig.protocol.link import Link
 from multirig.protocol.parts import Shelf
@@ -72,10 +72,14 @@ class Peers:
         How this side understands what others say to it.
     boot : str
         By which this side greets.
+    is_alone : bool
+        Whether only wire 1.0 is spoken here; see `EchoLink`.
     """
 
-    def __init__(self, hears: Hearing, boot: str) -> None:
+    def __init__(self, hears: Hearing, boot: str, *, is_alone: bool = False) -> None:
         self._boot = boot
+        self._is_alone = is_alone
+        self._rest = Rest()
         self.dead: dict[str, None] = {}
         """Programs that another one has taken the place of, by boot id."""
         self.shelf = Shelf()
@@ -104,7 +108,15 @@ class Peers:
         if len(self._by_address) >= MAX_PEERS:
             self.forget(min(self._by_address, key=lambda known: self._worth(self._by_address[known])))
         peer = Peer(
-            address, EchoLink(address, reliable=address.scheme == "tcp", hears=self._hears, boot=self._boot)
+            address,
+            EchoLink(
+                address,
+                reliable=address.scheme == "tcp",
+                hears=self._hears,
+                boot=self._boot,
+                is_alone=self._is_alone,
+                rest=self._rest,
+            ),
         )
         self._by_address[address] = peer
         return peer

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
 from multirig.errors import ConfigError, why_not
@@ -20,7 +20,7 @@ from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.journal import read_history, read_summary
 from multirig.record.recount import summarise
 from multirig.record.spare import read_losses, say_gone, spare_file, write_losses
-from multirig.record.summary import Summary
+from multirig.record.summary import Incident, Marker, Remark, Summary
 from multirig.record.time_files import (
     OFFSETS_NAME,
     STARTS_NAME,
@@ -33,8 +33,11 @@ from multirig.writing import write_whole
 
 FILE_NAME = "_multirig_verdict.json"
 """In the session folder on the conductor's PC."""
-FORMAT = 2
-"""Of the file; format 1, of multirig 0.1, says no number."""
+FORMAT = 3
+"""Of the file; format 1, of multirig 0.1, says no number.
+
+Up to format 2 what happened was counted from when all rigs recorded; now it is from the agreed start.
+"""
 MAX_LISTED_FILES = 100
 """Files of this PC that are named; the totals count all."""
 _WHAT = {FILE_NAME: "the verdict", OFFSETS_NAME: "the table of clocks", STARTS_NAME: "the table of starts"}
@@ -112,7 +115,43 @@ def read_verdict(path: Path) -> Account:
     """
     found = _keys().validate_json(path.read_bytes())
     number = formats.check_format(found.get(formats.KEY), FORMAT, path, found.get("version"))
-    return _accounts().validate_python({**found, formats.KEY: number})
+    told = _accounts().validate_python({**found, formats.KEY: number})
+    if number < FORMAT:
+        count_anew(told)
+    return told
+
+
+def read_account(folder: Path) -> Account | None:
+    """Return the account of a session: as it was written, or by the journal if that is newer.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The session folder on the conductor's PC.
+
+    Returns
+    -------
+    Account or None
+        None: there is neither a journal nor a verdict.
+
+    Raises
+    ------
+    ConfigError
+        The journal, or where there is none the verdict, is of a format that is not known here, or damaged.
+    """
+    written, journal = folder / FILE_NAME, folder / JOURNAL_NAME
+    if journal.exists() or spare_file(folder).is_file():
+        with contextlib.suppress(OSError, ValidationError):
+            if written.stat().st_mtime_ns >= journal.stat().st_mtime_ns:
+                return read_verdict(written)
+        return account(folder)
+    try:
+        return read_verdict(written)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        why = why_not(error) if isinstance(error, OSError) else "it is damaged"
+        raise ConfigError(f"{written}: cannot be read ({why}): copy it anew from the PC that led") from None
 
 
 def account_of(summary: Summary, folder: Path) -> Account:
@@ -146,6 +185,20 @@ def account_of(summary: Summary, folder: Path) -> Account:
     )
     mind_losses(told, read_losses(folder))
     return told
+
+
+def count_anew(summary: Summary) -> None:
+    """Let what happened count from the agreed start, where it counts from when all rigs recorded."""
+    plans = [rig.start.planned for rig in summary.rigs.values() if rig.start is not None]
+    summary.agreed_start = min((one for one in plans if one is not None), default=None)
+    if summary.running_from is None:
+        return
+    gained = summary.running_from - summary.zero
+    told: list[Remark | Incident | Marker] = [*summary.remarks, *summary.happenings, *summary.markers]
+    told += [one for rig in summary.rigs.values() for one in rig.remarks]
+    for one in told:
+        if one.seconds is not None:
+            one.seconds += gained
 
 
 def mind_losses(told: Account, losses: Iterable[str]) -> None:

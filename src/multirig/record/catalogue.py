@@ -20,20 +20,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
-from pydantic import ValidationError
 
 from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
 from multirig.folders import find_description, is_description
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
-from multirig.record.account import Account, account, read_verdict
+from multirig.record.account import Account, read_account
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.story import say_marker
 from multirig.record.verdict import Word, say_short, say_unverified
 from multirig.writing import patiently
 
-VERSION = 3
+VERSION = 4
 """Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
@@ -550,12 +549,9 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
     lists: dict[str, Sequence[str]] = {"rigs": (), "projects": (), "procedures": ()}
     told: Account | None = None
     try:
-        if (folder / JOURNAL_NAME).exists():
-            told = _read_account(folder)
-            row |= _tell(told)
-            lists["rigs"] = list(told.rigs)
-        else:
-            row |= _tell_alone(folder)
+        told = read_account(folder)
+        row |= _tell_alone(folder) if told is None else _tell(told)
+        lists["rigs"] = [] if told is None else list(told.rigs)
     except _UNREADABLE as error:
         text = " ".join(str(error).split())
         log.warning("%s is listed without what is in it, which cannot be read: %s", folder, text)
@@ -573,15 +569,6 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
     row |= {name: json.dumps(list(map(_clean, names))) for name, names in lists.items()}
     row |= {"folded_subject": _fold(subject), "folded_text": _fold("\n".join(searched))}
     return {key: _clean(value) if isinstance(value, str) else value for key, value in row.items()}
-
-
-def _read_account(folder: Path) -> Account:
-    """Return the verdict as it was written, if nothing has happened since, or else by the journal."""
-    written = folder / VERDICT_NAME
-    with contextlib.suppress(OSError, ValidationError):
-        if written.stat().st_mtime_ns >= (folder / JOURNAL_NAME).stat().st_mtime_ns:
-            return read_verdict(written)
-    return account(folder)
 
 
 def _tell(told: Account) -> dict[str, Any]:

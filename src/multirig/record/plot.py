@@ -139,7 +139,7 @@ def compose(history: History, summary: Summary, lines: Sequence[Line]) -> Pictur
     began = (summary.began or "")[:19].replace("T", " ")
     return Picture(
         title=f"{summary.exp_ref or 'session without a number'}, {began}",
-        axis=f"seconds since {'the first rig began to record' if recorded else 'the session was asked for'}",
+        axis=f"seconds since {'the agreed start' if recorded else 'the session was asked for'}",
         curves=_compose_curves(history.clocks, zero),
         starts=starts,
         start_axis=start_axis,

@@ -75,6 +75,8 @@ class Recount:
         """When it was noticed that a rig was restarted and does not record any more."""
         self._stopped: set[str] = set()
         """Rigs that are known to have ended their recording unasked."""
+        self._knows_plan = False
+        """Whether a rig has said at which instant it was to start."""
         self._by_task = False
         """Whether a task leads the session."""
         self._asked: float | None = None
@@ -206,9 +208,9 @@ class Recount:
         summary.steps, summary.happenings, summary.markers = [], [], []
         summary.remarks = []
         self._step = self._start_asked = None
-        summary.running_from = summary.running_until = summary.interruption = None
+        summary.agreed_start = summary.running_from = summary.running_until = summary.interruption = None
         summary.task_died = summary.cut_off = None
-        self._began_late = False
+        self._began_late = self._knows_plan = False
         summary.recoveries = 0
         self._open.clear()
         self._found.clear()
@@ -242,6 +244,8 @@ class Recount:
                 return
             case Refused(reason=reason):
                 self._open[name] = (asked, reason)
+            case TimedOut() if any(_is_excused(one, name) for one in moment.happenings):
+                return  # an IBL peer that does not answer EXPCLEANUP
             case TimedOut():
                 reason = f"no answer in the step '{self._step[0] if self._step else '?'}'"
                 self._open[name] = (asked, reason)
@@ -271,6 +275,9 @@ class Recount:
             rig.started_at = recorded.started_at
         if recorded.start is not None:
             rig.start, rig.started_within = recorded.start, None
+            planned, first = recorded.start.planned, self._summary.agreed_start
+            if planned is not None and (first is None or not self._knows_plan or planned < first):
+                self._summary.agreed_start, self._knows_plan = planned, True
         elif rig.start is None and rig.started_within is None and self._start_asked is not None:
             rig.started_within = (at - self._start_asked) / _SECOND
 
@@ -331,6 +338,8 @@ class Recount:
 
     def _ask_start(self, at: int) -> None:
         self._start_asked = at
+        if self._summary.agreed_start is None:
+            self._summary.agreed_start = at / _SECOND
         for rig in self._summary.rigs.values():
             if rig.clock is not None:
                 rig.clock.hold_worst()
@@ -394,8 +403,8 @@ class Recount:
         self._summary.happenings.append(Incident(seconds=self._since(at), rig=rig, text=text))
 
     def _since(self, at: int) -> float | None:
-        began = self._summary.running_from
-        return None if began is None else at / _SECOND - began
+        summary = self._summary
+        return None if summary.running_from is None else at / _SECOND - summary.zero
 
 
 def prolong(gap: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -425,3 +434,12 @@ def _find_reason(event: Any) -> str:
         case Noticed(rig=rig, text=text):
             return f"{rig}, which is essential, {text}"
     return "an essential rig was lost"
+
+
+def _is_excused(happening: object, name: str) -> bool:
+    """Whether a rig that has not answered is taken for released all the same."""
+    return (
+        isinstance(happening, Progressed)
+        and happening.rig == name
+        and isinstance(happening.outcome, CleanedUp)
+    )

@@ -91,7 +91,7 @@ def _find_gap(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str
     for gap in _find_gaps(source):
         line = f"gave nothing for {gap.seconds:.1f} s"
         if rig.clock_bound is not None and not is_of_other_clock(gap.at, summary.zero):
-            line += f", from {max(0.0, gap.at - summary.zero):.1f} s after the beginning"
+            line += f", from {max(0.0, gap.at - summary.zero):.1f} s after the start"
         if gap.missing and source.rate:
             line += f": {grouped(gap.missing)} missing at {_rate(source.rate)}/s"
         yield line

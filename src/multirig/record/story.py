@@ -9,7 +9,7 @@ from typing import Any
 
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
 from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
-from multirig.lifecycle.session_states import EVENT_OF, SessionState
+from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
 from multirig.protocol.messages import Event
@@ -63,22 +63,42 @@ class Line:
     wall: str
     """ISO time of day on the conductor's PC."""
     seconds: float | None
-    """Since all rigs record; None before."""
+    """Since the agreed start; None before all rigs record."""
     who: str
     """A rig, or `CONDUCTOR`."""
     what: str
+
+
+@dataclass(slots=True)
+class _Start:
+    """When all were to start, as far as a journal has told it; nanoseconds on the session clock."""
+
+    at: int | None = None
+    _is_agreed: bool = False
+
+    def take(self, moment: Moment) -> None:
+        """Take what happened next."""
+        match moment.event, moment.word:
+            case StepRequested(trigger=SessionTrigger.START), _ if self.at is None:
+                self.at = moment.at
+            case _, Started(recorded=Recorded(start=RigStart(planned=float(planned)))):
+                at = round(planned * 1e9)
+                self.at = min(at, self.at) if self._is_agreed and self.at is not None else at
+                self._is_agreed = True
 
 
 def tell(moments: Iterable[Moment]) -> Iterator[Line]:
     """Yield what happened, a line for each moment."""
     names: dict[str, str] = {}
     zero: int | None = None
+    start = _Start()
     for moment in moments:
         event = moment.event
         if moment.is_beginning or isinstance(event, AgreeRequested):
-            zero = None
+            zero, start = None, _Start()
+        start.take(moment)
         if zero is None and moment.after is SessionState.RUNNING:
-            zero = moment.at
+            zero = moment.at if start.at is None else start.at
         if isinstance(event, RigsChosen):
             names = {str(address): name for name, address in event.rigs.items()}
         who, what = _say(moment, names)

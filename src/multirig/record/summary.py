@@ -18,7 +18,7 @@ class Remark:
     """What was noticed of a rig while the session went on."""
 
     seconds: float | None
-    """Since the recording began; None: before it."""
+    """Since the agreed start, `Summary.zero`; None: before all recorded."""
     notice: str
     text: str
 
@@ -28,7 +28,7 @@ class Incident:
     """What happened to a rig or to the session, in words."""
 
     seconds: float | None
-    """Since the recording began; None: before it."""
+    """Since the agreed start, `Summary.zero`; None: before all recorded."""
     rig: str | None
     """None: the session as a whole."""
     text: str
@@ -41,7 +41,7 @@ class Marker:
     at: float
     """Seconds on the session clock."""
     seconds: float | None
-    """Since the recording began; None: before it."""
+    """Since the agreed start, `Summary.zero`; None: before all recorded."""
     text: str
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -150,6 +150,11 @@ class Summary:
     """How often somebody began it: a number that was given back is tried again."""
     recoveries: int = 0
     """How often a conductor took the place of one that had died."""
+    agreed_start: float | None = None
+    """The instant at which the first rigs were to start, in seconds on the conductor's clock.
+
+    Where no rig knows instants, as IBL's peers do not, when they were told to; None: they never were.
+    """
     running_from: float | None = None
     """When all rigs recorded, in seconds on the conductor's clock; None: they never did."""
     running_until: float | None = None
@@ -183,7 +188,15 @@ class Summary:
 
     @property
     def zero(self) -> float:
-        """When the first rig began, in seconds on the conductor's clock: its first frame, or its start."""
+        """Zero of all times that are told: the agreed start, in seconds on the conductor's clock.
+
+        Where none was agreed it is when the first rig began: its first frame, or its start.
+        """
+        if self.agreed_start is not None:
+            return self.agreed_start
+        plans = [rig.start.planned for rig in self.rigs.values() if rig.start is not None]
+        if (planned := min((one for one in plans if one is not None), default=None)) is not None:
+            return planned
         firsts = [rig.first for rig in self.rigs.values() if rig.first is not None]
         starts = [rig.started_at for rig in self.rigs.values() if rig.started_at is not None]
         return float(min([*firsts, *starts], default=0.0))

@@ -149,7 +149,7 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
     if not _ran(summary):
         return
     if summary.interruption is not None:
-        yield f"it was interrupted{_after(summary.length)}: {summary.interruption}"
+        yield f"it was interrupted{_after(summary)}: {summary.interruption}"
     if summary.task_died is not None:
         noted = "it noted nothing more"
         if summary.task_died >= 0.05:
@@ -162,7 +162,7 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
         asked = "" if end.asked is None else f", and {end.asked:g} s were asked"
         yield (
             f"the program that led it died {died}, and nobody went on with it: it was ended by "
-            f"'multirig stop' or 'multirig recover'{_after(summary.length)}{asked}"
+            f"'multirig stop' or 'multirig recover'{_after(summary)}{asked}"
         )
     if summary.state not in (
         SessionState.IDLE.value,
@@ -175,8 +175,10 @@ def _find_interruption(summary: Summary) -> Iterator[str]:
         )
 
 
-def _after(seconds: float | None) -> str:
-    return "" if seconds is None else f" {seconds:.1f} s after the start"
+def _after(summary: Summary) -> str:
+    if summary.length is None or summary.running_until is None:
+        return ""
+    return f" {summary.running_until - summary.zero:.1f} s after the start"
 
 
 def _find_unwritten(summary: Summary) -> Iterator[str]:
@@ -358,7 +360,7 @@ def _find_jumps(summary: Summary, rig: RigSummary) -> Iterator[str]:
         if jump.before > zero and (end is None or jump.after < end):
             yield (
                 f"its clock jumped by {span(jump.size, digits=1)} between "
-                f"{max(0.0, jump.after - zero):.1f} s and {jump.before - zero:.1f} s after the beginning: "
+                f"{max(0.0, jump.after - zero):.1f} s and {jump.before - zero:.1f} s after the start: "
                 "did that PC sleep? What it stamped before and after needs another offset each"
             )
 

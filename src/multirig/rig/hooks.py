@@ -246,7 +246,8 @@ class Hooks:
         called = await self._start_at(call.start_at)
         returned = self._computer.read_clock()
         self.recording.note_start()
-        self._storage.note_start(self._adapter.session)
+        planned = None if call.start_at is None else call.start_at / SECOND
+        self._storage.note_start(self._adapter.session, planned)
         self._watcher = asyncio.create_task(self._watch())
         self.pipeline.begin(self.recording)
         return self._describe_start(call, called, returned)

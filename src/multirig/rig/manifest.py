@@ -72,6 +72,11 @@ class Manifest:
     """Of multirig on the rig."""
     adapter: str
     """Type of the rig's adapter."""
+    agreed_start: float | None = None
+    """At which instant this rig was to start, in seconds on the session's clock.
+
+    None: nobody had said, or the rig's program was started again in the middle of the recording.
+    """
     started: Moment | None
     """None: the rig's program was started again in the middle of the recording."""
     stopped: Moment
@@ -197,6 +202,7 @@ class Ledger:
     def __init__(self, rig: str, adapter: str) -> None:
         self._rig = rig
         self._adapter = adapter
+        self._planned: float | None = None
         self._started: Moment | None = None
         self._quiet = threading.Event()
         self._quiet.set()
@@ -208,13 +214,13 @@ class Ledger:
 
     def begin(self) -> None:
         """A session begins: checksums wait until its recording is over."""
-        self._started = None
+        self._started = self._planned = None
         self._quiet.clear()
 
-    def start(self, session: Session) -> None:
-        """The recording has begun."""
+    def start(self, session: Session, planned: float | None) -> None:
+        """The recording has begun, which was to begin at that time of the session's clock."""
         self._quiet.clear()
-        self._started = _moment(session)
+        self._started, self._planned = _moment(session), planned
 
     def end(self) -> None:
         """Nothing is recorded any more."""
@@ -238,6 +244,7 @@ class Ledger:
             exp_ref=str(session.exp_ref),
             version=__version__,
             adapter=self._adapter,
+            agreed_start=self._planned,
             started=self._started,
             stopped=_moment(session),
             files=tuple(files),

@@ -107,8 +107,8 @@ class Storage(ABC):
         """Note that a session begins."""
 
     @abstractmethod
-    def note_start(self, session: Session) -> None:
-        """Note that its recording has begun."""
+    def note_start(self, session: Session, planned: float | None) -> None:
+        """Note that its recording has begun, and when that was to be: seconds on the session's clock."""
 
     @abstractmethod
     async def account(self, session: Session, files: Sequence[File]) -> Recorded:
@@ -237,9 +237,9 @@ class DiskStorage(Storage):
         """Let the checksums wait."""
         self._ledger.begin()
 
-    def note_start(self, session: Session) -> None:
-        """Note when it was."""
-        self._ledger.start(session)
+    def note_start(self, session: Session, planned: float | None) -> None:
+        """Note when it was, and when it was to be on the session's clock."""
+        self._ledger.start(session, planned)
 
     async def account(self, session: Session, files: Sequence[File]) -> Recorded:
         """Write the manifest, and begin to make its checksums."""

@@ -153,7 +153,7 @@ class MemoryStorage(Storage):
         """Begin with no checksums."""
         self._digests = {}
 
-    def note_start(self, session: Session) -> None:
+    def note_start(self, session: Session, planned: float | None) -> None:
         """Need not be noted."""
 
     async def account(self, session: Session, files: Sequence[File]) -> Recorded:

@@ -28,6 +28,20 @@ def to_list(times: Iterable[float], what: str = "times") -> list[float]:
     return numbers
 
 
+def is_plain_array(times: object) -> bool:
+    """Return whether times are a numpy array of one row of finite numbers, which needs no look at each."""
+    if type(times).__module__.partition(".")[0] != "numpy":
+        return False
+    import numpy
+
+    return (
+        isinstance(times, numpy.ndarray)
+        and times.ndim == 1
+        and times.dtype.kind in "iuf"
+        and bool(numpy.isfinite(times).all())
+    )
+
+
 def like(times: object, values: Sequence[float]) -> Any:
     """Return values as a numpy array if the times were one, else as a list."""
     if type(times).__module__.partition(".")[0] != "numpy":

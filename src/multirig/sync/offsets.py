@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from multirig.errors import SyncError
-from multirig.sync.arrays import like, to_list
+from multirig.sync.arrays import is_plain_array, like, to_list
 from multirig.sync.tables import find, read_rows
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
@@ -31,8 +31,8 @@ _NS = {"s": 10**9, "ns": 1}
 Unit = Literal["s", "ns"]
 
 
-class _Reading(NamedTuple):
-    """A row of the table, on both clocks; nanoseconds, and ppm."""
+class Reading(NamedTuple):
+    """What was read of a rig's clock once, on both clocks; nanoseconds, and ppm."""
 
     rig: int
     session: int
@@ -44,7 +44,7 @@ class _Reading(NamedTuple):
 class _Piece:
     """Readings without a step between them, by the rig's time."""
 
-    readings: list[_Reading]
+    readings: list[Reading]
 
     def distance(self, time: int) -> int:
         """Return how far outside of the piece a rig's time lies; ns, 0 inside."""
@@ -65,6 +65,28 @@ class _Piece:
         gained = round(away * end.drift * 1e-6 / (1 + end.drift * 1e-6))
         return end.session + away - gained, round(end.bound + abs(away) * self._doubt() * 1e-6)
 
+    def place_all(self, times: Any) -> tuple[Any, Any]:
+        """Return what `place` does of each time; arrays of int64, in nanoseconds."""
+        import numpy as np
+
+        rig, session, bounds = (np.array([one[at] for one in self.readings], np.int64) for at in range(3))
+        after = np.clip(np.searchsorted(rig, times, "right"), 1, max(1, len(rig) - 1))
+        before = after - 1
+        after = np.minimum(after, len(rig) - 1)
+        length = np.maximum(rig[after] - rig[before], 1)
+        since = times - rig[before]
+        share = since / length
+        gone = np.rint((session[after] - session[before] - length) * share).astype(np.int64)
+        near = np.minimum(since, rig[after] - times)
+        here = session[before] + since + gone
+        bound = bounds[before] + (bounds[after] - bounds[before]) * share + near * WANDER * 1e-6
+        for end, is_out in ((self.readings[0], times < rig[0]), (self.readings[-1], times >= rig[-1])):
+            away = times[is_out] - end.rig
+            gained = np.rint(away * end.drift * 1e-6 / (1 + end.drift * 1e-6)).astype(np.int64)
+            here[is_out] = end.session + away - gained
+            bound[is_out] = end.bound + np.abs(away) * self._doubt() * 1e-6
+        return here, np.rint(bound).astype(np.int64)
+
     def _doubt(self) -> float:
         """Return the ppm by which the drift may be wrong beyond the ends; a few seconds tell little."""
         first, last = self.readings[0], self.readings[-1]
@@ -74,13 +96,21 @@ class _Piece:
         return min(UNKNOWN, max(UNSEEN, (first.bound + last.bound) / length * 1e6 + WANDER))
 
 
-class _History:
-    """What was read of one rig's clock in a session."""
+class RigClock:
+    """What was read of one rig's clock in a session, and by that the way from its time to the session's.
 
-    def __init__(self, readings: Iterable[_Reading]) -> None:
+    Parameters
+    ----------
+    readings : iterable of Reading
+        One at least, in any order.
+    """
+
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self.readings = sorted(readings, key=lambda one: one.session)
+        """By the session's time."""
         self._pieces: list[_Piece] = []
         last = None
-        for one in readings:
+        for one in self.readings:
             if last is None or _is_step(last, one):
                 self._pieces.append(_Piece([]))
             elif one.rig <= last.rig:
@@ -104,8 +134,40 @@ class _History:
                     bound = max(bound, abs(claim - session) + width)
         return session, bound
 
+    def place_all(self, times: Any) -> tuple[Any, Any]:
+        """Return what `place` does of each time.
 
-def _is_step(one: _Reading, other: _Reading) -> bool:
+        Parameters
+        ----------
+        times : numpy.ndarray
+            Of the rig: int64, nanoseconds.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            On the session clock, and the bounds; int64, nanoseconds.
+        """
+        import numpy as np
+
+        distances = np.array(
+            [
+                np.maximum(np.maximum(one.readings[0].rig - times, times - one.readings[-1].rig), 0)
+                for one in self._pieces
+            ]
+        )
+        nearest = np.argmin(distances, axis=0)
+        session, bound = np.empty_like(times), np.empty_like(times)
+        for place, piece in enumerate(self._pieces):
+            mine = nearest == place
+            session[mine], bound[mine] = piece.place_all(times[mine])
+        for one, other in pairwise(self._pieces):
+            between = np.flatnonzero((one.readings[-1].rig < times) & (times < other.readings[0].rig))
+            for at in between:  # a step: few times lie in it
+                session[at], bound[at] = self.place(int(times[at]))
+        return session, bound
+
+
+def _is_step(one: Reading, other: Reading) -> bool:
     """Whether two readings that follow each other tell of a jump between them."""
     passed = other.session - one.session
     gained = (other.rig - one.rig) - passed
@@ -144,9 +206,7 @@ def to_session_time(times: Iterable[float], rig: str, session: str | Path, *, un
     SyncError
         There is no such file or rig, or nothing was read of its clock; one line with what to do.
     """
-    return like(
-        times, [_to_unit(session_time, unit) for session_time, _ in _place(times, rig, session, unit)]
-    )
+    return convert(times, read_clock(Path(session), rig), unit)[0]
 
 
 def offset_bounds(times: Iterable[float], rig: str, session: str | Path, *, unit: Unit = "s") -> Any:
@@ -167,24 +227,51 @@ def offset_bounds(times: Iterable[float], rig: str, session: str | Path, *, unit
     SyncError
         As for `to_session_time`.
     """
-    return like(times, [_to_unit(bound, unit) for _, bound in _place(times, rig, session, unit)])
+    return convert(times, read_clock(Path(session), rig), unit)[1]
 
 
-def _place(times: Iterable[float], rig: str, session: str | Path, unit: Unit) -> Iterator[tuple[int, int]]:
+def convert(times: Iterable[float], clock: RigClock, unit: Unit = "s") -> tuple[Any, Any]:
+    """Return a rig's own time stamps on the session clock, and by how much each may be wrong.
+
+    Parameters
+    ----------
+    times, unit
+        As for `to_session_time`.
+    clock : RigClock
+        Of that rig.
+
+    Raises
+    ------
+    SyncError
+        The times are not one row of finite numbers.
+    """
     if unit not in _NS:
         raise SyncError(f"unit {unit!r} is not known: write 's' or 'ns'")
-    history = _read_history(Path(session), rig)
-    for time in to_list(times):
-        yield history.place(round(time * _NS[unit]))
+    scale = _NS[unit]
+    if is_plain_array(times):
+        import numpy as np
+
+        own = np.asarray(times)
+        whole = own if own.dtype.kind in "iu" and unit == "ns" else np.rint(own.astype(np.float64) * scale)
+        placed = clock.place_all(whole.astype(np.int64))
+        session, bounds = (one if unit == "ns" else one / scale for one in placed)
+        return session, bounds
+    both = [clock.place(round(time * scale)) for time in to_list(times)]
+    rows = zip(*both, strict=True) if both else ((), ())
+    session, bounds = ([one if unit == "ns" else one / scale for one in row] for row in rows)
+    return like(times, session), like(times, bounds)
 
 
-def _to_unit(time: int, unit: Unit) -> float:
-    return time if unit == "ns" else time / _NS["s"]
+def read_clock(session: Path, rig: str) -> RigClock:
+    """Return what was read of a rig's clock, by the table in a session folder, or that table itself.
 
-
-def _read_history(session: Path, rig: str) -> _History:
+    Raises
+    ------
+    SyncError
+        As for `to_session_time`.
+    """
     path = find(session, OFFSETS_NAME, "use the conductor's PC: it lies in the session folder there")
-    rigs: dict[str, list[_Reading]] = {}
+    rigs: dict[str, list[Reading]] = {}
     for number, (name, at, offset, bound, drift) in read_rows(path, _COLUMNS):
         readings = rigs.setdefault(name, [])
         if not (at and offset and bound):
@@ -192,7 +279,7 @@ def _read_history(session: Path, rig: str) -> _History:
         try:
             here, gap, width = (int(Decimal(cell).scaleb(9)) for cell in (at, offset, bound))
             readings.append(
-                _Reading(rig=here + gap, session=here, bound=width, drift=float(drift) if drift else 0.0)
+                Reading(rig=here + gap, session=here, bound=width, drift=float(drift) if drift else 0.0)
             )
         except (InvalidOperation, ValueError, OverflowError):
             raise SyncError(f"{path}: line {number} cannot be read: take it out and try again") from None
@@ -201,4 +288,4 @@ def _read_history(session: Path, rig: str) -> _History:
         raise SyncError(f"{path}: no rig is called {rig}: {known}")
     if not rigs[rig]:
         raise SyncError(f"{path}: the clock of {rig} was never read: align it by sync pulses instead")
-    return _History(sorted(rigs[rig], key=lambda one: one.session))
+    return RigClock(rigs[rig])

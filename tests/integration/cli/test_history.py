@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 from pathlib import Path
@@ -132,3 +133,24 @@ def test_sessions_are_found_wherever_one_was_begun_and_what_was_looked_into_is_s
     assert open_ones.returncode == 0
     assert str(elsewhere) in open_ones.stderr
     assert "nothing to recover" in open_ones.stderr
+
+
+def test_all_sessions_come_as_csv_with_what_is_here_of_them(multirig, sessions: Path):
+    done = multirig("history", "--csv")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["exp_ref"], row["verdict"]) for row in rows] == [
+        ("2026-01-31_2_other", "NO VERDICT"),
+        ("2026-01-31_1_SP_01", "GOOD"),
+        ("2026-01-30_1_SP_01", "DEGRADED"),
+    ]
+    assert rows[2]["reason"] == "cameras: 3 frames were dropped"
+    assert (rows[2]["rigs"], float(rows[2]["seconds"])) == ("cameras", 90.0)
+    assert Path(rows[2]["folder"]) == sessions / "SP_01" / "2026-01-30" / "001"
+    few = multirig("history", "--csv", "--limit", "1", "--subject", "SP")
+    assert [row["exp_ref"] for row in csv.DictReader(few.stdout.splitlines())] == ["2026-01-31_1_SP_01"]
+    nothing = multirig("history", "--csv", "--subject", "nobody")
+    assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 1)
+    both = multirig("history", "--csv", "--json")
+    assert both.returncode == 2
+    assert "leave one out" in both.stderr

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.conftest import listen
 
+import multirig
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import write
 from multirig.protocol.words import Word
@@ -69,3 +70,12 @@ async def test_a_camera_rig_that_is_killed_records_on_and_both_parts_can_be_read
     ]
     assert all(frames >= 10 for name, frames in told.items() if name.endswith(".npy"))
     assert [one.notice for one in noticed if one.rig == "ephys"] == []
+
+    found = multirig.load([session.folder, folder.parent])
+    times, frames = found.times("left"), found.frames("left")
+    held = [np.load(folder / f"_iblrig_leftCamera.times{part}.npy") for part in PARTS]
+    pictures = [len(decode(folder / f"_iblrig_leftCamera.raw{part}.mp4")) for part in PARTS]
+    pairs = [one[:count] for one, count in zip(held, pictures, strict=True)]
+    assert np.array_equal(times, np.concatenate(pairs) - found.zero.at)
+    assert len(frames) == len(times) == sum(1 for _ in frames)
+    frames.close()

@@ -238,10 +238,10 @@ async def test_w2_w3_a_copy_is_handled_once_and_an_echo_is_never_echoed(ends: En
     heard: list[Any] = []
     server.assign_callback("EXPSTART", lambda data, addr: heard.append(data))
     with raw() as other:
-        for _ in range(3):
-            other.sendto(b'[2, "r", null]', ("127.0.0.1", server.port))
+        for _ in range(3):  # written as MATLAB does; what iblutil says again is a new message
+            other.sendto(b'[2,"r",null]', ("127.0.0.1", server.port))
         sent, addr = await receive(other)
-        assert sent == b'[2, "r", null]'
+        assert sent == b'[2,"r",null]'
         task = ends.later(server.status(20, addr=other.getsockname()))
         sent, _ = await receive(other)
         assert sent.replace(b" ", b"") == b"[32,20]"

@@ -26,6 +26,7 @@ from multirig.rig.service import RigService
 IS_IBLUTIL_HERE = importlib.util.find_spec("iblutil") is not None
 if IS_IBLUTIL_HERE:
     from iblutil.io.net.app import EchoProtocol, Services
+    from iblutil.io.net.base import ExpMessage
 else:  # it needs a newer Python than multirig does
     collect_ignore_glob = ["test_*.py"]
 
@@ -98,6 +99,10 @@ class IblRig:
     """Seconds that the work takes."""
     fails: Mapping[Event, str] = field(default_factory=dict)
     """Text of the ValueError that the callback raises."""
+    never_stops: bool = False
+    """Answer EXPEND as one that records on, and EXPCLEANUP by EXPINTERRUPT, as iblrig's cameras do."""
+    one_at_a_time: bool = False
+    """Listen anew for each message when the one before is done with, as iblrig's services do."""
     before: Callable[[IblRig, Event, Any], Awaitable[None]] | None = None
     """What it does before it answers."""
     heard: list[list[Any]] = field(default_factory=list)
@@ -109,6 +114,9 @@ class IblRig:
 
     def __post_init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        if self.one_at_a_time:
+            self._tasks.add(asyncio.ensure_future(self._listen()))
+            return
         for event in list(Event)[1:]:
             self.server.assign_callback(int(event), partial(self._hear, event))
 
@@ -137,6 +145,13 @@ class IblRig:
         """Wait until it awaits no echo any more: what it says before that is iblutil's own fault W1."""
         await until(lambda: not self.server.awaiting_response() and not self._tasks)
 
+    async def _listen(self) -> None:
+        while True:
+            data, addr, event = await self.server.on_event(ExpMessage.any())
+            self.heard.append([int(event), *data])
+            self.conductor = addr
+            await self._answer(Event(int(event)), data, addr)
+
     def _hear(self, event: Event, data: list[Any], addr: tuple[str, int]) -> None:
         self.heard.append([int(event), *data])
         self.conductor = addr
@@ -162,6 +177,9 @@ class IblRig:
     async def _say(self, event: Event, data: list[Any], addr: tuple[str, int]) -> None:
         server = self.server
         match event:
+            case Event.EXPEND | Event.EXPCLEANUP if self.never_stops:
+                is_late = event is Event.EXPCLEANUP
+                await server.stop({"status": int(self.status)}, immediately=is_late, addr=addr)
             case Event.EXPINFO:
                 info = {
                     "exp_ref": self.exp_ref if self.main_sync else None,

@@ -68,6 +68,63 @@ async def test_a_rig_that_can_prove_nothing_is_a_note_and_takes_nothing_from_the
 
 
 @TRANSPORTS
+async def test_a_service_that_does_no_clean_up_costs_a_moment_and_not_the_verdict(
+    lab: Any, tmp_path: Path, scheme: str
+) -> None:
+    main = await lab.ibl_rig(scheme, main_sync=True, silent=frozenset({Event.EXPCLEANUP}))
+    session = await lead(await lab.conductor({"main": main}, data_folder=tmp_path))
+    assert main.events() == WHOLE_SESSION
+    assert session.folder is not None
+    told = account(session.folder)
+    assert (told.verdict, told.reasons) == ("GOOD", [])
+    assert told.steps[-1].seconds < 10  # it was 35 s
+
+
+@TRANSPORTS
+async def test_cameras_that_are_never_stopped_are_released_and_named(
+    lab: Any, tmp_path: Path, scheme: str
+) -> None:
+    main = await lab.ibl_rig(scheme, main_sync=True)
+    cameras = await lab.ibl_rig(scheme, never_stops=True)
+    conductor = await lab.conductor({"main": main, "cameras": cameras}, data_folder=tmp_path)
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
+    await session.start()
+    outcomes = await session.stop()
+    assert "still records" in str(outcomes["cameras"])
+    assert await session.cleanup()
+    assert session.folder is not None
+    told = account(session.folder)
+    assert told.verdict != "GOOD"
+    assert told.reasons == ["cameras says that it still records: stop it there"]
+    assert told.steps[-1].seconds < 2.9
+
+
+@TRANSPORTS
+async def test_services_that_listen_anew_for_each_message_hear_every_one(lab: Any, scheme: str) -> None:
+    rigs = {
+        name: await lab.ibl_rig(scheme, main_sync=name == "main", one_at_a_time=True)
+        for name in ("main", "left", "right")
+    }
+    conductor = await lab.conductor(rigs)
+    for _ in range(5):
+        await lead(conductor)
+    for rig in rigs.values():
+        assert rig.events() == WHOLE_SESSION * 5
+        assert rig.errors == []
+
+
+async def test_a_message_without_content_carries_what_iblrigs_does(lab: Any) -> None:
+    """iblutil echoes a message of one element, and calls nobody."""
+    main = await lab.ibl_rig(main_sync=True)
+    conductor = await lab.conductor({"main": main})
+    for event in (Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP, Event.EXPSTATUS):
+        assert not isinstance((await conductor.request(event, limit=3))["main"], MultirigError)
+    assert main.heard == [[4, []], [16, []], [8, None], [32, None]]
+
+
+@TRANSPORTS
 async def test_tells_every_rig_the_reference_of_the_main_sync(lab: Any, scheme: str) -> None:
     main, camera = await lab.ibl_rig(scheme, main_sync=True), await lab.ibl_rig(scheme)
     conductor = await lab.conductor({"main": main, "camera": camera})

@@ -18,7 +18,7 @@ pytest.importorskip("matplotlib", reason="there is no matplotlib on this PC")
 
 EMPTY = Picture(
     title="2026-01-31_1_SP_01",
-    axis="seconds since the first rig began to record",
+    axis="seconds since the agreed start",
     curves=[],
     starts=[],
     start_axis="milliseconds since the agreed instant",

@@ -531,10 +531,13 @@ async def test_the_journal_is_told_in_words(lab: Any) -> None:
     assert any(who == "main" and "the main sync, at " in what for who, what in told)
     assert not any(sign in what for _, what in told for sign in "{}[]\n")
     seconds = [line.seconds for line in lines]
-    running = seconds.index(0.0)
+    running = next(place for place, one in enumerate(seconds) if one is not None)
     assert set(seconds[:running]) == {None}
     timed: list[Any] = seconds[running:]
     assert timed == sorted(timed)
+    moment = read_history(folder).moments[running]
+    planned = [rig.start.planned for rig in account(folder).rigs.values() if rig.start is not None]
+    assert planned == pytest.approx([moment.at / 1e9 - timed[0]] * 2, abs=1e-9)
 
 
 async def test_an_answer_that_was_lost_and_found_out_is_no_problem(lab: Any) -> None:

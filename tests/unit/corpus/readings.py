@@ -1,6 +1,8 @@
 """The one place where the corpus of version 0.1 asks today's code to read files; mend this, never the data.
 
-`ADDED` names what later code says more than 0.1 did: each is a change that was meant.
+`ADDED` names what later code says more than 0.1 did: each is a change that was meant. And 0.1 counted what
+happened from when all rigs recorded, and its files and picture from when the first one began; now all counts
+from the agreed start. What is told today is counted back here, to the nanosecond.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from functools import cache
@@ -36,7 +38,17 @@ from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
 ADDED = frozenset(
-    {"cut_off", "format", "evidence", "findings", "task_died", "still_records", "unverified", "unwritten"}
+    {
+        "agreed_start",
+        "cut_off",
+        "format",
+        "evidence",
+        "findings",
+        "task_died",
+        "still_records",
+        "unverified",
+        "unwritten",
+    }
 )
 """Keys, at any depth, that 0.1 did not write."""
 WIDTH = 160
@@ -48,7 +60,12 @@ __all__ = ["ADDED", "JOURNAL_NAME", "OFFSETS_NAME", "STARTS_NAME", "VERDICT_NAME
 
 def to_plain(value: Any) -> Any:
     """Return it as a file of JSON would give it back."""
-    return json.loads(json.dumps(value, default=str))
+    return load_json(json.dumps(value, default=str))
+
+
+def load_json(text: str) -> Any:
+    """Return what stands there, times to the nanosecond."""
+    return json.loads(text, parse_float=lambda number: _round(float(number)))
 
 
 def without_added(told: Any) -> Any:
@@ -61,9 +78,9 @@ def without_added(told: Any) -> Any:
     return told
 
 
-def read_account(folder: Path) -> dict[str, Any]:
+def read_account(folder: Path, count: Callable[[Any], Any] | None = None) -> dict[str, Any]:
     """Return the account of a session as its journal gives it; the version of the program says nothing."""
-    told = without_added(to_plain(account(folder).to_json()))
+    told = without_added(to_plain((count or _count_back)(account(folder)).to_json()))
     told.pop("version")
     told.pop("remarks")  # of the session as a whole; 0.1 had those of its rigs
     return told
@@ -80,18 +97,59 @@ def _summarise(history: History) -> Summary:
     return summarise(history.moments, history.unreadable)
 
 
+def _count_back(told: Any) -> Any:
+    """Count the times of a summary, or an account, from when all rigs recorded."""
+    if told.running_from is None:
+        return told
+    rigs = [one for rig in told.rigs.values() for one in rig.remarks]
+    for one in (*told.remarks, *told.happenings, *told.markers, *rigs):
+        if one.seconds is not None:
+            one.seconds = _round(one.seconds + told.zero - told.running_from)
+    if (reasons := getattr(told, "reasons", None)) is not None and told.length is not None:
+        told.reasons = [_count_end_back(one, told.length) for one in reasons]
+    return told
+
+
+def _count_end_back(reason: str, length: float) -> str:
+    return re.sub(
+        r"(interrupted|recover'|stop') \S+ s after the start", rf"\1 {length:.1f} s after the start", reason
+    )
+
+
+def _round(seconds: float) -> float:
+    return round(seconds, 9)
+
+
+def _find_old_zero(told: Summary) -> float:
+    """Return when the first rig began."""
+    firsts = [rig.first for rig in told.rigs.values() if rig.first is not None]
+    starts = [rig.started_at for rig in told.rigs.values() if rig.started_at is not None]
+    return min([*firsts, *starts], default=0.0)
+
+
 def read_story(folder: Path) -> list[dict[str, Any]]:
     """Return the journal in words."""
-    return [
-        to_plain({**asdict(line), "kind": line.kind.value}) for line in tell(read_journal(folder).moments)
-    ]
+    moments = read_journal(folder).moments
+    lines = [to_plain({**asdict(line), "kind": line.kind.value}) for line in tell(moments)]
+    zero = 0
+    for line, moment in zip(lines, moments, strict=True):
+        if line["seconds"] is None:
+            zero = 0
+        else:
+            zero = zero or moment.at
+            line["seconds"] = (moment.at - zero) / 1e9
+    return lines
 
 
 def read_picture(folder: Path) -> dict[str, Any]:
     """Return what a picture of the session would show."""
     history = read_journal(folder)
     lines = list(tell(history.moments))
-    return without_added(to_plain(asdict(compose(history, _summarise(history), lines))))
+    summary = _summarise(history)
+    summary.agreed_start = _find_old_zero(summary)
+    told = without_added(to_plain(asdict(compose(history, summary, lines))))
+    told["axis"] = told["axis"].replace("the agreed start", "the first rig began to record")
+    return told
 
 
 def read_tables(folder: Path) -> dict[str, str]:
@@ -154,7 +212,7 @@ def show(folder: Path, *options: str) -> str:
 
 def show_as_json(folder: Path) -> dict[str, Any]:
     """Return what ``multirig show --json`` says of a session."""
-    told = without_added(json.loads(show(folder, "--json")))
+    told = without_added(load_json(show(folder, "--json")))
     told.pop("version")
     told.pop("remarks")  # of the session as a whole; 0.1 had those of its rigs
     return told

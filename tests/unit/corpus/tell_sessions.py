@@ -70,7 +70,7 @@ def tell(root: Path, place: Path) -> dict[str, Any]:
 
 def read_told(name: str) -> dict[str, Any]:
     """Return what 0.1 told of a session."""
-    told = json.loads((SESSIONS / name / TOLD).read_text(encoding="utf-8"))
+    told = readings.load_json((SESSIONS / name / TOLD).read_text(encoding="utf-8"))
     if "account" not in told:  # it is what stands in the file of the verdict
         told["account"] = read_written_account(SESSIONS / name)
     return dict(told)
@@ -79,7 +79,7 @@ def read_told(name: str) -> dict[str, Any]:
 def read_written_account(root: Path) -> dict[str, Any]:
     """Return what 0.1 wrote beside the journal; the version of the program says nothing."""
     written = folder_of(root) / readings.VERDICT_NAME
-    told = dict(json.loads(written.read_text(encoding="utf-8"))) if written.exists() else {}
+    told = dict(readings.load_json(written.read_text(encoding="utf-8"))) if written.exists() else {}
     told.pop("version", None)
     return told
 

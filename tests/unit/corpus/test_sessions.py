@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ def test_what_is_told_of_a_session_of_0_1_is_what_0_1_told(name: str, tmp_path: 
 @every_session
 def test_a_session_of_0_1_is_shown_in_the_same_words(name: str) -> None:
     folder = folder_of(SESSIONS / name)
-    shown, expected = readings.show(folder), (SESSIONS / name / SHOWN).read_text(encoding="utf-8")
-    # 0.1 filled up the rows of its tables with spaces
-    assert [line.rstrip() for line in shown.splitlines()] == [line.rstrip() for line in expected.splitlines()]
-    told = readings.show(folder, "--journal")
-    assert told == (SESSIONS / name / SHOWN_JOURNAL).read_text(encoding="utf-8")
+    for shown, file in ((readings.show(folder), SHOWN), (readings.show(folder, "--journal"), SHOWN_JOURNAL)):
+        expected = (SESSIONS / name / file).read_text(encoding="utf-8")
+        assert without_zero(shown) == without_zero(expected)
+
+
+def without_zero(text: str) -> list[str]:
+    """Return the words without what depends on the zero of times; 0.1 filled up rows with spaces."""
+    text = re.sub(r"[-+]\d+\.\d+ s|\d+\.\d s (?=after the start)", "", text)
+    text = text.replace("times from the agreed start;", "times from the beginning;")
+    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 @every_session
@@ -51,7 +57,7 @@ def test_what_is_shown_for_machines_is_the_account(name: str) -> None:
     folder = folder_of(SESSIONS / name)
     shown = readings.show_as_json(folder)
     assert shown.pop("session_folder") == "<folder>"
-    assert shown == readings.read_account(folder)
+    assert shown == readings.read_account(folder, lambda told: told)
     assert readings.read_summary(folder).items() <= shown.items()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from multirig.errors import LocalProtocolError
 from multirig.protocol import codec
-from multirig.protocol.dialect import hear_verbatim
+from multirig.protocol.dialect import hear_rig, hear_verbatim
 from multirig.protocol.echo import (
     ANSWER_PAUSE,
     DUPLICATE_WINDOW,
@@ -23,6 +23,7 @@ from multirig.protocol.echo import (
     MIRROR_PAUSE,
     MOST_QUESTIONS,
     REPLY_PAUSE,
+    REST_PAUSE,
     RETRY_AFTER,
     STREAM_PAUSE,
     EchoLink,
@@ -41,8 +42,8 @@ from multirig.protocol.events import (
     Token,
     Unreached,
 )
-from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Complaint, Receipt, Verbatim
+from multirig.protocol.messages import Event, Message, Status
+from multirig.protocol.words import CleanedUp, Complaint, Receipt, Verbatim
 
 PEER = Address("udp", "10.0.0.2", 11001)
 MS = SECOND // 1000
@@ -219,7 +220,22 @@ def test_w01_the_second_of_two_sends_follows_the_echo_of_a_quick_reply_to_the_fi
     ask(link, b"[32, 0]", key="status")
     ask(link, b"[8, null]", key="cleanup")
     assert hear(link, b"[32, 0]", now=1 * MS) == []
-    assert hear(link, b"[32, 20]", now=2 * MS) == [b"[32, 20]", b"[8, null]"]
+    assert hear(link, b"[32, 20]", now=2 * MS) == [b"[32, 20]"]
+    assert tick(link, SECOND // 10) == [(2 * MS + REST_PAUSE, b"[8, null]")]
+
+
+@pytest.mark.parametrize("is_queued", [True, False])
+def test_a_peer_has_time_to_listen_anew_after_its_reply_before_the_next_message(is_queued):
+    """iblrig's services listen for one message at a time, and hear nothing in between."""
+    link = EchoLink(PEER)
+    ask(link, b"[32, 0]", key="status")
+    hear(link, b"[32, 0]", now=1 * MS)
+    if is_queued:
+        assert ask(link, b"[8, null]", key="cleanup", now=1 * MS) == []
+    assert hear(link, b"[32, 20]", now=200 * MS) == [b"[32, 20]"]
+    if not is_queued:
+        assert ask(link, b"[8, null]", key="cleanup", now=201 * MS) == []
+    assert tick(link, SECOND // 4)[0] == (200 * MS + REST_PAUSE, b"[8, null]" if is_queued else b"[8,null]")
 
 
 def test_w01_a_send_goes_out_although_the_one_before_it_is_never_echoed():
@@ -591,7 +607,8 @@ def test_w08_a_reply_that_overtakes_its_echo_lets_the_next_message_go():
     link = EchoLink(PEER)
     ask(link, START)
     ask(link, b"[8, null]", key="next")
-    assert hear(link, START_REPLY, now=1 * MS) == [START_REPLY, b"[8, null]"]
+    assert hear(link, START_REPLY, now=1 * MS) == [START_REPLY]
+    assert tick(link, SECOND // 10) == [(1 * MS + REST_PAUSE, b"[8, null]")]
 
 
 @pytest.mark.parametrize(
@@ -638,8 +655,8 @@ def test_w10_a_peer_may_answer_with_the_bytes_of_an_earlier_request_of_ours():
     link = EchoLink(PEER)
     ask(link, b"[32, 0]", key="first")
     hear(link, b"[32, 0]", b"[32, 0]", now=1 * MS)
-    assert ask(link, b"[32, 3]", key="second", now=2 * MS) == [b"[32,3]"]
-    assert hear(link, b"[32,3]", b"[32, 0]", now=3 * MS) == [b"[32, 0]"]
+    assert ask(link, b"[32, 3]", key="second", now=40 * MS) == [b"[32,3]"]
+    assert hear(link, b"[32,3]", b"[32, 0]", now=41 * MS) == [b"[32, 0]"]
     assert events(link)[-1] == replied(b"[32, 0]", "second")
 
 
@@ -1221,7 +1238,63 @@ def test_a_new_message_behind_a_lasting_one_wakes_it():
     tick(link, 20 * SECOND)
     link.send(request(b'[64, 0, {"subject": "x"}]', "next"), 20 * SECOND)
     assert tick(link, 20 * SECOND) == [(20 * SECOND, STOP)]
-    assert hear(link, STOP, b"[4, 30]", now=20 * SECOND + MS) == [b"[4, 30]", b'[64, 0, {"subject": "x"}]']
+    assert hear(link, STOP, b"[4, 30]", now=20 * SECOND + MS) == [b"[4, 30]"]
+    link.handle_timer(20 * SECOND + MS + REST_PAUSE)
+    assert link.datagrams_to_send(20 * SECOND + MS + REST_PAUSE) == [b'[64, 0, {"subject": "x"}]']
+
+
+# -- iblutil alone: it repeats nothing by itself -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("pause", [MS // 10, 100 * MS, 2 * SECOND])
+def test_what_iblutil_says_again_unanswered_is_a_new_message_and_echoed(is_stream, pause):
+    """It closes for good if its second message gets no echo."""
+    tcp = Address("tcp", "10.0.0.2", 11001)
+    link = EchoLink(tcp, reliable=True) if is_stream else EchoLink(PEER, is_alone=True)
+    start = 10 * SECOND
+    assert hear(link, START, now=start) == [START]
+    assert len(events(link)) == 1
+    link.handle_timer(start + pause)
+    again = hear(link, START, now=start + pause) or [data for _, data in tick(link, start + pause + SECOND)]
+    assert again == [START]
+    assert len(events(link)) == 1
+
+
+def test_two_that_echo_each_others_echoes_come_to_an_end():
+    link = EchoLink(PEER, is_alone=True)
+    echoes = 0
+    while hear(link, START, now=echoes * MS):
+        echoes += 1
+    assert echoes == MAX_ECHOES
+    assert len(events(link)) == MAX_ECHOES
+
+
+def test_a_peer_that_may_be_matlabs_may_repeat_itself_there_too():
+    link = EchoLink(PEER, is_alone=True)
+    assert hear(link, b"[2,1]", now=0) == [b"[2,1]"]
+    assert hear(link, b"[2,1]", now=ECHO_AGAIN_AFTER) == [b"[2,1]"]
+    assert len(events(link)) == 1
+
+
+# -- clean-up as iblrig's cameras do it --------------------------------------------------------------------
+
+
+def test_an_interrupt_is_the_answer_to_a_clean_up_that_is_waited_for():
+    link = EchoLink(PEER, hears=hear_rig)
+    ask(link, b"[8, null]", key="cleanup")
+    hear(link, b"[8, null]", now=1 * MS)
+    said = b'[16, {"status": 20, "exp_ref": null}]'
+    assert hear(link, said, now=2 * MS) == [said]
+    [_, answer] = events(link)
+    assert (answer.key, answer.word) == ("cleanup", CleanedUp(status=Status.RUNNING))
+
+
+def test_an_interrupt_with_nothing_waited_for_is_the_peers_own():
+    link = EchoLink(PEER, hears=hear_rig)
+    said = b'[16, {"error": "disk full"}]'
+    assert hear(link, said, now=2 * MS) == [said]
+    assert [type(one) for one in events(link)] == [Received]
 
 
 # -- streams ---------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from multirig.errors import LocalProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import frames as wire2
+from multirig.protocol.clock import MAX_DRIFT
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -788,7 +789,8 @@ def test_the_offset_of_the_clocks_is_within_its_bound_however_unequal_the_ways(s
         estimate = side.link.clock.read(now)
         assert estimate is not None
         assert abs(estimate.offset - true) <= estimate.bound
-        assert estimate.bound <= (network["delay"] + network["back"]) // 2 + 1
+        aged = round(MAX_DRIFT * walk.now)  # where much is lost, the last good reading is a while ago
+        assert estimate.bound <= (network["delay"] + network["back"]) // 2 + 1 + aged
 
 
 def test_a_thousand_requests_at_once_leave_nothing_behind():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import TIMELINE_LIMIT, StreamCutter
 from multirig.protocol.dialect import hear_verbatim
-from multirig.protocol.echo import ANSWER_PAUSE
+from multirig.protocol.echo import ANSWER_PAUSE, REST_PAUSE
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -899,7 +899,8 @@ def test_an_interrupt_in_wire_2_also_ends_what_was_begun_in_wire_1():
     send(conductor, START, key="start")
     greeting = b'[64, 0, {"multirig": {"wire": 2, "boot": "R", "name": "PC of R"}}]'
     conductor.receive_datagram(greeting, RIG, 0)
-    conductor.datagrams_to_send(0)
+    conductor.handle_timer(REST_PAUSE)
+    conductor.datagrams_to_send(REST_PAUSE)
     send(conductor, Verbatim(Event.EXPINTERRUPT), key="now", overtakes=True)
     assert conductor.machine.told("start") == [TimedOut]
 

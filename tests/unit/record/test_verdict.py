@@ -189,11 +189,11 @@ def test_two_cameras_that_did_as_they_should_are_good_and_nothing_is_said() -> N
         ({"first": 102.5, "frames": 226}, "right began 2.5 s after the session did"),
         (
             {"longest_gap": 4.03, "missing": 119, "frames": 181},
-            "right gave nothing for 4.0 s, from 3.0 s after the beginning: 119 missing at 30/s",
+            "right gave nothing for 4.0 s, from 3.0 s after the start: 119 missing at 30/s",
         ),
         (
             {"asked": None, "longest_gap": 4.03, "missing": None, "frames": 181},
-            "right gave nothing for 4.0 s, from 3.0 s after the beginning: 120 missing at 30/s",
+            "right gave nothing for 4.0 s, from 3.0 s after the start: 120 missing at 30/s",
         ),
         ({"rate": 10.2, "frames": 103}, "right gave 10.2 of 30 frames a second"),
         ({"rate": 60.1, "frames": 602}, "right gave 60.1 of 30 frames a second"),
@@ -219,7 +219,7 @@ def test_two_cameras_that_did_as_they_should_are_good_and_nothing_is_said() -> N
         ),
         (
             {"expected": Expected(longest_gap=0.03)},
-            "right gave nothing for 0.0 s, from 3.0 s after the beginning",
+            "right gave nothing for 0.0 s, from 3.0 s after the start",
         ),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_camera_that_is_called_as_its_rig_is_named_once() -> None:
 def test_a_hole_between_two_parts_of_a_camera_is_its_gap() -> None:
     parts = camera(last=104.0, frames=121), camera(extra=".part2", first=107.0, frames=91)
     (reason,) = judge_files(*parts).reasons
-    assert reason == ("cam: right gave nothing for 3.0 s, from 4.0 s after the beginning: 89 missing at 30/s")
+    assert reason == ("cam: right gave nothing for 3.0 s, from 4.0 s after the start: 89 missing at 30/s")
 
 
 def test_a_video_and_its_times_are_one_source() -> None:

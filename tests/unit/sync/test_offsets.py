@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -163,3 +165,28 @@ def test_an_array_gives_an_array_in_its_own_unit(tmp_path):
     whole = to_session_time(numpy.array([5_100_000_000_000]), "cam", tmp_path, unit="ns")
     assert whole.dtype == numpy.int64
     assert whole.tolist() == [100_000_000_000]
+
+
+def test_an_array_is_placed_as_its_times_are_one_by_one(tmp_path):
+    jumped = [("cam", f"{at:.9f}", f"{offset:.9f}", "0.000020000", 15.0, "0.0001") for at, offset in JUMPED]
+    write(tmp_path, *jumped)
+    own = np.concatenate([np.linspace(5050, 5250, 4001), [float(at) + offset for at, offset in JUMPED]])
+    cases: list[tuple[Any, Any]] = [("s", own), ("ns", np.rint(own * 1e9).astype(np.int64))]
+    for unit, times in cases:
+        for convert in (to_session_time, offset_bounds):
+            one_by_one = convert(times.tolist(), "cam", tmp_path, unit=unit)
+            at_once = convert(times, "cam", tmp_path, unit=unit)
+            assert isinstance(at_once, np.ndarray)
+            assert np.max(np.abs(at_once - one_by_one)) <= (1.5e-9 if unit == "s" else 1)
+    [alone] = to_session_time(np.array([5100.5]), "cam", write(tmp_path, *jumped[:1]))
+    assert alone == pytest.approx(to_session_time([5100.5], "cam", tmp_path)[0], abs=2e-9)
+
+
+JUMPED = [
+    (100, 5000.0),
+    (110, 5000.00015),
+    (130, 5000.00045),
+    (140, 5003.0),
+    (160, 5003.0003),
+    (161, 5003.0003),
+]

@@ -29,7 +29,7 @@ class JournalRow:
     time: str
     """Of day."""
     since: str
-    """Seconds since all rigs record."""
+    """Seconds since the agreed start; nothing before all rigs record."""
     who: str
     kind: str
     what: str
