@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from multirig.errors import MultirigError
-from multirig.ibl import bases, description
+from multirig.ibl import bases, description, task_transfer
 from multirig.ibl.net import arrays
 from multirig.ibl.session_paths import stop_file
 from multirig.ibl.settings import find_iblrig_subjects
@@ -83,6 +83,10 @@ class Holder:
         """Let the task end where its rigs are let go while they record, as iblrig does at SIGTERM."""
         if session is not None and session.state is SessionState.RUNNING:
             self.ask_to_end()
+
+    def close(self) -> None:
+        """Let the server have the journal and the verdict, once they are written."""
+        task_transfer.send_records(self._task)
 
     def ask_to_end(self) -> None:
         """Let the task end in good order, as its operator would."""

@@ -327,6 +327,7 @@ class NetworkMixin:
                 self._log.error("%s", error)
             finally:
                 self.remote_rigs.close()
+                task_transfer.send_records(self)
         self._signals.give_back()
 
     # -- a session --------------------------------------------------------------------------------------

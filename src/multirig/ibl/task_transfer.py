@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +15,13 @@ from multirig.ibl.bunch import unbunched
 from multirig.protocol.exp_ref import ExpRef
 from multirig.transfer.describing import BEHAVIOR, without_rigs
 from multirig.transfer.folder import Part
+from multirig.transfer.server import ServerAway, copy_records
 from multirig.transfer.transfer import Transfer, reopened
 
 if TYPE_CHECKING:
     from multirig.ibl.base_session import BaseSession
+
+log = logging.getLogger("multirig.ibl")
 
 END_LIMIT = 3.0
 """Seconds that the end of a task waits for the server; the next session does what is not done then."""
@@ -84,6 +89,34 @@ def _has_recorded(folder: Path) -> bool:
         )
     except OSError:
         return False
+
+
+def send_records(task: Any) -> None:
+    """Copy the journal and the verdict of a task's session to the server, where the session is entered there.
+
+    Parameters
+    ----------
+    task : BaseSession
+        Of any kind; one whose constructor has failed has nothing to copy.
+    """
+    paths = getattr(task, "paths", None) or {}
+    try:
+        folder, remote = Path(paths["SESSION_FOLDER"]), paths["REMOTE_SUBJECT_FOLDER"]
+        subject, date, number = folder.parts[-3:]
+        exp_ref = ExpRef(datetime.date.fromisoformat(date), int(number), subject)
+    except (KeyError, TypeError, ValueError):
+        return
+
+    def send() -> None:
+        try:
+            if remote and Path(remote).joinpath(*exp_ref.folder_parts()).is_dir():
+                copy_records(folder, Path(remote), exp_ref)
+        except (OSError, ServerAway) as error:
+            log.warning("%s", error)
+
+    sending = threading.Thread(target=send, name="records to the server", daemon=True)
+    sending.start()
+    sending.join(END_LIMIT)
 
 
 @contextlib.contextmanager

@@ -261,6 +261,19 @@ class OwnWayWithRigs(NetworkMixin, OwnWay):
     pass
 
 
+def test_a_base_session_of_another_kind_leaves_its_verdict_on_the_server(
+    rigs: Rigs, settings: Any, server: Path
+) -> None:
+    ibl = {"device": "video", "server": str(server)}
+    uri = rigs.add("cameras", fake={"collection": VIDEO}, main_sync=True, ibl=ibl)
+    task = OwnWayWithRigs("SP_01", remote_rigs={"cameras": uri}, **settings)
+    task.run()
+    there = server.joinpath("Subjects", *task.paths.SESSION_FOLDER.parts[-3:])
+    assert json.loads((there / "_multirig_verdict.json").read_bytes())["verdict"] == "GOOD"
+    journal = "_multirig_journal.jsonl"
+    assert (there / journal).read_bytes() == (task.paths.SESSION_FOLDER / journal).read_bytes()
+
+
 def test_a_base_session_of_another_kind_describes_its_own_pc_alone(rigs: Rigs, settings: Any) -> None:
     uri = rigs.add("cameras", fake={"collection": VIDEO}, main_sync=True)
     task = OwnWayWithRigs("SP_01", remote_rigs={"cameras": uri}, **settings)
