@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
-from multirig.config import YamlLoader, parse_yaml, read_text
+from multirig.config import YamlLoader, parse_yaml
 from multirig.errors import ConfigError, MultirigError
 from multirig.folders import (
     DESCRIPTION_NAME,
@@ -207,6 +207,8 @@ class _Change:
     def __init__(self, folder: Path, exp_ref: str) -> None:
         self._folder = folder
         self.now = _read(folder, exp_ref)
+        self._seen: dict[Path, bytes] = {}
+        """The descriptions whose content is taken over."""
 
     def put(self, parts: Mapping[str, Part]) -> Handover:
         """Write who records; what others have described beside us is kept."""
@@ -235,7 +237,8 @@ class _Change:
         """Take away all that was written: nothing was recorded."""
         if foreign := self._find_foreign():
             return self.put(foreign)
-        for path in (*list_device_descriptions(self._folder), self._folder / NAME, self._folder / FLAG):
+        self._remove_descriptions()
+        for path in (self._folder / NAME, self._folder / FLAG):
             path.unlink(missing_ok=True)
         return None
 
@@ -245,12 +248,16 @@ class _Change:
         content = yaml.safe_dump(new.description, sort_keys=True, allow_unicode=False).encode()
         if not path.exists() or path.read_bytes() != content:
             write_whole(path, content)
-        for other in list_device_descriptions(self._folder):
-            if other != path:  # a copier takes the first that it finds
-                patiently(lambda other=other: other.unlink(missing_ok=True))  # type: ignore[misc]
+        self._remove_descriptions(but=path)  # a copier takes the first that it finds
         whole = self._folder / DESCRIPTION_NAME
         if whole.exists():
             patiently(lambda: os.replace(whole, self._folder / WHOLE_NAME))
+
+    def _remove_descriptions(self, but: Path | None = None) -> None:
+        """Remove what was taken over; what a program has written just now waits for the next change."""
+        for path, content in self._seen.items():
+            if path != but and path.exists() and path.read_bytes() == content:
+                patiently(lambda path=path: path.unlink(missing_ok=True))  # type: ignore[misc]
 
     def _find_foreign(self) -> dict[str, Part]:
         """Return what others have described here, such as a task of iblrig's own."""
@@ -260,18 +267,22 @@ class _Change:
             if not path.exists():
                 continue
             try:
-                there = _read_yaml(path)
-            except ConfigError as error:
+                content = path.read_bytes()
+                there = _parse(content, path)
+            except (OSError, ConfigError) as error:
                 log.warning("%s", error)
                 continue
             device = described_device(path.name)
-            if device is None and not there.get("tasks"):  # all rigs of a session without a task
+            if device is not None:
+                self._seen[path] = content
+            elif not there.get("tasks"):  # all rigs of a session without a task
                 continue
             more = subtract(there, told, is_there=self._has)
             known = found.get(FOREIGN) or self.now.parts.get(FOREIGN)
             if more.get("tasks") or more.get("devices"):
                 found[FOREIGN] = Part(
-                    device=device or BEHAVIOR,
+                    # iblrig's own task adds itself to whatever description it finds
+                    device=BEHAVIOR if device is None or more.get("tasks") else device,
                     description=merge((known.description, more)) if known else more,
                     server=known.server if known else None,
                     is_open=False,
@@ -311,8 +322,8 @@ def _read(folder: Path, exp_ref: str) -> Handover:
         return Handover(exp_ref=exp_ref)
 
 
-def _read_yaml(path: Path) -> Description:
-    found = parse_yaml(read_text(path), path, YamlLoader)
+def _parse(content: bytes, path: Path) -> Description:
+    found = parse_yaml(content.decode("utf-8", "replace"), path, YamlLoader)
     return found if isinstance(found, dict) else {}
 
 

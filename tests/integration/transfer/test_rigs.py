@@ -29,6 +29,7 @@ from multirig.transfer import server as servers
 from multirig.transfer.describing import share_collection
 from multirig.transfer.folder import Part, close_part, open_part
 from multirig.transfer.transfer import Transfer
+from multirig.writing import write_whole
 
 VIDEO = "raw_video_data"
 
@@ -470,6 +471,48 @@ def test_the_description_of_iblrigs_own_task_is_kept_and_added_to(tmp_path: Path
     assert sorted(copier.collections(found)) == ["raw_task_data_00", "raw_task_data_01", VIDEO]
     close_part(tmp_path, "2026-01-02_3_SP", "cameras", replace(camera, has_data=False))
     assert sorted(copier.collections(copier.read(tmp_path))) == ["raw_task_data_00", "raw_task_data_01"]
+
+
+def test_a_task_of_iblrigs_that_came_later_is_copied_with_the_cameras(tmp_path: Path, server: Path) -> None:
+    folder = tmp_path / "SP_01" / "2026-01-02" / "003"
+    (folder / "raw_task_data_00").mkdir(parents=True)
+    camera = replace(part("video", "cameras", "left", VIDEO), server=str(server / "Subjects"))
+    transfer = Transfer("cameras", again=())
+    transfer.begin(folder, ref(folder), camera)
+    assert transfer.wait(5)
+    # it adds itself to the first description that it finds, and enters itself on the server
+    task = {"tasks": [{"t": {"collection": "raw_task_data_00"}}]}
+    path = folder / "_ibl_experiment.description_video.yaml"
+    path.write_text(yaml.safe_dump({**copier.read(folder), **task}))
+    stub = copier.stub(folder, server, "behavior")
+    stub.write_text(yaml.safe_dump(task))
+    stub.with_suffix(".status_pending").touch()
+    transfer.finish(folder, ref(folder), camera)
+    assert transfer.wait(5)
+    assert [one.name for one in folder.glob("_ibl*")] == ["_ibl_experiment.description_behavior.yaml"]
+    assert copier.find(tmp_path) == [folder]
+    assert [one.name.partition("@")[2] for one in stub.parent.glob("*.yaml")] == ["behavior.yaml"]
+    assert yaml.safe_load(stub.read_bytes()) == copier.read(folder)
+    assert sorted(copier.collections(copier.read(folder))) == ["raw_task_data_00", VIDEO]
+
+
+def test_what_iblrig_writes_in_the_same_moment_is_not_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "raw_task_data_00").mkdir()
+    path = tmp_path / "_ibl_experiment.description_behavior.yaml"
+
+    def write_meanwhile(where: Path, data: bytes) -> None:
+        write_whole(where, data)
+        path.write_text(yaml.safe_dump({"tasks": [{"t": {"collection": "raw_task_data_00"}}]}))
+
+    camera = part("video", "cameras", "left", VIDEO)
+    with monkeypatch.context() as context:
+        context.setattr("multirig.transfer.folder.write_whole", write_meanwhile)
+        open_part(tmp_path, "2026-01-02_3_SP", "cameras", camera)
+    close_part(tmp_path, "2026-01-02_3_SP", "cameras", camera)
+    assert [one.name for one in tmp_path.glob("_ibl*")] == [path.name]
+    assert sorted(copier.collections(copier.read(tmp_path))) == ["raw_task_data_00", VIDEO]
 
 
 def test_the_description_of_all_rigs_gives_way_to_that_of_this_pc(tmp_path: Path) -> None:
