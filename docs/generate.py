@@ -864,6 +864,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "net-functions": lambda: show_functions("multirig.ibl.net.base"),
     "rig-functions": lambda: show_functions("multirig.ibl.net.rigs"),
     "alyx-functions": lambda: show_functions("multirig.ibl.alyx"),
+    "registration-functions": lambda: show_functions("multirig.ibl.registration"),
+    "alyx-lists": lambda: show_functions("multirig.ibl.alyx_lists"),
+    "spontaneous-session": lambda: show_ibl("plain_sessions.SpontaneousSession", show_parameter_table),
+    "previous-sessions": lambda: show_functions("multirig.ibl.previous_sessions"),
     "task-functions": lambda: show_functions("multirig.ibl.task_arguments"),
     "description-functions": lambda: show_functions("multirig.ibl.description"),
 }

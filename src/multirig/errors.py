@@ -96,7 +96,7 @@ class SubjectMismatch(AgreementError):
     """A rig is at another subject."""
 
 
-class DateMismatch(AgreementError):
+class DateMismatch(AgreementError, RuntimeError):
     """A rig is at another date."""
 
 

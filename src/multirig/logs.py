@@ -26,6 +26,11 @@ class _Discreet(logging.Formatter):
         return discreet(super().format(record))
 
 
+def log_formatter() -> logging.Formatter:
+    """Return how lines of a log are written: with the time, and without passwords."""
+    return _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
 class _LogFile(logging.handlers.RotatingFileHandler):
     """A log that troubles nobody: where the disk takes no more, that is told once, and all goes on."""
 
@@ -109,9 +114,7 @@ def keep_log(
         root.addHandler(logging.NullHandler())
         tell(f"no log is kept: {path} cannot be written ({why_not(error)}); {cure}")
         return None
-    handler.setFormatter(
-        _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
-    )
+    handler.setFormatter(log_formatter())
     root.addHandler(handler)
     return path
 

@@ -14,17 +14,32 @@ if TYPE_CHECKING:
     from multirig.ibl.base_session import BaseSession
     from multirig.ibl.network_mixin import NetworkMixin
     from multirig.ibl.network_session import NetworkSession
+    from multirig.ibl.plain_sessions import EmptySession, SpontaneousSession
+    from multirig.ibl.previous_sessions import iterate_previous_sessions
     from multirig.ibl.task_arguments import get_task_arguments
 
 _HOMES = {
     "Auxiliaries": "multirig.ibl.auxiliaries",
     "BaseSession": "multirig.ibl.base_session",
+    "EmptySession": "multirig.ibl.plain_sessions",
     "NetworkMixin": "multirig.ibl.network_mixin",
     "NetworkSession": "multirig.ibl.network_session",
+    "SpontaneousSession": "multirig.ibl.plain_sessions",
     "get_task_arguments": "multirig.ibl.task_arguments",
+    "iterate_previous_sessions": "multirig.ibl.previous_sessions",
 }
 
-__all__ = ["Auxiliaries", "BaseSession", "NetworkMixin", "NetworkSession", "get_task_arguments", "net"]
+__all__ = [
+    "Auxiliaries",
+    "BaseSession",
+    "EmptySession",
+    "NetworkMixin",
+    "NetworkSession",
+    "SpontaneousSession",
+    "get_task_arguments",
+    "iterate_previous_sessions",
+    "net",
+]
 
 
 def __getattr__(name: str) -> Any:

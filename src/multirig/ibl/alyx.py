@@ -1,4 +1,4 @@
-"""Alyx through ONE: tokens that rigs share, an instance of ONE that asks nobody anything, and registration.
+"""Alyx through ONE: tokens that rigs share, and instances of ONE that ask nobody anything.
 
 ONE is loaded when a function needs it. All that is used of ONE beyond its public interface stands in
 `_log_in`, `wire_token` and `local_one`.
@@ -13,22 +13,18 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as TooLate
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from multirig.errors import ConfigError, MultirigError
-from multirig.folders import find_description
-from multirig.ibl import description
+from multirig.ibl.patience import within
 from multirig.ibl.settings import get_text
 
 LOGIN_LIMIT = 20.0
 """Seconds for a log-in: an animal may be waiting."""
-ANSWER_LIMIT = 60.0
-"""Seconds for a registration: ONE itself waits without end for a server that has stopped answering."""
 
 _PRINTABLE = re.compile(r"[!-~]+")
 """What may stand in a header of HTTP without being taken for something else."""
@@ -37,8 +33,6 @@ _ADDRESS = re.compile(r"https?://(\[[\da-fA-F:.]+\]|[\w.\-]+)(:\d{1,5})?(/[\w.~/
 _NAME = re.compile(r"[^\W_][\w.@+\-]*")
 """What Django, below Alyx, takes for the name of a user."""
 _HEADER = re.compile(r"""(['"]Authorization['"]: *['"])[^'"]*""")
-_MAX_REASON = 200
-"""Characters of a server's answer in a line for the operator; a server in trouble sends whole pages."""
 
 log = logging.getLogger("multirig.ibl")
 _stand_in = threading.Lock()
@@ -376,7 +370,7 @@ def remote_one(url: str, user: str | None, *, limit: float = LOGIN_LIMIT) -> Any
     _load_one()
     make = import_module("one.api").ONE
     try:
-        return _within(limit, lambda: make(base_url=url, username=user, mode="remote", silent=True))
+        return within(limit, lambda: make(base_url=url, username=user, mode="remote", silent=True))
     except Exception as error:
         why = f"no answer within {limit:g} s" if isinstance(error, TooLate) else error
         raise AlyxError(
@@ -403,144 +397,3 @@ def _in_place_of_files(params: Any, given: Any) -> Iterator[None]:
             yield
         finally:
             params.get = from_files
-
-
-# -- registration --------------------------------------------------------------------------------------
-
-
-def register_session(
-    session_path: str | Path, settings: Mapping[str, Any], one: Any, *, limit: float = ANSWER_LIMIT
-) -> dict[str, Any] | None:
-    """Enter a session in Alyx, or bring its entry up to date.
-
-    Parameters
-    ----------
-    session_path : str or pathlib.Path
-        The session's folder; projects, procedures and tasks are taken from its description if there is one.
-    settings : mapping
-        The task's settings: ``SUBJECT_NAME``, ``SESSION_NUMBER``, ``SESSION_START_TIME`` (ISO 8601); where it
-        is known also ``SESSION_END_TIME``, ``ALYX_USER``, ``ALYX_LAB``, ``RIG_NAME``, ``PYBPOD_PROTOCOL``,
-        ``IBLRIG_VERSION``, ``PROJECTS``, ``PROCEDURES``, ``NTRIALS``, ``NTRIALS_CORRECT``, ``POOP_COUNT``.
-    one : one.api.OneAlyx or None
-        Somebody must be logged in.
-    limit : float
-        Seconds to wait for Alyx.
-
-    Returns
-    -------
-    dict or None
-        Alyx's record of the session; None if ONE is offline, where nothing is asked for.
-
-    Raises
-    ------
-    AlyxError
-        Alyx is out of reach or refuses; one line says why. What was recorded is not touched.
-    ConfigError
-        The settings do not name the session.
-    """
-    if one is None or one.offline:
-        return None
-    _load_one()
-    fields = _session_fields(Path(session_path), settings, one.alyx.user)
-    what = f"session {fields['number']} of {fields['subject']}"
-    token = "".join(entry["token"] for entry in wire_token(one.alyx)[1].values())
-    try:
-        record: dict[str, Any] = _within(limit, lambda: _enter(one.alyx, fields))
-    except Exception as error:
-        raise AlyxError(_explain(error, what, one.alyx, token, limit)) from error
-    return record
-
-
-def _session_fields(session_path: Path, settings: Mapping[str, Any], user: str | None) -> dict[str, Any]:
-    """Return the fields of Alyx's sessions that are known."""
-    for key in ("SUBJECT_NAME", "SESSION_NUMBER", "SESSION_START_TIME"):
-        if not settings.get(key):
-            raise ConfigError(
-                f"the settings of {session_path} have no {key}: the session cannot be registered"
-            )
-    described = description.read(session_path) if find_description(session_path) is not None else {}
-    version = settings.get("IBLRIG_VERSION") or ""
-    protocols = [name for task in described.get("tasks", []) for name in task]
-    users = settings.get("ALYX_USER") or user
-    fields = {
-        "subject": settings["SUBJECT_NAME"],
-        "number": int(settings["SESSION_NUMBER"]),
-        "start_time": settings["SESSION_START_TIME"],
-        "end_time": settings.get("SESSION_END_TIME"),
-        "users": [users] if users else None,
-        "lab": settings.get("ALYX_LAB"),
-        "location": settings.get("RIG_NAME"),
-        "type": "Experiment",
-        # IBL's form: each task's name with the version that ran it, of chained tasks all
-        "task_protocol": "/".join(
-            f"{name}{version}" for name in protocols or [settings.get("PYBPOD_PROTOCOL")] if name
-        ),
-        "projects": list(described.get("projects") or settings.get("PROJECTS") or []),
-        "procedures": list(described.get("procedures") or settings.get("PROCEDURES") or []),
-        "n_trials": settings.get("NTRIALS"),
-        "n_correct_trials": settings.get("NTRIALS_CORRECT"),
-        "json": {
-            key: settings[key]
-            for key in ("IBLRIG_VERSION", "IS_MOCK", "POOP_COUNT")
-            if settings.get(key) is not None
-        },
-    }
-    return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
-
-
-def _enter(alyx: Any, fields: Mapping[str, Any]) -> Any:
-    date = fields["start_time"][:10]
-    key = {"subject": fields["subject"], "number": fields["number"]}
-    for there in alyx.rest("sessions", "list", **key, date_range=[date, date], no_cache=True):
-        is_it = all(there[name] == value for name, value in key.items()) and there["start_time"][:10] == date
-        if is_it:
-            news = {name: value for name, value in fields.items() if name not in key}
-            return alyx.rest(
-                "sessions", "partial_update", id=there["url"].rstrip("/").split("/")[-1], data=news
-            )
-    return alyx.rest("sessions", "create", data=dict(fields))
-
-
-def _within(limit: float, work: Callable[[], Any]) -> Any:
-    """Do work in a thread that is left alone when it takes too long."""
-    answer: Future[Any] = Future()
-
-    def do() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:  # noqa: BLE001  it is raised where the answer is waited for
-            answer.set_exception(error)
-
-    threading.Thread(target=do, name="multirig-alyx", daemon=True).start()
-    return answer.result(limit)
-
-
-def _explain(error: Exception, what: str, alyx: Any, token: str, limit: float) -> str:
-    """Return one line: what was not registered, why, and what to do next."""
-    where, undone = f"Alyx at {alyx.base_url}", f"{what} is not registered"
-    later = "the data are safe, register it later"
-    response = getattr(error, "response", None)
-    if isinstance(error, TooLate):
-        return f"{where} did not answer within {limit:g} s: {undone}; {later}"
-    if not alyx.is_logged_in:
-        return f"{where} does not accept the token any more: {undone}; log in again, then register it"
-    reason = str(error) if response is None else _say(response)
-    reason = " ".join((reason.replace(token, "(token)") if token else reason).split())[:_MAX_REASON]
-    if response is None:
-        return f"{where} cannot be asked ({reason}): {undone}; {later}"
-    return f"{where} refuses {what} ({response.status_code}, {reason}): correct that, then register it"
-
-
-def _say(response: Any) -> str:
-    """Return what an answer says, in words."""
-    try:
-        body = response.json()
-    except ValueError:
-        return str(response.reason)
-    if not isinstance(body, dict):
-        return str(body)
-    said = {key: value for key, value in body.items() if key != "status_code"}
-    return "; ".join(
-        f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for key, value in said.items()
-    )

@@ -18,9 +18,14 @@ from typing import Any
 
 from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.folders import next_exp_ref_in
-from multirig.ibl import task_logging, task_transfer
+from multirig.ibl import task_logging, task_transfer, task_wishes
 from multirig.ibl.bunch import Bunch
-from multirig.ibl.session_paths import latest_session, next_collection, stop_file
+from multirig.ibl.session_paths import (
+    DATA_NAME,
+    SETTINGS_NAME,
+    latest_session,
+    next_collection,
+)
 from multirig.ibl.settings import load_hardware_settings, load_iblrig_settings, subjects_folders
 from multirig.ibl.task_description import describe_task
 from multirig.ibl.task_parameters import read_task_parameters, task_file
@@ -32,6 +37,8 @@ from multirig.version import __version__
 
 IBLRIG_LAYOUT = "8.24.7"
 """The iblrig whose folders and settings file these are: IBL's extractors choose their readers by it."""
+NO_SOUND: dict[str, Any] = {"OUTPUT": "unknown"}
+"""What ibllib takes where it does not know what plays the sounds; it wants to be told something."""
 
 
 class ChainingError(MultirigError, RuntimeError):
@@ -168,12 +175,29 @@ class BaseSession(ABC):
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked for an end in good order: a file ``.stop`` lies in the session's folder."""
-        return stop_file(self.paths).exists()
+        return task_wishes.is_asked_to_stop(self.paths)
+
+    @property
+    def pause_requested(self) -> bool:
+        """Whether the task shall wait after this trial: a file ``.pause`` lies there, and no ``.stop``."""
+        return task_wishes.is_asked_to_pause(self.paths)
+
+    def pause(self) -> float:
+        """Wait as long as somebody asks for it, and return for how many seconds that was.
+
+        A task calls it between two trials; it returns at once where nobody asks.
+        """
+        return task_wishes.wait_while_paused(self.paths, self.logger)
 
     @property
     def time_elapsed(self) -> datetime.timedelta:
         """Time since the session was made."""
         return datetime.datetime.now() - self.init_datetime
+
+    @property
+    def tells_alyx(self) -> bool:
+        """Whether there is an Alyx that is told of the session."""
+        return self.iblrig_settings["ALYX_URL"] is not None or self._one is not None
 
     @property
     def one(self) -> Any:
@@ -258,21 +282,21 @@ class BaseSession(ABC):
         destination_folder : str or pathlib.Path, optional
             Where to; the task's own folder if it is not said.
         """
-        path = (
-            Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / "_iblrig_taskSettings.raw.json"
-        )
+        path = Path(destination_folder or self.paths.SESSION_RAW_DATA_FOLDER) / SETTINGS_NAME
         settings = sorted(self._make_task_parameters_dict().items(), key=lambda each: str(each[0]))
         write_whole(path, json.dumps(dict(settings), indent=4, default=str) + "\n")
         return path
 
     def register_to_alyx(self) -> None:
         """Tell Alyx of the session, where there is one; one that is out of reach is a line in the log."""
-        if self.iblrig_settings["ALYX_URL"] is None and self._one is None:
+        if not self.tells_alyx:
             return
-        from multirig.ibl import alyx
+        from multirig.ibl import registration
 
         try:
-            alyx.register_session(self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one)
+            registration.register_session(
+                self.paths.SESSION_FOLDER, self._make_task_parameters_dict(), one=self.one
+            )
         except MultirigError as error:  # it says all that there is to say
             self.logger.error("%s", error)
         except Exception as error:  # noqa: BLE001  whatever keeps Alyx away must not end a session
@@ -330,14 +354,18 @@ class BaseSession(ABC):
             SESSION_FOLDER=session,
             TASK_COLLECTION=collection,
             SESSION_RAW_DATA_FOLDER=raw,
-            DATA_FILE_PATH=raw / "_iblrig_taskData.raw.jsonable",
+            DATA_FILE_PATH=raw / DATA_NAME,
+            SETTINGS_FILE_PATH=raw / SETTINGS_NAME,
         )
 
     def _make_task_parameters_dict(self) -> dict[str, Any]:
         """Return what the settings file holds: parameters, hardware, session and lab, later ones winning."""
+        own = {"TASK_VERSION": self.version, "IS_MOCK": self.is_mock or None}
         return {
             **self.task_params,
             **self.hardware_settings,
+            "device_sound": self.hardware_settings.get("device_sound") or NO_SOUND,
+            **{key: value for key, value in own.items() if value is not None},
             **self.session_info,
             "IBLRIG_VERSION": IBLRIG_LAYOUT,
             "MULTIRIG_VERSION": __version__,

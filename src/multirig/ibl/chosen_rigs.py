@@ -8,7 +8,7 @@ from typing import Any
 
 from multirig.conductor.roster import Roster
 from multirig.config import Uri, load_conductor_config
-from multirig.ibl.net.rigs import get_remote_devices_file
+from multirig.ibl.net.rigs import rigs_file_for
 from multirig.ibl.settings import get_setting
 from multirig.lifecycle.clock_gate import ClockGate
 from multirig.lifecycle.policy import RigPolicy
@@ -32,7 +32,7 @@ def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = No
     """Return the chosen rigs: names in the rigs file, nested at will, addresses, or a mapping of both."""
     if not remote_rigs:
         return ChosenRigs()
-    rigs_file = get_remote_devices_file(iblrig_settings)
+    rigs_file = rigs_file_for(iblrig_settings)
     uris: dict[str, Uri] = {}
     policies: dict[str, RigPolicy] = {}
     if isinstance(remote_rigs, Mapping):

@@ -13,8 +13,14 @@ from multirig.protocol.exp_ref import ExpRef
 _NUMBER = re.compile("[0-9]{1,3}")
 MAX_COLLECTIONS = 100
 """Two digits number the collections of a session."""
+SETTINGS_NAME = "_iblrig_taskSettings.raw.json"
+"""In a collection: the settings of the task that wrote it."""
+DATA_NAME = "_iblrig_taskData.raw.jsonable"
+"""In a collection: the task's trials."""
 STOP_FILE = ".stop"
 """Whoever makes it in the session's folder asks the task to end in good order."""
+PAUSE_FILE = ".pause"
+"""Whoever makes it in the session's folder asks the task to wait after this trial, until it is gone."""
 
 
 def latest_session(day: Path) -> Path:
@@ -110,3 +116,8 @@ def subjects_folder(paths: Mapping[str, Any]) -> Path:
 def stop_file(paths: Mapping[str, Any]) -> Path:
     """Return the file that asks the task to end in good order, in the session whose paths are given."""
     return Path(paths["SESSION_FOLDER"]) / STOP_FILE
+
+
+def pause_file(paths: Mapping[str, Any]) -> Path:
+    """Return the file that asks the task to wait, in the session whose paths are given."""
+    return Path(paths["SESSION_FOLDER"]) / PAUSE_FILE

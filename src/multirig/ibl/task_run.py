@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.ibl import task_logging
 from multirig.ibl.questions import ask_number
-from multirig.ibl.session_paths import stop_file
 from multirig.ibl.task_end import say_end
+from multirig.ibl.task_wishes import forget_wishes
 
 if TYPE_CHECKING:
     from multirig.ibl.base_session import BaseSession
@@ -31,8 +31,9 @@ class TaskRun:
         endings: list[Callable[[], Any]] = [self._save_end, *hooks(session, "stop_mixin")]
         if self._error is None and session.interactive:
             endings.append(self._ask_droppings)
-        if not isinstance(self._error, KeyboardInterrupt | SystemExit):
-            endings.append(self._register_end)
+        # whoever interrupts waits for no server
+        was_interrupted = isinstance(self._error, KeyboardInterrupt | SystemExit)
+        endings.append(self._say_unregistered if was_interrupted else self._register_end)
         for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log, session.transfer.finish]:
             self._take(ending)
         if self._error is not None:
@@ -61,8 +62,7 @@ class TaskRun:
             if weight is None:
                 session.logger.warning("nobody gave the weight: say --weight, or --no-interactive")
             session.session_info.SUBJECT_WEIGHT = weight
-        # a wish from before is none for this run
-        stop_file(session.paths).unlink(missing_ok=True)
+        forget_wishes(session.paths)
         session._run()
         session.transfer.is_done = True
 
@@ -79,6 +79,15 @@ class TaskRun:
     def _register_end(self) -> None:
         if self._session.is_created:
             self._session.register_to_alyx()
+
+    def _say_unregistered(self) -> None:
+        session = self._session
+        if session.is_created and session.tells_alyx:
+            session.logger.warning(
+                "Alyx is not told of the end of this session, nor of its water: register it later, its data "
+                "are in %s",
+                session.paths.SESSION_FOLDER,
+            )
 
     def _end_log(self) -> None:
         if self._session.log_file is not None:

@@ -52,6 +52,8 @@ class Members:
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
         self.ended: set[str] = set()
         """Rigs that have told by themselves what they recorded: they were ended there, and may be gone."""
+        self.foreign: set[str] = set()
+        """IBL's peers, by what they said of themselves in the agreement."""
         self._told: dict[str, Mapping[Event, int]] = {}
         """How long steps may take on rigs that say so themselves."""
         self._names: Mapping[Address, str] = {}
@@ -76,8 +78,9 @@ class Members:
         self.ended.clear()
         self._told.clear()
 
-    def note_limits(self, name: str, info: Info) -> None:
-        """Take how long a rig says that its steps may take: its own limits, and what the way takes."""
+    def note(self, name: str, info: Info) -> None:
+        """Take what a rig is, and how long its steps may take: its own limits, and what the way takes."""
+        (self.foreign.discard if info.greeting is not None else self.foreign.add)(name)
         told = {step: min(round(one * SECOND) + MARGIN, LONGEST) for step, one in (info.limits or {}).items()}
         self._told[name] = {event: told[step] for event, step in _STEP_OF.items() if step in told}
 
@@ -149,6 +152,6 @@ class Members:
             Event.EXPINTERRUPT: policy.stop,
             Event.EXPCLEANUP: policy.cleanup,
         }.get(event)
-        if own is None and event is Event.EXPCLEANUP and name not in self.multirigs:
+        if own is None and event is Event.EXPCLEANUP and name in self.foreign:
             return min(self.limit(event), FOREIGN_CLEANUP)
         return max(self.limit(event), self._told.get(name, {}).get(event, 0)) if own is None else own

@@ -400,7 +400,7 @@ class SessionMachine:
         except AgreementError as error:
             return error
         for name, info in answers.items():
-            self.members.note_limits(name, info)
+            self.members.note(name, info)
         running = {name: info for name, info in answers.items() if info.status is Status.RUNNING}
         self.joins = bool(running)
         # what is taken over is ours to end: nobody else can any more

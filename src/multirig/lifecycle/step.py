@@ -194,7 +194,7 @@ class Step:
 
     def _may_be_silent(self, name: str) -> bool:
         """Whether a rig that has heard of this step need not answer: many an IBL service does no clean-up."""
-        return self.event is Event.EXPCLEANUP and name not in self._members.multirigs
+        return self.event is Event.EXPCLEANUP and name in self._members.foreign
 
     def _check(self, word: Ready | Started) -> Outcome:
         """Refuse an answer that speaks of another session or another status."""

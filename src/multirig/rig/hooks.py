@@ -161,6 +161,7 @@ class Hooks:
             self._clock.begin()
             self._markers.begin()
             self._storage.note_begin()
+            self._storage.keep_log(self._adapter.session)
             self._go_on()
         return goes_on
 
@@ -241,6 +242,7 @@ class Hooks:
         if self.recording.session is None:
             await self._initialise(call)
         self.recording.was_started = True
+        self._storage.keep_log(self._adapter.session)
         await self._limits.run("start", self._adapter.arm())
         self._feed(Armed(number=call.number))
         called = await self._start_at(call.start_at)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import csv
 import datetime
-import hashlib
 import secrets
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +16,16 @@ from multirig.lifecycle.rig_events import Memory
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Gap, Recorded
 from multirig.rig.adapter import File, Marker, Session
+from multirig.rig.data_folder import append_pulse, free_bytes, mark_folder, remove_empty
 from multirig.rig.keepsake import Keepsake, programs_folder
 from multirig.rig.manifest import Ledger
 from multirig.rig.markers import append_marker, markers_name
 from multirig.rig.memory import find_gap, mark_alive, memory_file, read_memory, write_memory
 from multirig.rig.rate import rate_file, recall_rate, remember_rate
 from multirig.rig.rehearsal import rehearsal_folder, remove_rehearsal
-from multirig.sync.pulses import PULSE_COLUMNS, PULSES_NAME, Pulse
+from multirig.rig.session_log import SessionLog, session_log_name
+from multirig.sync.pulses import Pulse
 
-MARK_NAME = ".multirig_folder"
-"""In the data folder: a number by which rigs know that they share it."""
 MAKING_LIMIT = 5.0
 """Seconds that a folder may take when nobody wants it any more."""
 
@@ -107,6 +103,10 @@ class Storage(ABC):
         """Note that a session begins."""
 
     @abstractmethod
+    def keep_log(self, session: Session) -> None:
+        """Keep what the log says of a session with its data, from its beginning: there will be some."""
+
+    @abstractmethod
     def note_start(self, session: Session, planned: float | None) -> None:
         """Note that its recording has begun, and when that was to be: seconds on the session's clock."""
 
@@ -149,6 +149,7 @@ class DiskStorage(Storage):
         self._rate_file = rate_file(config.data_folder, config.name)
         self._rehearsals = rehearsal_folder(config.data_folder, config.name)
         self._ledger = Ledger(config.name, config.adapter.type)
+        self._log = SessionLog()
 
     async def open(self) -> None:
         """Make the data folder, and recall the rate of the last recordings."""
@@ -161,9 +162,10 @@ class DiskStorage(Storage):
                 f"rig {self._config.name}: cannot make data_folder {folder}: {why_not(error)}; "
                 "choose a folder that you may write"
             ) from None
+        self._log.open()
         await self.remove_rehearsal()
         self.usual_rate = await asyncio.to_thread(recall_rate, self._rate_file, self._config.adapter)
-        self.folder_mark = await asyncio.to_thread(_mark, folder, self._config.lab)
+        self.folder_mark = await asyncio.to_thread(mark_folder, folder, self._config.lab)
 
     async def recall(self) -> Memory | None:
         """Read the rig's memory."""
@@ -202,7 +204,7 @@ class DiskStorage(Storage):
 
     async def release_folder(self, session: Session) -> None:
         """Remove a session's folder and those above it that are empty."""
-        await asyncio.to_thread(_remove_empty, session)
+        await asyncio.to_thread(remove_empty, session)
 
     async def remove_rehearsal(self) -> None:
         """Remove the folder of this rig's rehearsals."""
@@ -216,7 +218,7 @@ class DiskStorage(Storage):
 
     async def measure_space(self) -> int:
         """Ask the system."""
-        return await asyncio.to_thread(_free, self._config.data_folder)
+        return await asyncio.to_thread(free_bytes, self._config.data_folder)
 
     async def remember_rate(self, size: int, seconds: float) -> None:
         """Write it down, and read what counts from now on."""
@@ -231,11 +233,17 @@ class DiskStorage(Storage):
 
     async def append_pulse(self, session: Session, pulse: Pulse) -> None:
         """Write a line of the rig's table."""
-        await asyncio.to_thread(_append_pulse, session.folder, pulse)
+        await asyncio.to_thread(append_pulse, session.folder, pulse)
 
     def note_begin(self) -> None:
-        """Let the checksums wait."""
+        """Let the checksums wait, and take down what the log says."""
         self._ledger.begin()
+        self._log.begin()
+
+    def keep_log(self, session: Session) -> None:
+        """Begin to write it, except that of a rehearsal."""
+        if not session.session_folder.is_relative_to(self._rehearsals):
+            self._log.keep_in(session.session_folder / session_log_name(self._config.name))
 
     def note_start(self, session: Session, planned: float | None) -> None:
         """Note when it was, and when it was to be on the session's clock."""
@@ -246,49 +254,15 @@ class DiskStorage(Storage):
         return await self._ledger.account(session, files)
 
     def note_end(self) -> None:
-        """Let the checksums be made."""
+        """Let the checksums be made, and end the session's log."""
         self._ledger.end()
+        self._log.end()
 
     async def late_digests(self) -> dict[str, str]:
         """Wait some more for the checksums."""
         return await self._ledger.rest()
 
     def close(self) -> None:
-        """Make no more checksums."""
+        """Make no more checksums, and end the session's log."""
         self._ledger.close()
-
-
-def _mark(folder: Path, lab: str) -> str | None:
-    """Return what all rigs find that write into this folder, by whatever path, and from whatever PC."""
-    path = folder / MARK_NAME
-    try:
-        with contextlib.suppress(FileExistsError), path.open("x", encoding="ascii") as file:
-            file.write(secrets.token_hex(8))
-        kept = path.read_bytes()
-    except OSError:
-        return None
-    return hashlib.blake2b(kept + lab.casefold().encode(), digest_size=8).hexdigest() if kept else None
-
-
-def _remove_empty(session: Session) -> None:
-    folder = session.folder
-    with contextlib.suppress(OSError):  # a folder that holds something stays
-        folder.rmdir()
-        while folder != session.session_folder:
-            folder = folder.parent
-            folder.rmdir()
-
-
-def _free(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
-
-
-def _append_pulse(folder: Path, pulse: Pulse) -> None:
-    """Write a line that is on its way to the disk at once: what was given stays known if the program dies."""
-    path = folder / PULSES_NAME
-    bound = "" if pulse.bound is None else f"{pulse.bound:.9f}"
-    with path.open("a", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        if file.tell() == 0:
-            table.writerow(PULSE_COLUMNS)
-        table.writerow((f"{pulse.at:.9f}", bound, pulse.rig_time, f"{pulse.length:.6g}"))
+        self._log.close()

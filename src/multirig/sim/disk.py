@@ -153,6 +153,9 @@ class MemoryStorage(Storage):
         """Begin with no checksums."""
         self._digests = {}
 
+    def keep_log(self, session: Session) -> None:
+        """There is no log."""
+
     def note_start(self, session: Session, planned: float | None) -> None:
         """Need not be noted."""
 

@@ -21,10 +21,11 @@ STUBS = "_devices"
 """In a session's folder on the server: a description of each PC, with a file that says how far it is."""
 PENDING = ".status_pending"
 SUBJECTS = "Subjects"
-OURS = ("_multirig_manifest.*.json", "_multirig_markers.*.csv", "_multirig_clock.offsets.csv")
+OURS = ("_multirig_manifest.*.json", "_multirig_markers.*.csv", "_multirig_log.*.log")
 LEADERS = (
     "_multirig_journal.jsonl",
     "_multirig_verdict.json",
+    "_multirig_clock.offsets.csv",
     "_multirig_sync.starts.csv",
     "_multirig_description.yaml",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -447,3 +448,51 @@ async def test_a_task_that_cannot_be_loaded_says_why(rigs, console, browser):
     await page.get_by_text("Task, projects, procedures").click()
     await page.get_by_label(re.compile("^Task")).fill("nowhere.py")
     await page.get_by_text(re.compile("nowhere.py: there is no such file")).wait_for(timeout=SLOW)
+
+
+FakeAlyx = runpy.run_path(str(Path(__file__).parents[1] / "ibl" / "alyx_server.py"))["FakeAlyx"]
+
+
+@pytest.fixture
+def database(tmp_path, monkeypatch):
+    """Alyx, which this PC's settings name, and a home folder in which ONE has never been set up."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("HOME", "USERPROFILE", "APPDATA"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.setenv("MULTIRIG_SETTINGS", str(tmp_path))
+    alyx = FakeAlyx()
+    (tmp_path / "iblrig_settings.yaml").write_text(f"ALYX_URL: {alyx.url}\nALYX_LAB: mylab\n")
+    yield alyx
+    alyx.close()
+
+
+@pytest.mark.limit(90)
+async def test_alyx_offers_animals_projects_procedures_and_users(rigs, database, console, browser, tmp_path):
+    rigs.start(monitor=MAIN)
+    page = await browser.page(console().url, size=(1280, 1300))
+    await wait_until_ready(page, "monitor")
+    await page.get_by_text("Task, projects, procedures").click()
+    await page.get_by_label("User (for Alyx)").fill("sara")
+    await page.get_by_label(re.compile("^Alyx password")).fill("not hers")
+    await page.get_by_role("button", name="Ask Alyx").click()
+    await page.get_by_text("knows no user sara with that password").wait_for(timeout=SLOW)
+    assert await page.get_by_label(re.compile("^Alyx password")).input_value() == ""
+    await page.get_by_label(re.compile("^Alyx password")).fill("sara's password")
+    await page.get_by_role("button", name="Ask Alyx").click()
+    await page.get_by_text("sara: 2 subjects and the lists below are from Alyx").wait_for(timeout=SLOW)
+    await page.get_by_role("combobox", name="Procedures").click()
+    await page.get_by_role("option", name="Imaging").click()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("combobox", name="Projects").click()
+    await page.get_by_role("option", name="ibl_mesoscope").wait_for(timeout=SLOW)
+    assert await page.get_by_role("option", name="secret").count() == 0
+    await page.keyboard.press("Escape")
+    written = "".join(one.read_text(errors="replace") for one in tmp_path.rglob("*") if one.is_file())
+    assert database.token_of("sara") in written  # this PC stays logged in
+    assert "sara's password" not in written
+    assert "not hers" not in written
+    database.close()
+    await page.get_by_role("button", name="Ask Alyx").click()
+    await page.get_by_text(re.compile("Alyx at http://127.0.0.1")).last.wait_for(timeout=SLOW)
+    await page.get_by_text(re.compile("names can be typed; ask again later")).wait_for(timeout=SLOW)

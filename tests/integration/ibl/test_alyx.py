@@ -21,10 +21,10 @@ from multirig.ibl.alyx import (
     install_alyx_token,
     local_one,
     object_to_token,
-    register_session,
     update_alyx_token,
     wire_token,
 )
+from multirig.ibl.registration import register_session
 from multirig.protocol.codec import decode, encode_array
 from multirig.protocol.messages import Event, Message
 
@@ -244,10 +244,11 @@ def test_a_plain_one_has_no_alyx_to_log_in(home: Path, tmp_path: Path, caplog: A
 
     with pytest.warns(UserWarning, match="No cache tables"):
         plain = One(tmp_path)
+    before = plain.mode
     assert (
         update_alyx_token(["https://alyx.example.org", {"sara": {"token": "abc"}}], None, one=plain) is False
     )
-    assert plain.mode == "local"
+    assert plain.mode == before
     assert "a OneAlyx is needed" in caplog.text
 
 
@@ -337,8 +338,9 @@ def test_a_session_is_entered_with_what_is_known_of_it(one: Any, database: Any, 
     record = register_session(session_path, SETTINGS, one=logged_in(one, database))
     assert record is not None
     [there] = database.sessions
-    assert record == there
-    known = {key: value for key, value in there.items() if value is not None and key not in ("id", "url")}
+    assert {**there, "wateradmin_session_related": []} == record
+    unknown = ("id", "url", "wateradmin_session_related")
+    known = {key: value for key, value in there.items() if value is not None and key not in unknown}
     assert known == {
         "subject": "SP_01",
         "number": 2,
@@ -348,8 +350,7 @@ def test_a_session_is_entered_with_what_is_known_of_it(one: Any, database: Any, 
         "type": "Experiment",
         "task_protocol": "spontaneous8.24.7",
         "projects": ["ibl_neuropixel"],
-        "n_trials": 0,
-        "json": {"IBLRIG_VERSION": "8.24.7"},
+        "json": {"IBLRIG_VERSION": "8.24.7", "IS_MOCK": False},
     }
 
 
@@ -421,9 +422,17 @@ def failure(one: Any, session_path: Path, **news: Any) -> str:
 
 def test_an_unknown_subject_is_named_as_alyx_names_it(one: Any, database: Any, session_path: Path) -> None:
     said = failure(logged_in(one, database), session_path, SUBJECT_NAME="nobody")
-    reason = "400, subject: Object with nickname=nobody does not exist."
     assert said == (
-        f"Alyx at {database.url} refuses session 2 of nobody ({reason}): correct that, then register it"
+        f"Alyx at {database.url} knows no subject nobody: have it entered there, then register session 2 of "
+        "nobody"
+    )
+
+
+def test_what_alyx_refuses_is_said_as_alyx_says_it(one: Any, database: Any, session_path: Path) -> None:
+    said = failure(logged_in(one, database), session_path, ALYX_USER="nobody")
+    reason = "400, users: Object with username=nobody does not exist."
+    assert said == (
+        f"Alyx at {database.url} refuses session 2 of SP_01 ({reason}): correct that, then register it"
     )
 
 

@@ -6,6 +6,8 @@ import datetime
 import json
 import logging
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from multirig.errors import ConfigError, LocalProtocolError
-from multirig.ibl import questions, task_logging
+from multirig.ibl import EmptySession, SpontaneousSession, questions, task_logging
 from multirig.ibl.base_session import BaseSession, ChainingError
 from multirig.ibl.bunch import Bunch
 
@@ -211,6 +213,42 @@ def test_the_parameters_of_the_hierarchy_are_in_the_settings(tmp_path: Path):
     assert saved(task)["DELAY"] == 2
 
 
+def test_the_settings_hold_what_ibllib_asks_of_a_rig_of_version_8():
+    task = make()
+    task.run()
+    settings = saved(task)
+    # by these, ibllib 2.40 and 4.1 know user, place, session and day of a rig that says it is of version 8
+    asked = {
+        "RIG_NAME",
+        "ALYX_USER",
+        "SESSION_NUMBER",
+        "SESSION_START_TIME",
+        "SUBJECT_NAME",
+        "PYBPOD_PROTOCOL",
+    }
+    assert settings["IBLRIG_VERSION"].startswith("8.")
+    assert asked <= settings.keys()
+    assert settings["device_sound"] == {"OUTPUT": "unknown"}
+    assert not {"TASK_VERSION", "IS_MOCK"} & settings.keys()
+
+
+@pytest.mark.parametrize("sound", [{"OUTPUT": "hifi", "COM_SOUND": "COM3"}, None])
+def test_the_sound_device_of_the_hardware_settings_is_the_one_that_is_saved(sound: Any):
+    task = make(hardware_settings={"device_sound": sound})
+    task.run()
+    assert saved(task)["device_sound"] == (sound or {"OUTPUT": "unknown"})
+
+
+def test_the_tasks_own_version_and_that_it_is_mock_are_saved():
+    class Versioned(Task):
+        version = "2.1"
+
+    task = make(Versioned)
+    task.mock()
+    task.run()
+    assert (saved(task)["TASK_VERSION"], saved(task)["IS_MOCK"]) == ("2.1", True)
+
+
 def test_what_json_does_not_know_is_saved_as_its_text(tmp_path: Path):
     task = make()
     task.task_params.SINCE = datetime.date(2024, 5, 6)
@@ -391,6 +429,84 @@ def test_a_stop_file_asks_for_an_end_and_one_from_before_is_none_of_ours():
     assert task.seen["then"] is True
 
 
+class Pausing(Task):
+    """Is paused before its first trial, by somebody else."""
+
+    ends_by = "go on"
+
+    def _run(self) -> None:
+        flag = self.paths.SESSION_FOLDER / ".pause"
+        self.seen["at the start"] = self.pause_requested
+        self.seen["not paused"] = self.pause()
+        flag.touch()
+        self.seen["then"] = self.pause_requested
+        if self.ends_by == "go on":
+            later = threading.Timer(0.4, flag.unlink)
+        else:
+            later = threading.Timer(0.4, (self.paths.SESSION_FOLDER / ".stop").touch)
+        later.start()
+        self.seen["paused"] = self.pause()
+        later.join()
+        self.seen["at the end"] = (self.pause_requested, self.stop_requested)
+
+
+@pytest.mark.parametrize("ends_by", ["go on", "stop"])
+def test_a_pause_file_holds_the_task_up_until_it_is_gone_or_the_task_shall_stop(
+    ends_by: str, capsys: pytest.CaptureFixture[str]
+):
+    class Ending(Pausing):
+        pass
+
+    Ending.ends_by = ends_by
+    make().run()
+    task = make(Ending, append=True)
+    (task.paths.SESSION_FOLDER / ".pause").touch()  # from before
+    task.run()
+    assert task.seen["at the start"] is False
+    assert task.seen["not paused"] == 0.0
+    assert task.seen["then"] is True
+    assert 0.35 < task.seen["paused"] < 3
+    assert task.seen["at the end"] == (False, ends_by == "stop")
+    said = capsys.readouterr().err
+    assert f"paused: remove {task.paths.SESSION_FOLDER / '.pause'} to go on" in said
+    assert ("the task goes on" in said) is (ends_by == "go on")
+
+
+# -- tasks without trials ---------------------------------------------------------------------------------
+
+
+class Spontaneous(SpontaneousSession):
+    protocol_name = "spontaneous"
+
+
+def test_a_spontaneous_session_lasts_as_long_as_it_is_told():
+    task = Spontaneous(0.3, subject="SP_01", interactive=False)
+    began = time.monotonic()
+    task.run()
+    assert 0.3 <= time.monotonic() - began < 5
+    assert (task.duration_secs, Spontaneous(subject="SP_01").duration_secs) == (0.3, None)
+    assert (task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").is_file()
+
+
+def test_a_spontaneous_session_without_a_duration_lasts_until_it_is_stopped():
+    task = Spontaneous(subject="SP_01", interactive=False)
+    stop = task.paths.SESSION_FOLDER / ".stop"
+    later = threading.Timer(0.4, stop.touch)
+    later.start()
+    task.run()
+    later.join()
+    assert stop.exists() is False
+
+
+def test_an_empty_session_says_where_the_next_one_goes_and_writes_nothing(tmp_path: Path):
+    make().run()
+    assert EmptySession(subject="SP_01", interactive=False).paths.SESSION_FOLDER.name == "002"
+    appended = EmptySession(subject="SP_01", append=True, interactive=False)
+    assert appended.paths.TASK_COLLECTION == "raw_task_data_01"
+    assert len(list(tmp_path.rglob("raw_task_data_*"))) == 1
+    assert EmptySession.protocol_name == "empty"
+
+
 def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> list[str]:
     """Type lines; return what was asked."""
     asked: list[str] = []
@@ -485,6 +601,22 @@ def test_an_alyx_that_fails_is_a_line_that_says_where_the_data_are(capsys):
     assert "not registered in Alyx" in shown
     assert str(task.paths.SESSION_FOLDER) in shown
     assert task.notes[-1] == "cleanup sound"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_of_a_session_that_was_interrupted_alyx_is_not_told_and_that_is_said(capsys, error: BaseException):
+    class Offline:
+        offline = True
+
+    task = make(one=Offline(), fail={"run": error})
+    with pytest.raises(type(error)):
+        task.run()
+    assert task.notes.count("register") == 1  # as it began
+    assert "Alyx is not told of the end of this session, nor of its water" in capsys.readouterr().err
+    task = make(fail={"run": error})
+    with pytest.raises(type(error)):
+        task.run()
+    assert "Alyx" not in capsys.readouterr().err
 
 
 def test_a_given_one_is_the_one():

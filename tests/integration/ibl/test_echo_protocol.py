@@ -673,3 +673,41 @@ async def test_what_is_no_service_is_refused() -> None:
         Services(["cameras"])
     assert not Services([]).is_connected
     assert await Services([]).init() == {}
+
+
+@pytest.mark.parametrize("says", ["confirmed", "send"])
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+@pytest.mark.parametrize("server", ["ours", *(["iblutil"] if HAS_IBLUTIL else [])])
+async def test_the_null_event_names_what_could_not_be_handled(
+    server: str, scheme: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("boom")
+
+    async with Ends() as ends:
+        rig = await ends.server(server, scheme)
+        client = await ends.client(rig.server_uri)
+        rig.assign_callback("EXPSTART", fail)
+        heard: list[Any] = []
+        client.assign_callback(0, lambda data, addr: heard.append(data))
+        message = [ExpMessage.EXPSTART, "2026-01-31_1_SP_01", None]
+        if says == "send":
+            client.send(message)
+        else:
+            with contextlib.suppress(RemoteProtocolError):
+                await client.confirmed_send(message)
+        await until(lambda: heard)
+    assert heard == [["ValueError: boom", 2]]
+    assert "rig could not handle EXPSTART: ValueError: boom" in caplog.text
+
+
+async def test_what_is_heard_is_in_the_log_without_its_data(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with Ends() as ends:
+        rig = await ends.server()
+        client = await ends.client(rig.server_uri)
+        client.send([ExpMessage.EXPSTATUS, 20])
+        await until(lambda: "says EXPSTATUS" in caplog.text)
+        client.send([ExpMessage.EXPINFO, 0, {"subject": "SP_01"}])
+        await until(lambda: "says EXPINFO" in caplog.text)
+    assert "SP_01" not in caplog.text

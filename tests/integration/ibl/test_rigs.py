@@ -24,6 +24,7 @@ from multirig.ibl.net.rigs import (
     get_remote_devices_file,
     get_server_communicator,
     read_stdin,
+    rigs_file_for,
 )
 
 
@@ -45,17 +46,31 @@ def free_port() -> int:
 # -- the file ------------------------------------------------------------------------------------------------
 
 
-def test_without_a_lab_folder_it_is_multirigs_own_file(file: Path) -> None:
-    assert get_remote_devices_file() == file
-    assert get_remote_devices_file({}) == file
-    assert get_remote_devices_file({"iblrig_remote_data_path": None}) == file
+@pytest.mark.parametrize("settings", [None, {}, {"iblrig_remote_data_path": None}])
+def test_without_a_lab_folder_the_lab_has_no_file_and_multirigs_own_is_used(
+    file: Path, settings: Any
+) -> None:
+    file.write_text("cameras: 192.168.1.20\n")
+    assert get_remote_devices_file(settings) is None
+    assert rigs_file_for(settings) == file
+    assert get_remote_devices(iblrig_settings=settings) == {"cameras": "udp://192.168.1.20:11001"}
+
+
+def test_a_file_or_its_folder_may_be_named(tmp_path: Path) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "remote_devices.yaml").write_text("ephys: 192.168.1.21\n")
+    (lab / "other.yaml").write_text("cameras: 192.168.1.20\n")
+    assert get_remote_devices(lab) == {"ephys": "udp://192.168.1.21:11001"}
+    assert get_remote_devices(str(lab / "other.yaml")) == {"cameras": "udp://192.168.1.20:11001"}
+    assert get_remote_devices(remote_devices_file=tmp_path / "missing.yaml") == {}
 
 
 @pytest.mark.parametrize("name", ["remote_rigs.yaml", "remote_devices.yaml"])
 def test_with_a_lab_folder_it_is_the_labs_file_under_either_name(tmp_path: Path, name: str) -> None:
     lab = tmp_path / "lab"
     settings = {"iblrig_remote_data_path": str(lab)}
-    assert get_remote_devices_file(settings) == lab / "remote_rigs.yaml"
+    assert get_remote_devices_file(settings) == rigs_file_for(settings) == lab / "remote_rigs.yaml"
     lab.mkdir()
     (lab / name).touch()
     assert get_remote_devices_file(settings) == lab / name

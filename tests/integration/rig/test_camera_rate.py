@@ -8,6 +8,7 @@ import sys
 import textwrap
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -51,6 +52,22 @@ def test_every_reader_tells_the_rate_that_the_camera_was_asked_for(
     assert int(capture.get(cv2.CAP_PROP_FPS)) == int(rate)
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 300
     capture.release()
+
+
+def test_a_frame_is_found_by_its_number_also_where_the_camera_is_slower_than_it_says(tmp_path: Path) -> None:
+    """OpenCV, and so ibllib, seeks a frame by its number over the rate: 30 would be three frames off here."""
+    record(tmp_path / "video.mp4", 30.0, 3000, drift=1e-3)
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate is not None
+        rate = stream.average_rate
+        found = [round(float(packet.pts * stream.time_base * rate)) for packet in packets(stream)]
+    assert found == list(range(3000))
+
+
+def packets(stream: Any) -> list[Any]:
+    """Return what a video is made of."""
+    return [packet for packet in stream.container.demux(stream) if packet.pts is not None]
 
 
 def test_a_rate_that_was_never_kept_is_not_told(tmp_path: Path) -> None:

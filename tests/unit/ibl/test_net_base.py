@@ -245,7 +245,8 @@ def test_data_that_json_cannot_carry_is_named() -> None:
 
 def test_what_is_no_json_is_read_as_text() -> None:
     assert Communicator.decode(b'[1, {"a": 2}]') == [1, {"a": 2}]
-    assert Communicator.decode(b"hello") == "hello"
+    with pytest.warns(UserWarning, match="no JSON"):
+        assert Communicator.decode(b"hello") == "hello"
     with pytest.raises(RuntimeError, match="UTF-8"):
         Communicator.decode(b"\xff\xfe")
 

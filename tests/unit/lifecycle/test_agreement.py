@@ -282,3 +282,8 @@ def test_a_main_sync_that_counts_another_day_for_its_time_zone_says_so() -> None
         DateMismatch, match=r"main gives numbers of 2024-05-07, .* its time zone is UTC\+0900"
     ):
         agree(answers, subject="SP_01", date=TODAY, zone=LONDON)
+
+
+def test_another_day_is_what_iblrig_calls_a_runtime_error() -> None:
+    assert issubclass(DateMismatch, RuntimeError)
+    assert issubclass(DateMismatch, ValueError)

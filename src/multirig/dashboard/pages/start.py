@@ -10,12 +10,14 @@ from nicegui.elements.mixins.value_element import ValueElement
 
 from multirig.dashboard.console import Console
 from multirig.dashboard.next_session import NextSession
+from multirig.dashboard.pages.alyx import AlyxLists
 from multirig.dashboard.pages.cards import ask, report
 from multirig.dashboard.pages.elements import Line, Rows, box, button, form, show_if, text
 from multirig.dashboard.task_forms import Field, Form, Kind
 from multirig.dashboard.view.lab import LabView
 from multirig.dashboard.view.start import Draft, StartView
 from multirig.dashboard.view.tones import Tone
+from multirig.ibl.alyx_lists import Choices
 
 KNOWN_SUBJECTS = 6
 """Of those who were recorded before, the latest are a click away."""
@@ -34,6 +36,8 @@ class StartForm:
         self._said: StartView | None = None
         self._form: Form | None = None
         self._asked: dict[str, ValueElement[Any]] = {}
+        self._names: list[str] = []
+        """Animals that Alyx has told of."""
         self.root = form("Start a session", self._ask_to_start, "panel")
         with self.root:
             text("h2", "Start a session")
@@ -72,8 +76,9 @@ class StartForm:
             self._show_draft(view.draft)
         self._show_form(self._next.form)
         self._known.show(self._console.past.subjects[:KNOWN_SUBJECTS])
-        if self._subject.props.get("_autocomplete") != self._console.past.subjects:
-            self._subject.set_autocomplete(self._console.past.subjects)
+        subjects = list(dict.fromkeys([*self._console.past.subjects, *self._names]))
+        if self._subject.props.get("_autocomplete") != subjects:
+            self._subject.set_autocomplete(subjects)
         self._task_problem.show(self._next.task_problem, Tone.BAD)
         said = view.start
         if said == self._said:
@@ -158,12 +163,23 @@ class StartForm:
             self._task.on_value_change(lambda event: self._next.choose_task(event.value or ""))
             self._task_problem = Line("trouble")
             self._field_box = box("div", "stack")
+            AlyxLists(lambda: self._next.draft.user, self._take_choices)
             self._projects = self._chips("Projects", "projects", self._console.past.projects)
             self._procedures = self._chips("Procedures", "procedures", self._console.past.procedures)
             self._user = ui.input(
                 "User (for Alyx)", on_change=lambda event: self._fill(user=event.value or "")
             )
             self._user.props("outlined autocomplete=off")
+
+    def _take_choices(self, choices: Choices) -> None:
+        """Offer what Alyx knows, beside what was typed here before."""
+        self._names = list(choices.subjects)
+        self._subject.set_autocomplete([*dict.fromkeys([*self._console.past.subjects, *self._names])])
+        self._user.set_autocomplete(list(choices.users))
+        for chips, told in ((self._projects, choices.projects), (self._procedures, choices.procedures)):
+            chips.set_options([*dict.fromkeys([*told, *chips.options])], value=chips.value)
+        if not self._next.draft.user:
+            self._fill(user=choices.user)
 
     def _chips(self, label: str, key: str, known: Sequence[str]) -> ui.select:
         return ui.select(

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import urllib.request
+import warnings
 from abc import ABC, abstractmethod
 from asyncio import isfuture
 from collections.abc import Iterator
@@ -391,14 +392,17 @@ class Communicator(Service):
 
     @staticmethod
     def decode(data: bytes) -> Any:
-        """Return what bytes hold; text where they are no JSON.
+        """Return what bytes hold; text, with a warning, where they are no JSON.
 
         Raises
         ------
         RuntimeError
             They are not even text.
         """
-        return arrays.decode(data)
+        read = arrays.decode(data)
+        if isinstance(read, str) and read.encode() == data:
+            warnings.warn(f"{read!r:.80} is no JSON: it is taken as text", stacklevel=2)
+        return read
 
     def close(self) -> None:
         """Forget all callbacks, and cancel the futures among them."""

@@ -190,8 +190,8 @@ class Exchange:
         self.unheard = _UnheardReplies()
         self._pending: dict[int, _Pending] = {}
         self._keys = itertools.count(1)
-        self._plain: set[int] = set()
-        """Keys of messages that may be replied to, but nobody waits for it in particular."""
+        self._plain: dict[Any, Event] = {}
+        """Key and event of messages that may be replied to, but nobody waits for it in particular."""
         self._questions = _Questions(lambda token: self.runtime.feed(Settle(token=token)))
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class Exchange:
             if key is None:
                 key = next(self._keys)
             if not is_awaited:
-                self._plain.add(key)
+                self._plain[key] = message.event
             said = Send(
                 address=address,
                 word=message,
@@ -287,7 +287,7 @@ class Exchange:
             case Refused(key=key, address=address, reason=reason):
                 self._take_refusal(key, address, reason)
             case TimedOut(key=key, confirmed=is_confirmed):
-                self._plain.discard(key)
+                self._plain.pop(key, None)
                 if not is_confirmed:
                     self._fail(key, NotConfirmed(f"{self.name} does not hear us: look at that PC"))
             case Unreached(key=key, reason=reason):
@@ -309,7 +309,7 @@ class Exchange:
 
     def _call(self, address: Address, message: Word) -> None:
         """Call the listeners; the first callback that fails is reported to the peer."""
-        self._logger.debug("%s says %s", address, message)  # without its data: an Alyx token is a secret
+        self._logger.info("%s says %s", address, message)  # without its data: an Alyx token is a secret
         event = base.ExpMessage(int(message.event))
         errors = self._listeners.call(
             event, arrays.content(message), (address.host, address.port), self._logger
@@ -335,7 +335,7 @@ class Exchange:
         if pending is not None and pending.is_final:
             return
         if key in self._plain:  # it may never get a reply; whoever waits for one of that event has precedence
-            self._plain.discard(key)
+            del self._plain[key]
             pending = self._awaiting(address, message.event)
         if pending is not None and pending.reply is not None and not pending.reply.done():
             pending.reply.set_result(arrays.content(message))
@@ -356,14 +356,14 @@ class Exchange:
 
     def _take_refusal(self, key: Any, address: Address, reason: str) -> None:
         pending = self._pending.get(key)
-        event = pending.message.event if pending is not None else Event.ERROR
+        event = self._plain.get(key, Event.ERROR) if pending is None else pending.message.event
         self._fail(key, RemoteProtocolError(f"{self.name}: {' '.join(reason.split())}"))
         if reason != WITHDRAWN:
             self._logger.error("%s could not handle %s: %s", self.name, event.name, reason)
             self._call(address, arrays.complaint(event, reason))
 
     def _fail(self, key: Any, error: MultirigError) -> None:
-        self._plain.discard(key)
+        self._plain.pop(key, None)
         pending = self._pending.pop(key, None)
         if pending is None:
             return

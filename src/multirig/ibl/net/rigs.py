@@ -52,19 +52,19 @@ class ExpInfo:
         return asdict(self)
 
 
-def get_remote_devices_file(iblrig_settings: Mapping[str, Any] | None = None) -> Path:
-    """Return the path of the rigs file; it need not exist.
+def get_remote_devices_file(iblrig_settings: Mapping[str, Any] | None = None) -> Path | None:
+    """Return the path of the lab's rigs file, which need not exist; None where the lab has no folder for it.
 
     Parameters
     ----------
     iblrig_settings : mapping, optional
-        Where it names ``iblrig_remote_data_path``, the lab's file in that folder is meant. Without the
-        mapping, ``iblrig_settings.yaml`` is asked.
+        Its ``iblrig_remote_data_path`` is the lab's folder. Without the mapping, ``iblrig_settings.yaml`` is
+        asked.
 
     Returns
     -------
-    pathlib.Path
-        The lab's file; without a remote data path, the one that ``multirig rigs`` uses.
+    pathlib.Path or None
+        None: no remote data path is set; then this PC's own file counts, see `rigs_file_for`.
 
     Raises
     ------
@@ -76,14 +76,26 @@ def get_remote_devices_file(iblrig_settings: Mapping[str, Any] | None = None) ->
 
         iblrig_settings = load_iblrig_settings()
     lab_folder = iblrig_settings.get("iblrig_remote_data_path")
-    return rigs_file_in(Path(lab_folder).expanduser()) if lab_folder else find_rigs_file()
+    return rigs_file_in(Path(lab_folder).expanduser()) if lab_folder else None
 
 
-def get_remote_devices(iblrig_settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+def rigs_file_for(iblrig_settings: Mapping[str, Any] | None = None) -> Path:
+    """Return the path of the rigs file: the lab's, or without one the one that ``multirig rigs`` uses.
+
+    Parameters and errors are those of `get_remote_devices_file`.
+    """
+    return get_remote_devices_file(iblrig_settings) or find_rigs_file()
+
+
+def get_remote_devices(
+    remote_devices_file: str | Path | None = None, iblrig_settings: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """Return the rigs that the rigs file names.
 
     Parameters
     ----------
+    remote_devices_file : str or pathlib.Path, optional
+        The file, or the folder that it is in; without it `rigs_file_for` says which.
     iblrig_settings : mapping, optional
         See `get_remote_devices_file`.
 
@@ -98,7 +110,12 @@ def get_remote_devices(iblrig_settings: Mapping[str, Any] | None = None) -> dict
     ConfigError
         Something in the file is wrong.
     """
-    roster = Roster.load(get_remote_devices_file(iblrig_settings))
+    if remote_devices_file is None:
+        path = rigs_file_for(iblrig_settings)
+    else:
+        path = Path(remote_devices_file)
+        path = rigs_file_in(path) if path.is_dir() else path
+    roster = Roster.load(path)
     return {name: str(entry.uri) for name, entry in roster.entries.items()}
 
 
@@ -165,7 +182,7 @@ async def check_uri_match(com: EchoProtocol, update: bool | None = None) -> tupl
     ConfigError
         Something in the file is wrong.
     """
-    path = await asyncio.to_thread(get_remote_devices_file)
+    path = await asyncio.to_thread(rigs_file_for)
     roster = await asyncio.to_thread(Roster.load, path)
     listening = Uri.parse(com.server_uri)
     entry = roster.entries.get(com.name)
