@@ -354,9 +354,12 @@ class Auxiliaries:
 
     def close(self) -> None:
         """Interrupt a session that is still open, clean up, and end the threads; safe to call twice."""
-        if self._holder is not None and self.is_running:
-            self._holder.let_go(self.conductor.current)
+        holder = self._holder if self.is_running else None
+        if holder is not None:
+            holder.let_go(self.conductor.current)
         if self._thread is not None:
             self._thread.close()
             atexit.unregister(self.close)  # not before: Ctrl-C may break off the waiting
             self._calls.close()
+        if holder is not None:
+            holder.close()

@@ -100,7 +100,8 @@ def saved(task: Task) -> dict[str, Any]:
 
 
 def described(task: Task) -> dict[str, Any]:
-    return yaml.safe_load((task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").read_text())
+    path = task.paths.SESSION_FOLDER / "_ibl_experiment.description_behavior.yaml"
+    return yaml.safe_load(path.read_text())
 
 
 # -- where and what ---------------------------------------------------------------------------------------
