@@ -485,7 +485,7 @@ def test_a_spontaneous_session_lasts_as_long_as_it_is_told():
     task.run()
     assert 0.3 <= time.monotonic() - began < 5
     assert (task.duration_secs, Spontaneous(subject="SP_01").duration_secs) == (0.3, None)
-    assert (task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").is_file()
+    assert (task.paths.SESSION_FOLDER / "_ibl_experiment.description_behavior.yaml").is_file()
 
 
 def test_a_spontaneous_session_without_a_duration_lasts_until_it_is_stopped():

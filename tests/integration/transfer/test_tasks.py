@@ -215,6 +215,7 @@ def test_task_video_and_ephys_become_one_session_on_the_server(
     assert set(description.read(here)["devices"]) == {"cameras", "ephys"}
     assert [*copier.collections(copier.read(here))] == ["raw_task_data_00"]
     assert "sync" not in copier.read(here)
+    assert copier.read(here)["remote_rigs"] == remote
     rigs.until(lambda: len([*there.glob("_devices/*.status_pending")]) == 3)
     parts = {"behavior": here} | {
         device: rigs.folder.joinpath(name, "mylab", "Subjects", *here.parts[-3:])
