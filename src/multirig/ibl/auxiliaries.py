@@ -220,10 +220,9 @@ class Auxiliaries:
             outcomes = await self._pushing.push(running.conductor, event, args, self.limit)
             if self.services.has_listeners and not is_in_callback:  # a callback cannot wait for itself
                 await self._calls.called()
-            responses = read_outcomes(event, outcomes)
             if self._holder is not None:
-                self._holder.answered(responses, self.clients)
-            return responses
+                return self._holder.answered(event, outcomes, self.clients)
+            return read_outcomes(event, outcomes)
 
         future = running.post(push)
         if not wait:

@@ -386,6 +386,21 @@ def test_a_description_that_comes_with_a_later_answer_is_taken(
     assert set(description.read(path.parent)["devices"]["cameras"]) == {"body", "right"}
 
 
+@pytest.mark.usefixtures("needs_iblutil")
+def test_cameras_that_record_on_do_not_end_an_unchanged_task(rigs: Any, lab: Any) -> None:
+    """iblrig's own cameras say so at every EXPEND, and iblrig does not look."""
+    addresses = {
+        "main": rigs.add("main", main_sync=True),
+        "cameras": rigs.add_iblutil("cameras", says={4: {"status": 20}}),
+    }
+    task = lab.make(Unchanged, remote_rigs=addresses)
+    task.run()
+    assert [what for what, _ in task.said][-1] == "poop count"
+    verdict = lab.verdict()
+    assert verdict["verdict"] != "GOOD"
+    assert "cameras says that it still records: stop it there" in verdict["reasons"]
+
+
 @pytest.mark.parametrize("base", MIXED)
 def test_the_option_is_there_once(base: Any) -> None:
     assert base.extra_parser().parse_args(["--remote", "a", "b"]).remote_rigs == [["a", "b"]]
