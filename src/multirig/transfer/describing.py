@@ -141,8 +141,9 @@ def without_rigs(whole: Mapping[str, Any], rigs: Iterable[Mapping[str, Any]]) ->
     devices: Description = {}
     for kind, labels in (whole.get("devices") or {}).items():
         told = (theirs.get("devices") or {}).get(kind) or {}
-        if own := {label: each for label, each in (labels or {}).items() if told.get(label) != each}:
-            devices[kind] = own
+        # whoever has the device records it, whatever the hardware settings of this PC say of it
+        if mine := {label: each for label, each in (labels or {}).items() if label not in told}:
+            devices[kind] = mine
     own = deepcopy(dict(whole))
     if "collection" in (own.get("remote_rigs") or {}):  # a rig of that name would be one to iblrig
         del own["remote_rigs"]
