@@ -79,7 +79,7 @@ def subtract(
             and value
             and value != part.get(key)
             and all(is_there(_collection(each)) for each in value.values())
-        ):
+        ) or (key not in ("devices", "sync", "version") and key not in part):
             left[key] = value
     return left
 
@@ -141,9 +141,12 @@ def without_rigs(whole: Mapping[str, Any], rigs: Iterable[Mapping[str, Any]]) ->
     devices: Description = {}
     for kind, labels in (whole.get("devices") or {}).items():
         told = (theirs.get("devices") or {}).get(kind) or {}
-        if own := {label: each for label, each in (labels or {}).items() if told.get(label) != each}:
-            devices[kind] = own
-    own = {key: deepcopy(value) for key, value in whole.items() if key != "remote_rigs"}
+        # whoever has the device records it, whatever the hardware settings of this PC say of it
+        if mine := {label: each for label, each in (labels or {}).items() if label not in told}:
+            devices[kind] = mine
+    own = deepcopy(dict(whole))
+    if "collection" in (own.get("remote_rigs") or {}):  # a rig of that name would be one to iblrig
+        del own["remote_rigs"]
     if "devices" in own:
         own["devices"] = devices
     if own.get("sync") and own["sync"] == theirs.get("sync"):

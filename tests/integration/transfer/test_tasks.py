@@ -215,6 +215,7 @@ def test_task_video_and_ephys_become_one_session_on_the_server(
     assert set(description.read(here)["devices"]) == {"cameras", "ephys"}
     assert [*copier.collections(copier.read(here))] == ["raw_task_data_00"]
     assert "sync" not in copier.read(here)
+    assert copier.read(here)["remote_rigs"] == remote
     rigs.until(lambda: len([*there.glob("_devices/*.status_pending")]) == 3)
     parts = {"behavior": here} | {
         device: rigs.folder.joinpath(name, "mylab", "Subjects", *here.parts[-3:])
@@ -283,3 +284,19 @@ def test_a_base_session_of_another_kind_describes_its_own_pc_alone(rigs: Rigs, s
     assert whole == task.experiment_description | {"version": "1.0.0"}
     assert whole["devices"] == {"cameras": {"cameras": {"collection": VIDEO}}}
     assert whole["remote_rigs"] == {"cameras": uri}
+
+
+def test_what_a_rig_records_is_not_looked_for_on_this_pc(rigs: Rigs, settings: Any, server: Path) -> None:
+    uri = rigs.add(
+        "cameras",
+        fake={"collection": VIDEO},
+        main_sync=True,
+        experiment_description={"devices": {"cameras": {"left": {"collection": VIDEO}}}},
+    )
+    hardware = {"device_cameras": {"left": {"SYNC_LABEL": "audio"}}}
+    task = Networked("SP_01", remote_rigs={"cameras": uri}, hardware_settings=hardware, **settings)
+    task.run()
+    assert [*copier.collections(copier.read(task.paths.SESSION_FOLDER))] == ["raw_task_data_00"]
+    assert copier.copy(task.paths.SESSION_FOLDER, server, "behavior") == copier.FINAL
+    whole = description.read(task.paths.SESSION_FOLDER)
+    assert whole["devices"]["cameras"]["left"] == {"collection": VIDEO, "sync_label": "audio"}
