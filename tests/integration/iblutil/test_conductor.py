@@ -95,6 +95,7 @@ async def test_a_service_that_is_slow_to_clean_up_is_begun_anew_when_it_is_ready
     session = conductor.session(SUBJECT)
     await session.agree()
     await session.init()
+    await asyncio.sleep(2)  # until then the clean-up before would have ended in any case
     assert rigs["slow"].status is Status.INITIALIZED  # not CONNECTED, by a clean-up that ended meanwhile
     await session.cleanup()
 
