@@ -269,12 +269,13 @@ def _accounts() -> TypeAdapter[Account]:
 
 
 def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
-    """Return what no rig wrote; a rig on the same PC may share the folder."""
+    """Return what no rig wrote, flags for copiers apart; a rig on the same PC may share the folder."""
     of_rigs = {file.path for rig in summary.rigs.values() for file in rig.files}
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.name.startswith((".", "_multirig")) and name not in of_rigs:
+        is_ours = path.name.startswith((".", "_multirig")) or path.suffix == ".flag"
+        if not is_ours and name not in of_rigs:
             with contextlib.suppress(OSError):  # one that goes away just now
                 if path.is_file():
                     found.append(OwnFile(path=name, bytes=path.stat().st_size))

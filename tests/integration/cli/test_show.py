@@ -30,10 +30,11 @@ def test_the_verdict_comes_first_and_the_evidence_after_it(recorded, multirig):
     lines = done.stdout.splitlines()
     assert re.match(r"✓ GOOD  session \S+_1_SP_01  \d", lines[0])
     assert "every rig recorded from the beginning to the end" in lines[1]
-    for words in ("ephys", "cameras", "fake.csv", "this PC", "raw_task_data_00/trials.jsonable", "1.2 kB"):
+    own = ("raw_task_data_00/trials.jsonable", "1.2 kB", "_ibl_experiment.description.yaml")
+    for words in ("ephys", "cameras", "fake.csv", "this PC", *own):
         assert words in done.stdout
     told = json.loads(multirig("show", recorded, "--json").stdout)
-    assert (told["verdict"], told["is_final"], told["own_files_total"]) == ("GOOD", True, 1)
+    assert (told["verdict"], told["is_final"], told["own_files_total"]) == ("GOOD", True, 2)
 
 
 def test_the_file_beside_the_journal_says_the_same(recorded, multirig):
