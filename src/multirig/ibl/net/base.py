@@ -28,6 +28,8 @@ LISTEN_PORT = 11001
 """Where a rig listens unless it says otherwise."""
 PROTOCOL_VERSION = "1.0.0"
 """Of the messages, the statuses and the service."""
+IP_SERVICE = "https://ident.me"
+"""Who on the internet says from which address it is asked; see `external_ip`."""
 IP_LIMIT = 5.0
 """Seconds that the internet may take to say who we are."""
 
@@ -41,7 +43,7 @@ def is_success(future: asyncio.Future[Any]) -> bool:
 
 def external_ip() -> IpAddress:
     """Return this network's address on the internet, which it asks there; nothing else of multirig does."""
-    with urllib.request.urlopen("https://ident.me", timeout=IP_LIMIT) as answer:
+    with urllib.request.urlopen(IP_SERVICE, timeout=IP_LIMIT) as answer:
         return ipaddress.ip_address(answer.read().decode().strip())
 
 
@@ -313,8 +315,7 @@ class Communicator(Service):
         TypeError
             It is neither a callable nor a future.
         """
-        if not (callable(callback) or isfuture(callback)):
-            raise TypeError(f"{callback!r} is neither a callable nor a future")
+        check_callback(callback)
         self.listeners.add(_parts(event), callback)
 
     def clear_callbacks(self, event: Any, callback: Any = None, cancel_futures: bool = True) -> int:
@@ -407,6 +408,12 @@ class Communicator(Service):
     def close(self) -> None:
         """Forget all callbacks, and cancel the futures among them."""
         self.listeners.clear()
+
+
+def check_callback(callback: Any) -> None:
+    """Raise TypeError unless somebody can be called back by it: a callable or a future."""
+    if not (callable(callback) or isfuture(callback)):
+        raise TypeError(f"{callback!r} is neither a callable nor a future")
 
 
 def _parts(event: Any) -> list[int]:
