@@ -151,8 +151,12 @@ class Auxiliaries:
 
     @property
     def is_connected(self) -> bool:
-        """Whether rigs are connected, and nothing is known that keeps one of them from hearing us."""
-        return self.is_running and self.services.is_connected
+        """Whether rigs are connected, and nothing is known that keeps one of them from hearing us.
+
+        In an unchanged task of iblrig's also while rigs are led: only then does it tell them to stop.
+        """
+        is_held = self._holder is not None and self.is_leading
+        return self.is_running and (is_held or self.services.is_connected)
 
     @property
     def is_running(self) -> bool:

@@ -19,6 +19,7 @@ from tests.integration.ibl.network.standin import ChoiceWorldSession
 
 from multirig.errors import SessionFailed
 from multirig.ibl import Auxiliaries, NetworkSession
+from multirig.record.journal import read_journal
 
 FAST = 1.0
 """Seconds that a rig may take where one does not answer."""
@@ -238,3 +239,21 @@ def test_without_rigs_nothing_is_said_and_the_task_runs(make: Any, base: Any) ->
     task.run()
     assert not task.remote_rigs.services
     task.remote_rigs.services.assign_callback("EXPEND", print)  # where iblrig has None, tasks must ask first
+
+
+@both
+def test_a_rig_that_is_lost_meanwhile_keeps_none_of_the_others_from_being_ended(
+    rigs: Any, make: Any, lab: Any, base: Any
+) -> None:
+    class Long(base):  # type: ignore[misc]
+        def _run(self) -> None:
+            rigs.do(rigs.services["left"].close())
+            self.communicate("EXPSTATUS", 20, raise_on_exception=False)
+            assert not self.remote_rigs.services["left"].is_connected
+
+    task = make_of(make, base, Long, remote_rigs=lab)
+    with pytest.raises(SessionFailed, match="left"):
+        task.run()
+    steps = [one.data for one in read_journal(task.paths.SESSION_FOLDER) if one.kind == "StepRequested"]
+    assert "stop" in [one["trigger"] for one in steps]
+    assert rigs.state("main") == "connected"
