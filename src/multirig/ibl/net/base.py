@@ -10,7 +10,6 @@ import socket
 import urllib.request
 import warnings
 from abc import ABC, abstractmethod
-from asyncio import isfuture
 from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from functools import reduce
@@ -21,7 +20,7 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.ibl.alyx import wire_token
 from multirig.ibl.net import arrays
-from multirig.ibl.net.listeners import Listeners
+from multirig.ibl.net.listeners import Listeners, check_callback
 from multirig.protocol.exp_ref import ExpRef
 
 LISTEN_PORT = 11001
@@ -408,12 +407,6 @@ class Communicator(Service):
     def close(self) -> None:
         """Forget all callbacks, and cancel the futures among them."""
         self.listeners.clear()
-
-
-def check_callback(callback: Any) -> None:
-    """Raise TypeError unless somebody can be called back by it: a callable or a future."""
-    if not (callable(callback) or isfuture(callback)):
-        raise TypeError(f"{callback!r} is neither a callable nor a future")
 
 
 def _parts(event: Any) -> list[int]:

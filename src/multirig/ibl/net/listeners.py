@@ -81,6 +81,12 @@ class Listeners:
             self._by_event[event] = [each for each in listeners if each.callback is not future]
 
 
+def check_callback(callback: Any) -> None:
+    """Raise TypeError unless somebody can be called back by it: a callable or a future."""
+    if not (callable(callback) or isfuture(callback)):
+        raise TypeError(f"{callback!r} is neither a callable nor a future")
+
+
 def is_same(callback: Any, other: Any) -> bool:
     """Whether two callbacks are the same, also where one is wrapped for several services."""
     return bool(callback == other or getattr(callback, "id", None) == getattr(other, "id", hash(other)))

@@ -14,6 +14,7 @@ from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net import base
 from multirig.ibl.net.echo import EchoProtocol
 from multirig.ibl.net.exchange import reply_to_this
+from multirig.ibl.net.listeners import check_callback
 
 if TYPE_CHECKING:
     _Mapping = UserDict[str, Any]
@@ -67,7 +68,7 @@ class Services(base.Service, _Mapping):
         return_service : bool
             Also hand over the communicator, as the last argument.
         """
-        base.check_callback(callback)
+        check_callback(callback)
         for rig in self.values():
             if return_service:
                 rig.assign_callback(event, _WithService(callback, rig))
