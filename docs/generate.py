@@ -222,6 +222,7 @@ def attribute_docs(cls: type) -> dict[str, str]:
 def show_rig_keys() -> str:
     """Return the table of a rig's keys."""
     from multirig.config import rig_config_schema
+    from multirig.config.rig import Ibl
 
     schema = rig_config_schema()
     defs = schema["$defs"]
@@ -234,6 +235,8 @@ def show_rig_keys() -> str:
             key_table({**defs["Expect"], "$defs": defs}),
             "Under `experiment_description`:",
             key_table({**defs["Description"], "$defs": defs}),
+            "Under `ibl`:",
+            key_table(Ibl.model_json_schema()),
         ]
     )
 

@@ -11,7 +11,10 @@ from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef, check_subject
 
 DESCRIPTION_NAME = "_ibl_experiment.description.yaml"
 """In a session folder: IBL's description of the experiment."""
+WHOLE_NAME = "_multirig_description.yaml"
+"""The same where the folder is one of IBL's pipeline, whose copiers take one description for all."""
 _NUMBER = re.compile("[0-9]{1,3}")
+_OF_DEVICE = re.compile(r"_ibl_experiment\.description_(?P<device>.+)\.yaml")
 
 
 def subjects_folder(data_folder: Path, lab: str) -> Path:
@@ -100,6 +103,36 @@ def next_exp_ref_in(subjects: Path, subject: str, date: datetime.date) -> ExpRef
             "rename that folder if it was made by mistake"
         )
     return ExpRef(date, number, subject)
+
+
+def description_name(device: str) -> str:
+    """Return the name of the description in a session folder that IBL's copiers take as one device."""
+    return f"_ibl_experiment.description_{device}.yaml"
+
+
+def described_device(name: str) -> str | None:
+    """Return of which device a file of that name is the description; None: it is of none."""
+    found = _OF_DEVICE.fullmatch(name)
+    return found["device"] if found else None
+
+
+def is_description(name: str) -> bool:
+    """Whether a file of that name describes an experiment, or a part of it."""
+    return name in (WHOLE_NAME, DESCRIPTION_NAME) or described_device(name) is not None
+
+
+def list_device_descriptions(folder: Path) -> list[Path]:
+    """Return the descriptions of devices in a session folder, by name."""
+    try:
+        return sorted(one for one in folder.iterdir() if described_device(one.name) is not None)
+    except OSError:
+        return []
+
+
+def find_description(folder: Path) -> Path | None:
+    """Return the description in a session folder that says the most; None: there is none."""
+    whole = [one for one in (folder / WHOLE_NAME, folder / DESCRIPTION_NAME) if one.exists()]
+    return next(iter((*whole, *list_device_descriptions(folder))), None)
 
 
 def _lab_folder(lab: str) -> str:

@@ -27,6 +27,7 @@ from multirig.rig import manifest
 from multirig.rig.adapters.process.orphan import read_started
 from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 from multirig.rig.memory import FORMAT, read_memory, write_memory
+from multirig.transfer import folder as handover
 from multirig.version import __version__
 
 SAMPLES = Path(__file__).parents[1] / "data" / "formats"
@@ -54,6 +55,7 @@ def number_in(text: str) -> int:
         ("installed", records.FORMAT),
         ("manifest", manifest.FORMAT),
         ("verdict", account.FORMAT),
+        ("transfer", handover.FORMAT),
     ],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
@@ -112,6 +114,26 @@ def test_what_a_newer_multirig_keeps_of_a_program_is_left_to_it(
         path.write_text(told)
         assert read_started(path) is None
     assert "has format 3" in caplog.text
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("transfer-*")), ids=lambda one: one.stem)
+def test_who_records_into_a_folder_is_read_in_each_format(sample: Path, tmp_path: Path) -> None:
+    place(sample, tmp_path, handover.NAME)
+    found = handover.settle(tmp_path)
+    assert found is not None
+    assert (found.exp_ref, found.device, found.stubs) == ("2026-11-30_1_SP_01", "behavior", ("behavior",))
+    assert sorted(found.parts) == ["cameras", "raw_task_data_00"]
+    assert found.description["devices"] == {"cameras": {"left": {"collection": "raw_video_data"}}}
+    assert not found.is_over
+
+
+def test_what_a_newer_multirig_says_of_a_folder_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = place(SAMPLES / "transfer-1.json", tmp_path, handover.NAME)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    assert handover.settle(tmp_path) is None
+    assert "has format 2" in caplog.text
 
 
 GAP = "side: right gave nothing for 2.0 s, from 2.1 s after the start: 60 missing at 30/s"

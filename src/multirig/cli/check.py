@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
+from multirig.cli.chosen import choose_rigs
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
-from multirig.cli.session import DEFAULT_DATA, choose_rigs
+from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.conductor import Conductor
 from multirig.config import check_length
 from multirig.errors import ConfigError

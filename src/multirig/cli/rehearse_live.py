@@ -9,8 +9,8 @@ from pathlib import Path
 
 from multirig.cli import render
 from multirig.cli.check import findings_to_json
+from multirig.cli.chosen import choose_rigs
 from multirig.cli.program import FAILED
-from multirig.cli.session import choose_rigs
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Wishes
 from multirig.conductor.rehearsal import Rehearsed, is_ready, rehearse

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,17 +10,16 @@ import typer
 from typer.core import TyperCommand
 
 from multirig.cli import accounts, render
+from multirig.cli.chosen import choose_rigs
 from multirig.cli.program import FAILED, UNVERIFIED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.leading import IMPATIENT, EndedEarly, Wishes, lead
-from multirig.conductor.naming import learn_names
-from multirig.conductor.roster import Roster, find_rigs_file
+from multirig.conductor.leading import IMPATIENT, EndedEarly, Step, Wishes, lead
+from multirig.conductor.roster import find_rigs_file
 from multirig.conductor.session import Session
-from multirig.config import Uri, check_length, load_conductor_config
+from multirig.config import check_length, load_conductor_config
 from multirig.errors import ConfigError
-from multirig.lifecycle.policy import RigPolicy
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account, mind_losses
@@ -102,8 +100,21 @@ def run_session(
     )
 
     async def record() -> tuple[Account, Path]:
-        session = conductor.session(subject, takes_over=take_over, checks=not no_check, seconds=seconds)
-        return await record_session(session, Wishes(seconds))
+        from multirig.ibl.plain_description import PlainDescription
+
+        described = PlainDescription(conductor.rigs)
+        session = conductor.session(
+            subject,
+            info=described.info,
+            takes_over=take_over,
+            checks=not no_check,
+            seconds=seconds,
+        )
+
+        async def describe() -> None:
+            await described.write(session)
+
+        return await record_session(session, Wishes(seconds), prepare=describe)
 
     show_account(*asyncio.run(record()), json=json, strict=strict)
 
@@ -129,28 +140,19 @@ def show_account(told: Account, folder: Path, *, json: bool, strict: bool = Fals
         raise typer.Exit(UNVERIFIED)
 
 
-def choose_rigs(remote: list[str], rigs_file: Path | None) -> tuple[dict[str, Uri], dict[str, RigPolicy]]:
-    """Return the chosen rigs' addresses, and what those mean to the session that the rigs file names.
-
-    Names are looked up; a rig that is given by its address is asked what it is called.
-    """
-    names = [one for one in remote if "://" not in one]
-    chosen: Mapping[str, Uri] = {}
-    policies: dict[str, RigPolicy] = {}
-    if names or not remote:
-        roster = Roster.load(find_rigs_file(rigs_file))
-        if not remote:
-            known = (
-                ", ".join(roster.entries) or "none yet; add one: multirig rigs add cameras udp://192.168.1.20"
-            )
-            raise ConfigError(f"say which rigs take part: --remote NAME...; known: {known}")
-        chosen, policies = roster.select(names), roster.policies(names)
-    rigs = {one: chosen[one] if one in chosen else Uri.parse(one) for one in remote}
-    return asyncio.run(learn_names(rigs)) if len(names) < len(remote) else rigs, policies
-
-
-async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Path]:
+async def record_session(
+    session: Session, wishes: Wishes, *, prepare: Step | None = None
+) -> tuple[Account, Path]:
     """Lead a whole session, show it, and return what was recorded and where the journal lies.
+
+    Parameters
+    ----------
+    session : Session
+        A new one.
+    wishes : Wishes
+        What the operator wants.
+    prepare : callable, optional
+        Is awaited when the rigs have agreed, and before one is touched.
 
     Raises
     ------
@@ -162,7 +164,7 @@ async def record_session(session: Session, wishes: Wishes) -> tuple[Account, Pat
     try:
         with wishes.heeding_signals():
             async with session.conductor, showing(session, wishes):
-                await lead(session, wishes)
+                await lead(session, wishes, prepare=prepare)
     except BaseException as error:
         await asyncio.to_thread(_warn_of_left, session)
         if isinstance(error, EndedEarly):

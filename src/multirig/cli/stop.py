@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from multirig.cli import accounts, render
+from multirig.cli.chosen import choose_rigs
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
-from multirig.cli.session import choose_rigs
 from multirig.conductor.leading import Wishes, taken_up
 from multirig.conductor.left import (
     FoundRig,

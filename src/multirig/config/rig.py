@@ -156,6 +156,32 @@ def _read_pulses(value: object) -> object:
     )
 
 
+def _read_ibl(value: object) -> object:
+    if isinstance(value, bool):
+        return {} if value else None
+    if value is None or isinstance(value, BaseModel | Mapping):
+        return value
+    raise ConfigError(
+        f"{show_value(value)} does not say what the pipeline copies: write true, or {{device: video}}"
+    )
+
+
+def _check_device(device: str) -> str:
+    if device == "behavior":
+        raise ConfigError("behavior is the PC that runs the task: write video, ephys, or a name of your own")
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", device):
+        raise ConfigError(
+            f"{show_value(device)} cannot name a device: use letters, digits, '_' and '-', such as video"
+        )
+    return device
+
+
+def _check_probe(probe: str) -> str:
+    if not re.fullmatch("probe[0-9]{2}[a-z]?", probe):
+        raise ConfigError(f"{show_value(probe)} is no probe as IBL counts them: write probe00, probe01")
+    return probe
+
+
 def _parse_stall(value: object) -> float | None:
     if value == NEVER:
         return None
@@ -207,6 +233,31 @@ _LOST_SCHEMA = {
                 }
             },
             "required": ["stop_after"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_IBL_SCHEMA = {
+    "anyOf": [
+        {"type": "boolean"},
+        {"type": "null"},
+        {
+            "type": "object",
+            "properties": {
+                "device": {
+                    "type": "string",
+                    "description": "As which device iblrig copies it; a camera rig is video.",
+                },
+                "server": {
+                    "type": "string",
+                    "description": "The server's data folder; without it, iblrig enters the session.",
+                },
+                "probes": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Names of Neuropixels probes.",
+                },
+            },
             "additionalProperties": False,
         },
     ]
@@ -294,6 +345,23 @@ class Description(_Frozen):
         return sync
 
 
+class Ibl(_Frozen):
+    """What makes this rig one of IBL's pipeline: iblrig's ``transfer_data`` finds what it has recorded."""
+
+    device: Annotated[str, AfterValidator(_check_device)] | None = None
+    """As which device iblrig copies it: video, ephys, or a name of your own; a camera rig is video."""
+    server: PlacedPath | None = None
+    """The server's data folder, where a session is entered at once; without it, when it is copied."""
+    probes: list[Annotated[str, AfterValidator(_check_probe)]] = []
+    """Names of the Neuropixels probes that SpikeGLX records here, such as probe00, probe01."""
+
+    @model_validator(mode="after")
+    def _check_probes(self) -> Ibl:
+        if self.probes and self.device != "ephys":
+            raise ConfigError("probes are of an ephys rig: write device: ephys beside them")
+        return self
+
+
 class RigConfig(_Frozen):
     """The configuration of one rig: the file that ``multirig serve`` is given."""
 
@@ -349,6 +417,14 @@ class RigConfig(_Frozen):
     """What is expected of each camera or table of this rig; a camera may have an ``expect`` of its own."""
     experiment_description: Description = Description()
     """This rig's part of the experiment description, where the adapter does not know it."""
+    ibl: Annotated[Ibl | None, BeforeValidator(_read_ibl), WithJsonSchema(_IBL_SCHEMA)] = None
+    """Whether IBL's pipeline copies what this rig records: true, or as what and to which server."""
+
+    @model_validator(mode="after")
+    def _check_ibl(self) -> RigConfig:
+        if self.ibl is not None and self.ibl.device is None and self.adapter.type != "camera":
+            raise ConfigError("ibl: say as which device iblrig copies this rig: device: ephys, for example")
+        return self
 
     @model_validator(mode="after")
     def _check_description(self) -> RigConfig:

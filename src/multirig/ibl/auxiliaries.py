@@ -221,10 +221,9 @@ class Auxiliaries:
             outcomes = await self._pushing.push(running.conductor, event, args, self.limit)
             if self.services.has_listeners and not is_in_callback:  # a callback cannot wait for itself
                 await self._calls.called()
-            responses = read_outcomes(event, outcomes)
             if self._holder is not None:
-                self._holder.answered(responses, self.clients)
-            return responses
+                return self._holder.answered(event, outcomes, self.clients)
+            return read_outcomes(event, outcomes)
 
         if not wait:
             self._last_key += 1
@@ -363,9 +362,12 @@ class Auxiliaries:
 
     def close(self) -> None:
         """Interrupt a session that is still open, clean up, and end the threads; safe to call twice."""
-        if self._holder is not None and self.is_running:
-            self._holder.let_go(self.conductor.current)
+        holder = self._holder if self.is_running else None
+        if holder is not None:
+            holder.let_go(self.conductor.current)
         if self._thread is not None:
             self._thread.close()
             atexit.unregister(self.close)  # not before: Ctrl-C may break off the waiting
             self._calls.close()
+        if holder is not None:
+            holder.close()

@@ -18,7 +18,7 @@ from typing import Any
 
 from multirig.errors import ConfigError, MultirigError, why_not
 from multirig.folders import next_exp_ref_in
-from multirig.ibl import description, task_logging, task_wishes
+from multirig.ibl import task_logging, task_transfer, task_wishes
 from multirig.ibl.bunch import Bunch
 from multirig.ibl.session_paths import (
     DATA_NAME,
@@ -141,6 +141,8 @@ class BaseSession(ABC):
         """Whether the session's folder has been made."""
         self.log_file: logging.Handler | None = None
         """Writes the log beside the data, from `create_session` on."""
+        self.transfer = task_transfer.TaskTransfer(self)
+        """What IBL's pipeline looks for, from `create_session` on."""
         self._execute_mixins_shared_function("init_mixin")
         self.paths = self._init_paths(append=append)
         self.experiment_description = self.make_experiment_description_dict(
@@ -269,8 +271,7 @@ class BaseSession(ABC):
             self.log_file = task_logging.begin_file(folder)
         self.logger.info("data go to %s", folder)
         self.save_task_parameters_to_json_file()
-        # with what an earlier task of the session wrote
-        description.write_into(self.paths.SESSION_FOLDER, self.experiment_description)
+        self.transfer.begin()
         self.register_to_alyx()
 
     def save_task_parameters_to_json_file(self, destination_folder: str | Path | None = None) -> Path:

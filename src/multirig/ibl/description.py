@@ -16,7 +16,7 @@ import yaml
 
 from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError
-from multirig.folders import DESCRIPTION_NAME
+from multirig.folders import DESCRIPTION_NAME, WHOLE_NAME, find_description, list_device_descriptions
 from multirig.ibl.bunch import unbunched
 from multirig.ibl.writing import write_whole
 from multirig.protocol.words import Info
@@ -224,7 +224,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / FILE_NAME
+        path = find_description(path) or path / FILE_NAME
     return _checked(parse_yaml(read_text(path), path, YamlLoader) or {}, path)
 
 
@@ -246,22 +246,40 @@ def write(path: str | Path, description: Mapping[str, Any]) -> Path:
     return path
 
 
-def write_into(folder: Path, part: Mapping[str, Any]) -> Path:
+def write_into(folder: str | Path, part: Mapping[str, Any]) -> Path:
     """Write a description into a session folder, with what an earlier task of the session wrote.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : str or pathlib.Path
         The session folder.
     part : mapping
         What is added to what is there.
     """
-    path = folder / FILE_NAME
+    path = _whole_file(Path(folder))
     there = read(path) if path.exists() else {}
     return write(path, merge(there, part, HERE))
 
 
-def write_again(folder: str | Path, description: Mapping[str, Any]) -> None:
-    """Write this PC's description anew into a session folder, if one was written there before."""
-    for path in sorted(Path(folder).glob(f"{Path(FILE_NAME).stem}*.yaml")):
-        write(path, merge(read(path), description, HERE))
+def write_beside(folder: str | Path, whole: Mapping[str, Any]) -> Path:
+    """Write the description of all PCs beside that of a task, where iblrig does not look; return its file.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The session folder; it is made where it is missing.
+    whole : mapping
+        What is added to what is there.
+    """
+    path = Path(folder) / WHOLE_NAME
+    there = read(path) if path.exists() else {}
+    return write(path, merge(there, whole, HERE))
+
+
+def _whole_file(folder: Path) -> Path:
+    """Return where the description of all PCs lies in a session folder of this one.
+
+    IBL's copiers take the first description that they find for that of their own PC: where there is one, the
+    other gets a name that they do not look at.
+    """
+    return folder / (WHOLE_NAME if list_device_descriptions(folder) else FILE_NAME)

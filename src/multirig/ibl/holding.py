@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from multirig.errors import MultirigError
-from multirig.ibl import bases, description
+from multirig.errors import MultirigError, SessionFailed
+from multirig.ibl import bases, description, task_transfer
 from multirig.ibl.net import arrays
+from multirig.ibl.pushing import read_outcomes
 from multirig.ibl.session_paths import stop_file
 from multirig.ibl.settings import find_iblrig_subjects
+from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
@@ -62,15 +64,44 @@ class Holder:
         info["REMOTE_RIGS"], info["EXP_REF"] = auxiliaries.clients, str(exp_ref)
         return answers_of(self._information, exp_ref)
 
-    def answered(self, responses: Mapping[str, Sequence[Any]], uris: Mapping[str, str]) -> None:
-        """Put the rigs into the task's description, once it has one: iblrig writes it after the start."""
-        description.take_parts(self._information, responses)
+    def answered(
+        self, event: Event, outcomes: Mapping[str, Outcome], uris: Mapping[str, str]
+    ) -> dict[str, list[Any]]:
+        """Return the answers to a message of the task's, as iblrig has them.
+
+        A rig that could not stop is an error in the log and a reason of the verdict, and none for the task:
+        it is over, and iblrig does not look at these answers.
+
+        Raises
+        ------
+        SessionFailed
+            Names each rig that has not done anything else.
+        """
+        try:
+            responses = read_outcomes(event, outcomes)
+        except SessionFailed as error:
+            if event is not Event.EXPEND:
+                raise
+            self.log.error("%s", error)
+            answered = {name: one for name, one in outcomes.items() if not isinstance(one, MultirigError)}
+            return {name: [] for name in outcomes} | read_outcomes(event, answered)
+        self._describe(responses, uris)
+        return responses
+
+    def _describe(self, responses: Mapping[str, Sequence[Any]], uris: Mapping[str, str]) -> None:
+        """Describe the rigs beside the task, once it has a description and a folder.
+
+        Its own description stays that of this PC alone: iblrig writes it, and copies what it names.
+        """
+        is_new = description.take_parts(self._information, responses)
         own = getattr(self._task, "experiment_description", None)
-        if not own or self._is_described:
+        paths = getattr(self._task, "paths", None)
+        if not own or not paths or (self._is_described and not is_new):
             return
         self._is_described = True
         try:
-            self._task.experiment_description = description.describe_rigs(own, self._information, uris)
+            whole = description.describe_rigs(own, self._information, uris)
+            description.write_beside(paths["SESSION_FOLDER"], whole)
         except MultirigError as error:  # the rigs record already
             self.log.error("%s", error)
 
@@ -78,6 +109,10 @@ class Holder:
         """Let the task end where its rigs are let go while they record, as iblrig does at SIGTERM."""
         if session is not None and session.state is SessionState.RUNNING:
             self.ask_to_end()
+
+    def close(self) -> None:
+        """Let the server have the journal and the verdict, once they are written."""
+        task_transfer.send_records(self._task)
 
     def ask_to_end(self) -> None:
         """Let the task end in good order, as its operator would."""

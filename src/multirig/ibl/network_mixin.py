@@ -18,7 +18,7 @@ from multirig.conductor.leading import say_lost
 from multirig.config import Uri
 from multirig.errors import MultirigError
 from multirig.ibl import alyx as alyx_tokens
-from multirig.ibl import bases, description
+from multirig.ibl import bases, description, task_transfer
 from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
 from multirig.ibl.net.rigs import ExpInfo
@@ -327,6 +327,7 @@ class NetworkMixin:
                 self._log.error("%s", error)
             finally:
                 self.remote_rigs.close()
+                task_transfer.send_records(self)
         self._signals.give_back()
 
     # -- a session --------------------------------------------------------------------------------------
@@ -418,6 +419,16 @@ class NetworkMixin:
         self.session_info["SESSION_NUMBER"] = exp_ref.sequence
         return paths
 
+    def create_session(self) -> None:
+        """Make the session's folder as the base session does, and describe all PCs beside it.
+
+        The base session writes of this PC alone, as IBL's copiers need it: they look for each collection that
+        is described.
+        """
+        parts = [info.experiment_description for info in self.rig_information.values()]
+        with task_transfer.creating(self, parts):
+            super().create_session()  # type: ignore[misc]  # the base session's
+
     def _describe_rigs(self) -> None:
         """Put the rigs, and each one's own part, into the experiment description.
 
@@ -444,7 +455,7 @@ class NetworkMixin:
         if description.take_parts(self.rig_information, responses) and self._is_made:
             try:
                 self._describe_rigs()
-                description.write_again(self.paths["SESSION_FOLDER"], self.experiment_description)
+                description.write_beside(self.paths["SESSION_FOLDER"], self.experiment_description)
             except MultirigError as error:  # the rigs record already
                 self._log.error("%s", error)
 

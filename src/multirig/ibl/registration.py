@@ -20,6 +20,7 @@ from typing import Any
 
 from multirig.conductor.registration import own_addresses
 from multirig.errors import ConfigError
+from multirig.folders import find_description
 from multirig.ibl import description
 from multirig.ibl.alyx import AlyxError
 from multirig.ibl.alyx_answers import ANSWER_LIMIT, NOT_FOUND, ask, reason, status, token_of
@@ -123,13 +124,12 @@ class _Entry:
                 raise ConfigError(
                     f"the settings of {session_path} have no {key}: the session cannot be registered"
                 )
-        path = session_path / description.FILE_NAME
         narrative = session_path / NARRATIVE_NAME
         text = narrative.read_text(encoding="utf-8", errors="replace") if narrative.is_file() else ""
         return cls(
             run=settings,
             runs=sorted(_all_runs(session_path, settings), key=lambda run: str(run["SESSION_START_TIME"])),
-            described=description.read(path) if path.exists() else {},
+            described=description.read(session_path) if find_description(session_path) is not None else {},
             narrative=text.strip(),
             user=settings.get("ALYX_USER") or user,
         )

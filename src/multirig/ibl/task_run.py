@@ -34,7 +34,7 @@ class TaskRun:
         # whoever interrupts waits for no server
         was_interrupted = isinstance(self._error, KeyboardInterrupt | SystemExit)
         endings.append(self._say_unregistered if was_interrupted else self._register_end)
-        for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log]:
+        for ending in [*endings, *hooks(session, "cleanup_mixin"), self._end_log, session.transfer.finish]:
             self._take(ending)
         if self._error is not None:
             raise self._error
@@ -64,6 +64,7 @@ class TaskRun:
             session.session_info.SUBJECT_WEIGHT = weight
         forget_wishes(session.paths)
         session._run()
+        session.transfer.is_done = True
 
     def _ask_droppings(self) -> None:
         info = self._session.session_info

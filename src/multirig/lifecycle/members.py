@@ -54,6 +54,8 @@ class Members:
         """Rigs that have told by themselves what they recorded: they were ended there, and may be gone."""
         self.foreign: set[str] = set()
         """IBL's peers, by what they said of themselves in the agreement."""
+        self.unreleased: dict[str, tuple[int, int]] = {}
+        """IBL's peers that have not answered EXPCLEANUP: in which step, and until when they may be at it."""
         self._told: dict[str, Mapping[Event, int]] = {}
         """How long steps may take on rigs that say so themselves."""
         self._names: Mapping[Address, str] = {}

@@ -67,6 +67,7 @@ from multirig.protocol.words import (
     AskInfo,
     AskToken,
     Beat,
+    CleanedUp,
     Complaint,
     Info,
     Initialise,
@@ -451,11 +452,16 @@ class SessionMachine:
     def _take_step(self, event: LinkOutcome, key: tuple[Any, ...]) -> list[Any]:
         """Take what came of the step; what is late, or overtaken, is of no further effect."""
         step, name = self._step, key[1]
+        if self.members.unreleased.get(name, (None,))[0] == key[0]:  # it is ready for another session now
+            del self.members.unreleased[name]
+            return list(step.release(name)) if step is not None else []
         if step is None or step.number != key[0] or not step.broadcast.awaits(name):
             return []
         outcome = step.take(name, event, had=key[2] if len(key) == 3 else None)
         if isinstance(outcome, Send):
             return [outcome]
+        if isinstance(event, TimedOut) and isinstance(outcome, CleanedUp):
+            self.members.unreleased[name] = (step.number, self._now + self.limits.cleanup)
         is_over = step.note(name, outcome, self._now)
         number = self._requested if self._requested is not None else step.number
         news = Progressed(number=number, event=step.event, rig=name, outcome=outcome)

@@ -82,7 +82,7 @@ class Step:
         self._optional_until: int | None = None
         """Until when it is waited for optional rigs alone, to say who they are."""
         self._held: dict[str, int] = {}
-        """Who starts by the command itself, and when that leaves: IBL's peers know no instant."""
+        """IBL's peers that are told later, and when: they know no instant to start at, or clean up still."""
         self._retried: set[str] = set()
         """Rigs that were restarted in this step, and have been asked again."""
         names = [name for group in self.waves for name in group]
@@ -115,6 +115,8 @@ class Step:
             self._wave_until = now + WAVE_LIMIT
         if self.event is Event.EXPSTART:
             names = self._set_instant(names, now)
+        elif self.event is Event.EXPINIT:
+            names = self._hold_unreleased(names, now)
         return list(self.broadcast.sends(names))
 
     def _set_instant(self, names: list[str], now: int) -> list[str]:
@@ -133,6 +135,16 @@ class Step:
             broadcast.waits[name] = at - now
         self._held = {name: at for name in names if name not in timed}
         return timed
+
+    def _hold_unreleased(self, names: list[str], now: int) -> list[str]:
+        """Let IBL's peers end the clean-up before; return who is told now."""
+        untils = {name: self._members.unreleased.get(name, (0, 0))[1] for name in names}
+        self._held = {name: until for name, until in untils.items() if now < until}
+        return [name for name in names if name not in self._held]
+
+    def release(self, name: str) -> list[Send]:
+        """Tell a rig what was held back, if something was."""
+        return [self.broadcast.send(name)] if self._held.pop(name, None) is not None else []
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""

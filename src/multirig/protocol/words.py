@@ -197,7 +197,7 @@ class Finding:
     level: Level
     """How grave it is."""
     kind: str
-    """What it is about, a word: ``camera``, ``clock``, ``disk``, ``orphan``, ``program``."""
+    """What it is about, a word: ``camera``, ``clock``, ``disk``, ``orphan``, ``program``, ``server``."""
     text: str
     """What is the matter and what to do next, in words that follow the rig's name and a colon."""
     at: float | None = None

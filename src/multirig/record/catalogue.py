@@ -23,7 +23,7 @@ import platformdirs
 
 from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
-from multirig.folders import DESCRIPTION_NAME
+from multirig.folders import find_description, is_description
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, read_account
@@ -56,7 +56,7 @@ _SETTINGS = ("raw_task_data_00", "_iblrig_taskSettings.raw.json")
 """What a task writes of itself, here or under iblrig: the one witness where no rig took part."""
 _MANIFESTS = "_multirig_manifest."
 """How the lists begin that rigs leave in their own session folders."""
-_WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME, DESCRIPTION_NAME})
+_WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME})
 """Files by which a session is known to have changed."""
 _UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """What comes of files that are not what they should be."""
@@ -491,7 +491,7 @@ class _Scan:
         try:
             with os.scandir(folder) as found:
                 for one in found:
-                    if one.name in _WATCHED:
+                    if one.name in _WATCHED or is_description(one.name):
                         marks.append(_mark(one.name, one.stat()))
                     is_empty = is_empty and one.name.startswith(".")
                     has_journal = has_journal or one.name == JOURNAL_NAME
@@ -639,8 +639,8 @@ def _time(text: object) -> float | None:
 
 
 def _read_description(folder: Path) -> Mapping[str, Any]:
-    path = folder / DESCRIPTION_NAME
-    if not path.exists():
+    path = find_description(folder)
+    if path is None:
         return {}
     try:
         found = parse_yaml(read_text(path), path, YamlLoader)

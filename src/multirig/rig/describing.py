@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import logging
 from dataclasses import replace
-from typing import Any
 
 from multirig.config import Limits
 from multirig.errors import MultirigError
@@ -21,6 +20,7 @@ from multirig.protocol.words import Info
 from multirig.rig.adapter import below
 from multirig.rig.limits import widen
 from multirig.rig.parts import Parts
+from multirig.rig.pipeline import describe_rig
 from multirig.rig.preflight import check_rig
 from multirig.rig.viewfinder import Viewfinder
 from multirig.sync.pulses import PULSES_NAME
@@ -92,8 +92,7 @@ class Describer:
         except Exception:
             log.exception("the adapter's list of what it writes failed")
         try:
-            description = discreet_values(plain(self._describe_experiment(), "experiment_description"))
-            info = replace(info, experiment_description=description)
+            info = replace(info, experiment_description=describe_rig(self._config, self._adapter))
         except Exception:
             log.exception("the adapter's part of the experiment description failed")
         if effect.subject is not None:
@@ -144,16 +143,6 @@ class Describer:
         """Return what is written here, the adapter's files and ours, which bear no name of the rig."""
         pulses = [below(self._adapter.collection, PULSES_NAME)] if self._config.sync_pulses else []
         return [*self._adapter.owns(), *pulses]
-
-    def _describe_experiment(self) -> dict[str, Any]:
-        """Return this rig's part of the description: what its config says, else what the adapter does."""
-        config, name = self._config.experiment_description, self._config.name
-        said = self._adapter.experiment_description()
-        kind, _, label = name.partition(":")
-        devices = config.devices or said.get("devices")
-        part = {"devices": devices or {kind: {label or kind: {"collection": self._adapter.collection}}}}
-        sync = config.sync or said.get("sync")
-        return {**part, "sync": sync} if sync and self._config.main_sync else part
 
     def _read_time(self) -> str:
         return self._computer.read_wall_clock().isoformat(timespec="milliseconds")

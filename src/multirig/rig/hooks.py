@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -47,8 +46,6 @@ class Hooks:
         What is known of the conductor's clock.
     background : Background
         For what nobody waits for.
-    warn : callable
-        Is given a line for whoever sits at this PC.
 
     Raises
     ------
@@ -56,9 +53,7 @@ class Hooks:
         The config wants sync pulses that the adapter cannot give.
     """
 
-    def __init__(
-        self, parts: Parts, clock: SessionClock, background: Background, warn: Callable[[str], None]
-    ) -> None:
+    def __init__(self, parts: Parts, clock: SessionClock, background: Background) -> None:
         config, adapter, computer, storage = parts.config, parts.adapter, parts.computer, parts.storage
         self.recording = Recording(adapter, computer.read_clock, clock.find_jumps)
         self._name = config.name
@@ -69,12 +64,14 @@ class Hooks:
         self._feed = parts.feed
         self._clock = clock
         self._background = background
-        self._warn = warn
+        self._warn = parts.warn
         self._limits = HookLimits(widen(config.limits, adapter.least_limits()))
         self._expected = config.expect.to_expected()
         self._memory = MemoryKeeper(storage.keep)
         self._markers = MarkerTable(config.name, adapter, storage.append_marker)
         self._rehearsal = RehearsalLimit(parts.machine, parts.feed)
+        self.pipeline = parts.pipeline
+        """Prepares what is recorded for IBL's."""
         self._pulser = Pulser(
             config.name,
             adapter,
@@ -165,8 +162,7 @@ class Hooks:
             self._markers.begin()
             self._storage.note_begin()
             self._storage.keep_log(self._adapter.session)
-            self.recording.is_open = True
-            self._watcher = asyncio.create_task(self._watch())
+            self._go_on()
         return goes_on
 
     def end(self) -> list[asyncio.Task[Any]]:
@@ -255,6 +251,7 @@ class Hooks:
         planned = None if call.start_at is None else call.start_at / SECOND
         self._storage.note_start(self._adapter.session, planned)
         self._watcher = asyncio.create_task(self._watch())
+        self.pipeline.begin(self.recording)
         return self._describe_start(call, called, returned)
 
     async def _start_at(self, planned: int | None) -> int:
@@ -280,8 +277,7 @@ class Hooks:
         """Let the adapter go on after a restart, and return the gap that is over now."""
         self.recording.was_started = True
         await self._limits.run("start", self._adapter.resume())
-        self.recording.is_open = True
-        self._watcher = asyncio.create_task(self._watch())
+        self._go_on()
         return end_gap(self._machine.recording.gaps[-1], self._computer.read_wall_clock())
 
     async def _stop(self) -> Recorded:
@@ -292,7 +288,10 @@ class Hooks:
         await self._limits.run("stop", self._adapter.stop())
         self._limits.check()
         await self._look_at_room()
-        return await self._account()
+        recorded = await self._account()
+        if recorded.manifest is not None:
+            await self.pipeline.finish(self.recording)
+        return recorded
 
     async def _look_at_room(self) -> None:
         """Look whether the disk took all: what a program writes as it is stopped may be the most of it."""
@@ -316,6 +315,7 @@ class Hooks:
         elif not recording.was_started:
             await storage.release_folder(recording.session)
         storage.note_end()
+        await self.pipeline.finish(self.recording)
         recording.leave()
         if recording.was_started and not recording.is_rehearsal:
             return Recorded(digests=await storage.late_digests())
@@ -332,6 +332,12 @@ class Hooks:
             to_session_time=self._clock.to_session_time,
             rig=self._name,
         )
+
+    def _go_on(self) -> None:
+        """Watch what has begun before, and goes on."""
+        self.recording.is_open = True
+        self._watcher = asyncio.create_task(self._watch())
+        self.pipeline.begin(self.recording)
 
     async def _watch(self) -> None:
         """Wait for the end that the adapter makes by itself, and give pulses meanwhile."""
@@ -369,7 +375,8 @@ class Hooks:
             await storage.remember_rate(sum(one.bytes for one in found), seconds)
         if recording.was_started and recording.session is not None and not recording.is_rehearsal:
             recorded = await storage.account(recording.session, found)
-            recording.add(recorded.findings or ())
+            self.pipeline.note(found)
+            recording.add([*(recorded.findings or ()), *self.pipeline.findings(stopped_at)])
         recording.look()
         if not self._adapter.owns():  # its data lie where nobody counts them
             recorded = replace(recorded, files=None)

@@ -20,6 +20,7 @@ from multirig.pc.reader import Reader, this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
 from multirig.rig.adapter import Adapter, Left, TakesBack
 from multirig.rig.loading import GROUP
+from multirig.rig.pipeline import check_server
 from multirig.rig.rate import rate_file, recall_rate
 from multirig.version import __version__
 from multirig.wording import discreet
@@ -60,6 +61,7 @@ async def check_rig(
         "updates": lambda: check_updates(pc, datetime.datetime.now(), seconds),
         "place": lambda: check_folder_place(pc, folder),
         "start": _check_priority,
+        "server": lambda: check_server(config),
     }
     if not is_idle:
         del checks["adapter"]

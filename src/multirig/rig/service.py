@@ -101,9 +101,10 @@ class RigService:
             machine=self.machine,
             computer=computer,
             storage=self._storage,
+            warn=on_warning,
             feed=self.runtime.feed,
         )
-        self._hooks = Hooks(parts, self.clock, self._background, on_warning)
+        self._hooks = Hooks(parts, self.clock, self._background)
         self._describer = Describer(parts)
         self._gauges = Gauges(parts, self._hooks.recording, self._describer.name_pictures)
 
@@ -112,6 +113,7 @@ class RigService:
     async def open(self) -> None:
         """Listen at every address of the config; ConfigError if one cannot be had."""
         await self._storage.open()
+        self._hooks.pipeline.open()
         await self._hooks.restore()
         try:
             for uri in self.config.uri:
@@ -135,6 +137,7 @@ class RigService:
             await self._command(Event.EXPCLEANUP)
         await self.clock.close_port()
         await self.runtime.close()
+        await self._hooks.pipeline.close()
         await asyncio.to_thread(self._awake.close)
         await self._background.close(self._hooks.end())
         log.info("%s is closed", self.config.name)

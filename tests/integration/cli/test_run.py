@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 
 def test_a_session_over_two_rigs_is_recorded_and_shown(rig, multirig, tmp_path: Path):
@@ -35,6 +36,43 @@ def test_a_session_over_two_rigs_is_recorded_and_shown(rig, multirig, tmp_path: 
     assert shown.returncode == 0
     assert "fake.csv" in shown.stdout
     assert json.loads(multirig("show", summary["session_folder"], "--json").stdout) == summary
+
+
+def test_a_session_without_a_task_is_described_with_its_rigs_and_their_sync(rig, multirig, tmp_path: Path):
+    sync = {"nidq": {"collection": "raw_ephys_data", "acquisition_software": "spikeglx"}}
+    ephys = rig("ephys", main_sync=True, experiment_description={"sync": sync})
+    cameras = rig("cameras:left", adapter={"type": "fake", "collection": "raw_video_data"})
+    remote = {"ephys": ephys.uri, "cameras:left": cameras.uri}
+    (tmp_path / "rigs.yaml").write_text(yaml.safe_dump(remote))
+    words = "run -s SP_01 --seconds 0.2 --rigs-file rigs.yaml --data pc --remote".split()
+    done = multirig(*words, *remote)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("pc/mylab/Subjects/SP_01/*/001/_ibl_experiment.description.yaml")
+    assert yaml.safe_load(path.read_bytes()) == {
+        "devices": {
+            "ephys": {"ephys": {"collection": "raw_data"}},
+            "cameras": {"left": {"collection": "raw_video_data"}},
+        },
+        "procedures": [],
+        "projects": [],
+        "remote_rigs": remote,
+        "sync": sync,
+        "tasks": [],
+        "version": "1.0.0",
+    }
+
+
+def test_a_session_that_could_not_begin_leaves_its_number_to_the_next(rig, multirig, tmp_path: Path):
+    good = rig(
+        "ephys",
+        main_sync=True,
+        adapter={"type": "fake", "fail": {"initialise": "x"}, "fail_times": {"initialise": 1}},
+    )
+    words = ["run", "-s", "SP_01", "--seconds", "0.2", "--data", "pc", "--remote", good.uri]
+    assert multirig(*words).returncode == 1
+    done = multirig(*words)
+    assert done.returncode == 0, done.stderr
+    assert [one.parent.name for one in tmp_path.rglob("_multirig_verdict.json")] == ["001"]
 
 
 @pytest.mark.parametrize(

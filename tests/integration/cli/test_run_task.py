@@ -488,7 +488,7 @@ def test_keyboard_trials_end_at_a_line_stop_and_at_a_closed_keyboard(started, tm
     out, err = process.communicate(line, timeout=LIMIT)
     assert process.returncode == 0, (out, err)
     assert "ended after 0 of 10 trials" in err
-    (path,) = tmp_path.glob("data/mylab/Subjects/SP_01/*/001/_ibl_experiment.description.yaml")
+    (path,) = tmp_path.glob("data/mylab/Subjects/SP_01/*/001/_ibl_experiment.description_behavior.yaml")
     assert yaml.safe_load(path.read_text())["tasks"][0]["keyboardTrials"]["collection"] == "raw_task_data_00"
 
 

@@ -100,7 +100,8 @@ def saved(task: Task) -> dict[str, Any]:
 
 
 def described(task: Task) -> dict[str, Any]:
-    return yaml.safe_load((task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").read_text())
+    path = task.paths.SESSION_FOLDER / "_ibl_experiment.description_behavior.yaml"
+    return yaml.safe_load(path.read_text())
 
 
 # -- where and what ---------------------------------------------------------------------------------------
@@ -484,7 +485,7 @@ def test_a_spontaneous_session_lasts_as_long_as_it_is_told():
     task.run()
     assert 0.3 <= time.monotonic() - began < 5
     assert (task.duration_secs, Spontaneous(subject="SP_01").duration_secs) == (0.3, None)
-    assert (task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").is_file()
+    assert (task.paths.SESSION_FOLDER / "_ibl_experiment.description_behavior.yaml").is_file()
 
 
 def test_a_spontaneous_session_without_a_duration_lasts_until_it_is_stopped():

@@ -12,10 +12,11 @@ import pytest
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.session import Session
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, SessionFailed, Unconfirmed
+from multirig.lifecycle.members import FOREIGN_CLEANUP
 from multirig.lifecycle.session_events import Limits
 from multirig.lifecycle.session_states import SessionState
 from multirig.protocol.events import SECOND
-from multirig.protocol.messages import Event
+from multirig.protocol.messages import Event, Status
 from multirig.record.account import account
 
 pytestmark = [
@@ -78,6 +79,25 @@ async def test_a_service_that_does_no_clean_up_costs_a_moment_and_not_the_verdic
     told = account(session.folder)
     assert (told.verdict, told.reasons) == ("GOOD", [])
     assert told.steps[-1].seconds < 10  # it was 35 s
+
+
+@TRANSPORTS
+async def test_a_service_that_is_slow_to_clean_up_is_begun_anew_when_it_is_ready(
+    lab: Any, scheme: str
+) -> None:
+    slow = {Event.EXPCLEANUP: FOREIGN_CLEANUP / SECOND + 1.5}
+    rigs = {
+        "main": await lab.ibl_rig(scheme, main_sync=True),
+        "slow": await lab.ibl_rig(scheme, delay=slow),
+    }
+    conductor = await lab.conductor(rigs)
+    await lead(conductor)
+    session = conductor.session(SUBJECT)
+    await session.agree()
+    await session.init()
+    await asyncio.sleep(2)  # until then the clean-up before would have ended in any case
+    assert rigs["slow"].status is Status.INITIALIZED  # not CONNECTED, by a clean-up that ended meanwhile
+    await session.cleanup()
 
 
 @TRANSPORTS

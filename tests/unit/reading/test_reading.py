@@ -13,8 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 
 import multirig
@@ -29,6 +27,9 @@ from multirig.reading.tables import read_table
 from multirig.record.account import account
 from multirig.record.verdict import Word
 from multirig.rig.manifest import manifest_name
+
+av = pytest.importorskip("av")
+np = pytest.importorskip("numpy")
 
 DATA = Path(__file__).parents[2] / "data"
 CORPUS = DATA / "corpus-0.1" / "sessions"

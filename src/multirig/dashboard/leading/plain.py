@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from multirig.conductor.conductor import Conductor
@@ -19,7 +20,7 @@ from multirig.dashboard.leading.board import Board
 from multirig.dashboard.leading.watching import watch
 from multirig.dashboard.snapshot import Order, Step
 from multirig.errors import ConfigError, MultirigError, SessionFailed
-from multirig.ibl import description
+from multirig.ibl.plain_description import PlainDescription
 from multirig.lifecycle.session_events import Moved
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.record.journal import read_history
@@ -115,30 +116,18 @@ class PlainSession:
             main_sync=order.main_sync,
             clock_gate=load_conductor_config(rigs_file).clock.to_gate(),
         )
-        uris = {name: str(uri) for name, uri in conductor.rigs.items()}
-        own = {
-            "devices": {},
-            "procedures": list(order.procedures),
-            "projects": list(order.projects),
-            "tasks": [],
-        }
+        described = PlainDescription(conductor.rigs, order.procedures, order.projects)
         session = conductor.session(
             order.subject,
-            info={"experiment_description": {**own, "remote_rigs": uris}},
+            info=described.info,
             takes_over=order.takes_over,
             checks=order.checks,
             seconds=order.seconds,
         )
 
-        async def describe() -> None:
-            """Write the experiment description, as a task would."""
-            if session.folder is not None:
-                whole = description.describe_rigs(own, session.information, uris)
-                await asyncio.to_thread(description.write_into, session.folder, whole)
-
         self._step = Step.AGREE.value
         async with self._showing(session), conductor:
-            return await lead(session, self._wishes, prepare=describe)
+            return await lead(session, self._wishes, prepare=partial(described.write, session))
 
     async def _recover(self, folder: Path) -> SessionFailed | None:
         self._step = RECOVER

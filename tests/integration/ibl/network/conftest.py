@@ -94,7 +94,9 @@ class Rigs:
                     info = {"exp_ref": exp_ref, "main_sync": exp_ref is not None}
                     await server.confirmed_send([64, 0, info], addr=addr)
                 elif says and event in says:
-                    await server.confirmed_send([event, *data[:1], says[event]], addr=addr)
+                    await server.confirmed_send(
+                        [event, *(data[:1] if event == 2 else []), says[event]], addr=addr
+                    )
                 else:
                     await server.confirmed_send([event, *data], addr=addr)
 

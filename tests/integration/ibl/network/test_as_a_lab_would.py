@@ -177,7 +177,7 @@ def test_a_task_for_iblrig_runs_with_a_multirig_rig_an_iblutil_rig_and_a_callbac
     heard = [[name, event] for event in ("EXPEND", "EXPSTART") for name in ("cameras:left", "ephys")]
     assert settings["HEARD"] == sorted(heard)
     assert settings["SESSION_NUMBER"] == 4
-    description = yaml.safe_load((folder / "_ibl_experiment.description.yaml").read_text())
+    description = yaml.safe_load((folder / "_multirig_description.yaml").read_text())
     assert description["sync"] == {"nidq": {"collection": "raw_ephys_data"}}
     assert description["devices"]["cameras"]["left"]["collection"] == "raw_data"
     assert list(description["tasks"][0]) == ["_iblrig_tasks_passiveChoiceWorld"]

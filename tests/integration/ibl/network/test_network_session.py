@@ -635,7 +635,7 @@ def test_rigs_their_addresses_and_their_parts_are_in_the_description_and_the_set
 ) -> None:
     task = Task(subject="SP_01", remote_rigs=lab, projects=["p"], procedures=["q"], **settings)
     task.run()
-    written = yaml.safe_load((task.paths.SESSION_FOLDER / "_ibl_experiment.description.yaml").read_text())
+    written = yaml.safe_load((task.paths.SESSION_FOLDER / "_multirig_description.yaml").read_text())
     assert written["remote_rigs"] == lab
     assert set(str(written["devices"]).split("'")) >= {"left", "main"}
     assert written["projects"] == ["p"]

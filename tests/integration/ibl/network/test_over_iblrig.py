@@ -13,7 +13,7 @@ from tests.integration.ibl.network import standin
 from tests.integration.ibl.network.standin import BaseSession, ChoiceWorldSession
 
 from multirig.errors import ConfigError, MultirigError
-from multirig.ibl import Auxiliaries, NetworkMixin, NetworkSession
+from multirig.ibl import Auxiliaries, NetworkMixin, NetworkSession, description
 
 CAMERAS = {"devices": {"cameras": {"left": {"collection": "raw_video_data", "sync_label": "audio"}}}}
 
@@ -128,8 +128,9 @@ def test_rigs_are_led_recorded_and_judged(rigs: Any, lab: Any, today: Any, base:
     )
     assert settings["REMOTE_RIGS"] == addresses
     assert settings["EXP_REF"] == f"{today}_5_SP_01"
-    assert set(task.experiment_description["devices"]["cameras"]) == {"body", "left"}
-    assert task.experiment_description["remote_rigs"] == addresses
+    whole = description.read(task.paths.SESSION_FOLDER)
+    assert set(whole["devices"]["cameras"]) == {"body", "left"}
+    assert whole["remote_rigs"] == addresses
 
 
 @pytest.mark.parametrize("base", MIXED)
@@ -377,10 +378,27 @@ def test_a_description_that_comes_with_a_later_answer_is_taken(
     }
     task = lab.make(base, remote_rigs=addresses)
     task.run()
-    assert set(task.experiment_description["devices"]["cameras"]) == {"body", "right"}
+    if base is not Unchanged:  # iblrig writes it, and copies what it names
+        assert set(task.experiment_description["devices"]["cameras"]) == {"body", "right"}
     [path] = lab.pc.rglob("_ibl_experiment.description*.yaml")
-    written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert set(written["devices"]["cameras"]) == {"body", "right"}
+    # what is recorded elsewhere would keep iblrig from copying this PC
+    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))["devices"]["cameras"]) == {"body"}
+    assert set(description.read(path.parent)["devices"]["cameras"]) == {"body", "right"}
+
+
+@pytest.mark.usefixtures("needs_iblutil")
+def test_cameras_that_record_on_do_not_end_an_unchanged_task(rigs: Any, lab: Any) -> None:
+    """iblrig's own cameras say so at every EXPEND, and iblrig does not look."""
+    addresses = {
+        "main": rigs.add("main", main_sync=True),
+        "cameras": rigs.add_iblutil("cameras", says={4: {"status": 20}}),
+    }
+    task = lab.make(Unchanged, remote_rigs=addresses)
+    task.run()
+    assert [what for what, _ in task.said][-1] == "poop count"
+    verdict = lab.verdict()
+    assert verdict["verdict"] != "GOOD"
+    assert "cameras says that it still records: stop it there" in verdict["reasons"]
 
 
 @pytest.mark.parametrize("base", MIXED)
