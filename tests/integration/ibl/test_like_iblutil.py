@@ -280,6 +280,23 @@ async def test_a_future_that_was_cancelled_is_nothing_to_warn_of(
 
 
 @both
+async def test_callbacks_are_counted_and_futures_kept_where_that_is_asked(ends: Ends, kind: str) -> None:
+    _, client = await ends.pair(kind)
+    event = names(kind, "base").ExpMessage
+    future = asyncio.get_running_loop().create_future()
+    client.assign_callback(event.EXPEND | event.EXPINTERRUPT, future)
+    client.assign_callback("EXPEND", print)
+    client.assign_callback("EXPEND", print)
+    assert client.clear_callbacks("EXPEND", print) == 2
+    assert client.clear_callbacks("EXPEND", future, cancel_futures=False) == 1
+    assert not future.cancelled()
+    assert client.clear_callbacks(event.any()) == 1
+    assert future.cancelled()
+    with pytest.raises(TypeError):
+        client.assign_callback("EXPEND", "print")
+
+
+@both
 async def test_what_nobody_listens_for_is_in_the_log_for_who_looks_closely(
     ends: Ends, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
