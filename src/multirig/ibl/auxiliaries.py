@@ -151,8 +151,12 @@ class Auxiliaries:
 
     @property
     def is_connected(self) -> bool:
-        """Whether rigs are connected, and nothing is known that keeps one of them from hearing us."""
-        return self.is_running and self.services.is_connected
+        """Whether rigs are connected, and nothing is known that keeps one of them from hearing us.
+
+        In an unchanged task of iblrig's also while rigs are led: only then does it tell them to stop.
+        """
+        is_held = self._holder is not None and self.is_leading
+        return self.is_running and (is_held or self.services.is_connected)
 
     @property
     def is_running(self) -> bool:
@@ -199,9 +203,9 @@ class Auxiliaries:
 
         Returns
         -------
-        dict of str to list, or int
+        dict of str to list, int, or Exception
             Each rig's response: what its message holds besides the event. Without waiting, a key for
-            `result`.
+            `result`. In an unchanged task of iblrig's also the error, logged, for which it looks there.
 
         Raises
         ------
@@ -212,9 +216,6 @@ class Auxiliaries:
         event = read_event(message)
         running = self._running
         is_in_callback = self._calls.is_current
-        if wait and (holder := find_holder(self, event)) is not None:
-            self._holder = holder
-            return holder.begin(self, args)
 
         async def push() -> dict[str, list[Any]]:
             outcomes = await self._pushing.push(running.conductor, event, args, self.limit)
@@ -224,12 +225,19 @@ class Auxiliaries:
                 return self._holder.answered(event, outcomes, self.clients)
             return read_outcomes(event, outcomes)
 
-        future = running.post(push)
         if not wait:
             self._last_key += 1
-            self._pushed[self._last_key] = future
+            self._pushed[self._last_key] = running.post(push)
             return self._last_key
-        return wait_for(future)
+        holder = find_holder(self, event)
+        self._holder = holder or self._holder
+        try:
+            return holder.begin(self, args) if holder else wait_for(running.post(push))
+        except MultirigError as error:
+            if self._holder is None:
+                raise
+            self._holder.log.error("%s: %s", event.name, error)
+            return error
 
     def result(self, key: int) -> dict[str, list[Any]]:
         """Return the responses to what was pushed without waiting; blocks until they are in, once."""

@@ -15,7 +15,8 @@ Wire 1.0 has no numbers, so three questions are answered by rules; each is a row
   to echo, they are one as soon as something else came in between. On a stream nothing is copied, and
   iblutil, which writes spaces, says nothing twice by itself: there, where no multirig is at the other end,
   the same bytes are a new request once we have echoed the first; up to `MAX_ECHOES` in a row, for two may be
-  echoing each other's echoes. Commands are idempotent.
+  echoing each other's echoes. Where we repeat by ourselves and cannot greet, the next message of the same
+  words ends in a space, so that it is no copy. Commands are idempotent.
 * *Whose reply?* A reply belongs to the oldest request of its event that the peer has echoed, even one whose
   time is up, unless the experiment references in them say otherwise.
 """
@@ -250,6 +251,8 @@ class EchoLink:
         if not message.args and not self._is_alone:
             message = Message(message.event, _NOTHING_TO_SAY.get(message.event, (None,)))
         data = codec.encode_array(message, compact=bool(self._peer_writes_spaces))
+        if self._is_alone:
+            data = self._unlike_before(data, now)
         self._check_size(message, data)
         outgoing = _Outgoing(
             data,
@@ -352,6 +355,13 @@ class EchoLink:
         left = [one for one in unsent if one.lasting or not one.expired]
         self._queue = deque([*again, *left])
         self._current = self._queue.popleft() if self._queue else None
+
+    def _unlike_before(self, data: bytes, now: int) -> bytes:
+        """Write what was said a moment ago so that nobody takes it for a copy: with a space at its end."""
+        said = {one.data for one in (self._current, *self._queue) if one is not None}
+        said |= {each for each, sent in self._sent.items() if now <= sent.until}
+        forms = [data + b" " * number for number in range(0 if self.reliable else MAX_ECHOES)]
+        return next((one for one in forms if one not in said), data)
 
     def _check_size(self, message: Message, data: bytes) -> None:
         """Refuse what cannot be sent, and tell of what not every peer can read."""

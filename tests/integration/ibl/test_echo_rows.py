@@ -105,6 +105,23 @@ async def test_iblutil_may_say_the_same_again_before_anybody_has_answered(
     assert client.is_connected
 
 
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+@pytest.mark.parametrize("lead", ["ours", pytest.param("iblutil", marks=needs_iblutil)])
+async def test_we_may_say_the_same_again_before_anybody_has_answered(
+    ends: Ends, lead: str, scheme: str
+) -> None:
+    server, client = await ends.pair("ours", lead, scheme)
+    where: list[Any] = []
+    server.assign_callback("EXPINFO", lambda data, addr: where.append(addr))
+    await client.info(0, {"name": "lead"})  # from here on the server writes otherwise than the client
+    at_lead = listen(client)
+    for _ in range(3):
+        await server.status(30, addr=where[0])
+    await asyncio.gather(*(server.init("x", addr=where[0]) for _ in range(3)))
+    await until(lambda: len(at_lead) >= 6)
+    assert at_lead == [[32, 30]] * 3 + [[1, "x"]] * 3
+
+
 class Late(asyncio.DatagramProtocol):
     """Echoes each message only when it is told to."""
 

@@ -10,7 +10,6 @@ import socket
 import urllib.request
 import warnings
 from abc import ABC, abstractmethod
-from asyncio import isfuture
 from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from functools import reduce
@@ -21,13 +20,15 @@ from multirig.config import Uri
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.ibl.alyx import wire_token
 from multirig.ibl.net import arrays
-from multirig.ibl.net.listeners import Listeners
+from multirig.ibl.net.listeners import Listeners, check_callback
 from multirig.protocol.exp_ref import ExpRef
 
 LISTEN_PORT = 11001
 """Where a rig listens unless it says otherwise."""
 PROTOCOL_VERSION = "1.0.0"
 """Of the messages, the statuses and the service."""
+IP_SERVICE = "https://ident.me"
+"""Who on the internet says from which address it is asked; see `external_ip`."""
 IP_LIMIT = 5.0
 """Seconds that the internet may take to say who we are."""
 
@@ -41,7 +42,7 @@ def is_success(future: asyncio.Future[Any]) -> bool:
 
 def external_ip() -> IpAddress:
     """Return this network's address on the internet, which it asks there; nothing else of multirig does."""
-    with urllib.request.urlopen("https://ident.me", timeout=IP_LIMIT) as answer:
+    with urllib.request.urlopen(IP_SERVICE, timeout=IP_LIMIT) as answer:
         return ipaddress.ip_address(answer.read().decode().strip())
 
 
@@ -313,8 +314,7 @@ class Communicator(Service):
         TypeError
             It is neither a callable nor a future.
         """
-        if not (callable(callback) or isfuture(callback)):
-            raise TypeError(f"{callback!r} is neither a callable nor a future")
+        check_callback(callback)
         self.listeners.add(_parts(event), callback)
 
     def clear_callbacks(self, event: Any, callback: Any = None, cancel_futures: bool = True) -> int:

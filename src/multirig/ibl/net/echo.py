@@ -361,6 +361,11 @@ class EchoProtocol(base.Communicator):
     def _lose(self, address: Address, reason: str) -> None:
         """Note that a peer is gone."""
         error = RigUnreachable(f"{self.name}: {reason}")
+        is_news = self.role == "server" or self._exchange.is_reached
+        if is_news and address.scheme == "tcp":
+            self.logger.info("%s: %s has closed the connection: %s", self.name, address, reason)
+        elif is_news:
+            self.logger.error("%s: %s", self.name, reason)
         waiting = [self.on_eof_received] if address.scheme == "tcp" else [self.on_error_received]
         if self.role == "client":
             self._exchange.is_reached = False

@@ -311,6 +311,8 @@ class Exchange:
         """Call the listeners; the first callback that fails is reported to the peer."""
         self._logger.info("%s says %s", address, message)  # without its data: an Alyx token is a secret
         event = base.ExpMessage(int(message.event))
+        if not self._listeners.has(message.event):
+            self._logger.debug("%s: nobody here listens for %s", self.name, message.event.name)
         errors = self._listeners.call(
             event, arrays.content(message), (address.host, address.port), self._logger
         )

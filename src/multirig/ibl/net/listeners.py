@@ -55,13 +55,16 @@ class Listeners:
             if isfuture(callback):
                 if not callback.done():
                     callback.set_result(arguments)
+                elif not callback.cancelled():
+                    logger.warning("%r, which waited for %s, has been resolved already", callback, event.name)
                 self._forget(callback)
                 continue
             try:
                 callback(*arguments)
             except Exception as error:  # the others are to hear it all the same
                 name = getattr(callback, "__qualname__", repr(callback))
-                logger.exception("the callback %s on %s failed", name, event.name)
+                what = f"{type(error).__name__}: {error}"
+                logger.exception("the callback %s on %s failed: %s", name, event.name, what)
                 errors.append(error)
         return errors
 
@@ -76,6 +79,12 @@ class Listeners:
     def _forget(self, future: asyncio.Future[Any]) -> None:
         for event, listeners in self._by_event.items():
             self._by_event[event] = [each for each in listeners if each.callback is not future]
+
+
+def check_callback(callback: Any) -> None:
+    """Raise TypeError unless somebody can be called back by it: a callable or a future."""
+    if not (callable(callback) or isfuture(callback)):
+        raise TypeError(f"{callback!r} is neither a callable nor a future")
 
 
 def is_same(callback: Any, other: Any) -> bool:

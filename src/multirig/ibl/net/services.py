@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import UserDict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from multirig.ibl.errors import AlyxTokenNotAllowed, NotAllAnswered
 from multirig.ibl.net import base
 from multirig.ibl.net.echo import EchoProtocol
 from multirig.ibl.net.exchange import reply_to_this
+from multirig.ibl.net.listeners import check_callback
 
 if TYPE_CHECKING:
     _Mapping = UserDict[str, Any]
@@ -67,6 +68,7 @@ class Services(base.Service, _Mapping):
         return_service : bool
             Also hand over the communicator, as the last argument.
         """
+        check_callback(callback)
         for rig in self.values():
             if return_service:
                 rig.assign_callback(event, _WithService(callback, rig))
@@ -243,17 +245,25 @@ class _WithService:
 
 async def _ask(rig: Any, event: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Say something to one rig and return its reply; a late reply to something else is none."""
+    say = functools.partial(getattr(rig, method), *args, **kwargs)
+    if not issubclass(type(rig), EchoProtocol):  # a device with a protocol of its own, or a test's mock
+        return await _ask_by_event(rig, event, say)
     reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    is_ours = isinstance(rig, EchoProtocol)
-    if not is_ours:
-        rig.assign_callback(event, reply)
     mark = reply_to_this.set(reply)
     try:
-        await getattr(rig, method)(*args, **kwargs)
-        answer = await reply
+        await say()
+        return await reply
     finally:
         reply_to_this.reset(mark)
         reply.cancel()
-        if not is_ours:
-            rig.clear_callbacks(event, reply)
-    return answer if is_ours else answer[0]
+
+
+async def _ask_by_event(rig: Any, event: Any, say: Callable[[], Awaitable[Any]]) -> Any:
+    """Take for the reply whatever a rig says next with an event, as iblutil does."""
+    reply = asyncio.ensure_future(rig.on_event(event))
+    try:
+        await asyncio.sleep(0)  # it listens from here on
+        await say()
+        return (await reply)[0]
+    finally:
+        reply.cancel()
