@@ -413,7 +413,8 @@ class SessionMachine:
         if self._rounds > 1 and least is not None and self.exp_ref.sequence < least:
             return AgreementError(
                 f"the main sync gives {self.exp_ref} again, and other rigs have data up to {least - 1}: "
-                f"let it begin with number {least}, or move its older sessions back"
+                f"let it begin with number {least}, or move its older sessions back. A task that appends "
+                "goes on only with rigs that still record"
             )
         return None
 
