@@ -829,6 +829,10 @@ class AnySequence(RuleBasedStateMachine):
         for one in out:  # what was written down is all that matters
             if isinstance(one, Record):
                 list(self.shadow.handle(one.event, one.at))
+        if self.state in EVENT_OF and not self.open:  # an IBL peer may clean up still: then it is waited for
+            for one in self.machine.handle_timer(60 * SECOND):
+                if not isinstance(one, Send) or one.key is not None:
+                    self.take(one)
         return out
 
     def take(self, action: Any) -> None:
