@@ -52,7 +52,7 @@ class Line:
     def __init__(self, classes: str = "", *, role: str | None = None) -> None:
         self.root = box("div", f"line top {classes}")
         if role is not None:
-            self.root.props(f"role={role}")
+            self.root.props["role"] = role
         with self.root:
             self._icon = ui.icon("info").props("aria-hidden=true")
             self._text = text("span", classes="grow break")
