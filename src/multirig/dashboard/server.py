@@ -15,6 +15,7 @@ from hmac import digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multirig.dashboard.door.connections import Connections, limited, uvicorn_protocol
 from multirig.dashboard.door.guard import SIGNED_IN, Guard
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.pictures import PictureAnswers
@@ -98,6 +99,7 @@ async def serve(
             names=names,
             password=None if place.is_private else place.password,
             secret=secret,
+            folder=folder,
             # a cookie belongs to a host whatever the port, and a PC may serve several consoles
             cookie=f"{'__Host-' if place.certificate else ''}multirig_{port}",
             is_secure=place.certificate is not None,
@@ -158,6 +160,7 @@ async def _run(
 
     config = uvicorn.Config(
         guard,
+        http=limited(uvicorn_protocol(), Connections()),
         log_config=None,
         access_log=False,
         proxy_headers=False,

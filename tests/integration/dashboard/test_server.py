@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from multirig.dashboard.door.access import FREE_TRIES
+from multirig.dashboard.door.connections import HEAD_LIMIT, MOST_OF_ONE
 from multirig.dashboard.door.guard import CLOSED
 from multirig.dashboard.door.password import keep_password
 
@@ -314,6 +316,100 @@ def test_a_session_outlives_the_console(start_console, tmp_path: Path) -> None:
         start_locked_again = start_console(tmp_path, "--host", "0.0.0.0", "--port", port)
         assert str(port) in start_locked_again.url
         assert client.get("/").status_code == 200
+
+
+def test_who_has_logged_out_stays_so_when_the_console_is_started_again(start_console, tmp_path: Path) -> None:
+    url = start_locked(start_console, tmp_path)
+    port = url.rpartition(":")[2]
+    with log_in(url) as client:
+        kept = dict(client.cookies)
+        client.post("/logout")
+        assert start_console.last.end()[0] == 0
+        start_console(tmp_path, "--host", "0.0.0.0", "--port", port).url  # noqa: B018  it waits
+        for name, value in kept.items():  # whoever had copied it
+            client.cookies.set(name, value)
+        assert client.get("/").status_code == 401
+
+
+# -- who wants to keep others out ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+def test_thirty_wrong_passwords_a_minute_from_all_over_keep_nobody_out(start_console, tmp_path: Path) -> None:
+    url = start_locked(start_console, tmp_path)
+    for number in range(35):
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=f"127.0.1.{number + 1}")) as guesser:
+            assert guesser.post(f"{url}/login", data={"password": "a guess"}).status_code == 401
+    with log_in(url, transport=httpx.HTTPTransport(local_address="127.0.2.1"), timeout=10) as client:
+        assert client.get("/").status_code == 200
+
+
+def test_a_browser_that_knew_the_password_gets_in_though_its_address_has_to_wait(
+    start_console, tmp_path: Path
+) -> None:
+    url = start_locked(start_console, tmp_path)
+    with log_in(url) as client:
+        client.post("/logout")
+        assert client.get("/").status_code == 401
+        for _ in range(FREE_TRIES):
+            httpx.post(f"{url}/login", data={"password": "a guess"})
+        assert httpx.post(f"{url}/login", data={"password": PASSWORD}).status_code == 429
+        assert client.post("/login", data={"password": PASSWORD}).status_code == 303
+        assert client.get("/").status_code == 200
+
+
+@contextlib.contextmanager
+def dialled(url: str, count: int, here: str = "127.0.0.1", said: bytes = b"GET /") -> Iterator[list[Any]]:
+    """Open many connections, and say nothing whole."""
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        made = []
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10, (here, 0)))
+            one.sendall(said)
+            made.append(one)
+        yield made
+
+
+def is_cut(one: socket.socket, limit: float) -> bool:
+    one.settimeout(limit)
+    try:
+        return one.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+def test_connections_that_say_nothing_whole_are_bounded_and_cut_and_keep_nobody_out(
+    start_console, tmp_path: Path
+) -> None:
+    url = start_locked(start_console, tmp_path)
+    with contextlib.ExitStack() as stack:
+        for number in range(5):
+            made = stack.enter_context(dialled(url, MOST_OF_ONE, f"127.0.1.{number + 1}"))
+        began = time.monotonic()
+        [one] = stack.enter_context(dialled(url, 1, "127.0.1.5", b""))
+        assert is_cut(one, 5)  # that address has enough
+        with log_in(url, transport=httpx.HTTPTransport(local_address="127.0.2.1"), timeout=10) as client:
+            assert client.get("/").status_code == 200
+        while time.monotonic() < began + HEAD_LIMIT - 3:  # byte by byte is no way round
+            with contextlib.suppress(OSError):
+                made[0].sendall(b"x")
+            time.sleep(0.5)
+        assert not is_cut(made[0], 0.1)
+        assert is_cut(made[0], 10)
+        assert all(is_cut(one, 1) for one in made)
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\n", b"GET /"])
+def test_a_head_without_end_is_cut(locked: str, said: bytes) -> None:
+    with dialled(locked, 1, said=said) as [one]:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                one.sendall(b"a: b\r\n" * 500 if said.endswith(b"\n") else b"a" * 3000)
+        assert is_cut(one, HEAD_LIMIT / 2)
 
 
 # -- encrypted -----------------------------------------------------------------------------------------------

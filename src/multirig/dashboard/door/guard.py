@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, quote
 
 from multirig.dashboard.door.access import (
     LIFE,
+    Browsers,
     Limiter,
     Names,
     Sessions,
@@ -20,6 +23,7 @@ from multirig.dashboard.door.access import (
     security_headers,
     to_own_path,
 )
+from multirig.dashboard.door.ended import keep_ended, read_ended
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.login import HEADERS, login_page, say_wait
 
@@ -31,6 +35,12 @@ MAX_FORM = 8192
 """Bytes of a form with a password in it."""
 FORM_LIMIT = 10.0
 """Seconds that it may take to arrive."""
+MOST_WAITING = 20
+"""Strangers whose password waits to be looked at; more are asked to come again."""
+HOLD = 0.25
+"""Seconds between two passwords of strangers that are looked at, while somebody guesses."""
+KNOWN_LIFE = 365 * 24 * 3600
+"""Seconds for which a browser that knew the password is told from strangers."""
 CLOSED = 4401
 """Code of a web socket whose session has ended."""
 
@@ -56,6 +66,8 @@ class Guard:
         The hash that is kept; without one, nobody is asked.
     secret : bytes
         This installation's own.
+    folder : pathlib.Path
+        Where it is kept which sessions were ended.
     cookie : str
         The cookie's name.
     is_secure : bool
@@ -63,16 +75,31 @@ class Guard:
     """
 
     def __init__(
-        self, app: App, *, names: Names, password: str | None, secret: bytes, cookie: str, is_secure: bool
+        self,
+        app: App,
+        *,
+        names: Names,
+        password: str | None,
+        secret: bytes,
+        folder: Path,
+        cookie: str,
+        is_secure: bool,
     ) -> None:
         self.app = app
         self._names = names
         self._password = password
-        self._sessions = None if password is None else Sessions(secret, password)
+        self._sessions = None if password is None else Sessions(secret, password, read_ended(folder))
+        self._folder = folder
+        self._browsers = Browsers(secret)
         self._limiter = Limiter()
+        self._waiting = 0
+        """Strangers whose password waits."""
+        self._turn_of_strangers = asyncio.Lock()
         self._one_at_a_time = asyncio.Lock()
         """A hash takes memory and time on purpose."""
         self._cookie = cookie
+        self._known = f"{cookie}_known"
+        """The cookie of a browser that once knew the password."""
         self._attributes = "; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if is_secure else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,13 +147,10 @@ class Guard:
 
     def _find_session(self, headers: dict[str, str]) -> str | None:
         """Return the cookie of a session that goes on."""
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
+        found = _find_cookie(headers, self._cookie)
+        if found is None or self._sessions is None or not self._sessions.is_open(found, time.time()):
             return None
-        if found is None or self._sessions is None or not self._sessions.is_open(found.value, time.time()):
-            return None
-        return found.value
+        return found
 
     async def _ask(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         """Send who has not shown the password to the page that asks for it."""
@@ -160,13 +184,13 @@ class Guard:
                 else:
                     await _respond(send, 200, login_page(target), HEADERS)
             case "/login", "POST":
-                await self._log_in(scope, receive, send)
+                await self._log_in(scope, headers, receive, send)
             case "/logout", "POST":
                 await self._log_out(session, send)
             case _:
                 await _respond(send, 405, "not possible here: open the console's page\n", {})
 
-    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _log_in(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         if self._sessions is None or self._password is None:
             return
         try:
@@ -176,28 +200,48 @@ class Guard:
             return
         target = to_own_path(form.get("next", ["/"])[0])
         address = _address(scope)
-        if wait := self._limiter.take(address, time.monotonic()):
-            problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
-            again = {"retry-after": str(int(wait) + 1)}
-            await _respond(send, 429, login_page(target, problem), {**HEADERS, **again})
+        known = self._browsers.find(_find_cookie(headers, self._known) or "")
+        if known is None and self._waiting >= MOST_WAITING:
+            await _tell_to_wait(send, target, "Many try to log in", HOLD * MOST_WAITING)
             return
-        async with self._one_at_a_time:
-            is_right = await asyncio.to_thread(is_password, form.get("password", [""])[0], self._password)
-        if not is_right:
+        if wait := self._limiter.take(address, time.monotonic(), known):
+            await _tell_to_wait(send, target, "Too many wrong passwords", wait)
+            return
+        if not await self._judge(form.get("password", [""])[0], is_stranger=known is None):
             log.warning("a wrong password from %s", address)
             problem = "That is not the password: type it again."
             await _respond(send, 401, login_page(target, problem), HEADERS)
             return
-        self._limiter.succeed(address)
+        self._limiter.succeed(address, known)
         log.info("%s has logged in", address)
-        cookie = f"{self._cookie}={self._sessions.begin(time.time())}; Max-Age={LIFE}{self._attributes}"
-        await _respond(send, 303, "", {"location": target, "set-cookie": cookie})
+        cookies = [f"{self._cookie}={self._sessions.begin(time.time())}; Max-Age={LIFE}{self._attributes}"]
+        if known is None:
+            cookies.append(f"{self._known}={self._browsers.name()}; Max-Age={KNOWN_LIFE}{self._attributes}")
+        await _respond(send, 303, "", {"location": target}, cookies)
+
+    async def _judge(self, password: str, *, is_stranger: bool) -> bool:
+        """Return whether it is the password; while somebody guesses, strangers wait for each other."""
+        if self._password is None:
+            return False
+        async with contextlib.AsyncExitStack() as turns:
+            if is_stranger:
+                self._waiting += 1
+                turns.callback(self._count_down)
+                await turns.enter_async_context(self._turn_of_strangers)
+                if self._limiter.is_rushed(time.monotonic()):
+                    await asyncio.sleep(HOLD)
+            await turns.enter_async_context(self._one_at_a_time)
+            return await asyncio.to_thread(is_password, password, self._password)
+
+    def _count_down(self) -> None:
+        self._waiting -= 1
 
     async def _log_out(self, session: str | None, send: Send) -> None:
         if self._sessions is not None and session is not None:
             self._sessions.end(session, time.time())
+            await asyncio.to_thread(keep_ended, self._folder, dict(self._sessions.ended), time.time())
         cookie = f"{self._cookie}=; Max-Age=0{self._attributes}"
-        await _respond(send, 303, "", {"location": LOGIN, "set-cookie": cookie})
+        await _respond(send, 303, "", {"location": LOGIN}, [cookie])
 
     def _while_open(self, session: str, receive: Receive, send: Send) -> Receive:
         """Return what a web socket receives, which is nothing more once its session has ended."""
@@ -220,6 +264,14 @@ def _headers(scope: Scope) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         found[key] = f"{found[key]}{'; ' if key == 'cookie' else ', '}{text}" if key in found else text
     return found
+
+
+def _find_cookie(headers: dict[str, str], name: str) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return None if found is None else found.value
 
 
 def _address(scope: Scope) -> str:
@@ -263,11 +315,19 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text:
         await _respond(send, status, f"{text}\n", {})
 
 
-async def _respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+async def _tell_to_wait(send: Send, target: str, why: str, seconds: float) -> None:
+    page = login_page(target, f"{why}: wait {say_wait(seconds)}, then try again.")
+    await _respond(send, 429, page, {**HEADERS, "retry-after": str(int(seconds) + 1)})
+
+
+async def _respond(
+    send: Send, status: int, text: str, headers: dict[str, str], cookies: Sequence[str] = ()
+) -> None:
     body = text.encode()
     said = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), **headers}
     if status == 204:
         del said["content-length"]
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
+    pairs += [(b"set-cookie", one.encode("latin-1")) for one in cookies]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
