@@ -202,10 +202,13 @@ class Guard:
         address = _address(scope)
         known = self._browsers.find(_find_cookie(headers, self._known) or "")
         if known is None and self._waiting >= MOST_WAITING:
-            await _tell_to_wait(send, target, "Many try to log in", HOLD * MOST_WAITING)
+            seconds = HOLD * MOST_WAITING
+            problem = f"Many try to log in at once: wait {say_wait(seconds)}, then try again."
+            await _tell_to_wait(send, login_page(target, problem), seconds)
             return
         if wait := self._limiter.take(address, time.monotonic(), known):
-            await _tell_to_wait(send, target, "Too many wrong passwords", wait)
+            problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
+            await _tell_to_wait(send, login_page(target, problem), wait)
             return
         if not await self._judge(form.get("password", [""])[0], is_stranger=known is None):
             log.warning("a wrong password from %s", address)
@@ -315,8 +318,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text:
         await _respond(send, status, f"{text}\n", {})
 
 
-async def _tell_to_wait(send: Send, target: str, why: str, seconds: float) -> None:
-    page = login_page(target, f"{why}: wait {say_wait(seconds)}, then try again.")
+async def _tell_to_wait(send: Send, page: str, seconds: float) -> None:
     await _respond(send, 429, page, {**HEADERS, "retry-after": str(int(seconds) + 1)})
 
 
