@@ -19,7 +19,6 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
-from multirig.config import load_conductor_config
 from multirig.install.presence import being_there, console_keeper
 from multirig.logs import keep_log
 
@@ -66,12 +65,15 @@ def console(
 
         set_password(file)
         return
-    settings = load_conductor_config(file).console
-    keep_log("console")
     from multirig.dashboard.console import Console
     from multirig.dashboard.door.place import Place
+    from multirig.dashboard.door.rules import load_rules
     from multirig.dashboard.server import serve
 
+    settings, warnings = load_rules(file)
+    keep_log("console")
+    for warning in warnings:
+        render.warn(warning)
     place = Place(
         host=host,
         port=port,
