@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.integration.dashboard.conftest import ConsoleProgram
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -329,6 +330,67 @@ def test_who_has_logged_out_stays_so_when_the_console_is_started_again(start_con
         for name, value in kept.items():  # whoever had copied it
             client.cookies.set(name, value)
         assert client.get("/").status_code == 401
+
+
+# -- the token -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory) -> Iterator[ConsoleProgram]:
+    """A console on loopback, as it is when nobody says more: for whoever has its address."""
+    program = ConsoleProgram(tmp_path_factory.mktemp("mine"), "--port", 0, "--no-browser")
+    yield program
+    program.end()
+    program.process.stdout.close()
+
+
+def split(program: ConsoleProgram) -> tuple[str, str]:
+    url, _, token = program.url.partition("/?token=")
+    assert len(token) == 24
+    return url, token
+
+
+def test_without_the_token_no_other_user_of_this_pc_sees_or_does_anything(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    for path in ("/", "/history", "/picture/cam/left", POLLING):
+        for more in ("", "?token=", f"?token={token[:-1]}", f"?token={token}x", f"?TOKEN={token}"):
+            assert httpx.get(url + path.partition("?")[0] + more).status_code == 401
+    assert httpx.post(f"{url}/?token={token}").status_code == 401
+    with pytest.raises(InvalidStatus):
+        dial(url)
+    asked = httpx.get(url, headers=PAGE, follow_redirects=True)
+    assert "type what stands in it behind token=" in asked.text
+    assert "multirig" not in httpx.get(url).headers.get("set-cookie", "")
+
+
+def test_the_printed_address_opens_it_and_does_not_stay_in_the_browser(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    with httpx.Client(base_url=url) as client:
+        answer = client.get("/history", params={"token": token})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/history")
+        assert client.get("/history").status_code == 200
+    with httpx.Client(base_url=url) as client:
+        assert client.post("/login", data={"password": f" {token} "}).status_code == 303
+        assert client.get("/").status_code == 200
+    assert token not in mine.log
+
+
+async def test_a_browser_is_in_by_the_printed_address(mine: ConsoleProgram, browser) -> None:
+    page = await browser.page(mine.url)
+    await page.get_by_role("heading", name="Rigs", exact=True).wait_for(timeout=15_000)
+    assert "token" not in page.url
+    assert (
+        await page.evaluate("performance.getEntriesByType('navigation')[0].name.includes('token')") is False
+    )
+
+
+def test_the_address_is_the_same_when_it_is_started_again_and_can_be_asked_for(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    port = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "multirig", "console", "--address", "--port", port]
+    environment = {**os.environ, "XDG_STATE_HOME": str(mine.folder / "state")}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30).stdout
+    assert said == f"http://127.0.0.1:{port}/?token={token}\n"
 
 
 # -- who wants to keep others out ----------------------------------------------------------------------------

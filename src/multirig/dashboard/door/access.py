@@ -14,7 +14,7 @@ import re
 import secrets
 import unicodedata
 from collections import OrderedDict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from multirig.errors import ConfigError
@@ -80,6 +80,48 @@ def _derive(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     letters = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
     needed = 128 * r * (2**log_n + p + 2)
     return hashlib.scrypt(letters, salt=salt, n=2**log_n, r=r, p=p, maxmem=needed + 2**20, dklen=32)
+
+
+# -- tokens --------------------------------------------------------------------------------------------------
+
+ONCE_LIFE = 60.0
+"""Seconds in which a browser that the console opens itself must have come."""
+
+
+def make_token(secret: bytes) -> str:
+    """Return what stands in the address of a console that only this PC reaches: always the same here."""
+    return base64.urlsafe_b64encode(hmac.digest(secret, b"this PC", "sha256")[:18]).decode()
+
+
+class Token:
+    """Lets the user of this PC in, and none of its other users, who reach ``127.0.0.1`` as well.
+
+    Parameters
+    ----------
+    token : str
+        As `make_token` makes it; it stands in the printed address.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._once: dict[str, float] = {}
+
+    def make_once(self, now: float) -> str:
+        """Return another one that opens one time: every user of a PC sees what a browser is started with."""
+        self._once = {one: until for one, until in self._once.items() if now < until}
+        made = secrets.token_urlsafe(18)
+        self._once[made] = now + ONCE_LIFE
+        return made
+
+    def open_addresses(self, urls: Sequence[str], now: float) -> tuple[list[str], str]:
+        """Return addresses that open it, and the first of them as one that does so one time."""
+        return [f"{one}/?token={self._token}" for one in urls], f"{urls[0]}/?token={self.make_once(now)}"
+
+    def opens(self, said: str, now: float) -> bool:
+        """Whether it opens the console; `now` is in seconds, on a clock that only goes forward."""
+        if hmac.compare_digest(said.encode(), self._token.encode()):
+            return True
+        return now < self._once.pop(said, 0.0)
 
 
 # -- wrong passwords -----------------------------------------------------------------------------------------

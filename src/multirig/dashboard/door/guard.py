@@ -18,6 +18,7 @@ from multirig.dashboard.door.access import (
     Limiter,
     Names,
     Sessions,
+    Token,
     is_password,
     is_same_origin,
     security_headers,
@@ -62,8 +63,8 @@ class Guard:
         The console itself.
     names : Names
         Under which it answers.
-    password : str, optional
-        The hash that is kept; without one, nobody is asked.
+    password : str or Token, optional
+        The hash that is kept, or what the printed address holds; without one, nobody is asked.
     secret : bytes
         This installation's own.
     folder : pathlib.Path
@@ -79,7 +80,7 @@ class Guard:
         app: App,
         *,
         names: Names,
-        password: str | None,
+        password: str | Token | None,
         secret: bytes,
         folder: Path,
         cookie: str,
@@ -88,7 +89,8 @@ class Guard:
         self.app = app
         self._names = names
         self._password = password
-        self._sessions = None if password is None else Sessions(secret, password, read_ended(folder))
+        kind = "token" if isinstance(password, Token) else password
+        self._sessions = None if kind is None else Sessions(secret, kind, read_ended(folder))
         self._folder = folder
         self._browsers = Browsers(secret)
         self._limiter = Limiter()
@@ -116,7 +118,10 @@ class Guard:
         send = _with_headers(send, security_headers(host)) if scope["type"] == "http" else send
         session = self._find_session(headers)
         scope[LOGGED_IN] = session is not None
-        if scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT, SIGNED_IN, "/favicon.ico"):
+        if self._opens(scope):  # whoever is in too: one that opens one time is used up
+            # the token stays neither in the address nor in what the browser remembers of it
+            await _respond(send, 303, "", {"location": to_own_path(scope["path"])}, [self._begin()])
+        elif scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT, SIGNED_IN, "/favicon.ico"):
             await self._answer(scope, headers, session, receive, send)
         elif self._sessions is None:
             await self.app(scope, receive, send)
@@ -160,8 +165,24 @@ class Guard:
             target = scope["path"] + (f"?{query}" if query else "")
             await _respond(send, 303, "", {"location": f"{LOGIN}?next={quote(to_own_path(target))}"})
         else:
-            why = "this console asks for a password: open its page and log in"
+            why = f"this console asks for a {self._asks_for}: open its page and log in"
             await _refuse(scope, receive, send, 401, why)
+
+    @property
+    def _asks_for(self) -> str:
+        return "token" if isinstance(self._password, Token) else "password"
+
+    def _opens(self, scope: Scope) -> bool:
+        """Whether the address of a page holds the token."""
+        if not isinstance(self._password, Token) or scope["type"] != "http" or scope["method"] != "GET":
+            return False
+        said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+        return self._password.opens(said, time.monotonic())
+
+    def _begin(self) -> str:
+        """Return the cookie of a session that begins now."""
+        value = "" if self._sessions is None else self._sessions.begin(time.time())
+        return f"{self._cookie}={value}; Max-Age={LIFE}{self._attributes}"
 
     async def _answer(
         self, scope: Scope, headers: dict[str, str], session: str | None, receive: Receive, send: Send
@@ -182,7 +203,7 @@ class Guard:
                 if session is not None:
                     await _respond(send, 303, "", {"location": target})
                 else:
-                    await _respond(send, 200, login_page(target), HEADERS)
+                    await _respond(send, 200, login_page(target, asks_for=self._asks_for), HEADERS)
             case "/login", "POST":
                 await self._log_in(scope, headers, receive, send)
             case "/logout", "POST":
@@ -204,26 +225,28 @@ class Guard:
         if known is None and self._waiting >= MOST_WAITING:
             seconds = HOLD * MOST_WAITING
             problem = f"Many try to log in at once: wait {say_wait(seconds)}, then try again."
-            await _tell_to_wait(send, login_page(target, problem), seconds)
+            await _tell_to_wait(send, login_page(target, problem, self._asks_for), seconds)
             return
         if wait := self._limiter.take(address, time.monotonic(), known):
             problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
-            await _tell_to_wait(send, login_page(target, problem), wait)
+            await _tell_to_wait(send, login_page(target, problem, self._asks_for), wait)
             return
         if not await self._judge(form.get("password", [""])[0], is_stranger=known is None):
-            log.warning("a wrong password from %s", address)
-            problem = "That is not the password: type it again."
-            await _respond(send, 401, login_page(target, problem), HEADERS)
+            log.warning("a wrong %s from %s", self._asks_for, address)
+            problem = f"That is not the {self._asks_for}: type it again."
+            await _respond(send, 401, login_page(target, problem, self._asks_for), HEADERS)
             return
         self._limiter.succeed(address, known)
         log.info("%s has logged in", address)
-        cookies = [f"{self._cookie}={self._sessions.begin(time.time())}; Max-Age={LIFE}{self._attributes}"]
+        cookies = [self._begin()]
         if known is None:
             cookies.append(f"{self._known}={self._browsers.name()}; Max-Age={KNOWN_LIFE}{self._attributes}")
         await _respond(send, 303, "", {"location": target}, cookies)
 
     async def _judge(self, password: str, *, is_stranger: bool) -> bool:
         """Return whether it is the password; while somebody guesses, strangers wait for each other."""
+        if isinstance(self._password, Token):
+            return self._password.opens(password.strip(), time.monotonic())
         if self._password is None:
             return False
         async with contextlib.AsyncExitStack() as turns:

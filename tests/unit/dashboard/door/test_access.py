@@ -18,14 +18,17 @@ from multirig.dashboard.door.access import (
     LIFE,
     LONGEST_WAIT,
     MAX_ADDRESSES,
+    ONCE_LIFE,
     WINDOW,
     Browsers,
     Limiter,
     Names,
     Sessions,
+    Token,
     hash_password,
     is_password,
     is_same_origin,
+    make_token,
     security_headers,
     to_own_path,
 )
@@ -64,6 +67,28 @@ def test_a_hash_is_what_the_config_takes() -> None:
 def test_a_password_that_is_too_short_or_too_long_is_refused(password: str) -> None:
     with pytest.raises(ConfigError, match=f"has {len(password)} characters: take at least 8"):
         hash_password(password)
+
+
+# -- tokens --------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_this_installations_own_and_opens_as_often_as_it_is_said() -> None:
+    token = make_token(b"s" * 32)
+    lock = Token(token)
+    assert token == make_token(b"s" * 32) != make_token(b"t" * 32)
+    assert lock.opens(token, 0)
+    assert lock.opens(token, 1e9)
+    assert not lock.opens("", 0)
+    assert not lock.opens(token[:-1], 0)
+    assert not lock.opens("é", 0)
+
+
+def test_what_a_browser_is_started_with_opens_one_time_and_not_for_long() -> None:
+    lock = Token("secret")
+    once, other = lock.make_once(0), lock.make_once(0)
+    assert lock.opens(once, 1)
+    assert not lock.opens(once, 1)
+    assert not lock.opens(other, ONCE_LIFE)
 
 
 # -- wrong passwords -----------------------------------------------------------------------------------------
