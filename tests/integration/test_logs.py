@@ -47,6 +47,7 @@ def clean() -> Iterator[None]:
     root.propagate = before[1]
 
 
+@pytest.mark.attack
 def test_no_line_of_the_log_is_forged(tmp_path: Path, clean: None) -> None:
     path = keep_log("rig", tmp_path)
     hostile = "\x1b[2K\u202ecam\r\n2026-11-30 12:00:00.000 INFO    multirig: all is well\x9b1A\ud800"

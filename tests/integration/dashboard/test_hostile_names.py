@@ -36,6 +36,7 @@ async def look_for_harm(page):
 
 
 @pytest.mark.limit(120)
+@pytest.mark.attack
 async def test_no_name_label_marker_user_or_reason_runs_as_a_script(rigs, console, browser):
     labels = [PROPS, TAG, VUE]
     cameras = {"main_sync": True, "adapter": {"type": "fake", "cameras": labels}}

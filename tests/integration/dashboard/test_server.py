@@ -94,6 +94,7 @@ def test_on_loopback_nobody_is_asked_for_a_password(here: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/login", "/favicon.ico", POLLING])
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8090", "192.0.2.7"])
+@pytest.mark.attack
 def test_under_another_name_the_console_does_not_answer(here: str, path: str, host: str) -> None:
     answer = httpx.get(f"{here}{path}", headers={"host": host})
     assert answer.status_code == 403
@@ -102,6 +103,7 @@ def test_under_another_name_the_console_does_not_answer(here: str, path: str, ho
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null", "https://localhost"])
+@pytest.mark.attack
 def test_a_page_from_elsewhere_is_refused_whatever_it_asks(here: str, origin: str) -> None:
     for method, path in (
         ("GET", "/"),
@@ -117,6 +119,7 @@ def test_a_page_from_elsewhere_is_refused_whatever_it_asks(here: str, origin: st
         dial(here, origin=origin)
 
 
+@pytest.mark.attack
 def test_a_web_socket_that_does_not_say_whose_it_is_or_comes_by_another_name_is_refused(here: str) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         dial(here, origin=None)
@@ -138,6 +141,7 @@ def test_a_link_from_another_page_is_followed_and_what_it_embeds_is_not(here: st
     assert httpx.post(here, headers=link).status_code == 403
 
 
+@pytest.mark.attack
 async def test_a_page_elsewhere_cannot_reach_into_a_console_on_loopback(here: str, browser) -> None:
     class Elsewhere(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -223,6 +227,7 @@ def test_a_strange_form_is_refused(locked: str, body: bytes) -> None:
     forgive(locked)
 
 
+@pytest.mark.attack
 def test_a_web_socket_is_refused_without_the_cookie_and_ends_with_the_session(locked: str) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         dial(locked)
@@ -279,6 +284,7 @@ async def test_who_has_logged_in_can_log_out_on_the_page(locked: str, browser) -
     assert "/login" in page.url
 
 
+@pytest.mark.attack
 def test_who_guesses_has_to_wait_and_others_do_not(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     for _ in range(FREE_TRIES):
@@ -293,6 +299,7 @@ def test_who_guesses_has_to_wait_and_others_do_not(start_console, tmp_path: Path
             assert client.get("/").status_code == 200
 
 
+@pytest.mark.attack
 def test_guesses_at_the_same_time_are_no_way_round(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     codes: list[int] = []
@@ -319,6 +326,7 @@ def test_a_session_outlives_the_console(start_console, tmp_path: Path) -> None:
         assert client.get("/").status_code == 200
 
 
+@pytest.mark.attack
 def test_who_has_logged_out_stays_so_when_the_console_is_started_again(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     port = url.rpartition(":")[2]
@@ -350,6 +358,7 @@ def split(program: ConsoleProgram) -> tuple[str, str]:
     return url, token
 
 
+@pytest.mark.attack
 def test_without_the_token_no_other_user_of_this_pc_sees_or_does_anything(mine: ConsoleProgram) -> None:
     url, token = split(mine)
     for path in ("/", "/history", "/picture/cam/left", POLLING):
@@ -397,6 +406,7 @@ def test_the_address_is_the_same_when_it_is_started_again_and_can_be_asked_for(m
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+@pytest.mark.attack
 def test_thirty_wrong_passwords_a_minute_from_all_over_keep_nobody_out(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     for number in range(35):
@@ -406,6 +416,7 @@ def test_thirty_wrong_passwords_a_minute_from_all_over_keep_nobody_out(start_con
         assert client.get("/").status_code == 200
 
 
+@pytest.mark.attack
 def test_a_browser_that_knew_the_password_gets_in_though_its_address_has_to_wait(
     start_console, tmp_path: Path
 ) -> None:
@@ -444,6 +455,7 @@ def is_cut(one: socket.socket, limit: float) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+@pytest.mark.attack
 def test_connections_that_say_nothing_whole_are_bounded_and_cut_and_keep_nobody_out(
     start_console, tmp_path: Path
 ) -> None:
@@ -466,6 +478,7 @@ def test_connections_that_say_nothing_whole_are_bounded_and_cut_and_keep_nobody_
 
 
 @pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\n", b"GET /"])
+@pytest.mark.attack
 def test_a_head_without_end_is_cut(locked: str, said: bytes) -> None:
     with dialled(locked, 1, said=said) as [one]:
         with contextlib.suppress(ConnectionError):

@@ -370,6 +370,7 @@ def test_a_file_that_stands_in_no_manifest_is_named_and_no_fault(tmp_path: Path)
 @pytest.mark.parametrize(
     "path", ["a\0b", "raw\0/x.bin", "x" * 5000, "a/" * 3000 + "b", "../../secret", "/etc/passwd", "loop/x"]
 )
+@pytest.mark.attack
 def test_a_path_that_no_file_can_have_is_told_and_the_rest_is_looked_at(tmp_path: Path, path: str) -> None:
     folder = tmp_path / "session" / "001"
     folder.mkdir(parents=True)

@@ -109,6 +109,7 @@ def test_in_a_terminal_of_80_columns_a_reason_is_a_line_and_no_column_of_words(
     assert "cameras, ephys" in lines[1]
 
 
+@pytest.mark.attack
 def test_a_name_from_elsewhere_neither_clears_the_screen_nor_sets_a_link_nor_turns_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

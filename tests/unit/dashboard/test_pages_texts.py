@@ -15,6 +15,7 @@ import pytest
 import multirig.dashboard
 
 ROOT = Path(multirig.dashboard.__file__).parent
+pytestmark = pytest.mark.attack
 LANGUAGES = {"props", "style", "classes", "default_props", "default_style", "default_classes"}
 """Methods of elements that read a line of NiceGUI's own language."""
 CODE = {"html", "markdown", "add_head_html", "add_body_html", "add_css", "run_javascript", "mermaid"}

@@ -625,6 +625,7 @@ def spoiled(value: Any) -> Any:
         *((hear_rig, one) for _, one in OF_RIGS),
     ],
 )
+@pytest.mark.attack
 def test_no_text_of_a_word_forges_a_line_moves_a_cursor_or_turns_what_follows(
     hear: Any, array: list[Any], length: int
 ) -> None:
@@ -635,6 +636,7 @@ def test_no_text_of_a_word_forges_a_line_moves_a_cursor_or_turns_what_follows(
         assert len(text) <= wording.LONG_SENTENCE
 
 
+@pytest.mark.attack
 def test_the_name_in_a_greeting_is_short_and_clean() -> None:
     info = hear_rig(heard([64, 0, {"multirig": {"wire": 2, "boot": "b", "name": "x" * 9000 + HOSTILE}}]))
     greeting = find_greeting(info)

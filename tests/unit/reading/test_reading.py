@@ -632,6 +632,7 @@ def test_what_is_no_video_is_told_with_its_file(tmp_path: Path) -> None:
         len(Frames([Video(path)], [None]))
 
 
+@pytest.mark.attack
 def test_markers_like_formulas_are_none_in_the_table_and_come_back_as_they_were(tmp_path: Path) -> None:
     texts = ["=HYPERLINK(1)", "-5 mg", "'=x", "@a", "plain"]
     path = tmp_path / markers_name("cam")

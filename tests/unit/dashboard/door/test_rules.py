@@ -34,6 +34,7 @@ def shared(tmp_path: Path) -> Path:
     return folder / "remote_rigs.yaml"
 
 
+@pytest.mark.attack
 def test_what_others_can_write_gives_neither_a_password_nor_code(own: Path, shared: Path) -> None:
     file = shared.with_name("multirig.yaml")
     file.write_text(f"console: {{lab: zadorlab, password: {THEIRS}, tasks: [evil.py]}}")
