@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest --timeout 120
 # What needs real time may fail once on a PC that is busy with others; whatever was tried again is listed.
 AGAIN = --reruns 2 --reruns-delay 2 -rfEsxXR
 
-.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz simulate lint wheel bench clean
+.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz attacks audit simulate lint wheel bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
@@ -64,6 +64,14 @@ endure: $(VENV)/dev-ready
 fuzz: $(VENV)/dev-ready
 	MULTIRIG_FUZZ=1 $(BIN)/python -m pytest tests/integration/faults/test_blast.py
 
+# What somebody who means harm may try, wherever its test lies.
+attacks: $(VENV)/dev-ready
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m attack tests/unit tests/integration
+
+# Whether holes are known in the versions of constraints.txt; skipped by name where nobody can be asked.
+audit: $(VENV)/audit-ready
+	$(BIN)/python -m tests.audit
+
 simulate: $(VENV)/dev-ready
 	$(BIN)/multirig rehearse --seeds 10000
 
@@ -100,6 +108,10 @@ $(VENV)/console-ready: $(VENV)/python-ready pyproject.toml
 $(VENV)/dev-ready: $(VENV)/python-ready pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/demo-ready $(VENV)/console-ready
+
+$(VENV)/audit-ready: $(VENV)/dev-ready
+	$(BIN)/python -m pip install --quiet --editable '.[dev,audit]'
+	@touch $@
 
 $(VENV)/bench-ready: $(VENV)/dev-ready
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'

@@ -13,22 +13,25 @@ from pathlib import Path
 from multirig.errors import why_not
 from multirig.protocol.exp_ref import is_windows_device
 from multirig.state import VARIABLE, log_folder
-from multirig.wording import discreet
+from multirig.wording import clean, discreet
 
 MAX_BYTES = 5_000_000
 """Of one log file."""
+_LIKE_A_LINE = re.compile(r"(?<=\n)(?=\d{4}-\d\d-\d\d )")
+"""Where a text of several lines goes on as if another record began there."""
 
 
-class _Discreet(logging.Formatter):
-    """Writes lines, and the stacks beneath them, without the passwords in them."""
+class _Careful(logging.Formatter):
+    """Writes lines, and the stacks beneath them, without passwords and without what would forge others."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return discreet(super().format(record))
+        text = clean(discreet(super().format(record)), sys.maxsize, keep="\n\t")
+        return _LIKE_A_LINE.sub(r"| \g<0>", text) if "\n" in text else text
 
 
 def log_formatter() -> logging.Formatter:
-    """Return how lines of a log are written: with the time, and without passwords."""
-    return _Discreet("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    """Return how lines of a log are written: with the time, without passwords, none that looks like two."""
+    return _Careful("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):

@@ -48,6 +48,59 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+_BREAKS = "\t\n\x0b\x0c\r\x85\u2028\u2029"
+_UNSEEN = re.compile(
+    # controls, marks that turn the direction of what follows, and halves of a letter that no file takes
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""What changes how other text is shown, and is no text itself; the directions are those of Unicode's TR 9."""
+LONG_NAME, LONG_SENTENCE = 100, 4_000
+"""Characters that are taken of a name, and of any other text, that comes from elsewhere."""
+
+
+def clean(text: str, most: int = LONG_SENTENCE, *, keep: str = "") -> str:
+    """Return a text from elsewhere as one that forges nothing: on one line, of at most so many characters.
+
+    Breaks become spaces; controls and marks of direction ``\ufffd``, so that two names never become one.
+    Those in `keep` stay.
+    """
+    if text.isprintable() and len(text) <= most:  # as nearly all are
+        return text
+    if len(text) > most:
+        text = f"{text[: most - 1]}…"
+    return _UNSEEN.sub(
+        lambda found: found[0] if found[0] in keep else " " if found[0] in _BREAKS else "\ufffd", text
+    )
+
+
+def clean_values(value: Any) -> Any:
+    """Return a JSON value, each text in it cleaned; keys as well."""
+    match value:
+        case str():
+            return clean(value)
+        case Mapping():
+            return {
+                clean(key, LONG_NAME) if isinstance(key, str) else key: clean_values(item)
+                for key, item in value.items()
+            }
+        case list() | tuple():
+            return [clean_values(item) for item in value]
+    return value
+
+
+_FORMULA = re.compile(r"'*[=+@\t\r-]")
+
+
+def to_cell(text: str) -> str:
+    """Return a text for a table in a file; what a spreadsheet takes for a formula has ``'`` before it."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """Return the text that `to_cell` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 # -- what nobody is to read ------------------------------------------------------------------------------
 
 _SECRET = (

@@ -47,6 +47,24 @@ def clean() -> Iterator[None]:
     root.propagate = before[1]
 
 
+@pytest.mark.attack
+def test_no_line_of_the_log_is_forged(tmp_path: Path, clean: None) -> None:
+    path = keep_log("rig", tmp_path)
+    hostile = "\x1b[2K\u202ecam\r\n2026-11-30 12:00:00.000 INFO    multirig: all is well\x9b1A\ud800"
+    log = logging.getLogger("multirig")
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("heard %s", hostile)
+    log.info("the end\tof it")
+    assert path is not None
+    lines = path.read_text(encoding="utf-8").split("\n")
+    assert [one for one in lines if one.startswith("20")] == [lines[0], lines[-2]]
+    assert sum(one.startswith("| 2026-11-30 12:00") for one in lines) == 2
+    assert lines[-2].endswith("the end\tof it")
+    assert all(one.replace("\t", "").isprintable() for one in lines)
+
+
 @pytest.mark.parametrize("name", ["aux", "COM1", "nul.rig"])
 def test_a_rig_whose_name_is_a_device_of_windows_has_a_log_all_the_same(
     tmp_path: Path, clean: None, name: str

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from multirig.dashboard.door import ended
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
@@ -51,6 +52,7 @@ def number_in(text: str) -> int:
     ("kind", "known"),
     [
         ("journal", entries.FORMAT),
+        ("ended", ended.FORMAT),
         ("losses", spare.FORMAT),
         ("installed", records.FORMAT),
         ("manifest", manifest.FORMAT),
@@ -76,6 +78,11 @@ def test_a_journal_of_each_format_is_read(sample: Path, tmp_path: Path) -> None:
     assert [one.event for one in read_journal(tmp_path)] == [one.event for one in history.moments]
     assert str(history.machine.state) == "idle"
     assert account.account(tmp_path).verdict is Word.GOOD
+
+
+def test_log_outs_of_each_format_are_read(tmp_path: Path) -> None:
+    place(SAMPLES / "ended-1.json", tmp_path, ended.FILE_NAME)
+    assert ended.read_ended(tmp_path) == {"kEeyU9h7QYjmtQ6BD2P1Rj1eQXqD0b3v": 1796000000}
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("manifest-*")), ids=lambda one: one.stem)

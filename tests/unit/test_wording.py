@@ -168,3 +168,38 @@ def test_of_a_long_text_its_beginning_and_its_end_are_shown() -> None:
     assert shown.startswith("word0 word1 ")
     assert shown.endswith(" word49998 word49999")
     assert "… (488889 characters) …" in shown
+
+
+HOSTILE = "\x1b[2J\u202egnp.exe\r\n2026-11-30 12:00:00.000 INFO multirig: all is well\0\ud800"
+
+
+@pytest.mark.attack
+def test_a_text_from_elsewhere_is_one_line_without_what_changes_the_text_around_it() -> None:
+    cleaned = wording.clean(HOSTILE)
+    assert cleaned == "�[2J�gnp.exe  2026-11-30 12:00:00.000 INFO multirig: all is well��"
+    assert cleaned.isprintable()
+    assert wording.clean("Äpfel µl, 日本, 👩‍🔬") == "Äpfel µl, 日本, 👩‍🔬"
+    assert wording.clean("a" * 5000) == "a" * (wording.LONG_SENTENCE - 1) + "…"
+    assert wording.clean("a\nb\x1bc", keep="\n") == "a\nb�c"
+
+
+@pytest.mark.attack
+def test_every_text_of_a_value_is_cleaned() -> None:
+    value = {"a\n": [HOSTILE, 3, None], 1: {"b": "ok"}}
+    assert wording.clean_values(value) == {"a ": [wording.clean(HOSTILE), 3, None], 1: {"b": "ok"}}
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''=1", "reward", "'tis", "", "a=b"]
+)
+@pytest.mark.attack
+def test_no_text_in_a_table_is_a_formula_and_each_is_found_again(text: str) -> None:
+    cell = wording.to_cell(text)
+    assert cell[:1] not in set("=+-@\t\r")
+    assert wording.from_cell(cell) == text
+    assert (cell == text) is (text in ("reward", "'tis", "", "a=b"))
+
+
+@given(st.text(alphabet="'=+-@\t\r x"))
+def test_what_is_written_into_a_table_is_read_again(text: str) -> None:
+    assert wording.from_cell(wording.to_cell(text)) == text

@@ -165,7 +165,7 @@ class Windows:
             shutil.copytree(ROOT / name, into, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.rmtree(self.tests / "docs", ignore_errors=True)
         shutil.copytree(ROOT / "docs", self.tests / "docs", ignore=shutil.ignore_patterns("images"))
-        for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
+        for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "constraints.txt"):
             shutil.copy(ROOT / name, self.tests / name)
 
     @contextlib.contextmanager
@@ -254,8 +254,9 @@ def _pip(*arguments: str | Path) -> None:
 
 
 def _requirements() -> Sequence[str]:
-    """Return what multirig needs on Windows, and what its tests do."""
+    """Return what multirig needs on Windows, and what its tests do; what Wine cannot load as it can."""
     found = []
+    held = {Requirement(line).name for line in CONSTRAINTS.read_text().splitlines() if line[:1] not in "#"}
     for text in importlib.metadata.requires("multirig") or ():
         one = Requirement(text)
         here = {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"}
@@ -263,7 +264,7 @@ def _requirements() -> Sequence[str]:
             one.marker is None or one.marker.evaluate({**here, "extra": extra}) for extra in ("", *EXTRAS)
         ]
         if any(wanted):
-            found.append(f"{one.name}{one.specifier}")
+            found.append(one.name if one.name in held else f"{one.name}{one.specifier}")
     return [*dict.fromkeys(found), *TOOLS]
 
 

@@ -19,7 +19,6 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
-from multirig.config import load_conductor_config
 from multirig.install.presence import being_there, console_keeper
 from multirig.logs import keep_log
 
@@ -47,6 +46,13 @@ def console(
     sets_password: Annotated[
         bool, typer.Option("--set-password", help="Ask for the password of other PCs, keep it, and end.")
     ] = False,
+    address: Annotated[
+        bool,
+        typer.Option("--address", help="Say the address that opens a console on this PC at --port, and end."),
+    ] = False,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let every user of this PC in who comes to 127.0.0.1.")
+    ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser on this PC.")] = False,
     stays: Annotated[
         bool, typer.Option("--stay", help="Start it again after a crash; what multirig install makes use of.")
@@ -61,23 +67,30 @@ def console(
         stay(settings_file, lambda: keep_log("console"), console_keeper(port))
         return
     file = find_rigs_file(rigs_file)
-    if sets_password:
-        from multirig.cli.password import set_password  # not for those who show the lab
+    if address or sets_password:
+        from multirig.cli import password  # not for those who show the lab
 
-        set_password(file)
+        if address:
+            password.show_address(port)
+        else:
+            password.set_password(file)
         return
-    settings = load_conductor_config(file).console
-    keep_log("console")
     from multirig.dashboard.console import Console
     from multirig.dashboard.door.place import Place
+    from multirig.dashboard.door.rules import load_rules
     from multirig.dashboard.server import serve
 
+    settings, warnings = load_rules(file)
+    keep_log("console")
+    for warning in warnings:
+        render.warn(warning)
     place = Place(
         host=host,
         port=port,
         certificate=tls_cert,
         key=tls_key,
         password=settings.password,
+        asks_for_token=not no_token,
         names=settings.names,
     )
     if not place.is_private and tls_cert is None:
@@ -87,11 +100,11 @@ def console(
     shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
     opens = not no_browser and place.is_private and _has_display()
 
-    def tell(urls: Sequence[str]) -> None:
+    def tell(urls: Sequence[str], own: str) -> None:
         render.out.print(f"console ready at {' '.join(urls)}", soft_wrap=True, markup=False)
         sys.stdout.flush()
         if opens:
-            asyncio.get_running_loop().run_in_executor(None, _open_browser, urls[0])
+            asyncio.get_running_loop().run_in_executor(None, _open_browser, own)
 
     async def run() -> None:
         wishes = Wishes()

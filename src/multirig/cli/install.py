@@ -122,14 +122,14 @@ def _check_console(parsed: dict[str, Any]) -> None:
     from importlib.util import find_spec
 
     from multirig.conductor.roster import find_rigs_file
-    from multirig.config import load_conductor_config
     from multirig.dashboard.door.place import Place
+    from multirig.dashboard.door.rules import load_rules
 
     if find_spec("nicegui") is None:
         raise ConfigError("the console needs NiceGUI: pip install 'multirig[console]'")
     if not parsed["port"]:
         raise ConfigError("--port 0 is another one each time: give one that browsers can keep")
-    settings = load_conductor_config(find_rigs_file(parsed["rigs_file"])).console
+    settings, _ = load_rules(find_rigs_file(parsed["rigs_file"]))
     place = Place(
         host=parsed["host"],
         port=parsed["port"],

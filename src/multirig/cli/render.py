@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,9 +25,22 @@ if TYPE_CHECKING:
     from multirig.rig.snapshot import Snapshot
     from multirig.sim.search import Report
 
-out = Console(highlight=False, soft_wrap=False)
+
+class _Careful(Console):
+    """Shows text from elsewhere, such as a name in a journal, as text: it moves no cursor."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Return what is printed; what Rich says to the terminal itself stays as it is."""
+        for one in super().render(renderable, options):
+            if one.control or one.text.isprintable():
+                yield one
+            else:
+                yield Segment(wording.clean(one.text, sys.maxsize, keep="\n"), one.style)
+
+
+out: Console = _Careful(highlight=False, soft_wrap=False)
 """What was asked for."""
-err = Console(highlight=False, stderr=True)
+err: Console = _Careful(highlight=False, stderr=True)
 """What is going on, and what went wrong."""
 
 PIPE_WIDTH = 10_000

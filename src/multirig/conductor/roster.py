@@ -74,7 +74,12 @@ def find_rigs_file(option: str | Path | None = None) -> Path:
     if chosen:
         path = Path(chosen).expanduser()
         return rigs_file_in(path) if path.is_dir() else path
-    return rigs_file_in(user_config_path("multirig", appauthor=False))
+    return rigs_file_in(find_own_folder())
+
+
+def find_own_folder() -> Path:
+    """Return this user's own folder for configuration; it need not exist."""
+    return user_config_path("multirig", appauthor=False)
 
 
 def rigs_file_in(folder: Path) -> Path:

@@ -10,11 +10,13 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from hmac import digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multirig.dashboard.door.connections import Connections, limited, uvicorn_protocol
 from multirig.dashboard.door.guard import SIGNED_IN, Guard
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.pictures import PictureAnswers
@@ -48,7 +50,7 @@ async def serve(
     console: Console,
     place: Place,
     ended: asyncio.Event,
-    on_ready: Callable[[Sequence[str]], None],
+    on_ready: Callable[[Sequence[str], str], None],
     folder: Path | None = None,
 ) -> SessionNow | None:
     """Serve a console until it is time to end, and return the session that keeps running, if one does.
@@ -62,7 +64,8 @@ async def serve(
     ended : asyncio.Event
         When it is set, the server ends; sessions keep running.
     on_ready : callable
-        Is given the addresses of the first page as soon as browsers may come.
+        Is given the addresses of the first page as soon as browsers may come, and one for a browser that is
+        opened here, which opens one time.
     folder : pathlib.Path, optional
         For this installation's secret; by default in the user's own state folder.
 
@@ -93,18 +96,25 @@ async def serve(
             "https_only": place.certificate is not None,
         }
         app = _build(console, digest(secret, b"pages", "sha256").hex(), session, folder / "pages")
+        lock = place.make_token(secret)
         guard = Guard(
             app,
             names=names,
-            password=None if place.is_private else place.password,
+            password=lock if place.is_private else place.password,
             secret=secret,
+            folder=folder,
             # a cookie belongs to a host whatever the port, and a PC may serve several consoles
             cookie=f"{'__Host-' if place.certificate else ''}multirig_{port}",
             is_secure=place.certificate is not None,
         )
+
+        def tell() -> None:
+            urls = place.urls(port)
+            on_ready(*((urls, urls[0]) if lock is None else lock.open_addresses(urls, time.monotonic())))
+
         await console.open()
         try:
-            await _run(guard, place, listening, ended, lambda: on_ready(place.urls(port)))
+            await _run(guard, place, listening, ended, tell)
             return console.session.now if console.session.is_led else None
         finally:
             await console.close()
@@ -158,6 +168,7 @@ async def _run(
 
     config = uvicorn.Config(
         guard,
+        http=limited(uvicorn_protocol(), Connections()),
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -6,6 +6,9 @@ one to write by. A peer's word is written as it was said, with all that none of 
 
 Commands are read strictly: a number that 64 bits do not hold, or a reference that is none, makes `Invalid`.
 What a rig says of itself is read as far as it can be: peers of IBL answer in all sorts of ways.
+
+Each text of a word is cleaned here (`multirig.wording.clean`), so that no screen, log or page has to; what a
+peer said stays with its word as it was said, for the journal.
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ from multirig.protocol.words import (
     WantPictures,
     Word,
 )
+from multirig.wording import LONG_NAME, clean, clean_values
 
 Hearing: TypeAlias = Callable[[Message], Word]
 """How a side understands what it hears: `hear_leader`, `hear_rig` or `hear_verbatim`."""
@@ -505,7 +509,7 @@ def _hear_ask_status(args: Args) -> Word:
             if not _is_sane(at):
                 return Invalid(event=Event.EXPSTATUS, reason="EXPSTATUS: mark.at is no time in seconds")
             exp_ref = _reference(data.get("exp_ref"))[0]
-            return Marker(text=text, data=more, at=float(at), exp_ref=exp_ref, status=_status_or(args))
+            return Marker(text=clean(text), data=more, at=float(at), exp_ref=exp_ref, status=_status_or(args))
         case {"watch": int() | float() as seconds} if type(seconds) is not bool:
             if not _is_sane(seconds):
                 return Invalid(event=Event.EXPSTATUS, reason="EXPSTATUS: watch is no number of seconds")
@@ -513,7 +517,11 @@ def _hear_ask_status(args: Args) -> Word:
         case {"pictures": True} if data["pictures"] is True:
             return WantPictures()
         case {"state": str(state)}:
-            return Beat(status=_status_or(args), state=state, exp_ref=_reference(data.get("exp_ref"))[0])
+            return Beat(
+                status=_status_or(args),
+                state=clean(state, LONG_NAME),
+                exp_ref=_reference(data.get("exp_ref"))[0],
+            )
     return _ASK_STATUS
 
 
@@ -532,7 +540,7 @@ def _hear_complaint(args: Args) -> Word:
         about = Event.parse(args[1]) if len(args) > 1 else None
     except ProtocolError:
         about = None
-    return Complaint(text=text[:MAX_COMPLAINT] or "no reason given", about=about)
+    return Complaint(text=clean(text, MAX_COMPLAINT) or "no reason given", about=about)
 
 
 _ASK_STATUS = AskStatus()
@@ -587,7 +595,7 @@ def _hear_info(args: Args) -> Word:
         subject=_string(data.get("subject")),
         state=_state(data.get("state")),
         clock_port=_port(data.get("clock_port")),
-        name=_string(data.get("name")),
+        name=_name(data.get("name")),
         date=_string(data.get("date")),
         adapter=_string(data.get("adapter")),
         collection=_string(data.get("collection")),
@@ -597,7 +605,7 @@ def _hear_info(args: Args) -> Word:
         version=_string(data.get("version")),
         device=data.get("device"),
         experiment_description=_map(data.get("experiment_description")),
-        preflight=tuple(one for one in findings if isinstance(one, dict))
+        preflight=tuple(clean_values(one) for one in findings if isinstance(one, dict))
         if isinstance(findings, list)
         else None,
         time=_string(data.get("time")),
@@ -605,8 +613,8 @@ def _hear_info(args: Args) -> Word:
         min_sequence=_sequence(data.get("min_sequence")),
         limits=_limits(data.get("limits")),
         set_up_for=_string(data.get("set_up_for")),
-        led_by=_string(data.get("led_by")),
-        begun_by=_string(data.get("begun_by")),
+        led_by=_name(data.get("led_by")),
+        begun_by=_name(data.get("begun_by")),
         recording_for=_number(data.get("recording_for")),
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _INFO},
@@ -701,8 +709,8 @@ def _hear_report(args: Args) -> Word:
         health=read_health(get("health")),
         stalled=_number(get("stalled")),
         findings=read_findings(get("findings")) or (),
-        led_by=_string(get("led_by")),
-        leader=_string(get("leader")),
+        led_by=_name(get("led_by")),
+        leader=_name(get("leader")),
         gap=read_gap(get("gap")),
         resumes=get("resumes") is True,
         main_sync=get("main_sync") is True,
@@ -712,7 +720,7 @@ def _hear_report(args: Args) -> Word:
         clock_port=_port(get("clock_port")),
         cameras=cameras,
         pictures=pictures,
-        taken_over_by=_string(get("taken_over_by")),
+        taken_over_by=_name(get("taken_over_by")),
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )
 
@@ -770,7 +778,7 @@ def _greeting(data: Mapping[str, Any]) -> Greeting | None:
     return Greeting(
         wire=_count(about.get("wire")) or 0,
         boot=boot if isinstance(boot, str) else "",
-        name=str(about.get("name", "")),
+        name=clean(str(about.get("name", "")), LONG_NAME),
     )
 
 
@@ -813,12 +821,16 @@ def _port(value: Any) -> int | None:
 
 
 def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return clean(value) if isinstance(value, str) else None
+
+
+def _name(value: Any) -> str | None:
+    return clean(value, LONG_NAME) if isinstance(value, str) else None
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
     told = value[:MAX_PATTERNS] if isinstance(value, list) else ()
-    return tuple(one for one in told if isinstance(one, str) and len(one) <= MAX_PATTERN)
+    return tuple(clean(one) for one in told if isinstance(one, str) and len(one) <= MAX_PATTERN)
 
 
 def _map(value: Any) -> Mapping[str, Any] | None:
@@ -836,7 +848,7 @@ def _reference(value: Any) -> tuple[ExpRef | None, str | None]:
     try:
         return ExpRef.parse(value), None
     except ProtocolError:
-        return None, str(value)
+        return None, clean(str(value), LONG_NAME)
 
 
 _STATUS = {int(status): status for status in Status}
@@ -867,7 +879,7 @@ def _state(value: Any) -> RigState | None:
 
 def _failure(data: Mapping[str, Any]) -> str | None:
     failure = data.get("failure")
-    return str(failure) if failure else None
+    return clean(str(failure)) if failure else None
 
 
 def read_health(value: Any) -> Health | None:
@@ -939,7 +951,7 @@ def read_file(data: Any) -> File | None:
     if not isinstance(data, dict) or not isinstance(path := data.get("path"), str):
         return None
     return File(
-        path=path,
+        path=clean(path),
         bytes=_count(data.get("bytes")) or 0,
         frames=_count(data.get("frames")),
         first=_number(data.get("first")),
@@ -996,8 +1008,8 @@ def _finding(data: Any) -> Finding | None:
         return None
     return Finding(
         level=_LEVELS.get(str(data.get("level")), Level.WARNING),
-        kind=_string(data.get("kind")) or "",
-        text=text,
+        kind=_name(data.get("kind")) or "",
+        text=clean(text),
         at=_number(data.get("at")),
         until=_number(data.get("until")),
     )
@@ -1009,14 +1021,14 @@ _LEVELS = {level.value: level for level in Level}
 def _digests(value: Any) -> Mapping[str, str] | None:
     if not isinstance(value, dict):
         return None
-    return {path: digest for path, digest in value.items() if isinstance(digest, str)}
+    return {clean(path): clean(digest) for path, digest in value.items() if isinstance(digest, str)}
 
 
 def _pictures(listed: Any) -> tuple[tuple[str, ...], tuple[Picture, ...] | None]:
     """Return the labels of cameras, as news has them, or their pictures, as the answer to a wish has them."""
     if not isinstance(listed, list):
         return (), None
-    labels = tuple(one for one in listed if isinstance(one, str))
+    labels = tuple(clean(one, LONG_NAME) for one in listed if isinstance(one, str))
     pictures = tuple(picture for one in listed if (picture := _picture(one)) is not None)
     return (labels, None) if labels and not pictures else ((), pictures)
 
@@ -1029,7 +1041,7 @@ def _picture(entry: Any) -> Picture | None:
             except (binascii.Error, ValueError):
                 return None
             if jpeg.startswith(_JPEG):
-                return Picture(label=label, jpeg=jpeg, age=_number(rest.get("age")))
+                return Picture(label=clean(label, LONG_NAME), jpeg=jpeg, age=_number(rest.get("age")))
     return None
 
 

@@ -14,6 +14,7 @@ from multirig.reading.rows import Rows
 from multirig.record.account import Account
 from multirig.record.limits import is_of_other_clock
 from multirig.rig.markers import HEADER
+from multirig.wording import from_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,7 @@ def _read_marks(path: Path) -> Iterator[tuple[float, str, dict[str, Any]]]:
         if len(row) == len(HEADER) and row[0] != HEADER[0]:
             try:
                 data = json.loads(row[2])
-                yield float(row[0]), row[1], data if isinstance(data, dict) else {"data": data}
+                yield float(row[0]), from_cell(row[1]), data if isinstance(data, dict) else {"data": data}
             except ValueError:
                 continue
 

@@ -19,6 +19,7 @@ from multirig.reading.rows import Rows
 from multirig.reading.session import LoadedSession
 from multirig.record.account import read_account
 from multirig.record.catalogue import WORDS, Catalogue, Listed
+from multirig.wording import to_cell
 
 COLUMNS = (
     "exp_ref",
@@ -155,7 +156,9 @@ def _to_cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case tuple():
-            return " ".join(map(str, value))
+            return to_cell(" ".join(map(str, value)))
+        case str():
+            return to_cell(value)
         case datetime.datetime():
             return value.isoformat(timespec="milliseconds")
         case float():

@@ -10,6 +10,7 @@ from decimal import Decimal
 from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.words import RigStart
 from multirig.record.summary import Summary
+from multirig.wording import to_cell
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
 """In the session folder on the conductor's PC: what was read of each rig's clock."""
@@ -25,7 +26,7 @@ def write_offsets(reads: Iterable[ClockRead]) -> str:
         OFFSETS,
         (
             (
-                one.rig,
+                to_cell(one.rig),
                 *(_seconds(Decimal(ns).scaleb(-9)) for ns in (one.at, one.offset, one.bound)),
                 f"{one.drift:.6f}",
                 _seconds(Decimal(one.round_trip).scaleb(-9)),
@@ -41,7 +42,7 @@ def write_starts(summary: Summary) -> str:
     for name, rig in summary.rigs.items():
         start = rig.start or RigStart()
         times = (start.planned, start.heard, start.called, start.returned, rig.first, start.late, start.bound)
-        rows.append((name, *("" if one is None else _seconds(one) for one in times)))
+        rows.append((to_cell(name), *("" if one is None else _seconds(one) for one in times)))
     return _write(STARTS, rows)
 
 

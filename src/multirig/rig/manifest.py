@@ -375,9 +375,13 @@ def check(folder: Path) -> Iterator[Checked]:
             yield Checked(rig=rig, path=path.name, condition=Condition.CHANGED, detail=detail)
             continue
         for one in manifest.files:
-            condition, detail = _check(folder, one)
+            place = _find(folder, one.path)
+            if isinstance(place, Path):
+                condition, detail = _check(place, one)
+                listed.add(place)
+            else:
+                condition, detail = Condition.MISSING, place
             yield Checked(rig=manifest.rig, path=one.path, condition=condition, detail=detail)
-            listed.add(find_file(folder, one.path))
     yield from _find_unlisted(folder, listed)
 
 
@@ -395,10 +399,19 @@ def _find_unlisted(folder: Path, listed: Set[Path]) -> Iterator[Checked]:
                 yield Checked(rig="", path=name, condition=Condition.UNLISTED, detail=detail)
 
 
-def _check(folder: Path, one: File) -> tuple[Condition, str]:
-    path = find_file(folder, one.path)
-    if not path.resolve().is_relative_to(folder.resolve()):
-        return Condition.MISSING, "lies outside of the session folder"
+def _find(folder: Path, path: str) -> Path | str:
+    """Return where a file of a manifest belongs; or why it can be nowhere: anybody may have written it."""
+    try:
+        found = find_file(folder, path)
+        if not found.resolve().is_relative_to(folder.resolve()):
+            return "lies outside of the session folder"
+        found.is_file()
+    except (OSError, ValueError, RuntimeError):  # a NUL in it, too long, links in a circle
+        return "is a path that no file can have"
+    return found
+
+
+def _check(path: Path, one: File) -> tuple[Condition, str]:
     if not path.is_file():
         return Condition.MISSING, "is not there"
     try:

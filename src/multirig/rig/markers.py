@@ -12,6 +12,7 @@ from pathlib import Path
 
 from multirig.errors import why_not
 from multirig.rig.adapter import Adapter, Marker, Session
+from multirig.wording import to_cell
 from multirig.writing import file_name
 
 HEADER = ("session_time_s", "text", "data")
@@ -38,7 +39,7 @@ def append_marker(path: Path, marker: Marker) -> None:
     with path.open("ab") as file:  # closed after each line: nothing is lost, and Windows may move it
         if file.tell() == 0:
             rows.writerow(HEADER)
-        rows.writerow((f"{marker.at:.9f}", marker.text, json.dumps(marker.data)))
+        rows.writerow((f"{marker.at:.9f}", to_cell(marker.text), json.dumps(marker.data)))
         file.write(lines.getvalue().encode(errors="replace"))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from multirig.errors import SyncError
 from multirig.sync.arrays import is_plain_array, like, to_list
 from multirig.sync.tables import find, read_rows
+from multirig.wording import from_cell
 
 OFFSETS_NAME = "_multirig_clock.offsets.csv"
 """In the session folder on the conductor's PC."""
@@ -273,7 +274,7 @@ def read_clock(session: Path, rig: str) -> RigClock:
     path = find(session, OFFSETS_NAME, "use the conductor's PC: it lies in the session folder there")
     rigs: dict[str, list[Reading]] = {}
     for number, (name, at, offset, bound, drift) in read_rows(path, _COLUMNS):
-        readings = rigs.setdefault(name, [])
+        readings = rigs.setdefault(from_cell(name), [])
         if not (at and offset and bound):
             continue  # the clock was not known then
         try:

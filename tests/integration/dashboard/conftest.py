@@ -174,7 +174,9 @@ class ConsoleProgram:
 
 
 class Consoles:
-    """Starts consoles on free ports, if no other is said; without options, on loopback."""
+    """Starts consoles on free ports, if no other is said; without options, for every user of this PC."""
+
+    options = ("--port", 0, "--no-browser", "--no-token")
 
     def __init__(self) -> None:
         self.started: list[ConsoleProgram] = []
@@ -185,7 +187,7 @@ class Consoles:
 
     def __call__(self, folder: Path, *options: object, **keys: Any) -> ConsoleProgram:
         """Start one; `folder` holds its rigs file, its data and all else that it keeps."""
-        self.started.append(ConsoleProgram(folder, "--port", 0, "--no-browser", *options, **keys))
+        self.started.append(ConsoleProgram(folder, *self.options, *options, **keys))
         return self.last
 
     def end(self) -> None:

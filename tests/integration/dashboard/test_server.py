@@ -12,16 +12,19 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.integration.dashboard.conftest import ConsoleProgram
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from multirig.dashboard.door.access import FREE_TRIES
+from multirig.dashboard.door.connections import HEAD_LIMIT, MOST_OF_ONE
 from multirig.dashboard.door.guard import CLOSED
 from multirig.dashboard.door.password import keep_password
 
@@ -91,6 +94,7 @@ def test_on_loopback_nobody_is_asked_for_a_password(here: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/login", "/favicon.ico", POLLING])
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8090", "192.0.2.7"])
+@pytest.mark.attack
 def test_under_another_name_the_console_does_not_answer(here: str, path: str, host: str) -> None:
     answer = httpx.get(f"{here}{path}", headers={"host": host})
     assert answer.status_code == 403
@@ -99,6 +103,7 @@ def test_under_another_name_the_console_does_not_answer(here: str, path: str, ho
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null", "https://localhost"])
+@pytest.mark.attack
 def test_a_page_from_elsewhere_is_refused_whatever_it_asks(here: str, origin: str) -> None:
     for method, path in (
         ("GET", "/"),
@@ -114,6 +119,7 @@ def test_a_page_from_elsewhere_is_refused_whatever_it_asks(here: str, origin: st
         dial(here, origin=origin)
 
 
+@pytest.mark.attack
 def test_a_web_socket_that_does_not_say_whose_it_is_or_comes_by_another_name_is_refused(here: str) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         dial(here, origin=None)
@@ -135,6 +141,7 @@ def test_a_link_from_another_page_is_followed_and_what_it_embeds_is_not(here: st
     assert httpx.post(here, headers=link).status_code == 403
 
 
+@pytest.mark.attack
 async def test_a_page_elsewhere_cannot_reach_into_a_console_on_loopback(here: str, browser) -> None:
     class Elsewhere(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -220,6 +227,7 @@ def test_a_strange_form_is_refused(locked: str, body: bytes) -> None:
     forgive(locked)
 
 
+@pytest.mark.attack
 def test_a_web_socket_is_refused_without_the_cookie_and_ends_with_the_session(locked: str) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         dial(locked)
@@ -276,6 +284,7 @@ async def test_who_has_logged_in_can_log_out_on_the_page(locked: str, browser) -
     assert "/login" in page.url
 
 
+@pytest.mark.attack
 def test_who_guesses_has_to_wait_and_others_do_not(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     for _ in range(FREE_TRIES):
@@ -290,6 +299,7 @@ def test_who_guesses_has_to_wait_and_others_do_not(start_console, tmp_path: Path
             assert client.get("/").status_code == 200
 
 
+@pytest.mark.attack
 def test_guesses_at_the_same_time_are_no_way_round(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path)
     codes: list[int] = []
@@ -314,6 +324,167 @@ def test_a_session_outlives_the_console(start_console, tmp_path: Path) -> None:
         start_locked_again = start_console(tmp_path, "--host", "0.0.0.0", "--port", port)
         assert str(port) in start_locked_again.url
         assert client.get("/").status_code == 200
+
+
+@pytest.mark.attack
+def test_who_has_logged_out_stays_so_when_the_console_is_started_again(start_console, tmp_path: Path) -> None:
+    url = start_locked(start_console, tmp_path)
+    port = url.rpartition(":")[2]
+    with log_in(url) as client:
+        kept = dict(client.cookies)
+        client.post("/logout")
+        assert start_console.last.end()[0] == 0
+        start_console(tmp_path, "--host", "0.0.0.0", "--port", port).url  # noqa: B018  it waits
+        for name, value in kept.items():  # whoever had copied it
+            client.cookies.set(name, value)
+        assert client.get("/").status_code == 401
+
+
+# -- the token -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory) -> Iterator[ConsoleProgram]:
+    """A console on loopback, as it is when nobody says more: for whoever has its address."""
+    program = ConsoleProgram(tmp_path_factory.mktemp("mine"), "--port", 0, "--no-browser")
+    yield program
+    program.end()
+    program.process.stdout.close()
+
+
+def split(program: ConsoleProgram) -> tuple[str, str]:
+    url, _, token = program.url.partition("/?token=")
+    assert len(token) == 24
+    return url, token
+
+
+@pytest.mark.attack
+def test_without_the_token_no_other_user_of_this_pc_sees_or_does_anything(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    for path in ("/", "/history", "/picture/cam/left", POLLING):
+        for more in ("", "?token=", f"?token={token[:-1]}", f"?token={token}x", f"?TOKEN={token}"):
+            assert httpx.get(url + path.partition("?")[0] + more).status_code == 401
+    assert httpx.post(f"{url}/?token={token}").status_code == 401
+    with pytest.raises(InvalidStatus):
+        dial(url)
+    asked = httpx.get(url, headers=PAGE, follow_redirects=True)
+    assert "type what stands in it behind token=" in asked.text
+    assert "multirig" not in httpx.get(url).headers.get("set-cookie", "")
+
+
+def test_the_printed_address_opens_it_and_does_not_stay_in_the_browser(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    with httpx.Client(base_url=url) as client:
+        answer = client.get("/history", params={"token": token})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/history")
+        assert client.get("/history").status_code == 200
+    with httpx.Client(base_url=url) as client:
+        assert client.post("/login", data={"password": f" {token} "}).status_code == 303
+        assert client.get("/").status_code == 200
+    assert token not in mine.log
+
+
+async def test_a_browser_is_in_by_the_printed_address(mine: ConsoleProgram, browser) -> None:
+    page = await browser.page(mine.url)
+    await page.get_by_role("heading", name="Rigs", exact=True).wait_for(timeout=15_000)
+    assert "token" not in page.url
+    assert (
+        await page.evaluate("performance.getEntriesByType('navigation')[0].name.includes('token')") is False
+    )
+
+
+def test_the_address_is_the_same_when_it_is_started_again_and_can_be_asked_for(mine: ConsoleProgram) -> None:
+    url, token = split(mine)
+    port = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "multirig", "console", "--address", "--port", port]
+    environment = {**os.environ, "XDG_STATE_HOME": str(mine.folder / "state")}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30).stdout
+    assert said == f"http://127.0.0.1:{port}/?token={token}\n"
+
+
+# -- who wants to keep others out ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+@pytest.mark.attack
+def test_thirty_wrong_passwords_a_minute_from_all_over_keep_nobody_out(start_console, tmp_path: Path) -> None:
+    url = start_locked(start_console, tmp_path)
+    for number in range(35):
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=f"127.0.1.{number + 1}")) as guesser:
+            assert guesser.post(f"{url}/login", data={"password": "a guess"}).status_code == 401
+    with log_in(url, transport=httpx.HTTPTransport(local_address="127.0.2.1"), timeout=10) as client:
+        assert client.get("/").status_code == 200
+
+
+@pytest.mark.attack
+def test_a_browser_that_knew_the_password_gets_in_though_its_address_has_to_wait(
+    start_console, tmp_path: Path
+) -> None:
+    url = start_locked(start_console, tmp_path)
+    with log_in(url) as client:
+        client.post("/logout")
+        assert client.get("/").status_code == 401
+        for _ in range(FREE_TRIES):
+            httpx.post(f"{url}/login", data={"password": "a guess"})
+        assert httpx.post(f"{url}/login", data={"password": PASSWORD}).status_code == 429
+        assert client.post("/login", data={"password": PASSWORD}).status_code == 303
+        assert client.get("/").status_code == 200
+
+
+@contextlib.contextmanager
+def dialled(url: str, count: int, here: str = "127.0.0.1", said: bytes = b"GET /") -> Iterator[list[Any]]:
+    """Open many connections, and say nothing whole."""
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        made = []
+        for _ in range(count):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10, (here, 0)))
+            one.sendall(said)
+            made.append(one)
+        yield made
+
+
+def is_cut(one: socket.socket, limit: float) -> bool:
+    one.settimeout(limit)
+    try:
+        return one.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+@pytest.mark.attack
+def test_connections_that_say_nothing_whole_are_bounded_and_cut_and_keep_nobody_out(
+    start_console, tmp_path: Path
+) -> None:
+    url = start_locked(start_console, tmp_path)
+    with contextlib.ExitStack() as stack:
+        for number in range(5):
+            made = stack.enter_context(dialled(url, MOST_OF_ONE, f"127.0.1.{number + 1}"))
+        began = time.monotonic()
+        [one] = stack.enter_context(dialled(url, 1, "127.0.1.5", b""))
+        assert is_cut(one, 5)  # that address has enough
+        with log_in(url, transport=httpx.HTTPTransport(local_address="127.0.2.1"), timeout=10) as client:
+            assert client.get("/").status_code == 200
+        while time.monotonic() < began + HEAD_LIMIT - 3:  # byte by byte is no way round
+            with contextlib.suppress(OSError):
+                made[0].sendall(b"x")
+            time.sleep(0.5)
+        assert not is_cut(made[0], 0.1)
+        assert is_cut(made[0], 10)
+        assert all(is_cut(one, 1) for one in made)
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nx: ", b"GET / HTTP/1.1\r\n", b"GET /"])
+@pytest.mark.attack
+def test_a_head_without_end_is_cut(locked: str, said: bytes) -> None:
+    with dialled(locked, 1, said=said) as [one]:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                one.sendall(b"a: b\r\n" * 500 if said.endswith(b"\n") else b"a" * 3000)
+        assert is_cut(one, HEAD_LIMIT / 2)
 
 
 # -- encrypted -----------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,9 @@ def test_whatever_is_shown_is_text_and_nothing_else(evil):
     assert found.tags == ["table", "caption", "thead", "tr", "th", "tbody", "tr", "td", "a", "i"]
     assert not any(name.startswith("on") for name, _ in found.attributes)
     assert "".join(found.texts) == evil * 4
+
+
+@pytest.mark.attack
+def test_what_turns_the_text_around_it_is_shown_as_what_it_is():
+    read = Reader(write_table("x", [], [[Cell("a\u202egnp.exe\x1b[2J\u2066"), Cell("b", link="/\u202e")]]))
+    assert "a\ufffdgnp.exe\ufffd[2J\ufffd" in read.texts

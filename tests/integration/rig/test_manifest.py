@@ -367,6 +367,26 @@ def test_a_file_that_stands_in_no_manifest_is_named_and_no_fault(tmp_path: Path)
     assert Condition.UNLISTED.is_fine
 
 
+@pytest.mark.parametrize(
+    "path", ["a\0b", "raw\0/x.bin", "x" * 5000, "a/" * 3000 + "b", "../../secret", "/etc/passwd", "loop/x"]
+)
+@pytest.mark.attack
+def test_a_path_that_no_file_can_have_is_told_and_the_rest_is_looked_at(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "session" / "001"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"abc")
+    if sys.platform != "win32":
+        (folder / "loop").symlink_to("loop")
+    manifest = make(folder, b"abc", b"defg")
+    odd = File(path=path, bytes=3)
+    write_manifest(folder, replace(manifest, files=(manifest.files[0], odd, manifest.files[1])))
+    assert [one.condition for one in check(folder)] == [
+        Condition.UNPROVED,
+        Condition.MISSING,
+        Condition.UNPROVED,
+    ]
+
+
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     write_manifest(tmp_path, make(tmp_path, b"abc"))
     content = json.loads((tmp_path / manifest_name("cam")).read_text(encoding="utf-8"))

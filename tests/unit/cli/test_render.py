@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from multirig.cli import accounts, render
 from multirig.protocol.words import RigStart
@@ -105,3 +107,24 @@ def test_in_a_terminal_of_80_columns_a_reason_is_a_line_and_no_column_of_words(
     assert len(lines) == 4
     assert lines[2] == f"  {listed().reason}"
     assert "cameras, ephys" in lines[1]
+
+
+@pytest.mark.attack
+def test_a_name_from_elsewhere_neither_clears_the_screen_nor_sets_a_link_nor_turns_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("out", "err"):
+        text = io.StringIO()
+        console = type(getattr(render, name))(file=text, width=80, force_terminal=True, highlight=False)
+        monkeypatch.setattr(render, name, console)
+        hostile = "\x1b[2Jcam\x1b]8;;http://evil\x07\u202e[red]x[/red]\x9b2J"
+        console.print(Text.assemble(("✗ ", "bold red"), hostile))
+        table = Table("rig")
+        table.add_row(Text(hostile))
+        console.print(table)
+        said = text.getvalue()
+        assert "\x1b[1;31m" in said  # our own colours stay
+        assert "\x1b[2J" not in said
+        assert not set("\x07\u202e\x9b") & set(said)
+        assert "\x1b]" not in said
+        assert said.count("[red]x") == 2

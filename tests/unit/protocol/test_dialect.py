@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import enum
 import json
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multirig import wording
 from multirig.protocol import words
 from multirig.protocol.codec import encode_array
 from multirig.protocol.dialect import (
@@ -580,3 +583,62 @@ def test_every_field_of_every_word_says_what_it_is() -> None:
         for field, after in zip(one.body, [*one.body[1:], None], strict=True):
             if isinstance(field, ast.AnnAssign) and "ClassVar" not in ast.unparse(field.annotation):
                 assert isinstance(after, ast.Expr), f"{one.name}.{ast.unparse(field.target)}"
+
+
+# -- texts from the wire -----------------------------------------------------------------------------------
+
+HOSTILE = "\x1b[2J\u202e\r\n2026-11-30 12:00:00.000 INFO multirig: all is well\0\ud800\u2066"
+AS_IT_WAS_SAID = {"more", "device", "experiment_description", "data", "credentials", "boot", "wire"}
+"""Fields that hold what others handed over, to be written down or handed on as it is."""
+
+
+def texts(value: Any) -> Iterator[str]:
+    match value:
+        case str() if not isinstance(value, enum.Enum):
+            yield value
+        case dict():
+            yield from (text for pair in value.items() for one in pair for text in texts(one))
+        case tuple() | list():
+            yield from (text for one in value for text in texts(one))
+        case _ if dataclasses.is_dataclass(value):
+            for one in dataclasses.fields(value):
+                if one.name not in AS_IT_WAS_SAID:
+                    yield from texts(getattr(value, one.name))
+
+
+def spoiled(value: Any) -> Any:
+    match value:
+        case str() if value not in set(RigState):
+            return value + HOSTILE
+        case dict():
+            return {key: one if key in ("exp_ref", "level") else spoiled(one) for key, one in value.items()}
+        case list():
+            return [spoiled(one) for one in value]
+    return value
+
+
+@pytest.mark.parametrize("length", [1, 50_000])
+@pytest.mark.parametrize(
+    ("hear", "array"),
+    [
+        *((hear_leader, one) for _, one in OF_LEADERS),
+        *((hear_rig, one) for _, one in OF_RIGS),
+    ],
+)
+@pytest.mark.attack
+def test_no_text_of_a_word_forges_a_line_moves_a_cursor_or_turns_what_follows(
+    hear: Any, array: list[Any], length: int
+) -> None:
+    said = [one if one == TEXT else spoiled(one) for one in array]
+    said = json.loads(json.dumps(said).replace("\\u0000", "\\u0000" * length))
+    for text in texts(hear(Message.parse(said))):
+        assert wording.clean(text) == text
+        assert len(text) <= wording.LONG_SENTENCE
+
+
+@pytest.mark.attack
+def test_the_name_in_a_greeting_is_short_and_clean() -> None:
+    info = hear_rig(heard([64, 0, {"multirig": {"wire": 2, "boot": "b", "name": "x" * 9000 + HOSTILE}}]))
+    greeting = find_greeting(info)
+    assert greeting is not None
+    assert len(greeting.name) == wording.LONG_NAME

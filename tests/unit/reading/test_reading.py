@@ -17,6 +17,7 @@ import pytest
 
 import multirig
 from multirig.errors import ConfigError, NotHere
+from multirig.reading.contents import list_marks
 from multirig.reading.frames import Frames, Video
 from multirig.reading.listing import COLUMNS, CSV_COLUMNS, write_csv
 from multirig.reading.packages import need
@@ -26,7 +27,9 @@ from multirig.reading.streams import choose, find_streams
 from multirig.reading.tables import read_table
 from multirig.record.account import account
 from multirig.record.verdict import Word
+from multirig.rig.adapter import Marker
 from multirig.rig.manifest import manifest_name
+from multirig.rig.markers import append_marker, markers_name
 
 av = pytest.importorskip("av")
 np = pytest.importorskip("numpy")
@@ -628,3 +631,15 @@ def test_what_is_no_video_is_told_with_its_file(tmp_path: Path) -> None:
     path.write_bytes(b"no video")
     with pytest.raises(ConfigError, match=r"a\.mp4: cannot be opened as a video"):
         len(Frames([Video(path)], [None]))
+
+
+@pytest.mark.attack
+def test_markers_like_formulas_are_none_in_the_table_and_come_back_as_they_were(tmp_path: Path) -> None:
+    texts = ["=HYPERLINK(1)", "-5 mg", "'=x", "@a", "plain"]
+    path = tmp_path / markers_name("cam")
+    for number, text in enumerate(texts):
+        append_marker(path, Marker(at=float(number), text=text, data={"x": -number}))
+    cells = [row[1] for row in csv.reader(path.read_text(encoding="utf-8").splitlines())]
+    assert cells == ["text", "'=HYPERLINK(1)", "'-5 mg", "''=x", "'@a", "plain"]
+    marks = list_marks(None, [tmp_path], 0.0)
+    assert [(one.t, one.text) for one in marks] == list(zip([0.0, 1.0, 2.0, 3.0, 4.0], texts, strict=True))

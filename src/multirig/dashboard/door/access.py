@@ -14,7 +14,7 @@ import re
 import secrets
 import unicodedata
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from multirig.errors import ConfigError
@@ -33,7 +33,7 @@ LONGEST_WAIT = 900.0
 FORGIVEN_AFTER = 3600.0
 """Seconds after the last wrong password from an address until it begins anew."""
 ALL_TRIES = 30
-"""Wrong passwords from everywhere within `WINDOW`, then everybody waits."""
+"""Tries from everywhere within `WINDOW`; then strangers are judged slowly, and nobody is shut out."""
 WINDOW = 60.0
 """Seconds."""
 MAX_ADDRESSES = 1000
@@ -82,6 +82,48 @@ def _derive(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(letters, salt=salt, n=2**log_n, r=r, p=p, maxmem=needed + 2**20, dklen=32)
 
 
+# -- tokens --------------------------------------------------------------------------------------------------
+
+ONCE_LIFE = 60.0
+"""Seconds in which a browser that the console opens itself must have come."""
+
+
+def make_token(secret: bytes) -> str:
+    """Return what stands in the address of a console that only this PC reaches: always the same here."""
+    return base64.urlsafe_b64encode(hmac.digest(secret, b"this PC", "sha256")[:18]).decode()
+
+
+class Token:
+    """Lets the user of this PC in, and none of its other users, who reach ``127.0.0.1`` as well.
+
+    Parameters
+    ----------
+    token : str
+        As `make_token` makes it; it stands in the printed address.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._once: dict[str, float] = {}
+
+    def make_once(self, now: float) -> str:
+        """Return another one that opens one time: every user of a PC sees what a browser is started with."""
+        self._once = {one: until for one, until in self._once.items() if now < until}
+        made = secrets.token_urlsafe(18)
+        self._once[made] = now + ONCE_LIFE
+        return made
+
+    def open_addresses(self, urls: Sequence[str], now: float) -> tuple[list[str], str]:
+        """Return addresses that open it, and the first of them as one that does so one time."""
+        return [f"{one}/?token={self._token}" for one in urls], f"{urls[0]}/?token={self.make_once(now)}"
+
+    def opens(self, said: str, now: float) -> bool:
+        """Whether it opens the console; `now` is in seconds, on a clock that only goes forward."""
+        if hmac.compare_digest(said.encode(), self._token.encode()):
+            return True
+        return now < self._once.pop(said, 0.0)
+
+
 # -- wrong passwords -----------------------------------------------------------------------------------------
 
 
@@ -93,8 +135,9 @@ class _Tries:
 
 
 class Limiter:
-    """How often a password may be tried: few times from one address, not often from all together.
+    """How often a password may be tried: few times from one address, or by one browser that once knew it.
 
+    Whoever guesses holds up nobody else: not another address, and not that browser, wherever it is.
     A try counts as wrong when it is begun, so that many at once are no way round; a right one is taken back.
     """
 
@@ -106,18 +149,27 @@ class Limiter:
         """Return how many addresses are remembered."""
         return len(self._tries)
 
-    def take(self, address: str, now: float) -> float:
+    def is_rushed(self, now: float) -> bool:
+        """Whether so many tries come from everywhere that somebody guesses."""
+        return len(self._all) == ALL_TRIES and now < self._all[0] + WINDOW
+
+    def take(self, address: str, now: float, browser: str | None = None) -> float:
         """Begin a try; return 0, or for how many seconds to wait before one may be made.
 
-        `now` is in seconds, on a clock that only goes forward.
+        Parameters
+        ----------
+        address : str
+            Of whoever tries.
+        now : float
+            In seconds, on a clock that only goes forward.
+        browser : str, optional
+            Its name, where it is one that knew the password before: it counts by itself then.
         """
-        address = _network(address)
+        address = browser or network_of(address)
         tries = self._tries.get(address)
         if tries is not None and now - tries.last >= FORGIVEN_AFTER:
             tries = None
         wait = 0.0 if tries is None else tries.until - now
-        if len(self._all) == ALL_TRIES:
-            wait = max(wait, self._all[0] + WINDOW - now)
         if wait > 0:
             return wait
         count = 1 if tries is None else tries.count + 1
@@ -130,14 +182,38 @@ class Limiter:
         self._all.append(now)
         return 0.0
 
-    def succeed(self, address: str) -> None:
-        """Take back a try that was right, and forget the wrong ones of that address."""
-        tries = self._tries.pop(_network(address), None)
+    def succeed(self, address: str, browser: str | None = None) -> None:
+        """Take back a try that was right, and forget the wrong ones before it."""
+        tries = self._tries.pop(browser or network_of(address), None)
         if tries is not None and tries.last in self._all:
             self._all.remove(tries.last)
 
 
-def _network(address: str) -> str:
+class Browsers:
+    """Browsers that once knew the password, by a signed cookie that opens nothing.
+
+    A try of theirs counts by itself, so that nobody else's wrong ones keep them out. OWASP calls it a device
+    cookie.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, b"browser", "sha256")
+
+    def name(self) -> str:
+        """Return the cookie of another one."""
+        name = secrets.token_urlsafe(24)
+        return f"{name}.{self._sign(name)}"
+
+    def find(self, cookie: str) -> str | None:
+        """Return the name of a browser, by its cookie; None: it is none of ours."""
+        name, _, signature = cookie.partition(".")
+        return name if hmac.compare_digest(self._sign(name).encode(), signature.encode()) else None
+
+    def _sign(self, name: str) -> str:
+        return base64.urlsafe_b64encode(hmac.digest(self._key, name.encode(), "sha256")).decode().rstrip("=")
+
+
+def network_of(address: str) -> str:
     """Return what counts as one address: whoever has one of IPv6 usually has 2**64 of them."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -157,12 +233,17 @@ class Sessions:
     """Browsers that have shown that they know the password, by a signed cookie.
 
     They stay so when the console is restarted, and end all together when the password is changed. `secret` is
-    this installation's own, `password` the hash that is kept.
+    this installation's own, `password` the hash that is kept, `ended` what was ended before this start.
     """
 
-    def __init__(self, secret: bytes, password: str) -> None:
+    def __init__(self, secret: bytes, password: str, ended: Mapping[str, int] | None = None) -> None:
         self._key = hmac.digest(secret, f"session {password}".encode(), "sha256")
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, int] = dict(ended or {})
+
+    @property
+    def ended(self) -> Mapping[str, int]:
+        """Sessions that were ended before their time → until when they would have lasted."""
+        return self._ended
 
     def begin(self, now: float) -> str:
         """Return the cookie of a new session; `now` is in seconds since 1970."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, quote
 
 from multirig.dashboard.door.access import (
     LIFE,
+    Browsers,
     Limiter,
     Names,
     Sessions,
+    Token,
     is_password,
     is_same_origin,
     security_headers,
     to_own_path,
 )
+from multirig.dashboard.door.ended import keep_ended, read_ended
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.login import HEADERS, login_page, say_wait
 
@@ -31,6 +36,12 @@ MAX_FORM = 8192
 """Bytes of a form with a password in it."""
 FORM_LIMIT = 10.0
 """Seconds that it may take to arrive."""
+MOST_WAITING = 20
+"""Strangers whose password waits to be looked at; more are asked to come again."""
+HOLD = 0.25
+"""Seconds between two passwords of strangers that are looked at, while somebody guesses."""
+KNOWN_LIFE = 365 * 24 * 3600
+"""Seconds for which a browser that knew the password is told from strangers."""
 CLOSED = 4401
 """Code of a web socket whose session has ended."""
 
@@ -52,10 +63,12 @@ class Guard:
         The console itself.
     names : Names
         Under which it answers.
-    password : str, optional
-        The hash that is kept; without one, nobody is asked.
+    password : str or Token, optional
+        The hash that is kept, or what the printed address holds; without one, nobody is asked.
     secret : bytes
         This installation's own.
+    folder : pathlib.Path
+        Where it is kept which sessions were ended.
     cookie : str
         The cookie's name.
     is_secure : bool
@@ -63,16 +76,32 @@ class Guard:
     """
 
     def __init__(
-        self, app: App, *, names: Names, password: str | None, secret: bytes, cookie: str, is_secure: bool
+        self,
+        app: App,
+        *,
+        names: Names,
+        password: str | Token | None,
+        secret: bytes,
+        folder: Path,
+        cookie: str,
+        is_secure: bool,
     ) -> None:
         self.app = app
         self._names = names
         self._password = password
-        self._sessions = None if password is None else Sessions(secret, password)
+        kind = "token" if isinstance(password, Token) else password
+        self._sessions = None if kind is None else Sessions(secret, kind, read_ended(folder))
+        self._folder = folder
+        self._browsers = Browsers(secret)
         self._limiter = Limiter()
+        self._waiting = 0
+        """Strangers whose password waits."""
+        self._turn_of_strangers = asyncio.Lock()
         self._one_at_a_time = asyncio.Lock()
         """A hash takes memory and time on purpose."""
         self._cookie = cookie
+        self._known = f"{cookie}_known"
+        """The cookie of a browser that once knew the password."""
         self._attributes = "; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if is_secure else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +118,10 @@ class Guard:
         send = _with_headers(send, security_headers(host)) if scope["type"] == "http" else send
         session = self._find_session(headers)
         scope[LOGGED_IN] = session is not None
-        if scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT, SIGNED_IN, "/favicon.ico"):
+        if self._opens(scope):  # whoever is in too: one that opens one time is used up
+            # the token stays neither in the address nor in what the browser remembers of it
+            await _respond(send, 303, "", {"location": to_own_path(scope["path"])}, [self._begin()])
+        elif scope["type"] == "http" and scope["path"] in (LOGIN, LOGOUT, SIGNED_IN, "/favicon.ico"):
             await self._answer(scope, headers, session, receive, send)
         elif self._sessions is None:
             await self.app(scope, receive, send)
@@ -120,13 +152,10 @@ class Guard:
 
     def _find_session(self, headers: dict[str, str]) -> str | None:
         """Return the cookie of a session that goes on."""
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
+        found = _find_cookie(headers, self._cookie)
+        if found is None or self._sessions is None or not self._sessions.is_open(found, time.time()):
             return None
-        if found is None or self._sessions is None or not self._sessions.is_open(found.value, time.time()):
-            return None
-        return found.value
+        return found
 
     async def _ask(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         """Send who has not shown the password to the page that asks for it."""
@@ -136,8 +165,24 @@ class Guard:
             target = scope["path"] + (f"?{query}" if query else "")
             await _respond(send, 303, "", {"location": f"{LOGIN}?next={quote(to_own_path(target))}"})
         else:
-            why = "this console asks for a password: open its page and log in"
+            why = f"this console asks for a {self._asks_for}: open its page and log in"
             await _refuse(scope, receive, send, 401, why)
+
+    @property
+    def _asks_for(self) -> str:
+        return "token" if isinstance(self._password, Token) else "password"
+
+    def _opens(self, scope: Scope) -> bool:
+        """Whether the address of a page holds the token."""
+        if not isinstance(self._password, Token) or scope["type"] != "http" or scope["method"] != "GET":
+            return False
+        said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+        return self._password.opens(said, time.monotonic())
+
+    def _begin(self) -> str:
+        """Return the cookie of a session that begins now."""
+        value = "" if self._sessions is None else self._sessions.begin(time.time())
+        return f"{self._cookie}={value}; Max-Age={LIFE}{self._attributes}"
 
     async def _answer(
         self, scope: Scope, headers: dict[str, str], session: str | None, receive: Receive, send: Send
@@ -158,15 +203,15 @@ class Guard:
                 if session is not None:
                     await _respond(send, 303, "", {"location": target})
                 else:
-                    await _respond(send, 200, login_page(target), HEADERS)
+                    await _respond(send, 200, login_page(target, asks_for=self._asks_for), HEADERS)
             case "/login", "POST":
-                await self._log_in(scope, receive, send)
+                await self._log_in(scope, headers, receive, send)
             case "/logout", "POST":
                 await self._log_out(session, send)
             case _:
                 await _respond(send, 405, "not possible here: open the console's page\n", {})
 
-    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _log_in(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         if self._sessions is None or self._password is None:
             return
         try:
@@ -176,28 +221,53 @@ class Guard:
             return
         target = to_own_path(form.get("next", ["/"])[0])
         address = _address(scope)
-        if wait := self._limiter.take(address, time.monotonic()):
+        known = self._browsers.find(_find_cookie(headers, self._known) or "")
+        if known is None and self._waiting >= MOST_WAITING:
+            seconds = HOLD * MOST_WAITING
+            problem = f"Many try to log in at once: wait {say_wait(seconds)}, then try again."
+            await _tell_to_wait(send, login_page(target, problem, self._asks_for), seconds)
+            return
+        if wait := self._limiter.take(address, time.monotonic(), known):
             problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
-            again = {"retry-after": str(int(wait) + 1)}
-            await _respond(send, 429, login_page(target, problem), {**HEADERS, **again})
+            await _tell_to_wait(send, login_page(target, problem, self._asks_for), wait)
             return
-        async with self._one_at_a_time:
-            is_right = await asyncio.to_thread(is_password, form.get("password", [""])[0], self._password)
-        if not is_right:
-            log.warning("a wrong password from %s", address)
-            problem = "That is not the password: type it again."
-            await _respond(send, 401, login_page(target, problem), HEADERS)
+        if not await self._judge(form.get("password", [""])[0], is_stranger=known is None):
+            log.warning("a wrong %s from %s", self._asks_for, address)
+            problem = f"That is not the {self._asks_for}: type it again."
+            await _respond(send, 401, login_page(target, problem, self._asks_for), HEADERS)
             return
-        self._limiter.succeed(address)
+        self._limiter.succeed(address, known)
         log.info("%s has logged in", address)
-        cookie = f"{self._cookie}={self._sessions.begin(time.time())}; Max-Age={LIFE}{self._attributes}"
-        await _respond(send, 303, "", {"location": target, "set-cookie": cookie})
+        cookies = [self._begin()]
+        if known is None:
+            cookies.append(f"{self._known}={self._browsers.name()}; Max-Age={KNOWN_LIFE}{self._attributes}")
+        await _respond(send, 303, "", {"location": target}, cookies)
+
+    async def _judge(self, password: str, *, is_stranger: bool) -> bool:
+        """Return whether it is the password; while somebody guesses, strangers wait for each other."""
+        if isinstance(self._password, Token):
+            return self._password.opens(password.strip(), time.monotonic())
+        if self._password is None:
+            return False
+        async with contextlib.AsyncExitStack() as turns:
+            if is_stranger:
+                self._waiting += 1
+                turns.callback(self._count_down)
+                await turns.enter_async_context(self._turn_of_strangers)
+                if self._limiter.is_rushed(time.monotonic()):
+                    await asyncio.sleep(HOLD)
+            await turns.enter_async_context(self._one_at_a_time)
+            return await asyncio.to_thread(is_password, password, self._password)
+
+    def _count_down(self) -> None:
+        self._waiting -= 1
 
     async def _log_out(self, session: str | None, send: Send) -> None:
         if self._sessions is not None and session is not None:
             self._sessions.end(session, time.time())
+            await asyncio.to_thread(keep_ended, self._folder, dict(self._sessions.ended), time.time())
         cookie = f"{self._cookie}=; Max-Age=0{self._attributes}"
-        await _respond(send, 303, "", {"location": LOGIN, "set-cookie": cookie})
+        await _respond(send, 303, "", {"location": LOGIN}, [cookie])
 
     def _while_open(self, session: str, receive: Receive, send: Send) -> Receive:
         """Return what a web socket receives, which is nothing more once its session has ended."""
@@ -220,6 +290,14 @@ def _headers(scope: Scope) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         found[key] = f"{found[key]}{'; ' if key == 'cookie' else ', '}{text}" if key in found else text
     return found
+
+
+def _find_cookie(headers: dict[str, str], name: str) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return None if found is None else found.value
 
 
 def _address(scope: Scope) -> str:
@@ -263,11 +341,18 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, text:
         await _respond(send, status, f"{text}\n", {})
 
 
-async def _respond(send: Send, status: int, text: str, headers: dict[str, str]) -> None:
+async def _tell_to_wait(send: Send, page: str, seconds: float) -> None:
+    await _respond(send, 429, page, {**HEADERS, "retry-after": str(int(seconds) + 1)})
+
+
+async def _respond(
+    send: Send, status: int, text: str, headers: dict[str, str], cookies: Sequence[str] = ()
+) -> None:
     body = text.encode()
     said = {"content-type": "text/plain; charset=utf-8", "content-length": str(len(body)), **headers}
     if status == 204:
         del said["content-length"]
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
+    pairs += [(b"set-cookie", one.encode("latin-1")) for one in cookies]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})

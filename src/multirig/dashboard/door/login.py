@@ -19,7 +19,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>multirig: password</title>
+<title>multirig: {asks_for}</title>
 <link rel="icon" href="{icon}">
 <style>
 :root {{ color-scheme: light dark; }}
@@ -41,7 +41,7 @@ button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #
 {message}
 <form method="post" action="/login">
 <input type="hidden" name="next" value="{target}">
-<label for="password">Password of this console</label>
+<label for="password">{label}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
 <button>Open the console</button>
 </form>
@@ -51,10 +51,25 @@ button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #
 """
 
 
-def login_page(target: str, problem: str | None = None) -> str:
-    """Return the page; `target` is a path of this console to go to afterwards, `problem` what was wrong."""
+_LABELS = {
+    "password": "Password of this console",
+    "token": "Open the address that multirig console has printed, or type what stands in it behind token=",
+}
+
+
+def login_page(target: str, problem: str | None = None, asks_for: str = "password") -> str:
+    """Return the page that asks for a password, or a token.
+
+    `target` is a path of this console to go to afterwards, `problem` what was wrong.
+    """
     message = "" if problem is None else f'<p role="alert">{html.escape(problem)}</p>'
-    return _PAGE.format(icon=ICON_URL, message=message, target=html.escape(target, quote=True))
+    return _PAGE.format(
+        icon=ICON_URL,
+        message=message,
+        target=html.escape(target, quote=True),
+        asks_for=asks_for,
+        label=_LABELS[asks_for],
+    )
 
 
 def say_wait(seconds: float) -> str:

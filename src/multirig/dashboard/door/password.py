@@ -9,8 +9,8 @@ import yaml
 
 from multirig.conductor.yaml_file import change, find_nodes, locked, read_now
 from multirig.config import load_conductor_config, parse_pairs
-from multirig.config.conductor import FILE_NAME
 from multirig.dashboard.door.access import hash_password
+from multirig.dashboard.door.rules import choose_password_file
 
 
 def keep_password(rigs_file: Path, password: str) -> Path:
@@ -19,7 +19,8 @@ def keep_password(rigs_file: Path, password: str) -> Path:
     Parameters
     ----------
     rigs_file : pathlib.Path
-        The rigs file; ``multirig.yaml`` lies beside it, and is made if it is missing.
+        The rigs file; ``multirig.yaml`` lies beside it, and is made if it is missing. Where others can change
+        that file, this user's own is taken.
     password : str
         At least `multirig.dashboard.door.access.MIN_PASSWORD` characters.
 
@@ -29,12 +30,13 @@ def keep_password(rigs_file: Path, password: str) -> Path:
         The password is too short, or the file is wrong or cannot be changed; then it is as it was.
     """
     kept = hash_password(password)
-    with locked(rigs_file.with_name(FILE_NAME), make_folder=True) as file:
+    chosen = choose_password_file(rigs_file)
+    with locked(chosen, make_folder=True) as file:
         text = read_now(file)
         content = parse_pairs(text, file, example="console: {}")
         console = content.get("console")
         if not isinstance(console, Mapping) or "password" not in console:
-            load_conductor_config(rigs_file)  # what is wrong is said, and not written over
+            load_conductor_config(chosen)  # what is wrong is said, and not written over
         change(
             file,
             text,

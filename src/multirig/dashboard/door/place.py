@@ -13,7 +13,7 @@ from pathlib import Path
 
 from multirig.conductor.registration import own_addresses
 from multirig.conductor.roster import is_every_address
-from multirig.dashboard.door.access import LOOPBACK_NAMES, Names
+from multirig.dashboard.door.access import LOOPBACK_NAMES, Names, Token, make_token
 from multirig.errors import ConfigError, why_not
 
 NAME_LIMIT = 2.0
@@ -32,6 +32,8 @@ class Place:
     """Both are PEM files; together or not at all."""
     password: str | None = None
     """The hash that is kept."""
+    asks_for_token: bool = True
+    """Whether only whoever has its printed address may see it, where only this PC reaches it."""
     names: Sequence[str] = ()
     """By which other PCs reach this one, besides its own name and its addresses."""
 
@@ -44,6 +46,10 @@ class Place:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def make_token(self, secret: bytes) -> Token | None:
+        """Return what opens a console that only this PC reaches; None: it asks for nothing, or a password."""
+        return Token(make_token(secret)) if self.is_private and self.asks_for_token else None
 
     def listen(self) -> socket.socket:
         """Return a socket that listens there, and nowhere else; it blocks.

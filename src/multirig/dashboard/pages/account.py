@@ -267,12 +267,14 @@ class AccountPage:
             address = f"{session_address(self._folder)}/{PLOT}"
             with box("div", "scroll").props('tabindex=0 role=region aria-label="Clocks, states and starts"'):
                 # the light one goes onto paper too; the dark one is drawn where it is looked at
-                for look, query, loading in (("by-day", "", "eager"), ("by-night", "?dark=true", "lazy")):
-                    picture = box("img", f"plot {look}").props(f"loading={loading}")
-                    picture.props["src"] = address + query
+                for is_dark in (False, True):
+                    picture = box("img", "plot by-night" if is_dark else "plot by-day")
+                    picture.props["loading"] = "lazy" if is_dark else "eager"
+                    picture.props["src"] = f"{address}?dark=true" if is_dark else address
                     picture.props["alt"] = f"Clocks, states and starts of {exp_ref} on one time axis"
             link = text("a", "Open the picture alone: point at a bar or a tick to read what it is")
-            link.props(f"target=_blank href={address}")
+            link.props("target=_blank")
+            link.props["href"] = address
 
 
 def _build_fact(fact: Fact) -> None:

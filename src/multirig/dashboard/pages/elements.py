@@ -10,6 +10,7 @@ from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
 from multirig.dashboard.view.tones import ICONS, Tone
+from multirig.wording import clean
 
 E = TypeVar("E", bound=Element)
 T = TypeVar("T")
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 def text(tag: str, content: str = "", classes: str = "") -> TextElement:
     """Make an element of HTML that holds a text."""
-    return TextElement(tag=tag, text=content).classes(classes)
+    return TextElement(tag=tag, text=clean(content)).classes(classes)
 
 
 def box(tag: str = "div", classes: str = "") -> Element:
@@ -52,7 +53,7 @@ class Line:
     def __init__(self, classes: str = "", *, role: str | None = None) -> None:
         self.root = box("div", f"line top {classes}")
         if role is not None:
-            self.root.props(f"role={role}")
+            self.root.props["role"] = role
         with self.root:
             self._icon = ui.icon("info").props("aria-hidden=true")
             self._text = text("span", classes="grow break")
@@ -63,7 +64,7 @@ class Line:
         if content:
             set_tone(self.root, tone)
             set_icon(self._icon, icon or ICONS[tone])
-            self._text.text = content
+            self._text.text = clean(content)
 
 
 def set_icon(icon: ui.icon, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ def frame(current: str) -> Iterator[None]:
         text("h1", "multirig")
         with box("nav", "line grow").props('aria-label="Pages"'):
             for name, path in PAGES.items():
-                link = text("a", name).props(f"href={path}")
+                link = text("a", name)
+                link.props["href"] = path
                 if name == current:
                     link.props("aria-current=page")
         _add_bell()
@@ -73,11 +75,12 @@ def _add_theme(dark: ui.dark_mode) -> None:
         nonlocal chosen
         chosen = name
         dark.value = _THEMES[name]
-        switch.props(f'icon={_THEME_ICONS[name]} aria-label="Colours: {name}"')
+        switch.props["icon"] = _THEME_ICONS[name]
+        switch.props["aria-label"] = f"Colours: {name}"
 
     def change() -> None:
         show(_NEXT[chosen])
-        ui.run_javascript(f"window.multirig.keepTheme('{chosen}')")
+        ui.run_javascript(f"window.multirig.keepTheme({json.dumps(chosen)})")
 
     async def restore() -> None:
         name = await ui.run_javascript("return window.multirig.theme()", timeout=10)

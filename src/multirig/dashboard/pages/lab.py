@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from nicegui import ui
 
 from multirig.dashboard.console import Console
@@ -68,7 +70,7 @@ class LabPage:
             self._room.classes(remove="led")
         if view.title != self._title:
             self._title = view.title
-            self._client.run_javascript(f"document.title = {view.title!r}")
+            self._client.run_javascript(f"document.title = {json.dumps(view.title)}")
 
     def _build_tools(self) -> None:
         with box("div", "line wrap"):

@@ -157,11 +157,12 @@ class SessionPanel:
         self._alarm = view.newest_alarm
         newest = next((one for one in view.alarms if one.tone is Tone.BAD), None)
         if newest is not None:
-            what = json.dumps(f"{newest.who}: {newest.text}")
-            client = self.root.client
-            client.run_javascript(f"window.multirig.notify('multirig: look at your session', {what})")
+            what = f"{newest.who}: {newest.text}"
+            self.root.client.run_javascript(
+                f"window.multirig.notify('multirig: look at your session', {json.dumps(what)})"
+            )
             with self.root:
-                complain(f"{newest.who}: {newest.text}", seconds=ALARM_SECONDS)
+                complain(what, seconds=ALARM_SECONDS)
 
 
 class RigTable:
@@ -206,7 +207,8 @@ class RigRow:
                     self._cells.append((cell, icon, text("span")))
             self._progress = text("td")
             show_if(self._progress, not columns)
-        with box("tr") as self._more, box("td").props(f"colspan={1 + max(1, len(columns))}"):
+        with box("tr") as self._more, box("td") as wide:
+            wide.props["colspan"] = 1 + max(1, len(columns))
             self._reason = Line("trouble")
 
     def show(self, row: Row) -> None:

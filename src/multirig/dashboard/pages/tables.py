@@ -12,6 +12,7 @@ from html import escape
 from nicegui import ui
 
 from multirig.dashboard.view.tones import Tone
+from multirig.wording import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _write_cell(cell: Cell) -> str:
     icon = ""
     if cell.icon is not None:
         icon = f'<i class="q-icon material-icons notranslate" aria-hidden="true">{escape(cell.icon)}</i>'
-    text = f"{icon}{escape(cell.text)}"
+    text = icon + escape(clean(cell.text, keep="\n"))
     if cell.link is not None:
         label = f' aria-label="{escape(cell.label)}"' if cell.label is not None else ""
         text = f'<a href="{escape(cell.link)}"{label}>{text}</a>'
