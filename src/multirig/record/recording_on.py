@@ -15,6 +15,7 @@ from multirig.protocol.events import (
     TimedOut,
     Unreached,
 )
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import CleanedUp, Report, RigState, Started, Stopped, Word
 from multirig.record.history import Moment, find_rig
@@ -86,6 +87,9 @@ class RecordingOn:
                 self._whys[name] = SAYS_SO
             case CleanedUp(status=None) if self._whys.get(name) == SAYS_SO:
                 pass  # it says nothing else
+            case Stopped(status=None, exp_ref=ExpRef()):
+                # maybe an echo of what it was told, which was late: it shows when it is to clean up
+                self._whys.pop(name, None)
             case Stopped() | CleanedUp():
                 self._whys.pop(name, None)
                 self._unended.discard(name)

@@ -21,6 +21,7 @@ from multirig.protocol.events import (
     Token,
     Unreached,
 )
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
 from multirig.protocol.words import CleanedUp, Report, RigState, Started, Stopped, Word
 from multirig.record.history import Moment
@@ -86,6 +87,17 @@ def test_a_rig_that_was_told_to_get_ready_and_does_not_confirm_its_end_may_recor
     assert why(told, gone, reply(CleanedUp(), S.CLEANING)) is None
     assert why(told, reply(Stopped(status=Status.STOPPED), S.INTERRUPTING), gone) is None
     assert why(gone) is None
+
+
+def test_a_stop_that_may_have_been_echoed_late_counts_only_with_a_clean_up() -> None:
+    """A peer of IBL's may answer with the bytes that it was sent, and so does a slow network."""
+    told = moment(StepRequested(number=1, trigger=SessionTrigger.INIT), S.AGREED)
+    echoed = reply(Stopped(exp_ref=ExpRef.parse("2024-05-06_1_SP_01")), S.INTERRUPTING)
+    silent = failed(TimedOut, S.CLEANING, confirmed=True)
+    assert why(told, STARTED, echoed) is None
+    assert why(told, STARTED, echoed, silent) == NOT_KNOWN
+    assert why(told, STARTED, echoed, reply(CleanedUp(), S.CLEANING)) is None
+    assert why(told, STARTED, reply(Stopped()), silent) is None  # as iblrig's services say it: [4, []]
 
 
 def test_a_rig_that_says_after_the_stop_that_it_records_is_believed() -> None:
