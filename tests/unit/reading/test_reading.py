@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -351,8 +352,39 @@ def test_sessions_are_searched_as_history_does(server: Path) -> None:
     assert len(refs(limit=2)) == 2
     with pytest.raises(ConfigError, match="choose one of GOOD, DEGRADED"):
         refs(verdict="good")
+    assert refs(until="2026-01-31") == ["2026-01-30_1_SP_02"]
+    assert refs(until=datetime.datetime(2026, 1, 30, 1)) == refs(since="2026-01-30", until="2026-01-30")
+    assert "2026-01-30_1_SP_02" in refs(since=datetime.datetime(2026, 1, 30, 23, 59))
+    with pytest.raises(ConfigError, match=r"^since '30\.1\.2026' is no day: write 2026-01-31"):
+        refs(since="30.1.2026")
     none = multirig.sessions(server, subject="nobody")
     assert (len(none), list(none.to_pandas().columns)) == (0, list(COLUMNS))
+
+
+@needs_pandas
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of this PC cannot be changed here")
+def test_sessions_of_summer_and_winter_have_times_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        for day in ("2026-01-29", "2026-07-29"):
+            folder = copy_of("good", tmp_path / "first")
+            target = tmp_path / "Subjects" / "SP_01" / day / "001"
+            shutil.move(folder, target)
+            journal = target / "_multirig_journal.jsonl"
+            journal.write_text(journal.read_text("utf-8").replace("2026-11-29T", f"{day}T"), encoding="utf-8")
+            (target / "_multirig_verdict.json").unlink()
+        found = multirig.sessions(tmp_path)
+        offsets = {one.began.utcoffset() for one in found if one.began is not None}
+        assert len(offsets) == 2
+        began = found.to_pandas()["began"]
+        assert [day.isoformat() for day in began.dt.date] == ["2026-07-29", "2026-01-29"]
+        assert str(began.dt.tz) == "UTC"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_table_of_all_sessions_is_written_as_csv(server: Path) -> None:
@@ -448,6 +480,32 @@ def test_a_table_keeps_its_columns_and_has_the_session_s_time_where_that_is_know
     lines.write_text('{"a": 1}\nrubbish\n{"a": 2}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a\.jsonl, line 2: .*: take it out and try again"):
         read_table(lines, 0.0, lambda own: own)
+
+
+@needs_pandas
+@pytest.mark.filterwarnings("error")
+def test_a_row_with_more_cells_than_the_heading_never_moves_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("perf_counter,x\n10.5,1,\n11.5,2,\n", encoding="utf-8")  # a comma behind each line
+    table = read_table(path, 0.0, lambda own: own - 10)
+    assert (list(table.index), list(table["x"])) == ([0.5, 1.5], [1, 2])
+    path.write_text("perf_counter,x\n10.5,1,lick\n11.5,2,lick\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"a\.csv: cannot be read as a table: .* name for each column"):
+        read_table(path, 0.0, lambda own: own)
+
+
+@needs_pandas
+def test_a_row_without_a_time_has_none_in_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("perf_counter,x\n10.5,1\n,2\nnan,3\n12.5,4\n", encoding="utf-8")
+
+    def to_session(own: Any) -> Any:
+        assert np.isfinite(own).all()
+        return own - 10
+
+    table = read_table(path, 0.0, to_session)
+    assert list(table["x"]) == [1, 2, 3, 4]
+    assert np.array_equal(table.index, [0.5, np.nan, np.nan, 2.5], equal_nan=True)
 
 
 def test_a_package_that_is_missing_is_named_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
