@@ -99,11 +99,19 @@ def look(folders: Sequence[Path], told: Account | None) -> Collection:
     """
     manifests: dict[str, Manifest | str] = {}
     homes: dict[str, Path] = {}
+    strange: dict[str, Manifest] = {}
+    exp_ref = None if told is None else told.exp_ref
     for name, manifest, folder in _read_manifests(folders):
-        manifests[name], homes[name] = manifest, folder
+        if isinstance(manifest, Manifest) and exp_ref is not None and manifest.exp_ref != exp_ref:
+            strange[name] = manifest  # copied into the wrong folder: its times are of another start
+        else:
+            manifests[name], homes[name] = manifest, folder
     rigs = {} if told is None else told.rigs
     parts = {}
-    for name in dict.fromkeys([*rigs, *manifests]):
+    for name in dict.fromkeys([*rigs, *manifests, *strange]):
+        if name in strange and name not in manifests:
+            parts[name] = _refuse(name, strange[name], rigs.get(name), folders)
+            continue
         # two rigs may name files alike: each has its own in the folder of its manifest
         home = homes.get(name)
         places = folders if home is None else [home, *(one for one in folders if one != home)]
@@ -157,6 +165,17 @@ def _look_at(
         files=files,
         places=places,
         manifest=found,
+    )
+
+
+def _refuse(name: str, manifest: Manifest, summary: RigSummary | None, folders: Sequence[Path]) -> Part:
+    """Return the part of a rig of which another session's lies here."""
+    todo = "take its files out of this folder" if summary is None else _say_where(summary, folders)
+    return Part(
+        rig=name,
+        condition=Condition.MISSING,
+        why=f"its manifest here is of another session, {manifest.exp_ref}: {todo}",
+        files=manifest.files if summary is None else tuple(summary.files) or manifest.files,
     )
 
 

@@ -151,7 +151,7 @@ class LoadedSession:
         Raises
         ------
         ConfigError
-            The name means none, or several; or there are no times in it.
+            The name means none, or several; there are no times in it; or nothing here tells their zero.
         NotHere
             Its rig's part is not here.
         """
@@ -161,6 +161,11 @@ class LoadedSession:
             return self._read_table_times(stream, raw=raw)
         found = self._shelf.read_times(stream)
         times = found[0] if len(found) == 1 else numpy.concatenate(found)
+        if not raw and self.zero is None:
+            raise ConfigError(
+                f"{self.exp_ref}: nothing here tells when it began: copy the journal, or the manifests, here; "
+                "raw=True gives the times as they stand in the file"
+            )
         return times if raw else numpy.asarray(times, numpy.float64) - self._zero
 
     def frames(self, source: str, *, layout: str = RGB) -> Frames:
@@ -268,13 +273,16 @@ class LoadedSession:
         Raises
         ------
         ConfigError
-            Nothing here tells the time of day.
+            Nothing here tells the time of day; or the time is no number.
         """
         wall = None if self.zero is None else self.zero.wall
         if wall is None:
             raise ConfigError(f"{self.exp_ref}: nothing here tells the time of day: copy the journal here")
         if not hasattr(time, "__len__"):
-            return wall + datetime.timedelta(seconds=float(time))
+            try:
+                return wall + datetime.timedelta(seconds=float(time))
+            except (ValueError, OverflowError):
+                raise ConfigError(f"{time} is no time of a session, so it has no time of day") from None
         numpy = need("numpy", "an array of times")
         start = numpy.datetime64(wall.astimezone(datetime.timezone.utc).replace(tzinfo=None), "us")
         return start + numpy.rint(numpy.asarray(time, numpy.float64) * 1e6).astype("timedelta64[us]")

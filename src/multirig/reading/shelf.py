@@ -169,6 +169,9 @@ def _find_beside(folder: Path, wanted: str) -> Path | None:
 def _read_times(path: Path) -> Any:
     numpy = need("numpy", "times")
     try:
-        return numpy.load(path, mmap_mode="r", allow_pickle=False)
+        found = numpy.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())}): is it whole?") from None
+    if found.ndim != 1 or found.dtype.kind not in "fiu":
+        raise ConfigError(f"{path}: holds no row of times, but {found.dtype} in the shape {found.shape}")
+    return found

@@ -175,6 +175,31 @@ def test_folders_of_several_sessions_are_not_taken_for_one() -> None:
         multirig.load([folders_of("good")[0], folders_of("process-adapter")[1]])
 
 
+def test_a_part_of_another_session_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    path = folder / manifest_name("cam")
+    strange = {**json.loads(path.read_text(encoding="utf-8")), "exp_ref": "2026-01-30_4_SP_02"}
+    path.write_text(json.dumps(strange), encoding="utf-8")
+    session = multirig.load(folder)
+    assert session.rigs["cam"].condition is Condition.MISSING
+    assert session.missing["cam"].startswith("its manifest here is of another session, 2026-01-30_4_SP_02: copy")
+    with pytest.raises(NotHere, match=r"^cam: its manifest here is of another session, 2026-01-30_4_SP_02"):
+        session.times("cam")
+    # a rig of which the session knows nothing
+    path.rename(folder / manifest_name("stranger"))
+    (folder / manifest_name("stranger")).write_text(json.dumps({**strange, "rig": "stranger"}), "utf-8")
+    session = multirig.load(folder)
+    assert "stranger" in session.missing
+    # a session that was given another name as a whole is none
+    for one in folder.glob("_multirig_manifest.*"):
+        one.unlink()
+    path.write_text(json.dumps({**strange, "exp_ref": session.exp_ref}), encoding="utf-8")
+    renamed = folder.parents[1] / "2026-02-01" / "003"
+    renamed.parent.mkdir()
+    shutil.move(folder, renamed)
+    assert multirig.load(renamed).rigs["cam"].condition is Condition.HERE
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
@@ -579,12 +604,37 @@ def test_times_that_cannot_be_read_are_told_with_their_file(part: Path) -> None:
         multirig.load(part).times("left")
 
 
+@pytest.mark.parametrize("odd", [np.array(["a"]), np.zeros((3, 2)), np.float64(3.0), np.zeros(3, complex)])
+def test_what_is_no_row_of_times_is_told_with_its_file(part: Path, odd: Any) -> None:
+    np.save(part / VIDEO.format("left", "times.npy"), odd)
+    write_part(part, "cam", VIDEO.format("left", "times.npy"), agreed_start=50.0)
+    with pytest.raises(ConfigError, match=r"leftCamera\.times\.npy: holds no row of times"):
+        multirig.load(part).times("left")
+
+
+def test_times_of_which_nobody_knows_the_zero_are_given_raw_only(part: Path) -> None:
+    session = multirig.load(part)
+    assert session.zero is None
+    with pytest.raises(ConfigError, match=r"^2026-01-31_1_SP_01: nothing here tells when it began: .* raw=True"):
+        session.times("left")
+    assert session.times("left", raw=True)[0] == pytest.approx(50.5)
+
+
+def test_no_number_has_no_time_of_day(part: Path) -> None:
+    write_part(part, "cam", VIDEO.format("left", "times.npy"), agreed_start=50.0)
+    session = multirig.load(part)
+    for odd in (float("nan"), float("inf"), 1e15):
+        with pytest.raises(ConfigError, match="is no time of a session"):
+            session.to_datetime(odd)
+    assert list(np.isnat(session.to_datetime([0.0, float("nan")]))) == [False, True]
+
+
 def test_a_manifest_that_is_damaged_is_told_and_the_data_are_read(part: Path) -> None:
     (part / manifest_name("cam")).write_text('{"rig": "cam"', encoding="utf-8")
     session = multirig.load(part)
     assert session.rigs["cam"].condition is Condition.UNKNOWN
     assert "its manifest cannot be read: it is damaged" in session.rigs["cam"].why
-    assert len(session.times("left")) == 95
+    assert len(session.times("left", raw=True)) == 95
 
 
 @needs_pandas
