@@ -163,7 +163,7 @@ class LoadedSession:
         times = found[0] if len(found) == 1 else numpy.concatenate(found)
         if not raw and self.zero is None:
             raise ConfigError(
-                f"{self.exp_ref}: nothing here tells when it began: copy the journal, or the manifests, here; "
+                f"{self.exp_ref}: nothing here tells when it began: copy its journal or manifests here; "
                 "raw=True gives the times as they stand in the file"
             )
         return times if raw else numpy.asarray(times, numpy.float64) - self._zero

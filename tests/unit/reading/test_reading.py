@@ -182,7 +182,9 @@ def test_a_part_of_another_session_is_not_taken_for_this_one(tmp_path: Path) -> 
     path.write_text(json.dumps(strange), encoding="utf-8")
     session = multirig.load(folder)
     assert session.rigs["cam"].condition is Condition.MISSING
-    assert session.missing["cam"].startswith("its manifest here is of another session, 2026-01-30_4_SP_02: copy")
+    assert session.missing["cam"].startswith(
+        "its manifest here is of another session, 2026-01-30_4_SP_02: copy"
+    )
     with pytest.raises(NotHere, match=r"^cam: its manifest here is of another session, 2026-01-30_4_SP_02"):
         session.times("cam")
     # a rig of which the session knows nothing
@@ -615,7 +617,9 @@ def test_what_is_no_row_of_times_is_told_with_its_file(part: Path, odd: Any) -> 
 def test_times_of_which_nobody_knows_the_zero_are_given_raw_only(part: Path) -> None:
     session = multirig.load(part)
     assert session.zero is None
-    with pytest.raises(ConfigError, match=r"^2026-01-31_1_SP_01: nothing here tells when it began: .* raw=True"):
+    with pytest.raises(
+        ConfigError, match=r"^2026-01-31_1_SP_01: nothing here tells when it began: .* raw=True"
+    ):
         session.times("left")
     assert session.times("left", raw=True)[0] == pytest.approx(50.5)
 

@@ -305,6 +305,41 @@ def test_a_run_that_never_comes_to_the_task_is_an_error(rigs: Any, lab: Any) -> 
 # -- settings ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("base", MIXED)
+def test_a_run_of_the_task_s_own_that_hands_nothing_on_is_an_error(rigs: Any, lab: Any, base: Any) -> None:
+    class Own(base):  # type: ignore[misc]
+        def run(self) -> None:
+            self.start_hardware()
+            self.create_session()
+            self._run()
+
+    task = lab.make(Own, remote_rigs=two_rigs(rigs))
+    with pytest.raises(MultirigError, match=r"no rig has recorded, because the run of .* super\(\)\.run\(\)"):
+        task.run()
+    assert rigs.states() == {"connected"}
+    assert lab.make(Own).run() is None
+
+
+@pytest.mark.parametrize("base", MIXED)
+def test_a_task_that_is_run_again_leads_nobody_and_says_so(rigs: Any, lab: Any, base: Any) -> None:
+    task = lab.make(base, remote_rigs=two_rigs(rigs))
+    task.run()
+    with pytest.raises(
+        MultirigError, match=r"^main, left: no rig is led, because they were let go .* new session"
+    ):
+        task.run()
+    assert lab.verdict()["verdict"] == "GOOD"
+    alone = lab.make(base)
+    alone.run()
+    alone.run()
+
+
+@pytest.mark.parametrize("odd", [5, b"left", [None, 7], True])
+def test_what_names_no_rig_is_refused(lab: Any, odd: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^remote_rigs: .* names no rig"):
+        lab.make(OverChoiceWorld, remote_rigs=odd)
+
+
 @pytest.mark.parametrize("more", [{}, {"iblrig_settings": {"ALYX_USER": "anna"}}])
 @pytest.mark.parametrize("base", MIXED)
 def test_names_are_looked_up_where_the_settings_of_the_base_say(
