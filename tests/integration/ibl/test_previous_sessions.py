@@ -156,7 +156,9 @@ def test_a_damaged_session_is_said_and_the_one_before_is_found(
 @pytest.mark.parametrize(
     ("trials", "count"), [(None, 2), ("100", 2), ("7", 1), ("many", 2), ([3], 2), (7, 1), (float("nan"), 2)]
 )
-def test_a_number_of_trials_that_is_none_leaves_no_session_out(tmp_path: Path, trials: Any, count: int) -> None:
+def test_a_number_of_trials_that_is_none_leaves_no_session_out(
+    tmp_path: Path, trials: Any, count: int
+) -> None:
     subjects = tmp_path / "lab" / "Subjects"
     place(subjects, "2024-05-06_001", tasks={"raw_task_data_00": version_8()})
     place(subjects, "2024-05-07_001", tasks={"raw_task_data_00": version_8(NTRIALS=trials)})

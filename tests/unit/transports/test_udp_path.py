@@ -6,14 +6,15 @@ import asyncio
 import socket
 from typing import Any
 
+from multirig.protocol.events import Address
 from multirig.transports.base import Place
 from multirig.transports.udp_path import UdpPath
 
 
 class Nobody:
-    def received(self, data: bytes, address: str) -> None: ...
+    def received(self, data: bytes, address: Address) -> None: ...
 
-    def unreachable(self, address: str, reason: str, *, is_refusal: bool = True) -> None: ...
+    def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None: ...
 
 
 def test_a_socket_is_opened_anew_also_when_names_are_looked_up_no_more() -> None:
