@@ -214,7 +214,7 @@ class Auxiliaries:
         is_in_callback = self._calls.is_current
         if wait and (holder := find_holder(self, event)) is not None:
             self._holder = holder
-            return holder.begin(self, args)
+            return self._hold(lambda: holder.begin(self, args))
 
         async def push() -> dict[str, list[Any]]:
             outcomes = await self._pushing.push(running.conductor, event, args, self.limit)
@@ -229,7 +229,16 @@ class Auxiliaries:
             self._last_key += 1
             self._pushed[self._last_key] = future
             return self._last_key
-        return wait_for(future)
+        return self._hold(lambda: wait_for(future))
+
+    def _hold(self, work: Callable[[], _Result]) -> _Result:
+        """Do something for a task of iblrig's, which itself does not let go of its rigs at Ctrl-C."""
+        try:
+            return work()
+        except BaseException as error:
+            if self._holder is not None and not isinstance(error, Exception):
+                self.close()
+            raise
 
     def result(self, key: int) -> dict[str, list[Any]]:
         """Return the responses to what was pushed without waiting; blocks until they are in, once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,33 @@ def test_an_unchanged_task_whose_rigs_are_let_go_meanwhile_is_asked_to_end(rigs:
     verdict = lab.verdict()
     assert verdict["verdict"] == "INTERRUPTED"
     assert "the task let go of its rigs" in verdict["reasons"][0]
+
+
+@pytest.mark.parametrize("state", ["initialising", "starting"])
+def test_ctrl_c_while_an_unchanged_task_waits_for_its_rigs_lets_them_go(
+    rigs: Any, lab: Any, state: str
+) -> None:
+    """iblrig lets go of its rigs at errors alone; a program that goes on would leave them."""
+    addresses = two_rigs(rigs)
+    is_over = threading.Event()
+
+    def interrupt() -> None:
+        while not is_over.wait(0.002):
+            if state in rigs.states():
+                _thread.interrupt_main()
+                return
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lab.make(Unchanged, remote_rigs=addresses).run()
+    finally:
+        is_over.set()
+        watcher.join()
+    assert rigs.states() == {"connected"}
+    assert lab.verdict()["verdict"] == "ABORTED"
+    lab.make(Unchanged, remote_rigs=addresses).run()
 
 
 def test_a_program_that_is_no_task_leads_nobody_by_a_question(rigs: Any) -> None:
