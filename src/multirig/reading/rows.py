@@ -56,6 +56,10 @@ class Rows(Sequence[T], Generic[T]):
         names = [] if self._name is None else list(map(self._name, self._rows))
         if place not in names:
             raise KeyError(f"{place}: there are {', '.join(names) or 'no names here'}")
+        if names.count(place) > 1:
+            raise KeyError(
+                f"{place}: is {names.count(place)} of them: take one by its number, or look at each"
+            )
         return self._rows[names.index(place)]
 
     def __len__(self) -> int:

@@ -216,7 +216,7 @@ class LoadedSession:
         Parameters
         ----------
         path : str
-            In the session's folder, or the file's name where only one has it.
+            In the session's folder, or the file's name where only one has it; ``rig/path`` where two rigs do.
 
         Returns
         -------

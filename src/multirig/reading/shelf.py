@@ -78,10 +78,16 @@ class Shelf:
             Its rig's part is not here.
         """
         wanted = path.replace("\\", "/")
-        same = [one for one in self._files if one.path == wanted]
-        same = same or [one for one in self._files if PurePosixPath(one.path).name == wanted]
-        if len({one.path for one in same}) > 1:
-            names = listed([one.path for one in same], most=MAX_CHOICES)
+        same: list[FileRow] = []
+        for is_meant in (
+            lambda one: one.path == wanted,
+            lambda one: f"{one.rig}/{one.path}" == wanted,
+            lambda one: PurePosixPath(one.path).name == wanted,
+            lambda one: f"{one.rig}/{PurePosixPath(one.path).name}" == wanted,
+        ):
+            same = same or [one for one in self._files if is_meant(one)]
+        if len(same) > 1:
+            names = listed([f"{one.rig}/{one.path}".lstrip("/") for one in same], most=MAX_CHOICES)
             raise ConfigError(f"{path}: means {names}: name one of them")
         if same:
             return self.find(same[0].path, same[0].rig), same[0].rig, same[0].path

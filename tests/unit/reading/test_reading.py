@@ -153,6 +153,22 @@ def test_two_rigs_whose_files_have_one_name_and_one_size_have_each_their_own() -
         assert place.relative_to(CORPUS / "interrupted").parts[0] == rig
 
 
+@needs_pandas
+def test_a_path_that_two_rigs_have_means_neither() -> None:
+    session = multirig.load(folders_of("good"))
+    for asked in ("raw_data/fake.csv", "fake.csv"):
+        for ask in (session.table, session.locate):
+            with pytest.raises(
+                ConfigError, match=r"means main/raw_data/fake\.csv and cam/raw_data/fake\.csv: name one"
+            ):
+                ask(asked)
+    with pytest.raises(KeyError, match=r"raw_data/fake\.csv: is 2 of them"):
+        session.files["raw_data/fake.csv"]
+    assert "/cam/" in session.locate("cam/raw_data/fake.csv").as_posix()
+    assert "/cam/" in session.locate("cam/fake.csv").as_posix()
+    assert len(session.table("cam/raw_data/fake.csv")) == len(session.times("cam"))
+
+
 def test_of_a_peer_that_tells_nothing_nobody_knows_whether_all_is_here() -> None:
     session = multirig.load(folders_of("wire-1-peers"))
     assert session.collected.is_whole is None
