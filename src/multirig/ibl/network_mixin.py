@@ -342,15 +342,9 @@ class NetworkMixin:
             The session has been run before, and its rigs were let go.
         """
         bases.refuse_again(self)
-        for name in _MIXIN_STEPS:
-            setattr(self, name, reporting(self._tell)(getattr(self, name)))
-        task = self._run
-        self._run = lambda: self._record(task)
-        if self._own_network is not None:  # it starts the rigs before there is hardware
-            self.start_mixin_network = lambda: None  # type: ignore[method-assign]
-            self.start_hardware = self._beginning(self.start_hardware)
         try:
             with reporting(self._abandon):
+                self._watch_steps()
                 result = super().run()  # type: ignore[misc]  # the base session's
                 self._check_started()
         finally:
@@ -360,6 +354,16 @@ class NetworkMixin:
         if self._failure is not None:
             raise self._failure
         return result
+
+    def _watch_steps(self) -> None:
+        """Let the base session's run take ours along, step by step."""
+        for name in _MIXIN_STEPS:
+            setattr(self, name, reporting(self._tell)(getattr(self, name)))
+        task = self._run
+        self._run = lambda: self._record(task)
+        if self._own_network is not None:  # it starts the rigs before there is hardware
+            self.start_mixin_network = lambda: None  # type: ignore[method-assign]
+            self.start_hardware = self._beginning(self.start_hardware)
 
     def _beginning(self, start_hardware: Callable[[], Any]) -> Callable[[], Any]:
         """Return what starts the hardware, from which on the task may start its rigs itself."""

@@ -349,6 +349,19 @@ def test_a_run_of_the_task_s_own_that_hands_nothing_on_is_an_error(rigs: Any, la
     assert lab.make(Own).run() is None
 
 
+def test_a_run_that_cannot_be_watched_lets_the_rigs_go(rigs: Any, lab: Any) -> None:
+    class Fixed(NetworkMixin, ChoiceWorldSession):
+        def start_hardware(self) -> None: ...
+
+        @property
+        def _run(self) -> Any:  # type: ignore[override]
+            return lambda: None
+
+    with pytest.raises(AttributeError):
+        lab.make(Fixed, remote_rigs=two_rigs(rigs)).run()
+    assert rigs.states() == {"connected"}
+
+
 @pytest.mark.parametrize("base", MIXED)
 def test_a_task_that_is_run_again_leads_nobody_and_says_so(rigs: Any, lab: Any, base: Any) -> None:
     task = lab.make(base, remote_rigs=two_rigs(rigs))
