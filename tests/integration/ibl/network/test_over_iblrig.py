@@ -243,6 +243,23 @@ def test_an_unchanged_task_whose_rigs_are_let_go_meanwhile_is_asked_to_end(rigs:
     assert "the task let go of its rigs" in verdict["reasons"][0]
 
 
+def test_an_unchanged_task_that_never_starts_its_rigs_is_told_so(
+    rigs: Any, lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own(Unchanged):
+        def run(self) -> None:
+            self.start_hardware()
+            self.create_session()
+            self._run()
+
+    task = lab.make(Own, remote_rigs=two_rigs(rigs))
+    task.run()
+    assert "no rig" not in caplog.text
+    task.remote_rigs.close()  # as at the end of its program
+    assert "main, left: no rig has recorded, because the task has not started them (EXPSTART)" in caplog.text
+    assert rigs.states() == {"connected"}
+
+
 @pytest.mark.parametrize("state", ["initialising", "starting"])
 def test_ctrl_c_while_an_unchanged_task_waits_for_its_rigs_lets_them_go(
     rigs: Any, lab: Any, state: str
