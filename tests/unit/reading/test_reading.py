@@ -490,6 +490,25 @@ def test_a_name_means_a_label_a_rig_or_a_file(name: str, expected: list[str]) ->
     assert [one.name for one in choose(streams, name)] == expected
 
 
+def test_a_copy_or_a_revision_of_a_camera_never_stands_for_what_was_recorded() -> None:
+    here = [VIDEO.format("left", one) for one in ("raw.mp4", "times.npy")]
+    revised = "raw_video_data/#2026-12-01#/_iblrig_leftCamera.times.npy"
+    copied = "old/_iblrig_leftCamera.times.npy"
+    for files, name in (
+        ({"left": here, "": [revised, copied]}, "left/left"),
+        ({"": [revised, *here]}, "left"),
+    ):
+        streams = find_streams(files)
+        [meant] = choose(streams, "left")
+        assert (meant.name, meant.files) == (name, {"raw": (here[0],), "times": (here[1],)})
+        [asked] = choose(streams, revised)
+        assert (asked.name, asked.files) == ("raw_video_data/#2026-12-01#/left", {"times": (revised,)})
+        assert choose(streams, asked.name) == [asked]
+    both = find_streams({"": ["a/_iblrig_leftCamera.times.npy", "b/_iblrig_leftCamera.times.npy"]})
+    assert [one.name for one in both] == ["a/left", "b/left"]
+    assert choose(both, "left") == []
+
+
 def test_a_label_of_two_rigs_means_neither() -> None:
     streams = find_streams(
         {"a": [VIDEO.format("left", "times.npy")], "b": [VIDEO.format("left", "times.npy")]}
