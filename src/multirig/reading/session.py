@@ -208,6 +208,8 @@ class LoadedSession:
             There is no such rig, or its clock is not known here.
         """
         name = rig if rig in self.rigs else self._shelf.choose(rig, "times").rig
+        if not name:
+            raise ConfigError(f"{rig}: which rig has stamped it is not known here: copy the manifests here")
         return Clock(name, find_clock(name, self.folders, self.account), self._zero)
 
     def table(self, path: str) -> Any:

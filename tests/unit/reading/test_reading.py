@@ -98,6 +98,17 @@ def test_a_verdict_whose_journal_was_not_copied_is_enough(tmp_path: Path) -> Non
     assert "_multirig_verdict.json: cannot be read (it is damaged): copy it anew" in damaged.reasons[0]
 
 
+def test_a_journal_that_was_copied_empty_judges_nothing(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    (folder / "_multirig_journal.jsonl").write_bytes(b"")
+    assert multirig.load(folder).verdict == "GOOD"  # the verdict beside it knows
+    (folder / "_multirig_verdict.json").unlink()
+    session = multirig.load(folder)
+    assert session.verdict is None
+    assert "_multirig_journal.jsonl: is empty: copy it anew from the PC that led" in session.reasons[0]
+    assert [one.verdict for one in multirig.sessions(tmp_path)] == ["NO VERDICT"]
+
+
 def test_a_session_of_a_newer_multirig_says_what_to_do_and_its_data_are_read(tmp_path: Path) -> None:
     folder = copy_of("good", tmp_path)
     journal = folder / "_multirig_journal.jsonl"
@@ -657,6 +668,13 @@ def test_times_of_which_nobody_knows_the_zero_are_given_raw_only(part: Path) -> 
     ):
         session.times("left")
     assert session.times("left", raw=True)[0] == pytest.approx(50.5)
+
+
+def test_a_clock_of_what_no_list_names_is_not_known_and_that_is_said(part: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^left: which rig has stamped it is not known here: copy the manifests"
+    ):
+        multirig.load(part).clock("left")
 
 
 def test_no_number_has_no_time_of_day(part: Path) -> None:
