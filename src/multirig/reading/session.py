@@ -181,7 +181,8 @@ class LoadedSession:
         Returns
         -------
         Frames
-            As many as `times` gives, in the same order; each an array of uint8.
+            As many as `times` gives, in the same order; each an array of uint8. Of a rig that died either may
+            go on behind the end of the other.
 
         Raises
         ------
