@@ -183,9 +183,9 @@ def _judge_nothing(manifest: Manifest | str | None, summary: RigSummary | None) 
     """Return what is known of a rig of which no file is known."""
     if isinstance(manifest, str):
         return Condition.UNKNOWN, manifest
-    if manifest is not None or summary is None or not (summary.was_started or summary.files_total):
+    if summary is None or not (summary.was_started or summary.files_total):
         return Condition.NOTHING, ""
-    if summary.says_files and not summary.files_total:
+    if manifest is not None or (summary.says_files and not summary.files_total):
         return Condition.NOTHING, "it recorded, and has no file to show for it"
     who = "it is no multirig" if summary.is_foreign else "it did not answer the stop"
     return Condition.UNKNOWN, f"{who}, and did not say what it recorded: look on its PC ({summary.address})"

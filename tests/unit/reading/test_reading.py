@@ -164,6 +164,18 @@ def test_two_rigs_whose_files_have_one_name_and_one_size_have_each_their_own() -
         assert place.relative_to(CORPUS / "interrupted").parts[0] == rig
 
 
+def test_a_rig_that_recorded_and_has_no_file_says_so_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    path = folder / manifest_name("cam")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), "files": []}), encoding="utf-8"
+    )
+    session = multirig.load(folder)
+    assert session.rigs["cam"].condition is Condition.NOTHING
+    with pytest.raises(NotHere, match=r"^cam: it recorded, and has no file to show for it"):
+        session.times("cam")
+
+
 @needs_pandas
 def test_a_path_that_two_rigs_have_means_neither() -> None:
     session = multirig.load(folders_of("good"))
