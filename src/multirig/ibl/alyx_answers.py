@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLate
 from typing import Any
@@ -12,6 +13,8 @@ from multirig.ibl.patience import within
 ANSWER_LIMIT = 60.0
 """Seconds to wait for Alyx: ONE itself waits without end for a server that has stopped answering."""
 NOT_FOUND = 404
+SERVER_ERROR = 500
+"""The first status by which a server tells of a fault of its own."""
 
 _MAX_REASON = 200
 """Characters of a server's answer in a line for the operator; a server in trouble sends whole pages."""
@@ -65,6 +68,11 @@ def ask(
         where = f"Alyx at {alyx.base_url}"
         if not alyx.is_logged_in:
             text = f"{where} does not accept the token any more: {undone}; log in again, then {again}"
+        elif isinstance(error, json.JSONDecodeError):
+            text = f"{where} does not answer as Alyx does: look at ALYX_URL; {undone}; {later}"
+        elif (status(error) or 0) >= SERVER_ERROR:
+            why = f"{status(error)}, {reason(error, token)}"
+            text = f"{where} has a fault of its own ({why}): {undone}; {later}"
         elif status(error) is None:
             text = f"{where} cannot be asked ({reason(error, token)}): {undone}; {later}"
         else:

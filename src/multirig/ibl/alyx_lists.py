@@ -185,13 +185,20 @@ def list_users(one: Any, *, limit: float = LIST_LIMIT) -> list[str]:
 def _list(one: Any, table: str, limit: float, **filters: Any) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = ask(
         one.alyx,
-        lambda: list(one.alyx.rest(table, "list", no_cache=True, **filters)),
+        lambda: _rows(one.alyx, one.alyx.rest(table, "list", no_cache=True, **filters)),
         undone=f"its {table} are not listed",
         refused=f"to list its {table}",
         meanwhile="names can be typed; ",
         again="ask again",
         limit=limit,
     )
+    return rows
+
+
+def _rows(client: Any, answer: Any) -> list[Mapping[str, Any]]:
+    rows = [] if isinstance(answer, str) else list(answer)
+    if isinstance(answer, str) or not all(isinstance(row, Mapping) for row in rows):
+        raise alyx.AlyxError(f"Alyx at {client.base_url} does not answer as Alyx does: look at ALYX_URL")
     return rows
 
 

@@ -232,12 +232,21 @@ class Auxiliaries:
         holder = find_holder(self, event)
         self._holder = holder or self._holder
         try:
-            return holder.begin(self, args) if holder else wait_for(running.post(push))
+            return self._hold(lambda: holder.begin(self, args) if holder else wait_for(running.post(push)))
         except MultirigError as error:
             if self._holder is None:
                 raise
             self._holder.log.error("%s: %s", event.name, error)
             return error
+
+    def _hold(self, work: Callable[[], _Result]) -> _Result:
+        """Do something for a task of iblrig's, which itself does not let go of its rigs at Ctrl-C."""
+        try:
+            return work()
+        except BaseException as error:
+            if self._holder is not None and not isinstance(error, Exception):
+                self.close()
+            raise
 
     def result(self, key: int) -> dict[str, list[Any]]:
         """Return the responses to what was pushed without waiting; blocks until they are in, once."""

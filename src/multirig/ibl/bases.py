@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.chosen_rigs import list_names
 from multirig.ibl.settings import get_setting
+from multirig.ibl.task_end import reporting_method
 
 _SIGNS = ("init_mixin_network", "_execute_mixins_shared_function")
 """Methods by which a base session, or a network of its own, is known."""
@@ -47,6 +49,22 @@ def check_bases(cls: type, mixin: type) -> None:
             )
 
 
+def watch_methods(cls: type, abandon: Callable[[Any, BaseException], object]) -> None:
+    """Have a task's own constructor and run looked at: they must come to the mixin's, or its rigs are let go.
+
+    Parameters
+    ----------
+    cls : type
+        The task.
+    abandon : callable
+        Is given the task, and the error with which one of them fails.
+    """
+    for name, handing in (("__init__", handing_on), ("run", handing_on_run)):
+        method = vars(cls).get(name)
+        if inspect.isfunction(method) and not inspect.iscoroutinefunction(method):
+            setattr(cls, name, reporting_method(handing(method), abandon))
+
+
 def handing_on(method: Callable[..., None]) -> Callable[..., None]:
     """Return a constructor that is refused where it keeps ``remote_rigs`` to itself.
 
@@ -66,6 +84,44 @@ def handing_on(method: Callable[..., None]) -> Callable[..., None]:
             )
 
     return call
+
+
+def handing_on_run(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's own ``run``, which is refused where the mixin's is never called.
+
+    Raises
+    ------
+    MultirigError
+        It is over, and its rigs wait to be started.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = method(self, *args, **kwargs)
+        if self.remote_rigs.is_running and not self._has_started:
+            raise MultirigError(
+                f"{', '.join(self.remote_rigs.clients)}: no rig has recorded, because the run of "
+                f"{type(self).__name__} does not call super().run()"
+            )
+        return result
+
+    return call
+
+
+def refuse_again(task: Any) -> None:
+    """Refuse to run a task whose rigs have been let go.
+
+    Raises
+    ------
+    MultirigError
+        It has asked for some, and leads none.
+    """
+    names = list_names(task._asked)
+    if names and not task.remote_rigs.is_running:
+        raise MultirigError(
+            f"{', '.join(names)}: no rig is led, because they were let go at the end of this session: make a "
+            "new session of the task, and run that"
+        )
 
 
 def refuse_unled(cls: type, remote_rigs: Any) -> None:

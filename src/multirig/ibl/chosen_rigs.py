@@ -8,6 +8,7 @@ from typing import Any
 
 from multirig.conductor.roster import Roster
 from multirig.config import Uri, load_conductor_config
+from multirig.errors import ConfigError
 from multirig.ibl.net.rigs import rigs_file_for
 from multirig.ibl.settings import get_setting
 from multirig.lifecycle.clock_gate import ClockGate
@@ -57,13 +58,21 @@ def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = No
 
 
 def list_names(remote_rigs: Any) -> list[str]:
-    """Return the names, or addresses, of the rigs that were asked for; none for nothing at all."""
+    """Return the names, or addresses, of the rigs that were asked for; none for nothing at all.
+
+    Raises
+    ------
+    ConfigError
+        Something in it is neither a name nor holds names.
+    """
     return list(dict.fromkeys(_flat(remote_rigs or ())))
 
 
 def _flat(names: Any) -> Iterator[str]:
     if isinstance(names, str):
         yield names
-    elif isinstance(names, Iterable):
+    elif isinstance(names, Iterable) and not isinstance(names, bytes):
         for name in names:
             yield from _flat(name)
+    elif names is not None:
+        raise ConfigError(f"remote_rigs: {names!r:.40} names no rig: give names, addresses, or a map of both")

@@ -106,9 +106,17 @@ class Holder:
             self.log.error("%s", error)
 
     def let_go(self, session: Session | None) -> None:
-        """Let the task end where its rigs are let go while they record, as iblrig does at SIGTERM."""
-        if session is not None and session.state is SessionState.RUNNING:
+        """Let the task end where its rigs are let go while they record, as iblrig does at SIGTERM.
+
+        One that runs without having started them, by a run of its own, is told so.
+        """
+        if session is None:
+            return
+        if session.state is SessionState.RUNNING:
             self.ask_to_end()
+        elif session.state is SessionState.INITIALIZED and sys.exc_info()[0] is None:
+            names = ", ".join(session.conductor.rigs)
+            self.log.error("%s: no rig has recorded, because the task has not started them (EXPSTART)", names)
 
     def close(self) -> None:
         """Let the server have the journal and the verdict, once they are written."""

@@ -25,7 +25,7 @@ from multirig.ibl.net.rigs import ExpInfo
 from multirig.ibl.remote_services import RemoteService
 from multirig.ibl.session_paths import stop_file, subjects_folder, take_number
 from multirig.ibl.task_arguments import add_rig_options
-from multirig.ibl.task_end import EndSignals, describe_error, reporting, reporting_method
+from multirig.ibl.task_end import EndSignals, describe_error, reporting
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.exp_ref import ExpRef
@@ -103,7 +103,7 @@ class NetworkMixin:
         _one: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let the rigs hear of it when the constructor of a task fails after theirs has succeeded.
+        """Let the rigs hear of it when a task's constructor, or run, fails outside of ours.
 
         Raises
         ------
@@ -112,9 +112,7 @@ class NetworkMixin:
         """
         super().__init_subclass__(**kwargs)
         bases.check_bases(cls, NetworkMixin)
-        if "__init__" in cls.__dict__:
-            made = bases.handing_on(cls.__init__)
-            cls.__init__ = reporting_method(made, NetworkMixin._abandon)  # type: ignore[method-assign]
+        bases.watch_methods(cls, NetworkMixin._abandon)
 
     def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
         self._checks = bool(check_rigs)
@@ -340,16 +338,13 @@ class NetworkMixin:
         SessionFailed
             The task is done, but a rig could not stop in good order, or an essential one was lost; what the
             task saved is on the disk.
+        MultirigError
+            The session has been run before, and its rigs were let go.
         """
-        for name in _MIXIN_STEPS:
-            setattr(self, name, reporting(self._tell)(getattr(self, name)))
-        task = self._run
-        self._run = lambda: self._record(task)
-        if self._own_network is not None:  # it starts the rigs before there is hardware
-            self.start_mixin_network = lambda: None  # type: ignore[method-assign]
-            self.start_hardware = self._beginning(self.start_hardware)
+        bases.refuse_again(self)
         try:
             with reporting(self._abandon):
+                self._watch_steps()
                 result = super().run()  # type: ignore[misc]  # the base session's
                 self._check_started()
         finally:
@@ -359,6 +354,16 @@ class NetworkMixin:
         if self._failure is not None:
             raise self._failure
         return result
+
+    def _watch_steps(self) -> None:
+        """Let the base session's run take ours along, step by step."""
+        for name in _MIXIN_STEPS:
+            setattr(self, name, reporting(self._tell)(getattr(self, name)))
+        task = self._run
+        self._run = lambda: self._record(task)
+        if self._own_network is not None:  # it starts the rigs before there is hardware
+            self.start_mixin_network = lambda: None  # type: ignore[method-assign]
+            self.start_hardware = self._beginning(self.start_hardware)
 
     def _beginning(self, start_hardware: Callable[[], Any]) -> Callable[[], Any]:
         """Return what starts the hardware, from which on the task may start its rigs itself."""

@@ -130,7 +130,7 @@ def _runs(subject_folder: Path, task_name: str) -> Iterator[Bunch]:
             continue
         for collection in _collections(described.get("tasks") or [], task_name):
             settings = _settings(session / collection)
-            if settings is None or settings.get("NTRIALS", MIN_TRIALS) < MIN_TRIALS:
+            if settings is None or _to_number(settings.get("NTRIALS"), MIN_TRIALS) < MIN_TRIALS:
                 continue
             yield Bunch(
                 session_stub=f"{session.parent.name}_{session.name}",
@@ -147,11 +147,19 @@ def _collections(tasks: Iterable[Any], task_name: str) -> list[str]:
 
     def number(part: Mapping[str, Any]) -> int:
         last = str(part["collection"]).split("_")[-1]
-        return int(part.get("protocol_number", last if last.isnumeric() else 0))
+        return _to_number(part.get("protocol_number"), _to_number(last, 0))
 
     parts = [task.get(task_name) for task in tasks if isinstance(task, Mapping)]
     known = [part for part in parts if isinstance(part, Mapping) and part.get("collection")]
     return [str(part["collection"]) for part in sorted(known, key=number, reverse=True)]
+
+
+def _to_number(value: Any, default: int) -> int:
+    """Return a number as files of any program may have it; the default where it is none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
 
 
 def _settings(folder: Path) -> Bunch | dict[str, Any] | None:
@@ -164,7 +172,7 @@ def _settings(folder: Path) -> Bunch | dict[str, Any] | None:
         if not isinstance(settings, dict):
             raise ValueError("it holds no keys")
         return _completed(settings)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.warning("an earlier session is left out: %s cannot be read (%r)", path, error)
         return None
 

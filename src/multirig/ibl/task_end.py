@@ -47,14 +47,14 @@ def reporting(report: Callable[[BaseException], object]) -> Iterator[None]:
 
 
 def reporting_method(
-    method: Callable[..., None], report: Callable[[Any, BaseException], object]
-) -> Callable[..., None]:
+    method: Callable[..., Any], report: Callable[[Any, BaseException], object]
+) -> Callable[..., Any]:
     """Return a method that reports the error with which it fails, and of which instance it is."""
 
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         with reporting(functools.partial(report, self)):
-            method(self, *args, **kwargs)
+            return method(self, *args, **kwargs)
 
     return call
 

@@ -170,8 +170,8 @@ def sessions(
     place: Place | Iterable[Place] | None = None,
     *,
     subject: str = "",
-    since: datetime.date | None = None,
-    until: datetime.date | None = None,
+    since: datetime.date | str | None = None,
+    until: datetime.date | str | None = None,
     verdict: str | None = None,
     text: str = "",
     limit: int | None = None,
@@ -185,9 +185,9 @@ def sessions(
         wherever a session was begun on this PC.
     subject : str
         Part of the subject's name, in capitals or not.
-    since : datetime.date, optional
-        The first day.
-    until : datetime.date, optional
+    since : datetime.date or str, optional
+        The first day; as text, ``2026-01-31``.
+    until : datetime.date or str, optional
         The last day.
     verdict : str, optional
         GOOD, DEGRADED, INCOMPLETE, INTERRUPTED, ABORTED, NOT OVER or NO VERDICT.
@@ -205,7 +205,7 @@ def sessions(
     Raises
     ------
     ConfigError
-        A place is not there, or holds no sessions; or there is no such verdict.
+        A place is not there, or holds no sessions; or there is no such verdict, or day.
     """
     if verdict is not None and verdict not in WORDS:
         raise ConfigError(f"verdict {verdict!r} is none: choose one of {', '.join(WORDS)}")
@@ -214,11 +214,22 @@ def sessions(
     catalogue.refresh()
     asked: dict[str, Any] = {
         "subject": subject,
-        "since": since,
-        "until": until,
+        "since": _to_day(since, "since"),
+        "until": _to_day(until, "until"),
         "verdict": verdict,
         "text": text,
     }
     most = catalogue.count(**asked) if limit is None else limit
     found = [ListedSession(listed=one) for one in catalogue.search(**asked, limit=most)]
     return Rows(found, name=lambda one: one.exp_ref, columns=COLUMNS)
+
+
+def _to_day(day: datetime.date | str | None, name: str) -> datetime.date | None:
+    if isinstance(day, datetime.datetime):
+        return day.date()
+    if day is None or isinstance(day, datetime.date):
+        return day
+    try:
+        return datetime.date.fromisoformat(day)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} {day!r} is no day: write 2026-01-31, or a datetime.date") from None

@@ -99,11 +99,19 @@ def look(folders: Sequence[Path], told: Account | None) -> Collection:
     """
     manifests: dict[str, Manifest | str] = {}
     homes: dict[str, Path] = {}
+    strange: dict[str, Manifest] = {}
+    exp_ref = None if told is None else told.exp_ref
     for name, manifest, folder in _read_manifests(folders):
-        manifests[name], homes[name] = manifest, folder
+        if isinstance(manifest, Manifest) and exp_ref is not None and manifest.exp_ref != exp_ref:
+            strange[name] = manifest  # copied into the wrong folder: its times are of another start
+        else:
+            manifests[name], homes[name] = manifest, folder
     rigs = {} if told is None else told.rigs
     parts = {}
-    for name in dict.fromkeys([*rigs, *manifests]):
+    for name in dict.fromkeys([*rigs, *manifests, *strange]):
+        if name in strange and name not in manifests:
+            parts[name] = _refuse(name, strange[name], rigs.get(name), folders)
+            continue
         # two rigs may name files alike: each has its own in the folder of its manifest
         home = homes.get(name)
         places = folders if home is None else [home, *(one for one in folders if one != home)]
@@ -160,13 +168,24 @@ def _look_at(
     )
 
 
+def _refuse(name: str, manifest: Manifest, summary: RigSummary | None, folders: Sequence[Path]) -> Part:
+    """Return the part of a rig of which another session's lies here."""
+    todo = "take its files out of this folder" if summary is None else _say_where(summary, folders)
+    return Part(
+        rig=name,
+        condition=Condition.MISSING,
+        why=f"its manifest here is of another session, {manifest.exp_ref}: {todo}",
+        files=manifest.files if summary is None else tuple(summary.files) or manifest.files,
+    )
+
+
 def _judge_nothing(manifest: Manifest | str | None, summary: RigSummary | None) -> tuple[Condition, str]:
     """Return what is known of a rig of which no file is known."""
     if isinstance(manifest, str):
         return Condition.UNKNOWN, manifest
-    if manifest is not None or summary is None or not (summary.was_started or summary.files_total):
+    if summary is None or not (summary.was_started or summary.files_total):
         return Condition.NOTHING, ""
-    if summary.says_files and not summary.files_total:
+    if manifest is not None or (summary.says_files and not summary.files_total):
         return Condition.NOTHING, "it recorded, and has no file to show for it"
     who = "it is no multirig" if summary.is_foreign else "it did not answer the stop"
     return Condition.UNKNOWN, f"{who}, and did not say what it recorded: look on its PC ({summary.address})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, overload
 
@@ -55,6 +56,10 @@ class Rows(Sequence[T], Generic[T]):
         names = [] if self._name is None else list(map(self._name, self._rows))
         if place not in names:
             raise KeyError(f"{place}: there are {', '.join(names) or 'no names here'}")
+        if names.count(place) > 1:
+            raise KeyError(
+                f"{place}: is {names.count(place)} of them: take one by its number, or look at each"
+            )
         return self._rows[names.index(place)]
 
     def __len__(self) -> int:
@@ -74,6 +79,7 @@ class Rows(Sequence[T], Generic[T]):
         Returns
         -------
         pandas.DataFrame
+            Times of day are in UTC.
 
         Raises
         ------
@@ -82,4 +88,7 @@ class Rows(Sequence[T], Generic[T]):
         """
         pandas = need("pandas", "a table")
         cells = [dict(row.to_row()) for row in self._rows]
-        return pandas.DataFrame(cells, columns=None if cells else self._columns)
+        table = pandas.DataFrame(cells, columns=None if cells else self._columns)
+        for name in {key for row in cells for key, one in row.items() if isinstance(one, datetime.datetime)}:
+            table[name] = pandas.to_datetime(table[name], utc=True)  # summer and winter are two zones else
+        return table

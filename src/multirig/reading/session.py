@@ -151,7 +151,7 @@ class LoadedSession:
         Raises
         ------
         ConfigError
-            The name means none, or several; or there are no times in it.
+            The name means none, or several; there are no times in it; or nothing here tells their zero.
         NotHere
             Its rig's part is not here.
         """
@@ -161,6 +161,11 @@ class LoadedSession:
             return self._read_table_times(stream, raw=raw)
         found = self._shelf.read_times(stream)
         times = found[0] if len(found) == 1 else numpy.concatenate(found)
+        if not raw and self.zero is None:
+            raise ConfigError(
+                f"{self.exp_ref}: nothing here tells when it began: copy its journal or manifests here; "
+                "raw=True gives the times as they stand in the file"
+            )
         return times if raw else numpy.asarray(times, numpy.float64) - self._zero
 
     def frames(self, source: str, *, layout: str = RGB) -> Frames:
@@ -176,7 +181,8 @@ class LoadedSession:
         Returns
         -------
         Frames
-            As many as `times` gives, in the same order; each an array of uint8.
+            As many as `times` gives, in the same order; each an array of uint8. Of a rig that died either may
+            go on behind the end of the other.
 
         Raises
         ------
@@ -203,6 +209,8 @@ class LoadedSession:
             There is no such rig, or its clock is not known here.
         """
         name = rig if rig in self.rigs else self._shelf.choose(rig, "times").rig
+        if not name:
+            raise ConfigError(f"{rig}: which rig has stamped it is not known here: copy the manifests here")
         return Clock(name, find_clock(name, self.folders, self.account), self._zero)
 
     def table(self, path: str) -> Any:
@@ -211,7 +219,7 @@ class LoadedSession:
         Parameters
         ----------
         path : str
-            In the session's folder, or the file's name where only one has it.
+            In the session's folder, or the file's name where only one has it; ``rig/path`` where two rigs do.
 
         Returns
         -------
@@ -268,13 +276,16 @@ class LoadedSession:
         Raises
         ------
         ConfigError
-            Nothing here tells the time of day.
+            Nothing here tells the time of day; or the time is no number.
         """
         wall = None if self.zero is None else self.zero.wall
         if wall is None:
             raise ConfigError(f"{self.exp_ref}: nothing here tells the time of day: copy the journal here")
         if not hasattr(time, "__len__"):
-            return wall + datetime.timedelta(seconds=float(time))
+            try:
+                return wall + datetime.timedelta(seconds=float(time))
+            except (ValueError, OverflowError):
+                raise ConfigError(f"{time} is no time of a session, so it has no time of day") from None
         numpy = need("numpy", "an array of times")
         start = numpy.datetime64(wall.astimezone(datetime.timezone.utc).replace(tzinfo=None), "us")
         return start + numpy.rint(numpy.asarray(time, numpy.float64) * 1e6).astype("timedelta64[us]")

@@ -78,10 +78,16 @@ class Shelf:
             Its rig's part is not here.
         """
         wanted = path.replace("\\", "/")
-        same = [one for one in self._files if one.path == wanted]
-        same = same or [one for one in self._files if PurePosixPath(one.path).name == wanted]
-        if len({one.path for one in same}) > 1:
-            names = listed([one.path for one in same], most=MAX_CHOICES)
+        same: list[FileRow] = []
+        for is_meant in (
+            lambda one: one.path == wanted,
+            lambda one: f"{one.rig}/{one.path}" == wanted,
+            lambda one: PurePosixPath(one.path).name == wanted,
+            lambda one: f"{one.rig}/{PurePosixPath(one.path).name}" == wanted,
+        ):
+            same = same or [one for one in self._files if is_meant(one)]
+        if len(same) > 1:
+            names = listed([f"{one.rig}/{one.path}".lstrip("/") for one in same], most=MAX_CHOICES)
             raise ConfigError(f"{path}: means {names}: name one of them")
         if same:
             return self.find(same[0].path, same[0].rig), same[0].rig, same[0].path
@@ -169,6 +175,9 @@ def _find_beside(folder: Path, wanted: str) -> Path | None:
 def _read_times(path: Path) -> Any:
     numpy = need("numpy", "times")
     try:
-        return numpy.load(path, mmap_mode="r", allow_pickle=False)
+        found = numpy.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())}): is it whole?") from None
+    if found.ndim != 1 or found.dtype.kind not in "fiu":
+        raise ConfigError(f"{path}: holds no row of times, but {found.dtype} in the shape {found.shape}")
+    return found

@@ -22,7 +22,7 @@ class Stream:
     rig: str
     """Name of its rig; empty: no list says whose it is."""
     label: str
-    """A camera's label, or the path of the table's first part."""
+    """A camera's label, of a copy of its files with their folder; or the path of the table's first part."""
     is_camera: bool
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What it is (``raw``, ``times``, ``arrivals``, ``table``) → the paths of its parts in order."""
@@ -49,26 +49,48 @@ def find_streams(files: Mapping[str, Iterable[str]]) -> list[Stream]:
     files : mapping of str to iterable of str
         Each rig's files: paths in the session folder, with forward slashes.
     """
-    found: dict[tuple[str, str, bool], dict[str, dict[int, str]]] = {}
+    found: dict[tuple[str, str, bool, str], dict[str, dict[int, str]]] = {}
     for rig, paths in files.items():
         for path in sorted(paths):
             one = PurePosixPath(path)
             if match := _CAMERA.fullmatch(one.name):
-                key, what = (rig, match["label"], True), match["what"]
+                key, what = (rig, match["label"], True, str(one.parent)), match["what"]
             elif (match := _TABLE.fullmatch(one.name)) and not one.name.startswith(_OURS):
-                key, what = (rig, str(one.with_name(f"{match['label']}{one.suffix}")), False), "table"
+                whole = str(one.with_name(f"{match['label']}{one.suffix}"))
+                key, what = (rig, whole, False, ""), "table"
             else:
                 continue
             found.setdefault(key, {}).setdefault(what, {})[int(match["part"] or 1)] = path
+    plain = _find_plain(key for key in found if key[2])
     return [
         Stream(
             rig=rig,
-            label=label,
+            label=label if not is_camera or (rig, label, folder) in plain else f"{folder}/{label}",
             is_camera=is_camera,
             files={what: tuple(parts[number] for number in sorted(parts)) for what, parts in kinds.items()},
         )
-        for (rig, label, is_camera), kinds in found.items()
+        for (rig, label, is_camera, folder), kinds in found.items()
     ]
+
+
+def _find_plain(cameras: Iterable[tuple[str, str, bool, str]]) -> set[tuple[str, str, str]]:
+    """Return which cameras are meant by their labels: not the copies and revisions that lie beside them.
+
+    What a rig lists goes before what nobody does, and what lies in the outermost folder before all else.
+    """
+    best: dict[tuple[str, str], list[str]] = {}
+    known = list(cameras)
+    listed = {label for rig, label, _, _ in known if rig}
+    for rig, label, _, folder in known:
+        if rig or label not in listed:
+            best.setdefault((rig, label), []).append(folder)
+    found = set()
+    for (rig, label), folders in best.items():
+        depth = min(one.count("/") for one in folders)
+        outermost = [one for one in folders if one.count("/") == depth]
+        if len(outermost) == 1:
+            found.add((rig, label, outermost[0]))
+    return found
 
 
 def choose(streams: Iterable[Stream], name: str) -> list[Stream]:
@@ -86,5 +108,9 @@ def choose(streams: Iterable[Stream], name: str) -> list[Stream]:
     for found in exact:
         if found:
             return found
-    of_label = [one for one in everything if name in (one.label, PurePosixPath(one.label).name)]
+    of_label = [
+        one
+        for one in everything
+        if name == one.label or (not one.is_camera and name == PurePosixPath(one.label).name)
+    ]
     return of_label + [one for one in everything if one.rig == name and one not in of_label]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def read_table(
     ConfigError
         It cannot be read, or is no table.
     """
-    pandas = need("pandas", "a table")
+    numpy, pandas = need("numpy", "a table"), need("pandas", "a table")
     suffix = path.suffix.lower()
     if suffix not in (".csv", *LINES):
         raise ConfigError(
@@ -60,7 +61,15 @@ def read_table(
     if not whole.strip():
         return pandas.DataFrame()
     try:
-        table = pandas.read_csv(io.BytesIO(whole), encoding="utf-8-sig")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            # else rows with one cell more than the heading would give their first column away as index
+            table = pandas.read_csv(io.BytesIO(whole), encoding="utf-8-sig", index_col=False)
+    except pandas.errors.ParserWarning:
+        raise ConfigError(
+            f"{path}: cannot be read as a table: its rows have more cells than its heading: give the heading "
+            "a name for each column"
+        ) from None
     except (ValueError, pandas.errors.ParserError) as error:
         text = " ".join(str(error).split())
         raise ConfigError(f"{path}: cannot be read as a table: {text}") from None
@@ -70,7 +79,10 @@ def read_table(
     elif first == CLOCK_COLUMN and to_session is None:
         table.attrs[NO_TIME] = why_not
     elif first == CLOCK_COLUMN and to_session is not None:
-        table.index = pandas.Index(to_session(_to_numbers(table[first], path)), name=TIME)
+        own = _to_numbers(table[first], path)
+        is_told = numpy.isfinite(own)
+        own[is_told] = to_session(own[is_told])
+        table.index = pandas.Index(numpy.where(is_told, own, numpy.nan), name=TIME)
     elif zero is not None and SESSION_COLUMN in table.columns:
         table.index = pandas.Index(_to_numbers(table[SESSION_COLUMN], path) - zero, name=TIME)
     return table
@@ -111,7 +123,7 @@ def _read_whole(path: Path) -> bytes:
 def _to_numbers(column: Any, path: Path) -> Any:
     numpy = need("numpy", "a table")
     try:
-        return column.to_numpy(numpy.float64)
+        return column.to_numpy(numpy.float64, copy=True)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {column.name} holds what is no number: {error}") from None
 

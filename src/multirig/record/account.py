@@ -140,7 +140,8 @@ def read_account(folder: Path) -> Account | None:
         The journal, or where there is none the verdict, is of a format that is not known here, or damaged.
     """
     written, journal = folder / FILE_NAME, folder / JOURNAL_NAME
-    if journal.exists() or spare_file(folder).is_file():
+    is_empty = journal.is_file() and journal.stat().st_size == 0 and not spare_file(folder).is_file()
+    if not is_empty and (journal.exists() or spare_file(folder).is_file()):
         with contextlib.suppress(OSError, ValidationError):
             if written.stat().st_mtime_ns >= journal.stat().st_mtime_ns:
                 return read_verdict(written)
@@ -148,6 +149,8 @@ def read_account(folder: Path) -> Account | None:
     try:
         return read_verdict(written)
     except FileNotFoundError:
+        if is_empty:  # it would tell of a session that began with nobody
+            raise ConfigError(f"{journal}: is empty: copy it anew from the PC that led") from None
         return None
     except (OSError, ValidationError) as error:
         why = why_not(error) if isinstance(error, OSError) else "it is damaged"

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -324,7 +325,20 @@ def _read(folder: Path, exp_ref: str) -> Handover:
 
 def _parse(content: bytes, path: Path) -> Description:
     found = parse_yaml(content.decode("utf-8", "replace"), path, YamlLoader)
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    for key in ("devices", "sync"):
+        if not _is_nested(found.get(key) or {}):
+            raise ConfigError(
+                f"{path}: is no experiment description: {key} holds no names with keys below them"
+            )
+    return found
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        each is None or isinstance(each, Mapping) for each in value.values()
+    )
 
 
 def this_program() -> tuple[int, float | None]:

@@ -67,6 +67,8 @@ class _Socket:
 
     def __init__(self, family: socket.AddressFamily, host: str, port: int = 0) -> None:
         self.inner = socket.socket(family, socket.SOCK_DGRAM)
+        # another library may have set a time-out for all sockets, as iblrig does: it would outlast ours
+        self.inner.settimeout(None)
         try:
             self.inner.bind((host, port))
         except OSError:

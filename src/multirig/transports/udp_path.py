@@ -140,7 +140,8 @@ class UdpPath:
     async def _replace(self) -> None:
         """Close the socket, and open another one on its port."""
         try:
-            with contextlib.suppress(RigUnreachable, asyncio.TimeoutError):
+            # a RuntimeError: at the end of a program asyncio has no thread that looks names up
+            with contextlib.suppress(RigUnreachable, asyncio.TimeoutError, RuntimeError):
                 port = self._place.sockaddr[1]
                 places = await asyncio.wait_for(resolve(self._host, port, socket.SOCK_DGRAM), FIND_LIMIT)
                 if self._place not in places:

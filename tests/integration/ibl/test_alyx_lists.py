@@ -164,3 +164,35 @@ def test_a_pc_without_alyx_has_nothing_to_ask(settings: Path) -> None:
     assert find_alyx() is None
     with pytest.raises(ConfigError, match="names no ALYX_URL"):
         ask_for_choices("sara", PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, b"<html>please log in</html>", "does not answer as Alyx does: look at ALYX_URL"),
+        (200, b"", "does not answer as Alyx does: look at ALYX_URL"),
+        (200, b'"a text"', "does not answer as Alyx does: look at ALYX_URL"),
+        (200, b"[null]", "does not answer as Alyx does: look at ALYX_URL"),
+        (
+            502,
+            b"[]",
+            "has a fault of its own (502, []): its users are not listed; names can be typed; ask again later",
+        ),
+        (500, b"<html>", "has a fault of its own (500, Internal Server Error): its users are not listed"),
+    ],
+)
+def test_what_is_no_answer_of_alyx_s_is_told_as_that(
+    one: Any, database: Any, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, words: str
+) -> None:
+    list_users(one)
+
+    def answer(handler: Any) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    monkeypatch.setattr(database._server.RequestHandlerClass, "do_GET", answer)
+    with pytest.raises(AlyxError) as caught:
+        list_users(one)
+    assert words in str(caught.value)

@@ -153,6 +153,33 @@ def test_a_damaged_session_is_said_and_the_one_before_is_found(
     assert ("an earlier session is left out" in caplog.text) is (damage != "no settings")
 
 
+@pytest.mark.parametrize(
+    ("trials", "count"), [(None, 2), ("100", 2), ("7", 1), ("many", 2), ([3], 2), (7, 1), (float("nan"), 2)]
+)
+def test_a_number_of_trials_that_is_none_leaves_no_session_out(
+    tmp_path: Path, trials: Any, count: int
+) -> None:
+    subjects = tmp_path / "lab" / "Subjects"
+    place(subjects, "2024-05-06_001", tasks={"raw_task_data_00": version_8()})
+    place(subjects, "2024-05-07_001", tasks={"raw_task_data_00": version_8(NTRIALS=trials)})
+    given = {"iblrig_local_data_path": tmp_path, "ALYX_LAB": "lab"}
+    assert len(iterate_previous_sessions("SP_01", "choice", n=3, iblrig_settings=given)) == count
+
+
+@pytest.mark.parametrize("number", [None, "x", [1], {}])
+def test_a_number_of_a_protocol_that_is_none_is_read_from_its_folder(tmp_path: Path, number: Any) -> None:
+    folders = {f"raw_task_data_{one:02d}": version_8() for one in (0, 1)}
+    session = place(tmp_path / "lab" / "Subjects", "2024-05-06_001", tasks=folders)
+    file = session / "_ibl_experiment.description.yaml"
+    described = yaml.safe_load(file.read_text())
+    for one in described["tasks"]:
+        one["choice"]["protocol_number"] = number
+    file.write_text(yaml.safe_dump(described))
+    given = {"iblrig_local_data_path": tmp_path, "ALYX_LAB": "lab"}
+    found = iterate_previous_sessions("SP_01", "choice", n=3, iblrig_settings=given)
+    assert [one.task_collection for one in found] == ["raw_task_data_01", "raw_task_data_00"]
+
+
 def test_a_server_that_cannot_be_looked_at_is_said_and_this_pcs_sessions_are_found(
     settings: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:

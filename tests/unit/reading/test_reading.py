@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,17 @@ def test_a_verdict_whose_journal_was_not_copied_is_enough(tmp_path: Path) -> Non
     assert "_multirig_verdict.json: cannot be read (it is damaged): copy it anew" in damaged.reasons[0]
 
 
+def test_a_journal_that_was_copied_empty_judges_nothing(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    (folder / "_multirig_journal.jsonl").write_bytes(b"")
+    assert multirig.load(folder).verdict == "GOOD"  # the verdict beside it knows
+    (folder / "_multirig_verdict.json").unlink()
+    session = multirig.load(folder)
+    assert session.verdict is None
+    assert "_multirig_journal.jsonl: is empty: copy it anew from the PC that led" in session.reasons[0]
+    assert [one.verdict for one in multirig.sessions(tmp_path)] == ["NO VERDICT"]
+
+
 def test_a_session_of_a_newer_multirig_says_what_to_do_and_its_data_are_read(tmp_path: Path) -> None:
     folder = copy_of("good", tmp_path)
     journal = folder / "_multirig_journal.jsonl"
@@ -156,6 +168,34 @@ def test_two_rigs_whose_files_have_one_name_and_one_size_have_each_their_own() -
         assert place.relative_to(CORPUS / "interrupted").parts[0] == rig
 
 
+def test_a_rig_that_recorded_and_has_no_file_says_so_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    path = folder / manifest_name("cam")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), "files": []}), encoding="utf-8"
+    )
+    session = multirig.load(folder)
+    assert session.rigs["cam"].condition is Condition.NOTHING
+    with pytest.raises(NotHere, match=r"^cam: it recorded, and has no file to show for it"):
+        session.times("cam")
+
+
+@needs_pandas
+def test_a_path_that_two_rigs_have_means_neither() -> None:
+    session = multirig.load(folders_of("good"))
+    for asked in ("raw_data/fake.csv", "fake.csv"):
+        for ask in (session.table, session.locate):
+            with pytest.raises(
+                ConfigError, match=r"means main/raw_data/fake\.csv and cam/raw_data/fake\.csv: name one"
+            ):
+                ask(asked)
+    with pytest.raises(KeyError, match=r"raw_data/fake\.csv: is 2 of them"):
+        session.files["raw_data/fake.csv"]
+    assert "/cam/" in session.locate("cam/raw_data/fake.csv").as_posix()
+    assert "/cam/" in session.locate("cam/fake.csv").as_posix()
+    assert len(session.table("cam/raw_data/fake.csv")) == len(session.times("cam"))
+
+
 def test_of_a_peer_that_tells_nothing_nobody_knows_whether_all_is_here() -> None:
     session = multirig.load(folders_of("wire-1-peers"))
     assert session.collected.is_whole is None
@@ -176,6 +216,33 @@ def test_folders_of_several_sessions_are_not_taken_for_one() -> None:
         multirig.load([folders_of("good")[0], folders_of("joined")[0]])
     with pytest.raises(ConfigError, match="ephys took no part in the first one"):
         multirig.load([folders_of("good")[0], folders_of("process-adapter")[1]])
+
+
+def test_a_part_of_another_session_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    folder = copy_of("good", tmp_path)
+    path = folder / manifest_name("cam")
+    strange = {**json.loads(path.read_text(encoding="utf-8")), "exp_ref": "2026-01-30_4_SP_02"}
+    path.write_text(json.dumps(strange), encoding="utf-8")
+    session = multirig.load(folder)
+    assert session.rigs["cam"].condition is Condition.MISSING
+    assert session.missing["cam"].startswith(
+        "its manifest here is of another session, 2026-01-30_4_SP_02: copy"
+    )
+    with pytest.raises(NotHere, match=r"^cam: its manifest here is of another session, 2026-01-30_4_SP_02"):
+        session.times("cam")
+    # a rig of which the session knows nothing
+    path.rename(folder / manifest_name("stranger"))
+    (folder / manifest_name("stranger")).write_text(json.dumps({**strange, "rig": "stranger"}), "utf-8")
+    session = multirig.load(folder)
+    assert "stranger" in session.missing
+    # a session that was given another name as a whole is none
+    for one in folder.glob("_multirig_manifest.*"):
+        one.unlink()
+    path.write_text(json.dumps({**strange, "exp_ref": session.exp_ref}), encoding="utf-8")
+    renamed = folder.parents[1] / "2026-02-01" / "003"
+    renamed.parent.mkdir()
+    shutil.move(folder, renamed)
+    assert multirig.load(renamed).rigs["cam"].condition is Condition.HERE
 
 
 @pytest.mark.parametrize(
@@ -355,8 +422,39 @@ def test_sessions_are_searched_as_history_does(server: Path) -> None:
     assert len(refs(limit=2)) == 2
     with pytest.raises(ConfigError, match="choose one of GOOD, DEGRADED"):
         refs(verdict="good")
+    assert refs(until="2026-01-31") == ["2026-01-30_1_SP_02"]
+    assert refs(until=datetime.datetime(2026, 1, 30, 1)) == refs(since="2026-01-30", until="2026-01-30")
+    assert "2026-01-30_1_SP_02" in refs(since=datetime.datetime(2026, 1, 30, 23, 59))
+    with pytest.raises(ConfigError, match=r"^since '30\.1\.2026' is no day: write 2026-01-31"):
+        refs(since="30.1.2026")
     none = multirig.sessions(server, subject="nobody")
     assert (len(none), list(none.to_pandas().columns)) == (0, list(COLUMNS))
+
+
+@needs_pandas
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of this PC cannot be changed here")
+def test_sessions_of_summer_and_winter_have_times_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        for day in ("2026-01-29", "2026-07-29"):
+            folder = copy_of("good", tmp_path / "first")
+            target = tmp_path / "Subjects" / "SP_01" / day / "001"
+            shutil.move(folder, target)
+            journal = target / "_multirig_journal.jsonl"
+            journal.write_text(journal.read_text("utf-8").replace("2026-11-29T", f"{day}T"), encoding="utf-8")
+            (target / "_multirig_verdict.json").unlink()
+        found = multirig.sessions(tmp_path)
+        offsets = {one.began.utcoffset() for one in found if one.began is not None}
+        assert len(offsets) == 2
+        began = found.to_pandas()["began"]
+        assert [day.isoformat() for day in began.dt.date] == ["2026-07-29", "2026-01-29"]
+        assert str(began.dt.tz) == "UTC"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_the_table_of_all_sessions_is_written_as_csv(server: Path) -> None:
@@ -419,6 +517,25 @@ def test_a_name_means_a_label_a_rig_or_a_file(name: str, expected: list[str]) ->
     assert [one.name for one in choose(streams, name)] == expected
 
 
+def test_a_copy_or_a_revision_of_a_camera_never_stands_for_what_was_recorded() -> None:
+    here = [VIDEO.format("left", one) for one in ("raw.mp4", "times.npy")]
+    revised = "raw_video_data/#2026-12-01#/_iblrig_leftCamera.times.npy"
+    copied = "old/_iblrig_leftCamera.times.npy"
+    for files, name in (
+        ({"left": here, "": [revised, copied]}, "left/left"),
+        ({"": [revised, *here]}, "left"),
+    ):
+        streams = find_streams(files)
+        [meant] = choose(streams, "left")
+        assert (meant.name, meant.files) == (name, {"raw": (here[0],), "times": (here[1],)})
+        [asked] = choose(streams, revised)
+        assert (asked.name, asked.files) == ("raw_video_data/#2026-12-01#/left", {"times": (revised,)})
+        assert choose(streams, asked.name) == [asked]
+    both = find_streams({"": ["a/_iblrig_leftCamera.times.npy", "b/_iblrig_leftCamera.times.npy"]})
+    assert [one.name for one in both] == ["a/left", "b/left"]
+    assert choose(both, "left") == []
+
+
 def test_a_label_of_two_rigs_means_neither() -> None:
     streams = find_streams(
         {"a": [VIDEO.format("left", "times.npy")], "b": [VIDEO.format("left", "times.npy")]}
@@ -452,6 +569,32 @@ def test_a_table_keeps_its_columns_and_has_the_session_s_time_where_that_is_know
     lines.write_text('{"a": 1}\nrubbish\n{"a": 2}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a\.jsonl, line 2: .*: take it out and try again"):
         read_table(lines, 0.0, lambda own: own)
+
+
+@needs_pandas
+@pytest.mark.filterwarnings("error")
+def test_a_row_with_more_cells_than_the_heading_never_moves_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("perf_counter,x\n10.5,1,\n11.5,2,\n", encoding="utf-8")  # a comma behind each line
+    table = read_table(path, 0.0, lambda own: own - 10)
+    assert (list(table.index), list(table["x"])) == ([0.5, 1.5], [1, 2])
+    path.write_text("perf_counter,x\n10.5,1,lick\n11.5,2,lick\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"a\.csv: cannot be read as a table: .* name for each column"):
+        read_table(path, 0.0, lambda own: own)
+
+
+@needs_pandas
+def test_a_row_without_a_time_has_none_in_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("perf_counter,x\n10.5,1\n,2\nnan,3\n12.5,4\n", encoding="utf-8")
+
+    def to_session(own: Any) -> Any:
+        assert np.isfinite(own).all()
+        return own - 10
+
+    table = read_table(path, 0.0, to_session)
+    assert list(table["x"]) == [1, 2, 3, 4]
+    assert np.array_equal(table.index, [0.5, np.nan, np.nan, 2.5], equal_nan=True)
 
 
 def test_a_package_that_is_missing_is_named_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,12 +668,46 @@ def test_times_that_cannot_be_read_are_told_with_their_file(part: Path) -> None:
         multirig.load(part).times("left")
 
 
+@pytest.mark.parametrize("odd", [np.array(["a"]), np.zeros((3, 2)), np.float64(3.0), np.zeros(3, complex)])
+def test_what_is_no_row_of_times_is_told_with_its_file(part: Path, odd: Any) -> None:
+    np.save(part / VIDEO.format("left", "times.npy"), odd)
+    write_part(part, "cam", VIDEO.format("left", "times.npy"), agreed_start=50.0)
+    with pytest.raises(ConfigError, match=r"leftCamera\.times\.npy: holds no row of times"):
+        multirig.load(part).times("left")
+
+
+def test_times_of_which_nobody_knows_the_zero_are_given_raw_only(part: Path) -> None:
+    session = multirig.load(part)
+    assert session.zero is None
+    with pytest.raises(
+        ConfigError, match=r"^2026-01-31_1_SP_01: nothing here tells when it began: .* raw=True"
+    ):
+        session.times("left")
+    assert session.times("left", raw=True)[0] == pytest.approx(50.5)
+
+
+def test_a_clock_of_what_no_list_names_is_not_known_and_that_is_said(part: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^left: which rig has stamped it is not known here: copy the manifests"
+    ):
+        multirig.load(part).clock("left")
+
+
+def test_no_number_has_no_time_of_day(part: Path) -> None:
+    write_part(part, "cam", VIDEO.format("left", "times.npy"), agreed_start=50.0)
+    session = multirig.load(part)
+    for odd in (float("nan"), float("inf"), 1e15):
+        with pytest.raises(ConfigError, match="is no time of a session"):
+            session.to_datetime(odd)
+    assert list(np.isnat(session.to_datetime([0.0, float("nan")]))) == [False, True]
+
+
 def test_a_manifest_that_is_damaged_is_told_and_the_data_are_read(part: Path) -> None:
     (part / manifest_name("cam")).write_text('{"rig": "cam"', encoding="utf-8")
     session = multirig.load(part)
     assert session.rigs["cam"].condition is Condition.UNKNOWN
     assert "its manifest cannot be read: it is damaged" in session.rigs["cam"].why
-    assert len(session.times("left")) == 95
+    assert len(session.times("left", raw=True)) == 95
 
 
 @needs_pandas

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,50 @@ def test_an_unchanged_task_whose_rigs_are_let_go_meanwhile_is_asked_to_end(rigs:
     assert "the task let go of its rigs" in verdict["reasons"][0]
 
 
+def test_an_unchanged_task_that_never_starts_its_rigs_is_told_so(
+    rigs: Any, lab: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own(Unchanged):
+        def run(self) -> None:
+            self.start_hardware()
+            self.create_session()
+            self._run()
+
+    task = lab.make(Own, remote_rigs=two_rigs(rigs))
+    task.run()
+    assert "no rig" not in caplog.text
+    task.remote_rigs.close()  # as at the end of its program
+    assert "main, left: no rig has recorded, because the task has not started them (EXPSTART)" in caplog.text
+    assert rigs.states() == {"connected"}
+
+
+@pytest.mark.parametrize("state", ["initialising", "starting"])
+def test_ctrl_c_while_an_unchanged_task_waits_for_its_rigs_lets_them_go(
+    rigs: Any, lab: Any, state: str
+) -> None:
+    """iblrig lets go of its rigs at errors alone; a program that goes on would leave them."""
+    addresses = two_rigs(rigs)
+    is_over = threading.Event()
+
+    def interrupt() -> None:
+        while not is_over.wait(0.002):
+            if state in rigs.states():
+                _thread.interrupt_main()
+                return
+
+    watcher = threading.Thread(target=interrupt)
+    watcher.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lab.make(Unchanged, remote_rigs=addresses).run()
+    finally:
+        is_over.set()
+        watcher.join()
+    assert rigs.states() == {"connected"}
+    assert lab.verdict()["verdict"] == "ABORTED"
+    lab.make(Unchanged, remote_rigs=addresses).run()
+
+
 def test_a_program_that_is_no_task_leads_nobody_by_a_question(rigs: Any) -> None:
     auxiliaries = Auxiliaries({"main": rigs.add("main", main_sync=True)})
     try:
@@ -303,6 +349,54 @@ def test_a_run_that_never_comes_to_the_task_is_an_error(rigs: Any, lab: Any) -> 
 
 
 # -- settings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", MIXED)
+def test_a_run_of_the_task_s_own_that_hands_nothing_on_is_an_error(rigs: Any, lab: Any, base: Any) -> None:
+    class Own(base):  # type: ignore[misc]
+        def run(self) -> None:
+            self.start_hardware()
+            self.create_session()
+            self._run()
+
+    task = lab.make(Own, remote_rigs=two_rigs(rigs))
+    with pytest.raises(MultirigError, match=r"no rig has recorded, because the run of .* super\(\)\.run\(\)"):
+        task.run()
+    assert rigs.states() == {"connected"}
+    assert lab.make(Own).run() is None
+
+
+def test_a_run_that_cannot_be_watched_lets_the_rigs_go(rigs: Any, lab: Any) -> None:
+    class Fixed(NetworkMixin, ChoiceWorldSession):
+        def start_hardware(self) -> None: ...
+
+        @property
+        def _run(self) -> Any:  # type: ignore[override]
+            return lambda: None
+
+    with pytest.raises(AttributeError):
+        lab.make(Fixed, remote_rigs=two_rigs(rigs)).run()
+    assert rigs.states() == {"connected"}
+
+
+@pytest.mark.parametrize("base", MIXED)
+def test_a_task_that_is_run_again_leads_nobody_and_says_so(rigs: Any, lab: Any, base: Any) -> None:
+    task = lab.make(base, remote_rigs=two_rigs(rigs))
+    task.run()
+    with pytest.raises(
+        MultirigError, match=r"^main, left: no rig is led, because they were let go .* new session"
+    ):
+        task.run()
+    assert lab.verdict()["verdict"] == "GOOD"
+    alone = lab.make(base)
+    alone.run()
+    alone.run()
+
+
+@pytest.mark.parametrize("odd", [5, b"left", [None, 7], True])
+def test_what_names_no_rig_is_refused(lab: Any, odd: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^remote_rigs: .* names no rig"):
+        lab.make(OverChoiceWorld, remote_rigs=odd)
 
 
 @pytest.mark.parametrize("more", [{}, {"iblrig_settings": {"ALYX_USER": "anna"}}])
