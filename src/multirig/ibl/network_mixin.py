@@ -53,6 +53,10 @@ class NetworkMixin:
     remote_rigs : list of str or mapping of str to str, optional
         Names of rigs, looked up in the rigs file and nested at will, or a map of name to URI; in the order
         in which they are started.
+    check_rigs : bool
+        Whether disks, folders and devices of the rigs are looked at before a number is taken.
+    take_over : bool
+        Lead rigs also where another program leads them.
     **kwargs
         Handed on to the base session.
 
@@ -114,8 +118,16 @@ class NetworkMixin:
         bases.check_bases(cls, NetworkMixin)
         bases.watch_methods(cls, NetworkMixin._abandon)
 
-    def __init__(self, *_: Any, remote_rigs: Any = None, check_rigs: Any = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *_: Any,
+        remote_rigs: Any = None,
+        check_rigs: Any = True,
+        take_over: Any = False,
+        **kwargs: Any,
+    ) -> None:
         self._checks = bool(check_rigs)
+        self.takes_over = self.takes_over or bool(take_over)
         self.exp_ref = {}
         self.rig_information: dict[str, Info] = {}
         """What each rig said of itself, by name."""

@@ -109,6 +109,12 @@ def add_rig_options(parser: argparse.ArgumentParser) -> None:
             help="rigs that take part, by their names in the rigs file",
         )
     parser.add_argument(
+        "--take-over",
+        dest="take_over",
+        action="store_true",
+        help="lead the rigs also where another program leads them",
+    )
+    parser.add_argument(
         "--no-check",
         dest="check_rigs",
         action="store_false",

@@ -207,6 +207,7 @@ def sessions(
     ConfigError
         A place is not there, or holds no sessions; or there is no such verdict, or day.
     """
+    verdict = verdict.upper() if isinstance(verdict, str) else verdict
     if verdict is not None and verdict not in WORDS:
         raise ConfigError(f"verdict {verdict!r} is none: choose one of {', '.join(WORDS)}")
     roots = find_roots(place)

@@ -495,6 +495,21 @@ def test_cameras_that_record_on_do_not_end_an_unchanged_task(rigs: Any, lab: Any
     assert "cameras says that it still records: stop it there" in verdict["reasons"]
 
 
+def test_rigs_that_another_program_leads_are_taken_over_where_that_is_asked(rigs: Any, lab: Any) -> None:
+    addresses = two_rigs(rigs)
+    other = Auxiliaries(addresses)
+    try:
+        other.agree("SP_01")
+        other.push("EXPINIT", wait=True)
+        with pytest.raises(ValueError, match="--take-over"):
+            lab.make(OverChoiceWorld, remote_rigs=addresses)
+        asked = vars(OverChoiceWorld.extra_parser().parse_args(["--take-over"]))
+        lab.make(OverChoiceWorld, remote_rigs=addresses, take_over=asked["take_over"]).run()
+    finally:
+        other.close()
+    assert rigs.states() == {"connected"}
+
+
 @pytest.mark.parametrize("base", MIXED)
 def test_the_option_is_there_once(base: Any) -> None:
     assert base.extra_parser().parse_args(["--remote", "a", "b"]).remote_rigs == [["a", "b"]]
