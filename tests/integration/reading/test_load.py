@@ -258,7 +258,9 @@ async def test_what_one_has_fetched_alone_is_read_without_a_journal_or_a_manifes
     assert (session.verdict, session.rigs, session.zero) == (None, {}, None)
     assert session.streams == ("left", "right")
     held = np.load(cache / "raw_video_data" / "_iblrig_leftCamera.times.npy")
-    assert np.array_equal(session.times("left"), held)  # nothing tells of a start: they are as they are
+    with pytest.raises(ConfigError, match="nothing here tells when it began"):
+        session.times("left")
+    assert np.array_equal(session.times("left", raw=True), held)
     assert len(session.frames("left")) == len(held)
     with pytest.raises(ConfigError, match="nothing here tells the time of day"):
         session.to_datetime(0.0)

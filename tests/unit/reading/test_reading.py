@@ -416,12 +416,12 @@ def test_sessions_are_searched_as_history_does(server: Path) -> None:
         return sorted(one.exp_ref for one in multirig.sessions(server, **asked))
 
     assert refs(subject="demo") == ["2026-11-29_1_demo_mouse"]
-    assert refs(verdict="NO VERDICT") == ["2026-01-30_1_SP_02"]
+    assert refs(verdict="NO VERDICT") == refs(verdict="no verdict") == ["2026-01-30_1_SP_02"]
     assert refs(until=datetime.date(2026, 1, 31)) == ["2026-01-30_1_SP_02"]
     assert refs(text="monitor") == ["2026-11-29_1_demo_mouse"]
     assert len(refs(limit=2)) == 2
     with pytest.raises(ConfigError, match="choose one of GOOD, DEGRADED"):
-        refs(verdict="good")
+        refs(verdict="fine")
     assert refs(until="2026-01-31") == ["2026-01-30_1_SP_02"]
     assert refs(until=datetime.datetime(2026, 1, 30, 1)) == refs(since="2026-01-30", until="2026-01-30")
     assert "2026-01-30_1_SP_02" in refs(since=datetime.datetime(2026, 1, 30, 23, 59))
