@@ -121,10 +121,7 @@ class Outbox:
     def answer(self, number: int, word: Word, key: Hashable | None, now: int) -> None:
         """Queue the answer to a request of the peer."""
         text = self._line.encode(word)
-        shows = _shows(word)
-        for outgoing in [one for one in self._open.values() if shows and one.answers and _shows(one.word)]:
-            del self._open[outgoing.number]  # whoever asks again waits for the older ones no more
-        until = now + (PICTURES_KEPT if shows else EXPIRED_KEPT)
+        until = now + (PICTURES_KEPT if isinstance(word, Report) and word.pictures else EXPIRED_KEPT)
         self._queue(Outgoing(self._next, word, text, key, number, until, until, False, False))
 
     def _queue(self, outgoing: Outgoing) -> None:
@@ -337,11 +334,6 @@ class Outbox:
     def _report(self, outgoing: Outgoing, event: object) -> None:
         if outgoing.key is not None:
             self._events.append(event)
-
-
-def _shows(word: Word) -> bool:
-    """Whether live pictures are in it."""
-    return isinstance(word, Report) and bool(word.pictures)
 
 
 def _say_late(outgoing: Outgoing, address: Address, obstacle: str | None) -> TimedOut | Unreached:

@@ -29,9 +29,9 @@ from multirig.protocol.events import (
     Unreached,
 )
 from multirig.protocol.link import MAX_OPEN, RECEIPT_DELAY, Link
-from multirig.protocol.messages import Event, Status
+from multirig.protocol.messages import Event
 from multirig.protocol.outbox import CONFIRM_LIMIT, EARLY_RETRY, EXPIRED_KEPT, FIRST_RETRY, LAST_RETRY
-from multirig.protocol.words import Complaint, Picture, Receipt, Report, Verbatim
+from multirig.protocol.words import Complaint, Receipt, Verbatim
 
 MS = SECOND // 1000
 HERE, THERE = Address("udp", "10.0.0.1", 11001), Address("udp", "10.0.0.2", 11001)
@@ -869,30 +869,3 @@ def test_a_heartbeat_that_holds_no_message_is_ignored():
     a, b = pair()
     hear(b, {**beat(a, "x"), "m": [77]})
     assert [type(one) for one in events(b)] == [Ignored]
-
-
-def test_newer_pictures_take_the_place_of_those_that_have_not_arrived():
-    """Else a slow network carries the pictures of several seconds, over and over."""
-    rig, screen = pair()
-    for number in range(3):
-        hear(rig, *ask(screen, key=number, now=number * SECOND), now=number * SECOND)
-        token = events(rig)[-1].token
-        picture = Picture(label="left", jpeg=bytes([number]) * 60)
-        rig.reply(token, Report(status=Status.CONNECTED, pictures=(picture,)), number * SECOND)
-        frames(rig, number * SECOND)
-    said = Counter()
-    for now in range(2 * SECOND, 4 * SECOND, 50 * MS):
-        rig.handle_timer(now)
-        said.update(frame["re"] for frame in frames(rig, now) if "re" in frame)
-    assert set(said) == {3}
-    assert said[3] > 1
-
-
-def test_other_answers_are_repeated_beside_pictures():
-    rig, screen = pair()
-    for number, pictures in enumerate([(), (Picture(label="left", jpeg=b"x"),)]):
-        hear(rig, *ask(screen, key=number))
-        rig.reply(events(rig)[-1].token, Report(status=Status.CONNECTED, pictures=pictures or None), 0)
-    frames(rig, 0)
-    rig.handle_timer(SECOND)
-    assert {frame["re"] for frame in frames(rig, SECOND) if "re" in frame} == {1, 2}
