@@ -27,7 +27,7 @@ from multirig.protocol.codec import plain
 
 READ_LIMIT = 20.0
 """Seconds that a task's file may take to be loaded."""
-_RIGS, _CHECK = "--remote", "--no-check"
+_RIGS, _CHECK, _TAKE_OVER = "--remote", "--no-check", "--take-over"
 """Options of a task with rigs that the console has its own fields for."""
 
 
@@ -210,7 +210,7 @@ def _own_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [
         action
         for action in parser._actions
-        if not {*action.option_strings} & {*usual, _RIGS, _CHECK}
+        if not {*action.option_strings} & {*usual, _RIGS, _CHECK, _TAKE_OVER}
         and not isinstance(action, argparse._SubParsersAction | argparse._VersionAction)
         and action.dest != argparse.SUPPRESS
     ]
