@@ -265,7 +265,8 @@ def test_ctrl_c_while_an_unchanged_task_waits_for_its_rigs_lets_them_go(
     rigs: Any, lab: Any, state: str
 ) -> None:
     """iblrig lets go of its rigs at errors alone; a program that goes on would leave them."""
-    addresses = two_rigs(rigs)
+    slow = {"delay": {"initialise": 0.5, "start": 0.5}}  # long enough to be hit
+    addresses = {"main": rigs.add("main", main_sync=True), "left": rigs.add("left", fake=slow)}
     is_over = threading.Event()
 
     def interrupt() -> None:
