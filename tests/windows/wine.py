@@ -138,7 +138,12 @@ class Windows:
         return self.python.parent / "Lib" / "site-packages"
 
     def _make_prefix(self) -> None:
-        self._run_wine("wineboot", "-i")
+        for _ in range(3):  # now and then Wine leaves its own folders half made
+            self._run_wine("wineboot", "-i")
+            if self._run_wine("cmd", "/c", "ver") == 0:
+                break
+            self._server("-k")
+            shutil.rmtree(self.folder / "prefix", ignore_errors=True)
         # without a screen there is no window, not even one that is never shown, unless nobody draws it
         drivers = r"HKCU\Software\Wine\Drivers"
         self._run_wine("reg", "add", drivers, "/v", "Graphics", "/d", "null", "/f")
@@ -148,8 +153,8 @@ class Windows:
         """Log the user off: every program is asked, and told to end."""
         self._run_wine("wineboot", "--end-session")
 
-    def _run_wine(self, *command: str) -> None:
-        subprocess.run(
+    def _run_wine(self, *command: str) -> int:
+        done = subprocess.run(
             [self.wine, *command],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -158,6 +163,7 @@ class Windows:
             timeout=PREFIX_LIMIT,
             check=False,
         )
+        return done.returncode
 
     def _copy(self) -> None:
         for name, into in (("src/multirig", self._packages / "multirig"), ("tests", self.tests / "tests")):
