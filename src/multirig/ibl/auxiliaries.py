@@ -85,7 +85,7 @@ class Auxiliaries:
         policies: Mapping[str, RigPolicy] | None = None,
         allow_cleartext_token: Iterable[str] = (),
         clock_gate: ClockGate | None = None,
-        tell: Callable[[str], None] = log.warning,
+        tell: Callable[[str], None] | None = None,
         network: Network | None = None,
     ) -> None:
         self.limit = limit
@@ -125,10 +125,10 @@ class Auxiliaries:
 
     def _tell(self, line: str) -> None:
         """Let the operator see a line: where the task that holds us writes its own, if it is iblrig's."""
-        if self._holder is not None and self._given_tell == log.warning:
-            self._holder.log.warning("%s", line)
-        else:
+        if self._given_tell is not None:
             self._given_tell(line)
+        else:
+            (log if self._holder is None else self._holder.log).warning("%s", line)
 
     # -- what is ----------------------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from multirig.errors import ConfigError, MultirigError
 from multirig.ibl.chosen_rigs import list_names
 from multirig.ibl.settings import get_setting
 from multirig.ibl.task_end import reporting_method
+
+if TYPE_CHECKING:
+    from multirig.ibl.auxiliaries import Auxiliaries
 
 _SIGNS = ("init_mixin_network", "_execute_mixins_shared_function")
 """Methods by which a base session, or a network of its own, is known."""
@@ -20,11 +22,6 @@ _SIGNS = ("init_mixin_network", "_execute_mixins_shared_function")
 def is_main_sync(hardware_settings: Any) -> bool:
     """Return whether this PC owns the experiment's number, by the hardware settings of a base session."""
     return bool(get_setting(hardware_settings, "MAIN_SYNC"))
-
-
-def find_date(session_info: Mapping[str, Any]) -> datetime.date:
-    """Return the day on which a session has begun."""
-    return datetime.date.fromisoformat(str(session_info["SESSION_START_TIME"])[:10])
 
 
 def find_own_network(cls: type, mixin: type) -> type | None:
@@ -98,7 +95,7 @@ def handing_on_run(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = method(self, *args, **kwargs)
-        if self.remote_rigs.is_running and not self._has_started:
+        if waits_for_its_start(self.remote_rigs):
             raise MultirigError(
                 f"{', '.join(self.remote_rigs.clients)}: no rig has recorded, because the run of "
                 f"{type(self).__name__} does not call super().run()"
@@ -106,6 +103,11 @@ def handing_on_run(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return call
+
+
+def waits_for_its_start(rigs: Auxiliaries) -> bool:
+    """Whether rigs are led and have not been started, by a step of ours or a message of the task's own."""
+    return rigs.is_running and not rigs.conductor.exchange.machine.has_run
 
 
 def refuse_again(task: Any) -> None:

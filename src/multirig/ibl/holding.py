@@ -14,10 +14,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from multirig.errors import MultirigError, SessionFailed
-from multirig.ibl import bases, description, task_transfer
+from multirig.ibl import description, task_transfer
 from multirig.ibl.net import arrays
 from multirig.ibl.pushing import read_outcomes
-from multirig.ibl.session_paths import stop_file
+from multirig.ibl.session_paths import find_date, stop_file
 from multirig.ibl.settings import find_iblrig_subjects
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session_states import SessionState
@@ -56,7 +56,7 @@ class Holder:
         info = self._task.session_info
         exp_ref, self._information = auxiliaries.agree(
             str(info["SUBJECT_NAME"]),
-            date=bases.find_date(info),
+            date=find_date(info),
             info=next((part for part in args if isinstance(part, Mapping)), {}),
             subjects=find_iblrig_subjects(self._task.iblrig_settings),
             appends=self.appends,

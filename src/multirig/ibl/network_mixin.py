@@ -23,7 +23,7 @@ from multirig.ibl.auxiliaries import Auxiliaries
 from multirig.ibl.chosen_rigs import ChosenRigs, choose_rigs
 from multirig.ibl.net.rigs import ExpInfo
 from multirig.ibl.remote_services import RemoteService
-from multirig.ibl.session_paths import stop_file, subjects_folder, take_number
+from multirig.ibl.session_paths import find_date, stop_file, subjects_folder, take_number
 from multirig.ibl.task_arguments import add_rig_options
 from multirig.ibl.task_end import EndSignals, describe_error, reporting
 from multirig.lifecycle.policy import RigPolicy
@@ -94,8 +94,6 @@ class NetworkMixin:
     """Whether the constructor is done."""
     _error_around: BaseException | None = None
     """What whoever makes the session handles meanwhile."""
-    _has_started = False
-    """Whether the rigs were started."""
     if TYPE_CHECKING:  # what the base session has
         hardware_settings: Any
         iblrig_settings: Any
@@ -285,7 +283,7 @@ class NetworkMixin:
         subject = self.session_info["SUBJECT_NAME"]
         exp_ref, self.rig_information = self.remote_rigs.agree(
             subject,
-            date=bases.find_date(self.session_info),
+            date=find_date(self.session_info),
             info=self.get_exp_info() | {"subject": subject},
             subjects=subjects_folder(paths),
             main_sync=self._is_main_sync,
@@ -308,7 +306,6 @@ class NetworkMixin:
         """
         if self._expects(Event.EXPSTART):
             self._note_parts(self.communicate("EXPSTART", str(ExpRef.parse(self.exp_ref))))
-            self._has_started = True
             session = self.remote_rigs.conductor.current
             if session is not None and (spread := session.start_spread) is not None:
                 self._log.info("%s", say_spread(spread, "started"))
@@ -493,7 +490,7 @@ class NetworkMixin:
 
     def _check_started(self) -> None:
         """Raise where the base session has run, and not in a way that starts the rigs."""
-        if self.remote_rigs.is_running and not self._has_started:
+        if bases.waits_for_its_start(self.remote_rigs):
             raise MultirigError(
                 f"{', '.join(self.remote_rigs.clients)}: no rig has recorded, because the run of "
                 f"{type(self).__name__} does not call self._run(), from which the rigs are started"

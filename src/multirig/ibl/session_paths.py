@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -111,6 +112,11 @@ def take_number(paths: MutableMapping[str, Any], exp_ref: ExpRef, *, append: boo
 def subjects_folder(paths: Mapping[str, Any]) -> Path:
     """Return the folder in which all subjects of the lab lie, of a task whose paths are given."""
     return Path(paths["LOCAL_SUBJECT_FOLDER"])
+
+
+def find_date(session_info: Mapping[str, Any]) -> datetime.date:
+    """Return the day on which a task's session has begun."""
+    return datetime.date.fromisoformat(str(session_info["SESSION_START_TIME"])[:10])
 
 
 def stop_file(paths: Mapping[str, Any]) -> Path:

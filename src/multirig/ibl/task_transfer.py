@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multirig.ibl import description
 from multirig.ibl.bunch import unbunched
+from multirig.ibl.session_paths import find_date
 from multirig.protocol.exp_ref import ExpRef
 from multirig.transfer.describing import BEHAVIOR, without_rigs
 from multirig.transfer.folder import Part
@@ -63,8 +64,7 @@ class TaskTransfer:
     @property
     def _exp_ref(self) -> ExpRef:
         info = self._session.session_info
-        date = datetime.date.fromisoformat(info.SESSION_START_TIME[:10])
-        return ExpRef(date, int(info.SESSION_NUMBER), info.SUBJECT_NAME)
+        return ExpRef(find_date(info), int(info.SESSION_NUMBER), info.SUBJECT_NAME)
 
     def _part(self) -> Part:
         remote = self._session.paths.REMOTE_SUBJECT_FOLDER

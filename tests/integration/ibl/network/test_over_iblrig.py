@@ -349,6 +349,19 @@ def test_a_run_that_never_comes_to_the_task_is_an_error(rigs: Any, lab: Any) -> 
     lab.make(Roundabout, remote_rigs=addresses).run()
 
 
+def test_a_task_s_own_run_may_start_its_rigs_by_a_message(rigs: Any, lab: Any) -> None:
+    class Direct(OverBase):
+        def run(self) -> None:
+            self.communicate("EXPSTART", self.exp_ref)
+            assert rigs.states() == {"running"}
+            self.communicate("EXPEND")
+
+    task = lab.make(Direct, remote_rigs=two_rigs(rigs))
+    task.run()
+    task.cleanup_mixin_network()
+    assert lab.verdict()["verdict"] == "GOOD"
+
+
 # -- settings ----------------------------------------------------------------------------------------------
 
 
