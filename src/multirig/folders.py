@@ -105,6 +105,11 @@ def next_exp_ref_in(subjects: Path, subject: str, date: datetime.date) -> ExpRef
     return ExpRef(date, number, subject)
 
 
+def is_data_name(name: str) -> bool:
+    """Whether a file of that name may be data: it is none of ours, and no flag for a copier."""
+    return not name.startswith((".", "_multirig")) and not name.endswith(".flag")
+
+
 def description_name(device: str) -> str:
     """Return the name of the description in a session folder that IBL's copiers take as one device."""
     return f"_ibl_experiment.description_{device}.yaml"

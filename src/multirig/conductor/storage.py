@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from multirig.conductor.journal import JournalFile, LockedFile
-from multirig.folders import DESCRIPTION_NAME, next_exp_ref_in, subjects_folder
+from multirig.folders import DESCRIPTION_NAME, is_data_name, next_exp_ref_in, subjects_folder
 from multirig.lifecycle.session import SessionMachine
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.account import write_verdict
@@ -94,8 +94,7 @@ class SubjectsFolder:
         """Whether there is more of a session than what we ourselves write before a start."""
         folder = self.folder(exp_ref)
         return folder.is_dir() and any(
-            not path.name.startswith((".", "_multirig")) and path.name != DESCRIPTION_NAME
-            for path in folder.iterdir()
+            is_data_name(path.name) and path.name != DESCRIPTION_NAME for path in folder.iterdir()
         )
 
     def holds_start(self, exp_ref: ExpRef) -> bool:

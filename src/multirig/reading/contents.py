@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from multirig.folders import is_data_name
 from multirig.reading.parts import Collection, Condition, Part
 from multirig.reading.rows import Rows
 from multirig.record.account import Account
@@ -207,7 +208,7 @@ def _find_others(folders: Sequence[Path]) -> Iterator[FileRow]:
     """Yield what lies in the folders and is data: what multirig has written of the session is none."""
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if not path.name.startswith((".", "_multirig")):
+            if is_data_name(path.name):
                 try:
                     if path.is_file():
                         name = path.relative_to(folder).as_posix()

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from multirig import formats
 from multirig.errors import ConfigError, why_not
+from multirig.folders import is_data_name
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.journal import read_history, read_summary
@@ -277,8 +278,7 @@ def _find_own_files(folder: Path, summary: Summary) -> list[OwnFile]:
     found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        is_ours = path.name.startswith((".", "_multirig")) or path.suffix == ".flag"
-        if not is_ours and name not in of_rigs:
+        if is_data_name(path.name) and name not in of_rigs:
             with contextlib.suppress(OSError):  # one that goes away just now
                 if path.is_file():
                     found.append(OwnFile(path=name, bytes=path.stat().st_size))

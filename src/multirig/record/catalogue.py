@@ -23,7 +23,7 @@ import platformdirs
 
 from multirig.config import YamlLoader, parse_yaml, read_text
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
-from multirig.folders import find_description, is_description
+from multirig.folders import find_description, is_data_name, is_description
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, read_account
@@ -599,7 +599,7 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
     for parent, _, names in os.walk(folder):
         is_part = is_part or any(name.startswith(_MANIFESTS) for name in names)
         for name in names:
-            if not name.startswith((".", "_multirig")):
+            if is_data_name(name):
                 with contextlib.suppress(OSError):  # one that goes away just now
                     sizes.append(os.stat(os.path.join(parent, name)).st_size)
     reason = (
