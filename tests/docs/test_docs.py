@@ -248,6 +248,7 @@ def run_in_a_process(name: str, folder: Path) -> list[str]:
         **os.environ,
         "HOME": str(home),
         "MULTIRIG_RIGS": str(home),
+        "MULTIRIG_KEYS": str(home / "keys"),
         "COLUMNS": "120",
         "PYTHONIOENCODING": "utf-8",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),

@@ -1,7 +1,7 @@
 """What a lab's key signs: a certificate for each PC, and the list of PCs that are shut out.
 
-Signatures are Ed25519 (RFC 8032). What is signed is a line that says what it is, then JSON with sorted keys and
-without spaces; whoever reads it checks the bytes as they came, and never writes the JSON anew.
+Signatures are Ed25519 (RFC 8032). What is signed is a line that says what it is, then JSON with sorted keys
+and without spaces; whoever reads it checks the bytes as they came, and never writes the JSON anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -215,7 +215,7 @@ class Certificate:
 
     @classmethod
     def unpack(cls, data: bytes) -> tuple[Certificate, bytes]:
-        """Return the certificate that stands at the beginning, and what follows it; TrustError if there is none."""
+        """Return the certificate that stands at the beginning, and what follows it; or raise TrustError."""
         text, signature, rest = _unpack(data)
         return cls.parse(text, signature), rest
 
@@ -240,8 +240,9 @@ class ShutOut:
         """Read one; TrustError if it is none."""
         found = _load(text, "a list of PCs that are shut out")
         by, number, at, keys = (found.get(one) for one in ("by", "number", "at", "keys"))
-        is_whole = isinstance(by, str) and isinstance(keys, str) and len(signature) == SIGNATURE_BYTES
-        if not is_whole or not (_is_time(number) and _is_time(at)) or len(keys) > 16 * MAX_SHUT_OUT:
+        if not isinstance(by, str) or not isinstance(keys, str) or len(keys) > 16 * MAX_SHUT_OUT:
+            raise TrustError("a list of PCs that are shut out that is none")
+        if not _is_time(number) or not _is_time(at) or len(signature) != SIGNATURE_BYTES:
             raise TrustError("a list of PCs that are shut out that is none")
         ids = frozenset(keys[at : at + 16] for at in range(0, len(keys), 16))
         return cls(by, number, at, ids, text, signature)
@@ -271,7 +272,7 @@ def _load(text: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-def _is_time(value: object) -> bool:
+def _is_time(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _MAX_TIME
 
 
