@@ -49,6 +49,7 @@ _MODULES = {
     "demo": "demo",
     "history": "history",
     "install": "install",
+    "key": "key",
     "new": "new",
     "recover": "recover",
     "rehearse": "rehearse",

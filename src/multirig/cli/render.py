@@ -94,8 +94,13 @@ def has_keyboard() -> bool:
 
 def ask(question: str) -> str:
     """Ask the person at the PC, and return the answer."""
-    err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
+    ask_for(question)
     return input()
+
+
+def ask_for(question: str) -> None:
+    """Print a question; what is typed then somebody else reads."""
+    err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
 
 
 def say_answer(question: str, answer: str) -> None:

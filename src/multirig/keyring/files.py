@@ -146,7 +146,7 @@ def read_own_key(folder: Path) -> OwnKey | None:
     check_folder(folder)
     check_private(path)
     cure = "restore it, or remove it and let this PC join its lab again (multirig key join)"
-    return _read(path, cure, lambda told: OwnKey(check_name(told["name"]), _take_key(told["private"])))
+    return read_file(path, cure, lambda told: OwnKey(check_name(told["name"]), _take_key(told["private"])))
 
 
 def read_membership(path: Path) -> Membership:
@@ -162,7 +162,7 @@ def read_membership(path: Path) -> Membership:
             raise ValueError
         return Membership(lab, certificate, shut_out)
 
-    return _read(path, "remove it, and let this PC join that lab again (multirig key join)", take)
+    return read_file(path, "remove it, and let this PC join that lab again (multirig key join)", take)
 
 
 def read_lab_key(path: Path) -> LabKey:
@@ -176,7 +176,7 @@ def read_lab_key(path: Path) -> LabKey:
             raise ValueError
         return key
 
-    return _read(path, "restore it, or type it from paper (multirig key new --from-paper)", take)
+    return read_file(path, "restore it, or type it from paper (multirig key new --from-paper)", take)
 
 
 def read_register(folder: Path, lab: Lab) -> Register:
@@ -193,11 +193,26 @@ def read_register(folder: Path, lab: Lab) -> Register:
             lab.check_list(found.shut_out)
         return found
 
-    return _read(path, "restore it; without it multirig no more knows who is of the lab", take)
+    return read_file(path, "restore it; without it multirig no more knows who is of the lab", take)
 
 
-def _read(path: Path, cure: str, take: Callable[[Mapping[str, Any]], _Found]) -> _Found:
-    """Read a file of ours; whatever is wrong with it is said without what stands in it."""
+def read_file(path: Path, cure: str, take: Callable[[Mapping[str, Any]], _Found]) -> _Found:
+    """Return what is taken from a file of ours; what is wrong with it is said without what stands in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    cure : str
+        What to do where it is damaged.
+    take : callable
+        Makes of its JSON what is meant, or raises whatever it likes.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, is damaged, or of a newer multirig.
+    """
     told = read_json(path)
     try:
         return take(told)
@@ -205,7 +220,7 @@ def _read(path: Path, cure: str, take: Callable[[Mapping[str, Any]], _Found]) ->
         raise ConfigError(f"{path} is damaged: {cure}") from None
 
 
-def read_json(path: Path, known: int = FORMAT) -> Mapping[str, Any]:
+def read_json(path: Path) -> Mapping[str, Any]:
     """Return what stands in a file of JSON with a format that is known. Raises ConfigError."""
     try:
         with path.open("rb") as stream:
@@ -217,7 +232,7 @@ def read_json(path: Path, known: int = FORMAT) -> Mapping[str, Any]:
         told = None
     if not isinstance(told, dict):
         raise ConfigError(f"{path} is damaged: it holds nothing that multirig has written")
-    check_format(told.get(KEY), FORMAT if known is None else known, path, told.get("version"))
+    check_format(told.get(KEY), FORMAT, path, told.get("version"))
     return told
 
 

@@ -90,8 +90,15 @@ class Keyring:
 
     # -- this PC's own ---------------------------------------------------------------------------------------
 
-    def make_own_key(self, name: str) -> OwnKey:
+    def make_own_key(self, name: str, *, is_new: bool = False) -> OwnKey:
         """Return this PC's key, which is made if there is none; it is called as given from now on.
+
+        Parameters
+        ----------
+        name : str
+            Of this PC.
+        is_new : bool
+            Make another key, whatever there is: then it is of no lab any more.
 
         Raises
         ------
@@ -102,7 +109,9 @@ class Keyring:
         """
         check_name(name)
         with self._changing():
-            own = files.read_own_key(self.folder)
+            own = None if is_new else files.read_own_key(self.folder)
+            if is_new:
+                _remove(files.list_files(self.folder, "lab"))
             if own is None or own.name != name:
                 own = OwnKey(name, secrets.token_bytes(KEY_BYTES) if own is None else own.private)
                 files.write_own_key(self.folder, own)
@@ -146,11 +155,7 @@ class Keyring:
         paths = (files.lab_path, files.lab_key_path, files.register_path)
         with self._changing():
             there = [path for each in paths if (path := each(self.folder, lab.id)).exists()]
-            for path in there:
-                try:
-                    path.unlink()
-                except OSError as error:
-                    raise ConfigError(f"{path} cannot be removed: {why_not(error)}") from None
+            _remove(there)
             return there
 
     # -- the lab's key ---------------------------------------------------------------------------------------
@@ -224,6 +229,14 @@ class Keyring:
             yield
         finally:
             lock.release()
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be removed: {why_not(error)}") from None
 
 
 def _newer(one: ShutOut | None, other: ShutOut | None) -> ShutOut | None:

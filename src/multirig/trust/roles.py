@@ -37,6 +37,6 @@ class Role(str, Enum):
 MEANING = {
     Role.LEAD: "may lead sessions, look on, and be led",
     Role.LOOK: "may look on, and change nothing",
-    Role.RIG: "may be led: it records",
+    Role.RIG: "may be led, and records",
 }
 """The roles in words, for screens."""
