@@ -28,6 +28,7 @@ from multirig.keyring.joining.code import make_code, read_code, show_code
 from multirig.keyring.joining.frames import PORT
 from multirig.keyring.joining.handshake import WrongCode
 from multirig.keyring.joining.offer import TRIES, Applicant, Offer
+from multirig.pc.console import forget_typed
 from multirig.trust.certificate import Certificate, LabKey
 from multirig.trust.roles import MEANING, Role
 
@@ -117,6 +118,7 @@ async def _ask(given: Role | None) -> Role | None:
 
     question, default = role_question(given)
     say_roles()
+    forget_typed()
     render.ask_for(f"{question}? [{default}]")
     async for line in read_stdin():
         try:

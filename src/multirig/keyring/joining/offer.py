@@ -65,7 +65,7 @@ class Offer:
     tell : callable
         Is given a line for that person whenever something happens.
     host : str, optional
-        Where to listen; without it at all addresses.
+        Where to listen; without it at all addresses, those of IPv6 too.
     port : int
         Its TCP port; 0 takes any free one.
     """
@@ -93,28 +93,32 @@ class Offer:
         self._open: Counter[str] = Counter()
         self._came: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._end: asyncio.Future[Certificate | None] | None = None
 
     @property
     def port(self) -> int:
         """Where it listens, once it is open."""
-        if self._server is None or not self._server.sockets:
-            return self._port
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._servers[0].sockets[0].getsockname()[1]) if self._servers else self._port
 
     async def open(self) -> None:
         """Listen. Raises ConfigError where it cannot."""
         self._end = asyncio.get_running_loop().create_future()
         try:
-            self._server = await asyncio.start_server(
-                self._meet, self._host, self._port, limit=65_536, backlog=16
-            )
+            await self._listen(self._host or "0.0.0.0", self._port)
         except (OSError, OverflowError) as error:
             raise ConfigError(
                 f"TCP port {self._port} of this PC cannot be listened at ({why_not(error)}): close what "
                 "does, or give another one with --port here, and behind the address there"
             ) from None
+
+        if self._host is None:
+            with contextlib.suppress(OSError):  # a PC without IPv6
+                await self._listen("::", self.port)
+
+    async def _listen(self, host: str, port: int) -> None:
+        server = await asyncio.start_server(self._meet, host, port, limit=65_536, backlog=16)
+        self._servers.append(server)
 
     async def wait(self) -> Certificate | None:
         """Return the certificate of the PC that has joined; None: the person here did not want it.
@@ -138,8 +142,8 @@ class Offer:
     async def close(self) -> None:
         """Listen no more, and end what is open."""
         self._is_taken = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
