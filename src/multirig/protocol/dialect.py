@@ -80,6 +80,11 @@ _FOR_ME = frozenset(
     {"exp_ref", "date", "sequence", "subject", "rehearsal", "resume", "take_over", "start_at"}
 )
 """Keys of a command that its word has fields for."""
+_REFERENCE = frozenset({"date", "sequence", "subject"})
+_OF_IBL = frozenset(
+    "exp_ref main_sync experiment_description master spec_version subject min_sequence multirig".split()
+)
+"""Keys of a question that may come on wire 1.0: IBL's own, the first free number and the greeting."""
 STEPS = ("initialise", "start", "stop", "cleanup")
 """Of which a rig tells how long they may take."""
 _INFO = frozenset(
@@ -92,6 +97,16 @@ _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
     "take_over whose multirig".split()
 )
+
+
+_COMMANDS = (Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP)
+_OWN: Mapping[Event, frozenset[str]] = {
+    Event.EXPINFO: _ASK_INFO - _OF_IBL,
+    **dict.fromkeys(_COMMANDS, _FOR_ME - _REFERENCE - {"exp_ref"}),
+}
+"""Keys of multirig's own verbs: all that its words are read by and that is not IBL's."""
+_MAX_NAMED = 8
+"""Keys that are named where they are not taken."""
 
 
 # -- writing -------------------------------------------------------------------------------------------------
@@ -545,15 +560,11 @@ def _hear_complaint(args: Args) -> Word:
 
 _ASK_STATUS = AskStatus()
 _EMPTY: Mapping[str, Any] = {}
-_REFERENCE = frozenset({"date", "sequence", "subject"})
 _NAMING = frozenset({Event.EXPINIT, Event.EXPSTART})
 """Commands that may name their session without a map around it."""
 _FOR_RIGS: Mapping[Event, Callable[[Args], Word]] = {
     Event.EXPINFO: _hear_ask_info,
-    **{
-        event: _hear_command(event)
-        for event in (Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP)
-    },
+    **{event: _hear_command(event) for event in _COMMANDS},
     Event.EXPSTATUS: _hear_ask_status,
     Event.ALYX: _hear_token,
     Event.ERROR: _hear_complaint,
@@ -736,6 +747,44 @@ _OF_RIGS: Mapping[Event, Callable[[Args], Word]] = {
     Event.ALYX: _hear_token,
     Event.ERROR: _hear_complaint,
 }
+
+
+# -- what IBL's wire can say ---------------------------------------------------------------------------------
+
+
+def without_own_verbs(message: Message) -> tuple[Message, tuple[str, ...]]:
+    """Return what IBL's wire can say of a message of a conductor, and the keys that it has beyond that.
+
+    That wire has no place for a secret: who commands by it can do what IBL's conductors can, and no more. Of
+    an EXPSTATUS it has the status only.
+
+    Returns
+    -------
+    message : Message
+        The same one where it has none.
+    keys : tuple of str
+        Of multirig's own verbs; no more than eight are named.
+    """
+    args, own = message.args, _OWN.get(message.event, frozenset())
+    if message.event is Event.EXPSTATUS:
+        found = {key for one in args[1:] if isinstance(one, Mapping) for key in one}
+        plain = args[:1]
+    else:
+        found = {key for one in args if isinstance(one, Mapping) for key in one.keys() & own}
+        plain = tuple(_without(one, own) if isinstance(one, Mapping) else one for one in args)
+    if not found:
+        return message, ()
+    named = sorted(clean(str(key), LONG_NAME) for key in found)[:_MAX_NAMED]
+    return Message(message.event, plain), tuple(named)
+
+
+def find_own_verbs(word: Word) -> tuple[str, ...]:
+    """Return by which keys a word of a conductor says what IBL's wire cannot."""
+    return without_own_verbs(write(word))[1]
+
+
+def _without(data: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in keys}
 
 
 # -- greetings -----------------------------------------------------------------------------------------------
