@@ -89,13 +89,13 @@ STEPS = ("initialise", "start", "stop", "cleanup")
 """Of which a rig tells how long they may take."""
 _INFO = frozenset(
     "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
-    "device experiment_description preflight time failure min_sequence limits set_up_for led_by begun_by "
-    "recording_for "
+    "device experiment_description preflight time failure min_sequence limits set_up_for led_by asking "
+    "decided begun_by recording_for "
     "multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
-    "take_over whose multirig".split()
+    "take_over would_take_over whose multirig".split()
 )
 
 
@@ -134,6 +134,8 @@ def _write_ask_info(word: AskInfo) -> Args:
         data["subject"] = word.subject
         if word.min_sequence is not None:
             data["min_sequence"] = word.min_sequence
+    if word.would_take_over:
+        data["would_take_over"] = True
     if word.whose:
         data["whose"] = True
     return 0, _greeted({**data, **word.more}, word.greeting)
@@ -210,6 +212,8 @@ def _write_info(word: Info) -> Args:
         "limits": None if word.limits is None else dict(word.limits),
         "set_up_for": word.set_up_for,
         "led_by": word.led_by,
+        "asking": word.asking,
+        "decided": word.decided,
         "begun_by": word.begun_by,
         "recording_for": word.recording_for,
     }
@@ -318,6 +322,8 @@ def _write_report(word: Report) -> Args:
         data["pictures"] = list(word.cameras)
     if word.taken_over_by is not None:
         data["taken_over_by"] = word.taken_over_by
+    if word.wanted_by is not None:
+        data["wanted_by"] = word.wanted_by
     if word.pulse is not None:
         data["pulse"] = {"at": word.pulse}
     return _number_of(word.status), data
@@ -477,6 +483,7 @@ def _hear_ask_info(args: Args) -> Word:
         else None,
         recover=data.get("recover") is True,
         take_over=data.get("take_over") is True,
+        would_take_over=data.get("would_take_over") is True,
         whose=data.get("whose") is True,
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _ASK_INFO},
@@ -625,6 +632,8 @@ def _hear_info(args: Args) -> Word:
         limits=_limits(data.get("limits")),
         set_up_for=_string(data.get("set_up_for")),
         led_by=_name(data.get("led_by")),
+        asking=_number(data.get("asking")),
+        decided=_string(data.get("decided")),
         begun_by=_name(data.get("begun_by")),
         recording_for=_number(data.get("recording_for")),
         greeting=_greeting(data),
@@ -732,6 +741,7 @@ def _hear_report(args: Args) -> Word:
         cameras=cameras,
         pictures=pictures,
         taken_over_by=_name(get("taken_over_by")),
+        wanted_by=_name(get("wanted_by")),
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )
 
