@@ -169,6 +169,14 @@ class HandingOver:
             return Judgement(allows=False)
         return Judgement(allows=False, asking=max(0, question.until - now) / SECOND)
 
+    def explain(self, reason: str, token: Token | None, exp_ref: ExpRef | None, now: int) -> str:
+        """Return why a command is refused, with what is asked here, or was decided, of a take-over."""
+        judged = self.tell(token, exp_ref, now) if token is not None else Judgement(allows=False)
+        why = judged.why
+        if judged.asking is not None:
+            why = f"the person there is asked now ({judged.asking:.0f} s), try again"
+        return reason if why is None else not_handed_over(str(self._leadership.leader), why)
+
     def answer(self, *, allows: bool) -> bool:
         """Take the word of the person here; return whether it was asked for."""
         if self._question is None:
@@ -271,13 +279,6 @@ def say_asking(leader: str, seconds: float) -> str:
 def say_handed_over(why: str) -> str:
     """Return in which words a conductor hears that it may take a rig over."""
     return f"may be taken over: {why}"
-
-
-def explain_refusal(judged: Judgement) -> str | None:
-    """Return why a command does not take over; None: nothing was asked or decided."""
-    if judged.asking is not None:
-        return f"the person there is asked now ({judged.asking:.0f} s), try again"
-    return judged.why
 
 
 def not_handed_over(leader: str, why: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from multirig.errors import IllegalTransition
 from multirig.lifecycle.answers import MAX_FAILURE_TEXT, Answers, fail, tell
 from multirig.lifecycle.fitting import fit_pictures
-from multirig.lifecycle.handing_over import HandingOver, HandingRule, explain_refusal, not_handed_over
+from multirig.lifecycle.handing_over import HandingOver, HandingRule
 from multirig.lifecycle.leader import Leader, Leadership
 from multirig.lifecycle.numbers import Numbers
 from multirig.lifecycle.obedience import (
@@ -469,12 +469,12 @@ class RigMachine:
         if (reason := object_to_reference(command, self.state, self.exp_ref)) is not None:
             return self._refuse(command.event, token, reason)
         news: list[Any] = []
-        status, why = STATUS[self.state], None
+        own, status = self.exp_ref, STATUS[self.state]
         if command.take_over and token is not None:
-            judged = self.handing.judge(token, self.exp_ref, command.exp_ref, status, self._now)
-            news, why = self._take_over(token) if judged.allows else [], explain_refusal(judged)
+            judged = self.handing.judge(token, own, command.exp_ref, status, self._now)
+            news = self._take_over(token) if judged.allows else []
         if (reason := self.leadership.object_to(token, status, self._now)) is not None:
-            reason = reason if why is None else not_handed_over(str(self.leader), why)
+            reason = self.handing.explain(reason, token, own, self._now)
             return self._refuse(command.event, token, reason)
         try:
             transition = next_transition(self.state, trigger)
