@@ -138,6 +138,8 @@ def say(text: str) -> None:
 def status_line(snapshot: Snapshot) -> Text:
     """Return a rig's one line: state, exp_ref, frames, MB, disk free, conductor."""
     health = snapshot.health
+    if snapshot.question is not None:
+        return Text(snapshot.question, "bold yellow")  # to be read to its end, on as many lines as it takes
     parts: list[tuple[str, str]] = [
         (snapshot.name, "bold"),
         (str(snapshot.state), _COLOURS.get(snapshot.state, "cyan")),

@@ -17,7 +17,7 @@ from multirig.conductor.events import StepBegan, StepEnded
 from multirig.conductor.leading import Wishes
 from multirig.conductor.session import Session
 from multirig.errors import MultirigError
-from multirig.lifecycle.session_events import Heard, Moved, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.messages import Event
@@ -89,6 +89,8 @@ class _Screen:
                         await self._watch(is_running=state is SessionState.RUNNING)
                     case Noticed():
                         self._show_notice(event)
+                    case HandingTold(rig=rig, text=text):
+                        render.say(f"{rig} {text}")
                     case Heard():
                         self._show_alarm(event)
         finally:

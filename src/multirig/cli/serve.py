@@ -26,7 +26,7 @@ from multirig.rig.service import RigService
 
 REFRESH = 0.5
 """Seconds between two looks at the status line."""
-HELP = "type: start SUBJECT, stop, subject SUBJECT, quit"
+HELP = "type: start SUBJECT, stop, subject SUBJECT, quit; yes or no where you are asked"
 
 log = logging.getLogger("multirig.rig")
 
@@ -38,7 +38,7 @@ def serve(
         bool, typer.Option(help="A line for each change instead of a live line; so it is without a screen.")
     ] = False,
     keyboard: Annotated[
-        bool, typer.Option(help="Read commands: start SUBJECT, stop, subject SUBJECT, quit.")
+        bool, typer.Option(help="Read commands: start SUBJECT, stop, subject SUBJECT, quit, yes, no.")
     ] = True,
     until_closed: Annotated[
         bool, typer.Option("--until-closed", help="End with whoever started it: when its input is closed.")
@@ -239,12 +239,14 @@ class _Rig:
             return
         from multirig.ibl.net.rigs import read_stdin  # not for those who only lead
 
+        self._service.attend(is_attended=not self._until_closed)  # else a program holds it, not a person
         async for line in read_stdin():
             word, _, rest = line.strip().partition(" ")
             try:
                 await self._do(word.lower(), rest.strip())
             except MultirigError as error:
                 render.show_error(error)
+        self._service.attend(is_attended=False)
         if self._until_closed:
             self._ended.set()
 
@@ -254,6 +256,8 @@ class _Rig:
                 self._ended.set()
             case "stop":
                 await self._service.stop_here()
+            case "yes" | "no":
+                self._service.answer(allows=word == "yes")
             case "subject":
                 self._service.choose_subject(rest or None)
                 self._say_subject()

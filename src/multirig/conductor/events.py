@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from multirig.errors import MultirigError
-from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 
@@ -33,10 +33,11 @@ class StepEnded:
     """Why it failed as a whole."""
 
 
-SessionEvent: TypeAlias = StepBegan | StepEnded | Moved | Progressed | Noticed | Heard | Marked
+SessionEvent: TypeAlias = StepBegan | StepEnded | Moved | Progressed | Noticed | HandingTold | Heard | Marked
 """`Moved`: the session is in another state. `Progressed`: a rig has its outcome in a step or a question.
-`Noticed`: something is noticed of a rig that records. `Heard`: a rig says something by itself. `Marked`: a
-marker was set."""
+`Noticed`: something is noticed of a rig that records. `HandingTold`: a rig that another conductor leads asks
+the person there, or says what was decided. `Heard`: a rig says something by itself. `Marked`: a marker was
+set."""
 
 
 class EventStream:

@@ -19,6 +19,7 @@ from multirig.lifecycle.session_events import (
     AgreeRequested,
     AskRequested,
     Finished,
+    HandingTold,
     Heard,
     Limits,
     Moved,
@@ -256,7 +257,7 @@ class Exchange:
             case Relocated():
                 self._follow(effect)
                 return
-            case Noticed(rig=rig, text=text):
+            case Noticed(rig=rig, text=text) | HandingTold(rig=rig, text=text):
                 log.warning("%s %s", rig, text)
             case Moved(state=state, exp_ref=exp_ref):
                 log.info("the session %s is %s", exp_ref or "", state)

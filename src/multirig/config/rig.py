@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -43,7 +43,11 @@ MAX_DUTY = 0.25
 MAX_PULSE = 1.0
 """Seconds: the end of a recording waits for a pulse that has begun."""
 
+LEAST_ASK, LONGEST_ASK = 5.0, 300.0
+"""Seconds for which the person at a rig may be asked: time to read and to type; nobody waits longer."""
+
 CONTINUE = "continue"
+REFUSE, ALLOW = "refuse", "allow"
 NEVER = "never"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -146,6 +150,28 @@ def _read_lost(value: object) -> object:
     )
 
 
+def _read_take_over(value: object) -> object:
+    if value in (REFUSE, ALLOW):
+        return {"ask": None, "then": value}
+    if isinstance(value, BaseModel) or (isinstance(value, Mapping) and value):
+        return value
+    raise ConfigError(
+        f"{show_value(value)} does not say who decides: "
+        f"write {{ask: 30 s, then: {REFUSE}}}, or {REFUSE} or {ALLOW}"
+    )
+
+
+def _parse_ask(value: object) -> float | None:
+    if value is None:
+        return None
+    seconds = parse_duration(value)
+    if not LEAST_ASK <= seconds <= LONGEST_ASK:
+        raise ConfigError(
+            f"{show_value(value)} is no time to ask for: write {LEAST_ASK:g} s to {LONGEST_ASK / 60:g} min"
+        )
+    return seconds
+
+
 def _read_pulses(value: object) -> object:
     if isinstance(value, bool):
         return {} if value else None
@@ -237,6 +263,25 @@ _LOST_SCHEMA = {
         },
     ]
 }
+_TAKE_OVER_SCHEMA = {
+    "anyOf": [
+        {"enum": [REFUSE, ALLOW]},
+        {
+            "type": "object",
+            "properties": {
+                "ask": {
+                    **DURATION_SCHEMA,
+                    "description": "How long the person at the rig is asked; 30 s without it.",
+                },
+                "then": {
+                    "enum": [REFUSE, ALLOW],
+                    "description": "What is decided where nobody has answered; refuse without it.",
+                },
+            },
+            "additionalProperties": False,
+        },
+    ]
+}
 _IBL_SCHEMA = {
     "anyOf": [
         {"type": "boolean"},
@@ -308,6 +353,19 @@ class LostConductor(_Frozen):
     @model_serializer
     def _to_text(self) -> Any:
         return CONTINUE if self.stop_after is None else {"stop_after": self.stop_after}
+
+
+class TakeOver(_Frozen):
+    """Who decides where a PC wants this rig while its leader is heard: ``refuse``, ``allow``, or as below."""
+
+    ask: Annotated[float | None, BeforeValidator(_parse_ask)] = 30.0
+    """How long the person at the rig is asked; none: nobody is."""
+    then: Literal["refuse", "allow"] = "refuse"
+    """What is decided where nobody has answered by then, or nobody can."""
+
+    @model_serializer
+    def _to_text(self) -> Any:
+        return self.then if self.ask is None else {"ask": self.ask, "then": self.then}
 
 
 class SyncPulses(_Frozen):
@@ -400,6 +458,13 @@ class RigConfig(_Frozen):
         WithJsonSchema(_LOST_SCHEMA),
     ] = LostConductor()
     """What becomes of a recording whose conductor is not heard any more."""
+    take_over: Annotated[
+        TakeOver,
+        Field(json_schema_extra={"default": {"ask": "30 s", "then": REFUSE}}),
+        BeforeValidator(_read_take_over),
+        WithJsonSchema(_TAKE_OVER_SCHEMA),
+    ] = TakeOver()
+    """Who decides where another PC wants to lead this rig while its leader is heard."""
     stall_after: Annotated[
         float | None,
         BeforeValidator(_parse_stall),

@@ -17,7 +17,7 @@ from multirig.ibl.net import arrays
 from multirig.ibl.net.base import ExpMessage
 from multirig.ibl.reminder import Reminder
 from multirig.ibl.remote_services import RemoteService, RemoteServices, in_loop_of, is_future
-from multirig.lifecycle.session_events import Heard, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.finding import Level
@@ -62,6 +62,8 @@ class Hearing:
                     self._hear_progress(event)
                 case Noticed():
                     self._hear_notice(event)
+                case HandingTold(rig=rig, text=text):
+                    self._tell(f"{rig} {text}")
 
     def _hear(self, rig: str, word: Word) -> None:
         """Hand on what a rig says unasked, and tell the operator if something is wrong with it."""

@@ -15,6 +15,7 @@ from multirig.errors import (
     SubjectMismatch,
 )
 from multirig.lifecycle.days import object_to_day
+from multirig.lifecycle.handing_over import not_handed_over
 from multirig.lifecycle.leader import led_by_another
 from multirig.lifecycle.obedience import set_up_otherwise
 from multirig.lifecycle.owners import find_clash
@@ -134,6 +135,13 @@ def _say_day(
     objection = object_to_day(info, date, zone) if info is not None else None
     cure = "set the clock that is wrong, or end yesterday's session first"
     return f"{leader} {objection or f'is at {theirs}, this PC at {date}: {cure}'}"
+
+
+def check_handed_over(answers: Mapping[str, Info]) -> None:
+    """Raise AgreementError where it was decided that a rig is not handed over."""
+    for name, info in answers.items():
+        if info.led_by is not None and info.decided is not None:
+            raise AgreementError(f"{name} {not_handed_over(info.led_by, info.decided)}")
 
 
 def _check_led(answers: Mapping[str, Info]) -> None:

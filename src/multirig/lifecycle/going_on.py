@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from multirig.errors import MultirigError, RemoteProtocolError, SessionFailed, Unconfirmed
 from multirig.lifecycle.broadcast import Outcome
+from multirig.lifecycle.handing_over import not_handed_over
 from multirig.lifecycle.leader import led_by_another
 from multirig.lifecycle.members import Members
 from multirig.lifecycle.policy import Role
@@ -33,6 +34,8 @@ def find_missing(
         match found.get(name):
             case MultirigError() as error:
                 out[name] = error
+            case Info(led_by=str(theirs), decided=str(why)):
+                out[name] = RemoteProtocolError(not_handed_over(theirs, why))
             case Info(led_by=str(theirs)):
                 out[name] = RemoteProtocolError(led_by_another(theirs))
             case Info(status=Status.RUNNING) as info if info.exp_ref == exp_ref:

@@ -84,10 +84,16 @@ class Leadership:
 
     def take(self, token: Token, now: int) -> Leader:
         """Note who leads from now on."""
-        name = self._names.get(token.peer, "") if token.wire == 2 else ""
-        self.leader = Leader(token=token, name=name, heard=now)
+        self.leader = Leader(token=token, name=self._name(token), heard=now)
         self.beat_at = now if self.leader.beats else None
         return self.leader
+
+    def name(self, token: Token) -> str:
+        """Return in words who asks for something."""
+        return str(Leader(token=token, name=self._name(token), heard=0))
+
+    def _name(self, token: Token) -> str:
+        return self._names.get(token.peer, "") if token.wire == 2 else ""
 
     def note_beginning(self, token: Token | None) -> None:
         """Note who has begun what is recorded; None: nobody yet."""
@@ -130,9 +136,12 @@ class Leadership:
 
     def is_back(self, token: Token, status: Status, now: int) -> bool:
         """Whether somebody who is back in the session of this rig may lead it again."""
+        return self.is_its_own(token) or self.object_to(token, status, now) is None
+
+    def is_its_own(self, token: Token) -> bool:
+        """Whether somebody is on the PC that leads, or that has begun: another may have joined since."""
         leads_from = self.leader.address.host if self.leader is not None else None
-        is_its_own = token.address.host in (leads_from, self.begun_from)  # another may have joined since
-        return is_its_own or self.object_to(token, status, now) is None
+        return token.address.host in (leads_from, self.begun_from)
 
 
 def led_by_another(leader: str) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 
 from multirig.errors import IllegalTransition
 from multirig.lifecycle.rig_states import STATUS, RigState, RigTrigger
-from multirig.protocol.events import Address, Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
 from multirig.protocol.words import (
-    AskInfo,
     CleanUp,
     Command,
     Initialise,
@@ -124,11 +122,3 @@ def explain(error: IllegalTransition, state: RigState, own: ExpRef | None, failu
 def is_of_session(marker: Marker, state: RigState, own: ExpRef | None) -> bool:
     """Whether a marker has its place in what is recorded here: not a late one, of a session that is over."""
     return state in MARKED and own is not None and marker.exp_ref == own
-
-
-def find_asker(word: AskInfo, token: Token) -> Token:
-    """Return who asks: a first EXPINFO comes on wire 1.0, and may say that its sender is a multirig."""
-    address: Address = token.address
-    if token.wire == 1 and word.greeting is not None and word.greeting.boot:
-        return Token(address, 2, 0, word.greeting.boot)
-    return token

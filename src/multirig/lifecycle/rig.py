@@ -13,13 +13,13 @@ from typing import Any
 from multirig.errors import IllegalTransition
 from multirig.lifecycle.answers import MAX_FAILURE_TEXT, Answers, fail, tell
 from multirig.lifecycle.fitting import fit_pictures
+from multirig.lifecycle.handing_over import HandingOver, HandingRule
 from multirig.lifecycle.leader import Leader, Leadership
 from multirig.lifecycle.numbers import Numbers
 from multirig.lifecycle.obedience import (
     begins,
     choose_trigger,
     explain,
-    find_asker,
     is_free,
     is_of_session,
     object_to_beginning,
@@ -28,7 +28,9 @@ from multirig.lifecycle.obedience import (
 from multirig.lifecycle.picture_turns import PictureTurns
 from multirig.lifecycle.recording import Recording
 from multirig.lifecycle.rig_events import (
+    Answered,
     Armed,
+    Attended,
     Broke,
     ClockPortOpened,
     Commanded,
@@ -122,9 +124,11 @@ class RigMachine:
         Whether the adapter can go on with a recording after the program has died.
     about : Report, optional
         What others are told of this rig and does not change: its adapter, the version of its program.
+    take_over : HandingRule, optional
+        What is done where another conductor wants to take it over from one that is heard.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a rig's config says, each given by name
         self,
         *,
         name: str,
@@ -135,6 +139,7 @@ class RigMachine:
         stall_after: int | None = None,
         resumes: bool = False,
         about: Report | None = None,
+        take_over: HandingRule | None = None,
     ) -> None:
         self.name = name
         self.main_sync = main_sync
@@ -152,6 +157,7 @@ class RigMachine:
         self.rehearses = False
         """Whether the session is only tried: nothing is to be kept of it."""
         self.leadership = Leadership()
+        self.handing = HandingOver(take_over or HandingRule(), self.leadership)
         self.numbers = Numbers()
         self.recording = Recording(stall_after)
         self.watchers = Watchers()
@@ -179,14 +185,13 @@ class RigMachine:
         Raises
         ------
         IllegalTransition
-            `SubjectChosen` in the middle of another subject's session; nothing has changed.
+            `SubjectChosen` in the middle of another subject's session, `Answered` where nobody was asked;
+            nothing has changed.
         """
         self._now = now
-        if not self.watchers:
-            return self._handle(event)
-        before = self._gist()
-        out = self._handle(event)
-        return out if self._gist() == before else [*out, *self._tell_watchers(is_news=True)]
+        before = self._gist() if self.watchers else None
+        out = [*self._handle(event), *self.handing.take_news()]
+        return out if before in (None, self._gist()) else [*out, *self._tell_watchers(is_news=True)]
 
     def _handle(self, event: Any) -> Iterable[Any]:
         now = self._now
@@ -233,11 +238,16 @@ class RigMachine:
                 return tell(self.leader, replace(self.report(), pulse=at))
             case SubjectChosen(subject=subject):
                 self._choose(subject)
+            case Attended(is_attended=is_attended):
+                self.handing.attend(is_attended=is_attended)
+            case Answered(allows=allows):
+                if not self.handing.answer(allows=allows):
+                    raise IllegalTransition(self.state, "yes or no", "nobody wants to take the rig over")
         return []
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        times = (self.leadership.beat_at, self.watchers.get_timer())
+        times = (self.leadership.beat_at, self.watchers.get_timer(), self.handing.get_timer())
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: int) -> Iterable[Any]:
@@ -254,6 +264,8 @@ class RigMachine:
                 )
                 out += self._step(RigTrigger.END)
             out += self._beat()
+        self.handing.handle_timer(now)
+        out += self.handing.take_news()
         is_news = self._gist() != before
         if is_news or self.watchers.is_due(now):
             out += self._tell_watchers(is_news=is_news)
@@ -285,6 +297,7 @@ class RigMachine:
             hours_left=space.hours_left if space is not None else None,
             clock_port=self._clock_port,
             cameras=self.cameras,
+            wanted_by=self.handing.asker,
         )
 
     def _beat(self) -> list[Tell]:
@@ -296,7 +309,8 @@ class RigMachine:
         """Return what those who look on are told at once when it changes."""
         leader = self.leader
         led_by = (leader.token.peer, leader.address) if leader is not None else None
-        return self.state, self.is_armed, self.exp_ref, self.failure, led_by, self.subject
+        wanted_by = self.handing.asker
+        return self.state, self.is_armed, self.exp_ref, self.failure, led_by, self.subject, wanted_by
 
     def _tell_watchers(self, *, is_news: bool) -> list[Tell]:
         leader = self.leader
@@ -374,10 +388,13 @@ class RigMachine:
 
     def _introduce(self, word: AskInfo, token: Token) -> list[Any]:
         """Have an answer gathered to who we are; who asks may lead from now on."""
-        asker, state = find_asker(word, token), self.state
-        is_back = word.recover and self.exp_ref is not None and word.exp_ref == self.exp_ref
-        gives_way = word.take_over or (is_back and self.leadership.is_back(asker, STATUS[state], self._now))
-        out = self._take_over(asker) if gives_way else []
+        state, status, own = self.state, STATUS[self.state], self.exp_ref
+        is_back = word.recover and own is not None and word.exp_ref == own
+        gives_way = is_back and self.leadership.is_back(token, status, self._now)
+        if word.take_over or word.would_take_over:
+            allows = self.handing.judge(token, own, word.exp_ref, status, self._now).allows
+            gives_way |= word.take_over and allows
+        out = self._take_over(token) if gives_way else []
         counts = is_free(state, self.exp_ref) and self.subject in (None, word.subject)
         wanted = self.main_sync and counts
         follows = counts and not wanted and not word.recover and word.check is None
@@ -402,7 +419,9 @@ class RigMachine:
         if info.exp_ref is not None and is_free(self.state, exp_ref):
             # a session may have begun while the number was looked for
             exp_ref = self.numbers.offered = info.exp_ref
-        is_refused = self.leadership.object_to(event.token, STATUS[self.state], self._now) is not None
+        token, leadership = event.token, self.leadership
+        known = self.handing.tell(token, self.exp_ref, self._now)
+        is_refused = leadership.object_to(token, STATUS[self.state], self._now) is not None
         info = replace(
             info,
             status=STATUS[self.state],
@@ -413,8 +432,10 @@ class RigMachine:
             clock_port=self._clock_port,
             failure=info.failure if failure is None else failure[:MAX_FAILURE_TEXT],
             set_up_for=self.subject,
-            led_by=str(self.leader) if is_refused else None,
-            begun_by=self.leadership.begun_by if event.whose else None,
+            led_by=str(self.leader) if is_refused and not known.allows else None,
+            asking=known.asking,
+            decided=known.why,
+            begun_by=leadership.begun_by if event.whose else None,
             recording_for=self.recording.seconds(self._now) if event.whose else None,
         )
         return Reply(
@@ -438,6 +459,7 @@ class RigMachine:
         if self.state is RigState.CONNECTED or self.leadership.is_led_by(token):
             return []
         leader = self.leadership.take(token, self._now)
+        self.handing.end(token)
         news = LedBy(leader=str(leader), before=str(before) if before is not None else None)
         return [news, *tell(before, replace(self.report(), taken_over_by=str(leader)))]
 
@@ -446,8 +468,13 @@ class RigMachine:
         trigger = choose_trigger(command, self.state, self.exp_ref, can_resume=self.can_resume)
         if (reason := object_to_reference(command, self.state, self.exp_ref)) is not None:
             return self._refuse(command.event, token, reason)
-        news = self._take_over(token) if command.take_over and token is not None else []
-        if (reason := self.leadership.object_to(token, STATUS[self.state], self._now)) is not None:
+        news: list[Any] = []
+        own, status = self.exp_ref, STATUS[self.state]
+        if command.take_over and token is not None:
+            judged = self.handing.judge(token, own, command.exp_ref, status, self._now)
+            news = self._take_over(token) if judged.allows else []
+        if (reason := self.leadership.object_to(token, status, self._now)) is not None:
+            reason = self.handing.explain(reason, token, own, self._now)
             return self._refuse(command.event, token, reason)
         try:
             transition = next_transition(self.state, trigger)
@@ -548,6 +575,7 @@ class RigMachine:
             self.exp_ref = self.failure = None
             self.rehearses = False
             self.leadership.end()
+            self.handing.end()
             self.recording.forget()
         if self.state is not before:
             out.append(Entered(state=self.state, exp_ref=self.exp_ref, failure=self.failure))

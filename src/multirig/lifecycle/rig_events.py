@@ -166,6 +166,20 @@ class Commanded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attended:
+    """Somebody can be asked something at the rig itself, or nobody can any more."""
+
+    is_attended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Somebody at the rig has said whether it may be taken over."""
+
+    allows: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectChosen:
     """The operator says who is recorded here; None: whoever a conductor asks for."""
 
@@ -225,6 +239,40 @@ class LedBy:
 
     leader: str
     before: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedHere:
+    """Ask the person at the rig whether it may be taken over, and report `Answered`."""
+
+    asker: str
+    """Who wants to take it over, in words."""
+    leader: str
+    """Who leads it, in words."""
+    exp_ref: ExpRef | None
+    """The session that it is in."""
+    seconds: float
+    """How long there is to answer."""
+
+    def __str__(self) -> str:
+        wish = f"{self.asker} wants to take over from {self.leader}"
+        return f"{wish}: type yes or no ({self.seconds:.0f} s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedHere:
+    """Whether the rig may be taken over; nobody needs to be asked any more."""
+
+    asker: str
+    allows: bool | None
+    """None: that has become needless."""
+    why: str
+    """By whom or what it was decided."""
+
+    def __str__(self) -> str:
+        if self.allows is None:
+            return f"whether {self.asker} may take over is not asked any more: {self.why}"
+        return f"{self.asker} {'may' if self.allows else 'may not'} take over: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from multirig.errors import AgreementError, IllegalTransition, MultirigError, SessionFailed
-from multirig.lifecycle.agreement import agree
+from multirig.lifecycle.agreement import agree, check_handed_over
 from multirig.lifecycle.asides import Asides
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.going_on import fail_beginning, find_missing, object_to_going_on
+from multirig.lifecycle.handing_over import say_handed_over
 from multirig.lifecycle.leader import BEAT_EVERY
 from multirig.lifecycle.marks import MARK, Marks
 from multirig.lifecycle.members import Members
@@ -26,6 +27,7 @@ from multirig.lifecycle.session_events import (
     ClockRead,
     Complained,
     Finished,
+    HandingTold,
     Heard,
     Limits,
     Marked,
@@ -130,6 +132,8 @@ class SessionMachine:
         self._requested: int | None = None
         """Number of the step that somebody waits for."""
         self._agreement: AgreeRequested | None = None
+        self._taken: set[str] = set()
+        """Rigs that another conductor leads and that are to be taken over."""
         self._failed: tuple[str, dict[str, MultirigError]] | None = None
         """Why a roll-back is going on."""
         self._rounds = 0
@@ -291,6 +295,7 @@ class SessionMachine:
             self.lost = None
             self.clocks.clear()
             self.has_run = False
+            self._taken.clear()
             self.marks.begin()
             self.members.begin()
         self._requested = self.last_number = event.number
@@ -359,7 +364,7 @@ class SessionMachine:
         match self.state:
             case SessionState.AGREEING:
                 error = self._agree(step, errors)
-                if error is None and (again := self._ask_for_higher(step)) is not None:
+                if error is None and (again := self._ask_for_higher(step) or self._ask_for_leave(step)):
                     return again
                 failed = error is not None
             case SessionState.INITIALIZING | SessionState.STARTING:
@@ -398,6 +403,7 @@ class SessionMachine:
                 takes_over=request.takes_over,
                 zone=request.zone,
             )
+            check_handed_over(answers)
         except AgreementError as error:
             return error
         for name, info in answers.items():
@@ -405,12 +411,11 @@ class SessionMachine:
         running = {name: info for name, info in answers.items() if info.status is Status.RUNNING}
         self.joins = bool(running)
         # what is taken over is ours to end: nobody else can any more
-        taken_over = {
-            name for name, info in running.items() if request.takes_over and info.led_by is not None
-        }
-        self.members.spared = frozenset(running) - taken_over
+        led = {name for name, info in running.items() if info.led_by is not None}
+        self.members.spared = frozenset(running) - (self._taken | led if request.takes_over else set())
         least = request.ask.min_sequence
-        if self._rounds > 1 and least is not None and self.exp_ref.sequence < least:
+        has_asked_for_it = self._rounds > 1 and not request.ask.would_take_over
+        if has_asked_for_it and least is not None and self.exp_ref.sequence < least:
             return AgreementError(
                 f"the main sync gives {self.exp_ref} again, and other rigs have data up to {least - 1}: "
                 f"let it begin with number {least}, or move its older sessions back. A task that appends "
@@ -428,6 +433,19 @@ class SessionMachine:
         if least <= exp_ref.sequence:
             return None
         self._agreement = replace(request, ask=replace(request.ask, min_sequence=least))
+        return self._enter(SessionState.AGREEING, {})
+
+    def _ask_for_leave(self, step: Step) -> list[Any] | None:
+        """Ask once more, now that all else is agreed, where rigs are to be taken over from others."""
+        request = self._agreement
+        if request is None or not request.takes_over or request.ask.would_take_over:
+            return None
+        answers = step.outcomes().items()
+        self._taken |= {name for name, one in answers if isinstance(one, Info) and one.led_by is not None}
+        if not self._taken:
+            return None
+        ask = replace(request.ask, exp_ref=self.exp_ref, would_take_over=True)
+        self._agreement = replace(request, ask=ask)
         return self._enter(SessionState.AGREEING, {})
 
     # -- outcomes ---------------------------------------------------------------------------------------
@@ -458,6 +476,8 @@ class SessionMachine:
             return list(step.release(name)) if step is not None else []
         if step is None or step.number != key[0] or not step.broadcast.awaits(name):
             return []
+        if (told := step.wait_for_person(name, event, self._now)) is not None:
+            return [HandingTold(rig=name, text=text) for text in told]
         outcome = step.take(name, event, had=key[2] if len(key) == 3 else None)
         if isinstance(outcome, Send):
             return [outcome]
@@ -465,10 +485,12 @@ class SessionMachine:
             self.members.unreleased[name] = (step.number, self._now + self.limits.cleanup)
         is_over = step.note(name, outcome, self._now)
         number = self._requested if self._requested is not None else step.number
-        news = Progressed(number=number, event=step.event, rig=name, outcome=outcome)
+        news: list[Any] = [Progressed(number=number, event=step.event, rig=name, outcome=outcome)]
+        if isinstance(outcome, Info) and outcome.led_by is None and outcome.decided is not None:
+            news.append(HandingTold(rig=name, text=say_handed_over(outcome.decided)))
         if is_over:
-            return [news, *self._conclude(step)]
-        return [news, *(step.send_wave(self._now) if step.is_wave_over() else [])]
+            return [*news, *self._conclude(step)]
+        return [*news, *(step.send_wave(self._now) if step.is_wave_over() else [])]
 
     # -- what is said aside of the steps --------------------------------------------------------------------
 

@@ -151,6 +151,15 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandingTold:
+    """A rig that another conductor leads says what becomes of the wish to take it over."""
+
+    rig: str
+    text: str
+    """One line, which follows the rig's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """The session is in another state."""
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from multirig.errors import MultirigError, RemoteProtocolError, Unconfirmed
 from multirig.lifecycle.broadcast import Broadcast, Outcome
+from multirig.lifecycle.handing_over import say_asking
 from multirig.lifecycle.members import BACKWARDS, BEGINNINGS, Members
 from multirig.lifecycle.policy import Role
 from multirig.lifecycle.session_events import ClockRead
@@ -18,6 +19,7 @@ from multirig.protocol.words import (
     AskInfo,
     AskStatus,
     CleanedUp,
+    Info,
     Initialise,
     Ready,
     Report,
@@ -34,6 +36,10 @@ WAVE_LIMIT = 5 * SECOND
 """Rigs that are stopped before others hold them up no longer."""
 OPTIONAL_LIMIT = 3 * SECOND
 """Optional rigs that have not answered that much later than all others take no part in the session."""
+ASK_EVERY = SECOND
+"""A rig whose person is asked whether it may be taken over is asked again so soon."""
+ASKING_LIMIT = 360 * SECOND
+"""How long a rig may ask its person: a little more than its config may say."""
 STATUS_LIMIT = SECOND
 """A rig whose answer is missing is asked for its status; it has this long."""
 _REACHED = {Event.EXPINIT: Status.INITIALIZED, Event.EXPSTART: Status.RUNNING}
@@ -83,6 +89,8 @@ class Step:
         """Until when it is waited for optional rigs alone, to say who they are."""
         self._held: dict[str, int] = {}
         """IBL's peers that are told later, and when: they know no instant to start at, or clean up still."""
+        self._asking_until: dict[str, int] = {}
+        """Rigs whose person is asked, and until when that is waited for at most."""
         self._retried: set[str] = set()
         """Rigs that were restarted in this step, and have been asked again."""
         names = [name for group in self.waves for name in group]
@@ -176,6 +184,25 @@ class Step:
 
     # -- outcomes -------------------------------------------------------------------------------------------
 
+    def wait_for_person(self, name: str, event: LinkOutcome, now: int) -> tuple[str, ...] | None:
+        """Ask a rig again soon whose person is still asked whether it may be taken over.
+
+        Returns
+        -------
+        tuple of str or None
+            What is to be told of that; None: nothing is waited for.
+        """
+        match event:
+            case Replied(word=Info(asking=float(seconds), led_by=str(leader))) if now < (
+                self._asking_until.get(name, now + 1)
+            ):
+                is_new = name not in self._asking_until
+                self._asking_until.setdefault(name, now + ASKING_LIMIT)
+                self._held[name] = now + ASK_EVERY
+                return (say_asking(leader, seconds),) if is_new else ()
+        self._held.pop(name, None)
+        return None
+
     def take(self, name: str, event: LinkOutcome, *, had: bool | None) -> Send | Outcome:
         """Return a rig's outcome, or what it is asked before that is known.
 
@@ -242,8 +269,10 @@ class Step:
         if self.broadcast.take(name, outcome):
             return True
         if self.broadcast.gives_up and self._optional_until is None:
-            roles = {self._members.role(one) for one in self._awaited()}
-            self._optional_until = now + OPTIONAL_LIMIT if roles == {Role.OPTIONAL} else None
+            awaited = self._awaited()
+            roles = {self._members.role(one) for one in awaited}
+            is_late = roles == {Role.OPTIONAL} and not self._asking_until.keys() & {*awaited}
+            self._optional_until = now + OPTIONAL_LIMIT if is_late else None
         gives_up = self.event in BEGINNINGS and bool(self._members.serious(self.errors()))
         return self.is_wave_over() and gives_up  # then nobody else is asked
 

@@ -40,6 +40,8 @@ class Notice(str, enum.Enum):
     """Its program was started anew in the middle of the session."""
     RESUMED = "resumed"
     """It records again, after a gap."""
+    WANTED = "wanted"
+    """Another conductor wants to take it over, and the person there is asked."""
     TAKEN_OVER = "taken over"
     """Another conductor leads it now."""
 
@@ -99,6 +101,8 @@ class _Watched:
     """How short of room its disk was, as far as that was noticed."""
     found: list[Finding] = field(default_factory=list)
     """What it has found itself, as far as that was noticed."""
+    wanted_by: str | None = None
+    """Who wants to take it over, as far as that was noticed."""
 
 
 class Watch:
@@ -147,7 +151,7 @@ class Watch:
         match noticed.notice:
             case Notice.STALLED | Notice.GROWING:
                 one.is_stalled = noticed.notice is Notice.STALLED
-            case Notice.DISK | Notice.ROOM:
+            case Notice.DISK | Notice.ROOM | Notice.WANTED:
                 pass  # it records all the same
             case Notice.FOUND:
                 one.found += find_noticed(noticed)
@@ -170,6 +174,10 @@ class Watch:
             return self._noticed(
                 name, Notice.TAKEN_OVER, f"is led by {by} now; this PC does not stop it any more"
             )
+        wanted_by, one.wanted_by = one.wanted_by, report.wanted_by
+        if report.wanted_by not in (None, wanted_by):
+            text = f"{report.wanted_by} wants to take it over: the person there is asked"
+            return self._noticed(name, Notice.WANTED, text)
         if report.doing is RigState.RUNNING:
             one.has_run, one.old_beats = True, 0
             return self._hear_running(name, one, report, silence) or self._hear_disk(name, one, report, now)

@@ -80,18 +80,33 @@ _FOR_ME = frozenset(
     {"exp_ref", "date", "sequence", "subject", "rehearsal", "resume", "take_over", "start_at"}
 )
 """Keys of a command that its word has fields for."""
+_REFERENCE = frozenset({"date", "sequence", "subject"})
+_OF_IBL = frozenset(
+    "exp_ref main_sync experiment_description master spec_version subject min_sequence multirig".split()
+)
+"""Keys of a question that may come on wire 1.0: IBL's own, the first free number and the greeting."""
 STEPS = ("initialise", "start", "stop", "cleanup")
 """Of which a rig tells how long they may take."""
 _INFO = frozenset(
     "main_sync exp_ref subject state clock_port name date adapter collection writes folder disk_free version "
-    "device experiment_description preflight time failure min_sequence limits set_up_for led_by begun_by "
-    "recording_for "
+    "device experiment_description preflight time failure min_sequence limits set_up_for led_by asking "
+    "decided begun_by recording_for "
     "multirig".split()
 )
 _ASK_INFO = frozenset(
     "exp_ref main_sync experiment_description master spec_version subject min_sequence check recover "
-    "take_over whose multirig".split()
+    "take_over would_take_over whose multirig".split()
 )
+
+
+_COMMANDS = (Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP)
+_OWN: Mapping[Event, frozenset[str]] = {
+    Event.EXPINFO: _ASK_INFO - _OF_IBL,
+    **dict.fromkeys(_COMMANDS, _FOR_ME - _REFERENCE - {"exp_ref"}),
+}
+"""Keys of multirig's own verbs: all that its words are read by and that is not IBL's."""
+_MAX_NAMED = 8
+"""Keys that are named where they are not taken."""
 
 
 # -- writing -------------------------------------------------------------------------------------------------
@@ -119,6 +134,8 @@ def _write_ask_info(word: AskInfo) -> Args:
         data["subject"] = word.subject
         if word.min_sequence is not None:
             data["min_sequence"] = word.min_sequence
+    if word.would_take_over:
+        data["would_take_over"] = True
     if word.whose:
         data["whose"] = True
     return 0, _greeted({**data, **word.more}, word.greeting)
@@ -195,6 +212,8 @@ def _write_info(word: Info) -> Args:
         "limits": None if word.limits is None else dict(word.limits),
         "set_up_for": word.set_up_for,
         "led_by": word.led_by,
+        "asking": word.asking,
+        "decided": word.decided,
         "begun_by": word.begun_by,
         "recording_for": word.recording_for,
     }
@@ -303,6 +322,8 @@ def _write_report(word: Report) -> Args:
         data["pictures"] = list(word.cameras)
     if word.taken_over_by is not None:
         data["taken_over_by"] = word.taken_over_by
+    if word.wanted_by is not None:
+        data["wanted_by"] = word.wanted_by
     if word.pulse is not None:
         data["pulse"] = {"at": word.pulse}
     return _number_of(word.status), data
@@ -462,6 +483,7 @@ def _hear_ask_info(args: Args) -> Word:
         else None,
         recover=data.get("recover") is True,
         take_over=data.get("take_over") is True,
+        would_take_over=data.get("would_take_over") is True,
         whose=data.get("whose") is True,
         greeting=_greeting(data),
         more={key: value for key, value in data.items() if key not in _ASK_INFO},
@@ -545,15 +567,11 @@ def _hear_complaint(args: Args) -> Word:
 
 _ASK_STATUS = AskStatus()
 _EMPTY: Mapping[str, Any] = {}
-_REFERENCE = frozenset({"date", "sequence", "subject"})
 _NAMING = frozenset({Event.EXPINIT, Event.EXPSTART})
 """Commands that may name their session without a map around it."""
 _FOR_RIGS: Mapping[Event, Callable[[Args], Word]] = {
     Event.EXPINFO: _hear_ask_info,
-    **{
-        event: _hear_command(event)
-        for event in (Event.EXPINIT, Event.EXPSTART, Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP)
-    },
+    **{event: _hear_command(event) for event in _COMMANDS},
     Event.EXPSTATUS: _hear_ask_status,
     Event.ALYX: _hear_token,
     Event.ERROR: _hear_complaint,
@@ -614,6 +632,8 @@ def _hear_info(args: Args) -> Word:
         limits=_limits(data.get("limits")),
         set_up_for=_string(data.get("set_up_for")),
         led_by=_name(data.get("led_by")),
+        asking=_number(data.get("asking")),
+        decided=_string(data.get("decided")),
         begun_by=_name(data.get("begun_by")),
         recording_for=_number(data.get("recording_for")),
         greeting=_greeting(data),
@@ -721,6 +741,7 @@ def _hear_report(args: Args) -> Word:
         cameras=cameras,
         pictures=pictures,
         taken_over_by=_name(get("taken_over_by")),
+        wanted_by=_name(get("wanted_by")),
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )
 
@@ -736,6 +757,44 @@ _OF_RIGS: Mapping[Event, Callable[[Args], Word]] = {
     Event.ALYX: _hear_token,
     Event.ERROR: _hear_complaint,
 }
+
+
+# -- what IBL's wire can say ---------------------------------------------------------------------------------
+
+
+def without_own_verbs(message: Message) -> tuple[Message, tuple[str, ...]]:
+    """Return what IBL's wire can say of a message of a conductor, and the keys that it has beyond that.
+
+    That wire has no place for a secret: who commands by it can do what IBL's conductors can, and no more. Of
+    an EXPSTATUS it has the status only.
+
+    Returns
+    -------
+    message : Message
+        The same one where it has none.
+    keys : tuple of str
+        Of multirig's own verbs; no more than eight are named.
+    """
+    args, own = message.args, _OWN.get(message.event, frozenset())
+    if message.event is Event.EXPSTATUS:
+        found = {key for one in args[1:] if isinstance(one, Mapping) for key in one}
+        plain = args[:1]
+    else:
+        found = {key for one in args if isinstance(one, Mapping) for key in one.keys() & own}
+        plain = tuple(_without(one, own) if isinstance(one, Mapping) else one for one in args)
+    if not found:
+        return message, ()
+    named = sorted(clean(str(key), LONG_NAME) for key in found)[:_MAX_NAMED]
+    return Message(message.event, plain), tuple(named)
+
+
+def find_own_verbs(word: Word) -> tuple[str, ...]:
+    """Return by which keys a word of a conductor says what IBL's wire cannot."""
+    return without_own_verbs(write(word))[1]
+
+
+def _without(data: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in keys}
 
 
 # -- greetings -----------------------------------------------------------------------------------------------

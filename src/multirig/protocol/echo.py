@@ -24,13 +24,20 @@ Wire 1.0 has no numbers, so three questions are answered by rules; each is a row
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from multirig.errors import LocalProtocolError, RemoteProtocolError
 from multirig.protocol import codec
-from multirig.protocol.dialect import Hearing, find_boot, hear_verbatim, write
+from multirig.protocol.dialect import (
+    Hearing,
+    find_boot,
+    hear_leader,
+    hear_verbatim,
+    without_own_verbs,
+    write,
+)
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -91,6 +98,8 @@ MIRROR_PAUSE = SECOND * 3 // 10
 MAX_REMEMBERED = 64
 """Conversations that are remembered for one peer; a flood must not fill the memory."""
 MAX_INFOS = 8
+MAX_VERBS = 16
+"""Verbs that are not taken of which one peer has us tell."""
 MOST_QUESTIONS = 8
 """Of a kind that a peer may ask in a second: a late answer that is taken for a question is answered, too."""
 _QUESTIONS = frozenset({Event.EXPINFO, Event.EXPSTATUS})
@@ -222,6 +231,8 @@ class EchoLink:
         """A copy of the echo or a reply, and when it counts as the reply."""
         self._oversized: set[Event] = set()
         """What was told to be longer than every peer reads."""
+        self._verbs: set[str] = set()
+        """Verbs of ours that have come here and were not taken."""
         self._numbers = 0
         self._out: list[bytes] = []
         self.obstacle: str | None = None
@@ -242,6 +253,8 @@ class EchoLink:
             The message cannot be encoded or is too long for the transport; nothing was sent.
         """
         message = write(action.word)
+        if not self._is_alone:  # who speaks IBL's arrays says what they like
+            message, _ = without_own_verbs(message)
         if message.event is Event.ERROR:  # never echoed, so sent once and not waited for
             self._out.append(_encode_error(message))
             if action.key is not None:
@@ -648,6 +661,10 @@ class EchoLink:
         return is_storm
 
     def _hand_up(self, message: Message) -> Token:
+        """Hand up what IBL's wire can say of a message; of our own verbs a rig takes none here."""
+        if self._hears is hear_leader:
+            message, verbs = without_own_verbs(message)
+            self._note_verbs(verbs)
         self._numbers += 1
         token = Token(self.address, 1, self._numbers)
         self._events.append(Received(address=self.address, word=self._hears(message), token=token))
@@ -698,6 +715,14 @@ class EchoLink:
         outgoing = _oldest_heard(named)
         self._take_off(outgoing)
         self._report(outgoing, Refused(address=self.address, key=outgoing.key, reason=text))
+
+    def _note_verbs(self, verbs: Iterable[str]) -> None:
+        """Tell of verbs that are not taken; each once, of as many as there is room for."""
+        for verb in verbs:
+            if verb not in self._verbs and len(self._verbs) < MAX_VERBS:
+                self._verbs.add(verb)
+                reason = f"{verb} is not taken on IBL's wire"
+                self._events.append(Ignored(address=self.address, reason=reason, first=True))
 
     def _ignore(self, reason: str) -> None:
         self.ignored += 1

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, frames
 from multirig.protocol.brief import greeted_name
-from multirig.protocol.dialect import Hearing, find_greeting, greet, without_greeting, write
+from multirig.protocol.dialect import Hearing, find_greeting, find_own_verbs, greet, without_greeting, write
 from multirig.protocol.events import (
     RESTARTED,
     Address,
@@ -370,7 +370,8 @@ class Node:
                 peer.link.send(action, now)
             elif greets and self.greets:
                 greeted = self._greet(action.word)
-                is_brief = _is_long(greeted) and peer.address.scheme != "tcp"
+                is_long = _is_long(greeted) and peer.address.scheme != "tcp"
+                is_brief = is_long or bool(find_own_verbs(action.word))
                 if action.key is not None:
                     peer.greeted[action.key] = Greeted(action, now + action.limit, is_brief)
                 peer.echo.send(replace(action, word=self._greet(AskInfo()) if is_brief else greeted), now)

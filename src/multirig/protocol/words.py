@@ -327,7 +327,9 @@ class AskInfo(Word):
     recover: bool = False
     """The asker is back in its session, and leads the rig unless another conductor does by now."""
     take_over: bool = False
-    """The asker leads the rig from now on, whoever did before."""
+    """The asker leads the rig from now on, if whoever leads it now, or the person there, lets it."""
+    would_take_over: bool = False
+    """The asker would take the rig over by its next command: it is to be decided whether it may."""
     whose: bool = False
     """The asker wants to know who has begun what is recorded there, and when."""
     greeting: Greeting | None = None
@@ -357,7 +359,7 @@ class Initialise(Word):
     rehearsal: bool = False
     """Record for a try, use up no number and remove it at the clean-up."""
     take_over: bool = False
-    """The sender leads the rig from now on, whoever did before."""
+    """The sender leads the rig from now on, if it may take it over from whoever did."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What else goes along."""
 
@@ -376,7 +378,7 @@ class Start(Word):
     rehearsal: bool = False
     """Record for a try, use up no number and remove it at the clean-up."""
     take_over: bool = False
-    """The sender leads the rig from now on, whoever did before."""
+    """The sender leads the rig from now on, if it may take it over from whoever did."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What else goes along."""
 
@@ -389,7 +391,7 @@ class Stop(Word):
     exp_ref: ExpRef | None = None
     """The session that is over; None: whichever goes on."""
     take_over: bool = False
-    """The sender leads the rig from now on, whoever did before."""
+    """The sender leads the rig from now on, if it may take it over from whoever did."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What else goes along."""
 
@@ -402,7 +404,7 @@ class Interrupt(Word):
     exp_ref: ExpRef | None = None
     """The session that is over; None: whichever goes on."""
     take_over: bool = False
-    """The sender leads the rig from now on, whoever did before."""
+    """The sender leads the rig from now on, if it may take it over from whoever did."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Why: ``error``, ``message`` and what else the sender knows."""
 
@@ -415,7 +417,7 @@ class CleanUp(Word):
     exp_ref: ExpRef | None = None
     """The session that is over; None: whichever it was."""
     take_over: bool = False
-    """The sender leads the rig from now on, whoever did before."""
+    """The sender leads the rig from now on, if it may take it over from whoever did."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What else goes along."""
 
@@ -534,7 +536,11 @@ class Info(Word):
     set_up_for: str | None = None
     """The subject that an operator has chosen there; it takes part in no other session."""
     led_by: str | None = None
-    """The conductor that leads it, where that is not the asker."""
+    """The conductor that leads it, where that is neither the asker nor lets the asker take it over."""
+    asking: float | None = None
+    """Seconds for which the person there is still asked whether the asker may take it over."""
+    decided: str | None = None
+    """What was decided of the asker's wish to take it over, and by whom; ``led_by`` tells whether it may."""
     begun_by: str | None = None
     """The conductor that has begun what is recorded there, heard or not; None: not asked, or nobody's."""
     recording_for: float | None = None
@@ -678,6 +684,8 @@ class Report(Word):
     """What they see, where that was asked for."""
     taken_over_by: str | None = None
     """Another conductor, which leads the rig now: the last that its leader hears."""
+    wanted_by: str | None = None
+    """Another conductor that wants to take it over, while the person there is asked."""
     pulse: float | None = None
     """When the sync pulse rose that it has just given: seconds on the session clock."""
 

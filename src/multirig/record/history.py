@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import ClockRead, Heard, Marked, Moved, Progressed
+from multirig.lifecycle.session_events import ClockRead, HandingTold, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Replied
 from multirig.protocol.words import Word
 from multirig.record.entries import BEGINNING, Entry
 
-Happening: TypeAlias = Moved | Progressed | Noticed | Heard | Marked
+Happening: TypeAlias = Moved | Progressed | Noticed | HandingTold | Heard | Marked
 """What comes of an input: the session is in another state, a rig has its outcome in a step, something is
-noticed of a rig, a rig says something unasked, a marker is set."""
-_HAPPENINGS = (Moved, Progressed, Noticed, Heard, Marked)
+noticed of a rig, a rig says whether it is handed over, a rig says something unasked, a marker is set."""
+_HAPPENINGS = (Moved, Progressed, Noticed, HandingTold, Heard, Marked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,17 @@ from multirig.record.summary import CutOff, Incident, Marker, Remark, RigSummary
 from multirig.record.timing import ClockSummary, find_spread, find_start_spread
 from multirig.record.trouble import find_failure, find_trouble
 
-HARMLESS = frozenset({Notice.SILENT, Notice.BACK, Notice.GROWING, Notice.RESUMED, Notice.DISK, Notice.ROOM})
+HARMLESS = frozenset(
+    {
+        Notice.SILENT,
+        Notice.BACK,
+        Notice.GROWING,
+        Notice.RESUMED,
+        Notice.DISK,
+        Notice.ROOM,
+        Notice.WANTED,
+    }
+)
 """What is noticed of a rig and is no fault in itself: a gap, a stall, a full disk are reported beside it."""
 _SECOND = 1e9
 

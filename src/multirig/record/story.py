@@ -227,11 +227,22 @@ def _say_state(word: Word | None) -> str:
     return str(state) if state is not None else status.name.lower() if status is not None else ""
 
 
+def _say_handing(info: Info) -> Iterator[str]:
+    """Yield what a rig says of the wish to take it over."""
+    if info.led_by is not None:
+        yield f"led by {info.led_by}"
+    if info.asking is not None:
+        yield "asks the person there whether it may be taken over"
+    if info.decided is not None:
+        yield f"{'not handed over' if info.led_by is not None else 'may be taken over'}: {info.decided}"
+
+
 def _say_more(word: Word | None) -> Iterator[str]:
     match word:
         case Info(main_sync=main_sync, exp_ref=exp_ref, strange_ref=strange):
             yield "the main sync" if main_sync else ""
             yield f"at {exp_ref or strange}" if exp_ref or strange else ""
+            yield from _say_handing(word)
         case AlyxToken() | AskToken():
             yield "an Alyx token, or the wish for one"
         case Stopped(files_total=int(files), bytes_total=volume):

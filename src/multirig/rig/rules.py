@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from multirig.config import RigConfig
+from multirig.config.rig import ALLOW
+from multirig.lifecycle.handing_over import HandingRule
 from multirig.lifecycle.rig import RigMachine
 from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_leader
@@ -17,6 +19,7 @@ from multirig.version import __version__
 
 def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> RigMachine:
     """Return the rules of a rig; LocalProtocolError if the subject cannot name a folder."""
+    handing = config.take_over
     return RigMachine(
         name=config.name,
         main_sync=config.main_sync,
@@ -26,6 +29,7 @@ def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> Ri
         stall_after=_nanoseconds(config.stall_after),
         resumes=adapter.resumes,
         about=Report(adapter=config.adapter.type, version=__version__),
+        take_over=HandingRule(ask=_nanoseconds(handing.ask), allows=handing.then == ALLOW),
     )
 
 

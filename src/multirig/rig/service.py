@@ -10,8 +10,12 @@ from typing import Any
 from multirig.config import RigConfig
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.rig_events import (
+    Answered,
+    AskedHere,
+    Attended,
     ClockPortOpened,
     Commanded,
+    DecidedHere,
     Denied,
     Describe,
     Entered,
@@ -62,8 +66,8 @@ class RigService:
     on_news : callable, optional
         Called after each change of state.
     on_warning : callable, optional
-        Is given a line for each PC that may not speak to this rig, once, and for each program that
-        another rig has left here.
+        Is given a line for each PC that may not speak to this rig, once, for each program that another
+        rig has left here, and for what whoever stands at the rig is asked.
     subject : str, optional
         Who is recorded here; a conductor with another subject is refused.
     """
@@ -157,6 +161,7 @@ class RigService:
             conductor=str(leader) if leader is not None else None,
             conductor_silent=(now - leader.heard) / SECOND if leader is not None and silent else None,
             subject=machine.subject,
+            question=machine.handing.say(now),
         )
 
     # -- the rig's own keyboard -----------------------------------------------------------------------------
@@ -211,6 +216,22 @@ class RigService:
         self.runtime.feed(SubjectChosen(subject=None if subject is None else check_subject(subject)))
         log.info("%s is set up for %s", self.config.name, subject or "any subject")
 
+    def attend(self, *, is_attended: bool) -> None:
+        """Say whether somebody at the rig can be asked whether another PC may take it over."""
+        self.runtime.feed(Attended(is_attended=is_attended))
+
+    def answer(self, *, allows: bool) -> None:
+        """Say whether the PC that wants to may take the rig over.
+
+        Raises
+        ------
+        MultirigError
+            None wants to.
+        """
+        if self.machine.handing.asker is None:
+            raise MultirigError("no PC wants to take this rig over now: nothing was asked")
+        self.runtime.feed(Answered(allows=allows))
+
     async def _command(self, event: Event, exp_ref: ExpRef | None = None, why: str | None = None) -> None:
         """Give a command of this PC, and wait until no hook runs any more."""
         self.runtime.feed(Commanded(event=event, exp_ref=exp_ref, why=why))
@@ -246,6 +267,9 @@ class RigService:
             case Entered(state=state, exp_ref=exp_ref, failure=failure):
                 level, reason = (logging.ERROR, f": {failure}") if failure else (logging.INFO, "")
                 log.log(level, "%s is %s %s%s", name, state, exp_ref or "", reason)
+            case AskedHere() | DecidedHere():
+                log.warning("%s: %s", name, effect)
+                self._on_warning(str(effect))
             case LedBy(leader=leader, before=before):
                 log.warning("%s is led by %s now, and not by %s", name, leader, before or "anybody")
             case Denied(event=event, reason=reason):

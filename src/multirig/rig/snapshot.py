@@ -26,6 +26,8 @@ class Snapshot:
     """Seconds for which it was not heard, where that is too long."""
     subject: str | None = None
     """Whom the rig is set up for; None: whoever a conductor asks for."""
+    question: str | None = None
+    """What the person at the rig is asked, and is to type yes or no to."""
 
     @property
     def is_left(self) -> bool:

@@ -183,6 +183,34 @@ class RigRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonAnswered(Fact):
+    """The person at a rig says whether another PC may take it over."""
+
+    asker: str
+    """In words, with its IP address."""
+    allows: bool
+
+    def __str__(self) -> str:
+        return f"its person types {'yes' if self.allows else 'no'} to {self.asker}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RigHandedOver(Fact):
+    """A rig is led by another conductor than before."""
+
+    by: str
+    """IP address of who leads it now."""
+    before: str | None
+    """IP address of who led it."""
+    was_heard: bool
+    """Whether datagrams of that one have come in the last moments."""
+
+    def __str__(self) -> str:
+        heard = "" if self.was_heard else ", which was not heard,"
+        return f"is led by {self.by}, and not by {self.before}{heard} any more"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepAsked(Fact):
     """An operator presses a button."""
 

@@ -31,11 +31,13 @@ from multirig.sim.facts import (
     FilesTold,
     HookBegan,
     MarkerSet,
+    PersonAnswered,
     PicturesMade,
     PulseGiven,
     RecordingBegan,
     RecordingEnded,
     RigEntered,
+    RigHandedOver,
     RigJudged,
     RigNoticed,
     SessionMoved,
@@ -304,6 +306,55 @@ class OneLeader(Invariant):
             and self.lab.scenario.network.loss <= 0.3
             and not self.lab.is_disturbed(leader, rig, self.world.time - 5 * SECOND)
             and not any(one.script.takes_over for one in self.lab.scenario.conductors)
+        )
+
+
+class HeardIsKept(Invariant):
+    """Follows who leads each rig, and what the person there has said."""
+
+    name = "who is heard is kept"
+    promise = (
+        "A rig whose leader is heard is handed to another PC by a yes of the person there, or by its config "
+        "where nobody has answered."
+    )
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self._plans = {one.name: one for one in lab.scenario.rigs}
+        self._said: dict[str, tuple[str, bool]] = {}
+        """Whom the person at each rig has answered last, and what."""
+        self._begun: dict[str, str | None] = {}
+        """Where the conductor is that has begun what each rig records."""
+        self._jumped: dict[str, int] = {}
+
+    def see(self, fact: Fact) -> None:
+        """Follow."""
+        match fact:
+            case PersonAnswered(who=who, asker=asker, allows=allows):
+                self._said[who] = asker, allows
+            case StartCalled(who=who, leader=leader):
+                self._begun[who] = leader
+            case ClockJumped(who=who):
+                self._jumped[who] = self.world.time
+            case RigHandedOver(who=who, by=by, before=str(before), was_heard=True):
+                if before != by != self._begun.get(who) and not self._is_unclear(who, before):
+                    self._judge(who, by, before)
+
+    def _judge(self, who: str, by: str, before: str) -> None:
+        asker, allows = self._said.get(who, ("", False))
+        if by in asker:
+            if not allows:
+                self.report(f"{who} is led by {by} and not by {before}, and its person has said no")
+        elif self._plans[who].then != "allow":
+            self.report(f"{who} is led by {by} and not by {before}, which is heard, and nobody has said yes")
+
+    def _is_unclear(self, rig: str, leader: str) -> bool:
+        """Whether something may have kept the rig's program from hearing what has come to its PC."""
+        since, conductor = self.world.time - 5 * SECOND, self.world.computers[leader].name
+        return (
+            self.lab.scenario.network.loss > 0.3
+            or self.lab.is_disturbed(conductor, rig, since)
+            or self._jumped.get(rig, -5 * SECOND) >= since
         )
 
 
@@ -1104,6 +1155,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     JournalTells,
     HandledOnce,
     OneLeader,
+    HeardIsKept,
     NoStorm,
     ShortDatagrams,
     FilesAreTold,

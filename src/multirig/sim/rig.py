@@ -10,7 +10,7 @@ from collections.abc import Callable
 from multirig.config import RigConfig
 from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
-from multirig.lifecycle.rig_events import Armed, Denied, Entered, Failed
+from multirig.lifecycle.rig_events import Armed, AskedHere, Denied, Entered, Failed, LedBy
 from multirig.pc.awake import Awake
 from multirig.protocol.events import SECOND, Address, Call, Received
 from multirig.rig import computer
@@ -18,11 +18,14 @@ from multirig.rig.service import RigService
 from multirig.sim.device import Device, ScriptedAdapter
 from multirig.sim.disk import Disk, MemoryStorage
 from multirig.sim.facts import HookFailed, RigEntered, RigRefused, StartCalled
+from multirig.sim.person import Person
 from multirig.sim.scenario import RigPlan
 from multirig.sim.world import Clock, Computer, World, overhear
 
 LOOK_EVERY = SECOND // 50
 """As `multirig.pc.instant` has it."""
+ASKED_FOR = 8.0
+"""Seconds for which the person at a rig is asked whether it may be taken over."""
 PULSE_EVERY = 0.5
 """Seconds between two sync pulses, on average: a false session is short."""
 NOON = datetime.time(12, tzinfo=datetime.timezone.utc)
@@ -55,12 +58,16 @@ class RigComputer(Computer):
                 "data_folder": "/data",
                 "adapter": {"type": "scripted"},
                 "sync_pulses": {"mean": PULSE_EVERY, "length": 0.05} if plan.gives_pulses else None,
+                "take_over": {"ask": ASKED_FOR, "then": plan.then},
             }
         )
+        self.plan = plan
         self.wire = plan.wire
         self.resumes = plan.resumes
         self.noon = datetime.datetime.combine(date, NOON)
         self.disk = Disk(is_emptied=plan.moves_data)
+        self.person = Person(self)
+        """Whoever stands there."""
         self.device = Device(world, plan, self.disk)
         self.machine = RigMachine(name=name)
         """The rules of the program that runs, or ran last."""
@@ -88,7 +95,9 @@ class RigComputer(Computer):
         overhear(
             self.machine,
             {
-                Received: self.hear,
+                Received: self.person.hear,
+                AskedHere: self.person.be_asked,
+                LedBy: self.person.note_leader,
                 Armed: self._note_armed,
                 Failed: self._note_failed,
                 Call: self._note_call,
@@ -96,7 +105,12 @@ class RigComputer(Computer):
                 Denied: self._note_refusal,
             },
         )
-        self._opening = asyncio.get_running_loop().create_task(service.open())
+        self._opening = asyncio.get_running_loop().create_task(self.person.open(service))
+
+    def receive(self, data: bytes, source: Address) -> None:
+        """Take a datagram."""
+        self.person.note_arrival(source.host)
+        super().receive(data, source)
 
     def on_death(self) -> None:
         """Let the device die with its program."""

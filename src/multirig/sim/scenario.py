@@ -48,6 +48,13 @@ class RigPlan:
     """Which it records beside the one of its device: a stop that names them needs many datagrams."""
     moves_data: bool = False
     """Whether each session's data are moved away from its PC."""
+    answers: str = ""
+    """What the person there says to another PC that wants to take it over: yes, no or never anything; empty:
+    nobody is there."""
+    answers_after: float = 1.0
+    """Seconds from the question to the answer."""
+    then: str = "refuse"
+    """What its config decides where nobody has answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +173,9 @@ class Scenario:
             words += [f"pictures of {rig.picture} bytes"] if rig.picture else []
             words += [f"{rig.files} files more"] if rig.files else []
             words += ["moves its data away"] if rig.moves_data else []
+            if any(one.script.takes_over for one in self.conductors):
+                said = f"{rig.answers} after {rig.answers_after:g} s" if rig.answers else "nobody"
+                words.append(f"answers whether it may be taken over: {said}, then {rig.then}")
             out.append(f"rig {rig.name}: {', '.join(words)}")
         for one in self.conductors:
             script = one.script
@@ -222,7 +232,22 @@ def draw(seed: int) -> Scenario:
     # drawn apart, so that what was drawn before stays as it was
     scenario = _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
     scenario = _draw_lengths(random.Random(f"{seed}/lengths"), scenario)
-    return _draw_ways(random.Random(f"{seed}/ways"), scenario, calm=calm)
+    scenario = _draw_ways(random.Random(f"{seed}/ways"), scenario, calm=calm)
+    return _draw_answers(random.Random(f"{seed}/answers"), scenario)
+
+
+def _draw_answers(dice: random.Random, scenario: Scenario) -> Scenario:
+    """Let people at the rigs say whether they may be taken over."""
+    rigs = tuple(
+        replace(
+            rig,
+            answers=dice.choice(("yes", "yes", "no", "never", "")),
+            answers_after=round(dice.choice((0.5, 3.0, 12.0)) * dice.random(), 3),
+            then=dice.choice(("refuse", "allow")),
+        )
+        for rig in scenario.rigs
+    )
+    return replace(scenario, rigs=rigs)
 
 
 def _draw_ways(dice: random.Random, scenario: Scenario, *, calm: bool) -> Scenario:

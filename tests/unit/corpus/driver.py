@@ -18,10 +18,12 @@ import base64
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from multirig.lifecycle import observer
+from multirig.lifecycle.handing_over import HandingRule
 from multirig.lifecycle.observer import ObserverMachine
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.rig import RigMachine
@@ -30,6 +32,7 @@ from multirig.lifecycle.rig_events import (
     Broke,
     ClockPortOpened,
     Commanded,
+    DecidedHere,
     Denied,
     Describe,
     Described,
@@ -78,7 +81,7 @@ from multirig.protocol.dialect import (
     read_health,
     read_recorded,
 )
-from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, Record, Upgraded
+from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, Record, Token, Upgraded
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
@@ -130,6 +133,18 @@ def to_bytes(line: Mapping[str, Any]) -> bytes:
         case {"hex": digits}:
             return bytes.fromhex(digits)
     return str(line["data"]).encode()
+
+
+def introduce_by_greeting(introduce: Any) -> Any:
+    """Return how a rig of 0.1 heard an EXPINFO of wire 1.0: as of the multirig that greets by it."""
+
+    def introduce_as_0_1(self: RigMachine, word: AskInfo, token: Token) -> list[Any]:
+        is_greeted = token.wire == 1 and word.greeting is not None and word.greeting.boot
+        asker = Token(token.address, 2, 0, word.greeting.boot) if word.greeting and is_greeted else token
+        out = introduce(self, word, asker)
+        return [replace(one, token=token) if isinstance(one, Describe) else one for one in out]
+
+    return introduce_as_0_1
 
 
 def from_bytes(data: bytes) -> Line:
@@ -294,6 +309,7 @@ class Computer:
                     stall_after=line.get("stall_after"),
                     resumes=line.get("resumes", False),
                     about=Report(**line.get("about", {})),
+                    take_over=HandingRule(ask=None, allows=True),  # as 0.1 did
                 )
                 if "clock_port" in line:
                     self.machine.handle(ClockPortOpened(port=line["clock_port"]), 0)
@@ -436,6 +452,8 @@ class Computer:
                 }
             case Denied():
                 return {"says": "denied", "event": effect.event.name, "reason": effect.reason}
+            case DecidedHere():
+                return None  # in 0.1 nobody was asked
             case LedBy():
                 return {"says": "led by", "leader": effect.leader, "before": effect.before}
             case Mark():

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from multirig.errors import IllegalTransition, LocalProtocolError
 from multirig.lifecycle.answers import MAX_FAILURE_TEXT
+from multirig.lifecycle.handing_over import HandingRule
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import (
     Armed,
@@ -86,6 +87,7 @@ GREETING = "multirig"
 DATE = datetime.date(2024, 5, 6)
 ONE, TWO = ExpRef(DATE, 1, "SP_01"), ExpRef(DATE, 2, "SP_01")
 PEER, OTHER_PC = Address("udp", "10.0.0.1", 50_000), Address("udp", "10.0.0.9", 50_000)
+ALLOW = HandingRule(ask=None, allows=True)
 GAP = {"from": "2024-05-06T12:01:03+01:00", "to": "2024-05-06T12:01:20+01:00", "seconds": 17.0}
 S = RigState
 T = RigTrigger
@@ -1272,16 +1274,14 @@ def test_ibls_conductor_leads_until_its_recording_is_closed_and_any_program_of_i
     assert rig.state is S.INITIALIZING
 
 
-def take_over(rig: Rig, wire: int = 2, **more: Any) -> list[Any]:
+def take_over(rig: Rig, **more: Any) -> list[Any]:
     rig.feed(Upgraded(address=OTHER_PC, boot="other", name="PC two"))
-    return from_other(rig, Event.EXPINFO, 0, {"take_over": True, **more}, wire=wire)
+    return from_other(rig, Event.EXPINFO, 0, {"take_over": True, **more})
 
 
-@pytest.mark.parametrize("wire", [1, 2])
-def test_another_conductor_takes_over_by_saying_so_and_the_first_one_is_told(wire: int) -> None:
-    rig = rig_in(S.RUNNING)
-    greeting = {GREETING: {"wire": 2, "boot": "other", "name": "x"}} if wire == 1 else {}
-    out = take_over(rig, wire, **greeting)
+def test_another_conductor_takes_over_by_saying_so_where_that_is_allowed_and_the_first_one_is_told() -> None:
+    rig = rig_in(S.RUNNING, take_over=ALLOW)
+    out = take_over(rig)
     [news] = [one for one in out if isinstance(one, Send)]
     assert news.address == PEER
     assert write(news.word).args[1]["taken_over_by"] == "PC two (10.0.0.9)"
@@ -1494,7 +1494,7 @@ def test_a_new_session_may_begin_after_a_death_without_further_ado() -> None:
 
 
 def test_a_command_may_take_over_too_and_one_for_another_session_does_not() -> None:
-    rig = rig_in(S.RUNNING)
+    rig = rig_in(S.RUNNING, take_over=ALLOW)
     refusal(from_other(rig, Event.EXPINIT, {"exp_ref": str(TWO), "take_over": True}))
     assert rig.machine.leader.token.peer == "boot"
     from_other(rig, Event.EXPINIT, {"exp_ref": str(ONE), "take_over": True})

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from multirig.lifecycle.handing_over import HandingRule
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Done, Measured, SpaceMeasured, SubjectChosen
 from multirig.lifecycle.rig_states import RigState
@@ -173,7 +174,7 @@ def test_a_change_is_told_again_soon_since_a_heartbeat_may_be_lost() -> None:
 
 
 def test_a_change_of_leader_or_subject_is_told_at_once() -> None:
-    rig = Rig()
+    rig = Rig(take_over=HandingRule(ask=None, allows=True))
     rig.watch()
     [news] = told(rig.feed(SubjectChosen(subject="SP_01")))
     assert news["subject"] == "SP_01"

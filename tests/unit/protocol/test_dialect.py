@@ -20,11 +20,13 @@ from multirig.protocol.codec import encode_array
 from multirig.protocol.dialect import (
     ask_info_with,
     find_greeting,
+    find_own_verbs,
     greet,
     hear_leader,
     hear_rig,
     hear_verbatim,
     make_command,
+    without_own_verbs,
     write,
 )
 from multirig.protocol.exp_ref import ExpRef
@@ -642,3 +644,79 @@ def test_the_name_in_a_greeting_is_short_and_clean() -> None:
     greeting = find_greeting(info)
     assert greeting is not None
     assert len(greeting.name) == wording.LONG_NAME
+
+
+# -- what IBL's wire can say ---------------------------------------------------------------------------------
+
+OF_IBL = set(
+    "exp_ref subject main_sync experiment_description spec_version min_sequence greeting more".split()
+)
+"""Fields of a conductor's words that wire 1.0 may fill; every other one is ours alone."""
+VALUES = {"check": Plan(seconds=60.0), "at": 5}
+"""Of the fields that are no mere yes or no."""
+OWN_FIELDS = [
+    (kind, one.name)
+    for kind in (AskInfo, Initialise, Start, Stop, Interrupt, CleanUp)
+    for one in dataclasses.fields(kind)
+    if one.name not in OF_IBL
+]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("kind", "name"), OWN_FIELDS, ids=[f"{kind.__name__}.{name}" for kind, name in OWN_FIELDS]
+)
+def test_no_verb_of_ours_comes_by_wire_1_not_even_one_that_was_added_yesterday(kind: Any, name: str) -> None:
+    with_it = {"recover": True} if (kind, name) == (AskInfo, "take_over") else {}
+    word = kind(exp_ref=REF, more={"a": 1}, **with_it, **{name: VALUES.get(name, True)})
+    sent = Message.parse(json.loads(encode_array(write(word))))
+    assert getattr(hear_leader(sent), name) == getattr(word, name)
+    assert find_own_verbs(word)
+    message, _ = without_own_verbs(sent)
+    assert getattr(hear_leader(message), name) == getattr(kind(), name)
+    assert without_own_verbs(message) == (message, ())
+
+
+@pytest.mark.parametrize(
+    ("array", "left", "verbs"),
+    [
+        ([2, TEXT, {"take_over": True, "k": 1}], [2, TEXT, {"k": 1}], ("take_over",)),
+        ([2, {"exp_ref": TEXT}, {"resume": 1}], [2, {"exp_ref": TEXT}, {}], ("resume",)),
+        ([16, [{"error": "x"}], {"take_over": True}], [16, [{"error": "x"}], {}], ("take_over",)),
+        ([32, 20, {"watch": 5}], [32, 20], ("watch",)),
+        ([32, 20, {"new": {}}, {"mark": {}}], [32, 20], ("mark", "new")),
+        (
+            [32, 20, {str(one): one for one in range(20)}],
+            [32, 20],
+            ("0", "1", "10", "11", "12", "13", "14", "15"),
+        ),
+        ([64, 0, {"recover": True, "exp_ref": TEXT}], [64, 0, {"exp_ref": TEXT}], ("recover",)),
+    ],
+)
+def test_what_ibls_wire_can_say_is_left(array: list[Any], left: list[Any], verbs: tuple[str, ...]) -> None:
+    message, found = without_own_verbs(heard(array))
+    assert message == heard(left)
+    assert found == verbs
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        [1, {"exp_ref": TEXT}],
+        [2, TEXT, None],
+        [2, {"date": "2024-05-06", "sequence": 2, "subject": "SP_01"}, {"k": 1}],
+        [4, []],
+        [16, [{"error": "x", "message": "y"}]],
+        [32, 20],
+        [
+            64,
+            0,
+            {"exp_ref": None, "main_sync": False, "rig_version": "8", "multirig": {"wire": 2, "boot": "b"}},
+        ],
+        [128, "https://x", {"me": {"token": "secret"}}],
+        [0, "text", 2],
+    ],
+)
+def test_what_ibls_conductors_say_stays_as_it_is(array: list[Any]) -> None:
+    message = heard(array)
+    assert without_own_verbs(message) == (message, ())

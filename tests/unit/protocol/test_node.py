@@ -1171,6 +1171,33 @@ def test_of_a_foreign_peer_a_long_question_is_asked_whole_with_a_warning_once():
     assert str(warning).startswith("EXPINFO to udp://10.0.0.2:11001 has 3,")
 
 
+@pytest.mark.parametrize("verb", ["take_over", "recover"])
+def test_a_question_with_a_verb_of_ours_greets_first_and_is_asked_on_wire_2(verb):
+    question = Verbatim(Event.EXPINFO, (0, {"subject": "x", verb: True}))
+    conductor, rig = node("C"), node("R", answer_at_once)
+    conductor.handle(Send(address=RIG, word=question, key="k"), 0)
+    seen = carry({CONDUCTOR: conductor, RIG: rig})
+    assert not [data for _, _, data in seen if data[:1] == b"[" and verb.encode() in data]
+    assert rig.machine.asked()[-1].word == question
+    assert rig.machine.asked()[-1].token.wire == 2
+    assert conductor.machine.told("k").count(Replied) == 1
+
+
+def test_a_peer_that_speaks_wire_1_only_is_asked_without_our_verbs():
+    question = Verbatim(Event.EXPINFO, (0, {"subject": "x", "recover": True}))
+    conductor, rig = node("C"), node("R", answer_at_once, greets=False)
+    nodes = {CONDUCTOR: conductor, RIG: rig}
+    conductor.handle(Send(address=RIG, word=question, key="k"), 0)
+    for now in range(0, SECOND, 50 * MS):
+        for one in nodes.values():
+            one.handle_timer(now)
+        carry(nodes, now)
+    first, last = (event.word.args[1] for event in rig.machine.asked())
+    assert first.keys() == {"exp_ref", "main_sync", "subject", "multirig"}
+    assert last.keys() == {"subject", "multirig"}
+    assert conductor.machine.told("k").count(Replied) == 1
+
+
 @given(st.text(max_size=300), st.dictionaries(st.text(max_size=8), st.text(max_size=1_500), max_size=3))
 def test_a_greeting_stays_below_a_thousand_bytes_whatever_the_names(name, more):
     desk = Desk()

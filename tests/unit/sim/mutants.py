@@ -20,6 +20,7 @@ import multirig.protocol.outbox as outboxes
 import multirig.protocol.parts as parts
 import multirig.record.verdict as verdicts
 from multirig.lifecycle.broadcast import Broadcast
+from multirig.lifecycle.handing_over import HandingOver, Judgement
 from multirig.lifecycle.leader import Leadership
 from multirig.lifecycle.observer import Seen
 from multirig.lifecycle.questions import Questions
@@ -118,6 +119,18 @@ def acknowledge_once(original: Any) -> Any:
 def agree_on_anything(answers: Any, *, subject: str, date: Any, here: Any = None, **more: Any) -> ExpRef:
     said = [info.exp_ref for info in answers.values()]
     return here or next((exp_ref for exp_ref in said if exp_ref), ExpRef(date, 1, subject))
+
+
+def say_yes(original: Any) -> Any:
+    return lambda self, *, allows: original(self, allows=True)
+
+
+def let_silence_be_a_yes(original: Any) -> Any:
+    def handle_timer(self: HandingOver, now: int) -> None:
+        self.rule = replace(self.rule, allows=True)
+        original(self, now)
+
+    return handle_timer
 
 
 def take_the_first(original: Any) -> Any:
@@ -435,6 +448,15 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
         "interrupts overtake",
     ),
     "a repeated start is handled and obeyed": (start_again, "started once"),
+    "whoever wants a rig has it": (
+        swap(HandingOver, "judge", lambda self, *_: Judgement(allows=True)),
+        "who is heard is kept",
+    ),
+    "a no is taken for a yes": (change(HandingOver, "answer", say_yes), "who is heard is kept"),
+    "nobody's silence is a yes": (
+        change(HandingOver, "handle_timer", let_silence_be_a_yes),
+        "who is heard is kept",
+    ),
     "everybody may command": (swap(Leadership, "object_to", _ignore), "one leader"),
     "nobody is silent": (swap(watching, "SILENT_AFTER", 60 * SECOND), "the dead are noticed"),
     "a deaf hook is forgotten": (swap(HookLimits, "check", _ignore), "one reference"),
@@ -468,7 +490,23 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
 
+
+def _wanted(answers: str) -> Scenario:
+    """Return a world in which another PC wants a rig that records, and is led by one that is heard."""
+    return Scenario(
+        seed=1,
+        rigs=(RigPlan(name="rig1", main_sync=True, answers=answers, then="refuse"),),
+        conductors=(
+            ConductorPlan(name="leader", script=Script(record=30.0)),
+            ConductorPlan(name="second", script=Script(record=1.0, begins=3.0, takes_over=True)),
+        ),
+    )
+
+
 SCRIPTED: Mapping[str, Scenario] = {
+    "whoever wants a rig has it": _wanted("never"),
+    "a no is taken for a yes": _wanted("no"),
+    "nobody's silence is a yes": _wanted("never"),
     "a part that is lost is never asked for again": Scenario(
         seed=1,
         rigs=(RigPlan(name="rig1", main_sync=True, files=200),),

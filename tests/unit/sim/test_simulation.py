@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from multirig.sim.facts import Fact, HookBegan, RigEntered, SessionMoved, StepEnded
+from multirig.sim.facts import Fact, HookBegan, RigEntered, RigHandedOver, SessionMoved, StepEnded
 from multirig.sim.lab import run
-from multirig.sim.scenario import Scenario, draw
+from multirig.sim.operator import Script
+from multirig.sim.scenario import ConductorPlan, RigPlan, Scenario, draw
 from multirig.sim.search import simulate_all
 
 
@@ -26,6 +27,35 @@ def test_a_session_that_is_taken_over_while_it_starts_leaves_nobody_recording_un
     leader, second = draw(seed).conductors
     taking = replace(second, script=replace(second.script, takes_over=True))
     assert run(replace(draw(seed), conductors=(leader, taking))).violations == ()
+
+
+@pytest.mark.parametrize(
+    ("answers", "then", "is_handed_over"),
+    [
+        ("yes", "refuse", True),
+        ("no", "allow", False),
+        ("never", "allow", True),
+        ("never", "refuse", False),
+        ("", "allow", True),
+        ("", "refuse", False),
+    ],
+)
+def test_a_rig_whose_leader_is_heard_is_handed_over_as_its_person_or_its_config_says(
+    answers: str, then: str, *, is_handed_over: bool
+) -> None:
+    result = run(
+        Scenario(
+            seed=1,
+            rigs=(RigPlan(name="rig1", main_sync=True, answers=answers, then=then),),
+            conductors=(
+                ConductorPlan(name="leader", script=Script(record=60.0)),
+                ConductorPlan(name="second", script=Script(record=1.0, begins=3.0, takes_over=True)),
+            ),
+        )
+    )
+    assert result.violations == ()
+    handed = [fact for _, fact in result.facts if isinstance(fact, RigHandedOver)]
+    assert [(one.by, one.was_heard) for one in handed] == ([("10.0.0.2", True)] if is_handed_over else [])
 
 
 @pytest.mark.parametrize("seed", [393, 1457, 3155, 4619, 8650, 9904])

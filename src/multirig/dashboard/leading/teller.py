@@ -19,7 +19,7 @@ from multirig.dashboard.snapshot import (
 from multirig.errors import AgreementError, MultirigError, SessionFailed
 from multirig.lifecycle.agreement import THIS_PC
 from multirig.lifecycle.clock_gate import Objection
-from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding
@@ -94,6 +94,8 @@ class Teller:
                 self._take_progress(happening)
             case Noticed(rig=rig, text=text, notice=notice):
                 self.warn(rig, text, at, is_bad=notice not in GOOD_NOTICES)
+            case HandingTold(rig=rig, text=text):
+                self.warn(rig, text, at, is_bad=False)
             case Heard(rig=rig, word=word):
                 self._take_message(rig, word, at)
             case Marked(text=text):

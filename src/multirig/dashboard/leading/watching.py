@@ -12,7 +12,7 @@ from multirig.conductor.session import Session
 from multirig.dashboard.leading.board import Board
 from multirig.dashboard.snapshot import Step
 from multirig.errors import ConfigError
-from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.record.account import Account, account
@@ -46,7 +46,7 @@ async def watch(conductor: Conductor, stream: EventStream, board: Board) -> None
 
 def _show(session: Session, event: SessionEvent, board: Board) -> None:
     match event:
-        case Moved() | Progressed() | Noticed() | Heard() | Marked():
+        case Moved() | Progressed() | Noticed() | HandingTold() | Heard() | Marked():
             folder = None if session.folder is None else str(session.folder)
             board.tell(lambda teller: teller.take_folder(folder))
             board.tell(lambda teller: teller.take(event, time.time()))
