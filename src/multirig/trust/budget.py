@@ -1,0 +1,115 @@
+"""How much strangers may cost: so much from one address, so much from all, and no memory beyond."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+MAX_SOURCES = 256
+"""Addresses that are told apart; of more, the one that was heard longest ago is forgotten."""
+SECOND = 1_000_000_000
+
+
+class Bucket:
+    """Lets so many things through a second, and a few more at once.
+
+    Parameters
+    ----------
+    rate : float
+        A second.
+    at_once : float
+        After a pause.
+    """
+
+    __slots__ = ("_at", "_at_once", "_left", "_rate")
+
+    def __init__(self, rate: float, at_once: float) -> None:
+        self._rate = rate
+        self._at_once = self._left = at_once
+        self._at: int | None = None
+
+    def take(self, now: int) -> bool:
+        """Return whether one more may pass; ``now`` is in nanoseconds."""
+        if self._at is not None:
+            self._left = min(self._at_once, self._left + self._rate * (now - self._at) / SECOND)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+    def is_spent(self, now: int) -> bool:
+        """Whether nothing may pass at the moment."""
+        at = self._at if self._at is not None else now
+        return self._left + self._rate * (now - at) / SECOND < 1
+
+
+class Budget:
+    """The same for each source, and for all together.
+
+    Parameters
+    ----------
+    each, all_of_them : tuple of (float, float)
+        A second, and at once.
+    """
+
+    def __init__(self, *, each: tuple[float, float], all_of_them: tuple[float, float]) -> None:
+        self._each = each
+        self._all = Bucket(*all_of_them)
+        self._sources: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, source: str, now: int) -> bool:
+        """Return whether one more of a source may pass."""
+        bucket = self._sources.get(source)
+        if bucket is None:
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.popitem(last=False)
+            bucket = self._sources[source] = Bucket(*self._each)
+        else:
+            self._sources.move_to_end(source)
+        return bucket.take(now) and self._all.take(now)
+
+    def is_spent(self, source: str, now: int) -> bool:
+        """Whether nothing more of a source may pass at the moment; costs it nothing."""
+        bucket = self._sources.get(source)
+        return (bucket is not None and bucket.is_spent(now)) or self._all.is_spent(now)
+
+
+class Refusals:
+    """How often each source was refused; told at the first, the tenth, the hundredth …"""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self.total = 0
+        """Of all sources, also of those that are forgotten."""
+
+    def note(self, source: str) -> int | None:
+        """Count one more; return how many there were if that is to be told."""
+        self.total += 1
+        count = self._counts.get(source, 0) + 1
+        if count == 1 and len(self._counts) >= MAX_SOURCES:
+            self._counts.popitem(last=False)
+        self._counts[source] = count
+        if not _is_round(count):
+            return None
+        self._counts.move_to_end(source)
+        return count
+
+    def note_quietly(self, source: str) -> bool:
+        """Count one more unless that would have to be told; return whether it was counted."""
+        count = self._counts.get(source)
+        if count is None or _is_round(count + 1):
+            return False
+        self._counts[source] = count + 1
+        self.total += 1
+        return True
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each was refused; whom it was told of last stands at the end."""
+        return dict(self._counts)
+
+
+def _is_round(count: int) -> bool:
+    return count in _ROUND
+
+
+_ROUND = frozenset(10**power for power in range(19))
