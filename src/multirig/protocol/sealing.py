@@ -1,0 +1,490 @@
+"""Sealed channels of one program: how they come about, and which packet belongs to which.
+
+A channel is of two programs. Whoever wants to speak says hello, the other side answers, both prove by that
+who they are; from then on whatever passes is sealed. Addresses prove nothing: a channel is found by the name
+in each packet, and leads to wherever its last genuine packet came from.
+
+What is not genuine changes nothing here, and is answered with fewer bytes than it had, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from multirig.errors import TrustError
+from multirig.protocol.channels import FIRST_PAUSE, LAST_PAUSE, Channels, Kept
+from multirig.protocol.events import SECOND, Address
+from multirig.protocol.frames import VERSION, is_boot
+from multirig.trust import packets
+from multirig.trust.budget import Budget
+from multirig.trust.certificate import KEY_BYTES, Certificate, ShutOut
+from multirig.trust.channel import Channel, Standing
+from multirig.trust.keys import Keys, Membership
+from multirig.trust.noise import Handshake
+from multirig.trust.roles import Role
+from multirig.wording import LONG_NAME, clean
+
+OFFER_LIMIT = 10 * SECOND
+"""For how long a hello is repeated, and its answer awaited."""
+HALF_LIMIT = 10 * SECOND
+"""For how long the proof that follows an answer is awaited."""
+MAX_OFFERS = 4_096
+"""Hellos of ours that are open at once."""
+MAX_HALVES = 128
+"""Answers of ours whose proof is awaited; of more, the oldest is forgotten."""
+MAX_CALLED = 100
+"""Bytes of how a program calls itself."""
+LOST_REST = SECOND
+"""A channel that is said to be lost is made anew at most so often."""
+PROLOGUE = b"multirig seal 1\n"
+"""Of the handshake, before the lab's public key."""
+_SEALED, _HELLO = bytes([packets.SEALED]), bytes([packets.HELLO])
+_HERE = b"\x00"
+"""Content of a packet that only says that its channel is there."""
+_LIST = b"\x01"
+"""Before a list of PCs that are shut out."""
+
+
+class Proved(NamedTuple):
+    """A handshake has ended: who is at an address is known."""
+
+    channel: Channel
+    address: Address
+
+
+class Opened(NamedTuple):
+    """Something genuine has come."""
+
+    channel: Channel
+    address: Address
+    content: bytes
+
+
+class Spurned(NamedTuple):
+    """Something has come that proves nothing."""
+
+    address: Address
+    reason: str
+
+
+class ListHeard(NamedTuple):
+    """A newer list of PCs that are shut out has come, to be kept on this PC."""
+
+    shut_out: ShutOut
+
+
+class ShutOutNow(NamedTuple):
+    """A program is of the lab no more, and its channel is closed."""
+
+    channel: Channel
+    address: Address
+    reason: str
+
+
+@dataclass(slots=True)
+class _Offer:
+    """A hello of ours."""
+
+    address: Address
+    index: bytes
+    handshakes: list[tuple[Membership, Handshake]]
+    """One for each lab that this PC is of: which of them the other side is of its answer shows."""
+    packet: bytes
+    until: int
+    retry_at: int | None
+    """When it is repeated; None: it travels in a greeting, which others repeat."""
+    pause: int = FIRST_PAUSE
+
+
+@dataclass(slots=True)
+class _Half:
+    """An answer of ours: the other side is still to prove who it is."""
+
+    address: Address
+    hello: packets.Hello
+    handshake: Handshake
+    membership: Membership
+    answer: bytes
+    until: int
+
+
+class Seals:
+    """All channels of one program, pure.
+
+    Parameters
+    ----------
+    keys : Keys
+        Of this PC.
+    boot : str
+        Boot id of this program.
+    name : str
+        How it calls itself.
+    random : callable
+        Returns so many random bytes.
+    wall : callable
+        Returns the time of day: seconds since 1970.
+    objects : callable
+        Why a role is not good enough for what this program does with others; empty: it is.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        boot: str,
+        name: str,
+        random: Callable[[int], bytes],
+        wall: Callable[[], int],
+        objects: Callable[[Standing], str] = lambda standing: "",
+    ) -> None:
+        self.keys = keys
+        self._boot = boot
+        self._name = name.encode(errors="replace")[:MAX_CALLED].decode(errors="ignore")
+        self._random = random
+        self._wall = wall
+        self._objects = objects
+        self._offers: dict[bytes, _Offer] = {}
+        self._of_address: dict[Address, _Offer] = {}
+        self._halves: OrderedDict[bytes, _Half] = OrderedDict()
+        self._answered: dict[bytes, bytes] = {}
+        """By the key of a hello: how the channel that was offered is called here."""
+        self.channels = Channels()
+        self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
+        self._copies = Budget(each=(20, 20), all_of_them=(500, 500))
+        self._losses = Budget(each=(5, 5), all_of_them=(50, 50))
+        self._out: list[tuple[Address, bytes]] = []
+        self._events: list[Any] = []
+
+    # -- saying hello -----------------------------------------------------------------------------------
+
+    def greet(self, address: Address, now: int) -> str:
+        """Return the hello that travels in a greeting to an address, in base64.
+
+        Raises
+        ------
+        TrustError
+            This PC is of no lab.
+        """
+        offer = self._of_address.get(address)
+        if offer is None or offer.until - now < OFFER_LIMIT // 2:
+            offer = self._offer(address, now)
+        return packets.to_text(offer.packet)
+
+    def knock(self, address: Address, now: int) -> None:
+        """Say hello to an address in a packet of its own, again and again until it answers."""
+        if address not in self._of_address:
+            offer = self._offer(address, now)
+            offer.retry_at = now + FIRST_PAUSE
+            self._out.append((address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
+
+    def _offer(self, address: Address, now: int) -> _Offer:
+        if not self.keys.memberships:
+            raise TrustError("this PC has no key of a lab")
+        ephemeral = self._random(KEY_BYTES)
+        labs = self.keys.memberships[-packets.MAX_LABS :]
+        handshakes = [(one, self._new_handshake(one, ephemeral, initiates=True)) for one in labs]
+        first = b""
+        for _, handshake in handshakes:
+            first = handshake.write()  # the same for each lab: nothing is sealed in it
+        index = self._random(packets.INDEX)
+        packet = packets.pack_hello(index, first, [one.lab.key for one in labs])
+        offer = _Offer(address, index, handshakes, packet, now + OFFER_LIMIT, None)
+        if (old := self._of_address.pop(address, None)) is not None:
+            self._offers.pop(old.index, None)
+        if len(self._offers) >= MAX_OFFERS:
+            self._drop_offer(next(iter(self._offers.values())))
+        self._offers[index] = self._of_address[address] = offer
+        return offer
+
+    def _drop_offer(self, offer: _Offer) -> None:
+        self._offers.pop(offer.index, None)
+        if self._of_address.get(offer.address) is offer:
+            del self._of_address[offer.address]
+
+    def _new_handshake(self, membership: Membership, ephemeral: bytes, *, initiates: bool) -> Handshake:
+        return Handshake(
+            initiates=initiates,
+            private=self.keys.private,
+            ephemeral=ephemeral,
+            prologue=PROLOGUE + membership.lab.key,
+        )
+
+    def _introduce(self, membership: Membership) -> bytes:
+        """Return what a handshake says of this side."""
+        number = membership.shut_out.number if membership.shut_out is not None else 0
+        about = {"boot": self._boot, "called": self._name, "list": number, "wire": VERSION}
+        return membership.certificate.pack() + json.dumps(
+            about, separators=(",", ":"), ensure_ascii=False
+        ).encode(errors="replace")
+
+    # -- what comes -------------------------------------------------------------------------------------
+
+    def receive_hello(self, packet: bytes, address: Address, size: int, now: int) -> Spurned | None:
+        """Take a hello, and answer it.
+
+        Parameters
+        ----------
+        packet : bytes
+            The hello.
+        address : Address
+            Where it seems to come from.
+        size : int
+            Bytes of the datagram in which it has come: the answer is not longer.
+        now : int
+            Nanoseconds.
+        """
+        try:
+            hello = packets.unpack_hello(packet)
+        except TrustError as error:
+            return Spurned(address, str(error))
+        memberships = self.keys.memberships
+        membership = next((one for one in memberships if packets.knows_lab(packet, one.lab.key)), None)
+        if membership is None:
+            return Spurned(address, "it is of no lab that this PC is of")
+        half = self._halves.get(self._answered.get(hello.key, b""))
+        if not (self._handshakes if half is None else self._copies).take(address.host, now):
+            return Spurned(address, "it says hello too often")
+        if half is None:
+            half = self._answer(hello, membership, address, now)
+        elif half.hello != hello:
+            return Spurned(address, "a hello that was changed on its way")
+        if len(half.answer) > size:
+            return Spurned(address, f"a hello of {size} bytes, and the answer has {len(half.answer)}")
+        self._out.append((address, half.answer))
+        return None
+
+    def _answer(self, hello: packets.Hello, membership: Membership, address: Address, now: int) -> _Half:
+        handshake = self._new_handshake(membership, self._random(KEY_BYTES), initiates=False)
+        handshake.read(hello.key)
+        index = self._random(packets.INDEX)
+        answer = packets.pack_answer(hello.caller, index, handshake.write(self._introduce(membership)))
+        half = _Half(address, hello, handshake, membership, answer, now + HALF_LIMIT)
+        if len(self._halves) >= MAX_HALVES:
+            self._drop_half(next(iter(self._halves)))
+        self._halves[index] = half
+        self._answered[hello.key] = index
+        return half
+
+    def _drop_half(self, index: bytes) -> None:
+        half = self._halves.pop(index)
+        self._answered.pop(half.hello.key, None)
+
+    def is_nothing(self, packet: bytes, host: str, now: int) -> bool:
+        """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
+        kind, index = packet[1:2], packet[2 : 2 + packets.INDEX]
+        if kind == _SEALED:
+            is_known = index in self.channels or index in self._halves
+            return not is_known and self._losses.is_spent(host, now)
+        if kind == _HELLO:
+            return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
+        return False
+
+    def receive(self, packet: bytes, address: Address, now: int) -> Proved | Opened | Spurned | None:
+        """Take a packet; return what has come of it."""
+        kind = packet[1] if len(packet) > 1 + packets.INDEX else 0
+        index = packet[2 : 2 + packets.INDEX]
+        try:
+            match kind:
+                case packets.SEALED:
+                    return self._receive_sealed(packet, index, address, now)
+                case packets.HELLO:
+                    return self.receive_hello(packet, address, len(packet), now)
+                case packets.ANSWER:
+                    return self._receive_answer(packet, index, address, now)
+                case packets.PROOF:
+                    return self._receive_proof(packet, index, address, now)
+                case packets.LOST:
+                    self._receive_lost(index, now)
+                    return None
+        except TrustError as error:
+            return Spurned(address, str(error))
+        return Spurned(address, "a packet that is none")
+
+    def _receive_sealed(
+        self, packet: bytes, index: bytes, address: Address, now: int
+    ) -> Opened | Spurned | None:
+        kept = self.channels.get(index)
+        if kept is None:
+            if index in self._halves:  # its proof was overtaken, or lost
+                return None
+            if self._losses.take(address.host, now):
+                self._out.append((address, packets.pack_lost(index)))
+            return Spurned(address, "it is sealed for a program that does not run here any more")
+        content = kept.channel.open(packet)
+        self.channels.note_heard(kept, address)
+        first = content[:1]
+        if first == _LIST:
+            self._receive_list(kept, content[1:])
+            return None
+        return None if first == _HERE else Opened(kept.channel, address, content)
+
+    def _receive_answer(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
+        offer = self._offers.get(index)
+        if offer is None:
+            kept = self.channels.get(index)
+            if kept is not None and kept.proof is not None:  # our proof has not come there
+                self._out.append((kept.address, kept.proof))
+                return None
+            raise TrustError("an answer to nothing that was asked")
+        at = 2 + 2 * packets.INDEX
+        theirs, message = packet[at - packets.INDEX : at], packet[at:]
+        membership, handshake, payload = _read_answer(offer, message)
+        standing, number = self._judge(handshake, membership, payload)
+        self._drop_offer(offer)
+        proof = packets.pack_proof(theirs, handshake.write(self._introduce(membership)))
+        kept = self.channels.add(_make_channel(index, theirs, handshake, standing), address)
+        kept.list_number = number
+        self.channels.await_sign(kept, proof, now)
+        self._out.append((address, proof))
+        self._share_list(kept)
+        return Proved(kept.channel, address)
+
+    def _receive_proof(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
+        half = self._halves.get(index)
+        if half is None:
+            kept = self.channels.get(index)
+            if kept is None:
+                raise TrustError("a proof for nothing that was answered")
+            if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
+                self._out.append((kept.address, kept.channel.seal(_HERE)))
+            return None
+        payload = half.handshake.read(packet[2 + packets.INDEX :])
+        standing, number = self._judge(half.handshake, half.membership, payload)
+        self._drop_half(index)
+        kept = self.channels.add(_make_channel(index, half.hello.caller, half.handshake, standing), address)
+        kept.list_number = number
+        self._out.append((address, kept.channel.seal(_HERE)))
+        self._share_list(kept)
+        return Proved(kept.channel, address)
+
+    def _judge(self, handshake: Handshake, membership: Membership, payload: bytes) -> tuple[Standing, int]:
+        """Return who is at the other end; TrustError says why that one counts nothing."""
+        certificate, rest = Certificate.unpack(payload)
+        if certificate.key != handshake.theirs:
+            raise TrustError("a certificate of somebody else")
+        if self.keys.judge(certificate, now=self._wall()).lab != membership.lab:
+            raise TrustError(f"{certificate.name} has shown a certificate of another lab than it has named")
+        try:
+            about = json.loads(rest)
+            boot, called, number = about["boot"], about["called"], about["list"]
+            wire = about["wire"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise TrustError(f"{certificate.name} does not say which program it is") from None
+        if not isinstance(boot, str) or not is_boot(boot) or boot == self._boot or type(number) is not int:
+            raise TrustError(f"{certificate.name} does not say which program it is")
+        if wire != VERSION:
+            raise TrustError(
+                f"{certificate.name} speaks wire {wire!s:.20}, this PC speaks wire {VERSION}: "
+                "update the older one"
+            )
+        standing = Standing(certificate, boot, clean(str(called), LONG_NAME))
+        if why := self._objects(standing):
+            raise TrustError(why)
+        return standing, number
+
+    def _receive_lost(self, index: bytes, now: int) -> None:
+        """Take an unproved word that a channel is not known there: say hello, and change nothing."""
+        kept = self.channels.of_theirs(index)
+        if kept is None or (kept.renewed_at is not None and now - kept.renewed_at < LOST_REST):
+            return
+        kept.renewed_at = now
+        self.knock(kept.address, now)
+
+    # -- who is shut out --------------------------------------------------------------------------------
+
+    def _receive_list(self, kept: Kept, data: bytes) -> None:
+        shut_out, _ = ShutOut.unpack(data)
+        kept.list_number = max(kept.list_number, shut_out.number)
+        changed = self.keys.with_list(shut_out)
+        if changed is not None:
+            self._events.append(ListHeard(shut_out))
+            self.change_keys(changed)
+
+    def _share_list(self, kept: Kept) -> None:
+        membership = self.keys.of(kept.channel.standing.certificate.by)
+        shut_out = membership.shut_out if membership is not None else None
+        if shut_out is not None and shut_out.number > kept.list_number:
+            kept.list_number = shut_out.number
+            self._out.append((kept.address, kept.channel.seal(_LIST + shut_out.pack())))
+
+    def change_keys(self, keys: Keys) -> None:
+        """Go on with other keys, or with a newer list; who is of the lab no more is not spoken to."""
+        self.keys = keys
+        for kept in self.channels.all():
+            try:
+                keys.judge(kept.channel.standing.certificate, now=0)  # what is over ends no conversation
+            except TrustError as error:
+                self.channels.drop(kept)
+                self._events.append(ShutOutNow(kept.channel, kept.address, str(error)))
+            else:
+                self._share_list(kept)
+
+    # -- what leaves, and when it is time ---------------------------------------------------------------
+
+    def take_out(self) -> list[tuple[Address, bytes]]:
+        """Return what shall leave of itself, in order."""
+        out, self._out = self._out, []
+        return out
+
+    def take_events(self) -> list[ListHeard | ShutOutNow]:
+        """Return what has come of lists."""
+        events, self._events = self._events, []
+        return events
+
+    def get_timer(self) -> int | None:
+        """Return when `handle_timer` wants to be called, or None."""
+        times = [one.until if one.retry_at is None else one.retry_at for one in self._offers.values()]
+        if self._halves:
+            times.append(next(iter(self._halves.values())).until)
+        if (at := self.channels.get_timer()) is not None:
+            times.append(at)
+        return min(times, default=None)
+
+    def handle_timer(self, now: int) -> None:
+        """Say again what was not answered, and forget what is late."""
+        for offer in list(self._offers.values()):
+            if offer.until <= now:
+                self._drop_offer(offer)
+            elif offer.retry_at is not None and offer.retry_at <= now:
+                offer.pause = min(2 * offer.pause, LAST_PAUSE)
+                offer.retry_at = now + offer.pause
+                self._out.append((offer.address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
+        while self._halves and next(iter(self._halves.values())).until <= now:
+            self._drop_half(next(iter(self._halves)))
+        self._out += self.channels.take_due(now)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how much is remembered; it must stay small."""
+        return {"offers": len(self._offers), "halves": len(self._halves), "channels": len(self.channels)}
+
+
+def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, bytes]:
+    for membership, handshake in offer.handshakes:
+        try:
+            return membership, handshake, handshake.read(message)
+        except TrustError as error:
+            why = error
+    raise why
+
+
+def _make_channel(mine: bytes, theirs: bytes, handshake: Handshake, standing: Standing) -> Channel:
+    return Channel(
+        mine=mine,
+        theirs=theirs,
+        keys=handshake.split(),
+        clock_keys=handshake.export(b"multirig clock"),
+        standing=standing,
+    )
+
+
+def needs_a_rig(standing: Standing) -> str:
+    """Return why somebody cannot be led; empty: it can."""
+    if standing.role.is_led:
+        return ""
+    return (
+        f"the key of {standing.name} may {Role.LOOK} on and no more: what it says of itself is no rig's word"
+    )
