@@ -350,6 +350,9 @@ class Node:
                     question = None
                     if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
                         question = one.greeted.pop(event.key, None)
+                        if question is not None and question.action.lasting and one.link is None:
+                            late = replace(question.action, key=None)  # its end is told: nobody waits for it
+                            one.greeted[event.key] = question._replace(action=late)
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
@@ -426,9 +429,11 @@ class Node:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
 
     def _say_hello(self, peer: Peer, action: Send, now: int) -> None:
-        """Ask who is there in a greeting that holds nothing else; the question follows under a seal."""
-        if action.word.event is not Event.EXPINFO:
+        """Ask who is there in a greeting that holds nothing else; what is to be said follows under a seal."""
+        if action.key is None and action.word.event is not Event.EXPINFO:
             raise LocalProtocolError("it has not proved who it is yet")
+        if action.overtakes:
+            peer.greeted.clear()
         if action.key is not None:
             peer.greeted[action.key] = Greeted(action, now + action.limit, True)
         greeting = self._answering.greet(AskInfo(), self.door.greet(peer.address, now))
