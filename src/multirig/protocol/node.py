@@ -98,7 +98,7 @@ class Node:
         self._hears = hears
         self.door = door if door is not None else Door(name=name)
         self.greets = greets
-        self._answering = Answering(boot=boot, name=name, greets=greets)
+        self._answering = Answering(boot=boot, name=name, greets=lambda: self.greets)
         self.peers = Peers(hears, boot, is_alone=not greets)
         """Who is spoken to, and what is known of each."""
         self._effects: deque[Any] = deque()
