@@ -176,6 +176,10 @@ class SessionMachine:
             case Upgraded(address=address):
                 if (name := self.members.name_at(address)) is not None:
                     self.members.multirigs.add(name)
+                    if self.state not in UNTOUCHED and isinstance(self.found.get(name), MultirigError):
+                        # it was not there when the session was recovered: without this it would not obey
+                        again = AskInfo(exp_ref=self.exp_ref, recover=True)
+                        return [Send(address=address, word=again, key=None, limit=self.limits.agree)]
             case RigsChosen(rigs=rigs, policies=policies):
                 self.members.choose(rigs, policies)
                 return record

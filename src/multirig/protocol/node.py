@@ -282,7 +282,8 @@ class Node:
         asked, peer.greeted = peer.greeted, {}
         for key, question in asked.items():
             if peer.link is not None and peer.echo.take_back(key):
-                peer.link.send(replace(question.action, limit=max(0, question.until - now)), now)
+                left = max(0, question.until - now)  # and it has overtaken already what it shall
+                peer.link.send(replace(question.action, limit=left, overtakes=False), now)
 
     def _meet(
         self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None, is_sealed: bool = False
@@ -347,12 +348,7 @@ class Node:
                     if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
-                    question = None
-                    if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
-                        question = one.greeted.pop(event.key, None)
-                        if question is not None and question.action.lasting and one.link is None:
-                            late = replace(question.action, key=None)  # its end is told: nobody waits for it
-                            one.greeted[event.key] = question._replace(action=late)
+                    question = _take_question(one, event) if one.greeted else None
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
@@ -456,3 +452,16 @@ class Node:
     ) -> None:
         unreached = Unreached(address=address, key=key, reason=reason)
         self._act(self.machine.handle(unreached, now), now, touched)
+
+
+def _take_question(peer: Peer, event: Any) -> Greeted | None:
+    """Return the question that went in a greeting and that something is the outcome of.
+
+    A stop whose time is up is kept, for when it is known who is there; nobody waits for it any more.
+    """
+    if not isinstance(event, Replied | Refused | TimedOut | Unreached):
+        return None
+    question = peer.greeted.pop(event.key, None)
+    if question is not None and question.action.lasting and peer.link is None:
+        peer.greeted[event.key] = question._replace(action=replace(question.action, key=None))
+    return question

@@ -436,9 +436,7 @@ def test_a_stop_whose_time_is_up_still_reaches_a_rig_that_has_not_proved_itself_
     two = Two()
     silent_until(two, 100.0)
     stop = Verbatim(event, ("2024-05-06_2_x", None))
-    two.pc.handle(
-        Send(address=RIG, word=stop, key="late", limit=5 * SECOND, lasting=True), two.wire.now
-    )
+    two.pc.handle(Send(address=RIG, word=stop, key="late", limit=5 * SECOND, lasting=True), two.wire.now)
     two.wire.run(20.0)
     assert [type(one) for one in two.at_pc.outcomes()] == [TimedOut]
     passed = len(two.wire.passed)
@@ -488,3 +486,22 @@ def test_a_hello_is_repeated_for_a_while_and_not_for_ever() -> None:
     two.wire.run(60.0)
     hellos = [data for _, to, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
     assert hellos == []
+
+
+class Asks(Machine):
+    """Asks a rig that has just proved who it is something of its own."""
+
+    def handle(self, event: Any, now: int) -> list[Any]:
+        out = super().handle(event, now)
+        if isinstance(event, Upgraded):
+            return [Send(address=event.address, word=INFO, key=None)]
+        return out
+
+
+def test_what_waits_for_a_proof_withdraws_nothing_that_is_asked_when_it_has_come() -> None:
+    two = Two()
+    two.pc.machine = Asks()
+    interrupt = Verbatim(Event.EXPINTERRUPT, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=interrupt, key="interrupt", overtakes=True), two.wire.now)
+    two.wire.run(8.0)
+    assert two.at_rig.requests() == [Event.EXPINFO, Event.EXPINTERRUPT]
