@@ -18,7 +18,11 @@ async def test_a_lab_with_keys_records_over_its_network(keyed_lab: Any) -> None:
         assert await program.ends() == 0, program.said()
         assert "GOOD" in program.said()
         assert rig.rows() > 0
-        assert "video-pc of the lab cortexlab" in rig.said()
+        assert "this PC is video-pc of the lab cortexlab (rig)" in rig.said()
+        leader = {"MULTIRIG_KEYS": str(keyed_lab.folder / "keys" / "behaviour-pc")}
+        check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml")
+        await check.ends()
+        assert "proves that it is video-pc of the lab cortexlab, until 20" in check.said()
 
 
 async def test_a_pc_without_a_key_leads_nobody_and_is_told_what_to_do(keyed_lab: Any) -> None:

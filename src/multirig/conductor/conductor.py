@@ -10,7 +10,7 @@ from typing import Any
 from multirig.conductor.agreeing import Plan
 from multirig.conductor.checking import Look
 from multirig.conductor.events import Events, EventStream
-from multirig.conductor.exchange import Exchange, make_machine
+from multirig.conductor.exchange import Exchange, TokenHolders, make_machine
 from multirig.conductor.preflight import find_hindrance
 from multirig.conductor.session import Session
 from multirig.conductor.storage import Storage, SubjectsFolder, open_storage
@@ -451,9 +451,9 @@ class Conductor:
         self.exchange.feed(Complained(rig=rig, event=event, reason=reason))
 
     def share_token(self, url: str | None, token: Mapping[str, Any], names: Iterable[str]) -> None:
-        """Have an Alyx token ready for the rigs that may be given it in clear, for when they ask."""
+        """Have an Alyx token ready for the rigs that may have it in clear, and for all whose links are sealed."""
         word = AlyxToken(url=url, credentials=dict(token))
-        self.exchange.feed(TokenShared(token=word, rigs=frozenset(names)))
+        self.exchange.feed(TokenShared(token=word, rigs=TokenHolders(names, self.exchange.is_sealed)))
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,11 +90,11 @@ class Complained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenShared:
-    """There is an Alyx token for the rigs that may be given it in clear, for when they ask."""
+    """There is an Alyx token for some of the rigs, for when they ask."""
 
     token: AlyxToken
-    rigs: frozenset[str]
-    """Who may be given it."""
+    rigs: Container[str]
+    """Who may be given it: those that may have it in clear, and those whose links are sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
