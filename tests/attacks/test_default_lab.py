@@ -20,7 +20,7 @@ async def test_a_lab_with_keys_records_over_its_network(keyed_lab: Any) -> None:
         assert rig.rows() > 0
         assert "this PC is video-pc of the lab cortexlab (rig)" in rig.said()
         leader = {"MULTIRIG_KEYS": str(keyed_lab.folder / "keys" / "behaviour-pc")}
-        check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml")
+        check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml", "-r", "cameras")
         await check.ends()
         assert "proves that it is video-pc of the lab cortexlab, until 20" in check.said()
 

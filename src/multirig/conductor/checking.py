@@ -10,6 +10,8 @@ from pathlib import Path
 from multirig.conductor import preflight
 from multirig.conductor.events import EventStream
 from multirig.conductor.exchange import Exchange
+from multirig.conductor.preflight import find_hindrance as find_hindrance
+from multirig.conductor.proofs import proof_of
 from multirig.errors import MultirigError
 from multirig.keyring.saying import say_leading_access
 from multirig.lifecycle.broadcast import Outcome
@@ -114,7 +116,7 @@ class Look:
                 passes=self._passes.get(name),
                 address=str(self._exchange.addresses[name]),
                 pings=self._pings.get(name),
-                proof=self._exchange.proof_of(name),
+                proof=proof_of(self._exchange, name),
                 is_elsewhere=is_elsewhere(self._exchange.addresses[name].host),
             )
             for name, outcome in outcomes.items()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from multirig.conductor.agreeing import Plan
-from multirig.conductor.checking import Look
+from multirig.conductor.checking import Look, find_hindrance
 from multirig.conductor.events import Events, EventStream
-from multirig.conductor.exchange import Exchange, TokenHolders, make_machine
-from multirig.conductor.preflight import find_hindrance
+from multirig.conductor.exchange import Exchange, make_machine
+from multirig.conductor.proofs import share_token
 from multirig.conductor.session import Session
 from multirig.conductor.storage import Storage, SubjectsFolder, open_storage
 from multirig.conductor.surroundings import Surroundings, in_thread
@@ -28,13 +28,12 @@ from multirig.lifecycle.session_events import (
     Progressed,
     RigsChosen,
     SessionFound,
-    TokenShared,
 )
 from multirig.lifecycle.session_states import UNTOUCHED, SessionTrigger, next_state
 from multirig.pc.finding import Finding
 from multirig.protocol.events import Record
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import AlyxToken, Report, Word
+from multirig.protocol.words import Report, Word
 from multirig.transports.base import Network
 
 
@@ -451,9 +450,8 @@ class Conductor:
         self.exchange.feed(Complained(rig=rig, event=event, reason=reason))
 
     def share_token(self, url: str | None, token: Mapping[str, Any], names: Iterable[str]) -> None:
-        """Have an Alyx token ready for the rigs that may have it in clear, and for all whose links are sealed."""
-        word = AlyxToken(url=url, credentials=dict(token))
-        self.exchange.feed(TokenShared(token=word, rigs=TokenHolders(names, self.exchange.is_sealed)))
+        """Have an Alyx token ready for rigs that may have it in clear, and for all whose links are sealed."""
+        share_token(self.exchange, url, token, names)
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""

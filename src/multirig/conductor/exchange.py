@@ -37,7 +37,6 @@ from multirig.protocol.node import Node
 from multirig.protocol.words import Info, Verbatim
 from multirig.runtime import Runtime
 from multirig.transports.base import Network, allow_open_sockets
-from multirig.trust.certificate import Certificate
 
 PATHS_LIMIT = 5.0
 """Seconds for full datagrams to be tried on all paths: a little longer than each link does."""
@@ -139,17 +138,6 @@ class Exchange:
         clock = self.node.peers.clock(self.addresses[rig])
         reading = clock.read(self.now()) if clock is not None else None
         return reading.round_trip / SECOND if reading is not None else None
-
-    def is_sealed(self, rig: str) -> bool:
-        """Whether a rig has proved that it is of the lab, and all that passes is sealed."""
-        return self.proof_of(rig) is not None
-
-    def proof_of(self, rig: str) -> Certificate | None:
-        """Return by which certificate a rig's PC has proved who it is, if it has."""
-        address = self.addresses.get(rig)
-        boot = self.node.peers.boot_of(address) if address is not None else None
-        channel = self.node.door.channel_to(boot) if boot is not None else None
-        return channel.standing.certificate if channel is not None else None
 
     def now(self) -> int:
         """Return the time on the session clock; ns."""
@@ -290,17 +278,6 @@ class Exchange:
         for rig in [name for name, known in self.addresses.items() if known == effect.address]:
             self.addresses[rig] = effect.now_at
             log.warning("%s is reached at %s now, and no more at %s", rig, effect.now_at, effect.address)
-
-
-class TokenHolders(Container[str]):
-    """The rigs that may be given an Alyx token: those that were named, and those whose links are sealed."""
-
-    def __init__(self, names: Iterable[str], is_sealed: Callable[[str], bool]) -> None:
-        self._names = frozenset(names)
-        self._is_sealed = is_sealed
-
-    def __contains__(self, rig: object) -> bool:
-        return rig in self._names or (isinstance(rig, str) and self._is_sealed(rig))
 
 
 def make_machine(limits: Limits | None, may_have_token: Iterable[str]) -> SessionMachine:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
-from multirig.conductor.exchange import TokenHolders
+from multirig.conductor.proofs import TokenHolders
 from multirig.conductor.session import Session
 from multirig.errors import IllegalTransition, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
@@ -92,7 +92,7 @@ class Pushing:
         if not token:
             return await conductor.request(Event.ALYX, url, {}, limit=limit)
         conductor.share_token(url, token, self._may_have_token)
-        may_have = TokenHolders(self._may_have_token, conductor.exchange.is_sealed)
+        may_have = TokenHolders(self._may_have_token, conductor.exchange)
         others = [name for name in conductor.rigs if name not in may_have]
         if others:
             raise AlyxTokenNotAllowed(

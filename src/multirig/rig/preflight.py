@@ -73,9 +73,9 @@ async def check_rig(
 def _check_who_is_let_in(config: RigConfig) -> list[Finding]:
     """Return by whom the rig lets itself be led without a key."""
     if config.open:
-        return [Finding("key", Level.WARNING, say_open())]
+        return [Finding(check="key", level=Level.WARNING, text=say_open())]
     if config.allow_ibl:
-        return [Finding("key", Level.NOTE, say_allowed(config.allow_ibl))]
+        return [Finding(check="key", level=Level.NOTE, text=say_allowed(config.allow_ibl))]
     return []
 
 
