@@ -31,6 +31,7 @@ _OLD = (
     "is an older multirig, or one that is open to all, and does not prove who it is: update it, and let it "
     "join the lab (multirig key join)"
 )
+_UPDATE = " (multirig 0.1 knows no keys: update it first)"
 _UNKNOWN = (
     "does not know this PC's key: is it of the same lab? 'multirig key show' says so on both PCs, and "
     "'multirig key join' makes it so"
@@ -182,15 +183,17 @@ class Door:
             hint = f"{self._name} has no key and serves its own PC only: run 'multirig key join' there"
         else:
             why = (
-                "proves no key of the lab: if it is a peer of IBL's, write "
+                "proves no key of the lab: let it join (multirig key join), or for a peer of IBL's write "
                 f"allow_ibl: [{address.host}] into the config"
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
         self.refuse(Spurned(address, why))
         if data.startswith(b"[64") and self._hints.take(address.host, now):
-            answer = json.dumps([int(Event.ERROR), hint[:200], int(Event.EXPINFO)]).encode()
-            if len(answer) <= len(data):
-                self._out.append((address, answer))
+            for text in (f"{hint[:200]}{_UPDATE}", hint[:200]):
+                answer = json.dumps([int(Event.ERROR), text, int(Event.EXPINFO)]).encode()
+                if len(answer) <= len(data):
+                    self._out.append((address, answer))
+                    break
 
     def refuse(self, spurned: Spurned) -> None:
         """Count what has proved nothing."""
