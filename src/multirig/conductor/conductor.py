@@ -263,7 +263,8 @@ class Conductor:
         appends : bool
             Go on in a session that this PC has data of already.
         takes_over : bool
-            Lead rigs that another conductor leads, from the next step on; it is informed.
+            Lead rigs that another conductor leads, from the next step on; it is informed. While it is heard,
+            they ask the person there in the agreement.
         checks : bool
             Look also at every PC, and do not begin where nothing would be recorded; see `Session.findings`.
         seconds : float, optional

@@ -287,7 +287,8 @@ class Session:
         Parameters
         ----------
         takes_over : bool
-            Lead also rigs that another conductor leads by now; without it, they are its.
+            Lead also rigs that another conductor leads by now; while that is heard, they ask the person there
+            first. Without it, they are its.
 
         Returns
         -------

@@ -176,6 +176,10 @@ class SessionMachine:
             case Upgraded(address=address):
                 if (name := self.members.name_at(address)) is not None:
                     self.members.multirigs.add(name)
+                    if isinstance(self.found.get(name), MultirigError) and self.state not in UNTOUCHED:
+                        # it was asked on wire 1.0, where nobody is told who comes back
+                        back = AskInfo(exp_ref=self.exp_ref, recover=True)
+                        return [self._send_unasked(name, back, COMPLAINT_LIMIT)]
             case RigsChosen(rigs=rigs, policies=policies):
                 self.members.choose(rigs, policies)
                 return record
@@ -296,6 +300,7 @@ class SessionMachine:
             self.clocks.clear()
             self.has_run = False
             self._taken.clear()
+            self.found = {}
             self.marks.begin()
             self.members.begin()
         self._requested = self.last_number = event.number

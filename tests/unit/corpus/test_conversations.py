@@ -158,7 +158,7 @@ def test_a_conversation_of_0_1_is_held_again_byte_for_byte(
             found = _without_decided(found)
         if path.stem == RELEASED_UNHEARD:
             found, expected = found[:-2], _until_the_end_of(expected, "EXPCLEANUP")
-        found = [one for one in found if one.get("array") != [0, HINT, 64]]
+        found = [one for one in found if not str(one.get("array")).startswith(f'[0, "{HINT}')]
         found, expected = _without_gap(found), _without_gap(expected)
         assert [one for one in found if "to" in one] == [one for one in expected if "to" in one], name
         assert _reworded(found) == _reworded(expected), name
