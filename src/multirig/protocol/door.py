@@ -253,8 +253,14 @@ class Door:
         """Return what shall leave of itself, in order."""
         out, self._out = self._out, []
         if self.seals is not None:
-            out += [(address, _wrap(packet, address)) for address, packet in self.seals.take_out()]
+            for address, packet in self.seals.take_out():
+                out.append((address, _wrap(packet, address)))
         return out
+
+    @property
+    def has_news(self) -> bool:
+        """Whether somebody was refused and that is to be told, or lists have come."""
+        return bool(self._effects) or (self.seals is not None and bool(self.seals.events))
 
     def take_effects(self) -> list[Ignored]:
         """Return who was refused, as far as that is to be told."""
@@ -263,7 +269,10 @@ class Door:
 
     def take_news(self) -> list[ListHeard | ShutOutNow]:
         """Return what has come of lists of PCs that are shut out."""
-        return self.seals.take_events() if self.seals is not None else []
+        if self.seals is None:
+            return []
+        news, self.seals.events = self.seals.events, []
+        return news
 
 
 _MARK = bytes([packets.MARK])

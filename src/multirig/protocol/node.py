@@ -134,9 +134,10 @@ class Node:
                 self._receive_proof(peer or self.peers.open(address), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
-        self._effects += self.door.take_effects()
-        for news in self.door.take_news():
-            self._take_news(news, now)
+        if self.door.has_news:
+            self._effects += self.door.take_effects()
+            for news in self.door.take_news():
+                self._take_news(news, now)
 
     def datagrams_to_send(self, now: int) -> list[tuple[Address, bytes]]:
         """Return what shall leave now, in order."""

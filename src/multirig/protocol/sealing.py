@@ -13,7 +13,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from multirig.errors import TrustError
 from multirig.protocol.channels import FIRST_PAUSE, LAST_PAUSE, Channels, Kept
@@ -157,7 +157,8 @@ class Seals:
         self._copies = Budget(each=(20, 20), all_of_them=(500, 500))
         self._losses = Budget(each=(5, 5), all_of_them=(50, 50))
         self._out: list[tuple[Address, bytes]] = []
-        self._events: list[Any] = []
+        self.events: list[ListHeard | ShutOutNow] = []
+        """What has come of lists of PCs that are shut out."""
 
     # -- saying hello -----------------------------------------------------------------------------------
 
@@ -277,9 +278,12 @@ class Seals:
         """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
         kind, index = packet[1:2], packet[2 : 2 + packets.INDEX]
         if kind == _SEALED:
-            is_known = index in self.channels or index in self._halves
+            is_known = self.channels.get(index) is not None or index in self._halves
             return not is_known and self._losses.is_spent(host, now)
         if kind == _HELLO:
+            was_answered = packet[2 + packets.INDEX : 2 + packets.INDEX + KEY_BYTES] in self._answered
+            if (self._copies if was_answered else self._handshakes).is_spent(host, now):
+                return True
             return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
         return False
 
@@ -401,7 +405,7 @@ class Seals:
         kept.list_number = max(kept.list_number, shut_out.number)
         changed = self.keys.with_list(shut_out)
         if changed is not None:
-            self._events.append(ListHeard(shut_out))
+            self.events.append(ListHeard(shut_out))
             self.change_keys(changed)
 
     def _share_list(self, kept: Kept) -> None:
@@ -419,7 +423,7 @@ class Seals:
                 keys.judge(kept.channel.standing.certificate, now=0)  # what is over ends no conversation
             except TrustError as error:
                 self.channels.drop(kept)
-                self._events.append(ShutOutNow(kept.channel, kept.address, str(error)))
+                self.events.append(ShutOutNow(kept.channel, kept.address, str(error)))
             else:
                 self._share_list(kept)
 
@@ -430,13 +434,10 @@ class Seals:
         out, self._out = self._out, []
         return out
 
-    def take_events(self) -> list[ListHeard | ShutOutNow]:
-        """Return what has come of lists."""
-        events, self._events = self._events, []
-        return events
-
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
+        if not self._offers and not self._halves:
+            return self.channels.get_timer()
         times = [one.until if one.retry_at is None else one.retry_at for one in self._offers.values()]
         if self._halves:
             times.append(next(iter(self._halves.values())).until)

@@ -39,8 +39,8 @@ class Bucket:
 
     def is_spent(self, now: int) -> bool:
         """Whether nothing may pass at the moment."""
-        at = self._at if self._at is not None else now
-        return self._left + self._rate * (now - at) / SECOND < 1
+        at = self._at
+        return at is not None and self._left + self._rate * (now - at) / SECOND < 1
 
 
 class Budget:

@@ -11,7 +11,7 @@ from multirig.errors import TrustError
 from multirig.trust.certificate import Certificate
 from multirig.trust.clock_seal import ClockSeal
 from multirig.trust.noise import nonce
-from multirig.trust.packets import COST, HEAD, head_of_sealed, number_of_sealed
+from multirig.trust.packets import COST, HEAD, NUMBER, head_of_sealed, number_of_sealed
 from multirig.trust.roles import Role
 
 WINDOW = 1_024
@@ -97,6 +97,7 @@ class Channel:
         """Seals probes of the clock."""
         self.standing = standing
         self._sends, self._receives = (ChaCha20Poly1305(one) for one in keys)
+        self._head = head_of_sealed(theirs)
         self._number = 0
         self._seen = Seen()
         self.is_confirmed = False
@@ -108,7 +109,7 @@ class Channel:
         if number >= LAST_NUMBER:
             raise TrustError("the channel is used up")
         self._number = number + 1
-        head = head_of_sealed(self.theirs, number)
+        head = self._head + NUMBER.pack(number)
         return head + self._sends.encrypt(nonce(number), content, head)
 
     def open(self, packet: bytes) -> bytes:
