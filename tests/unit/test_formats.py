@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from multirig.dashboard.door import ended
+from multirig.dashboard.door import ended, people
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
@@ -53,6 +53,7 @@ def number_in(text: str) -> int:
     [
         ("journal", entries.FORMAT),
         ("ended", ended.FORMAT),
+        ("accounts", people.FORMAT),
         ("losses", spare.FORMAT),
         ("installed", records.FORMAT),
         ("manifest", manifest.FORMAT),

@@ -50,6 +50,7 @@ _MODULES = {
     "history": "history",
     "install": "install",
     "new": "new",
+    "password": "password",
     "recover": "recover",
     "rehearse": "rehearse",
     "rigs": "rigs",

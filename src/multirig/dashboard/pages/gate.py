@@ -1,0 +1,96 @@
+"""Between a browser's web socket and the elements of a page: what somebody who may only look sends ends here.
+
+Whatever an element does when it is pressed or filled in, it is reached by an event. Those of a person who
+only looks reach none but elements that `for_all` has let through one by one, so that a new button is refused
+to them until somebody has thought of it. The browser is not asked: it may send what it likes.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+from weakref import WeakSet
+
+import socketio.exceptions
+from nicegui import core
+from nicegui.client import Client
+from nicegui.element import Element
+
+from multirig.dashboard.door.guard import WHO
+from multirig.dashboard.door.people import Person
+
+E = TypeVar("E", bound=Element)
+_HARMLESS: WeakSet[Element] = WeakSet()
+_ANSWERS = frozenset({"ack", "javascript_response"})
+"""What a page itself has to send to be shown at all; neither has a handler of ours."""
+
+log = logging.getLogger("multirig.dashboard")
+
+
+def for_all(element: E) -> E:
+    """Let an element be used by those too who may only look: all that it does is to their own page."""
+    _HARMLESS.add(element)
+    return element
+
+
+def close_gate() -> None:
+    """Stand before every event that browsers send from now on."""
+    handlers = core.sio.handlers["/"]
+    for event, handler in list(handlers.items()):
+        if event == "connect":
+            handlers[event] = functools.partial(_connect, handler)
+        elif event != "disconnect":
+            handlers[event] = functools.partial(_receive, event, handler)
+
+
+async def _connect(handler: Callable[..., Awaitable[None]], sid: str, environ: Any, auth: Any = None) -> None:
+    """Open a web socket, unless it is meant for a page that was made for somebody else."""
+    asked = parse_qs(environ.get("QUERY_STRING", "")).get("client_id", [""])[0]
+    client = Client.instances.get(asked)
+    if client is not None and not _is_own_page(environ, client):
+        # by these words the page is loaded anew
+        raise socketio.exceptions.ConnectionRefusedError("Implicit handshake failed")
+    await handler(sid, environ, auth)
+
+
+async def _receive(event: str, handler: Callable[..., Any], sid: str, said: Any = None) -> Any:
+    """Let an event pass, or let it end here."""
+    client = Client.instances.get(str(said.get("client_id"))) if isinstance(said, dict) else None
+    environ = core.sio.get_environ(sid) or {}
+    person = _find_person(environ)
+    if client is None or person is None or not _is_own_page(environ, client):
+        return False
+    if event != "handshake":
+        if client.id not in core.sio.rooms(sid):
+            return False
+        if not person.operates and not _may_pass(event, client, said):
+            log.warning("refused %.40r of %s, who may only look", event, person.name)
+            return False
+    answer = handler(sid, said)
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+def _may_pass(event: str, client: Client, said: Mapping[str, Any]) -> bool:
+    if event != "event":
+        return event in _ANSWERS
+    number = said.get("id")
+    return isinstance(number, int) and client.elements.get(number) in _HARMLESS
+
+
+def _is_own_page(environ: Mapping[str, Any], client: Client) -> bool:
+    """Whether a page was made for whoever a web socket is of."""
+    person = _find_person(environ)
+    return person is not None and person == _ask(client.request.scope)
+
+
+def _find_person(environ: Mapping[str, Any]) -> Person | None:
+    """Return whose web socket it is; None: of nobody whose session goes on."""
+    return _ask(environ.get("asgi.scope") or {})
+
+
+def _ask(scope: Mapping[str, Any]) -> Person | None:
+    who = scope.get(WHO)
+    return None if who is None else who()
