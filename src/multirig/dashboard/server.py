@@ -127,7 +127,7 @@ def _build(console: Console, secret: str, session: dict[str, Any], storage: Path
         show_welcome_message=False,
         tailwind=False,  # our own style sheet is all that there is
     )
-    return PictureAnswers(app, console.gallery.picture)
+    return PictureAnswers(pages.PagePace(app), console.gallery.picture)
 
 
 async def _run(

@@ -208,6 +208,31 @@ class Limiter:
             del self._tries[address]
 
 
+class Pace:
+    """How much somebody may ask for: so much at once, and so much a second from then on.
+
+    Parameters
+    ----------
+    at_once : float
+        How much in one go, after a pause.
+    per_second : float
+        How much goes on like that.
+    """
+
+    def __init__(self, at_once: float, per_second: float) -> None:
+        self._at_once, self._per_second = at_once, per_second
+        self._left: dict[str, tuple[float, float]] = {}
+        """What each has left, and when that was reckoned; one for each account, of which there are few."""
+
+    def keeps(self, who: str, now: float) -> bool:
+        """Take one more and return True; False: it is too much. `now` is in seconds and only goes forward."""
+        left, at = self._left.get(who, (self._at_once, now))
+        left = min(self._at_once, left + (now - at) * self._per_second)
+        may = left >= 1
+        self._left[who] = (left - may, now)
+        return may
+
+
 class Browsers:
     """Browsers that once knew the password, by a signed cookie that opens nothing.
 

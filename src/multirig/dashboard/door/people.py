@@ -18,6 +18,7 @@ from multirig import formats
 from multirig.config.conductor import is_hash
 from multirig.dashboard.door.access import hash_password
 from multirig.errors import ConfigError, why_not
+from multirig.pc.exposed import find_exposure, say_lock
 from multirig.writing import patiently, write_whole
 
 FILE_NAME = "accounts.json"
@@ -92,7 +93,7 @@ def read_accounts(folder: Path) -> dict[str, Account]:
     Raises
     ------
     ConfigError
-        The file is of a newer multirig, or damaged.
+        The file is of a newer multirig, or damaged, or others can change it.
     """
     path = folder / FILE_NAME
     try:
@@ -110,6 +111,8 @@ def read_accounts(folder: Path) -> dict[str, Account]:
             "anew with multirig password NAME"
         ) from None
     formats.check_format(number, FORMAT, path)
+    if (exposure := find_exposure(path)) is not None:
+        raise ConfigError(f"{path}: others can change it ({exposure}): {say_lock(path)}")
     return {key_of(one.name): one for one in accounts}
 
 

@@ -9,11 +9,11 @@ from multirig.dashboard.console import Console
 from multirig.dashboard.door.guard import WHO
 from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.account import PLOT, answer_plot, build_account
-from multirig.dashboard.pages.gate import close_gate
+from multirig.dashboard.pages.gate import PagePace, close_gate
 from multirig.dashboard.pages.history import build_history
 from multirig.dashboard.pages.lab import build_lab
 
-__all__ = ["register"]
+__all__ = ["PagePace", "register"]
 
 _SESSION = "/session/{subject}/{date}/{number}"
 

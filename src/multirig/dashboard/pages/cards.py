@@ -185,6 +185,7 @@ class Pictures:
     def __init__(self, rig: str) -> None:
         self._rig = rig
         self._root = box("div", "pictures")
+        self._enlarged: ui.dialog | None = None
         self._numbers: dict[str, int] = {}
         """Of each camera, which picture is shown."""
 
@@ -192,6 +193,7 @@ class Pictures:
         """Show these cameras."""
         if list(labels) != list(self._numbers):
             self._root.clear()
+            self._enlarged = None  # it went with them
             self._numbers = dict.fromkeys(labels, 0)
             with self._root:
                 for label in labels:
@@ -211,11 +213,14 @@ class Pictures:
 
     def _enlarge(self, label: str) -> None:
         """Show one camera as large as the window, and go on with its pictures."""
+        if self._enlarged is not None:
+            self._enlarged.delete()
         with for_all(ui.dialog()) as dialog, box("div", "panel enlarged"):
             with box("div", "line"):
                 text("h2", f"{self._rig}: {label}", "grow")
                 for_all(button("Close", dialog.close, icon="close", look="flat autofocus"))
             self._picture(label)
+        self._enlarged = dialog
         self._numbers[label] = 0  # the newest is shown at once, not only the next one
         dialog.open()
 

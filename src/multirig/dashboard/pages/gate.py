@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -19,15 +20,45 @@ from nicegui import core
 from nicegui.client import Client
 from nicegui.element import Element
 
-from multirig.dashboard.door.guard import WHO
+from multirig.dashboard.door.access import Pace
+from multirig.dashboard.door.guard import WHO, App, Receive, Scope, Send
 from multirig.dashboard.door.people import Person
+
+PAGES_AT_ONCE, PAGES_PER_SECOND = 20, 2.0
+"""Pages and plots for somebody who may only look: each costs the console tens of milliseconds."""
+EVENTS_AT_ONCE, EVENTS_PER_SECOND = 200, 20.0
+"""What their pages may send: nobody types faster."""
+TOLD_AT_ONCE, TOLD_PER_SECOND = 10, 0.1
+"""Lines in the log about what was refused to them: more would drive out what else stands there."""
 
 E = TypeVar("E", bound=Element)
 _HARMLESS: WeakSet[Element] = WeakSet()
 _ANSWERS = frozenset({"ack", "javascript_response"})
 """What a page itself has to send to be shown at all; neither has a handler of ours."""
 
+_events = Pace(EVENTS_AT_ONCE, EVENTS_PER_SECOND)
+_told = Pace(TOLD_AT_ONCE, TOLD_PER_SECOND)
+
 log = logging.getLogger("multirig.dashboard")
+
+
+class PagePace:
+    """An ASGI application around another one: who may only look keeps the console busy for nobody else."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._pace = Pace(PAGES_AT_ONCE, PAGES_PER_SECOND)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or ask to come again."""
+        if scope["type"] == "http" and not scope["path"].startswith("/_nicegui"):
+            person = _ask(scope)
+            if _is_too_much(person, self._pace):
+                headers = [(b"content-type", b"text/plain"), (b"retry-after", b"2")]
+                await send({"type": "http.response.start", "status": 429, "headers": headers})
+                await send({"type": "http.response.body", "body": b"too many pages at once: wait 2 s\n"})
+                return
+        await self._app(scope, receive, send)
 
 
 def for_all(element: E) -> E:
@@ -48,9 +79,10 @@ def close_gate() -> None:
 
 async def _connect(handler: Callable[..., Awaitable[None]], sid: str, environ: Any, auth: Any = None) -> None:
     """Open a web socket, unless it is meant for a page that was made for somebody else."""
-    asked = parse_qs(environ.get("QUERY_STRING", "")).get("client_id", [""])[0]
+    asked = parse_qs(str(environ.get("QUERY_STRING", ""))).get("client_id", [""])[0]
     client = Client.instances.get(asked)
-    if client is not None and not _is_own_page(environ, client):
+    # not by what is handed over: an event can call itself connect, and bring whatever it likes
+    if client is not None and not _is_own_page(core.sio.get_environ(sid) or {}, client):
         # by these words the page is loaded anew
         raise socketio.exceptions.ConnectionRefusedError("Implicit handshake failed")
     await handler(sid, environ, auth)
@@ -66,11 +98,21 @@ async def _receive(event: str, handler: Callable[..., Any], sid: str, said: Any 
     if event != "handshake":
         if client.id not in core.sio.rooms(sid):
             return False
+        if _is_too_much(person, _events):
+            return False
         if not person.operates and not _may_pass(event, client, said):
-            log.warning("refused %.40r of %s, who may only look", event, person.name)
+            if _told.keeps(person.name or "", time.monotonic()):
+                log.warning("refused %.40r of %s, who may only look", event, person.name)
             return False
     answer = handler(sid, said)
     return await answer if isinstance(answer, Awaitable) else answer
+
+
+def _is_too_much(person: Person | None, pace: Pace) -> bool:
+    """Whether somebody who may only look asks for more than anybody would."""
+    if person is None or person.operates:
+        return False
+    return not pace.keeps(person.name or "", time.monotonic())
 
 
 def _may_pass(event: str, client: Client, said: Mapping[str, Any]) -> bool:

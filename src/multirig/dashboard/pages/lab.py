@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from nicegui import ui
 
@@ -22,9 +23,21 @@ from multirig.dashboard.view.tones import Tone
 def build_lab(console: Console, operator: Operator | None) -> None:
     """Build the page, and keep it up to date as long as it is open; without an operator, to look at."""
     page = LabPage(console, operator)
-    leave = console.attend(page.show)
     page.show()
-    ui.context.client.on_delete(leave)
+    leave: list[Callable[[], None]] = []
+
+    def attend() -> None:
+        """A page that was asked for and never opened costs nothing more."""
+        if not leave:
+            leave.append(console.attend(page.show))
+            page.show()
+
+    def go() -> None:
+        while leave:
+            leave.pop()()
+
+    ui.context.client.on_connect(attend)
+    ui.context.client.on_delete(go)
 
 
 class LabPage:

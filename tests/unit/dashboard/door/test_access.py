@@ -23,6 +23,7 @@ from multirig.dashboard.door.access import (
     Browsers,
     Limiter,
     Names,
+    Pace,
     Sessions,
     Token,
     hash_password,
@@ -238,6 +239,14 @@ def test_nobody_gets_more_tries_than_the_limits_and_what_is_said_of_the_wait_is_
     for _, at in begun:
         recent = [who for who, when in begun if at <= when < at + WINDOW - 1e-3]
         assert all(recent.count(who) <= FREE_TRIES for who in range(4))
+
+
+def test_a_pace_lets_through_so_much_at_once_and_so_much_a_second() -> None:
+    pace = Pace(5, 2)
+    assert [pace.keeps("lou", 10) for _ in range(7)] == [True] * 5 + [False] * 2
+    assert pace.keeps("ada", 10)
+    assert [pace.keeps("lou", 10.5) for _ in range(2)] == [True, False]
+    assert [pace.keeps("lou", 1000) for _ in range(6)] == [True] * 5 + [False]
 
 
 def test_the_memory_of_wrong_passwords_is_bounded() -> None:

@@ -187,3 +187,19 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
     for _ in range(5):
         assert known.find("ada") is not None
     assert read == [tmp_path]
+
+
+@pytest.mark.attack
+@pytest.mark.skipif(os.name == "nt", reason="who may write on Windows' own drives is not looked at")
+def test_accounts_that_others_can_change_let_nobody_in(tmp_path: Path) -> None:
+    keep_account(tmp_path, "ada", password="correct horse")
+    known = People(tmp_path)
+    (tmp_path / FILE_NAME).chmod(0o666)
+    with pytest.raises(ConfigError, match=r"accounts\.json: others can change it .*: take their right away"):
+        read_accounts(tmp_path)
+    os.utime(tmp_path / FILE_NAME, ns=(1, 1))  # as whoever writes into it does
+    assert known.find("ada") is None
+    (tmp_path / FILE_NAME).chmod(0o600)
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="everybody on this PC can write"):
+        People(tmp_path)
