@@ -34,23 +34,28 @@ class Operator:
 
     async def start(self, draft: Draft) -> None:
         """Begin what is filled in; see `Console.start`."""
-        await self._console.start(draft, by=self._name())
+        by = self._name()
+        await self._console.start(draft, by=by)
 
     async def recover(self, folder: str, *, ends: bool = False) -> None:
         """Lead a session on whose program has died, or end it; see `Console.recover`."""
-        await self._console.recover(folder, ends=ends, by=self._name())
+        by = self._name()
+        await self._console.recover(folder, ends=ends, by=by)
 
     async def stop(self) -> None:
         """End the recording in good order."""
-        await self._console.session.stop(by=self._name())
+        by = self._name()
+        await self._console.session.stop(by=by)
 
     async def interrupt(self, why: str) -> None:
         """End everything at once, and say why."""
-        await self._console.session.interrupt(why, by=self._name())
+        by = self._name()
+        await self._console.session.interrupt(why, by=by)
 
     async def mark(self, text: str) -> None:
         """Set a marker, for now."""
-        await self._console.session.mark(text, by=self._name())
+        by = self._name()
+        await self._console.session.mark(text, by=by)
 
     async def dismiss(self) -> None:
         """Take note of the end of a session."""

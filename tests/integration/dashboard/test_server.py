@@ -251,7 +251,7 @@ def test_a_web_socket_is_refused_without_the_cookie_and_ends_with_the_session(lo
         assert httpx.get(locked, headers={"cookie": cookie}).status_code == 401
 
 
-async def test_the_password_page_works_without_scripts(locked: str, browser, shoot) -> None:
+async def test_the_password_page_works_without_scripts(locked: str, browser) -> None:
     browser.may_complain = True  # of the answer 401
     page = await browser.page(f"{locked}/", java_script_enabled=False)
     assert page.url.startswith(f"{locked}/login")
@@ -260,7 +260,6 @@ async def test_the_password_page_works_without_scripts(locked: str, browser, sho
     alert = page.get_by_role("alert")
     await alert.wait_for()
     assert await alert.inner_text() == "That is not the password: type it again."
-    await shoot(page, "console-password")
     await page.get_by_label("Password of this console").fill(PASSWORD)
     await page.get_by_role("button", name="Open the console").click()
     await page.wait_for_url(f"{locked}/")

@@ -29,6 +29,7 @@ main {{ width: min(22rem, 90vw); }}
 h1 {{ font-size: 1.75rem; display: flex; align-items: center; gap: .75rem; }}
 img {{ width: 2.5rem; height: 2.5rem; }}
 label, input, button {{ display: block; width: 100%; box-sizing: border-box; font: inherit; }}
+label {{ margin-top: .9rem; }}
 input, button {{ padding: .6rem .75rem; margin-top: .4rem; border: 2px solid #777; border-radius: .4rem; }}
 button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #fff; font-weight: 600; }}
 :focus-visible {{ outline: 3px solid #e69f00; outline-offset: 2px; }}

@@ -26,7 +26,7 @@ from multirig.dashboard.door.people import Person
 
 PAGES_AT_ONCE, PAGES_PER_SECOND = 20, 2.0
 """Pages and plots for somebody who may only look: each costs the console tens of milliseconds."""
-EVENTS_AT_ONCE, EVENTS_PER_SECOND = 200, 20.0
+EVENTS_AT_ONCE, EVENTS_PER_SECOND = 100, 5.0
 """What their pages may send: nobody types faster."""
 TOLD_AT_ONCE, TOLD_PER_SECOND = 10, 0.1
 """Lines in the log about what was refused to them: more would drive out what else stands there."""
@@ -77,15 +77,18 @@ def close_gate() -> None:
             handlers[event] = functools.partial(_receive, event, handler)
 
 
-async def _connect(handler: Callable[..., Awaitable[None]], sid: str, environ: Any, auth: Any = None) -> None:
+async def _connect(
+    handler: Callable[..., Awaitable[None]], sid: str, environ: Any = None, *more: Any
+) -> None:
     """Open a web socket, unless it is meant for a page that was made for somebody else."""
-    asked = parse_qs(str(environ.get("QUERY_STRING", ""))).get("client_id", [""])[0]
+    if environ is None or environ is not core.sio.get_environ(sid):
+        return  # an event that calls itself connect, and brings whatever it likes
+    asked = parse_qs(environ.get("QUERY_STRING", "")).get("client_id", [""])[0]
     client = Client.instances.get(asked)
-    # not by what is handed over: an event can call itself connect, and bring whatever it likes
-    if client is not None and not _is_own_page(core.sio.get_environ(sid) or {}, client):
+    if client is not None and not _is_own_page(environ, client):
         # by these words the page is loaded anew
         raise socketio.exceptions.ConnectionRefusedError("Implicit handshake failed")
-    await handler(sid, environ, auth)
+    await handler(sid, environ, *more)
 
 
 async def _receive(event: str, handler: Callable[..., Any], sid: str, said: Any = None) -> Any:
@@ -98,14 +101,24 @@ async def _receive(event: str, handler: Callable[..., Any], sid: str, said: Any 
     if event != "handshake":
         if client.id not in core.sio.rooms(sid):
             return False
-        if _is_too_much(person, _events):
+        if event == "event" and _is_too_much(person, _events):
             return False
         if not person.operates and not _may_pass(event, client, said):
-            if _told.keeps(person.name or "", time.monotonic()):
-                log.warning("refused %.40r of %s, who may only look", event, person.name)
+            _tell("refused %.40r of %s, who may only look", event, person)
             return False
-    answer = handler(sid, said)
-    return await answer if isinstance(answer, Awaitable) else answer
+    try:
+        answer = handler(sid, said)
+        return await answer if isinstance(answer, Awaitable) else answer
+    except Exception:
+        if person.operates:
+            raise
+        _tell("what %.40r of %s holds cannot be read", event, person)
+        return False
+
+
+def _tell(what: str, event: str, person: Person) -> None:
+    if _told.keeps(person.name or "", time.monotonic()):
+        log.warning(what, event, person.name)
 
 
 def _is_too_much(person: Person | None, pace: Pace) -> bool:
