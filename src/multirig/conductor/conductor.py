@@ -120,6 +120,7 @@ class Conductor:
         storage: Storage | None = None,
         network: Network | None = None,
         pc: Surroundings | None = None,
+        person: str | None = None,
     ) -> Conductor:
         """Return a conductor that takes the place of one that has died; the open session is `current`.
 
@@ -133,6 +134,8 @@ class Conductor:
             For rehearsal and tests without a network.
         pc : Surroundings, optional
             The PC that it runs on, for simulation.
+        person : str, optional
+            Name of who leads it from now on, for the journal.
 
         Raises
         ------
@@ -151,7 +154,7 @@ class Conductor:
         }
         conductor = cls(rigs, data_folder=storage, policies=machine.policies, network=network, pc=pc)
         conductor.exchange = Exchange(machine, conductor._perform, pc=conductor.pc, network=network)
-        plan = Plan(subject=machine.exp_ref.subject, date=machine.exp_ref.date)
+        plan = Plan(subject=machine.exp_ref.subject, date=machine.exp_ref.date, person=person)
         session = conductor._session = Session(conductor, plan, storage)
         session.reopen(folder)
         return conductor
@@ -249,6 +252,7 @@ class Conductor:
         main_sync: bool | None = None,
         storage: Storage | None = None,
         by_task: bool = False,
+        person: str | None = None,
     ) -> Session:
         """Return a session that can begin; see `Session` for how it is led. There is one at a time.
 
@@ -275,6 +279,8 @@ class Conductor:
             Where this PC's part of it goes; without it, the conductor's data folder.
         by_task : bool
             A task leads it: should its program die, the session was interrupted, whoever stops the rigs then.
+        person : str, optional
+            Name of who leads it, for the journal.
 
         Raises
         ------
@@ -294,6 +300,7 @@ class Conductor:
             checks=checks,
             seconds=check_length(seconds),
             by_task=by_task,
+            person=person,
         )
         return Session(self, plan, storage)
 

@@ -16,6 +16,9 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 from multirig.protocol.words import AlyxToken, AskInfo, Word
 
+BY = "by"
+"""Key of a step's data, and of a marker's: the name of who has asked for it."""
+
 # -- events from the conductor ------------------------------------------------------------------------------
 
 
@@ -64,7 +67,7 @@ class StepRequested:
     number: int
     trigger: SessionTrigger
     data: Mapping[str, Any] = field(default_factory=dict)
-    """Goes along in the message (the error of an interrupt)."""
+    """Goes along in the message (the error of an interrupt); all but `BY`, which is for the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
