@@ -39,7 +39,7 @@ def make_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if not any(folder.iterdir()):
-            _shut(folder)
+            shut(folder)
     except OSError as error:
         raise ConfigError(
             f"{folder}: the folder of keys cannot be made ({why_not(error)}): check the rights of the folder "
@@ -48,11 +48,12 @@ def make_folder(folder: Path) -> None:
     check_folder(folder)
 
 
-def _shut(folder: Path) -> None:
+def shut(path: Path) -> None:
+    """Let nobody but this user read a folder, or a file that was written as a private one. Raises OSError."""
     if sys.platform == "win32":
-        windows.let_only_me_in(folder)
-    else:
-        folder.chmod(0o700)
+        windows.let_only_me_in(path)
+    elif path.is_dir():
+        path.chmod(0o700)
 
 
 def check_folder(folder: Path) -> None:
@@ -78,7 +79,7 @@ def check_private(path: Path) -> None:
 
 def _say_cure(path: Path) -> str:
     if sys.platform == "win32":
-        return f"give its folder to yourself alone ({windows.spell_shutting(path)})"
+        return f"give it to yourself alone ({windows.spell_shutting(path)})"
     return f"chmod {'700' if path.is_dir() else '600'} '{path}'"
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.keyring.conftest import NOW
 
 from multirig.errors import ConfigError, MultirigError
-from multirig.keyring import Keyring, KeyWatch, files, place, read_keys
+from multirig.keyring import Keyring, KeyWatch, files, place, read_keys, windows
 from multirig.trust.certificate import LabKey, key_id
 from multirig.trust.keys import public_key
 from multirig.trust.roles import Role
@@ -30,9 +30,9 @@ NAMES = sorted(one.name for one in SAMPLE.iterdir())
 def make_sample(folder: Path) -> Path:
     """Put the files that were written at format 1 where a PC would have them."""
     shutil.copytree(SAMPLE, folder)
-    folder.chmod(0o700)
-    for one in folder.iterdir():
-        one.chmod(0o600)
+    for one in (folder, *folder.iterdir()):
+        one.chmod(0o700 if one.is_dir() else 0o600)
+        place.shut(one)
     return folder
 
 
@@ -226,6 +226,15 @@ def test_what_is_written_only_its_user_can_read(tmp_path: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {one.stat().st_mode & 0o777 for one in folder.glob("*.json")} == {0o600}
     assert len(list(folder.glob("*.json"))) == 4
+
+
+def test_what_is_written_nobody_else_can_read_on_windows_too(tmp_path: Path) -> None:
+    ring = Keyring(tmp_path / "keys")
+    ring.make_own_key("office")
+    ring.make_lab_key("mylab")
+    for one in (ring.folder, *ring.folder.glob("*.json")):
+        assert windows.find_readers(one) is None
+    assert ring.read() is not None
 
 
 @pytest.mark.attack
