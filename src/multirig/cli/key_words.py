@@ -9,6 +9,7 @@ from multirig.cli import render
 from multirig.cli.interview import Interview, read_yes
 from multirig.errors import ConfigError, TrustError
 from multirig.keyring import Keyring
+from multirig.keyring.place import VARIABLE, find_far_disk
 from multirig.trust.certificate import check_name
 from multirig.trust.roles import MEANING, Role
 
@@ -37,6 +38,15 @@ def read_name(text: str) -> str:
         return check_name(text)
     except TrustError as error:
         raise ConfigError(str(error)) from None
+
+
+def warn_of_far_disk(ring: Keyring) -> None:
+    """Say where the keys lie on another PC's disk: whoever rules that PC can read them."""
+    if (kind := find_far_disk(ring.folder)) is not None:
+        render.warn(
+            f"{ring.folder} lies on a disk of another PC ({kind}): whoever rules that one can read the "
+            f"keys; let {VARIABLE} name a folder on this PC"
+        )
 
 
 def confirm(question: str, *, asks: bool, default: str = "no") -> bool:

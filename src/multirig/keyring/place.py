@@ -15,6 +15,8 @@ from multirig.pc.exposed import find_exposure
 
 VARIABLE = "MULTIRIG_KEYS"
 """Environment variable that names another folder for them."""
+FAR = ("nfs", "afs", "9p", "ceph", "gluster", "lustre")
+"""File systems on other PCs that keep to a user's rights, as far as whoever sits there lets them."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """What a group and all others may do with a file."""
 
@@ -66,6 +68,21 @@ def check_folder(folder: Path) -> None:
             f"{folder}: keys do not lie safely there ({exposure}): {_say_cure(folder)}, or let {VARIABLE} "
             "name a folder of yours on this PC"
         )
+
+
+def find_far_disk(folder: Path) -> str | None:
+    """Return the kind of a disk of another PC on which the folder of keys lies; None: it lies on none."""
+    if sys.platform == "win32":
+        return None
+    import psutil  # takes long to load, for whoever only reads
+
+    try:
+        mounted = {one.mountpoint: one.fstype.lower() for one in psutil.disk_partitions(all=True)}
+    except (OSError, RuntimeError):
+        return None
+    path = Path(os.path.abspath(folder))
+    kind = next((mounted[str(one)] for one in (path, *path.parents) if str(one) in mounted), "")
+    return kind if kind.startswith(FAR) else None
 
 
 def check_private(path: Path) -> None:
