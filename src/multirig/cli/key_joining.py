@@ -16,6 +16,7 @@ from multirig.cli.key_words import (
     say_roles,
     show_id,
     warn_of_far_disk,
+    warn_of_old_role,
 )
 from multirig.cli.program import FAILED
 from multirig.cli.typed import join as spell
@@ -68,7 +69,9 @@ async def _wait(
             f"{show_id(applicant.id)}"
         )
         _warn_of_namesake(ring, key, applicant)
-        return await _ask(role) if asks else ask_role(role, asks=False)
+        chosen = await _ask(role) if asks else ask_role(role, asks=False)
+        warn_of_old_role(ring.register(key.lab).newest().get(applicant.id), chosen)
+        return chosen
 
     offer = Offer(ring, key, code, decide=decide, tell=render.warn, port=port)
     await offer.open()

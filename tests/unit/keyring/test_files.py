@@ -9,6 +9,7 @@ import shutil
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -243,6 +244,23 @@ def test_keys_on_a_share_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(place, "find_exposure", lambda path: shared)
     with pytest.raises(ConfigError, match="it lies on a share"):
         Keyring(tmp_path / "keys").make_own_key("office")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [({"/": "ext4"}, None), ({"/": "ext4", "LAB": "nfs4"}, "nfs4"), ({"/": "nfs"}, "nfs"), ({}, None)],
+)
+def test_a_disk_of_another_pc_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: dict[str, str], found: str | None
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("its drives of other PCs are refused")
+    disks = [
+        SimpleNamespace(mountpoint=where.replace("LAB", str(tmp_path)), fstype=kind)
+        for where, kind in kinds.items()
+    ]
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_: disks)
+    assert place.find_far_disk(tmp_path / "keys") == found
 
 
 def test_the_folder_is_that_of_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
