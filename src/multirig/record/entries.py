@@ -74,7 +74,8 @@ def beginning_line(
 ) -> bytes:
     """Return the line that begins an attempt at a session, or goes on with one.
 
-    `leader` says who leads it: ``pc``, and ``person`` where that is known.
+    `leader` says who leads it: ``pc``, ``key`` (the id of its key) where it has one, ``person`` where that is
+    known.
     """
     return _line(kind, {"version": __version__, formats.KEY: FORMAT, **(leader or {})}, at, wall)
 
