@@ -26,6 +26,8 @@ from multirig.trust.keys import Keys
 
 HINT_RATE = ((0.5, 1), (5, 5))
 """How often who may not speak here is told so: of one address, and in all; a second, and at once."""
+MANY = 100
+"""Messages of a kind that PCs of the lab send too; so many are told."""
 _HELLO = re.compile(rb'"hello": ?"([A-Za-z0-9_=-]{40,200})"')
 _OLD = (
     "is an older multirig, or one that is open to all, and does not prove who it is: update it, and let it "
@@ -128,17 +130,15 @@ class Door:
             came = seals.receive(data, address, now) if seals is not None else _no_key(address)
             if not isinstance(came, Spurned):
                 return came
-            self.refuse(came)
+            self.refuse(came, now)
             return None
         admission = self.admit(address)
-        if seals is not None and admission is not Admission.IBL and data[:1] == b"[":
-            found = _HELLO.search(data, 0, 2_000)
-            if found is not None:
-                spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
-                if spurned is not None and admission is Admission.OPEN:
-                    return admission
-                if spurned is not None:
-                    self.refuse(spurned)
+        if seals is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
+            spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
+            if spurned is None:
+                return None
+            if admission not in (Admission.OPEN, Admission.IBL):
+                self.refuse(spurned, now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
             return admission
@@ -179,15 +179,15 @@ class Door:
     def _turn_away(self, data: bytes, address: Address, admission: Admission, now: int) -> None:
         """Take no notice of a stranger, but tell who asks that it may not speak here."""
         if admission is Admission.NOBODY:
-            why = "may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
+            why = "it may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
             hint = f"{self._name} has no key and serves its own PC only: run 'multirig key join' there"
         else:
             why = (
-                "proves no key of the lab: let it join (multirig key join), or for a peer of IBL's write "
+                "it proves no key of the lab: let it join (multirig key join), or for a peer of IBL's write "
                 f"allow_ibl: [{address.host}] into the config"
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
-        self.refuse(Spurned(address, why))
+        self.refuse(Spurned(address, why), now)
         if data.startswith(b"[64") and self._hints.take(address.host, now):
             for text in (f"{hint[:200]}{_UPDATE}", hint[:200]):
                 answer = json.dumps([int(Event.ERROR), text, int(Event.EXPINFO)]).encode()
@@ -195,14 +195,13 @@ class Door:
                     self._out.append((address, answer))
                     break
 
-    def refuse(self, spurned: Spurned) -> None:
+    def refuse(self, spurned: Spurned, now: int) -> None:
         """Count what has proved nothing."""
         address = spurned.address
-        count = self.refusals.note(address.host)
+        count = self.refusals.note(address.host, now, from_count=MANY if spurned.is_usual else 1)
         if count is not None:
-            reason = spurned.reason
-            if count > 1:
-                reason = f"{count} messages were refused; the last: {reason}"
+            said = "a message" if count == 1 else f"{count:,} messages"
+            reason = f"refused {said} from {address.host}: {spurned.reason}"
             self._effects.append(
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
@@ -291,7 +290,7 @@ def _wrap(packet: bytes, address: Address) -> bytes:
 
 
 def _no_key(address: Address) -> Spurned:
-    return Spurned(address, "speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
+    return Spurned(address, "it speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
 
 
 def check_seal(channel: Channel | None, boot: str, known: Iterable[Peer | None], *, is_for_us: bool) -> None:

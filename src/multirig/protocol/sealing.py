@@ -69,6 +69,9 @@ class Spurned(NamedTuple):
 
     address: Address
     reason: str
+    """What is the matter with its sender: ``it says hello too often``."""
+    is_usual: bool = False
+    """Whether PCs of the lab do so too: it is told when there are many."""
 
 
 class ListHeard(NamedTuple):
@@ -154,6 +157,8 @@ class Seals:
         """By the key of a hello: how the channel that was offered is called here."""
         self.channels = Channels()
         self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
+        self.copies = 0
+        """Packets that came again; they were not handled."""
         self._copies = Budget(each=(20, 20), all_of_them=(500, 500))
         self._losses = Budget(each=(5, 5), all_of_them=(50, 50))
         self._out: list[tuple[Address, bytes]] = []
@@ -252,9 +257,9 @@ class Seals:
         if half is None:
             half = self._answer(hello, membership, address, now)
         elif half.hello != hello:
-            return Spurned(address, "a hello that was changed on its way")
+            return Spurned(address, "its hello was changed on its way")
         if len(half.answer) > size:
-            return Spurned(address, f"a hello of {size} bytes, and the answer has {len(half.answer)}")
+            return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))
         return None
 
@@ -306,7 +311,7 @@ class Seals:
                     return None
         except TrustError as error:
             return Spurned(address, str(error))
-        return Spurned(address, "a packet that is none")
+        return Spurned(address, "it sends packets that are none")
 
     def _receive_sealed(
         self, packet: bytes, index: bytes, address: Address, now: int
@@ -317,7 +322,13 @@ class Seals:
                 return None
             if self._losses.take(address.host, now):
                 self._out.append((address, packets.pack_lost(index)))
-            return Spurned(address, "it is sealed for a program that does not run here any more")
+            text = "it speaks to a program that does not run here any more"
+            return Spurned(address, text, is_usual=True)
+        if kept.channel.has_come(
+            packet
+        ):  # a copy, as networks make them, or somebody who repeats what was heard
+            self.copies += 1
+            return None
         content = kept.channel.open(packet)
         self.channels.note_heard(kept, address)
         first = content[:1]
@@ -330,10 +341,11 @@ class Seals:
         offer = self._offers.get(index)
         if offer is None:
             kept = self.channels.get(index)
-            if kept is not None and kept.proof is not None:  # our proof has not come there
+            if kept is None:
+                raise TrustError("it answers what was not asked")
+            if kept.proof is not None:  # our proof has not come there
                 self._out.append((kept.address, kept.proof))
-                return None
-            raise TrustError("an answer to nothing that was asked")
+            return None
         at = 2 + 2 * packets.INDEX
         theirs, message = packet[at - packets.INDEX : at], packet[at:]
         membership, handshake, payload = _read_answer(offer, message)
@@ -352,7 +364,7 @@ class Seals:
         if half is None:
             kept = self.channels.get(index)
             if kept is None:
-                raise TrustError("a proof for nothing that was answered")
+                raise TrustError("it proves what was not asked")
             if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
@@ -369,7 +381,7 @@ class Seals:
         """Return who is at the other end; TrustError says why that one counts nothing."""
         certificate, rest = Certificate.unpack(payload)
         if certificate.key != handshake.theirs:
-            raise TrustError("a certificate of somebody else")
+            raise TrustError("it shows a certificate of somebody else")
         if self.keys.judge(certificate, now=self._wall()).lab != membership.lab:
             raise TrustError(f"{certificate.name} has shown a certificate of another lab than it has named")
         try:

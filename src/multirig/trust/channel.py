@@ -112,6 +112,10 @@ class Channel:
         head = self._head + NUMBER.pack(number)
         return head + self._sends.encrypt(nonce(number), content, head)
 
+    def has_come(self, packet: bytes) -> bool:
+        """Whether a packet has a number that was taken already."""
+        return len(packet) >= COST and not self._seen.is_new(number_of_sealed(packet))
+
     def open(self, packet: bytes) -> bytes:
         """Return what is in a sealed packet to this channel.
 
@@ -121,14 +125,14 @@ class Channel:
             It was not made by the other side for this channel, or it has come before; nothing has changed.
         """
         if len(packet) < COST:
-            raise TrustError("a sealed packet that ends too early")
+            raise TrustError("it sends sealed packets that end too early")
         number = number_of_sealed(packet)
         if not self._seen.is_new(number):
-            raise TrustError("a sealed packet that has come before")
+            raise TrustError("it sends sealed packets that have come before")
         try:
             content = self._receives.decrypt(nonce(number), packet[HEAD:], packet[:HEAD])
         except InvalidTag:
-            raise TrustError("a sealed packet that was not made for this channel") from None
+            raise TrustError("it sends sealed packets that were not made for us") from None
         self._seen.note(number)
         self.is_confirmed = True
         return content

@@ -78,7 +78,7 @@ def pack_hello(index: bytes, key: bytes, labs: Sequence[bytes]) -> bytes:
 def unpack_hello(packet: bytes) -> Hello:
     """Read a hello; TrustError if it is none."""
     if len(packet) < _HELLO_LENGTH or packet[:2] != bytes([MARK, HELLO]):
-        raise TrustError("a hello that is none")
+        raise TrustError("its hello is none")
     at = 2 + INDEX
     checks = packet[_HELLO_HEAD : _HELLO_HEAD + MAX_LABS * _CHECK]
     return Hello(packet[2:at], packet[at:_HELLO_HEAD], checks)
@@ -141,7 +141,7 @@ def from_text(text: object) -> bytes:
             raise ValueError
         return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise TrustError("a hello that is none") from None
+        raise TrustError("its hello is none") from None
 
 
 def wrap(packet: bytes) -> bytes:
