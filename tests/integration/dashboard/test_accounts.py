@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.integration.dashboard.conftest import ConsoleProgram
 from tests.integration.dashboard.test_server import PAGE, POLLING, dial
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -423,3 +424,20 @@ def test_who_may_only_look_by_now_operates_no_more_over_a_connection_of_before(
             answers = again.get(over, headers=own).text.split("\x1e")
             assert "431[false]" in answers
             assert not [one for one in answers if "Add a rig" in one or "Ping" in one]
+
+
+def test_on_this_pc_people_come_in_by_name_or_by_the_token(tmp_path: Path) -> None:
+    make_people(tmp_path)
+    program = ConsoleProgram(tmp_path, "--port", 0, "--no-browser")
+    try:
+        url, _, token = program.url.partition("/?token=")
+        assert "Name (empty: for the token in the printed address)" in httpx.get(f"{url}/login").text
+        for name, password in (("lou", LOOKS), ("", token)):
+            with enter(url, name, password) as client:
+                assert ("who may look" in client.get("/").text) is (name == "lou")
+        for name, password in (("lou", token), ("", LOOKS)):
+            answer = httpx.post(f"{url}/login", data={"name": name, "password": password})
+            assert answer.status_code == 401
+    finally:
+        program.end()
+        program.process.stdout.close()
