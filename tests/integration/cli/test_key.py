@@ -562,7 +562,9 @@ def type_paper(folder: Path, keys: Path, lines: list[str], lab: str = "mylab") -
 def test_a_lab_s_key_comes_back_from_paper(multirig, office: Path, tmp_path: Path):
     at_office = {"MULTIRIG_KEYS": str(office)}
     assert multirig("key", "paper", **at_office).returncode == 2
-    shown = multirig("key", "paper", "--yes", **at_office).stdout
+    done = multirig("key", "paper", "--yes", **at_office)
+    assert "the key went into a file or another program, not onto a screen" in done.stderr
+    shown = done.stdout
     lines = re.findall(r"^  ((?:[0-9A-Z]{4} ?){1,4})$", shown, re.MULTILINE)
     assert len(lines) == 5
     code, said = type_paper(tmp_path, tmp_path / "spare", [one.lower().replace(" ", "") for one in lines])
