@@ -127,7 +127,7 @@ class Door:
             came = seals.receive(data, address, now) if seals is not None else _no_key(address)
             if not isinstance(came, Spurned):
                 return came
-            self.refuse(came)
+            self.refuse(came, now)
             return None
         admission = self.admit(address)
         if seals is not None and admission is not Admission.IBL and data[:1] == b"[":
@@ -137,7 +137,7 @@ class Door:
                 if spurned is not None and admission is Admission.OPEN:
                     return admission
                 if spurned is not None:
-                    self.refuse(spurned)
+                    self.refuse(spurned, now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
             return admission
@@ -165,7 +165,7 @@ class Door:
             is_nothing = seals.is_nothing(_unpack(found[1]), address.host, now)
         else:
             is_nothing = not data.startswith(b"[64") or self._hints.is_spent(address.host, now)
-        return is_nothing and self.refusals.note_quietly(address.host)
+        return is_nothing and self.refusals.note_quietly(address.host, now)
 
     def _receive_hello(
         self, seals: Seals, text: str, address: Address, size: int, now: int
@@ -188,16 +188,16 @@ class Door:
                 f"allow_ibl: [{address.host}] into the config"
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
-        self.refuse(Spurned(address, why))
+        self.refuse(Spurned(address, why), now)
         if data.startswith(b"[64") and self._hints.take(address.host, now):
             answer = json.dumps([int(Event.ERROR), hint[:200], int(Event.EXPINFO)]).encode()
             if len(answer) <= len(data):
                 self._out.append((address, answer))
 
-    def refuse(self, spurned: Spurned) -> None:
+    def refuse(self, spurned: Spurned, now: int) -> None:
         """Count what has proved nothing."""
         address = spurned.address
-        count = self.refusals.note(address.host)
+        count = self.refusals.note(address.host, now)
         if count is not None:
             reason = spurned.reason
             if count > 1:
@@ -206,7 +206,7 @@ class Door:
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
 
-    def expels(self, channel: Channel, address: Address, known: Peer | None) -> bool:
+    def expels(self, channel: Channel, address: Address, known: Peer | None, now: int) -> bool:
         """Whether a program was turned away that says it is one which is spoken to without a seal.
 
         Parameters
@@ -217,6 +217,8 @@ class Door:
             From where.
         known : Peer or None
             Who was known until now as the program that it says it is.
+        now : int
+            Nanoseconds.
         """
         seals, standing = self.seals, channel.standing
         if known is None or known.link is None or known.link.is_sealed or seals is None:
@@ -225,7 +227,8 @@ class Door:
         if is_ours or self.admit(known.address) is not Admission.OPEN:
             return False
         seals.channels.close(channel)
-        self.refuse(Spurned(address, f"{standing.name} says that it is a program at {known.address}"))
+        why = f"{standing.name} says that it is a program at {known.address}"
+        self.refuse(Spurned(address, why), now)
         return True
 
     def object_to(self, event: Received | Told) -> str:

@@ -133,7 +133,8 @@ class Node:
                     self.peers.get(address) or self.peers.open(address), content, now, channel
                 )
             case Proved(channel=channel, address=asked):
-                if not self.door.expels(channel, address, self.peers.of_program(channel.standing.boot)):
+                known = self.peers.of_program(channel.standing.boot)
+                if not self.door.expels(channel, address, known, now):
                     self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)

@@ -385,7 +385,7 @@ class Seals:
             raise TrustError(f"{certificate.name} does not say which program it is")
         if wire != VERSION:
             raise TrustError(
-                f"{certificate.name} speaks wire {wire!s:.20}, this PC speaks wire {VERSION}: "
+                f"{certificate.name} speaks wire {clean(str(wire), 20)}, this PC speaks wire {VERSION}: "
                 "update the older one"
             )
         standing = Standing(certificate, boot, clean(str(called), LONG_NAME))

@@ -74,32 +74,39 @@ class Budget:
         return (bucket is not None and bucket.is_spent(now)) or self._all.is_spent(now)
 
 
+NEWS = (0.2, 20)
+"""Refusals that are told: a second, and at once. Of more, as with sources that are made up, none is."""
+
+
 class Refusals:
     """How often each source was refused; told at the first, the tenth, the hundredth …"""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._news = Bucket(*NEWS)
         self.total = 0
         """Of all sources, also of those that are forgotten."""
 
-    def note(self, source: str) -> int | None:
+    def note(self, source: str, now: int) -> int | None:
         """Count one more; return how many there were if that is to be told."""
-        self.total += 1
+        if self.note_quietly(source, now):
+            return None
+        self._news.take(now)
         count = self._counts.get(source, 0) + 1
         if count == 1 and len(self._counts) >= MAX_SOURCES:
             self._counts.popitem(last=False)
         self._counts[source] = count
-        if not _is_round(count):
-            return None
         self._counts.move_to_end(source)
+        self.total += 1
         return count
 
-    def note_quietly(self, source: str) -> bool:
-        """Count one more unless that would have to be told; return whether it was counted."""
+    def note_quietly(self, source: str, now: int) -> bool:
+        """Count one more unless that is to be told; return whether it was counted."""
         count = self._counts.get(source)
-        if count is None or _is_round(count + 1):
+        if (count is None or _is_round(count + 1)) and not self._news.is_spent(now):
             return False
-        self._counts[source] = count + 1
+        if count is not None:
+            self._counts[source] = count + 1
         self.total += 1
         return True
 
