@@ -25,7 +25,7 @@ pytestmark = pytest.mark.attack
 
 COUNT = 1_000_000
 SEED = 17
-SECONDS = float("inf") if os.environ.get("MULTIRIG_FUZZ") else 4.0
+SECONDS = float("inf") if os.environ.get("MULTIRIG_FUZZ") else 3.0
 """For each of the tests here."""
 OFFICE = Address("udp", "192.168.1.30", 40_001)
 
