@@ -154,6 +154,8 @@ class Door:
         whatever this leaves, `receive` judges.
         """
         seals = self.seals
+        if address.scheme == "tcp":
+            data = packets.unwrap(data)
         if data[:1] == _MARK:
             is_nothing = seals is not None and seals.is_nothing(data, address.host, now)
         elif self.admit(address) in (Admission.OPEN, Admission.IBL):
@@ -164,7 +166,7 @@ class Door:
             is_nothing = seals.is_nothing(_unpack(found[1]), address.host, now)
         else:
             is_nothing = not data.startswith(b"[64") or self._hints.is_spent(address.host, now)
-        return is_nothing and self.refusals.note_quietly(address.host)
+        return is_nothing and self.refusals.note_quietly(address.host, now)
 
     def _receive_hello(
         self, seals: Seals, text: str, address: Address, size: int, now: int
@@ -206,6 +208,31 @@ class Door:
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
 
+    def expels(self, channel: Channel, address: Address, known: Peer | None, now: int) -> bool:
+        """Whether a program was turned away that says it is one which is spoken to without a seal.
+
+        Parameters
+        ----------
+        channel : Channel
+            By which it has proved of which PC it is.
+        address : Address
+            From where.
+        known : Peer or None
+            Who was known until now as the program that it says it is.
+        now : int
+            Nanoseconds.
+        """
+        seals, standing = self.seals, channel.standing
+        if known is None or known.link is None or known.link.is_sealed or seals is None:
+            return False
+        is_ours = standing.certificate.key == seals.keys.public
+        if is_ours or self.admit(known.address) is not Admission.OPEN:
+            return False
+        seals.channels.close(channel)
+        why = f"{standing.name} says that it is a program at {known.address}"
+        self.refuse(Spurned(address, why), now)
+        return True
+
     def object_to(self, event: Received | Told) -> str:
         """Return why somebody may not say what it says; empty: it may, or nobody has proved anything."""
         channel = self.channel_to(event.boot if isinstance(event, Told) else event.token.peer)
@@ -223,11 +250,17 @@ class Door:
         kept = seals.channels.get(index) if seals is not None else None
         return kept.channel.clock if kept is not None else None
 
-    def close(self, boot: str, address: Address, frames: list[bytes]) -> list[tuple[Address, bytes]]:
+    def close(
+        self, boot: str, address: Address, frames: list[bytes], now: int
+    ) -> list[tuple[Address, bytes]]:
         """Seal frames for a program; none leave where there is no channel to it any more."""
-        channel = self.channel_to(boot)
-        if channel is None:
+        seals = self.seals
+        kept = seals.channels.newest(boot) if seals is not None else None
+        if kept is None or seals is None:
             return []
+        if frames and kept.is_silent(now):  # it may run no more, and what tells so may be lost
+            seals.knock(kept.address, now, once=True)
+        channel = kept.channel
         return [(address, _wrap(channel.seal(one), address)) for one in frames]
 
     def greet(self, address: Address, now: int) -> str:

@@ -126,10 +126,14 @@ class Node:
                 peer = peer or self.peers.open(address)
                 peer.echo.receive_datagram(data, now)
                 self._settle(peer, now)
-            case Opened(channel=channel, content=content):
-                self._receive_frame(peer or self.peers.open(address), content, now, channel)
-            case Proved(channel=channel):
-                self._receive_proof(peer or self.peers.open(address), channel, now)
+            case Opened(channel=channel, address=address, content=content):
+                self._receive_frame(
+                    self.peers.get(address) or self.peers.open(address), content, now, channel
+                )
+            case Proved(channel=channel, address=asked):
+                known = self.peers.of_program(channel.standing.boot)
+                if not self.door.expels(channel, address, known, now):
+                    self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
         if self.door.has_news:
@@ -150,7 +154,7 @@ class Node:
             if link is not None:
                 frames = link.datagrams_to_send(now)
                 if is_sealed:
-                    out += self.door.close(link.peer, link.address, [*peer.out, *frames])
+                    out += self.door.close(link.peer, link.address, [*peer.out, *frames], now)
                     peer.out.clear()
                 else:
                     out += [(link.address, data) for data in frames]

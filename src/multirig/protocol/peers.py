@@ -67,7 +67,7 @@ class Peer:
     def end_greeted(self, event: object) -> Greeted | None:
         """Return the question that greeted and ends by an event, if it is such a one.
 
-        A stop is said to whoever proves itself later, though its end is told and nobody waits for it any more.
+        A stop is said to whoever proves itself later, though its end is told and nobody waits for it.
         """
         if not isinstance(event, Replied | Refused | TimedOut | Unreached):
             return None

@@ -17,6 +17,8 @@ def object_to(standing: Standing, word: Word) -> str:
         return f"the key of {standing.name} is a rig's: it is led, and may neither lead nor look on"
     if isinstance(word, AskStatus | Lease | WantPictures):
         return ""
-    if isinstance(word, AskInfo) and not (word.take_over or word.recover or word.exp_ref is not None):
+    if isinstance(word, AskInfo) and word == AskInfo(
+        whose=word.whose, spec_version=word.spec_version, greeting=word.greeting
+    ):  # whatever else is asked may offer a number, ask the person there, or try the PC
         return ""
     return f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it"

@@ -76,6 +76,10 @@ class Budget:
         return (bucket is not None and bucket.is_spent(now)) or self._all.is_spent(now)
 
 
+NEWS = (0.2, 20)
+"""Refusals that are told: a second, and at once. Of more, as with sources that are made up, none is."""
+
+
 class Refusals:
     """How often each source was refused; told at the first, the tenth, the hundredth …"""
 
@@ -83,6 +87,7 @@ class Refusals:
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._told: dict[str, int] = {}
         """When it was last told of a source; ns."""
+        self._news = Bucket(*NEWS)
         self.total = 0
         """Of all sources, also of those that are forgotten."""
 
@@ -98,26 +103,36 @@ class Refusals:
         from_count : int
             Fewer than so many are not told.
         """
+        if self.note_quietly(source, now, from_count=from_count):
+            return None
+        self._news.take(now)
+        self._add(source)
+        self._counts.move_to_end(source)
+        self._told[source] = now
+        return self._counts[source]
+
+    def note_quietly(self, source: str, now: int, *, from_count: int = 1) -> bool:
+        """Count one more unless that is to be told; return whether it was counted."""
+        count = self._counts.get(source, 0) + 1
+        is_due = count in _ROUND and count >= from_count
+        if is_due and not self._news.is_spent(now):
+            return False
+        if count > 1:
+            self._counts[source] = count
+            self.total += 1
+        elif is_due:  # many sources at once: each new one would have to be told
+            self.total += 1
+        else:
+            self._add(source)
+        return True
+
+    def _add(self, source: str) -> None:
         self.total += 1
         count = self._counts.get(source, 0) + 1
         if count == 1 and len(self._counts) >= MAX_SOURCES:
             forgotten, _ = self._counts.popitem(last=False)
             self._told.pop(forgotten, None)
         self._counts[source] = count
-        if count not in _ROUND or count < from_count:
-            return None
-        self._counts.move_to_end(source)
-        self._told[source] = now
-        return count
-
-    def note_quietly(self, source: str) -> bool:
-        """Count one more unless that would have to be told; return whether it was counted."""
-        count = self._counts.get(source)
-        if count is None or count + 1 in _ROUND:
-            return False
-        self._counts[source] = count + 1
-        self.total += 1
-        return True
 
     def counts(self) -> dict[str, int]:
         """Return how often each was refused; whom it was told of last stands at the end."""
