@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from multirig.cli import render
 from multirig.cli.interview import Interview
-from multirig.cli.key_words import choose_name, confirm, day, read_name, show_id
+from multirig.cli.key_words import choose_name, confirm, day, read_name, show_id, warn_of_far_disk
 from multirig.cli.typed import program
 from multirig.errors import ConfigError
 from multirig.keyring import Keyring
@@ -51,6 +51,7 @@ def make(lab: str | None, name: str | None, *, from_paper: bool, another: bool, 
     render.done(f"this PC holds the key of the lab {lab} now: {show_id(key.lab.id)}")
     render.done(f"this PC, {own.name}, is of it, until {day(certificate.until)}: it {MEANING[Role.LEAD]}")
     render.say(f"  the keys lie in {ring.folder}, where only you can read them; keep no copy on a share")
+    warn_of_far_disk(ring)
     if from_paper:
         render.warn(
             "the paper does not say who was shut out: before this PC shuts out another one, take the list "
@@ -146,6 +147,7 @@ def show() -> None:
         )
         return
     render.show_lines(f"This PC: {name}", [f"its key  {show_id(_id(keys))}", f"in       {ring.folder}"])
+    warn_of_far_disk(ring)
     if not keys.memberships:
         render.say("it is of no lab: multirig key join")
     for one in keys.memberships:

@@ -283,8 +283,10 @@ def say_handed_over(why: str) -> str:
 
 def not_handed_over(leader: str, why: str) -> str:
     """Return in which words a conductor hears that a rig was not handed over to it."""
-    cure = "end the session there, or its program: whoever is silent for 2 s is taken over without a question"
-    return f"is led by {leader} and was not handed over: {why}; {cure}"
+    return (
+        f"is led by {leader} and was not handed over: {why}; end the session there, or its program: whoever "
+        "is silent for 2 s is taken over without a question"
+    )
 
 
 def _ask(question: _Question, left: int) -> AskedHere:

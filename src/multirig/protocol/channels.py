@@ -70,9 +70,6 @@ class Channels:
     def __len__(self) -> int:
         return len(self._by_mine)
 
-    def __contains__(self, mine: bytes) -> bool:
-        return mine in self._by_mine
-
     def get(self, mine: bytes) -> Kept | None:
         """Return the channel that this side calls so."""
         return self._by_mine.get(mine)
@@ -151,7 +148,9 @@ class Channels:
 
     def get_timer(self) -> int | None:
         """Return when `take_due` wants to be called, or None."""
-        return min((one.retry_at for one in self._unproved.values()), default=None)
+        if not self._unproved:
+            return None
+        return min(one.retry_at for one in self._unproved.values())
 
     def take_due(self, now: int) -> list[tuple[Address, bytes]]:
         """Return the proofs that shall leave again now."""

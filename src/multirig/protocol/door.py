@@ -26,11 +26,14 @@ from multirig.trust.keys import Keys
 
 HINT_RATE = ((0.5, 1), (5, 5))
 """How often who may not speak here is told so: of one address, and in all; a second, and at once."""
+MANY = 100
+"""Messages of a kind that PCs of the lab send too; so many are told."""
 _HELLO = re.compile(rb'"hello": ?"([A-Za-z0-9_=-]{40,200})"')
 _OLD = (
     "is an older multirig, or one that is open to all, and does not prove who it is: update it, and let it "
     "join the lab (multirig key join)"
 )
+_UPDATE = " (multirig 0.1 knows no keys: update it first)"
 _UNKNOWN = (
     "does not know this PC's key: is it of the same lab? 'multirig key show' says so on both PCs, and "
     "'multirig key join' makes it so"
@@ -130,14 +133,12 @@ class Door:
             self.refuse(came, now)
             return None
         admission = self.admit(address)
-        if seals is not None and admission is not Admission.IBL and data[:1] == b"[":
-            found = _HELLO.search(data, 0, 2_000)
-            if found is not None:
-                spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
-                if spurned is not None and admission is Admission.OPEN:
-                    return admission
-                if spurned is not None:
-                    self.refuse(spurned, now)
+        if seals is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
+            spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
+            if spurned is None:
+                return None
+            if admission not in (Admission.OPEN, Admission.IBL):
+                self.refuse(spurned, now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
             return admission
@@ -180,28 +181,29 @@ class Door:
     def _turn_away(self, data: bytes, address: Address, admission: Admission, now: int) -> None:
         """Take no notice of a stranger, but tell who asks that it may not speak here."""
         if admission is Admission.NOBODY:
-            why = "may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
+            why = "it may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
             hint = f"{self._name} has no key and serves its own PC only: run 'multirig key join' there"
         else:
             why = (
-                "proves no key of the lab: if it is a peer of IBL's, write "
+                "it proves no key of the lab: let it join (multirig key join), or for a peer of IBL's write "
                 f"allow_ibl: [{address.host}] into the config"
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
         self.refuse(Spurned(address, why), now)
         if data.startswith(b"[64") and self._hints.take(address.host, now):
-            answer = json.dumps([int(Event.ERROR), hint[:200], int(Event.EXPINFO)]).encode()
-            if len(answer) <= len(data):
-                self._out.append((address, answer))
+            for text in (f"{hint[:200]}{_UPDATE}", hint[:200]):
+                answer = json.dumps([int(Event.ERROR), text, int(Event.EXPINFO)]).encode()
+                if len(answer) <= len(data):
+                    self._out.append((address, answer))
+                    break
 
     def refuse(self, spurned: Spurned, now: int) -> None:
         """Count what has proved nothing."""
         address = spurned.address
-        count = self.refusals.note(address.host, now)
+        count = self.refusals.note(address.host, now, from_count=MANY if spurned.is_usual else 1)
         if count is not None:
-            reason = spurned.reason
-            if count > 1:
-                reason = f"{count} messages were refused; the last: {reason}"
+            said = "a message" if count == 1 else f"{count:,} messages"
+            reason = f"refused {said} from {address.host}: {spurned.reason}"
             self._effects.append(
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
@@ -283,8 +285,14 @@ class Door:
         """Return what shall leave of itself, in order."""
         out, self._out = self._out, []
         if self.seals is not None:
-            out += [(address, _wrap(packet, address)) for address, packet in self.seals.take_out()]
+            for address, packet in self.seals.take_out():
+                out.append((address, _wrap(packet, address)))
         return out
+
+    @property
+    def has_news(self) -> bool:
+        """Whether somebody was refused and that is to be told, or lists have come."""
+        return bool(self._effects) or (self.seals is not None and bool(self.seals.events))
 
     def take_effects(self) -> list[Ignored]:
         """Return who was refused, as far as that is to be told."""
@@ -293,7 +301,10 @@ class Door:
 
     def take_news(self) -> list[ListHeard | ShutOutNow]:
         """Return what has come of lists of PCs that are shut out."""
-        return self.seals.take_events() if self.seals is not None else []
+        if self.seals is None:
+            return []
+        news, self.seals.events = self.seals.events, []
+        return news
 
 
 _MARK = bytes([packets.MARK])
@@ -312,7 +323,7 @@ def _wrap(packet: bytes, address: Address) -> bytes:
 
 
 def _no_key(address: Address) -> Spurned:
-    return Spurned(address, "speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
+    return Spurned(address, "it speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
 
 
 def check_seal(channel: Channel | None, boot: str, known: Iterable[Peer | None], *, is_for_us: bool) -> None:

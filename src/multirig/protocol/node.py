@@ -138,9 +138,10 @@ class Node:
                     self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
-        self._effects += self.door.take_effects()
-        for news in self.door.take_news():
-            self._take_news(news, now)
+        if self.door.has_news:
+            self._effects += self.door.take_effects()
+            for news in self.door.take_news():
+                self._take_news(news, now)
 
     def datagrams_to_send(self, now: int) -> list[tuple[Address, bytes]]:
         """Return what shall leave now, in order."""
@@ -415,15 +416,17 @@ class Node:
                 peer.link.send(action, now)
             elif admission is Admission.PROVED:
                 self._say_hello(peer, action, now)
-            elif greets and self.greets and admission is Admission.OPEN:
-                greeted = self._answering.greet(action.word)
+            elif greets and self.greets:
+                # where IBL's peers are, PCs of the lab may be too
+                is_either = admission is Admission.IBL and self.door.seals is not None
+                hello = self.door.greet(peer.address, now) if is_either else ""
+                greeted = self._answering.greet(action.word, hello)
                 is_brief = is_long(greeted) and peer.address.scheme != "tcp"
                 is_brief |= bool(find_own_verbs(action.word))
                 if action.key is not None:
                     peer.greeted[action.key] = Greeted(action, now + action.limit, is_brief)
-                peer.echo.send(
-                    replace(action, word=self._answering.greet(AskInfo()) if is_brief else greeted), now
-                )
+                brief = self._answering.greet(AskInfo(), hello)
+                peer.echo.send(replace(action, word=brief if is_brief else greeted), now)
             else:
                 peer.echo.send(action, now)
         except LocalProtocolError as error:

@@ -13,7 +13,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from multirig.errors import TrustError
 from multirig.protocol.channels import FIRST_PAUSE, LAST_PAUSE, Channels, Kept
@@ -72,6 +72,9 @@ class Spurned(NamedTuple):
 
     address: Address
     reason: str
+    """What is the matter with its sender: ``it says hello too often``."""
+    is_usual: bool = False
+    """Whether PCs of the lab do so too: it is told when there are many."""
 
 
 class ListHeard(NamedTuple):
@@ -155,14 +158,17 @@ class Seals:
         self._offers: dict[bytes, _Offer] = {}
         self._of_address: dict[Address, _Offer] = {}
         self._halves: OrderedDict[bytes, _Half] = OrderedDict()
-        self._answered: dict[packets.Hello, bytes] = {}
-        """How the channel is called here that was offered to a hello."""
+        self._answered: dict[bytes, bytes] = {}
+        """By the hello: how the channel that was offered is called here."""
         self.channels = Channels()
         self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
+        self.copies = 0
+        """Packets that came again; they were not handled."""
         self._copies = Budget(each=(20, 20), all_of_them=(500, 500))
         self._losses = Budget(each=(5, 5), all_of_them=(50, 50))
         self._out: list[tuple[Address, bytes]] = []
-        self._events: list[Any] = []
+        self.events: list[ListHeard | ShutOutNow] = []
+        """What has come of lists of PCs that are shut out."""
 
     # -- saying hello -----------------------------------------------------------------------------------
 
@@ -250,13 +256,13 @@ class Seals:
         membership = next((one for one in memberships if packets.knows_lab(packet, one.lab.key)), None)
         if membership is None:
             return Spurned(address, "it is of no lab that this PC is of")
-        half = self._halves.get(self._answered.get(hello, b""))
+        half = self._halves.get(self._answered.get(hello.which, b""))
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
         if half is None:
             half = self._answer(hello, membership, address, now)
         if len(half.answer) > size:
-            return Spurned(address, f"a hello of {size} bytes, and the answer has {len(half.answer)}")
+            return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))
         return None
 
@@ -269,24 +275,28 @@ class Seals:
         if len(self._halves) >= MAX_HALVES:
             self._drop_half(next(iter(self._halves)))
         self._halves[index] = half
-        self._answered[hello] = index
+        self._answered[hello.which] = index
         return half
 
     def _drop_half(self, index: bytes) -> None:
         half = self._halves.pop(index)
-        self._answered.pop(half.hello, None)
+        self._answered.pop(half.hello.which, None)
 
     def is_nothing(self, packet: bytes, host: str, now: int) -> bool:
         """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
         kind, index = packet[1:2], packet[2 : 2 + packets.INDEX]
         if kind == _SEALED:
-            is_known = index in self.channels or index in self._halves
+            is_known = self.channels.get(index) is not None or index in self._halves
             return not is_known and self._losses.is_spent(host, now)
         if kind == _HELLO:
+            was_answered = packets.say_which(packet) in self._answered
+            if (self._copies if was_answered else self._handshakes).is_spent(host, now):
+                return True
             return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
         if kind == _LOST:
             return self.channels.of_theirs(index) is None
-        return not (index in self.channels or index in self._halves or index in self._offers)
+        is_awaited = index in self._halves or index in self._offers
+        return not is_awaited and self.channels.get(index) is None
 
     def receive(self, packet: bytes, address: Address, now: int) -> Proved | Opened | Spurned | None:
         """Take a packet; return what has come of it."""
@@ -306,7 +316,7 @@ class Seals:
                     return self._receive_lost(index, address, now)
         except TrustError as error:
             return Spurned(address, str(error))
-        return Spurned(address, "a packet that is none")
+        return Spurned(address, "it sends packets that are none")
 
     def _receive_sealed(
         self, packet: bytes, index: bytes, address: Address, now: int
@@ -317,7 +327,13 @@ class Seals:
                 return None
             if self._losses.take(address.host, now):
                 self._out.append((address, packets.pack_lost(index)))
-            return Spurned(address, "it is sealed for a program that does not run here any more")
+            text = "it speaks to a program that does not run here any more"
+            return Spurned(address, text, is_usual=True)
+        if kept.channel.has_come(
+            packet
+        ):  # a copy, as networks make them, or somebody who repeats what was heard
+            self.copies += 1
+            return None
         content = kept.channel.open(packet)
         self.channels.note_heard(kept, address)
         first = content[:1]
@@ -330,11 +346,11 @@ class Seals:
         offer = self._offers.get(index)
         if offer is None:
             kept = self.channels.get(index)
-            if kept is not None and kept.proof is not None:  # our proof has not come there
-                if self._copies.take(address.host, now):
-                    self._out.append((kept.address, kept.proof))
-                return None
-            raise TrustError("an answer to nothing that was asked")
+            if kept is None:
+                raise TrustError("it answers what was not asked")
+            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
+                self._out.append((kept.address, kept.proof))
+            return None
         at = 2 + 2 * packets.INDEX
         theirs, message = packet[at - packets.INDEX : at], packet[at:]
         membership, handshake, payload = _read_answer(offer, message)
@@ -354,7 +370,7 @@ class Seals:
         if half is None:
             kept = self.channels.get(index)
             if kept is None:
-                raise TrustError("a proof for nothing that was answered")
+                raise TrustError("it proves what was not asked")
             if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
@@ -372,7 +388,7 @@ class Seals:
         """Return who is at the other end; TrustError says why that one counts nothing."""
         certificate, rest = Certificate.unpack(payload)
         if certificate.key != handshake.theirs:
-            raise TrustError("a certificate of somebody else")
+            raise TrustError("it shows a certificate of somebody else")
         if self.keys.judge(certificate, now=self._wall()).lab != membership.lab:
             raise TrustError(f"{certificate.name} has shown a certificate of another lab than it has named")
         try:
@@ -400,7 +416,7 @@ class Seals:
         """Take an unproved word that a channel is not known there: say hello, and change nothing."""
         kept = self.channels.of_theirs(index)
         if kept is None:
-            return Spurned(address, "a word about a channel that is none")
+            return Spurned(address, "it says of channels that are none that they are lost", is_usual=True)
         if kept.renewed_at is None or now - kept.renewed_at >= LOST_REST:
             kept.renewed_at = now
             self.knock(kept.address, now)
@@ -413,7 +429,7 @@ class Seals:
         kept.list_number = max(kept.list_number, shut_out.number)
         changed = self.keys.with_list(shut_out)
         if changed is not None:
-            self._events.append(ListHeard(shut_out))
+            self.events.append(ListHeard(shut_out))
             self.change_keys(changed)
 
     def _share_list(self, kept: Kept) -> None:
@@ -431,7 +447,7 @@ class Seals:
                 keys.judge(kept.channel.standing.certificate, now=0)  # what is over ends no conversation
             except TrustError as error:
                 self.channels.drop(kept)
-                self._events.append(ShutOutNow(kept.channel, kept.address, str(error)))
+                self.events.append(ShutOutNow(kept.channel, kept.address, str(error)))
             else:
                 self._share_list(kept)
 
@@ -442,13 +458,10 @@ class Seals:
         out, self._out = self._out, []
         return out
 
-    def take_events(self) -> list[ListHeard | ShutOutNow]:
-        """Return what has come of lists."""
-        events, self._events = self._events, []
-        return events
-
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
+        if not self._offers and not self._halves:
+            return self.channels.get_timer()
         times = [one.until if one.retry_at is None else one.retry_at for one in self._offers.values()]
         if self._halves:
             times.append(next(iter(self._halves.values())).until)
@@ -478,7 +491,7 @@ def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, 
     """Return what an answer says; one that was forged leaves the hello open for the true one."""
     offer.answers += 1
     if offer.answers > MAX_ANSWERS:
-        raise TrustError("too many answers to one hello")
+        raise TrustError("it answers one hello too often")
     for membership, handshake in offer.handshakes:
         tried = handshake.fork()
         try:

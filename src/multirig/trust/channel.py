@@ -11,7 +11,7 @@ from multirig.errors import TrustError
 from multirig.trust.certificate import Certificate
 from multirig.trust.clock_seal import ClockSeal
 from multirig.trust.noise import nonce
-from multirig.trust.packets import COST, HEAD, head_of_sealed, number_of_sealed
+from multirig.trust.packets import COST, HEAD, NUMBER, head_of_sealed, number_of_sealed
 from multirig.trust.roles import Role
 
 WINDOW = 1_024
@@ -98,6 +98,7 @@ class Channel:
         """Seals probes of the clock."""
         self.standing = standing
         self._sends, self._receives = (ChaCha20Poly1305(one) for one in keys)
+        self._head = head_of_sealed(theirs)
         self._number = 0
         self._seen = Seen()
         self.is_confirmed = False
@@ -111,8 +112,12 @@ class Channel:
         if number >= LAST_NUMBER:
             raise TrustError("the channel is used up")
         self._number = number + 1
-        head = head_of_sealed(self.theirs, number)
+        head = self._head + NUMBER.pack(number)
         return head + self._sends.encrypt(nonce(number), content, head)
+
+    def has_come(self, packet: bytes) -> bool:
+        """Whether a packet has a number that was taken already."""
+        return len(packet) >= COST and not self._seen.is_new(number_of_sealed(packet))
 
     def open(self, packet: bytes) -> bytes:
         """Return what is in a sealed packet to this channel.
@@ -123,14 +128,14 @@ class Channel:
             It was not made by the other side for this channel, or it has come before; nothing has changed.
         """
         if len(packet) < COST:
-            raise TrustError("a sealed packet that ends too early")
+            raise TrustError("it sends sealed packets that end too early")
         number = number_of_sealed(packet)
         if not self._seen.is_new(number):
-            raise TrustError("a sealed packet that has come before")
+            raise TrustError("it sends sealed packets that have come before")
         try:
             content = self._receives.decrypt(nonce(number), packet[HEAD:], packet[:HEAD])
         except InvalidTag:
-            raise TrustError("a sealed packet that was not made for this channel") from None
+            raise TrustError("it sends sealed packets that were not made for us") from None
         self.is_newest = number > self._seen.newest
         self._seen.note(number)
         self.is_confirmed = True
