@@ -108,7 +108,7 @@ class Door:
         return admission
 
     def receive(
-        self, data: bytes, address: Address, now: int, *, was_asked: bool
+        self, data: bytes, address: Address, now: int, *, was_asked: bool, seals: bool = False
     ) -> Admission | Proved | Opened | Unproved | None:
         """Take a whole message; return what it is good for, or None where that was all.
 
@@ -122,26 +122,31 @@ class Door:
             Nanoseconds.
         was_asked : bool
             Whether this side has spoken to that address first.
+        seals : bool
+            Whether the program at that address is known to say nothing without a seal.
         """
-        seals = self.seals
+        own = self.seals
         if address.scheme == "tcp":
             data = packets.unwrap(data)
         if data[:1] == _MARK:
-            came = seals.receive(data, address, now) if seals is not None else _no_key(address)
+            came = own.receive(data, address, now) if own is not None else _no_key(address)
             if not isinstance(came, Spurned):
                 return came
             self.refuse(came, now)
             return None
         admission = self.admit(address)
-        if seals is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
-            spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
+        if own is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
+            spurned = self._receive_hello(own, found[1].decode(), address, len(data), now)
             if spurned is None:
                 return None
             if admission not in (Admission.OPEN, Admission.IBL):
                 self.refuse(spurned, now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
-            return admission
+            if not seals:
+                return admission
+            self.refuse(Spurned(address, "it speaks without a seal in the name of a program that seals"), now)
+            return None
         if was_asked:
             return Unproved(_explain(data, address))
         self._turn_away(data, address, admission, now)

@@ -114,7 +114,8 @@ class Node:
         """Take a whole message from the network."""
         peer = self.peers.get(address)
         was_asked = peer is not None and peer.link is None
-        match self.door.receive(data, address, now, was_asked=was_asked):
+        seals = peer is not None and peer.link is not None and peer.link.is_sealed and not peer.is_doubtful
+        match self.door.receive(data, address, now, was_asked=was_asked, seals=seals):
             case Admission.OPEN:
                 peer = peer or self.peers.open(address)
                 if data[:1] == b"{" and self.greets:

@@ -162,8 +162,8 @@ class Seals:
         self._offers: dict[bytes, _Offer] = {}
         self._of_address: dict[Address, _Offer] = {}
         self._halves: OrderedDict[bytes, _Half] = OrderedDict()
-        self._answered: dict[packets.Hello, bytes] = {}
-        """How the channel is called here that was offered to a hello."""
+        self._answered: dict[bytes, bytes] = {}
+        """By the hello: how the channel that was offered is called here."""
         self.channels = Channels()
         self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
         self.copies = 0
@@ -266,7 +266,7 @@ class Seals:
         membership = next((one for one in memberships if packets.knows_lab(packet, one.lab.key)), None)
         if membership is None:
             return Spurned(address, "it is of no lab that this PC is of")
-        half = self._halves.get(self._answered.get(hello, b""))
+        half = self._halves.get(self._answered.get(hello.which, b""))
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
         if half is None:
@@ -285,12 +285,12 @@ class Seals:
         if len(self._halves) >= MAX_HALVES:
             self._drop_half(next(iter(self._halves)))
         self._halves[index] = half
-        self._answered[hello] = index
+        self._answered[hello.which] = index
         return half
 
     def _drop_half(self, index: bytes) -> None:
         half = self._halves.pop(index)
-        self._answered.pop(half.hello, None)
+        self._answered.pop(half.hello.which, None)
 
     def is_nothing(self, packet: bytes, host: str, now: int) -> bool:
         """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
@@ -299,17 +299,14 @@ class Seals:
             is_known = self.channels.get(index) is not None or index in self._halves
             return not is_known and self._losses.is_spent(host, now)
         if kind == _HELLO:
-            try:
-                was_answered = packets.unpack_hello(packet) in self._answered
-            except TrustError:
-                return True
+            was_answered = packets.say_which(packet) in self._answered
             if (self._copies if was_answered else self._handshakes).is_spent(host, now):
                 return True
             return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
         if kind == _LOST:
             return self.channels.of_theirs(index) is None
-        is_known = self.channels.get(index) is not None or index in self._halves
-        return not is_known and index not in self._offers
+        is_awaited = index in self._halves or index in self._offers
+        return not is_awaited and self.channels.get(index) is None
 
     def receive(self, packet: bytes, address: Address, now: int) -> Proved | Opened | Spurned | None:
         """Take a packet; return what has come of it."""
@@ -361,8 +358,7 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it answers what was not asked")
-            # our proof may not have come there
-            if kept.proof is not None and self._copies.take(address.host, now):
+            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
                 self._out.append((kept.address, kept.proof))
             return None
         at = 2 + 2 * packets.INDEX
@@ -430,7 +426,7 @@ class Seals:
         """Take an unproved word that a channel is not known there: say hello, and change nothing."""
         kept = self.channels.of_theirs(index)
         if kept is None:
-            return Spurned(address, "a word about a channel that is none")
+            return Spurned(address, "it says of channels that are none that they are lost", is_usual=True)
         if kept.renewed_at is None or now - kept.renewed_at >= LOST_REST:
             kept.renewed_at = now
             self.knock(kept.address, now)
@@ -507,7 +503,7 @@ def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, 
     """Return what an answer says; one that was forged leaves the hello open for the true one."""
     offer.answers += 1
     if offer.answers > MAX_ANSWERS:
-        raise TrustError("too many answers to one hello")
+        raise TrustError("it answers one hello too often")
     for membership, handshake in offer.handshakes:
         tried = handshake.fork()
         try:

@@ -67,8 +67,8 @@ class Bystander:
                     self._letters[packet[HEAD]] = _Letter(frame, computer.name, boot)
             return out
 
-        def receive_and_judge(data: bytes, address: Address, now: int, *, was_asked: bool) -> Any:
-            came = receive(data, address, now, was_asked=was_asked)
+        def receive_and_judge(data: bytes, address: Address, now: int, **known: bool) -> Any:
+            came = receive(data, address, now, **known)
             if came is not None:
                 self._judge(computer, node, data, address, came)
             return came
@@ -80,7 +80,7 @@ class Bystander:
                 take(data, address, now)
 
         door.close = close_and_note  # type: ignore[method-assign]
-        door.receive = receive_and_judge  # type: ignore[method-assign]
+        door.receive = receive_and_judge  # type: ignore[method-assign, assignment]
         node.receive_datagram = take_and_compare  # type: ignore[method-assign]
 
     # -- inside -----------------------------------------------------------------------------------------

@@ -85,9 +85,9 @@ class Refusals:
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._news = Bucket(*NEWS)
         self._told: dict[str, int] = {}
         """When it was last told of a source; ns."""
-        self._news = Bucket(*NEWS)
         self.total = 0
         """Of all sources, also of those that are forgotten."""
 
@@ -103,36 +103,31 @@ class Refusals:
         from_count : int
             Fewer than so many are not told.
         """
-        if self.note_quietly(source, now, from_count=from_count):
-            return None
-        self._news.take(now)
-        self._add(source)
-        self._counts.move_to_end(source)
-        self._told[source] = now
-        return self._counts[source]
-
-    def note_quietly(self, source: str, now: int, *, from_count: int = 1) -> bool:
-        """Count one more unless that is to be told; return whether it was counted."""
-        count = self._counts.get(source, 0) + 1
-        is_due = count in _ROUND and count >= from_count
-        if is_due and not self._news.is_spent(now):
-            return False
-        if count > 1:
-            self._counts[source] = count
-            self.total += 1
-        elif is_due:  # many sources at once: each new one would have to be told
-            self.total += 1
-        else:
-            self._add(source)
-        return True
-
-    def _add(self, source: str) -> None:
         self.total += 1
         count = self._counts.get(source, 0) + 1
         if count == 1 and len(self._counts) >= MAX_SOURCES:
+            if self._news.is_spent(now):  # nobody is forgotten for addresses that are made up
+                return None
             forgotten, _ = self._counts.popitem(last=False)
             self._told.pop(forgotten, None)
         self._counts[source] = count
+        if count not in _ROUND or count < from_count or not self._news.take(now):
+            return None
+        self._counts.move_to_end(source)
+        self._told[source] = now
+        return count
+
+    def note_quietly(self, source: str, now: int) -> bool:
+        """Count one more unless that is to be told; return whether it was counted."""
+        count = self._counts.get(source)
+        if count is None and len(self._counts) < MAX_SOURCES:
+            return False
+        if (count is None or count + 1 in _ROUND) and not self._news.is_spent(now):
+            return False
+        if count is not None:
+            self._counts[source] = count + 1
+        self.total += 1
+        return True
 
     def counts(self) -> dict[str, int]:
         """Return how often each was refused; whom it was told of last stands at the end."""

@@ -232,3 +232,17 @@ def test_a_peer_of_ibls_that_was_named_gets_no_link_and_takes_no_lead_of_a_pc_th
     peer = two.rig.peers.of_program(boot("behaviour-pc"))
     assert peer is not None
     assert peer.address == PC
+
+
+@pytest.mark.parametrize("doors", [Doors([PC.host]), Doors(is_open=True)], ids=["named", "open"])
+@pytest.mark.parametrize("data", [array(16, {}), array(4, {}), array(64, 0, OLD), b"[16, {}]"])
+def test_on_ibls_wire_nobody_speaks_in_the_name_of_a_program_that_seals(doors: Doors, data: bytes) -> None:
+    """The leader's PC is named in ``allow_ibl`` too, and somebody writes its address into a datagram."""
+    two = Two(at_rig_doors=doors)
+    assert isinstance(two.ask(INFO), Replied)
+    assert isinstance(two.ask(START), Replied)
+    heard = len(two.at_rig.heard)
+    two.rig.receive_datagram(data, PC, two.wire.now)
+    two.wire.run(1)
+    assert len(two.at_rig.heard) == heard
+    assert isinstance(two.ask(STATUS), Replied)
