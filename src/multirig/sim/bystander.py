@@ -80,7 +80,7 @@ class Bystander:
                 take(data, address, now)
 
         door.close = close_and_note  # type: ignore[method-assign]
-        door.receive = receive_and_judge  # type: ignore[method-assign, assignment]
+        door.receive = receive_and_judge  # type: ignore[method-assign]
         node.receive_datagram = take_and_compare  # type: ignore[method-assign]
 
     # -- inside -----------------------------------------------------------------------------------------
