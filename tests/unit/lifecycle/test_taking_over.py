@@ -48,6 +48,8 @@ def begin(*names: str, **options: Any) -> tuple[Session, int]:
     session.feed(
         AgreeRequested(number=1, subject="SP_01", date=DATE, ask=AskInfo(subject="SP_01"), takes_over=True)
     )
+    for name in names or NAMES:
+        session.feed(Upgraded(address=address(name), boot=name, name=""))
     assert not any("would_take_over" in str(write(one.word).args) for one in session.open.values())
     for key in list(session.open):
         session.reply(key[1], info(led_by=LEADER) if key[1] == "cam" else None)
@@ -134,6 +136,13 @@ def test_a_rig_of_an_older_version_is_taken_over_as_it_was() -> None:
     assert session.state is S.AGREED
     session.request(T.INIT)
     assert write(session.now("cam").word).args[0]["take_over"] is True
+
+
+def test_a_multirig_that_answers_on_wire_2_greets_no_more_and_is_no_peer_of_ibl() -> None:
+    session, _ = begin("main", "cam")
+    session.reply("main")
+    session.reply("cam", info(decided="'yes' was typed there"))
+    assert not session.machine.members.foreign
 
 
 def test_an_optional_rig_that_asks_its_person_is_waited_for() -> None:
