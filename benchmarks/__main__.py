@@ -24,6 +24,7 @@ from benchmarks import (
     reading,
     record,
     request,
+    seals,
     starts,
 )
 from benchmarks.peers import SILENCED
@@ -55,6 +56,28 @@ def _request(claim: Claim) -> None:
         print(f"  {kind:<18} {seconds * 1e6:8.0f} µs")
     for kind, ratio in one["ratios"].items():
         claim(f"{kind} against a bare asyncio echo", ratio, request.CLAIM)
+
+
+def _seals(claim: Claim) -> None:
+    print("\nThe same request between PCs of a lab, whose links are sealed, and without keys (median)")
+    one = asyncio.run(seals.measure_request())
+    for kind, seconds in one["seconds"].items():
+        print(f"  {kind:<18} {seconds * 1e6:8.0f} µs")
+    claim("with keys against without", one["ratio"], seals.REQUEST_CLAIM)
+    print("\nClocks, measured by sealed probes and by bare ones (median)")
+    clocks = seals.measure_clock()
+    for kind, figures in clocks.items():
+        print(
+            f"  {kind:<8} wrong by {figures['error'] * 1e6:6.2f} µs, bound {figures['bound'] * 1e6:6.2f} µs"
+        )
+    claim("error with sealed probes", clocks["sealed"]["error"] * 1e6, seals.CLOCK_CLAIM * 1e6, "µs")
+    claim("times beyond the bound", clocks["sealed"]["beyond"], 0, "")
+    print(f"\n{seals.FLOOD:,} forged datagrams a second: processor time of one, dropped")
+    for what, costs in asyncio.run(seals.measure_flood()).items():
+        print(
+            f"  {what:<24} {costs['multirig'] * 1e6:6.1f} µs, a bare endpoint {costs['bare'] * 1e6:6.1f} µs"
+        )
+        claim(f"{what} against a bare endpoint", costs["ratio"], seals.FLOOD_CLAIM)
 
 
 def _communicate(claim: Claim) -> None:
@@ -139,6 +162,7 @@ def _reading(claim: Claim) -> None:
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
+    "seals": _seals,
     "communicate": _communicate,
     "broadcast": _broadcast,
     "offsets": _offsets,

@@ -21,6 +21,7 @@ from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Describe, Described, Done
 from multirig.protocol import echo
 from multirig.protocol.dialect import hear_leader
+from multirig.protocol.door import Door
 from multirig.protocol.events import Call, Received
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.node import Node
@@ -28,6 +29,7 @@ from multirig.protocol.words import Info, Start
 from multirig.runtime import Runtime
 from multirig.transports.base import allow_open_sockets
 from multirig.transports.udp_path import MAX_READ
+from multirig.trust.roles import Role
 
 SILENCED = "iblutil, silenced"
 ARRIVALS: list[int] = []
@@ -46,11 +48,10 @@ class _TimedMachine(RigMachine):
 class CoreRig:
     """A rig's real node, runtime and socket, with an adapter that has nothing to do."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, door: Door | None = None) -> None:
         machine = _TimedMachine(name=f"rig{number}", main_sync=number == 0)
-        self.runtime = Runtime(
-            Node(boot=f"bench-{number}", name=machine.name, machine=machine, hears=hear_leader), self._perform
-        )
+        node = Node(boot=f"bench-{number}", name=machine.name, machine=machine, hears=hear_leader, door=door)
+        self.runtime = Runtime(node, self._perform)
 
     def _perform(self, effect: Any) -> None:
         match effect:
@@ -84,6 +85,14 @@ async def _serve_echo(count: int) -> list[int]:
 async def _serve_multirig(count: int) -> list[int]:
     echo.ANSWER_PAUSE = 0  # what is measured is the work, not the moment that iblutil is left to listen
     rigs = [CoreRig(number) for number in range(count)]
+    _KEPT.extend(rigs)
+    return [(await rig.runtime.listen("udp", "127.0.0.1", 0))[0].port for rig in rigs]
+
+
+async def _serve_sealed(count: int) -> list[int]:
+    from benchmarks.keys import make_door
+
+    rigs = [CoreRig(number, make_door(f"bench-{number}", Role.RIG)) for number in range(count)]
     _KEPT.extend(rigs)
     return [(await rig.runtime.listen("udp", "127.0.0.1", 0))[0].port for rig in rigs]
 
@@ -124,6 +133,7 @@ _KEPT: list[Any] = []
 _KINDS = {
     "echo": _serve_echo,
     "multirig": _serve_multirig,
+    "sealed": _serve_sealed,
     "iblutil": _serve_iblutil,
     SILENCED: lambda count: _serve_iblutil(count, SILENCED),
 }

@@ -26,6 +26,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from seal_vectors import make_seal_vectors
+
 DOCS = Path(__file__).resolve().parent
 PRINTED_BY = "<!-- printed by .* -->"
 """What the help looks like is up to the releases of typer and rich, which this line names."""
@@ -63,13 +65,14 @@ def build_pages() -> Iterator[tuple[Path, str]]:
             yield path, PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}", text)
     for name, schema in SCHEMAS.items():
         yield DOCS / "reference" / name, json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    yield DOCS / "reference" / "seal-vectors.json", json.dumps(make_seal_vectors(), indent=2) + "\n"
 
 
 def say_the_same(path: Path, one: str, other: str) -> bool:
     """Whether two versions differ at most in how another release of typer, rich or pydantic writes."""
     if path.name == "cli.md" and re.findall(PRINTED_BY, one) != re.findall(PRINTED_BY, other):
         return get_help_words(one) == get_help_words(other)
-    if path.suffix == ".json":
+    if path.suffix == ".json" and "vectors" not in path.name:
         return bool(one) and list(find_sayings(json.loads(one))) == list(find_sayings(json.loads(other)))
     return one == other
 

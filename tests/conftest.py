@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # What programs remember of this PC is not to be mixed with what tests do.
-for _name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+for _name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "MULTIRIG_KEYS"):
     os.environ[_name] = tempfile.mkdtemp(prefix="multirig-tests-")
 
 # A slow machine is no fault; where changes are judged, the same examples are tried each time.

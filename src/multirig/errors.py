@@ -100,6 +100,10 @@ class DateMismatch(AgreementError, RuntimeError):
     """A rig is at another date."""
 
 
+class TrustError(MultirigError, ValueError):
+    """A key, a certificate or a list is not what it must be, or its holder may not do what it asks."""
+
+
 class SyncError(MultirigError, ValueError):
     """Times cannot be brought onto the session clock: a table is missing, or pulses do not fit."""
 

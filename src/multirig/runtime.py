@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 from multirig.errors import ConfigError
+from multirig.keyring import Keyring, KeyWatch
 from multirig.protocol.events import Address
 from multirig.protocol.node import Node
+from multirig.protocol.sealing import ListHeard
 from multirig.transports.base import Network, Transport
 from multirig.transports.tcp import TcpTransport
 from multirig.transports.udp import UdpTransport
+from multirig.trust.admission import Admission
+from multirig.trust.certificate import ShutOut
 
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the files of this PC's keys."""
 BURST = 32
 """Datagrams sent before the loop may receive again: a thousand rigs must not answer into a full buffer."""
+
+
+log = logging.getLogger("multirig")
 
 
 class Runtime:
@@ -31,6 +41,8 @@ class Runtime:
         Integer nanoseconds, never going back.
     network : Network, optional
         Carries the addresses of its scheme instead of the system's sockets.
+    watch : KeyWatch, optional
+        Tells when the keys of this PC change.
     """
 
     def __init__(
@@ -40,6 +52,7 @@ class Runtime:
         *,
         clock: Callable[[], int] = time.perf_counter_ns,
         network: Network | None = None,
+        watch: KeyWatch | None = None,
     ) -> None:
         self.node = node
         self.clock = clock
@@ -54,16 +67,20 @@ class Runtime:
         self._alarm_at: int | None = None
         self.unfound: dict[Address, str] = {}
         """Addresses that stand for peers that were not found, and why not."""
+        self._watch = watch
+        self._look: asyncio.TimerHandle | None = None
         self._closed = False
         self._pumping = False
         self._stirred = False
 
     async def listen(self, scheme: str, host: str, port: int) -> list[Address]:
         """Take messages at a local address; return the addresses really used."""
+        self._watch_keys()
         return await self._transport(scheme).listen(host, port)
 
     async def connect(self, scheme: str, host: str, port: int) -> Address:
         """Return the address of a peer; RigUnreachable if its name is unknown."""
+        self._watch_keys()
         return await self._transport(scheme).connect(host, port)
 
     def feed(self, event: Any) -> None:
@@ -74,8 +91,9 @@ class Runtime:
     async def close(self) -> None:
         """Send what waits, then end every conversation."""
         self._closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for alarm in (self._alarm, self._look):
+            if alarm is not None:
+                alarm.cancel()
         for address, data in self._outbox:
             self._send(address, data)
         self._outbox.clear()
@@ -84,11 +102,26 @@ class Runtime:
 
     # -- what transports bring ----------------------------------------------------------------------------
 
-    def received(self, data: bytes, address: Address) -> None:
-        """Take one whole message from a transport: stamp it now, handle it when all that wait are stamped."""
-        self._inbox.append((data, address, self.clock()))
+    def received(self, data: bytes, address: Address) -> bool:
+        """Take one whole message from a transport: stamp it now, handle it when all that wait are stamped.
+
+        Returns
+        -------
+        bool
+            Whether it is worth something: what strangers send is dropped at once.
+        """
+        now = self.clock()
+        if self.node.drops(data, address, now):
+            return False
+        self._inbox.append((data, address, now))
         if len(self._inbox) == 1:
             asyncio.get_running_loop().call_soon(self._handle_inbox)
+        return True
+
+    def lets_in(self, address: Address) -> bool:
+        """Whether what comes from an address is taken as it comes, or has been proved."""
+        is_open = self.node.door.admit(address) in (Admission.OPEN, Admission.IBL)
+        return is_open or self.node.peers.speaks_wire_2(address)
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         """Take a transport's word that nothing listens at an address, or that there is no way to it."""
@@ -108,6 +141,8 @@ class Runtime:
             while self._stirred:
                 self._stirred = False
                 while (effect := self.node.next_event()) is not None:
+                    if isinstance(effect, ListHeard):
+                        self._keep_list(effect.shut_out)
                     self._perform(effect)
                 if self._closed:
                     return
@@ -162,9 +197,38 @@ class Runtime:
         self.node.handle_timer(self.clock())
         self.pump()
 
+    # -- keys ---------------------------------------------------------------------------------------------
+
+    def _watch_keys(self) -> None:
+        if self._watch is not None and self._look is None and not self._closed:
+            self._look = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_at_keys)
+
+    def _look_at_keys(self) -> None:
+        """Go on with the keys as they are by now; those that cannot be read change nothing."""
+        self._look = None
+        if self._watch is not None and self._watch.has_changed():
+            self.node.change_keys(self._watch.keys, self.clock())
+            self.pump()
+        self._watch_keys()
+
+    def _keep_list(self, shut_out: ShutOut) -> None:
+        """Keep a list that has come from another PC, for the programs that begin later."""
+        if self._watch is not None:
+            keeping = asyncio.get_running_loop().run_in_executor(None, _keep_list, shut_out)
+            keeping.add_done_callback(_log_trouble)
+
     def _transport(self, scheme: str) -> Transport:
         try:
             return self._transports[scheme]
         except KeyError:
             known = ", ".join(self._transports)
             raise ConfigError(f"unknown scheme {scheme!r} in an address; known: {known}") from None
+
+
+def _keep_list(shut_out: ShutOut) -> None:
+    Keyring().keep_list(shut_out)
+
+
+def _log_trouble(keeping: asyncio.Future[None]) -> None:
+    if not keeping.cancelled() and (error := keeping.exception()) is not None:
+        log.warning("who is shut out of the lab could not be kept on this PC: %s", error)

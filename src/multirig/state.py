@@ -22,3 +22,8 @@ def log_folder() -> Path:
     if os.environ.get(VARIABLE):
         return state_folder() / "log"
     return platformdirs.user_log_path("multirig", appauthor=False)
+
+
+def config_folder() -> Path:
+    """Return the user's own folder for configuration; it need not exist."""
+    return platformdirs.user_config_path("multirig", appauthor=False)

@@ -8,6 +8,10 @@ A block of a page may carry two marks after its language:
     its commands are run for real; what is documented below a command is looked for in what it prints.
     Numbers may differ, and a line ``…`` stands for any others.
 
+``on="video-pc"``
+    they are run on another PC, which has keys of its own; ``text on="key add"`` is looked for in what
+    ``multirig key add`` has shown so far. Its question is answered, and ``multirig key join`` gets its code.
+
 The blocks of a page run in order, in one folder and one process, and share their names. Ports are replaced
 by free ones.
 """
@@ -61,6 +65,7 @@ class Block:
     title: str
     is_run: bool
     text: str
+    on: str = ""
 
     @property
     def where(self) -> str:
@@ -73,9 +78,10 @@ def read_blocks(name: str) -> list[Block]:
     content = PAGES[name].read_text(encoding="utf-8")
     for found in fence.finditer(content):
         language, marks, text = found.groups()
-        title = re.search(r'title="([^"]+)"', marks)
+        title, on = (re.search(rf'{mark}="([^"]+)"', marks) for mark in ("title", "on"))
         line = content.count("\n", 0, found.start()) + 1
-        blocks.append(Block(name, line, language, title[1] if title else "", " run" in marks, text))
+        titles = (title[1] if title else "", " run" in marks, text, on[1] if on else "")
+        blocks.append(Block(name, line, language, *titles))
     return blocks
 
 
@@ -119,6 +125,7 @@ class PageRunner:
         self.ports: dict[str, int] = {}
         self.rigs: list[tuple[subprocess.Popen[str], Path]] = []
         self.code = 0
+        self.adding: JoiningScreen | None = None
 
     def run(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
@@ -129,6 +136,8 @@ class PageRunner:
                 raise SystemExit(1) from None
 
     def close(self) -> None:
+        if self.adding is not None:
+            self.adding.close()
         for process, log in self.rigs:
             has_keyboard = "--no-keyboard" not in process.args
             if not has_keyboard:
@@ -142,7 +151,11 @@ class PageRunner:
             Path(block.title).write_text(text, encoding="utf-8")
         elif block.language == "python":
             exec(compile("\n" * block.line + text, block.page, "exec"), self.names)
+        elif block.on == "key add":
+            assert self.adding is not None
+            self.adding.expect(text.splitlines())
         elif block.is_run:
+            os.environ["MULTIRIG_KEYS"] = str(Path.home() / f"keys {block.on}".strip())
             for command, expected in read_commands(replace(block, text=text)):
                 self._run(command, expected)
 
@@ -155,6 +168,13 @@ class PageRunner:
                 output = install_here()
             case ["multirig", "serve", config, *_] if Path(config).exists():
                 return self._serve(words, expected)
+            case ["multirig", "key", "add", *_]:
+                self.adding = JoiningScreen([*words, "--port", "0"])
+                return self.adding.expect(expected)
+            case ["multirig", "key", "join", address, *more]:
+                assert self.adding is not None, f"{command} needs a multirig key add before it"
+                self.code, output = self.adding.let_join(["multirig", "key", "join", *more])
+                assert address not in output
             case ["multirig", *_]:
                 done = subprocess.run(
                     words,
@@ -201,6 +221,55 @@ class PageRunner:
         return self.ports[documented]
 
 
+class JoiningScreen:
+    """``multirig key add`` at a terminal of its own, and the person in front of it."""
+
+    def __init__(self, words: list[str]) -> None:
+        import pty
+
+        self._keyboard, theirs = pty.openpty()
+        self._log = Path("key-add.out")
+        with self._log.open("w", encoding="utf-8") as out:
+            self._process = subprocess.Popen(words, stdin=theirs, stdout=out, stderr=subprocess.STDOUT)
+        os.close(theirs)
+
+    def expect(self, lines: Iterable[str]) -> None:
+        """Wait until it has shown some lines."""
+        lines, deadline = [*lines], time.monotonic() + READY_LIMIT
+        while missing := find_missing(lines, shown := self._log.read_text(encoding="utf-8")):
+            assert time.monotonic() < deadline, f"key add did not show {missing}, but\n{shown}"
+            time.sleep(0.02)
+
+    def let_join(self, words: list[str]) -> tuple[int, str]:
+        """Type its code on the other PC, and here that it may join; return what the other one has printed."""
+        shown = self._log.read_text(encoding="utf-8")
+        [code] = re.findall(r"\d{3} \d{3}$", shown, re.MULTILINE)
+        port = re.findall(r"key join \S+:(\d+)", shown)[0]
+        with subprocess.Popen(
+            [*words[:3], f"127.0.0.1:{port}", *words[3:]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        ) as joining:
+            joining.stdin.write(f"{code}\n")
+            joining.stdin.flush()
+            while joining.poll() is None and "May it join" not in self._log.read_text(encoding="utf-8"):
+                time.sleep(0.02)
+            os.write(self._keyboard, b"\n")
+            output, _ = joining.communicate(timeout=COMMAND_LIMIT)
+        assert joining.returncode == 0, output
+        self._process.wait(COMMAND_LIMIT)
+        return joining.returncode, output.replace("screen shows: ", f"screen shows: {code}\n")
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._keyboard)
+        self._log.unlink()
+
+
 def find_missing(expected: Iterable[str], output: str) -> list[str]:
     """Return the documented lines that were not printed; numbers and line breaks do not count."""
     printed = blur(output)
@@ -208,6 +277,7 @@ def find_missing(expected: Iterable[str], output: str) -> list[str]:
 
 
 def blur(text: str) -> str:
+    text = re.sub(r"\b[0-9a-f]{4}(?: [0-9a-f]{4}){3}\b", "0", text)  # the number of a key
     text = re.sub(r"[-+±]?\d+(?:[.:,-]\d+)*(?: (?:[kMGT]?B|µs|ms|s|min)\b)?", "0", text)
     return " ".join(text.split())
 
@@ -248,6 +318,7 @@ def run_in_a_process(name: str, folder: Path) -> list[str]:
         **os.environ,
         "HOME": str(home),
         "MULTIRIG_RIGS": str(home),
+        "MULTIRIG_KEYS": str(home / "keys"),
         "COLUMNS": "120",
         "PYTHONIOENCODING": "utf-8",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -341,6 +412,11 @@ def test_every_file_that_is_written_is_documented(runs: dict[str, Future[list[st
         "transfers",
         "_devices",
         "ssv",
+        r"pc\.json",
+        r"lab\-",
+        "labkey",
+        "register",
+        "keys",
     )
     assert [one for one in unseen if not any(word in one for word in elsewhere)] == []
 
@@ -363,7 +439,7 @@ def test_every_kind_of_journal_line_is_documented() -> None:
 
 
 @blocks_of("yaml")
-def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
+def test_a_configuration_loads(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from multirig.conductor.roster import Roster
     from multirig.config import ConductorConfig, RigConfig, load_conductor_config, load_rig_config
     from multirig.rig.loading import build_adapter
@@ -372,6 +448,7 @@ def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     if content.keys() <= ConductorConfig.model_fields.keys():
         (tmp_path / "multirig.yaml").write_text(block.text, encoding="utf-8")
+        monkeypatch.setattr("multirig.config.conductor.config_folder", lambda: tmp_path)  # the user's own
         assert load_conductor_config(path) != ConductorConfig()
         return
     if not content.keys() <= RigConfig.model_fields.keys():

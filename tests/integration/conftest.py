@@ -23,6 +23,7 @@ def _a_state_of_its_own(
     """Let no test find the sessions of another one, or of this PC's user: each is on a PC of its own."""
     if "dashboard" not in request.path.parts:  # a console there serves a whole module
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        monkeypatch.setenv("MULTIRIG_KEYS", str(tmp_path_factory.mktemp("keys")))
 
 
 _figures: list[str] = []

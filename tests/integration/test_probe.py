@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, TrustError
 from multirig.protocol.clock import ClockMap
 from multirig.transports.probe import BURST, ClockPort, ClockProber, Exchange, Target
+from multirig.trust.clock_seal import ANSWER, PROBE, STAMPS, ClockSeal, ProbeStamps
 
 RIG, CONDUCTOR = "1111111111111111", "2222222222222222"
 
@@ -17,13 +18,17 @@ RIG, CONDUCTOR = "1111111111111111", "2222222222222222"
 class Ends:
     """A rig's port and a conductor's prober, and what both have measured."""
 
-    def __init__(self, host="127.0.0.1", permits=lambda host: True):
+    def __init__(self, host="127.0.0.1", permits=lambda host: True, is_sealed=False):
         self.at_rig = []
         self.came = threading.Event()
-        self.port = ClockPort(RIG, permits=permits, report=self.note)
+        keys = bytes([1]) * 32, bytes([2]) * 32
+        self.at_pc, self.of_rig = b"conducts", b"recorder"
+        self.seal = ClockSeal(self.at_pc, self.of_rig, keys, RIG) if is_sealed else None
+        self.seals = {self.of_rig: ClockSeal(self.of_rig, self.at_pc, keys[::-1], CONDUCTOR)}
+        self.port = ClockPort(RIG, permits=permits, report=self.note, find_seal=self.seals.get)
         self.number = self.port.open(host)
         self.prober = ClockProber(CONDUCTOR)
-        self.target = Target(RIG, "127.0.0.1" if host == "0.0.0.0" else host, self.number)
+        self.target = Target(RIG, "127.0.0.1" if host == "0.0.0.0" else host, self.number, self.seal)
 
     def note(self, boot, exchange):
         self.at_rig.append((boot, exchange))
@@ -54,9 +59,15 @@ def follow(exchanges):
 
 @pytest.mark.parametrize(
     "ends",
-    [{"host": "127.0.0.1"}, {"host": "0.0.0.0"}, {"host": "::1"}],
+    [
+        {"host": "127.0.0.1"},
+        {"host": "0.0.0.0"},
+        {"host": "::1"},
+        {"host": "127.0.0.1", "is_sealed": True, "permits": lambda host: False},
+        {"host": "::1", "is_sealed": True, "permits": lambda host: False},
+    ],
     indirect=True,
-    ids=lambda one: one["host"],
+    ids=lambda one: one["host"] + (" sealed" if "is_sealed" in one else ""),
 )
 def test_both_sides_of_a_burst_find_that_one_clock_is_no_further_off_than_the_bound(ends):
     exchanges = ends.measure()[RIG]
@@ -120,3 +131,51 @@ def test_what_is_closed_answers_no_more_and_closes_twice(ends):
 
 def test_an_exchange_is_what_a_clock_map_takes():
     assert Exchange._fields == ("sent", "heard", "answered", "received", "slack")
+
+
+SEALED = pytest.mark.parametrize(
+    "ends", [{"is_sealed": True, "permits": lambda host: False}], indirect=True, ids=["sealed"]
+)
+
+
+@SEALED
+@pytest.mark.attack
+def test_who_has_no_key_moves_no_clock_and_gets_no_answer(ends):
+    assert ends.measure(Target(RIG, "127.0.0.1", ends.number)) == {RIG: []}
+    stranger = ClockSeal(ends.at_pc, ends.of_rig, (b"x" * 32, b"y" * 32), RIG)
+    assert ends.measure(Target(RIG, "127.0.0.1", ends.number, stranger)) == {RIG: []}
+    assert ends.at_rig == []
+    assert len(ends.measure()[RIG]) > BURST // 2
+
+
+@SEALED
+@pytest.mark.attack
+def test_probes_that_are_heard_and_said_again_are_answered_once(ends):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.settimeout(0.3)
+        probes = [ends.seal.seal(PROBE, number) for number in (7, 8, 9)]
+        for one in probes:
+            opened.sendto(one, ("127.0.0.1", ends.number))
+        came = [opened.recv(2_000) for _ in range(6)]
+        assert [one[1] for one in came] == [ANSWER, STAMPS] * 3
+        assert {len(one) for one in came} == {len(probes[0])}
+        for one in (*probes, *came, probes[0][:-1], b"\xf5", b""):
+            opened.sendto(one, ("127.0.0.1", ends.number))
+        with pytest.raises(TimeoutError):
+            opened.recv(2_000)
+
+
+def test_what_is_sealed_is_sealed_for_one_direction_and_one_number():
+    keys = bytes([1]) * 32, bytes([2]) * 32
+    here, there = (
+        ClockSeal(b"conducts", b"recorder", keys, RIG),
+        ClockSeal(b"recorder", b"conducts", keys[::-1], ""),
+    )
+    probe = here.seal(PROBE, 5, ProbeStamps(-3, 4, 2**40))
+    assert there.open(probe) == (-3, 4, 2**32 - 1)
+    for wrong in (probe, probe[:1] + bytes([ANSWER]) + probe[2:], here.seal(PROBE, 5), here.seal(PROBE, 4)):
+        with pytest.raises(TrustError):
+            there.open(wrong)
+    with pytest.raises(TrustError):
+        here.open(here.seal(PROBE, 6))
+    assert there.open(here.seal(PROBE, 6)) == (0, 0, 0)

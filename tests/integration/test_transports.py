@@ -55,8 +55,12 @@ class Inbox:
         self.messages: list[tuple[bytes, Address]] = []
         self.missing: list[tuple[Address, str]] = []
 
-    def received(self, data: bytes, address: Address) -> None:
+    def received(self, data: bytes, address: Address) -> bool:
         self.messages.append((data, address))
+        return True
+
+    def lets_in(self, address: Address) -> bool:
+        return True
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         self.missing.append((address, reason))

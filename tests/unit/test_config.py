@@ -68,7 +68,7 @@ def test_a_small_file_has_defaults_for_everything_else(load):
     config = load(SMALL)
     assert config.uri == [Uri("udp", "0.0.0.0", 11001)]
     assert config.lab == "mylab"
-    assert (config.allow, config.allow_any, config.alyx_token_to) == ([], False, [])
+    assert (config.allow_ibl, config.open, config.alyx_token_to) == ([], False, [])
     assert config.log_folder is None
     assert config.clock_port == 0
     assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
@@ -117,16 +117,15 @@ def test_a_limit_may_have_a_unit(load):
 
 def test_every_key_can_be_given(load, tmp_path):
     config = load(
-        SMALL
-        + "uri: [udp://0.0.0.0:0, 'tcp://[::]:11001']\nmain_sync: true\nlab: cortexlab\nallow_any: false\n"
-        "allow: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7]\n"
+        SMALL + "uri: [udp://0.0.0.0:0, 'tcp://[::]:11001']\nmain_sync: true\nlab: cortexlab\nopen: false\n"
+        "allow_ibl: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7]\n"
         "log_folder: logs\nlimits: {stop: 5, start: 0.5}\n"
         "experiment_description: {sync: {nidq: {collection: raw_ephys_data}}}\n"
     )
     assert config.uri == [Uri("udp", "0.0.0.0", 0), Uri("tcp", "::", 11001)]
     assert config.main_sync is True
     assert config.lab == "cortexlab"
-    assert config.allow == ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"]
+    assert config.allow_ibl == ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"]
     assert config.alyx_token_to == ["192.0.2.7"]
     assert config.log_folder == tmp_path / "logs"
     assert config.limits == Limits(start=0.5, stop=5)
@@ -217,9 +216,14 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "uri: [udp://a, A]\n", ["uri: udp://a:11001 stands there twice", "keep one"]),
         (SMALL + "uri: {host: a}\n", ["uri: a mapping is not an address"]),
         (SMALL + "main_sync: 'yes'\n", ["main_sync is 'yes'", "give true or false"]),
-        (SMALL + "allow: 10.0.0.0/8\n", ["allow is '10.0.0.0/8'", "give a list"]),
-        (SMALL + "allow: [rig.lab]\n", ["allow[0]", "not an IP address or network", "write 192.168.1.20"]),
-        (SMALL + "allow: [10.0.0.5/8]\n", ["allow[0]", "write 10.0.0.5 or 10.0.0.0/8"]),
+        (SMALL + "allow_ibl: 10.0.0.0/8\n", ["allow_ibl is '10.0.0.0/8'", "give a list"]),
+        (
+            SMALL + "allow_ibl: [rig.lab]\n",
+            ["allow_ibl[0]", "not an IP address or network", "write 192.168.1.20"],
+        ),
+        (SMALL + "allow_ibl: [10.0.0.5/8]\n", ["allow_ibl[0]", "write 10.0.0.5 or 10.0.0.0/8"]),
+        (SMALL + "allow: [10.0.0.5]\n", ["allow is not used any more", "multirig key join", "allow_ibl"]),
+        (SMALL + "allow_any: true\n", ["allow_any is not used any more", "open: true"]),
         (SMALL + "alyx_token_to: [10.0.0.0/8]\n", ["alyx_token_to[0]", "write 192.168.1.20"]),
         (SMALL + "limits: {start: -3}\n", ["limits.start: -3 is no time to wait", "write seconds"]),
         (SMALL + "limits: {start: 0}\n", ["limits.start: 0 is no time to wait", "write seconds"]),

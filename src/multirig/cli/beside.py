@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from multirig.cli import render
+from multirig.keyring.door import Access
+from multirig.keyring.saying import say_rig_access
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.finding import Level
 from multirig.pc.network import check_network, find_listeners
@@ -18,6 +20,16 @@ HEED = 0.5
 """Seconds between two looks at whether somebody asks for an end."""
 
 log = logging.getLogger("multirig.rig")
+
+
+def tell_access(access: Access, say: Callable[[str], object]) -> None:
+    """Say who may lead a rig."""
+    for line in say_rig_access(access):
+        if line.is_warning:
+            log.warning("%s", line.text)
+            render.warn(line.text)
+        else:
+            say(line.text)
 
 
 async def tell_network(at: Sequence[tuple[str, str, int]]) -> None:

@@ -94,8 +94,13 @@ def has_keyboard() -> bool:
 
 def ask(question: str) -> str:
     """Ask the person at the PC, and return the answer."""
-    err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
+    ask_for(question)
     return input()
+
+
+def ask_for(question: str) -> None:
+    """Print a question; what is typed then somebody else reads."""
+    err.print(Text.assemble(("? ", "bold cyan"), question, " "), end="", soft_wrap=True)
 
 
 def say_answer(question: str, answer: str) -> None:
@@ -154,6 +159,11 @@ def status_line(snapshot: Snapshot) -> Text:
         parts.append((f"led by {snapshot.conductor}", "dim"))
     if snapshot.conductor_silent is not None:
         parts.append((f"not heard for {wording.duration(snapshot.conductor_silent)}", "bold yellow"))
+    if snapshot.is_open:
+        parts.append(("open to all", "bold yellow"))
+    if snapshot.refused:
+        host, count = [*snapshot.refused.items()][-1]
+        parts.append((f"{wording.count(count, 'refused message')} from {host}", "bold yellow"))
     if snapshot.failure is not None:
         parts.append((snapshot.failure, "bold yellow"))
     line = Text(no_wrap=True, overflow="ellipsis")

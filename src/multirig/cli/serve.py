@@ -13,7 +13,7 @@ import typer
 from rich.live import Live
 
 from multirig.cli import render
-from multirig.cli.beside import tell_network, wait_until_asked
+from multirig.cli.beside import tell_access, tell_network, wait_until_asked
 from multirig.cli.program import app
 from multirig.cli.waiting import run_when_all_is_there
 from multirig.config import RigConfig, Uri, load_rig_config
@@ -163,6 +163,7 @@ class _Rig:
             self._say(f"{self._service.config.name} ready at {where}")
             if self._log_file is not None:
                 self._say(f"log: {self._log_file}")
+            tell_access(self._service.access, self._say)
             if self._service.machine.subject is not None:
                 self._say_subject()
             works = (self._obey(), self._show(), self._register(), self._look(), self._heed())

@@ -20,6 +20,7 @@ from multirig.conductor.roster import find_rigs_file
 from multirig.conductor.session import Session
 from multirig.config import check_length, load_conductor_config
 from multirig.errors import ConfigError
+from multirig.keyring.saying import say_leading_access
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account, mind_losses
@@ -101,6 +102,8 @@ def run_session(
         main_sync=main_sync,
         clock_gate=settings.clock.to_gate(),
     )
+    for line in say_leading_access(conductor.pc.access):
+        render.warn(line.text)
 
     async def record() -> tuple[Account, Path]:
         from multirig.ibl.plain_description import PlainDescription

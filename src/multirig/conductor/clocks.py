@@ -166,7 +166,8 @@ class Clocks:
             address = self._addresses.get(rig)
             boot = self._runtime.node.peers.boot_of(address) if address is not None else None
             if address is not None and boot is not None and address.scheme != "memory":
-                out.append(Target(boot, address.host, port))
+                channel = self._runtime.node.door.channel_to(boot)
+                out.append(Target(boot, address.host, port, channel.clock if channel is not None else None))
         return out
 
     def _read(self) -> list[ClockRead]:

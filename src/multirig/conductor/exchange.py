@@ -13,6 +13,7 @@ from multirig.conductor.clocks import Clocks
 from multirig.conductor.surroundings import Surroundings
 from multirig.config import Uri
 from multirig.errors import ConfigError, MultirigError, RigUnreachable, SessionFailed
+from multirig.keyring.door import make_leading_door
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.session import SessionMachine
 from multirig.lifecycle.session_events import (
@@ -28,7 +29,6 @@ from multirig.lifecycle.session_events import (
 )
 from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
-from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import plain
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored, Oversized, PathTried, Record, Relocated
@@ -76,10 +76,11 @@ class Exchange:
             name=pc.name,
             machine=machine,
             hears=hear_rig,
-            # a rig that we have chosen may answer from wherever it is
-            permits=AllowList(anybody=True).permits,
+            door=make_leading_door(pc.access, boot=pc.boot, name=pc.name),
         )
-        self.runtime = Runtime(self.node, self._perform, clock=pc.clock, network=network)
+        self.runtime = Runtime(
+            self.node, self._perform, clock=pc.clock, network=network, watch=pc.access.watch
+        )
         self.clocks = Clocks(self.runtime, machine.watch.reports, report=self.feed)
         self.addresses: dict[str, Address] = {}
         """Where each rig was found."""

@@ -13,8 +13,10 @@ from typing import Any
 from multirig.conductor.clocks import Clocks
 from multirig.conductor.questions import Questions
 from multirig.conductor.sighting import Sighting
+from multirig.conductor.surroundings import read_access
 from multirig.conductor.whereabouts import Whereabouts
 from multirig.config import Uri
+from multirig.keyring.door import make_leading_door
 from multirig.lifecycle.observer import (
     Answered,
     Asked,
@@ -26,7 +28,6 @@ from multirig.lifecycle.observer import (
     Suspended,
 )
 from multirig.lifecycle.session_events import ClockRead
-from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored, Oversized, Relocated, Upgraded
 from multirig.protocol.node import Node
@@ -58,15 +59,10 @@ class Observer:
 
     def __init__(self, *, network: Network | None = None) -> None:
         self.machine = ObserverMachine()
-        self.node = Node(
-            boot=secrets.token_hex(8),
-            name=platform.node() or "observer",
-            machine=self.machine,
-            hears=hear_rig,
-            # whoever is followed may answer from wherever it is
-            permits=AllowList(anybody=True).permits,
-        )
-        self.runtime = Runtime(self.node, self._perform, network=network)
+        access, boot, name = read_access(), secrets.token_hex(8), platform.node() or "observer"
+        door = make_leading_door(access, boot=boot, name=name)
+        self.node = Node(boot=boot, name=name, machine=self.machine, hears=hear_rig, door=door)
+        self.runtime = Runtime(self.node, self._perform, network=network, watch=access.watch)
         self._scheme = network.scheme if network is not None else None
         self._whereabouts = Whereabouts(self._resolve, self._is_heard, self._note_found)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import yaml
-from platformdirs import user_config_path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -42,6 +41,7 @@ from multirig.config import (
 from multirig.errors import ConfigError
 from multirig.lifecycle.policy import DEFAULT_POLICY, RigPolicy, Role
 from multirig.protocol.events import SECOND
+from multirig.state import config_folder
 
 RIGS_FILES = ("remote_rigs.yaml", "remote_devices.yaml")
 """Names of the rigs file, the first one preferred; iblrig uses both."""
@@ -79,7 +79,7 @@ def find_rigs_file(option: str | Path | None = None) -> Path:
 
 def find_own_folder() -> Path:
     """Return this user's own folder for configuration; it need not exist."""
-    return user_config_path("multirig", appauthor=False)
+    return config_folder()
 
 
 def rigs_file_in(folder: Path) -> Path:

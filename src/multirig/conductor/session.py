@@ -71,6 +71,7 @@ class Session:
             storage,
             conductor.pc.wall,
             lambda notice, text: self._exchange.feed_from_any_thread(notice_here(notice, text)),
+            conductor.pc.describe_leader(plan.person),
         )
         self.state = SessionState.IDLE
         """Where it is."""

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
@@ -19,10 +20,11 @@ from pydantic import (
 from multirig.config.duration import Duration
 from multirig.config.explaining import explain
 from multirig.config.reading import parse_pairs, read_text
-from multirig.config.rig import PlacedPath, check_lab, place
+from multirig.config.rig import NetworkText, PlacedPath, check_lab, place
 from multirig.errors import ConfigError
 from multirig.lifecycle.clock_gate import ClockGate, Reaction
 from multirig.protocol.events import SECOND
+from multirig.state import config_folder
 
 FILE_NAME = "multirig.yaml"
 """Beside the rigs file."""
@@ -34,9 +36,14 @@ _HASH = re.compile(
 _TASK_FILE = re.compile(r"(?P<file>.+\.py)(?P<name>:\w+)?")
 
 
+def is_hash(text: str) -> bool:
+    """Whether it is what is kept in place of a password: scrypt, at a cost that a PC can reckon."""
+    return _HASH.fullmatch(text) is not None
+
+
 def _check_hash(text: str) -> str:
     # What was written there may be the password itself: it is not repeated on a screen.
-    if _HASH.fullmatch(text) is None:
+    if not is_hash(text):
         raise ConfigError(
             "this is no hash of a password: take the line out, and set one: multirig console --set-password"
         )
@@ -126,6 +133,10 @@ class ConductorConfig(_Frozen):
     """When clocks are good enough to start."""
     console: ConsoleRules = ConsoleRules()
     """What there is to choose from in the web console, and who may see it."""
+    allow_ibl: tuple[NetworkText, ...] = ()
+    """IP addresses and networks of rigs that speak IBL's wire, which has no keys. In your own folder only."""
+    open: Annotated[bool, Field(strict=True)] = False
+    """Whether rigs need not prove that they are of the lab. In your own folder only."""
     allow_cleartext_token: tuple[str, ...] = ()
     """Names of rigs that a task may send the Alyx token, which travels unencrypted."""
 
@@ -143,9 +154,16 @@ def load_conductor_config(rigs_file: Path) -> ConductorConfig:
         return ConductorConfig()
     content = parse_pairs(read_text(path), path, example="clock: {wide: refuse, max_bound: 1 ms}")
     try:
-        return ConductorConfig.model_validate(content, context={"folder": path.absolute().parent})
+        config = ConductorConfig.model_validate(content, context={"folder": path.absolute().parent})
     except ValidationError as error:
         raise ConfigError(explain(error, path, model=ConductorConfig)) from error
+    own = config_folder() / FILE_NAME
+    if (config.allow_ibl or config.open) and path.absolute() != own.absolute():
+        raise ConfigError(
+            f"{path}: allow_ibl and open count only in your own folder, where nobody else can write: "
+            f"move them to {own}"
+        )
+    return config
 
 
 def conductor_config_schema() -> dict[str, Any]:

@@ -220,6 +220,8 @@ def _parse_stall(value: object) -> float | None:
     return seconds
 
 
+NetworkText = Annotated[str, AfterValidator(_check_network)]
+"""An IP address or a network, as a field of a pydantic model."""
 Name = Annotated[str, AfterValidator(check_name)]
 """A rig's name, as a field of a pydantic model."""
 
@@ -441,10 +443,10 @@ class RigConfig(_Frozen):
     """Name of the lab: the folder between the data folder and Subjects."""
     adapter: AdapterConfig
     """What the rig drives, and how."""
-    allow: list[Annotated[str, AfterValidator(_check_network)]] = []
-    """IP addresses and networks that may command this rig, besides this PC and private networks."""
-    allow_any: Annotated[bool, Field(strict=True)] = False
-    """Whether every computer that can reach this rig may command it."""
+    allow_ibl: list[NetworkText] = []
+    """IP addresses and networks whose computers may lead this rig on IBL's wire, which has no keys."""
+    open: Annotated[bool, Field(strict=True)] = False
+    """Whether every computer that can reach this rig may command it, without a key."""
     alyx_token_to: list[Annotated[str, AfterValidator(_check_ip_address)]] = []
     """IP addresses of computers that may be given the Alyx token, which travels unencrypted."""
     log_folder: PlacedPath | None = None
@@ -484,6 +486,18 @@ class RigConfig(_Frozen):
     """This rig's part of the experiment description, where the adapter does not know it."""
     ibl: Annotated[Ibl | None, BeforeValidator(_read_ibl), WithJsonSchema(_IBL_SCHEMA)] = None
     """Whether IBL's pipeline copies what this rig records: true, or as what and to which server."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_old_keys(cls, content: Any) -> Any:
+        for key in ("allow", "allow_any"):
+            if isinstance(content, Mapping) and key in content:
+                raise ConfigError(
+                    f"{key} is not used any more: PCs of the lab are known by their keys (multirig key "
+                    "join). For computers that speak IBL's wire write allow_ibl: [192.168.1.20]; to let in "
+                    "everybody, as multirig 0.1 did, write open: true"
+                )
+        return content
 
     @model_validator(mode="after")
     def _check_ibl(self) -> RigConfig:

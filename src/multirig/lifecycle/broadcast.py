@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from multirig.errors import MultirigError, RemoteProtocolError, RigUnreachable, Unconfirmed
-from multirig.protocol.allow import is_admitted
 from multirig.protocol.events import (
     SECOND,
     Address,
@@ -97,10 +96,9 @@ class Broadcast:
                 )
             case TimedOut():
                 address = self.rigs[name]
-                admits = "" if is_admitted(address.host) else " Does its config admit this PC (allow)?"
                 return Unconfirmed(
                     f"does not hear {self.word.event.name}: is the PC on, on this network, "
-                    f"and 'multirig serve' running?{admits} ({address})"
+                    f"and 'multirig serve' running? ({address})"
                 )
 
     def ordered(self, names: Iterable[str]) -> dict[str, Outcome]:

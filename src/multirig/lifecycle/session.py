@@ -22,6 +22,7 @@ from multirig.lifecycle.members import Members
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.questions import Questions
 from multirig.lifecycle.session_events import (
+    BY,
     AgreeRequested,
     AskRequested,
     ClockRead,
@@ -356,7 +357,8 @@ class SessionMachine:
             return AskInfo(exp_ref=self.exp_ref, recover=True, take_over=takes_over)
         if event is Event.EXPINFO:
             return agreement.ask if agreement is not None else AskInfo()
-        command = make_command(event, self.exp_ref, data)
+        told = {key: value for key, value in data.items() if key != BY}
+        command = make_command(event, self.exp_ref, told)
         if isinstance(command, Initialise) and agreement is not None and agreement.takes_over:
             return replace(command, take_over=True)
         return command

@@ -60,6 +60,14 @@ if sys.platform == "win32":
         finally:
             kernel.SetConsoleMode(console, mode.value)
 
+    def forget_typed() -> None:
+        """Forget what was typed at this program's keyboard and not read yet."""
+        import msvcrt
+
+        if is_console(sys.stdin):
+            while msvcrt.kbhit():
+                msvcrt.getwch()
+
     def _has_mode(number: int) -> bool:
         import ctypes
         import msvcrt
@@ -75,6 +83,14 @@ else:
     def without_marking() -> Iterator[None]:
         """Do nothing: elsewhere marking holds up nothing."""
         yield
+
+    def forget_typed() -> None:
+        """Forget what was typed at this program's keyboard and not read yet."""
+        import termios
+
+        if is_console(sys.stdin):
+            with contextlib.suppress(termios.error):
+                termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
     def _has_mode(number: int) -> bool:
         """Do nothing: elsewhere a terminal is one."""

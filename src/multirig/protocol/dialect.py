@@ -76,6 +76,8 @@ MAX_COMPLAINT = 300
 MAX_PATTERNS, MAX_PATTERN = 64, 300
 """Patterns of what a rig writes, and characters of one, that are taken."""
 _GREETING = "multirig"
+_PAD = 720
+"""Characters that make a greeting with a hello long; it stays under 1,000 bytes, which all peers read."""
 _FOR_ME = frozenset(
     {"exp_ref", "date", "sequence", "subject", "rehearsal", "resume", "take_over", "start_at"}
 )
@@ -388,7 +390,10 @@ def _write_known(word: Any) -> dict[str, Any]:
 def _greeted(data: Mapping[str, Any], greeting: Greeting | None) -> dict[str, Any]:
     if greeting is None:
         return dict(data)
-    return {**data, _GREETING: {"wire": greeting.wire, "boot": greeting.boot, "name": greeting.name}}
+    about: dict[str, Any] = {"wire": greeting.wire, "boot": greeting.boot, "name": greeting.name}
+    if greeting.hello:  # filled up: what is answered to who has proved nothing is not longer
+        about |= {"hello": greeting.hello, "pad": "." * _PAD}
+    return {**data, _GREETING: about}
 
 
 def _text(exp_ref: ExpRef | None) -> str | None:
@@ -838,6 +843,7 @@ def _greeting(data: Mapping[str, Any]) -> Greeting | None:
         wire=_count(about.get("wire")) or 0,
         boot=boot if isinstance(boot, str) else "",
         name=clean(str(about.get("name", "")), LONG_NAME),
+        hello=hello if isinstance(hello := about.get("hello"), str) else "",
     )
 
 

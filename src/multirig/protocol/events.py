@@ -154,6 +154,8 @@ class Ignored:
     """Whether it is this peer's first: log that one, count the others."""
     is_stranger: bool = False
     """Whether its address may not speak here at all: whoever stands at this PC is told."""
+    count: int = 1
+    """How many have come from its address that were refused."""
 
     def __str__(self) -> str:
         return f"ignored from {self.address}: {self.reason}"

@@ -25,6 +25,7 @@ from multirig.protocol.messages import Event, Message
 from multirig.protocol.outbox import Outbox
 from multirig.protocol.parts import Shelf, cut
 from multirig.protocol.words import Complaint, Word
+from multirig.trust.packets import COST
 
 RECEIPT_DELAY = SECOND // 40
 """A reply's receipt waits this long for a message to travel with; well below FIRST_RETRY."""
@@ -52,6 +53,8 @@ class Link:
         How this side understands what it hears.
     shelf : Shelf, optional
         Where unfinished messages lie, with those of other links.
+    is_sealed : bool
+        Whether all that leaves is sealed, which makes it longer.
     """
 
     def __init__(
@@ -63,9 +66,12 @@ class Link:
         reliable: bool = False,
         hears: Hearing = hear_verbatim,
         shelf: Shelf | None = None,
+        is_sealed: bool = False,
     ) -> None:
         self.boot = boot
         self.peer = peer
+        self.is_sealed = is_sealed
+        """Whether nothing of it passes but under a seal."""
         self._hears = hears
         self.clock = ClockMap()
         """The peer's clock, as seen from ours."""
@@ -186,7 +192,8 @@ class Link:
             out.append(line.frame({}, now))
         if self._knocking:
             for size in self._knocking.take_due(now):
-                out.append(who_frame(self.boot, self.peer, -size, parts=MAX_MESSAGE, size=size))
+                fill = size - COST if size and self.is_sealed else size
+                out.append(who_frame(self.boot, self.peer, -size, parts=MAX_MESSAGE, size=fill))
         return out
 
     def get_timer(self) -> int | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from multirig.errors import LocalProtocolError, ProtocolError, RemoteProtocolError, VersionMismatch
 from multirig.protocol import codec, frames
-from multirig.protocol.brief import greeted_name
-from multirig.protocol.dialect import Hearing, find_greeting, find_own_verbs, greet, without_greeting, write
+from multirig.protocol.answering import Answering, introduce, is_long
+from multirig.protocol.dialect import Hearing, find_greeting, find_own_verbs, without_greeting
+from multirig.protocol.door import Door, Unproved, check_seal
 from multirig.protocol.events import (
     RESTARTED,
     Address,
@@ -21,21 +22,24 @@ from multirig.protocol.events import (
     PathTried,
     Rebooted,
     Received,
-    Refused,
     Relocated,
     Replied,
     Reply,
     Send,
     Settle,
     Tell,
-    TimedOut,
+    Told,
     Unreached,
     Upgraded,
 )
 from multirig.protocol.link import Link
 from multirig.protocol.messages import Event
-from multirig.protocol.peers import MAX_PEERS, Greeted, Peer, Peers
-from multirig.protocol.words import MAX_INTEGER, AskInfo, Complaint, Greeting, Verbatim, Word
+from multirig.protocol.peers import Greeted, Peer, Peers
+from multirig.protocol.sealing import ListHeard, Opened, Proved, ShutOutNow
+from multirig.protocol.words import MAX_INTEGER, AskInfo, Complaint, Greeting
+from multirig.trust.admission import Admission
+from multirig.trust.channel import Channel
+from multirig.trust.keys import Keys
 
 
 class Machine(Protocol):
@@ -69,8 +73,8 @@ class Node:
         The rules.
     hears : Hearing
         How this side understands what others say to it.
-    permits : callable
-        Whether an IP address may speak to this node.
+    door : Door, optional
+        What is let in; without it, everything as it comes.
     greets : bool
         Whether it says that it is a multirig, and speaks wire 2 with others; without it, only wire 1.0.
     """
@@ -82,7 +86,7 @@ class Node:
         name: str,
         machine: Machine,
         hears: Hearing,
-        permits: Callable[[str], bool] = lambda host: True,
+        door: Door | None = None,
         greets: bool = True,
     ) -> None:
         self.boot = boot
@@ -90,39 +94,70 @@ class Node:
         self.machine = machine
         self._clockwork = machine if isinstance(machine, TimedMachine) else None
         self._hears = hears
-        self.permits = permits
+        self.door = door if door is not None else Door(name=name)
         self.greets = greets
+        self._answering = Answering(boot=boot, name=name, greets=lambda: self.greets)
         self.peers = Peers(hears, boot, is_alone=not greets)
         """Who is spoken to, and what is known of each."""
-        self._strangers: set[str] = set()
         self._effects: deque[Any] = deque()
 
     # -- the five verbs, and what the runtime reports -----------------------------------------------------
 
+    def drops(self, data: bytes, address: Address, now: int) -> bool:
+        """Whether a datagram is a stranger's that was counted, and need not be received; see `Door.drops`."""
+        peer = self.peers.get(address)
+        return (peer is None or (peer.link is not None and peer.link.is_sealed)) and self.door.drops(
+            data, address, now
+        )
+
     def receive_datagram(self, data: bytes, address: Address, now: int) -> None:
         """Take a whole message from the network."""
         peer = self.peers.get(address)
-        if peer is None:
-            if not self.permits(address.host):
-                self._turn_away(address)
-                return
-            peer = self.peers.open(address)
-        if data[:1] == b"{" and self.greets:
-            self._receive_frame(peer, data, now)
-        else:
-            peer.echo.receive_datagram(data, now)
-            self._settle(peer, now)
+        was_asked = peer is not None and peer.link is None
+        match self.door.receive(data, address, now, was_asked=was_asked):
+            case Admission.OPEN:
+                peer = peer or self.peers.open(address)
+                if data[:1] == b"{" and self.greets:
+                    self._receive_frame(peer, data, now)
+                else:
+                    peer.echo.receive_datagram(data, now)
+                    self._settle(peer, now)
+            case Admission.IBL:
+                peer = peer or self.peers.open(address)
+                peer.echo.receive_datagram(data, now)
+                self._settle(peer, now)
+            case Opened(channel=channel, address=address, content=content):
+                self._receive_frame(
+                    self.peers.get(address) or self.peers.open(address), content, now, channel
+                )
+            case Proved(channel=channel, address=asked):
+                known = self.peers.of_program(channel.standing.boot)
+                if not self.door.expels(channel, address, known, now):
+                    self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
+            case Unproved(reason=reason) if peer is not None:
+                peer.echo.unreachable(reason, now, is_refusal=False)
+        if self.door.has_news:
+            self._effects += self.door.take_effects()
+            for news in self.door.take_news():
+                self._take_news(news, now)
 
     def datagrams_to_send(self, now: int) -> list[tuple[Address, bytes]]:
         """Return what shall leave now, in order."""
-        out: list[tuple[Address, bytes]] = []
+        out = self.door.take_out()
         for peer in self.peers.take_stirred():
-            if peer.out:
+            link = peer.link
+            is_sealed = link is not None and link.is_sealed
+            if peer.out and not is_sealed:
                 out += [(peer.address, data) for data in peer.out]
                 peer.out.clear()
             out += [(peer.address, data) for data in peer.echo.datagrams_to_send(now)]
-            if peer.link is not None:
-                out += [(peer.link.address, data) for data in peer.link.datagrams_to_send(now)]
+            if link is not None:
+                frames = link.datagrams_to_send(now)
+                if is_sealed:
+                    out += self.door.close(link.peer, link.address, [*peer.out, *frames], now)
+                    peer.out.clear()
+                else:
+                    out += [(link.address, data) for data in frames]
             self.peers.arm(peer)
         return out
 
@@ -132,8 +167,10 @@ class Node:
         own = self._clockwork.get_timer() if self._clockwork is not None else None
         if own is not None and (at is None or own < at):
             at = own
-        shelf = self.peers.shelf.get_timer()
-        return shelf if shelf is not None and (at is None or shelf < at) else at
+        for other in (self.peers.shelf.get_timer(), self.door.get_timer()):
+            if other is not None and (at is None or other < at):
+                at = other
+        return at
 
     def handle_timer(self, now: int) -> None:
         """Do what is due."""
@@ -143,6 +180,7 @@ class Node:
                 peer.link.handle_timer(now)
             self._settle(peer, now)
         self.peers.shelf.handle_timer(now)
+        self.door.handle_timer(now)
         if self._clockwork is not None and (at := self._clockwork.get_timer()) is not None and at <= now:
             self._carry_out(self._clockwork.handle_timer(now), now)
 
@@ -153,6 +191,12 @@ class Node:
     def handle(self, event: Any, now: int) -> None:
         """Tell the machine something that happened on this PC; its actions go to the links."""
         self._carry_out(self.machine.handle(event, now), now)
+
+    def change_keys(self, keys: Keys | None, now: int) -> None:
+        """Go on with other keys of this PC, or with a newer list of who is shut out."""
+        self.door.change_keys(keys)
+        for news in self.door.take_news():
+            self._take_news(news, now)
 
     def peer_unreachable(self, address: Address, reason: str, now: int, *, is_refusal: bool = True) -> None:
         """Take the transport's word that nothing listens at an address, or that there is no way to it."""
@@ -187,44 +231,53 @@ class Node:
         for peer in touched:
             self._settle(peer, now)
 
-    def _turn_away(self, address: Address) -> None:
-        """Take no notice of a stranger; tell it once, of as many as there is room for."""
-        if address.host in self._strangers or len(self._strangers) >= MAX_PEERS:
-            return
-        self._strangers.add(address.host)
-        reason = (
-            f"may not speak to this PC: if it should, write allow: [{address.host}] into the rig's config"
-        )
-        self._effects.append(Ignored(address=address, reason=reason, first=True, is_stranger=True))
+    def _receive_proof(self, peer: Peer, channel: Channel, now: int) -> None:
+        """Take that who is at an address is known, and go on under a seal with what was asked there."""
+        self._meet(peer, channel.standing.boot, channel.standing.name, now, is_sealed=True)
+        self._leave_wire_1(peer, now)
+        self._settle(peer, now)
 
-    def _receive_frame(self, peer: Peer, data: bytes, now: int) -> None:
+    def _take_news(self, news: ListHeard | ShutOutNow, now: int) -> None:
+        if isinstance(news, ListHeard):
+            self._effects.append(news)
+            return
+        peer = self.peers.of_program(news.channel.standing.boot)
+        if peer is not None and peer.link is not None:
+            peer.link.lost(news.reason)
+            self._settle(peer, now)
+            self.peers.forget(peer.address)
+        self._effects.append(Ignored(address=news.address, reason=news.reason, first=True, is_stranger=True))
+
+    def _receive_frame(self, peer: Peer, data: bytes, now: int, channel: Channel | None = None) -> None:
         try:
             frame = codec.decode(data)
             if not isinstance(frame, dict):
                 raise RemoteProtocolError("not a JSON object")
             boot, to = frames.boots(frame)
+            check_seal(channel, boot, [peer, self.peers.of_program(boot)], is_for_us=to == self.boot)
         except ProtocolError as error:
-            if isinstance(error, VersionMismatch):
-                self._introduce(peer, frame)
+            if isinstance(error, VersionMismatch) and channel is None:
+                introduce(self.peers, peer, self.boot, frame)
             peer.ignored += 1
             self._effects.append(Ignored(address=peer.address, reason=str(error), first=peer.ignored == 1))
             return
         if boot == self.boot:
             return  # our own frame, sent back by an echoing peer
-        if to == self.boot or peer.link is not None:
-            self._meet(peer, boot, "", now, answer=frame.get("here"))
+        if channel is not None or to == self.boot or peer.link is not None:
+            is_sealed, name = channel is not None, channel.standing.name if channel is not None else ""
+            self._meet(peer, boot, name, now, answer=frame.get("here"), is_sealed=is_sealed)
         if to == self.boot and type(who := frame.get("who")) is int and abs(who) <= MAX_INTEGER:
             parts = frames.MAX_MESSAGE if "parts" in frame else 0
             size = min(len(data), frames.FULL_SIZE) if "pad" in frame else 0
             self.peers.say(peer, frames.here_frame(self.boot, boot, who, parts=parts, size=size))
         if to != self.boot:
-            self._introduce(peer, frame)
+            introduce(self.peers, peer, self.boot, frame)
         elif peer.link is not None and peer.link.peer == boot:
             peer.link.receive_frame(frame, now)
             if "parts" in frame:
                 self._leave_wire_1(peer, now)
             if peer.held and peer.link.line.takes is not None and "here" in frame:
-                self._answer_held(peer, now)
+                self._answering.answer_held(peer, now)
             self._settle(peer, now)
 
     def _leave_wire_1(self, peer: Peer, now: int) -> None:
@@ -234,21 +287,9 @@ class Node:
             if peer.link is not None and peer.echo.take_back(key):
                 peer.link.send(replace(question.action, limit=max(0, question.until - now)), now)
 
-    def _answer_held(self, peer: Peer, now: int) -> None:
-        """Answer on wire 1.0 who knows no parts; who does has asked again on wire 2 by now."""
-        held, peer.held = peer.held, []
-        for reply in held:
-            if peer.link is not None and peer.link.line.takes:
-                peer.echo.settle(reply.token)
-            else:
-                self._answer(peer, reply, now)
-
-    def _introduce(self, peer: Peer, frame: dict[str, Any]) -> None:
-        """Say who we are to a peer that speaks to a program that has died here, or in another version."""
-        if frame.get("n") is not None or frame.get("beat") is not None:
-            self.peers.say(peer, frames.boot_frame(self.boot, str(frame.get("boot"))))
-
-    def _meet(self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None) -> None:
+    def _meet(
+        self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None, is_sealed: bool = False
+    ) -> None:
         """Note which program speaks at an address: the same as before, one that has moved, or a new one."""
         if boot in self.peers.dead:
             return
@@ -257,7 +298,7 @@ class Node:
             peer.is_doubtful = False
             return
         is_at_stake = old is not None and self.peers.of_program(old.peer) is peer and not peer.is_doubtful
-        if is_at_stake and (boot, answer) != peer.claim:
+        if is_at_stake and not is_sealed and (boot, answer) != peer.claim:
             # it has to answer first: one wrong datagram ends no conversation
             self.peers.say(peer, frames.who_frame(self.boot, *self.peers.doubt(peer, boot)))
             return
@@ -277,6 +318,7 @@ class Node:
             reliable=reliable,
             hears=self._hears,
             shelf=self.peers.shelf,
+            is_sealed=is_sealed,
         )
         self._adopt(peer, link_to, now)
         upgraded = Upgraded(address=peer.address, boot=boot, name=name)
@@ -308,13 +350,11 @@ class Node:
                     if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
-                    question = None
-                    if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
-                        question = one.greeted.pop(event.key, None)
+                    question = one.end_greeted(event) if one.greeted else None
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
-                            self._answer(one, Settle(token=event.token), now)
+                            self._answering.answer(one, Settle(token=event.token), now)
                             continue
                         event = replace(event, word=without_greeting(event.word))
                     elif greeting is not None:
@@ -322,19 +362,20 @@ class Node:
                     if question is not None and question.is_brief and isinstance(event, Replied):
                         self._ask_all(one, question, now, touched)
                         continue
+                    if isinstance(event, Received | Told) and (why := self.door.object_to(event)):
+                        if isinstance(event, Received):
+                            complaint = Complaint(text=why, about=event.word.event)
+                            self._answering.answer(one, Fail(token=event.token, word=complaint), now)
+                        continue
                     self._act(self.machine.handle(event, now), now, touched)
 
     def _note_greeting(self, peer: Peer, greeting: Greeting, now: int) -> None:
         """Take an EXPINFO's word that the peer is a multirig."""
         if not self.greets or greeting.wire != frames.VERSION:
             return
-        if greeting.boot:
+        is_sealed = peer.link is not None and peer.link.is_sealed
+        if greeting.boot and not is_sealed and self.door.admit(peer.address) is Admission.OPEN:
             self._meet(peer, greeting.boot, greeting.name, now)
-
-    def _greet(self, word: Word) -> Verbatim:
-        greeting = Greeting(wire=frames.VERSION, boot=self.boot, name=greeted_name(self.name))
-        greeted = greet(write(word), greeting)
-        return Verbatim(greeted.event, greeted.args)
 
     def _act(self, actions: Iterable[Any], now: int, touched: dict[Peer, None]) -> None:
         for action in actions:
@@ -352,7 +393,7 @@ class Node:
                     asker = self.peers.asker(action.token)
                     why = "nothing is known of the request any more"
                     if asker is not None:
-                        why = self._answer(asker, action, now)
+                        why = self._answering.answer(asker, action, now)
                         touched[asker] = None
                     if why and isinstance(action, Reply) and action.key is not None:
                         self._give_up(action.token.address, action.key, why, now, touched)
@@ -363,22 +404,40 @@ class Node:
 
     def _send(self, peer: Peer, action: Send, now: int, touched: dict[Peer, None]) -> None:
         greets = action.word.event is Event.EXPINFO and (peer.link is None or peer.is_doubtful)
+        admission = self.door.admit(peer.address)
         try:
             if peer.link is not None and not greets:
                 if action.overtakes:
                     peer.echo.withdraw()
                 peer.link.send(action, now)
+            elif admission is Admission.PROVED:
+                self._say_hello(peer, action, now)
             elif greets and self.greets:
-                greeted = self._greet(action.word)
-                is_long = _is_long(greeted) and peer.address.scheme != "tcp"
-                is_brief = is_long or bool(find_own_verbs(action.word))
+                # where IBL's peers are, PCs of the lab may be too
+                is_either = admission is Admission.IBL and self.door.seals is not None
+                hello = self.door.greet(peer.address, now) if is_either else ""
+                greeted = self._answering.greet(action.word, hello)
+                is_brief = is_long(greeted) and peer.address.scheme != "tcp"
+                is_brief |= bool(find_own_verbs(action.word))
                 if action.key is not None:
                     peer.greeted[action.key] = Greeted(action, now + action.limit, is_brief)
-                peer.echo.send(replace(action, word=self._greet(AskInfo()) if is_brief else greeted), now)
+                brief = self._answering.greet(AskInfo(), hello)
+                peer.echo.send(replace(action, word=brief if is_brief else greeted), now)
             else:
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
+
+    def _say_hello(self, peer: Peer, action: Send, now: int) -> None:
+        """Ask who is there in a greeting that holds nothing else; what is to be said follows under a seal."""
+        if action.key is None and action.word.event is not Event.EXPINFO:
+            raise LocalProtocolError("it has not proved who it is yet")
+        if action.overtakes:
+            peer.greeted.clear()
+        if action.key is not None:
+            peer.greeted[action.key] = Greeted(action, now + action.limit, True)
+        greeting = self._answering.greet(AskInfo(), self.door.greet(peer.address, now))
+        peer.echo.send(replace(action, word=greeting), now)
 
     def _ask_all(self, peer: Peer, question: Greeted, now: int, touched: dict[Peer, None]) -> None:
         """Ask what was too long to be asked before it was known who is there."""
@@ -387,7 +446,7 @@ class Node:
             if peer.link is not None:
                 peer.link.send(action, now)
             else:
-                peer.echo.send(replace(action, word=self._greet(action.word)), now)
+                peer.echo.send(replace(action, word=self._answering.greet(action.word)), now)
         except LocalProtocolError as error:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
         touched[peer] = None
@@ -397,37 +456,3 @@ class Node:
     ) -> None:
         unreached = Unreached(address=address, key=key, reason=reason)
         self._act(self.machine.handle(unreached, now), now, touched)
-
-    def _answer(self, peer: Peer, action: Reply | Fail | Settle, now: int) -> str:
-        """Answer a request; return why that was not possible, which the peer is then told."""
-        token = action.token
-        if isinstance(action, Settle):
-            if token.wire == 1:
-                peer.echo.settle(token)
-            return ""
-        word = action.word
-        try:
-            if token.wire == 2:
-                if peer.link is not None:
-                    peer.link.reply(token, word, now, action.key if isinstance(action, Reply) else None)
-            elif isinstance(action, Fail):
-                peer.echo.fail(token, action.word)
-            else:
-                greets = word.event is Event.EXPINFO and self.greets
-                word = self._greet(word) if greets else word
-                knows = peer.link is not None and peer.link.line.takes != 0 and peer.address.scheme != "tcp"
-                if greets and peer.link is not None and knows and _is_long(word):
-                    peer.held.append(action)
-                    peer.link.knock(now)
-                else:
-                    peer.echo.reply(token, word, now, action.key, listens=peer.link is not None)
-        except LocalProtocolError as error:
-            failure = Complaint(text=f"{self.name} could not answer: {error}", about=word.event)
-            self._answer(peer, Fail(token=token, word=failure), now)
-            return f"not sent: {error}"
-        return ""
-
-
-def _is_long(word: Word) -> bool:
-    """Whether a message is longer than every peer of wire 1.0 reads."""
-    return len(codec.encode_array(write(word))) >= codec.TIMELINE_LIMIT

@@ -73,6 +73,8 @@ class Greeting:
     """Boot id of its program."""
     name: str = ""
     """Of its PC, or of the rig."""
+    hello: str = ""
+    """The beginning of a handshake, in base64: whoever has it is to be spoken to under a seal only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from threading import Thread
 
 from multirig.config import RigConfig
+from multirig.keyring.door import Access
 from multirig.pc.awake import Awake
 from multirig.pc.instant import come_near, undisturbed, wait_for
 from multirig.rig.storage import DiskStorage, Storage
@@ -34,6 +35,10 @@ class Computer:
     def read_wall_clock(self) -> datetime.datetime:
         """Return the time of day, with its zone."""
         return datetime.datetime.now().astimezone()
+
+    def read_access(self) -> Access:
+        """Return by what this PC tells who is of its lab. Raises ConfigError, TrustError."""
+        return Access.of_this_pc()
 
     def open_storage(self, config: RigConfig) -> Storage:
         """Return where a rig keeps what must last."""

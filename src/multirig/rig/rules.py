@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from multirig.config import RigConfig
 from multirig.config.rig import ALLOW
+from multirig.keyring.door import Access, make_rig_door
 from multirig.lifecycle.handing_over import HandingRule
 from multirig.lifecycle.rig import RigMachine
-from multirig.protocol.allow import AllowList
 from multirig.protocol.dialect import hear_leader
 from multirig.protocol.events import SECOND
 from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.node import Node
+from multirig.protocol.rights import object_to
 from multirig.protocol.words import Report
 from multirig.rig.adapter import Adapter
-from multirig.transports.base import Network
 from multirig.version import __version__
 
 
@@ -33,11 +35,15 @@ def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> Ri
     )
 
 
-def make_node(config: RigConfig, machine: RigMachine, boot: str, network: Network | None) -> Node:
-    """Return the node of a rig; on a network that is not the system's everybody may speak to it."""
-    allowed = AllowList(config.allow, anybody=config.allow_any)
-    permits = (lambda host: True) if network is not None else allowed.permits
-    return Node(boot=boot, name=config.name, machine=machine, hears=hear_leader, permits=permits)
+def access_of(config: RigConfig, access: Access) -> Access:
+    """Return who is let in: PCs of the lab, and whom the config of a rig names."""
+    return replace(access, allow_ibl=tuple(config.allow_ibl), is_open=config.open or access.is_open)
+
+
+def make_node(config: RigConfig, machine: RigMachine, boot: str, access: Access) -> Node:
+    """Return the node of a rig, which hears PCs of its lab and whom its config lets in."""
+    door = make_rig_door(access, boot=boot, name=config.name, objects=object_to)
+    return Node(boot=boot, name=config.name, machine=machine, hears=hear_leader, door=door)
 
 
 def _nanoseconds(seconds: float | None) -> int | None:

@@ -38,7 +38,7 @@ from multirig.rig.gauges import Gauges
 from multirig.rig.hooks import Hooks
 from multirig.rig.loading import build_adapter
 from multirig.rig.parts import Parts
-from multirig.rig.rules import make_machine, make_node
+from multirig.rig.rules import access_of, make_machine, make_node
 from multirig.rig.session_clock import SessionClock
 from multirig.rig.snapshot import Snapshot
 from multirig.runtime import Runtime
@@ -87,8 +87,12 @@ class RigService:
         self.config = config
         self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
         self.machine = make_machine(config, self.adapter, subject)
-        self.node = make_node(config, self.machine, computer.make_boot_id(), network)
-        self.runtime = Runtime(self.node, self._perform, clock=computer.read_clock, network=network)
+        self.access = access = access_of(config, computer.read_access())
+        """Who is let in."""
+        self.node = make_node(config, self.machine, computer.make_boot_id(), access)
+        self.runtime = Runtime(
+            self.node, self._perform, clock=computer.read_clock, network=network, watch=access.watch
+        )
         self.clock = SessionClock(self.node, self.machine, computer.read_clock)
         self.addresses: list[Address] = []
         """Where the rig listens, once it is open."""
@@ -161,6 +165,8 @@ class RigService:
             conductor=str(leader) if leader is not None else None,
             conductor_silent=(now - leader.heard) / SECOND if leader is not None and silent else None,
             subject=machine.subject,
+            is_open=self.access.is_open,
+            refused=self.node.door.refusals.recent(now),
             question=machine.handing.say(now),
         )
 
@@ -279,7 +285,7 @@ class RigService:
             case Ignored() | Oversized():
                 log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
                 if isinstance(effect, Ignored) and effect.is_stranger:
-                    self._on_warning(f"{effect.address.host} {effect.reason}")
+                    self._on_warning(effect.reason)
             case Upgraded(address=address, name=peer):
                 log.info("%s at %s is a multirig: wire 2", peer or "the peer", address)
             case _:

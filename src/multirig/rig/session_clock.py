@@ -14,6 +14,7 @@ from multirig.protocol.events import SECOND
 from multirig.protocol.node import Node
 from multirig.protocol.words import Finding, Level
 from multirig.transports.probe import ClockPort, Exchange
+from multirig.trust.admission import Admission
 from multirig.wording import span
 
 WAIT_LIMIT = 5 * SECOND
@@ -39,7 +40,12 @@ class SessionClock:
         self._node = node
         self._machine = machine
         self._clock = clock
-        self._port = ClockPort(node.boot, permits=node.permits, report=self._take_exchange)
+        self._port = ClockPort(
+            node.boot,
+            permits=lambda host: node.door.admits(host) is Admission.OPEN,
+            report=self._take_exchange,
+            find_seal=node.door.find_clock_seal,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last: ClockMap | None = None
         self._of_command: ClockMap | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from multirig.lifecycle.rig_states import MOVING, RigState
 from multirig.protocol.exp_ref import ExpRef
@@ -28,6 +29,11 @@ class Snapshot:
     """Whom the rig is set up for; None: whoever a conductor asks for."""
     question: str | None = None
     """What the person at the rig is asked, and is to type yes or no to."""
+
+    is_open: bool = False
+    """Whether everybody may command it."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """How many messages of each IP address were refused, who was refused last at the end."""
 
     @property
     def is_left(self) -> bool:

@@ -18,8 +18,11 @@ from multirig.protocol.events import Address
 class Receiver(Protocol):
     """Takes what a transport brings."""
 
-    def received(self, data: bytes, address: Address) -> None:
-        """Take one whole message."""
+    def received(self, data: bytes, address: Address) -> bool:
+        """Take one whole message; return whether its sender is to be remembered."""
+
+    def lets_in(self, address: Address) -> bool:
+        """Whether what comes from an address is taken as it comes, or has been proved."""
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         """Note that nothing listens at an address, or that a connection ended.

@@ -1,9 +1,11 @@
 """Measures clocks: each PC has a socket with a thread of its own, so that little is between it and the clock.
 
 The conductor sends bursts of probes to the port that a rig tells (`ClockProber`), the rig's thread answers
-(`ClockPort`). A probe also carries what the conductor has noted of the one before, so that both sides get
-all stamps. Whoever hears nothing here, since a firewall is in between, has the stamps of wire 2: they are
-coarser, and their bounds say so.
+(`ClockPort`). A probe also carries what the conductor has noted of those before, so that both sides get
+all stamps. Between PCs of a lab they are sealed, and a second message brings the stamps of an answer (see
+`multirig.trust.clock_seal`); on one PC, and where all is open, they are as they were in 0.1. Whoever hears
+nothing here, since a firewall is in between, has the stamps of wire 2: they are coarser, and their bounds
+say so.
 
 Where the system stamps datagrams itself (Linux) its stamps are taken: they do not wait until Python runs.
 """
@@ -16,12 +18,24 @@ import struct
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, TrustError
+from multirig.trust.clock_seal import (
+    ANSWER,
+    NO_STAMPS,
+    PROBE,
+    SIZE,
+    STAMPS,
+    ClockSeal,
+    ProbeHead,
+    ProbeStamps,
+    read_head,
+)
 
 BURST = 10
 """Probes in a row, each sent as soon as the answer before is in: a thread that has slept wakes slowly."""
@@ -38,6 +52,7 @@ _PROBE, _ANSWER = 1, 2
 _FORMAT = struct.Struct("!4sB16s16sIqqqI")
 """Magic, kind, who speaks, to whom, number; three stamps and by how much they may be wrong, ns."""
 _MAGIC = b"mrck"
+_MOST = max(_FORMAT.size, SIZE) + 1
 _KERNEL_STAMPS = 35
 """SO_TIMESTAMPNS, and what such a stamp is called among the ancillary data."""
 _SECOND = 1_000_000_000
@@ -91,9 +106,9 @@ class _Socket:
     def receive(self) -> _Datagram:
         """Wait for a datagram; OSError if none comes in time."""
         if sys.platform == "win32" or not self._is_stamped:
-            data, sender = self.inner.recvfrom(_FORMAT.size + 1)
+            data, sender = self.inner.recvfrom(_MOST)
             return _Datagram(data, sender[:2], time.perf_counter_ns(), 0)
-        data, ancillary, _, sender = self.inner.recvmsg(_FORMAT.size + 1, 64)
+        data, ancillary, _, sender = self.inner.recvmsg(_MOST, 64)
         now = time.perf_counter_ns()
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == _KERNEL_STAMPS and len(value) >= 16:
@@ -120,6 +135,15 @@ def _both_clocks() -> tuple[int, int, int]:
     return best
 
 
+class _Answered(NamedTuple):
+    """A probe, and the answer to it; ns."""
+
+    number: int
+    at: int
+    answered: int
+    slack: int
+
+
 class ClockPort:
     """Answers probes, on a rig.
 
@@ -128,17 +152,27 @@ class ClockPort:
     boot : str
         Boot id of this rig's node.
     permits : callable
-        Whether the peer at an IP address may speak to this PC.
+        Whether what comes from an IP address is taken without a seal.
     report : callable
         Takes the boot id of a conductor and an `Exchange` with it; called in the port's own thread.
+    find_seal : callable
+        Returns the keys of a channel that this side calls so; called in the port's own thread.
     """
 
     def __init__(
-        self, boot: str, *, permits: Callable[[str], bool], report: Callable[[str, Exchange], None]
+        self,
+        boot: str,
+        *,
+        permits: Callable[[str], bool],
+        report: Callable[[str, Exchange], None],
+        find_seal: Callable[[bytes], ClockSeal | None] = lambda index: None,
     ) -> None:
         self._boot = _id(boot)
         self._permits = permits
         self._report = report
+        self._find_seal = find_seal
+        self._sealed: dict[bytes, deque[_Answered]] = {}
+        """Of each channel: the last two probes."""
         self._socket: _Socket | None = None
         self._thread: threading.Thread | None = None
         self._last: dict[bytes, tuple[int, int]] = {}
@@ -189,8 +223,39 @@ class ClockPort:
                 came = opened.receive()
             except OSError:  # also what Windows tells of a peer that has closed its socket
                 continue
-            if len(came.data) == _FORMAT.size and self._permits(_plain(came.sender[0])):
+            if (head := read_head(came.data)) is not None:
+                self._answer_sealed(opened, came, head)
+            elif len(came.data) == _FORMAT.size and self._permits(_plain(came.sender[0])):
                 self._answer(opened, came)
+
+    def _answer_sealed(self, opened: _Socket, came: _Datagram, head: ProbeHead) -> None:
+        seal = self._find_seal(head.to) if head.kind == PROBE else None
+        if seal is None:
+            return
+        with contextlib.suppress(OSError, TrustError):
+            told = seal.open(came.data)
+            answer = seal.seal(ANSWER, head.number)
+            now = time.perf_counter_ns()
+            opened.inner.sendto(answer, came.sender)
+            stamps = ProbeStamps(came.at, now, came.slack)
+            opened.inner.sendto(seal.seal(STAMPS, head.number, stamps), came.sender)
+            self._note_sealed(seal, _Answered(head.number, came.at, now, came.slack), told)
+
+    def _note_sealed(self, seal: ClockSeal, one: _Answered, told: ProbeStamps) -> None:
+        """Put together what this probe tells of the two before: our answer, and the probe after it."""
+        last = self._sealed.pop(seal.mine, None) or deque(maxlen=2)
+        self._sealed[seal.mine] = last
+        while len(self._sealed) > MAX_SENDERS:
+            del self._sealed[next(iter(self._sealed))]
+        if len(last) == 2 and told.first:
+            first, second = last
+            is_row = (first.number, second.number) == (one.number - 2, one.number - 1)
+            if is_row and told.first <= told.second:
+                drifts = (told.second - told.first) // FASTEST
+                slack = max(told.slack, second.slack) + drifts
+                exchange = Exchange(first.answered, told.first, told.second, second.at, slack)
+                self._report(seal.boot, exchange)
+        last.append(one)
 
     def _answer(self, opened: _Socket, came: _Datagram) -> None:
         magic, kind, sender, receiver, number, sent, heard, answered, slack = _FORMAT.unpack(came.data)
@@ -220,6 +285,8 @@ class Target:
     host: str
     """IP address."""
     port: int
+    seal: ClockSeal | None = None
+    """Keys for the probes; None: they go as they are."""
 
 
 @dataclass(slots=True)
@@ -228,6 +295,8 @@ class _Burst:
     number: int
     before: Exchange | None = None
     """What the probe before has brought."""
+    last_but_one: Exchange | None = None
+    """What the one before that has brought, where probes are sealed."""
     lost: int = 0
     """Answers in a row that are missing."""
     exchanges: list[Exchange] = field(default_factory=list)
@@ -272,7 +341,10 @@ class ClockProber:
         for burst in bursts:
             for _ in range(BURST + 1):
                 if burst.lost < MAX_LOST and not self._is_closed:
-                    self._probe(burst)
+                    if burst.target.seal is not None:
+                        self._probe_sealed(burst, burst.target.seal)
+                    else:
+                        self._probe(burst)
         return {one.target.boot: one.exchanges for one in bursts}
 
     def _next_number(self) -> int:
@@ -285,6 +357,42 @@ class ClockProber:
             opened = self._sockets[family] = _Socket(family, "::" if family == socket.AF_INET6 else "0.0.0.0")
             opened.wait_at_most(PATIENCE)
         return self._sockets[family]
+
+    def _probe_sealed(self, burst: _Burst, seal: ClockSeal) -> None:
+        """Send a probe; a second message brings the stamps of the answer to it."""
+        target, before, number = burst.target, burst.before, seal.next_number()
+        heard = burst.last_but_one
+        burst.last_but_one, burst.before = before, None
+        burst.lost += 1
+        told = NO_STAMPS
+        if before is not None and heard is not None:
+            told = ProbeStamps(heard.received, before.sent, max(heard.slack, before.slack))
+        try:
+            opened = self._socket(socket.AF_INET6 if ":" in target.host else socket.AF_INET)
+            probe = seal.seal(PROBE, number, told)
+            sent = time.perf_counter_ns()
+            opened.inner.sendto(probe, (target.host, target.port))
+            until = time.perf_counter() + PATIENCE
+            answer: _Datagram | None = None
+            stamps: ProbeStamps | None = None
+            while time.perf_counter() < until and (answer is None or stamps is None):
+                came = opened.receive()
+                head = read_head(came.data)
+                if head is None or (head.to, head.number) != (seal.mine, number) or head.kind == PROBE:
+                    continue
+                with contextlib.suppress(TrustError):
+                    found = seal.open(came.data)
+                    if head.kind == ANSWER:
+                        answer = answer or came
+                    else:
+                        stamps = found
+            if answer is not None and stamps is not None:
+                slack = max(stamps.slack, answer.slack)
+                exchange = Exchange(sent, stamps.first, stamps.second, answer.at, slack)
+                burst.exchanges.append(exchange)
+                burst.before, burst.lost = exchange, 0
+        except OSError:  # no answer in time, nobody there, or no way there
+            return
 
     def _probe(self, burst: _Burst) -> None:
         target, before = burst.target, burst.before

@@ -8,7 +8,7 @@ import socket
 import sys
 
 from multirig.errors import RemoteProtocolError, RigUnreachable
-from multirig.protocol.codec import StreamCutter
+from multirig.protocol.codec import MAX_STREAM_MESSAGE, StreamCutter
 from multirig.protocol.events import Address
 from multirig.transports.base import (
     Place,
@@ -32,6 +32,14 @@ _UNHEARD_OPTIONS = {"linux": (18, 1000), "win32": (5, 1), "darwin": (0x80, 1)}
 """TCP_USER_TIMEOUT, TCP_MAXRT, TCP_RXT_CONNDROPTIME, and in what part of a second each counts."""
 FIND_LIMIT = 2.0
 """Seconds in which a name must be found again; else the peer is looked for where it was."""
+MAX_OF_HOST = 32
+"""Connections of one PC by which nothing worth anything has come; one more is not taken."""
+MAX_INCOMING = 256
+"""The same of all PCs; of more, the oldest goes."""
+UNPROVED_LIMIT = 10.0
+"""Seconds for which a connection may be open by which nothing worth anything has come."""
+UNPROVED_BYTES = 64 * 1024
+"""Bytes of a message that are kept until something worth anything has come."""
 DRAIN_LIMIT = 5.0
 """Seconds for which whoever sends too much may go on before it is cut off: it must get to read why."""
 
@@ -48,7 +56,8 @@ class TcpTransport(Transport):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._servers: list[asyncio.AbstractServer] = []
-        self._open: set[_Connection] = set()
+        self._open: dict[_Connection, None] = {}
+        """The oldest first."""
         self._connections: dict[Address, _Connection] = {}
         """Those that messages can go to."""
         self._dialled: dict[Address, tuple[str, Place]] = {}
@@ -97,11 +106,11 @@ class TcpTransport(Transport):
         for server in self._servers:
             server.close()
         if self._open:
-            for connection in self._open:
+            for connection in list(self._open):
                 connection.transport.close()  # what is on its way still leaves
             closing = [asyncio.ensure_future(connection.closed.wait()) for connection in self._open]
             await asyncio.wait(closing, timeout=CLOSE_LIMIT)
-            for connection in self._open:
+            for connection in list(self._open):
                 connection.transport.abort()
             await asyncio.wait(closing)
         for server in self._servers:
@@ -147,14 +156,26 @@ class TcpTransport(Transport):
 
     def opened(self, address: Address, connection: _Connection) -> None:
         """Note a new connection, and send what waits for it."""
-        self._open.add(connection)
-        if self._closed:  # it was accepted before we could say no
+        if self._closed or not self._has_room(address, connection):
+            self._open[connection] = None
             connection.transport.abort()
             return
+        self._open[connection] = None
         self._connections[address] = connection
         self._dialling.pop(address, None)
         for data in self._unsent.pop(address, []):
             connection.send(data)
+
+    def _has_room(self, address: Address, connection: _Connection) -> bool:
+        """Return whether one more connection can be taken; one of strangers may have to go for it."""
+        if connection.is_proved():
+            return True
+        unproved = [one for one in self._open if not one.is_proved()]
+        if sum(one.host == address.host for one in unproved) >= MAX_OF_HOST:
+            return False
+        if len(unproved) >= MAX_INCOMING:
+            unproved[0].transport.abort()
+        return True
 
     def ended(
         self, address: Address, connection: _Connection, reason: str, *, is_refusal: bool = True
@@ -166,7 +187,7 @@ class TcpTransport(Transport):
 
     def lost(self, connection: _Connection) -> None:
         """Note that a connection is no more."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
 
 
 class _Connection(asyncio.Protocol):
@@ -178,7 +199,8 @@ class _Connection(asyncio.Protocol):
         self._owner = owner
         self._receiver = receiver
         self._address = address or Address("tcp", "", 0)
-        self._cutter = StreamCutter()
+        self._is_proved = address is not None
+        self._cutter = StreamCutter(UNPROVED_BYTES if address is None else MAX_STREAM_MESSAGE)
         self._noise = 0
         self._is_given_up = False
         self.closed = asyncio.Event()
@@ -195,11 +217,30 @@ class _Connection(asyncio.Protocol):
             with contextlib.suppress(OSError):  # an older Windows does not know it
                 opened.setsockopt(socket.IPPROTO_TCP, option[0], UNHEARD_LIMIT * option[1])
         self._owner.opened(self._address, self)
+        if not self.is_proved():
+            asyncio.get_running_loop().call_later(UNPROVED_LIMIT, self._end_unproved)
+
+    @property
+    def host(self) -> str:
+        """IP address of the peer."""
+        return self._address.host
+
+    def is_proved(self) -> bool:
+        """Whether who is at the other end is let in, or was asked; what strangers send proves nothing."""
+        if not self._is_proved and self._receiver.lets_in(self._address):
+            self._is_proved = True
+            self._cutter.limit = MAX_STREAM_MESSAGE
+        return self._is_proved
+
+    def _end_unproved(self) -> None:
+        if not self.is_proved():
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into messages and hand them on; called by the event loop."""
         if self._is_given_up:
             return
+        self.is_proved()
         try:
             messages = self._cutter.feed(data)
         except RemoteProtocolError as error:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+from collections import OrderedDict
 from typing import Any
 
 from multirig.protocol.events import Address
@@ -29,6 +30,8 @@ from multirig.transports.udp_path import STOPS_READING, Endpoint, UdpPath
 
 MAX_KNOWN = 65_536
 """Senders that are remembered; a flood of them must not fill the memory."""
+FEW_KNOWN = 1_024
+"""Up to so many it does not matter which of them was heard last."""
 LOOK_EVERY = 0.25
 """Seconds between two looks at the addresses of this PC, at least."""
 SERVE_AGAIN = 0.5
@@ -47,7 +50,7 @@ class UdpTransport(Transport):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
         self._listening: list[_Listening] = []
-        self._heard: dict[Address, tuple[_Listening | UdpPath, tuple[Any, ...]]] = {}
+        self._heard: OrderedDict[Address, tuple[_Listening | UdpPath, tuple[Any, ...]]] = OrderedDict()
         """Where each sender was heard last: it takes answers from there only."""
         self._paths: dict[Address, UdpPath] = {}
         self._looks: set[asyncio.Future[None]] = set()
@@ -106,8 +109,7 @@ class UdpTransport(Transport):
 
     def heard(self, endpoint: _Listening, data: bytes, sockaddr: tuple[Any, ...]) -> None:
         """Take what came on a listening socket."""
-        now = asyncio.get_running_loop().time()
-        if endpoint.is_for_all and now >= self._looks_again_at:
+        if endpoint.is_for_all and (now := asyncio.get_running_loop().time()) >= self._looks_again_at:
             # each address has a socket of its own: this was sent to one that the PC had not at the last look
             self._looks_again_at = now + LOOK_EVERY
             look = asyncio.ensure_future(self._look_at_addresses(endpoint, data, sockaddr))
@@ -122,14 +124,17 @@ class UdpTransport(Transport):
 
     def _take(self, endpoint: _Listening | UdpPath, data: bytes, sockaddr: tuple[Any, ...]) -> None:
         address = make_address("udp", *sockaddr[:2])
-        self._note_heard(address, endpoint, sockaddr)
-        self._receiver.received(data, address)
+        if self._receiver.received(data, address):
+            self._note_heard(address, endpoint, sockaddr)
 
     def _note_heard(
         self, address: Address, endpoint: _Listening | UdpPath, sockaddr: tuple[Any, ...]
     ) -> None:
-        if len(self._heard) >= MAX_KNOWN and address not in self._heard:
-            self._heard.clear()
+        if address not in self._heard:
+            while len(self._heard) >= MAX_KNOWN:
+                self._heard.popitem(last=False)
+        elif len(self._heard) > FEW_KNOWN:
+            self._heard.move_to_end(address)
         self._heard[address] = (endpoint, sockaddr)
 
     def failed(self, endpoint: _Listening, error: Exception) -> None:

@@ -93,13 +93,16 @@ class UdpPath:
 
     def received(self, data: bytes, sockaddr: tuple[Any, ...] | None) -> None:
         """Take what came on the socket, from the peer where nobody else can have sent it."""
-        self._unanswered_since = None
-        address = self.address
+        address, has_moved = self.address, False
         if sockaddr is not None and sockaddr[:2] != self._place.sockaddr[:2]:
-            self._has_moved = True
+            has_moved = True
             address = make_address("udp", *sockaddr[:2])
+        if not self._receiver.received(data, address):
+            return
+        self._unanswered_since = None
+        if has_moved and sockaddr is not None:
+            self._has_moved = True
             self._note_stranger(address, self, sockaddr)
-        self._receiver.received(data, address)
 
     def failed(self, error: Exception) -> None:
         """Take what the system says of something that was sent."""

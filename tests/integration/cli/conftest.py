@@ -118,6 +118,7 @@ def multirig(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
                 "XDG_STATE_HOME": str(tmp_path / "state"),
                 "XDG_CONFIG_HOME": str(tmp_path / "config"),
                 "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                "MULTIRIG_KEYS": str(tmp_path / "keys"),
                 **environment,
             },
             limit=LIMIT * 2,

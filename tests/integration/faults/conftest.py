@@ -21,7 +21,10 @@ import yaml
 from tests import programs
 
 from multirig.conductor.conductor import Conductor
+from multirig.keyring import Keyring
 from multirig.sim.relay import Relay
+from multirig.trust.keys import public_key
+from multirig.trust.roles import Role
 
 if os.name == "nt":  # processes are killed and held by signals that Windows does not have
     collect_ignore_glob = ["test_*.py"]
@@ -275,9 +278,15 @@ def _begin_network() -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def cable() -> Cable:
+def cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cable:
+    """Return a cable between two PCs of one lab."""
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
         pytest.skip("needs the right to make networks")
+    ring = Keyring(tmp_path / "keys")
+    own, lab_key = ring.make_own_key("pc"), ring.make_lab_key("cortexlab")
+    certificate = ring.certify(lab_key, public_key(own.private), "pc", Role.LEAD)
+    ring.add(lab_key.lab, certificate)
+    monkeypatch.setenv("MULTIRIG_KEYS", str(ring.folder))
     return Cable()
 
 

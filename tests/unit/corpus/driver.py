@@ -81,6 +81,7 @@ from multirig.protocol.dialect import (
     read_health,
     read_recorded,
 )
+from multirig.protocol.door import Door
 from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, Record, Token, Upgraded
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
@@ -88,6 +89,7 @@ from multirig.protocol.node import Node
 from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Report, Word
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
+from multirig.trust.admission import Admission
 
 Line = dict[str, Any]
 DATAGRAM = ("frame", "array", "data", "hex")
@@ -333,7 +335,10 @@ class Computer:
             name=line.get("name", self.name),
             machine=self.machine,
             hears=hear_leader if self._side == "rig" else hear_rig,
-            permits=lambda host: allow is None or host in allow,
+            door=Door(
+                lambda host: Admission.OPEN if allow is None or host in allow else Admission.NOBODY,
+                name=line.get("name", self.name),
+            ),
             greets=line.get("greets", True),
         )
 

@@ -77,11 +77,3 @@ def test_silence_is_unknown_and_not_lost(confirmed: bool, words: str) -> None:
     assert isinstance(outcome, Unconfirmed)
     assert isinstance(outcome, TimeoutError)
     assert words in str(outcome)
-
-
-@pytest.mark.parametrize(("host", "asks"), [("10.0.0.7", False), ("100.64.1.2", True)])
-def test_a_rig_that_is_far_away_may_not_admit_this_pc(host: str, asks: bool) -> None:
-    rigs = {"cam": Address("udp", host, 11001)}
-    broadcast = Broadcast(number=1, word=Start(exp_ref=None), rigs=rigs, limit=SECOND)
-    outcome = broadcast.judge("cam", TimedOut(address=rigs["cam"], key=(1, "cam"), confirmed=False))
-    assert ("admit this PC (allow)" in str(outcome)) is asks

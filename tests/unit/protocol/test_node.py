@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multirig.protocol.allow import AllowList
 from multirig.protocol.codec import TIMELINE_LIMIT, StreamCutter
 from multirig.protocol.dialect import hear_verbatim
+from multirig.protocol.door import Door
 from multirig.protocol.echo import ANSWER_PAUSE, REST_PAUSE
 from multirig.protocol.events import (
     SECOND,
@@ -43,6 +43,7 @@ from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.peers import MAX_PEERS
 from multirig.protocol.words import Complaint, Verbatim
+from multirig.trust.admission import Doors
 
 MS = SECOND // 1000
 CONDUCTOR, RIG, OTHER = (Address("udp", f"10.0.0.{number}", 11001) for number in (1, 2, 3))
@@ -541,37 +542,46 @@ def test_w17_no_datagram_breaks_the_node(data):
     assert rig.get_timer() is None
 
 
-def test_w22_a_stranger_is_turned_away_and_named_once():
-    rig = node("R", answer_at_once, permits=AllowList().permits)
-    for port in range(5):
-        rig.receive_datagram(b"[32, 0]", Address("udp", "8.8.8.8", port), 0)
-        rig.receive_datagram(
-            b'{"multirig":2,"boot":"X","to":"R","n":1,"low":1,"m":[32]}', Address("udp", "8.8.8.8", port), 0
-        )
+def test_w22_a_stranger_is_turned_away_and_counted():
+    rig = node("R", answer_at_once, door=Door(Doors().admit, name="R"))
+    far = [Address("udp", "192.168.1.77", port) for port in range(5)]
+    for one in far:
+        rig.receive_datagram(b"[32, 0]", one, 0)
+        rig.receive_datagram(b'{"multirig":2,"boot":"X","to":"R","n":1,"low":1,"m":[32]}', one, 0)
     assert rig.datagrams_to_send(0) == []
     assert rig.machine.heard == []
-    [ignored] = effects(rig)
-    assert isinstance(ignored, Ignored)
-    assert "write allow: [8.8.8.8] into the rig's config" in ignored.reason
-    assert ignored.is_stranger
-    rig.receive_datagram(b"[32, 0]", CONDUCTOR, 0)
+    first, tenth = effects(rig)
+    assert isinstance(first, Ignored)
+    assert "which has no key: 'multirig key join'" in first.reason
+    assert first.is_stranger
+    assert tenth.count == 10
+    assert "refused 10 messages from 192.168.1.77: it may not speak" in tenth.reason
+    rig.receive_datagram(b"[32, 0]", Address("udp", "127.0.0.1", 5), 0)
     assert len(rig.machine.asked()) == 1
 
 
-def test_w22_whoever_we_speak_to_may_answer():
-    conductor = node("C", permits=AllowList().permits)
-    far = Address("udp", "8.8.8.8", 11001)
-    send(conductor, STATUS, to=far)
-    conductor.receive_datagram(b"[32, 0]", far, 0)
-    assert conductor.machine.told() == [Confirmed]
+def test_w22_who_asks_and_may_not_is_told_so_with_fewer_bytes_and_not_often():
+    rig = node("R", answer_at_once, door=Door(Doors().admit, name="R"))
+    question = (
+        b'[64, 0, {"exp_ref": null, "main_sync": false, "subject": "SP_01", "multirig": {"wire": 2}'
+        + b" " * 90
+    )
+    for port in range(100):
+        rig.receive_datagram(question, Address("udp", "192.168.1.77", port), 0)
+    [(address, hint)] = rig.datagrams_to_send(0)
+    assert len(hint) <= len(question)
+    assert address.host == "192.168.1.77"
+    assert "run 'multirig key join' there" in hint.decode()
+    rig.receive_datagram(b"[64, 0, {}]", Address("udp", "192.168.1.78", 1), 0)
+    assert rig.datagrams_to_send(0) == []
 
 
 def test_w22_a_flood_of_strangers_does_not_fill_the_memory():
-    rig = node("R", permits=lambda host: False)
+    rig = node("R", door=Door(Doors().admit, name="R"))
     for number in range(MAX_PEERS + 500):
         rig.receive_datagram(b"[32, 0]", Address("udp", f"8.{number >> 8}.{number & 255}.1", 1), 0)
-    assert len(rig._strangers) <= MAX_PEERS
-    assert len(effects(rig)) <= MAX_PEERS  # nor the log
+    assert len(rig.door.refusals.counts()) <= 256
+    assert rig.door.refusals.total == MAX_PEERS + 500
     assert not rig.peers._by_address
 
 

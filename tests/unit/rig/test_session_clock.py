@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from multirig.protocol.clock import ClockMap
+from multirig.protocol.door import Door
 from multirig.protocol.words import Level
 from multirig.rig.session_clock import SessionClock
 
@@ -23,7 +24,7 @@ def make(*clocks: ClockMap) -> tuple[SessionClock, Any]:
     """Return a session clock, and the leader whose map is chosen by its number."""
     leader = SimpleNamespace(address=0)
     peers = SimpleNamespace(clock=lambda number: clocks[number])
-    node: Any = SimpleNamespace(boot="0" * 16, permits=None, peers=peers)
+    node: Any = SimpleNamespace(boot="0" * 16, door=Door(name="rig"), peers=peers)
     machine: Any = SimpleNamespace(leader=leader, name="cam")
     return SessionClock(node, machine, lambda: 60 * SECOND), leader
 

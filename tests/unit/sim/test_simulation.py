@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from multirig.sim.facts import Fact, HookBegan, RigEntered, RigHandedOver, SessionMoved, StepEnded
-from multirig.sim.lab import run
+from multirig.sim.lab import Lab, run
 from multirig.sim.operator import Script
 from multirig.sim.scenario import ConductorPlan, RigPlan, Scenario, draw
 from multirig.sim.search import simulate_all
@@ -68,6 +68,18 @@ def test_a_world_in_which_a_promise_was_once_broken_keeps_them_all(seed: int) ->
     that had stood still was not told who had come back meanwhile (179). A rig that was taken over as it
     recorded was not named when the beginning failed (2046)."""
     assert run(draw(seed)).violations == ()
+
+
+@pytest.mark.parametrize("wire", [1, 2])
+def test_a_rig_of_wire_1_does_not_say_that_it_is_a_multirig(wire: int) -> None:
+    rig = RigPlan(name="rig1", main_sync=True, wire=wire)
+    lab = Lab(Scenario(seed=1, rigs=(rig,), conductors=(ConductorPlan(name="leader"),)))
+    said: list[bytes] = []
+    lab.world.wires.append(lambda source, target, data: said.append(data))
+    assert lab.run().violations == ()
+    node = lab.rigs["rig1"].node
+    assert node is not None
+    assert any(node.boot.encode() in one for one in said) == (wire == 2)
 
 
 def test_observers_change_nothing_that_happens_in_a_lab() -> None:

@@ -12,7 +12,11 @@ from multirig.transports.udp_path import UdpPath
 
 
 class Nobody:
-    def received(self, data: bytes, address: Address) -> None: ...
+    def received(self, data: bytes, address: Address) -> bool:
+        return True
+
+    def lets_in(self, address: Address) -> bool:
+        return True
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None: ...
 

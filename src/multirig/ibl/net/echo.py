@@ -17,8 +17,8 @@ from multirig.ibl.errors import AddressNotFree, AlyxTokenNotAllowed, NotConfirme
 from multirig.ibl.net import arrays, base
 from multirig.ibl.net.exchange import Exchange, reply_to_this
 from multirig.protocol import codec
-from multirig.protocol.allow import AllowList
 from multirig.protocol.events import Address
+from multirig.trust.admission import AllowList
 
 TOKEN_LIMIT = 10.0
 """Seconds that a peer may take to send the Alyx token that it was asked for."""
@@ -80,7 +80,7 @@ class EchoProtocol(base.Communicator):
         self._exchange = Exchange(
             self.name,
             self.logger,
-            permits=allowed.permits,
+            allowed=allowed,
             listeners=self.listeners,
             check_token=self._check_token_may_go,
             on_lost=self._lose,

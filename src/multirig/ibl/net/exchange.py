@@ -22,6 +22,7 @@ from multirig.ibl.net import arrays, base
 from multirig.ibl.net.listeners import Listeners
 from multirig.protocol import codec
 from multirig.protocol.dialect import hear_verbatim
+from multirig.protocol.door import Door
 from multirig.protocol.events import (
     SECOND,
     WITHDRAWN,
@@ -44,6 +45,7 @@ from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Verbatim, Word
 from multirig.runtime import Runtime
+from multirig.trust.admission import AllowList
 
 SETTLE_AFTER = 2.0
 """Seconds for which a message of the peer waits for our answer before the same bytes count as a new one."""
@@ -164,7 +166,7 @@ class Exchange:
         name: str,
         logger: logging.Logger,
         *,
-        permits: Callable[[str], bool],
+        allowed: AllowList,
         listeners: Listeners,
         check_token: Callable[[Address], None],
         on_lost: Callable[[Address, str], None],
@@ -173,7 +175,7 @@ class Exchange:
         self.is_open = False
         self.is_reached = True
         """Whether nothing is known that keeps the other end from hearing us."""
-        self.permits = permits
+        self.permits = allowed.permits
         self._logger = logger
         self._listeners = listeners
         self._check_token = check_token
@@ -183,7 +185,7 @@ class Exchange:
             name=name,
             machine=_PassThrough(),
             hears=hear_verbatim,
-            permits=permits,
+            door=Door(allowed.admit, name=name),
             greets=False,
         )
         self.runtime = _WatchedRuntime(node, self._perform, self._lose)

@@ -87,7 +87,7 @@ def write_config(plan: Plan) -> str:
         _line(f"data_folder: {quote(plan.data_folder)}", "sessions are filed below it"),
         _line("# lab: mylab", "the folder between data_folder and Subjects"),
         _line("# main_sync: true", "if it gives sessions their number: one PC does"),
-        _line("# allow: [198.51.100.7]", "who may lead it from an address that is not private"),
+        _line("# allow_ibl: [192.168.1.7]", "who may lead it on IBL's wire, which has no keys"),
         "adapter:",
     ]
     match plan.records:

@@ -15,7 +15,7 @@ from multirig.config.reading import OwnLoader
 from multirig.rig.adapters.process import Process
 from multirig.rig.setup.plan import CameraPlan, NothingPlan, Plan, ProgramPlan, quote, write_config
 
-KEYS = "lab|main_sync|allow|fps|size"
+KEYS = "lab|main_sync|allow_ibl|fps|size"
 NOTHING = NothingPlan()
 LEFT = CameraPlan(label="left", source="test")
 
@@ -101,7 +101,7 @@ def test_hints_are_comments_whatever_they_hold() -> None:
 def test_keys_that_are_shown_as_comments_may_be_uncommented() -> None:
     text = write_config(plan(records=[LEFT]))
     config = parse_rig_config(re.sub(rf"# (?=({KEYS}): )", "", text), Path("rig.yaml"))
-    assert (config.lab, config.main_sync, config.allow) == ("mylab", True, ["198.51.100.7"])
+    assert (config.lab, config.main_sync, config.allow_ibl) == ("mylab", True, ["192.168.1.7"])
     [camera] = config.adapter.options["cameras"]
     assert camera == {"label": "left", "source": "test", "fps": 60, "size": [640, 480]}
 

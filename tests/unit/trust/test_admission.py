@@ -1,6 +1,6 @@
 import pytest
 
-from multirig.protocol.allow import AllowList, is_admitted
+from multirig.trust.admission import Admission, AllowList, Doors, is_private, is_this_pc
 
 NEAR = [
     "127.0.0.1",
@@ -19,17 +19,17 @@ FAR = ["8.8.8.8", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "100.64.0.1
 
 
 @pytest.mark.parametrize("host", NEAR)
-def test_w22_loopback_and_private_addresses_may_speak_by_default(host):
+def test_w22_loopback_and_private_addresses_may_speak_by_default(host: str) -> None:
     assert AllowList().permits(host)
 
 
 @pytest.mark.parametrize("host", FAR)
-def test_w22_others_may_not_speak_unless_they_are_named(host):
+def test_w22_others_may_not_speak_unless_they_are_named(host: str) -> None:
     assert not AllowList().permits(host)
     assert AllowList(anybody=True).permits(host)
 
 
-def test_w22_a_named_address_or_network_may_speak_and_its_neighbour_may_not():
+def test_w22_a_named_address_or_network_may_speak_and_its_neighbour_may_not() -> None:
     allow = AllowList(["8.8.8.8", "2606:4700::/32", "100.64.0.1/10"])
     assert allow.permits("8.8.8.8")
     assert allow.permits("::ffff:8.8.8.8")
@@ -40,11 +40,11 @@ def test_w22_a_named_address_or_network_may_speak_and_its_neighbour_may_not():
 
 
 @pytest.mark.parametrize("host", ["", "rig.lab.example.org", "1.2.3", "10.0.0.7 ", "x%eth0"])
-def test_what_is_no_ip_address_may_not_speak(host):
+def test_what_is_no_ip_address_may_not_speak(host: str) -> None:
     assert not AllowList(["10.0.0.0/8"]).permits(host)
 
 
-def test_a_judgement_does_not_change_with_repetition_or_with_a_flood_of_others():
+def test_a_judgement_does_not_change_with_repetition_or_with_a_flood_of_others() -> None:
     allow = AllowList()
     for number in range(5000):
         allow.permits(f"8.8.{number // 256}.{number % 256}")
@@ -64,6 +64,21 @@ def test_a_judgement_does_not_change_with_repetition_or_with_a_flood_of_others()
         ("8.8.8.8", False),
     ],
 )
-def test_rigs_admit_of_themselves_what_is_private(host, admitted):
-    assert is_admitted(host) is admitted
+def test_rigs_admit_of_themselves_what_is_private(host: str, admitted: bool) -> None:
+    assert is_private(host) is admitted
     assert AllowList().permits(host) is admitted
+
+
+def test_only_this_pc_is_let_in_without_a_key() -> None:
+    doors = Doors(["10.0.0.8"])
+    assert {doors.admit(one) for one in ("127.0.0.1", "::1", "::ffff:127.0.0.1")} == {Admission.OPEN}
+    assert doors.admit("10.0.0.8") is Admission.IBL
+    assert {doors.admit(one) for one in (*NEAR[3:], *FAR)} == {Admission.PROVED}
+    assert {Doors(is_open=True).admit(one) for one in (*NEAR, *FAR)} == {Admission.OPEN}
+    assert not is_this_pc("10.0.0.8")
+    assert Doors().admit("no address") is Admission.PROVED
+
+
+def test_where_only_ibls_wire_is_spoken_a_list_says_by_whom() -> None:
+    assert AllowList().admit("10.0.0.7") is Admission.IBL
+    assert AllowList().admit("8.8.8.8") is Admission.NOBODY

@@ -1,0 +1,97 @@
+"""All that one PC has: its key, and the labs that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from multirig.errors import TrustError
+from multirig.trust.certificate import Certificate, Lab, ShutOut
+
+SOON = 60 * 86_400
+"""Seconds before a certificate is over, from when on screens say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """That a PC is of a lab."""
+
+    lab: Lab
+    certificate: Certificate
+    """This PC's."""
+    shut_out: ShutOut | None = None
+    """The newest list that this PC has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A PC's private key, and the labs that have signed it.
+
+    Parameters
+    ----------
+    private : bytes
+        32 bytes, X25519.
+    memberships : tuple of Membership
+        Usually one; two while a lab changes its key.
+    """
+
+    private: bytes
+    memberships: tuple[Membership, ...] = ()
+
+    def __repr__(self) -> str:  # never in a log
+        return f"Keys({[one.certificate.name for one in self.memberships]})"
+
+    @property
+    def public(self) -> bytes:
+        """What a certificate is about."""
+        return public_key(self.private)
+
+    def of(self, lab: str) -> Membership | None:
+        """Return how it belongs to the lab with a key of that id."""
+        return next((one for one in self.memberships if one.lab.id == lab), None)
+
+    def judge(self, certificate: Certificate, *, now: int) -> Membership:
+        """Return the lab of which the holder of a certificate is.
+
+        Parameters
+        ----------
+        certificate : Certificate
+            As it came.
+        now : int
+            Seconds since 1970.
+
+        Raises
+        ------
+        TrustError
+            Why its word counts nothing.
+        """
+        membership = self.of(certificate.by)
+        if membership is None:
+            raise TrustError(f"{certificate.name} is of another lab, {certificate.lab}")
+        membership.lab.check(certificate)
+        if membership.shut_out is not None and certificate.id in membership.shut_out.keys:
+            raise TrustError(f"{certificate.name} was shut out of the lab {membership.lab.name}")
+        if certificate.until <= now:
+            raise TrustError(
+                f"the certificate of {certificate.name} is over: let that PC join again (multirig key join)"
+            )
+        return membership
+
+    def with_list(self, shut_out: ShutOut) -> Keys | None:
+        """Return the keys with a newer list; None if it is not newer. TrustError: it is none of its labs."""
+        membership = self.of(shut_out.by)
+        if membership is None:
+            raise TrustError("a list of another lab")
+        if membership.shut_out is not None and membership.shut_out.number >= shut_out.number:
+            return None
+        membership.lab.check_list(shut_out)
+        changed = replace(membership, shut_out=shut_out)
+        return replace(
+            self, memberships=tuple(changed if one is membership else one for one in self.memberships)
+        )
+
+
+def public_key(private: bytes) -> bytes:
+    """Return the public half of a PC's key; 32 bytes."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()

@@ -1,0 +1,64 @@
+"""What a default lab does, and what strangers on its network can do: nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from multirig.keyring import read_keys
+from multirig.trust.roles import Role
+
+pytestmark = [pytest.mark.attack, pytest.mark.limit(90)]
+
+
+async def test_a_lab_with_keys_records_over_its_network(keyed_lab: Any) -> None:
+    async with keyed_lab.cable, keyed_lab:
+        rig = await keyed_lab.open_rig(keyed_lab.add_pc("video-pc", Role.RIG))
+        program = keyed_lab.lead(keyed_lab.add_pc("behaviour-pc", Role.LEAD), "--seconds", "2")
+        assert await program.ends() == 0, program.said()
+        assert "GOOD" in program.said()
+        assert rig.rows() > 0
+        [journal] = (keyed_lab.folder / "pc").rglob("*journal.jsonl")
+        began = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
+        keys = read_keys(keyed_lab.folder / "keys" / "behaviour-pc")
+        assert keys is not None
+        assert began["data"]["key"] == keys.memberships[0].certificate.id
+        assert "this PC is video-pc of the lab cortexlab (rig)" in rig.said()
+        leader = {"MULTIRIG_KEYS": str(keyed_lab.folder / "keys" / "behaviour-pc")}
+        check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml", "-r", "cameras")
+        await check.ends()
+        assert "proves that it is video-pc of the lab cortexlab, until 20" in check.said()
+
+
+async def test_a_pc_without_a_key_leads_nobody_and_is_told_what_to_do(keyed_lab: Any) -> None:
+    async with keyed_lab.cable, keyed_lab:
+        rig = await keyed_lab.open_rig(keyed_lab.add_pc("video-pc", Role.RIG))
+        program = keyed_lab.lead(keyed_lab.no_key("behaviour-pc"), "--seconds", "2")
+        assert await program.ends() != 0
+        assert "run 'multirig key join' on this PC" in program.said()
+        assert rig.hooks() == []
+
+
+async def test_a_rig_without_a_key_serves_its_own_pc_and_says_so(keyed_lab: Any) -> None:
+    async with keyed_lab.cable, keyed_lab:
+        rig = await keyed_lab.open_rig(keyed_lab.no_key("video-pc"))
+        assert "multirig key join" in rig.said()
+        program = keyed_lab.lead(keyed_lab.add_pc("behaviour-pc", Role.LEAD), "--seconds", "2")
+        assert await program.ends() != 0
+        assert "does not know this PC's key" in program.said()
+        assert rig.hooks() == []
+
+
+async def test_a_look_pc_sees_and_does_not_lead(keyed_lab: Any) -> None:
+    async with keyed_lab.cable, keyed_lab:
+        rig = await keyed_lab.open_rig(keyed_lab.add_pc("video-pc", Role.RIG))
+        look = keyed_lab.add_pc("office-pc", Role.LOOK)
+        (keyed_lab.folder / "rigs.yaml").write_text(f"cameras: {rig.uri}\n")
+        ping = keyed_lab.say(look, "rigs", "ping", "--rigs-file", "rigs.yaml")
+        assert await ping.ends() == 0, ping.said()
+        program = keyed_lab.lead(look, "--seconds", "2")
+        assert await program.ends() != 0
+        assert "may look on, and not lead" in program.said()
+        assert rig.hooks() == []
