@@ -92,7 +92,7 @@ def make_kinds(heard: list[bytes], chance: random.Random) -> dict[str, Callable[
     sealed = [data for data in heard if data[:2] == b"\xf5\x04"] or [b"\xf5\x04" + bytes(60)]
     index = sealed[-1][2:10]
     frame = {"multirig": 2, "boot": BOOT, "to": BOOT, "n": 10**9, "low": 10**9, "t": [1, 2, 3]}
-    old = {"multirig": {"wire": 2, "boot": BOOT, "name": "x"}}
+    old = {"multirig": {"wire": 2, "boot": BOOT, "name": "x", "pad": "." * 600}}
 
     def text(*array: Any) -> Callable[[], bytes]:
         said = json.dumps(array).encode()
@@ -130,7 +130,8 @@ def flood(to: str, port: int, own: str, rate: int, seconds: float) -> dict[str, 
     leader = passing[-1][1] if passing else (own, 5)
     out: dict[str, Any] = {"overheard": len(passing)}
     for kind, make in make_kinds([data for data, _ in passing], chance).items():
-        began, sent, there, back = time.monotonic(), 0, 0, wire.hear()
+        wire.hear()
+        began, sent, there = time.monotonic(), 0, 0
         while (now := time.monotonic() - began) < seconds:
             while sent < (now + SAME_MOMENT) * rate:
                 data = make()
@@ -140,11 +141,12 @@ def flood(to: str, port: int, own: str, rate: int, seconds: float) -> dict[str, 
                     there += wire.send(data)
                 sent += 1
             time.sleep(0.001)
+        reached = round(sent / (time.monotonic() - began))
         time.sleep(0.05)
         back = wire.hear()
         out[kind] = {
             "sent": sent,
-            "rate": round(sent / (time.monotonic() - began)),
+            "rate": reached,
             "there": there,
             "back": back,
         }

@@ -249,6 +249,13 @@ class Door:
         """Return the channel to a program, if there is one."""
         return self.seals.channels.find(boot) if self.seals is not None else None
 
+    def are_of_two_pcs(self, one: str, other: str) -> bool:
+        """Whether two programs have proved that they are of different PCs."""
+        first, second = self.channel_to(one), self.channel_to(other)
+        if first is None or second is None:
+            return False
+        return first.standing.certificate.key != second.standing.certificate.key
+
     def find_clock_seal(self, index: bytes) -> ClockSeal | None:
         """Return the keys for probes to the channel that this side calls so; from any thread."""
         seals = self.seals

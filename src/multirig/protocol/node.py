@@ -127,10 +127,9 @@ class Node:
                 peer = peer or self.peers.open(address)
                 peer.echo.receive_datagram(data, now)
                 self._settle(peer, now)
-            case Opened(channel=channel, address=address, content=content):
-                self._receive_frame(
-                    self.peers.get(address) or self.peers.open(address), content, now, channel
-                )
+            case Opened(channel=channel, address=at, content=content):
+                place = self.peers.place_of(channel.standing.boot, at)
+                self._receive_frame(place, content, now, channel)
             case Proved(channel=channel, address=asked):
                 known = self.peers.of_program(channel.standing.boot)
                 if not self.door.expels(channel, address, known, now):
@@ -312,7 +311,7 @@ class Node:
             self.handle(relocated, now)
             return
         reliable = peer.address.scheme == "tcp"
-        link_to = Link(
+        link_to = self.peers.take_displaced(boot) or Link(
             peer.address,
             boot=self.boot,
             peer=boot,
@@ -332,7 +331,8 @@ class Node:
 
     def _adopt(self, peer: Peer, new: Link, now: int) -> None:
         """Speak to another program at an address; the one that was there is dead, unless it has moved."""
-        if (dead := self.peers.adopt(peer, new)) is None:
+        is_other_pc = peer.link is not None and self.door.are_of_two_pcs(peer.link.peer, new.peer)
+        if (dead := self.peers.adopt(peer, new, is_other_pc=is_other_pc)) is None:
             return
         for question in dead.take_questions(now):
             new.send(question, now)

@@ -1,8 +1,8 @@
-"""Who may say what to a rig."""
+"""Who may say what to a rig, and what a rig may say."""
 
 from __future__ import annotations
 
-from multirig.protocol.words import AskInfo, AskStatus, Lease, WantPictures, Word
+from multirig.protocol.words import AlyxToken, AskInfo, AskStatus, Lease, WantPictures, Word
 from multirig.trust.channel import Standing
 
 
@@ -22,3 +22,10 @@ def object_to(standing: Standing, word: Word) -> str:
     ):  # whatever else is asked may offer a number, ask the person there, or try the PC
         return ""
     return f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it"
+
+
+def object_to_led(standing: Standing, word: Word) -> str:
+    """Return why somebody that is led may not say a word to who leads it; empty: it may."""
+    if isinstance(word, AlyxToken) and not standing.role.leads:
+        return f"the key of {standing.name} may not hand over an Alyx token"
+    return ""

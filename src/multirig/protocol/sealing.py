@@ -388,11 +388,12 @@ class Seals:
         standing, number = self._judge(half.handshake, half.membership, payload)
         self._drop_half(index)
         channel = _make_channel(index, half.hello.caller, half.handshake, standing)
-        kept = self.channels.add(channel, address)
+        # where the answer went, since it has come there
+        kept = self.channels.add(channel, half.address)
         kept.list_number = number
-        self._out.append((address, kept.channel.seal(_HERE)))
+        self._out.append((half.address, kept.channel.seal(_HERE)))
         self._share_list(kept)
-        return Proved(kept.channel, address)
+        return Proved(kept.channel, half.address)
 
     def _judge(self, handshake: Handshake, membership: Membership, payload: bytes) -> tuple[Standing, int]:
         """Return who is at the other end; TrustError says why that one counts nothing."""

@@ -156,3 +156,68 @@ def test_what_a_right_was_given_by_is_a_certificate_that_still_holds_when_the_ne
     assert again.rig.door.seals is not None
     again.rig.door.seals._wall = lambda: NOW + 20
     assert not isinstance(again.ask(INFO), Replied)
+
+
+def sealed_by(other: Node, word: Verbatim) -> list[bytes]:
+    """Return packets of a program to the rig that have not been sent yet."""
+    peer = other.peers.get(RIG)
+    assert peer is not None
+    assert peer.link is not None
+    peer.link.send(Send(address=RIG, word=word, key=object(), limit=SECOND), 0)
+    peer.link.tell(word)
+    other.peers.stir(peer)
+    return [data for to, data in other.datagrams_to_send(0) if to == RIG]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_genuine_packet_under_the_leaders_address_ends_nothing_of_the_leaders(role: Role) -> None:
+    """Any PC of the lab can write another's address into a datagram: that is no restart of that one."""
+    two = Two()
+    two.ask(INFO)
+    other, _ = add(two, role)
+    ask(two, other, Verbatim(Event.EXPINFO, (0, {})))
+    for _ in range(3):
+        for data in sealed_by(other, Verbatim(Event.EXPSTATUS, (0,))):
+            two.rig.receive_datagram(data, PC, two.wire.now)
+        two.wire.run(1)
+        assert led_by(two) == PC
+        assert isinstance(two.ask(Verbatim(Event.EXPSTATUS, (0,))), Replied)
+    assert isinstance(two.ask(START), Replied)
+    assert not [one for one in two.at_pc.heard if type(one).__name__ == "Rebooted"]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_handshake_under_the_leaders_address_ends_nothing_of_the_leaders(role: Role) -> None:
+    """The answer to its hello goes to the leader; it is seen where all hear what passes."""
+    two = Two()
+    two.ask(INFO)
+    other, _ = add(two, role)
+
+    def disturb(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        if sender == OFFICE and to == RIG:
+            two.rig.receive_datagram(data, PC, two.wire.now)
+            return []
+        if sender == RIG and to == PC:
+            other.receive_datagram(data, RIG, two.wire.now)
+        return [data]
+
+    two.wire.disturb = disturb
+    ask(two, other, Verbatim(Event.EXPINFO, (0, {})))
+    ask(two, other, INTERRUPT)
+    two.wire.disturb = lambda sender, to, data: [data]
+    for _ in range(3):
+        assert isinstance(two.ask(Verbatim(Event.EXPSTATUS, (0,))), Replied)
+    assert led_by(two) == PC
+    assert isinstance(two.ask(START), Replied)
+
+
+def test_a_pc_that_has_got_the_address_of_another_rig_is_met_there() -> None:
+    """The rig is gone; its address was given to another PC of the lab, with a rig at the same port."""
+    two = Two()
+    two.ask(INFO)
+    machine = Machine()
+    two.wire.nodes[RIG] = node("other-pc", machine, keys("other-pc", Role.RIG), leads=False)
+    two.ask(START)
+    assert isinstance(two.ask(INFO), Replied)
+    assert isinstance(two.ask(START), Replied)
+    assert machine.requests()[-2:] == [Event.EXPINFO, Event.EXPSTART]

@@ -6,15 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.trust.lab import boot, certify
+from tests.unit.trust.lab import boot, certify, keys
 
+from multirig.keyring.door import Access, make_leading_door
 from multirig.protocol import words
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.rights import object_to
+from multirig.protocol.rights import object_to, object_to_led
 from multirig.protocol.sealing import needs_a_rig
-from multirig.protocol.words import AskInfo, AskStatus, Greeting, Lease, WantPictures, Word
+from multirig.protocol.words import (
+    AlyxToken,
+    AskInfo,
+    AskStatus,
+    AskToken,
+    Greeting,
+    Lease,
+    WantPictures,
+    Word,
+)
 from multirig.trust.channel import Standing
 from multirig.trust.roles import Role
 
@@ -106,3 +116,13 @@ def test_every_question_of_an_expinfo_is_looked_at_here() -> None:
 def test_who_may_only_look_on_is_no_rig() -> None:
     assert "no rig's word" in needs_a_rig(standing(Role.LOOK))
     assert needs_a_rig(standing(Role.RIG)) == needs_a_rig(standing(Role.LEAD)) == ""
+
+
+def test_a_rig_hands_no_token_to_who_leads_it_and_may_ask_for_one() -> None:
+    """What leads shares the token that it has with other rigs: a rig's own would go round."""
+    token = AlyxToken(url="https://alyx.example.org", credentials={"anna": "x"})
+    assert "may not hand over an Alyx token" in object_to_led(standing(Role.RIG), token)
+    assert object_to_led(standing(Role.LEAD), token) == ""
+    assert object_to_led(standing(Role.RIG), AskToken()) == ""
+    door = make_leading_door(Access(keys=lambda: keys("behaviour-pc")), boot="1", name="behaviour-pc")
+    assert "may not hand over" in door._objects(standing(Role.RIG), token)
