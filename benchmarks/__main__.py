@@ -64,6 +64,14 @@ def _seals(claim: Claim) -> None:
     for kind, seconds in one["seconds"].items():
         print(f"  {kind:<18} {seconds * 1e6:8.0f} µs")
     claim("with keys against without", one["ratio"], seals.REQUEST_CLAIM)
+    print("\nClocks, measured by sealed probes and by bare ones (median)")
+    clocks = seals.measure_clock()
+    for kind, figures in clocks.items():
+        print(
+            f"  {kind:<8} wrong by {figures['error'] * 1e6:6.2f} µs, bound {figures['bound'] * 1e6:6.2f} µs"
+        )
+    claim("error with sealed probes", clocks["sealed"]["error"] * 1e6, seals.CLOCK_CLAIM * 1e6, "µs")
+    claim("times beyond the bound", clocks["sealed"]["beyond"], 0, "")
     print(f"\n{seals.FLOOD:,} forged datagrams a second: processor time of one, dropped")
     for what, costs in asyncio.run(seals.measure_flood()).items():
         print(

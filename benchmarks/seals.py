@@ -13,9 +13,12 @@ from typing import Any
 from benchmarks.keys import LAB, make_door
 from benchmarks.ports import peers
 from multirig.conductor.conductor import Conductor
+from multirig.protocol.clock import ClockMap
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Word
+from multirig.transports.probe import ClockPort, ClockProber, Target
 from multirig.transports.udp_path import MAX_READ
+from multirig.trust.clock_seal import ClockSeal
 from multirig.trust.packets import pack_hello
 from multirig.trust.roles import Role
 
@@ -25,6 +28,9 @@ BLOCK = 400
 """Requests in a block, one after the other."""
 REQUEST_CLAIM = 1.15
 """Times a request without keys, at most."""
+CLOCK_MAPS, CLOCK_BURSTS = 60, 4
+CLOCK_CLAIM = 2e-6
+"""Seconds by which a clock may be misjudged, in the median."""
 FLOOD = 10_000
 """Forged datagrams a second."""
 FLOOD_SECONDS = 2.0
@@ -64,6 +70,45 @@ async def measure_request() -> dict[str, Any]:
                         times[kind].append(median(samples))
     ratios = [one / other for one, other in zip(times["with keys"], times["without keys"], strict=True)]
     return {"seconds": {kind: median(samples) for kind, samples in times.items()}, "ratio": median(ratios)}
+
+
+def measure_clock() -> dict[str, dict[str, float]]:
+    """Return by how much two programs of one PC misjudge each other's clock, which is the same, in seconds.
+
+    Two threads of one process: the conductor's prober and a rig's port, with sealed probes and with bare ones
+    in turn, `CLOCK_MAPS` times `CLOCK_BURSTS` bursts of each.
+    """
+    keys = secrets.token_bytes(32), secrets.token_bytes(32)
+    ours = ClockSeal(b"conducts", b"recorder", keys, "rig")
+    theirs = ClockSeal(b"recorder", b"conducts", keys[::-1], "pc")
+    port = ClockPort(
+        "rig", permits=lambda host: True, report=lambda boot, one: None, find_seal=lambda index: theirs
+    )
+    prober = ClockProber("pc")
+    number = port.open("127.0.0.1")
+    kinds = {"bare": None, "sealed": ours}
+    errors: dict[str, list[float]] = {kind: [] for kind in kinds}
+    bounds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    beyond = dict.fromkeys(kinds, 0.0)
+    for _ in range(CLOCK_MAPS):
+        maps = {kind: ClockMap() for kind in kinds}
+        for _ in range(CLOCK_BURSTS):
+            for kind, seal in kinds.items():
+                for one in prober.measure([Target("rig", "127.0.0.1", number, seal)]).result(10)["rig"]:
+                    maps[kind].add(one.sent, one.heard, one.answered, one.received, slack=one.slack)
+        for kind, clock in maps.items():
+            reading = clock.read(time.perf_counter_ns())
+            if reading is None:
+                raise RuntimeError("nothing was measured")
+            errors[kind].append(abs(reading.offset) / 1e9)
+            bounds[kind].append(reading.bound / 1e9)
+            beyond[kind] += abs(reading.offset) > reading.bound
+    prober.close()
+    port.close()
+    return {
+        kind: {"error": median(errors[kind]), "bound": median(bounds[kind]), "beyond": beyond[kind]}
+        for kind in kinds
+    }
 
 
 def forge() -> dict[str, bytes]:

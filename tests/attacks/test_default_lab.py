@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from multirig.keyring import read_keys
 from multirig.trust.roles import Role
 
 pytestmark = [pytest.mark.attack, pytest.mark.limit(90)]
@@ -18,7 +20,18 @@ async def test_a_lab_with_keys_records_over_its_network(keyed_lab: Any) -> None:
         assert await program.ends() == 0, program.said()
         assert "GOOD" in program.said()
         assert rig.rows() > 0
-        assert "video-pc of the lab cortexlab" in rig.said()
+        [journal] = (keyed_lab.folder / "pc").rglob("*journal.jsonl")
+        began = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
+        keys = read_keys(keyed_lab.folder / "keys" / "behaviour-pc")
+        assert keys is not None
+        assert began["data"]["key"] == keys.memberships[0].certificate.id
+        assert "this PC is video-pc of the lab cortexlab (rig)" in rig.said()
+        leader = {"MULTIRIG_KEYS": str(keyed_lab.folder / "keys" / "behaviour-pc")}
+        check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml", "-r", "cameras")
+        await check.ends()
+        assert "proves that it is video-pc of the lab cortexlab, until 20" in check.said()
+        [log] = (keyed_lab.folder / "state").rglob("conductor.log")
+        assert f"cameras at {rig.uri} is a program of the PC video-pc" in log.read_text(encoding="utf-8")
 
 
 async def test_a_pc_without_a_key_leads_nobody_and_is_told_what_to_do(keyed_lab: Any) -> None:

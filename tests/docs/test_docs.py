@@ -439,7 +439,7 @@ def test_every_kind_of_journal_line_is_documented() -> None:
 
 
 @blocks_of("yaml")
-def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
+def test_a_configuration_loads(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from multirig.conductor.roster import Roster
     from multirig.config import ConductorConfig, RigConfig, load_conductor_config, load_rig_config
     from multirig.rig.loading import build_adapter
@@ -448,6 +448,7 @@ def test_a_configuration_loads(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     if content.keys() <= ConductorConfig.model_fields.keys():
         (tmp_path / "multirig.yaml").write_text(block.text, encoding="utf-8")
+        monkeypatch.setattr("multirig.config.conductor.config_folder", lambda: tmp_path)  # the user's own
         assert load_conductor_config(path) != ConductorConfig()
         return
     if not content.keys() <= RigConfig.model_fields.keys():

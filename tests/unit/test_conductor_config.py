@@ -42,3 +42,17 @@ def test_what_is_wrong_is_one_line_with_the_file_and_the_key(tmp_path: Path, tex
     assert words in str(caught.value)
     assert "multirig.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("text", ["open: true\n", "allow_ibl: [192.168.1.30]\n"])
+def test_whoever_can_write_beside_a_rigs_file_makes_nobody_believe_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "multirig.yaml").write_text(text)
+    monkeypatch.setattr("multirig.config.conductor.config_folder", lambda: tmp_path / "own")
+    with pytest.raises(ConfigError, match=r"count only in your own folder.*move them to .*own"):
+        load_conductor_config(tmp_path / "remote_rigs.yaml")
+    monkeypatch.setattr("multirig.config.conductor.config_folder", lambda: tmp_path)
+    config = load_conductor_config(tmp_path / "remote_rigs.yaml")
+    assert config.open or config.allow_ibl

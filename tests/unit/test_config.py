@@ -13,6 +13,7 @@ from multirig.config import (
     LostConductor,
     RigConfig,
     SyncPulses,
+    TakeOver,
     Uri,
     explain,
     load_conductor_config,
@@ -73,6 +74,18 @@ def test_a_small_file_has_defaults_for_everything_else(load):
     assert config.limits == Limits(initialise=30, start=30, stop=60, cleanup=30)
     assert config.on_lost_conductor.stop_after is None
     assert config.stall_after == 10
+    assert (config.take_over.ask, config.take_over.then) == (30, "refuse")
+
+
+def test_who_decides_on_a_take_over_is_chosen(load):
+    for word in ("refuse", "allow"):
+        config = load(SMALL + f"take_over: {word}\n")
+        assert (config.take_over.ask, config.take_over.then) == (None, word)
+        assert RigConfig.model_validate_json(config.model_dump_json()) == config
+    config = load(SMALL + "take_over: {ask: 1 min, then: allow}\n")
+    assert config.take_over == TakeOver(ask=60, then="allow")
+    assert RigConfig.model_validate_json(config.model_dump_json()) == config
+    assert load(SMALL + "take_over: {then: allow}\n").take_over == TakeOver(ask=30, then="allow")
 
 
 def test_sync_pulses_are_turned_on_as_they_are_or_as_they_are_wanted(load):
@@ -225,6 +238,12 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "on_lost_conductor:\n", ["on_lost_conductor: empty", "continue, or {stop_after: 10 min}"]),
         (SMALL + "on_lost_conductor: stop\n", ["on_lost_conductor: 'stop'", "write continue, or"]),
         (SMALL + "on_lost_conductor: {}\n", ["on_lost_conductor: a mapping", "write continue, or"]),
+        (SMALL + "take_over: yes\n", ["take_over", "does not say who decides", "or refuse or allow"]),
+        (SMALL + "take_over:\n", ["take_over: empty", "write {ask: 30 s, then: refuse}"]),
+        (SMALL + "take_over: {ask: 1 s}\n", ["take_over.ask: '1 s' is no time", "write 5 s to 5 min"]),
+        (SMALL + "take_over: {ask: 1 h}\n", ["take_over.ask: '1 h' is no time", "write 5 s to 5 min"]),
+        (SMALL + "take_over: {then: maybe}\n", ["take_over.then is 'maybe'", "'refuse' or 'allow'"]),
+        (SMALL + "take_over: {aks: 9 s}\n", ["take_over.aks is not a key", "did you mean 'ask'?"]),
         (
             SMALL + "on_lost_conductor: {stop_aftr: 3}\n",
             ["on_lost_conductor.stop_aftr is not a key", "did you mean 'stop_after'?"],

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from multirig.dashboard.door import ended
+from multirig.dashboard.door import ended, people
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
@@ -53,6 +53,7 @@ def number_in(text: str) -> int:
     [
         ("journal", entries.FORMAT),
         ("ended", ended.FORMAT),
+        ("accounts", people.FORMAT),
         ("losses", spare.FORMAT),
         ("installed", records.FORMAT),
         ("manifest", manifest.FORMAT),
@@ -272,7 +273,7 @@ def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
     """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
     assert frames.VERSION == 2
     assert description.VERSION == "1.0.0"
-    assert catalogue.VERSION == 4
+    assert catalogue.VERSION == 5
     index = tmp_path / "index.sqlite"
     Catalogue(tmp_path, index).refresh()
     with closing(sqlite3.connect(index)) as base:

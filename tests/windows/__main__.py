@@ -59,8 +59,8 @@ PURE = Part(
 )
 LABS = Part("simulated labs", SLOW, 800, True)
 SOCKETS = Part(
-    "sockets, logs, this PC",
-    [f"{INTEGRATION}/{one}" for one in ("test_transports.py", "test_logs.py", "pc")],
+    "sockets, logs, this PC, its keys",
+    [f"{INTEGRATION}/{one}" for one in ("test_transports.py", "test_logs.py", "pc", "keyring")],
     300,
 )
 RIGS = Part(

@@ -43,6 +43,8 @@ def show_verdict(told: Account) -> None:
     title.append(told.exp_ref or "without a number", "bold")
     if told.began:
         title.append(f"  {told.began[:19].replace('T', ' ')}", "dim")
+    if told.person:
+        title.append(f"  led by {told.person}", "dim")
     render.out.print(title, soft_wrap=True)
     meaning = say_meaning(told.verdict, told.unverified)
     if not told.is_final:

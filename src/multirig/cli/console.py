@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sys
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from multirig.cli import render
+from multirig.cli.browser import has_display, open_browser
 from multirig.cli.program import app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
@@ -21,6 +19,9 @@ from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
 from multirig.install.presence import being_there, console_keeper
 from multirig.logs import keep_log
+
+if TYPE_CHECKING:
+    from multirig.dashboard.door.opening import Door
 
 
 @app.command()
@@ -40,15 +41,22 @@ def console(
         str | None, typer.Option(help="Name of the lab's folder; otherwise as multirig.yaml says, or mylab.")
     ] = None,
     tls_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificate in PEM form, to encrypt all of it.")
+        Path | None, typer.Option(metavar="FILE", help="Certificate in PEM form, in place of this PC's own.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key.")] = None,
+    plain_http: Annotated[
+        bool,
+        typer.Option("--plain-http", help="No encryption for other PCs: who listens reads the password."),
+    ] = False,
     sets_password: Annotated[
         bool, typer.Option("--set-password", help="Ask for the password of other PCs, keep it, and end.")
     ] = False,
     address: Annotated[
         bool,
         typer.Option("--address", help="Say the address that opens a console on this PC at --port, and end."),
+    ] = False,
+    fingerprint: Annotated[
+        bool, typer.Option("--fingerprint", help="Say that of this PC's own certificate, and end.")
     ] = False,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Let every user of this PC in who comes to 127.0.0.1.")
@@ -67,13 +75,9 @@ def console(
         stay(settings_file, lambda: keep_log("console"), console_keeper(port))
         return
     file = find_rigs_file(rigs_file)
-    if address or sets_password:
-        from multirig.cli import password  # not for those who show the lab
+    from multirig.cli import password
 
-        if address:
-            password.show_address(port)
-        else:
-            password.set_password(file)
+    if password.answer(file, port, address=address, fingerprint=fingerprint, sets=sets_password):
         return
     from multirig.dashboard.console import Console
     from multirig.dashboard.door.place import Place
@@ -89,22 +93,23 @@ def console(
         port=port,
         certificate=tls_cert,
         key=tls_key,
+        is_plain=plain_http,
         password=settings.password,
         asks_for_token=not no_token,
         names=settings.names,
     )
-    if not place.is_private and tls_cert is None:
-        render.warn(
-            "without TLS whoever listens in this network can read the password: give --tls-cert and --tls-key"
-        )
+    if plain_http and not place.is_private:
+        render.warn("without TLS whoever listens in this network reads the password: leave out --plain-http")
     shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
-    opens = not no_browser and place.is_private and _has_display()
+    opens = not no_browser and place.is_private and has_display()
 
-    def tell(urls: Sequence[str], own: str) -> None:
+    def tell(urls: Sequence[str], own: str, door: Door) -> None:
         render.out.print(f"console ready at {' '.join(urls)}", soft_wrap=True, markup=False)
         sys.stdout.flush()
+        if door.own_certificate is not None:
+            password.tell_certificate(door.own_certificate)
         if opens:
-            asyncio.get_running_loop().run_in_executor(None, _open_browser, own)
+            asyncio.get_running_loop().run_in_executor(None, open_browser, own)
 
     async def run() -> None:
         wishes = Wishes()
@@ -117,15 +122,3 @@ def console(
             render.say(f"session {name} goes on: multirig console shows it again, and can stop it")
 
     asyncio.run(run())
-
-
-def _open_browser(url: str) -> None:
-    with contextlib.suppress(webbrowser.Error, OSError):
-        webbrowser.open(url)
-
-
-def _has_display() -> bool:
-    """Whether a browser would be seen on this PC."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

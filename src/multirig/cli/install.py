@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import render
+from multirig.cli.console_check import check_console
 from multirig.cli.program import FAILED, app
 from multirig.config import load_rig_config
 from multirig.errors import ConfigError, MultirigError
@@ -28,7 +29,13 @@ POLL = 0.2
 START_LIMIT = 30.0
 """Seconds until what was started must be there; a busy PC loads for long."""
 
-NOT_AT_LOG_ON = {"stays": "--stay", "sets_password": "--set-password", "until_closed": "--until-closed"}
+NOT_AT_LOG_ON = {
+    "stays": "--stay",
+    "sets_password": "--set-password",
+    "address": "--address",
+    "fingerprint": "--fingerprint",
+    "until_closed": "--until-closed",
+}
 """Options that ask for something else, or are given anyhow."""
 
 Systems = Annotated[
@@ -98,7 +105,7 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
         settings = load_rig_config(config)
         build_adapter(settings.adapter, settings.name)
     else:
-        _check_console(parsed)
+        check_console(parsed)
     job = make_job(
         kind,
         settings.name if settings else CONSOLE_NAME,
@@ -115,35 +122,6 @@ def _make_record(words: list[str], *, console: bool, for_system: str | None) -> 
         port=parsed.get("port") if console else None,
         installed=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     )
-
-
-def _check_console(parsed: dict[str, Any]) -> None:
-    """Raise ConfigError where the console would not start, as far as that can be told before."""
-    from importlib.util import find_spec
-
-    from multirig.conductor.roster import find_rigs_file
-    from multirig.dashboard.door.place import Place
-    from multirig.dashboard.door.rules import load_rules
-
-    if find_spec("nicegui") is None:
-        raise ConfigError("the console needs NiceGUI: pip install 'multirig[console]'")
-    if not parsed["port"]:
-        raise ConfigError("--port 0 is another one each time: give one that browsers can keep")
-    settings, _ = load_rules(find_rigs_file(parsed["rigs_file"]))
-    place = Place(
-        host=parsed["host"],
-        port=parsed["port"],
-        certificate=parsed["tls_cert"],
-        key=parsed["tls_key"],
-        password=settings.password,
-        names=settings.names,
-    )
-    if not place.is_private and place.password is None:
-        raise ConfigError(
-            f"at {place.host} other PCs could reach the console, and it has no password: "
-            "set one with multirig console --set-password"
-        )
-    place.check_tls()
 
 
 def _make_absolute(options: Sequence[str], command: Any, parsed: dict[str, Any]) -> list[str]:

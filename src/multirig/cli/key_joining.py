@@ -15,6 +15,8 @@ from multirig.cli.key_words import (
     role_question,
     say_roles,
     show_id,
+    warn_of_far_disk,
+    warn_of_old_role,
 )
 from multirig.cli.program import FAILED
 from multirig.cli.typed import join as spell
@@ -29,6 +31,7 @@ from multirig.keyring.joining.frames import PORT
 from multirig.keyring.joining.handshake import WrongCode
 from multirig.keyring.joining.offer import TRIES, Applicant, Offer
 from multirig.pc.console import forget_typed
+from multirig.pc.finding import Level
 from multirig.trust.certificate import Certificate, LabKey
 from multirig.trust.roles import MEANING, Role
 
@@ -66,7 +69,9 @@ async def _wait(
             f"{show_id(applicant.id)}"
         )
         _warn_of_namesake(ring, key, applicant)
-        return await _ask(role) if asks else ask_role(role, asks=False)
+        chosen = await _ask(role) if asks else ask_role(role, asks=False)
+        warn_of_old_role(ring.register(key.lab).newest().get(applicant.id), chosen)
+        return chosen
 
     offer = Offer(ring, key, code, decide=decide, tell=render.warn, port=port)
     await offer.open()
@@ -96,9 +101,13 @@ def _spell_address(host: str, port: int) -> str:
 
 
 async def _tell_network(port: int) -> None:
-    from multirig.cli.beside import tell_network  # not for those who join
+    """Say what keeps other PCs from reaching this one, where the system tells."""
+    from multirig.pc.network import check_network, find_listeners  # not for those who join
+    from multirig.pc.reader import this_pc
 
-    await tell_network([("tcp", "0.0.0.0", port)])
+    for one in await asyncio.to_thread(check_network, this_pc(), find_listeners([("tcp", "0.0.0.0", port)])):
+        if one.level in (Level.WARNING, Level.FAILURE):
+            render.warn(one.text)
 
 
 def _warn_of_namesake(ring: Keyring, key: LabKey, applicant: Applicant) -> None:
@@ -159,6 +168,7 @@ def join(address: str | None, name: str | None, *, is_new: bool) -> None:
         f"{day(certificate.until)}, as {certificate.role.value}: it {MEANING[certificate.role]}"
     )
     render.say(f"  the lab's key is {show_id(membership.lab.id)}; this PC's lies in {ring.folder}")
+    warn_of_far_disk(ring)
     render.say("  rigs that run here know it within seconds; nothing has to be started again")
 
 

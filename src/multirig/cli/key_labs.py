@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from multirig.cli import render
 from multirig.cli.interview import Interview
-from multirig.cli.key_words import choose_name, confirm, day, read_name, show_id
+from multirig.cli.key_words import choose_name, confirm, day, read_name, show_id, warn_of_far_disk
 from multirig.cli.typed import program
 from multirig.errors import ConfigError
 from multirig.keyring import Keyring
@@ -51,6 +51,7 @@ def make(lab: str | None, name: str | None, *, from_paper: bool, another: bool, 
     render.done(f"this PC holds the key of the lab {lab} now: {show_id(key.lab.id)}")
     render.done(f"this PC, {own.name}, is of it, until {day(certificate.until)}: it {MEANING[Role.LEAD]}")
     render.say(f"  the keys lie in {ring.folder}, where only you can read them; keep no copy on a share")
+    warn_of_far_disk(ring)
     if from_paper:
         render.warn(
             "the paper does not say who was shut out: before this PC shuts out another one, take the list "
@@ -99,6 +100,10 @@ def show_paper(lab: str | None, *, asks: bool) -> None:
     today = datetime.date.today().isoformat()
     heading = f"The key of the lab {key.name}, {show_id(key.lab.id)}, written down on {today}:"
     render.show_lines(heading, write_paper(key.name, key.seed))
+    if not render.out.is_terminal:
+        render.warn(
+            "the key went into a file or another program, not onto a screen: see that it stays nowhere"
+        )
     render.say("write it by hand or print it, and lock it away; no photo, and no file")
     render.say("to type it on another PC: multirig key new --from-paper; the lab's name has to be the same")
 
@@ -146,6 +151,7 @@ def show() -> None:
         )
         return
     render.show_lines(f"This PC: {name}", [f"its key  {show_id(_id(keys))}", f"in       {ring.folder}"])
+    warn_of_far_disk(ring)
     if not keys.memberships:
         render.say("it is of no lab: multirig key join")
     for one in keys.memberships:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from multirig.cli import render
-from multirig.cli.key_words import ask_role, choose_name, confirm, day, show_id
+from multirig.cli.key_words import ask_role, choose_name, confirm, day, show_id, warn_of_old_role
 from multirig.cli.program import FAILED
 from multirig.cli.typed import join as spell
 from multirig.errors import ConfigError
@@ -45,6 +45,7 @@ def sign(file: Path, role: Role | None, lab: str | None, *, asks: bool) -> None:
     if chosen is None:
         render.say("it may not join; the file is as it was")
         raise typer.Exit(FAILED)
+    warn_of_old_role(ring.register(key.lab).newest().get(request.id), chosen)
     certificate = ring.certify(key, request.key, request.name, chosen)
     write_answer(file, key.lab, [certificate], ring.register(key.lab).shut_out)
     render.done(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import socket
+import time
 
 from multirig.cli import render
 from multirig.cli.interview import Interview, read_yes
 from multirig.errors import ConfigError, TrustError
 from multirig.keyring import Keyring
-from multirig.trust.certificate import check_name
+from multirig.keyring.place import VARIABLE, find_far_disk
+from multirig.trust.certificate import Certificate, check_name
 from multirig.trust.roles import MEANING, Role
 
 NO_ROLE = "no"
@@ -37,6 +39,26 @@ def read_name(text: str) -> str:
         return check_name(text)
     except TrustError as error:
         raise ConfigError(str(error)) from None
+
+
+def warn_of_far_disk(ring: Keyring) -> None:
+    """Say where the keys lie on another PC's disk: whoever rules that PC can read them."""
+    if (kind := find_far_disk(ring.folder)) is not None:
+        render.warn(
+            f"{ring.folder} lies on a disk of another PC ({kind}): whoever rules that one can read the "
+            f"keys; let {VARIABLE} name a folder on this PC"
+        )
+
+
+def warn_of_old_role(before: Certificate | None, role: Role | None) -> None:
+    """Say where a PC has had a right that it keeps: what was signed once counts until it is over."""
+    if before is None or role in (None, before.role, Role.LEAD) or before.until <= time.time():
+        return
+    render.warn(
+        f"the certificate by which {before.name} {MEANING[before.role]} counts until {day(before.until)} "
+        f"all the same: to take that away, shut it out (multirig key shut-out {before.id}), and let it "
+        "join with a new key (multirig key join --new-key)"
+    )
 
 
 def confirm(question: str, *, asks: bool, default: str = "no") -> bool:

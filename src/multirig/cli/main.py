@@ -51,6 +51,7 @@ _MODULES = {
     "install": "install",
     "key": "key",
     "new": "new",
+    "password": "password",
     "recover": "recover",
     "rehearse": "rehearse",
     "rigs": "rigs",

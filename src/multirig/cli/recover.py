@@ -49,7 +49,11 @@ def recover(
         typer.Option(callback=check_length, help="With --go-on: how long still to record."),
     ] = None,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Lead also rigs that another conductor leads by now.")
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Lead also rigs that another PC leads; while it is heard, they ask first.",
+        ),
     ] = False,
 ) -> None:
     """Lead a session whose conductor has died: ask every rig, then go on, stop, or clean up."""

@@ -70,7 +70,10 @@ def run_session(
         bool, typer.Option("--main-sync", help="This PC gives the session its number.")
     ] = False,
     take_over: Annotated[
-        bool, typer.Option("--take-over", help="Lead rigs that another PC leads; it is told.")
+        bool,
+        typer.Option(
+            "--take-over", help="Lead rigs that another PC leads; while it is heard, they ask first."
+        ),
     ] = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Begin without a look at disks, folders and devices.")

@@ -38,6 +38,8 @@ class Plan:
     """How long it shall be, for the check; None: until it is ended."""
     by_task: bool = False
     """Whether a task leads it, without which nothing goes on as it should."""
+    person: str | None = None
+    """Name of who leads it, for the journal; None: there is no name."""
 
 
 async def find_wishes(plan: Plan, storage: Storage | None, now: datetime.datetime) -> dict[str, Any]:

@@ -10,13 +10,16 @@ from pathlib import Path
 from multirig.conductor import preflight
 from multirig.conductor.events import EventStream
 from multirig.conductor.exchange import Exchange
+from multirig.conductor.preflight import find_hindrance as find_hindrance
+from multirig.conductor.proofs import proof_of
 from multirig.errors import MultirigError
+from multirig.keyring.saying import say_leading_access
 from multirig.lifecycle.broadcast import Outcome
 from multirig.lifecycle.policy import RigPolicy
 from multirig.lifecycle.session_events import Progressed
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_folder, check_space
-from multirig.pc.finding import Finding
+from multirig.pc.finding import Finding, Level
 from multirig.pc.ping import is_elsewhere, ping
 from multirig.pc.reader import this_pc
 from multirig.pc.system import check_clock, check_restart, check_sleep
@@ -79,7 +82,9 @@ class Look:
     async def end(self) -> list[Finding]:
         """Return what was found on this PC; nothing is noted any more."""
         self._noting.cancel()
-        return await self._here
+        said = [one for one in say_leading_access(self._exchange.pc.access) if one.is_warning]
+        keys = [Finding(check="key", level=Level.WARNING, text=one.text) for one in said]
+        return [*await self._here, *keys]
 
     def judge(
         self,
@@ -111,6 +116,8 @@ class Look:
                 passes=self._passes.get(name),
                 address=str(self._exchange.addresses[name]),
                 pings=self._pings.get(name),
+                proof=proof_of(self._exchange, name),
+                is_elsewhere=is_elsewhere(self._exchange.addresses[name].host),
             )
             for name, outcome in outcomes.items()
         }

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from multirig.conductor.agreeing import Plan
-from multirig.conductor.checking import Look
+from multirig.conductor.checking import Look, find_hindrance
 from multirig.conductor.events import Events, EventStream
 from multirig.conductor.exchange import Exchange, make_machine
-from multirig.conductor.preflight import find_hindrance
+from multirig.conductor.proofs import share_token
 from multirig.conductor.session import Session
 from multirig.conductor.storage import Storage, SubjectsFolder, open_storage
 from multirig.conductor.surroundings import Surroundings, in_thread
@@ -28,13 +28,12 @@ from multirig.lifecycle.session_events import (
     Progressed,
     RigsChosen,
     SessionFound,
-    TokenShared,
 )
 from multirig.lifecycle.session_states import UNTOUCHED, SessionTrigger, next_state
 from multirig.pc.finding import Finding
 from multirig.protocol.events import Record
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import AlyxToken, Report, Word
+from multirig.protocol.words import Report, Word
 from multirig.transports.base import Network
 
 
@@ -121,6 +120,7 @@ class Conductor:
         storage: Storage | None = None,
         network: Network | None = None,
         pc: Surroundings | None = None,
+        person: str | None = None,
     ) -> Conductor:
         """Return a conductor that takes the place of one that has died; the open session is `current`.
 
@@ -134,6 +134,8 @@ class Conductor:
             For rehearsal and tests without a network.
         pc : Surroundings, optional
             The PC that it runs on, for simulation.
+        person : str, optional
+            Name of who leads it from now on, for the journal.
 
         Raises
         ------
@@ -152,7 +154,7 @@ class Conductor:
         }
         conductor = cls(rigs, data_folder=storage, policies=machine.policies, network=network, pc=pc)
         conductor.exchange = Exchange(machine, conductor._perform, pc=conductor.pc, network=network)
-        plan = Plan(subject=machine.exp_ref.subject, date=machine.exp_ref.date)
+        plan = Plan(subject=machine.exp_ref.subject, date=machine.exp_ref.date, person=person)
         session = conductor._session = Session(conductor, plan, storage)
         session.reopen(folder)
         return conductor
@@ -250,6 +252,7 @@ class Conductor:
         main_sync: bool | None = None,
         storage: Storage | None = None,
         by_task: bool = False,
+        person: str | None = None,
     ) -> Session:
         """Return a session that can begin; see `Session` for how it is led. There is one at a time.
 
@@ -264,7 +267,8 @@ class Conductor:
         appends : bool
             Go on in a session that this PC has data of already.
         takes_over : bool
-            Lead rigs that another conductor leads, from the next step on; it is informed.
+            Lead rigs that another conductor leads, from the next step on; it is informed. While it is heard,
+            they ask the person there in the agreement.
         checks : bool
             Look also at every PC, and do not begin where nothing would be recorded; see `Session.findings`.
         seconds : float, optional
@@ -275,6 +279,8 @@ class Conductor:
             Where this PC's part of it goes; without it, the conductor's data folder.
         by_task : bool
             A task leads it: should its program die, the session was interrupted, whoever stops the rigs then.
+        person : str, optional
+            Name of who leads it, for the journal.
 
         Raises
         ------
@@ -294,6 +300,7 @@ class Conductor:
             checks=checks,
             seconds=check_length(seconds),
             by_task=by_task,
+            person=person,
         )
         return Session(self, plan, storage)
 
@@ -451,9 +458,8 @@ class Conductor:
         self.exchange.feed(Complained(rig=rig, event=event, reason=reason))
 
     def share_token(self, url: str | None, token: Mapping[str, Any], names: Iterable[str]) -> None:
-        """Have an Alyx token ready for the rigs that may be given it in clear, for when they ask."""
-        word = AlyxToken(url=url, credentials=dict(token))
-        self.exchange.feed(TokenShared(token=word, rigs=frozenset(names)))
+        """Have an Alyx token ready for rigs that may have it in clear, and for all whose links are sealed."""
+        share_token(self.exchange, url, token, names)
 
     def can_report(self, rig: str) -> bool:
         """Whether a rig is a multirig, which can be asked how it is at any time."""

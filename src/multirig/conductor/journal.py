@@ -7,7 +7,7 @@ import datetime
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,6 +137,8 @@ class Journal:
         Returns the time of day, with its zone.
     beginning : str
         Kind of the first line.
+    leader : mapping of str to str, optional
+        What that line says of who leads.
     tell : callable
         Is told once that the disk takes no more, and once that it has taken all again; in any thread.
     """
@@ -147,11 +149,12 @@ class Journal:
         *,
         wall: Callable[[], datetime.datetime] = read_wall_clock,
         beginning: str = BEGINNING,
+        leader: Mapping[str, str] | None = None,
         tell: Callable[[Notice, str], None] = lambda notice, text: None,
     ) -> None:
         self._open_file = open_file
         self._wall = wall
-        self._beginning = beginning
+        self._beginning, self._leader = beginning, leader
         self._unwritten = bytearray()
         self._lock = threading.Lock()
         """Held while bytes move, and not while the disk turns: `sync` runs in another thread."""
@@ -201,7 +204,7 @@ class Journal:
         lines = input_line(event, at, wall)
         if not self._is_begun:
             self._is_begun = True
-            lines = beginning_line(at, self._beginning, wall) + lines
+            lines = beginning_line(at, self._beginning, wall, self._leader) + lines
         with self._lock:
             self._unwritten += lines
         self._write()

@@ -11,15 +11,15 @@ import asyncio
 import contextlib
 import enum
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.events import EventStream
 from multirig.conductor.session import Session
 from multirig.config import check_length
 from multirig.errors import MultirigError, SessionFailed
-from multirig.lifecycle.session_events import Moved
+from multirig.lifecycle.session_events import BY, Moved
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Noticed
 from multirig.pc.signals import calling_on_signals, is_hang_up, say_signal
@@ -66,6 +66,8 @@ class Wishes:
         self.seconds = check_length(seconds)
         self.why: str | None = None
         """Why it shall be interrupted, as the operator says it."""
+        self.by: str | None = None
+        """Name of who wants the end, where it has one."""
         self.cause: str | None = None
         """What has asked this program to end, where that was not the operator at a key."""
         self.end = asyncio.Event()
@@ -74,13 +76,15 @@ class Wishes:
         """It is wanted without waiting for anybody."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def stop(self) -> None:
+    def stop(self, by: str | None = None) -> None:
         """End the recording in good order; before it, everything at once."""
+        self.by = self.by or by
         self._let(self.end.set)
 
-    def interrupt(self, why: str = BY_OPERATOR) -> None:
+    def interrupt(self, why: str = BY_OPERATOR, by: str | None = None) -> None:
         """Stop every rig at once, and say why."""
-        self.why = self.why or why
+        if self.why is None:
+            self.why = why if by is None else f"{why} (by {by})"
         self._let(self.end_at_once.set)
         self._let(self.end.set)
 
@@ -165,8 +169,8 @@ class Led(Protocol):
     def events(self) -> EventStream:
         """Return a stream of what happens to it."""
 
-    async def stop(self) -> object:
-        """End the recording on every rig."""
+    async def stop(self, data: Mapping[str, Any] | None = None) -> object:
+        """End the recording on every rig; `data` says who wants it."""
 
     async def interrupt(self, message: str) -> object:
         """Stop every rig now."""
@@ -300,7 +304,7 @@ async def _stop(led: Led, wishes: Wishes) -> None:
     if wishes.end_at_once.is_set() and led.lost is None:
         await led.interrupt(wishes.why or BY_OPERATOR)
         return
-    stopping = asyncio.ensure_future(led.stop())
+    stopping = asyncio.ensure_future(led.stop(None if wishes.by is None else {BY: wishes.by}))
     try:
         await _first_of(stopping, wishes.end_at_once.wait())
         if not stopping.done() and led.state is SessionState.STOPPING:

@@ -15,7 +15,8 @@ from multirig.conductor.conductor import Conductor
 from multirig.conductor.leading import Choice, Wishes, lead_on
 from multirig.conductor.session import Session
 from multirig.config import Uri
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, SessionFailed
+from multirig.lifecycle.going_on import find_kept
 from multirig.lifecycle.rig_states import RigState
 from multirig.lifecycle.session_events import SessionFound
 from multirig.protocol.exp_ref import ExpRef
@@ -174,11 +175,17 @@ async def end_left(session: Session, wishes: Wishes) -> None:
 
     Raises
     ------
+    SessionFailed
+        No rig was handed over by the conductor that leads it, or by whoever is there.
     MultirigError
         It could not be done.
     """
 
     async def stop() -> Choice:
+        found = session.conductor.exchange.machine.found
+        kept = {name: kept for name, one in found.items() if (kept := find_kept(one)) is not None}
+        if kept and len(kept) == len(found):
+            raise SessionFailed("stop", kept, "no rig has been touched")
         return Choice.STOP
 
     await lead_on(session, wishes, stop, takes_over=True)

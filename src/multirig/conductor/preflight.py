@@ -18,6 +18,8 @@ from multirig.pc.finding import Finding, Level, read_findings
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.frames import FULL_SIZE
 from multirig.protocol.words import Info
+from multirig.trust.certificate import Certificate
+from multirig.trust.keys import SOON
 from multirig.wording import about
 
 CLOCK_LIMIT = datetime.timedelta(seconds=2)
@@ -45,6 +47,10 @@ class Answer:
     """For what is to be typed: it needs no rigs file."""
     pings: bool | None = None
     """Whether its PC answers a ping; None: that was not tried, or this PC cannot."""
+    proof: Certificate | None = None
+    """By which its PC has proved who it is; None: it has not."""
+    is_elsewhere: bool = False
+    """Whether it is on another PC."""
 
 
 def judge(
@@ -91,9 +97,10 @@ def judge_rig(answer: Answer, version: str, joined: Collection[ExpRef | None] = 
         return [_finding("answer", Level.FAILURE, str(info)), *_judge_ping(pings=answer.pings), *path]
     if not isinstance(info, Info) or info.preflight is None:
         text = "cannot be asked: it is no multirig, or an older one; look at that PC yourself"
-        return [_finding("answer", Level.NOTE, text)]
+        return [_finding("answer", Level.NOTE, text), *_judge_proof(answer)]
     return [
         _judge_round_trip(answer.round_trip),
+        *_judge_proof(answer),
         *path,
         *_judge_state(info, answer.address, joined),
         *read_findings([*info.preflight]),
@@ -141,6 +148,22 @@ def _judge_round_trip(seconds: float | None) -> Finding:
     if seconds > SLOW_ROUND_TRIP:
         return _finding("answer", Level.WARNING, f"{text}, which is slow: check the network between the PCs")
     return _finding("answer", Level.OK, text)
+
+
+def _judge_proof(answer: Answer) -> list[Finding]:
+    if answer.proof is None and not answer.is_elsewhere:
+        return []
+    if answer.proof is None:
+        text = "does not prove who it is: whoever has its address in this network could say the same"
+        return [_finding("key", Level.NOTE, text)]
+    mine = answer.proof
+    left = mine.until - answer.asked.timestamp()
+    until = datetime.datetime.fromtimestamp(mine.until).strftime("%Y-%m-%d")
+    text = f"proves that it is {mine.name} of the lab {mine.lab}, until {until}"
+    if left <= SOON:
+        text += ": let that PC join again (multirig key join), or renew it (multirig key renew)"
+        return [_finding("key", Level.WARNING, text)]
+    return [_finding("key", Level.OK, text)]
 
 
 def _judge_path(*, passes: bool | None) -> list[Finding]:

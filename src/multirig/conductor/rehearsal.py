@@ -193,7 +193,7 @@ class TrialRecording:
         await self._ask(Event.EXPSTART, self._exp_ref, {"rehearsal": True}, limit=self._limits.start)
         self.state, self._began = SessionState.RUNNING, self._conductor.exchange.now() / SECOND
 
-    async def stop(self) -> None:
+    async def stop(self, data: Mapping[str, Any] | None = None) -> None:
         """End the recording."""
         self.state, self.ended = SessionState.STOPPING, self._conductor.exchange.now() / SECOND
         self.seconds = self.ended - self._began

@@ -71,6 +71,7 @@ class Session:
             storage,
             conductor.pc.wall,
             lambda notice, text: self._exchange.feed_from_any_thread(notice_here(notice, text)),
+            conductor.pc.describe_leader(plan.person),
         )
         self.state = SessionState.IDLE
         """Where it is."""
@@ -287,7 +288,8 @@ class Session:
         Parameters
         ----------
         takes_over : bool
-            Lead also rigs that another conductor leads by now; without it, they are its.
+            Lead also rigs that another conductor leads by now; while that is heard, they ask the person there
+            first. Without it, they are its.
 
         Returns
         -------

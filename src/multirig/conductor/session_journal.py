@@ -34,6 +34,8 @@ class SessionJournal:
         Returns the time of day, with its zone.
     tell : callable
         Is told of the disk: that it is nearly full or takes no more, and when there is room again.
+    leader : mapping of str to str, optional
+        Who leads it, for its first line: ``pc``, and ``person`` where that is known.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class SessionJournal:
         storage: Storage | None,
         wall: Callable[[], datetime.datetime],
         tell: Callable[[Notice, str], None] = lambda notice, text: None,
+        leader: Mapping[str, str] | None = None,
     ) -> None:
         self.storage = storage
         self.losses: list[str] = []
@@ -49,6 +52,7 @@ class SessionJournal:
         self._watching: asyncio.Task[None] | None = None
         """Looks at the room on the disk."""
         self._wall = wall
+        self._leader = leader
         self._journal: Journal | None = None
         self._judging: asyncio.Task[list[str]] | None = None
         """Writes the verdict."""
@@ -57,7 +61,11 @@ class SessionJournal:
         """Keep what happens from now on; return whether that is wanted."""
         if self.storage is not None:
             self._journal = Journal(
-                self.storage.open_journal, wall=self._wall, beginning=kind, tell=self._tell
+                self.storage.open_journal,
+                wall=self._wall,
+                beginning=kind,
+                leader=self._leader,
+                tell=self._tell,
             )
         return self._journal is not None
 

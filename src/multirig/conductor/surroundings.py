@@ -64,6 +64,14 @@ class Surroundings:
     """By what it tells who is of its lab."""
     awake: KeepsAwake = field(default_factory=lambda: Awake("a session is led"))
 
+    def describe_leader(self, person: str | None) -> dict[str, str]:
+        """Return who leads, for the journal: this PC, the id of its key where it has one, and the person."""
+        keys = self.access.keys()
+        told = {"pc": self.name}
+        if keys is not None and keys.memberships:
+            told["key"] = keys.memberships[-1].certificate.id
+        return told if person is None else {**told, "person": person}
+
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Do what blocks beside the event loop; in it where the program is ending and begins no more threads."""

@@ -36,9 +36,14 @@ _HASH = re.compile(
 _TASK_FILE = re.compile(r"(?P<file>.+\.py)(?P<name>:\w+)?")
 
 
+def is_hash(text: str) -> bool:
+    """Whether it is what is kept in place of a password: scrypt, at a cost that a PC can reckon."""
+    return _HASH.fullmatch(text) is not None
+
+
 def _check_hash(text: str) -> str:
     # What was written there may be the password itself: it is not repeated on a screen.
-    if _HASH.fullmatch(text) is None:
+    if not is_hash(text):
         raise ConfigError(
             "this is no hash of a password: take the line out, and set one: multirig console --set-password"
         )

@@ -195,13 +195,15 @@ class Console:
         """Look at some PCs, or at all, for a session of so many minutes. Raises MultirigError."""
         await self.upkeep.check(names, None if minutes is None else minutes * 60)
 
-    async def start(self, draft: Draft) -> None:
+    async def start(self, draft: Draft, *, by: str | None = None) -> None:
         """Begin what is filled in.
 
         Parameters
         ----------
         draft : Draft
             Of the page on which the button was pressed.
+        by : str, optional
+            Name of who has pressed it, here and below.
 
         Raises
         ------
@@ -218,9 +220,9 @@ class Console:
             data_folder=str(self.data_folder),
             lab=self.lab,
         )
-        await self._begin(order)
+        await self._begin(replace(order, by=by))
 
-    async def recover(self, folder: str, *, ends: bool = False) -> None:
+    async def recover(self, folder: str, *, ends: bool = False, by: str | None = None) -> None:
         """Lead a session on whose program has died, or end it.
 
         Parameters
@@ -246,6 +248,7 @@ class Console:
             lab=self.lab,
             recover=folder,
             recover_ends=ends,
+            by=by,
         )
         await self._begin(order)
 

@@ -134,17 +134,17 @@ class LedSession:
 
     # -- what the operator wants ------------------------------------------------------------------------
 
-    async def stop(self) -> None:
-        """End the recording in good order. Raises MultirigError if it cannot be done."""
-        await self._reached().stop()
+    async def stop(self, *, by: str | None = None) -> None:
+        """End the recording in good order; `by` is the name of who wants it. Raises MultirigError."""
+        await self._reached().stop(by=by)
 
-    async def interrupt(self, why: str) -> None:
+    async def interrupt(self, why: str, *, by: str | None = None) -> None:
         """End everything at once, and say why. Raises MultirigError if it cannot be done."""
-        await self._reached().interrupt(" ".join(why.split()) or "the operator interrupted it")
+        await self._reached().interrupt(" ".join(why.split()) or "the operator interrupted it", by=by)
 
-    async def mark(self, text: str) -> None:
+    async def mark(self, text: str, *, by: str | None = None) -> None:
         """Set a marker, for now. Raises MultirigError if it cannot be done."""
-        await self._reached().mark(text)
+        await self._reached().mark(text, by=by)
 
     async def dismiss(self, prepare: Callable[[], Awaitable[None]]) -> None:
         """Take note of the end of a session, await `prepare`, and show the form again.

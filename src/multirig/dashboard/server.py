@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from hmac import digest
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from multirig.dashboard.door.connections import Connections, limited, uvicorn_protocol
 from multirig.dashboard.door.guard import SIGNED_IN, Guard
 from multirig.dashboard.door.icon import ICON
+from multirig.dashboard.door.opening import Door, prepare_door
 from multirig.dashboard.door.pictures import PictureAnswers
 from multirig.dashboard.door.place import Place
-from multirig.dashboard.door.secret import load_secret
 from multirig.errors import ConfigError, MultirigError
 from multirig.state import state_folder
 
@@ -50,7 +49,7 @@ async def serve(
     console: Console,
     place: Place,
     ended: asyncio.Event,
-    on_ready: Callable[[Sequence[str], str], None],
+    on_ready: Callable[[Sequence[str], str, Door], None],
     folder: Path | None = None,
 ) -> SessionNow | None:
     """Serve a console until it is time to end, and return the session that keeps running, if one does.
@@ -64,8 +63,8 @@ async def serve(
     ended : asyncio.Event
         When it is set, the server ends; sessions keep running.
     on_ready : callable
-        Is given the addresses of the first page as soon as browsers may come, and one for a browser that is
-        opened here, which opens one time.
+        Is given the addresses of the first page as soon as browsers may come, one for a browser that is
+        opened here, which opens one time, and what stands before the pages.
     folder : pathlib.Path, optional
         For this installation's secret; by default in the user's own state folder.
 
@@ -79,42 +78,25 @@ async def serve(
         The address is in use or none of this PC's, the TLS files are no good, the extra is missing, or it is
         not loopback and has no password.
     """
-    if not place.is_private and place.password is None:
-        raise ConfigError(
-            f"at {place.host} other PCs could reach the console, and it has no password: "
-            "set one with multirig console --set-password"
-        )
-    place.check_tls()
     folder = folder or state_folder() / "console"
-    secret = await asyncio.to_thread(load_secret, folder)
+    prepared = await asyncio.to_thread(prepare_door, place, folder)
     with contextlib.closing(await asyncio.to_thread(place.listen)) as listening:
         port = int(listening.getsockname()[1])
-        names = await place.find_names()
+        door = await asyncio.to_thread(prepared.at, await place.find_names())
         session = {
             "session_cookie": f"multirig_pages_{port}",
             "same_site": "strict",
-            "https_only": place.certificate is not None,
+            "https_only": door.place.certificate is not None,
         }
-        app = _build(console, digest(secret, b"pages", "sha256").hex(), session, folder / "pages")
-        lock = place.make_token(secret)
-        guard = Guard(
-            app,
-            names=names,
-            password=lock if place.is_private else place.password,
-            secret=secret,
-            folder=folder,
-            # a cookie belongs to a host whatever the port, and a PC may serve several consoles
-            cookie=f"{'__Host-' if place.certificate else ''}multirig_{port}",
-            is_secure=place.certificate is not None,
-        )
+        app = _build(console, digest(door.secret, b"pages", "sha256").hex(), session, folder / "pages")
+        guard = door.guard(app, port)
 
         def tell() -> None:
-            urls = place.urls(port)
-            on_ready(*((urls, urls[0]) if lock is None else lock.open_addresses(urls, time.monotonic())))
+            on_ready(*door.addresses(port), door)
 
         await console.open()
         try:
-            await _run(guard, place, listening, ended, tell)
+            await _run(guard, door.place, listening, ended, tell)
             return console.session.now if console.session.is_led else None
         finally:
             await console.close()
@@ -145,7 +127,7 @@ def _build(console: Console, secret: str, session: dict[str, Any], storage: Path
         show_welcome_message=False,
         tailwind=False,  # our own style sheet is all that there is
     )
-    return PictureAnswers(app, console.gallery.picture)
+    return PictureAnswers(pages.PagePace(app), console.gallery.picture)
 
 
 async def _run(

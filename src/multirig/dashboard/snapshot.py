@@ -62,6 +62,8 @@ class Order:
     """Folder of a session whose conductor has died; then all else is as the journal says."""
     recover_ends: bool = False
     """Whether that session is not recorded on, but stopped and cleaned up."""
+    by: str | None = None
+    """Name of who has asked for it; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

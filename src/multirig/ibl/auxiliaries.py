@@ -12,7 +12,7 @@ import datetime
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from multirig.conductor.conductor import Conductor
 from multirig.conductor.storage import SubjectsFolder
@@ -75,6 +75,9 @@ class Auxiliaries:
     {'cameras': [0, {'main_sync': False, ...}]}
     >>> rigs.close()
     """
+
+    person: ClassVar[str | None] = None
+    """Name of who leads the sessions of this program, for their journals; None: there is no name."""
 
     def __init__(
         self,
@@ -308,6 +311,7 @@ class Auxiliaries:
                 main_sync=main_sync,
                 storage=SubjectsFolder(subjects) if subjects is not None else None,
                 by_task=True,
+                person=self.person,
             )
             session.remarks.tell = self._tell
             exp_ref = await session.agree()

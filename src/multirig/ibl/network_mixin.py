@@ -56,7 +56,7 @@ class NetworkMixin:
     check_rigs : bool
         Whether disks, folders and devices of the rigs are looked at before a number is taken.
     take_over : bool
-        Lead rigs also where another program leads them.
+        Lead rigs also where another program leads them; while that is heard, they ask there first.
     **kwargs
         Handed on to the base session.
 

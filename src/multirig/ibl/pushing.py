@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multirig.conductor.conductor import Conductor
+from multirig.conductor.proofs import TokenHolders
 from multirig.conductor.session import Session
 from multirig.errors import IllegalTransition, MultirigError, SessionFailed, Unconfirmed
 from multirig.ibl.alyx import wire_token
@@ -86,16 +87,18 @@ class Pushing:
         return outcomes
 
     async def _say_token(self, conductor: Conductor, alyx: Any, limit: float) -> Mapping[str, Outcome]:
-        """Share a token with the rigs that may have it in clear, or ask all for theirs."""
+        """Share a token with the rigs that may have it in clear, or under a seal; or ask all for theirs."""
         url, token = wire_token(alyx)
         if not token:
             return await conductor.request(Event.ALYX, url, {}, limit=limit)
         conductor.share_token(url, token, self._may_have_token)
-        others = [name for name in conductor.rigs if name not in self._may_have_token]
+        may_have = TokenHolders(self._may_have_token, conductor.exchange)
+        others = [name for name in conductor.rigs if name not in may_have]
         if others:
             raise AlyxTokenNotAllowed(
-                f"{', '.join(others)}: the Alyx token would travel unencrypted; if that is fine on your "
-                "network, name the rig in 'allow_cleartext_token' of iblrig_settings"
+                f"{', '.join(others)}: the Alyx token would travel unencrypted; let that PC join the lab "
+                "(multirig key join), or if that is fine on your network, name the rig in "
+                "'allow_cleartext_token' of iblrig_settings"
             )
         return await conductor.request(Event.ALYX, url, token, limit=limit, needs_reply=False)
 

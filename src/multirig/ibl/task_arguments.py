@@ -112,7 +112,7 @@ def add_rig_options(parser: argparse.ArgumentParser) -> None:
         "--take-over",
         dest="take_over",
         action="store_true",
-        help="lead the rigs also where another program leads them",
+        help="lead the rigs also where another PC leads them; while it is heard, they ask there first",
     )
     parser.add_argument(
         "--no-check",

@@ -12,7 +12,14 @@ from multirig.install.records import Record
 from multirig.install.system import this_system
 from multirig.install.windows import check_words
 
-CARRIED = ("MULTIRIG_STATE", "MULTIRIG_RIGS", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+CARRIED = (
+    "MULTIRIG_STATE",
+    "MULTIRIG_RIGS",
+    "MULTIRIG_KEYS",
+    "XDG_STATE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+)
 """Variables by which multirig finds its files: what is started must find the same ones."""
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from multirig.errors import ConfigError, TrustError, why_not
 from multirig.formats import KEY, check_format
-from multirig.keyring.place import check_folder, check_private, key_folder
+from multirig.keyring.place import check_folder, check_private, key_folder, shut
 from multirig.trust.certificate import KEY_BYTES, Certificate, Lab, LabKey, ShutOut, check_name
 from multirig.trust.keys import Keys, Membership
 from multirig.version import __version__
@@ -325,6 +325,8 @@ def write_json(path: Path, content: Mapping[str, Any], *, is_private: bool = Tru
     try:
         data = (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
         write_whole(path, data, is_private=is_private)
+        if is_private:
+            shut(path)
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be written ({why_not(error)}): check the rights and the space of its folder"

@@ -15,6 +15,8 @@ from multirig.pc.exposed import find_exposure
 
 VARIABLE = "MULTIRIG_KEYS"
 """Environment variable that names another folder for them."""
+FAR = ("nfs", "afs", "9p", "ceph", "gluster", "lustre")
+"""File systems on other PCs that keep to a user's rights, as far as whoever sits there lets them."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """What a group and all others may do with a file."""
 
@@ -39,7 +41,7 @@ def make_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         if not any(folder.iterdir()):
-            _shut(folder)
+            shut(folder)
     except OSError as error:
         raise ConfigError(
             f"{folder}: the folder of keys cannot be made ({why_not(error)}): check the rights of the folder "
@@ -48,11 +50,12 @@ def make_folder(folder: Path) -> None:
     check_folder(folder)
 
 
-def _shut(folder: Path) -> None:
+def shut(path: Path) -> None:
+    """Let nobody but this user read a folder, or a file that was written as a private one. Raises OSError."""
     if sys.platform == "win32":
-        windows.let_only_me_in(folder)
-    else:
-        folder.chmod(0o700)
+        windows.let_only_me_in(path)
+    elif path.is_dir():
+        path.chmod(0o700)
 
 
 def check_folder(folder: Path) -> None:
@@ -67,6 +70,21 @@ def check_folder(folder: Path) -> None:
         )
 
 
+def find_far_disk(folder: Path) -> str | None:
+    """Return the kind of a disk of another PC on which the folder of keys lies; None: it lies on none."""
+    if sys.platform == "win32":
+        return None
+    import psutil  # takes long to load, for whoever only reads
+
+    try:
+        mounted = {one.mountpoint: one.fstype.lower() for one in psutil.disk_partitions(all=True)}
+    except (OSError, RuntimeError):
+        return None
+    path = Path(os.path.abspath(folder))
+    kind = next((mounted[str(one)] for one in (path, *path.parents) if str(one) in mounted), "")
+    return kind if kind.startswith(FAR) else None
+
+
 def check_private(path: Path) -> None:
     """Raise ConfigError where others can read a private key; a file that is not there is none."""
     if (readers := _find_readers(path)) is not None:
@@ -78,7 +96,7 @@ def check_private(path: Path) -> None:
 
 def _say_cure(path: Path) -> str:
     if sys.platform == "win32":
-        return f"give its folder to yourself alone ({windows.spell_shutting(path)})"
+        return f"give it to yourself alone ({windows.spell_shutting(path)})"
     return f"chmod {'700' if path.is_dir() else '600'} '{path}'"
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from multirig.keyring.door import Access
 from multirig.trust.keys import SOON
 
-OPEN = "OPEN: whoever reaches this PC may command it (open: true)"
+
+def say_open() -> str:
+    """Return what is said of a rig that lets in everybody."""
+    return "OPEN: whoever reaches this PC may command it (open: true)"
+
+
+def say_allowed(addresses: Iterable[str]) -> str:
+    """Return what is said of a rig that IBL's peers may lead."""
+    return f"whoever sends from {', '.join(addresses)} may lead it without a key (allow_ibl)"
 
 
 class Saying(NamedTuple):
@@ -21,7 +30,7 @@ class Saying(NamedTuple):
 def say_rig_access(access: Access) -> list[Saying]:
     """Return what whoever stands at a rig shall know of who may lead it."""
     if access.is_open:
-        return [Saying(OPEN, True)]
+        return [Saying(say_open(), True)]
     said = _say_keys(access)
     if not said:
         said = [
@@ -32,8 +41,7 @@ def say_rig_access(access: Access) -> list[Saying]:
             )
         ]
     if access.allow_ibl:
-        named = ", ".join(access.allow_ibl)
-        said.append(Saying(f"whoever sends from {named} may lead it without a key (allow_ibl)", True))
+        said.append(Saying(say_allowed(access.allow_ibl), True))
     return said
 
 

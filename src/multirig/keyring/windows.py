@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,6 @@ TOUCHING = 0xD000_0000 | 0x000C_0000 | 0x0000_0003
 """GENERIC_READ, _WRITE and _ALL; WRITE_DAC and WRITE_OWNER; FILE_READ_DATA and FILE_WRITE_DATA."""
 LETTERS = {"GA", "GR", "GW", "FA", "FR", "FW", "WD", "WO", "CC", "DC"}
 """The same as SDDL writes it."""
-LIMIT = 20.0
-"""Seconds that a program of Windows may take."""
 _ENTRY = re.compile(r"\(A;([^;]*);([^;]*);[^;]*;[^;]*;([^;)]*)[^)]*\)")
 
 
@@ -48,41 +45,44 @@ def _lets_touch(rights: str) -> bool:
     return bool(LETTERS & set(re.findall("..", rights)))
 
 
+def make_list(me: str, *, is_folder: bool) -> str:
+    """Return the access list by which this user and the system alone do anything with a file or folder."""
+    inherited = "OICI" if is_folder else ""
+    return "D:P" + "".join(f"(A;{inherited};FA;;;{who})" for who in (me, "SY"))
+
+
 def spell_shutting(path: Path) -> str:
     """Return the command by which a person gives a folder to themselves alone."""
-    return f'icacls "{path}" /inheritance:r /grant:r "%USERNAME%:(OI)(CI)F"'
+    return f'icacls "{path}" /inheritance:r /grant:r "%USERNAME%:{"(OI)(CI)" if path.is_dir() else ""}F"'
 
 
 if sys.platform == "win32":
     import ctypes
     from ctypes import POINTER, byref, c_int, c_ulong, c_void_p, c_wchar_p
 
-    def let_only_me_in(folder: Path) -> None:
-        """Let nobody but this user, and what is the system's anyhow, into a folder and what will lie in it.
+    def let_only_me_in(path: Path) -> None:
+        """Let nobody but this user and the system read a file, or a folder and what will lie in it.
 
         Raises
         ------
         OSError
             Windows refuses it.
         """
-        user = f"*{find_me()}:(OI)(CI)F"
-        command = [
-            "icacls",
-            str(folder),
-            "/inheritance:r",
-            "/grant:r",
-            user,
-            "/grant:r",
-            "*S-1-5-18:(OI)(CI)F",
-        ]
+        advapi, kernel = ctypes.WinDLL("advapi32"), ctypes.WinDLL("kernel32")
+        parse = advapi.ConvertStringSecurityDescriptorToSecurityDescriptorW
+        parse.argtypes = [c_wchar_p, c_ulong, POINTER(c_void_p), c_void_p]
+        keep = advapi.SetFileSecurityW
+        keep.argtypes = [c_wchar_p, c_ulong, c_void_p]
+        kernel.LocalFree.argtypes = [c_void_p]
+        descriptor = c_void_p()
+        if not parse(make_list(find_me(), is_folder=path.is_dir()), 1, byref(descriptor), None):
+            raise OSError("Windows does not take a list of who may read it")
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise OSError("icacls does not end") from None
-        if done.returncode:
-            raise OSError(f"icacls ended with {done.returncode}")
+            # DACL_SECURITY_INFORMATION, and PROTECTED_: nothing comes from the folder around it
+            if not keep(str(path), 0x8000_0004, descriptor):
+                raise ctypes.WinError()
+        finally:
+            kernel.LocalFree(descriptor)
 
     def find_readers(path: Path) -> str | None:
         """Return who else can read a file or folder; None: nobody, or Windows does not tell."""
@@ -141,7 +141,7 @@ if sys.platform == "win32":
 
 else:
 
-    def let_only_me_in(folder: Path) -> None:
+    def let_only_me_in(path: Path) -> None:
         """Do nothing: elsewhere the rights of a file say it."""
 
     def find_readers(path: Path) -> str | None:

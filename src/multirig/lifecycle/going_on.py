@@ -34,10 +34,8 @@ def find_missing(
         match found.get(name):
             case MultirigError() as error:
                 out[name] = error
-            case Info(led_by=str(theirs), decided=str(why)):
-                out[name] = RemoteProtocolError(not_handed_over(theirs, why))
-            case Info(led_by=str(theirs)):
-                out[name] = RemoteProtocolError(led_by_another(theirs))
+            case Info(led_by=str()) as info if (kept := find_kept(info)) is not None:
+                out[name] = kept
             case Info(status=Status.RUNNING) as info if info.exp_ref == exp_ref:
                 pass
             case Info(status=status, state=state):
@@ -46,6 +44,16 @@ def find_missing(
             case _:
                 out[name] = Unconfirmed("was not asked")
     return out
+
+
+def find_kept(outcome: Outcome | None) -> MultirigError | None:
+    """Return why a rig, by what it said of itself, is led by another conductor still; None: it is not."""
+    match outcome:
+        case Info(led_by=str(theirs), decided=str(why)):
+            return RemoteProtocolError(not_handed_over(theirs, why))
+        case Info(led_by=str(theirs)):
+            return RemoteProtocolError(led_by_another(theirs))
+    return None
 
 
 def object_to_going_on(

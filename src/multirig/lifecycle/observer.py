@@ -189,6 +189,7 @@ class Seen:
             said.failure,
             said.led_by,
             said.subject,
+            said.wanted_by,
         )
 
     def due(self) -> int | None:

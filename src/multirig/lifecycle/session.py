@@ -22,6 +22,7 @@ from multirig.lifecycle.members import Members
 from multirig.lifecycle.policy import RigPolicy, Role
 from multirig.lifecycle.questions import Questions
 from multirig.lifecycle.session_events import (
+    BY,
     AgreeRequested,
     AskRequested,
     ClockRead,
@@ -176,10 +177,10 @@ class SessionMachine:
             case Upgraded(address=address):
                 if (name := self.members.name_at(address)) is not None:
                     self.members.multirigs.add(name)
-                    if self.state not in UNTOUCHED and isinstance(self.found.get(name), MultirigError):
-                        # it was not there when the session was recovered: without this it would not obey
-                        again = AskInfo(exp_ref=self.exp_ref, recover=True)
-                        return [Send(address=address, word=again, key=None, limit=self.limits.agree)]
+                    if isinstance(self.found.get(name), MultirigError) and self.state not in UNTOUCHED:
+                        # it was asked on wire 1.0, where nobody is told who comes back
+                        back = AskInfo(exp_ref=self.exp_ref, recover=True)
+                        return [self._send_unasked(name, back, COMPLAINT_LIMIT)]
             case RigsChosen(rigs=rigs, policies=policies):
                 self.members.choose(rigs, policies)
                 return record
@@ -300,6 +301,7 @@ class SessionMachine:
             self.clocks.clear()
             self.has_run = False
             self._taken.clear()
+            self.found = {}
             self.marks.begin()
             self.members.begin()
         self._requested = self.last_number = event.number
@@ -355,7 +357,8 @@ class SessionMachine:
             return AskInfo(exp_ref=self.exp_ref, recover=True, take_over=takes_over)
         if event is Event.EXPINFO:
             return agreement.ask if agreement is not None else AskInfo()
-        command = make_command(event, self.exp_ref, data)
+        told = {key: value for key, value in data.items() if key != BY}
+        command = make_command(event, self.exp_ref, told)
         if isinstance(command, Initialise) and agreement is not None and agreement.takes_over:
             return replace(command, take_over=True)
         return command

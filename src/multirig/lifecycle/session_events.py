@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from multirig.protocol.events import SECOND, Address
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 from multirig.protocol.words import AlyxToken, AskInfo, Word
+
+BY = "by"
+"""Key of a step's data, and of a marker's: the name of who has asked for it."""
 
 # -- events from the conductor ------------------------------------------------------------------------------
 
@@ -64,7 +67,7 @@ class StepRequested:
     number: int
     trigger: SessionTrigger
     data: Mapping[str, Any] = field(default_factory=dict)
-    """Goes along in the message (the error of an interrupt)."""
+    """Goes along in the message (the error of an interrupt); all but `BY`, which is for the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +93,11 @@ class Complained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenShared:
-    """There is an Alyx token for the rigs that may be given it in clear, for when they ask."""
+    """There is an Alyx token for some of the rigs, for when they ask."""
 
     token: AlyxToken
-    rigs: frozenset[str]
-    """Who may be given it."""
+    rigs: Container[str]
+    """Who may be given it: those that may have it in clear, and those whose links are sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

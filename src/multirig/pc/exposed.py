@@ -44,6 +44,13 @@ def find_exposure(path: Path) -> str | None:
     return None
 
 
+def say_lock(path: Path) -> str:
+    """Return what takes the right to change a file from others."""
+    if sys.platform == "win32":
+        return "put it on a drive of this PC"
+    return f"take their right away: chmod go-w {path.parent} {path}"
+
+
 def _is_alone_in(number: int) -> bool:
     """Whether a group is this user's own: many systems give each user one."""
     if sys.platform == "win32":

@@ -13,6 +13,12 @@ FIRST_PAUSE = SECOND * 15 // 100
 LAST_PAUSE = SECOND // 2
 PROOF_LIMIT = 10 * SECOND
 """For how long a proof is repeated."""
+FIRST_REST = 2 * SECOND
+"""A channel is silent that was not heard for so long, though it is written to."""
+IDLE = 5 * SECOND
+"""What is written after such a pause is the first that waits for something: nothing follows a receipt."""
+LAST_REST = 16 * SECOND
+"""The pauses in which it is tried to be made anew double up to this."""
 MAX_CHANNELS = 8_192
 """Of all programs; of more, the one that was silent for longest is forgotten."""
 OF_PROGRAM = 2
@@ -32,8 +38,23 @@ class Kept:
     pause: int = FIRST_PAUSE
     list_number: int = 0
     """Of the newest list of PCs shut out that the other side is known to have."""
+    unanswered: tuple[int, int] | None = None
+    """When the first and the last of what was written to it left that nothing has followed yet."""
     renewed_at: int | None = None
-    """When it was last tried to make it anew, because it is said to be lost."""
+    """When it was last tried to make it anew, because it is silent or said to be lost."""
+    rest: int = FIRST_REST
+    """Until a silent one is tried to be made anew once more."""
+
+    def is_silent(self, now: int) -> bool:
+        """Take that it is written to; return whether it shall be made anew, since nothing has followed."""
+        first, last = self.unanswered or (now, now)
+        if now - last > IDLE:
+            first = now
+        self.unanswered = first, now
+        if now - max(first, self.renewed_at or first) < self.rest:
+            return False
+        self.renewed_at, self.rest = now, min(2 * self.rest, LAST_REST)
+        return True
 
 
 class Channels:
@@ -49,9 +70,6 @@ class Channels:
     def __len__(self) -> int:
         return len(self._by_mine)
 
-    def __contains__(self, mine: bytes) -> bool:
-        return mine in self._by_mine
-
     def get(self, mine: bytes) -> Kept | None:
         """Return the channel that this side calls so."""
         return self._by_mine.get(mine)
@@ -62,8 +80,13 @@ class Channels:
 
     def find(self, boot: str) -> Channel | None:
         """Return the newest channel to a program."""
+        kept = self.newest(boot)
+        return kept.channel if kept is not None else None
+
+    def newest(self, boot: str) -> Kept | None:
+        """Return the same, and where it leads."""
         own = self._of_program.get(boot)
-        return own[-1].channel if own else None
+        return own[-1] if own else None
 
     def all(self) -> list[Kept]:
         """Return all of them."""
@@ -95,14 +118,22 @@ class Channels:
         if not own:
             self._of_program.pop(channel.standing.boot, None)
 
+    def close(self, channel: Channel) -> None:
+        """Forget a channel, if it is still known."""
+        kept = self._by_mine.get(channel.mine)
+        if kept is not None:
+            self.drop(kept)
+
     def forget(self, boot: str) -> None:
         """Forget all channels to a program."""
         for kept in [*self._of_program.get(boot, ())]:
             self.drop(kept)
 
     def note_heard(self, kept: Kept, address: Address) -> None:
-        """Take that something genuine has come by a channel, and from where."""
-        kept.address = address
+        """Take that something genuine has come by a channel, and from where; what is late leads nowhere."""
+        if kept.channel.is_newest:
+            kept.address = address
+        kept.unanswered, kept.rest = None, FIRST_REST
         self._by_mine.move_to_end(kept.channel.mine)
         if kept.proof is not None:
             kept.proof = None
@@ -117,7 +148,9 @@ class Channels:
 
     def get_timer(self) -> int | None:
         """Return when `take_due` wants to be called, or None."""
-        return min((one.retry_at for one in self._unproved.values()), default=None)
+        if not self._unproved:
+            return None
+        return min(one.retry_at for one in self._unproved.values())
 
     def take_due(self, now: int) -> list[tuple[Address, bytes]]:
         """Return the proofs that shall leave again now."""

@@ -26,11 +26,14 @@ from multirig.trust.keys import Keys
 
 HINT_RATE = ((0.5, 1), (5, 5))
 """How often who may not speak here is told so: of one address, and in all; a second, and at once."""
+MANY = 100
+"""Messages of a kind that PCs of the lab send too; so many are told."""
 _HELLO = re.compile(rb'"hello": ?"([A-Za-z0-9_=-]{40,200})"')
 _OLD = (
     "is an older multirig, or one that is open to all, and does not prove who it is: update it, and let it "
     "join the lab (multirig key join)"
 )
+_UPDATE = " (multirig 0.1 knows no keys: update it first)"
 _UNKNOWN = (
     "does not know this PC's key: is it of the same lab? 'multirig key show' says so on both PCs, and "
     "'multirig key join' makes it so"
@@ -105,7 +108,7 @@ class Door:
         return admission
 
     def receive(
-        self, data: bytes, address: Address, now: int, *, was_asked: bool
+        self, data: bytes, address: Address, now: int, *, was_asked: bool, seals: bool = False
     ) -> Admission | Proved | Opened | Unproved | None:
         """Take a whole message; return what it is good for, or None where that was all.
 
@@ -119,28 +122,31 @@ class Door:
             Nanoseconds.
         was_asked : bool
             Whether this side has spoken to that address first.
+        seals : bool
+            Whether the program at that address is known to say nothing without a seal.
         """
-        seals = self.seals
+        own = self.seals
         if address.scheme == "tcp":
             data = packets.unwrap(data)
         if data[:1] == _MARK:
-            came = seals.receive(data, address, now) if seals is not None else _no_key(address)
+            came = own.receive(data, address, now) if own is not None else _no_key(address)
             if not isinstance(came, Spurned):
                 return came
-            self.refuse(came)
+            self.refuse(came, now)
             return None
         admission = self.admit(address)
-        if seals is not None and admission is not Admission.IBL and data[:1] == b"[":
-            found = _HELLO.search(data, 0, 2_000)
-            if found is not None:
-                spurned = self._receive_hello(seals, found[1].decode(), address, len(data), now)
-                if spurned is not None and admission is Admission.OPEN:
-                    return admission
-                if spurned is not None:
-                    self.refuse(spurned)
+        if own is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
+            spurned = self._receive_hello(own, found[1].decode(), address, len(data), now)
+            if spurned is None:
+                return None
+            if admission not in (Admission.OPEN, Admission.IBL):
+                self.refuse(spurned, now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
-            return admission
+            if not seals:
+                return admission
+            self.refuse(Spurned(address, "it speaks without a seal in the name of a program that seals"), now)
+            return None
         if was_asked:
             return Unproved(_explain(data, address))
         self._turn_away(data, address, admission, now)
@@ -153,6 +159,8 @@ class Door:
         whatever this leaves, `receive` judges.
         """
         seals = self.seals
+        if address.scheme == "tcp":
+            data = packets.unwrap(data)
         if data[:1] == _MARK:
             is_nothing = seals is not None and seals.is_nothing(data, address.host, now)
         elif self.admit(address) in (Admission.OPEN, Admission.IBL):
@@ -163,7 +171,7 @@ class Door:
             is_nothing = seals.is_nothing(_unpack(found[1]), address.host, now)
         else:
             is_nothing = not data.startswith(b"[64") or self._hints.is_spent(address.host, now)
-        return is_nothing and self.refusals.note_quietly(address.host)
+        return is_nothing and self.refusals.note_quietly(address.host, now)
 
     def _receive_hello(
         self, seals: Seals, text: str, address: Address, size: int, now: int
@@ -178,31 +186,57 @@ class Door:
     def _turn_away(self, data: bytes, address: Address, admission: Admission, now: int) -> None:
         """Take no notice of a stranger, but tell who asks that it may not speak here."""
         if admission is Admission.NOBODY:
-            why = "may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
+            why = "it may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
             hint = f"{self._name} has no key and serves its own PC only: run 'multirig key join' there"
         else:
             why = (
-                "proves no key of the lab: if it is a peer of IBL's, write "
+                "it proves no key of the lab: let it join (multirig key join), or for a peer of IBL's write "
                 f"allow_ibl: [{address.host}] into the config"
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
-        self.refuse(Spurned(address, why))
+        self.refuse(Spurned(address, why), now)
         if data.startswith(b"[64") and self._hints.take(address.host, now):
-            answer = json.dumps([int(Event.ERROR), hint[:200], int(Event.EXPINFO)]).encode()
-            if len(answer) <= len(data):
-                self._out.append((address, answer))
+            for text in (f"{hint[:200]}{_UPDATE}", hint[:200]):
+                answer = json.dumps([int(Event.ERROR), text, int(Event.EXPINFO)]).encode()
+                if len(answer) <= len(data):
+                    self._out.append((address, answer))
+                    break
 
-    def refuse(self, spurned: Spurned) -> None:
+    def refuse(self, spurned: Spurned, now: int) -> None:
         """Count what has proved nothing."""
         address = spurned.address
-        count = self.refusals.note(address.host)
+        count = self.refusals.note(address.host, now, from_count=MANY if spurned.is_usual else 1)
         if count is not None:
-            reason = spurned.reason
-            if count > 1:
-                reason = f"{count} messages were refused; the last: {reason}"
+            said = "a message" if count == 1 else f"{count:,} messages"
+            reason = f"refused {said} from {address.host}: {spurned.reason}"
             self._effects.append(
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
+
+    def expels(self, channel: Channel, address: Address, known: Peer | None, now: int) -> bool:
+        """Whether a program was turned away that says it is one which is spoken to without a seal.
+
+        Parameters
+        ----------
+        channel : Channel
+            By which it has proved of which PC it is.
+        address : Address
+            From where.
+        known : Peer or None
+            Who was known until now as the program that it says it is.
+        now : int
+            Nanoseconds.
+        """
+        seals, standing = self.seals, channel.standing
+        if known is None or known.link is None or known.link.is_sealed or seals is None:
+            return False
+        is_ours = standing.certificate.key == seals.keys.public
+        if is_ours or self.admit(known.address) is not Admission.OPEN:
+            return False
+        seals.channels.close(channel)
+        why = f"{standing.name} says that it is a program at {known.address}"
+        self.refuse(Spurned(address, why), now)
+        return True
 
     def object_to(self, event: Received | Told) -> str:
         """Return why somebody may not say what it says; empty: it may, or nobody has proved anything."""
@@ -215,17 +249,30 @@ class Door:
         """Return the channel to a program, if there is one."""
         return self.seals.channels.find(boot) if self.seals is not None else None
 
+    def are_of_two_pcs(self, one: str, other: str) -> bool:
+        """Whether two programs have proved that they are of different PCs."""
+        first, second = self.channel_to(one), self.channel_to(other)
+        if first is None or second is None:
+            return False
+        return first.standing.certificate.key != second.standing.certificate.key
+
     def find_clock_seal(self, index: bytes) -> ClockSeal | None:
         """Return the keys for probes to the channel that this side calls so; from any thread."""
         seals = self.seals
         kept = seals.channels.get(index) if seals is not None else None
         return kept.channel.clock if kept is not None else None
 
-    def close(self, boot: str, address: Address, frames: list[bytes]) -> list[tuple[Address, bytes]]:
+    def close(
+        self, boot: str, address: Address, frames: list[bytes], now: int
+    ) -> list[tuple[Address, bytes]]:
         """Seal frames for a program; none leave where there is no channel to it any more."""
-        channel = self.channel_to(boot)
-        if channel is None:
+        seals = self.seals
+        kept = seals.channels.newest(boot) if seals is not None else None
+        if kept is None or seals is None:
             return []
+        if frames and kept.is_silent(now):  # it may run no more, and what tells so may be lost
+            seals.knock(kept.address, now, once=True)
+        channel = kept.channel
         return [(address, _wrap(channel.seal(one), address)) for one in frames]
 
     def greet(self, address: Address, now: int) -> str:
@@ -250,8 +297,14 @@ class Door:
         """Return what shall leave of itself, in order."""
         out, self._out = self._out, []
         if self.seals is not None:
-            out += [(address, _wrap(packet, address)) for address, packet in self.seals.take_out()]
+            for address, packet in self.seals.take_out():
+                out.append((address, _wrap(packet, address)))
         return out
+
+    @property
+    def has_news(self) -> bool:
+        """Whether somebody was refused and that is to be told, or lists have come."""
+        return bool(self._effects) or (self.seals is not None and bool(self.seals.events))
 
     def take_effects(self) -> list[Ignored]:
         """Return who was refused, as far as that is to be told."""
@@ -260,7 +313,10 @@ class Door:
 
     def take_news(self) -> list[ListHeard | ShutOutNow]:
         """Return what has come of lists of PCs that are shut out."""
-        return self.seals.take_events() if self.seals is not None else []
+        if self.seals is None:
+            return []
+        news, self.seals.events = self.seals.events, []
+        return news
 
 
 _MARK = bytes([packets.MARK])
@@ -279,7 +335,7 @@ def _wrap(packet: bytes, address: Address) -> bytes:
 
 
 def _no_key(address: Address) -> Spurned:
-    return Spurned(address, "speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
+    return Spurned(address, "it speaks under a seal, and this PC has no key: 'multirig key join' gets it one")
 
 
 def check_seal(channel: Channel | None, boot: str, known: Iterable[Peer | None], *, is_for_us: bool) -> None:

@@ -33,7 +33,7 @@ from multirig.protocol import codec
 from multirig.protocol.dialect import (
     Hearing,
     find_boot,
-    hear_leader,
+    hear_rig,
     hear_verbatim,
     without_own_verbs,
     write,
@@ -662,7 +662,7 @@ class EchoLink:
 
     def _hand_up(self, message: Message) -> Token:
         """Hand up what IBL's wire can say of a message; of our own verbs a rig takes none here."""
-        if self._hears is hear_leader:
+        if self._hears not in (hear_rig, hear_verbatim):  # whoever else listens may be led
             message, verbs = without_own_verbs(message)
             self._note_verbs(verbs)
         self._numbers += 1

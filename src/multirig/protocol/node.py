@@ -22,14 +22,12 @@ from multirig.protocol.events import (
     PathTried,
     Rebooted,
     Received,
-    Refused,
     Relocated,
     Replied,
     Reply,
     Send,
     Settle,
     Tell,
-    TimedOut,
     Told,
     Unreached,
     Upgraded,
@@ -116,7 +114,8 @@ class Node:
         """Take a whole message from the network."""
         peer = self.peers.get(address)
         was_asked = peer is not None and peer.link is None
-        match self.door.receive(data, address, now, was_asked=was_asked):
+        seals = peer is not None and peer.link is not None and peer.link.is_sealed and not peer.is_doubtful
+        match self.door.receive(data, address, now, was_asked=was_asked, seals=seals):
             case Admission.OPEN:
                 peer = peer or self.peers.open(address)
                 if data[:1] == b"{" and self.greets:
@@ -128,15 +127,19 @@ class Node:
                 peer = peer or self.peers.open(address)
                 peer.echo.receive_datagram(data, now)
                 self._settle(peer, now)
-            case Opened(channel=channel, content=content):
-                self._receive_frame(peer or self.peers.open(address), content, now, channel)
-            case Proved(channel=channel):
-                self._receive_proof(peer or self.peers.open(address), channel, now)
+            case Opened(channel=channel, address=at, content=content):
+                place = self.peers.place_of(channel.standing.boot, at)
+                self._receive_frame(place, content, now, channel)
+            case Proved(channel=channel, address=asked):
+                known = self.peers.of_program(channel.standing.boot)
+                if not self.door.expels(channel, address, known, now):
+                    self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
-        self._effects += self.door.take_effects()
-        for news in self.door.take_news():
-            self._take_news(news, now)
+        if self.door.has_news:
+            self._effects += self.door.take_effects()
+            for news in self.door.take_news():
+                self._take_news(news, now)
 
     def datagrams_to_send(self, now: int) -> list[tuple[Address, bytes]]:
         """Return what shall leave now, in order."""
@@ -151,7 +154,7 @@ class Node:
             if link is not None:
                 frames = link.datagrams_to_send(now)
                 if is_sealed:
-                    out += self.door.close(link.peer, link.address, [*peer.out, *frames])
+                    out += self.door.close(link.peer, link.address, [*peer.out, *frames], now)
                     peer.out.clear()
                 else:
                     out += [(link.address, data) for data in frames]
@@ -309,7 +312,7 @@ class Node:
             self.handle(relocated, now)
             return
         reliable = peer.address.scheme == "tcp"
-        link_to = Link(
+        link_to = self.peers.take_displaced(boot) or Link(
             peer.address,
             boot=self.boot,
             peer=boot,
@@ -329,7 +332,8 @@ class Node:
 
     def _adopt(self, peer: Peer, new: Link, now: int) -> None:
         """Speak to another program at an address; the one that was there is dead, unless it has moved."""
-        if (dead := self.peers.adopt(peer, new)) is None:
+        is_other_pc = peer.link is not None and self.door.are_of_two_pcs(peer.link.peer, new.peer)
+        if (dead := self.peers.adopt(peer, new, is_other_pc=is_other_pc)) is None:
             return
         for question in dead.take_questions(now):
             new.send(question, now)
@@ -348,7 +352,7 @@ class Node:
                     if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
-                    question = _take_question(one, event) if one.greeted else None
+                    question = one.end_greeted(event) if one.greeted else None
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
@@ -410,15 +414,17 @@ class Node:
                 peer.link.send(action, now)
             elif admission is Admission.PROVED:
                 self._say_hello(peer, action, now)
-            elif greets and self.greets and admission is Admission.OPEN:
-                greeted = self._answering.greet(action.word)
+            elif greets and self.greets:
+                # where IBL's peers are, PCs of the lab may be too
+                is_either = admission is Admission.IBL and self.door.seals is not None
+                hello = self.door.greet(peer.address, now) if is_either else ""
+                greeted = self._answering.greet(action.word, hello)
                 is_brief = is_long(greeted) and peer.address.scheme != "tcp"
                 is_brief |= bool(find_own_verbs(action.word))
                 if action.key is not None:
                     peer.greeted[action.key] = Greeted(action, now + action.limit, is_brief)
-                peer.echo.send(
-                    replace(action, word=self._answering.greet(AskInfo()) if is_brief else greeted), now
-                )
+                brief = self._answering.greet(AskInfo(), hello)
+                peer.echo.send(replace(action, word=brief if is_brief else greeted), now)
             else:
                 peer.echo.send(action, now)
         except LocalProtocolError as error:
@@ -452,16 +458,3 @@ class Node:
     ) -> None:
         unreached = Unreached(address=address, key=key, reason=reason)
         self._act(self.machine.handle(unreached, now), now, touched)
-
-
-def _take_question(peer: Peer, event: Any) -> Greeted | None:
-    """Return the question that went in a greeting and that something is the outcome of.
-
-    A stop whose time is up is kept, for when it is known who is there; nobody waits for it any more.
-    """
-    if not isinstance(event, Replied | Refused | TimedOut | Unreached):
-        return None
-    question = peer.greeted.pop(event.key, None)
-    if question is not None and question.action.lasting and peer.link is None:
-        peer.greeted[event.key] = question._replace(action=replace(question.action, key=None))
-    return question

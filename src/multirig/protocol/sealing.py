@@ -13,7 +13,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from multirig.errors import TrustError
 from multirig.protocol.channels import FIRST_PAUSE, LAST_PAUSE, Channels, Kept
@@ -41,11 +41,13 @@ MAX_HALVES = 128
 """Answers of ours whose proof is awaited; of more, the oldest is forgotten."""
 MAX_CALLED = 100
 """Bytes of how a program calls itself."""
+MAX_ANSWERS = 64
+"""To one hello, which are tried: by who has seen it and forges them."""
 LOST_REST = SECOND
 """A channel that is said to be lost is made anew at most so often."""
 PROLOGUE = b"multirig seal 1\n"
 """Of the handshake, before the lab's public key."""
-_SEALED, _HELLO = bytes([packets.SEALED]), bytes([packets.HELLO])
+_SEALED, _HELLO, _LOST = (bytes([kind]) for kind in (packets.SEALED, packets.HELLO, packets.LOST))
 _HERE = b"\x00"
 """Content of a packet that only says that its channel is there."""
 _LIST = b"\x01"
@@ -64,6 +66,7 @@ class Opened(NamedTuple):
 
     channel: Channel
     address: Address
+    """Where its channel leads by now."""
     content: bytes
 
 
@@ -72,6 +75,9 @@ class Spurned(NamedTuple):
 
     address: Address
     reason: str
+    """What is the matter with its sender: ``it says hello too often``."""
+    is_usual: bool = False
+    """Whether PCs of the lab do so too: it is told when there are many."""
 
 
 class ListHeard(NamedTuple):
@@ -102,6 +108,8 @@ class _Offer:
     """When it is repeated; None: it travels in a greeting, which others repeat."""
     repeated_until: int = 0
     pause: int = FIRST_PAUSE
+    answers: int = 0
+    """That were tried: each but one was forged."""
 
 
 @dataclass(slots=True)
@@ -155,13 +163,16 @@ class Seals:
         self._of_address: dict[Address, _Offer] = {}
         self._halves: OrderedDict[bytes, _Half] = OrderedDict()
         self._answered: dict[bytes, bytes] = {}
-        """By the key of a hello: how the channel that was offered is called here."""
+        """By the hello: how the channel that was offered is called here."""
         self.channels = Channels()
         self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
+        self.copies = 0
+        """Packets that came again; they were not handled."""
         self._copies = Budget(each=(20, 20), all_of_them=(500, 500))
         self._losses = Budget(each=(5, 5), all_of_them=(50, 50))
         self._out: list[tuple[Address, bytes]] = []
-        self._events: list[Any] = []
+        self.events: list[ListHeard | ShutOutNow] = []
+        """What has come of lists of PCs that are shut out."""
 
     # -- saying hello -----------------------------------------------------------------------------------
 
@@ -181,15 +192,14 @@ class Seals:
         offer.until = now + GREETING_LIMIT
         return packets.to_text(offer.packet)
 
-    def knock(self, address: Address, now: int) -> None:
-        """Say hello to an address in a packet of its own, again and again until it answers."""
-        offer = self._of_address.get(address)
-        if offer is None:
-            offer = self._offer(address, now)
+    def knock(self, address: Address, now: int, *, once: bool = False) -> None:
+        """Say hello to an address in a packet of its own, again and again until it answers, or once."""
+        offer = self._of_address.get(address) or self._offer(address, now)
         if offer.retry_at is None:
-            offer.pause = FIRST_PAUSE
-            offer.retry_at, offer.repeated_until = now + FIRST_PAUSE, now + OFFER_LIMIT
-            offer.until = max(offer.until, offer.repeated_until)
+            if not once:
+                offer.pause = FIRST_PAUSE
+                offer.retry_at, offer.repeated_until = now + FIRST_PAUSE, now + OFFER_LIMIT
+                offer.until = max(offer.until, offer.repeated_until)
             self._out.append((address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
 
     def _offer(self, address: Address, now: int) -> _Offer:
@@ -256,15 +266,13 @@ class Seals:
         membership = next((one for one in memberships if packets.knows_lab(packet, one.lab.key)), None)
         if membership is None:
             return Spurned(address, "it is of no lab that this PC is of")
-        half = self._halves.get(self._answered.get(hello.key, b""))
+        half = self._halves.get(self._answered.get(hello.which, b""))
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
         if half is None:
             half = self._answer(hello, membership, address, now)
-        elif half.hello != hello:
-            return Spurned(address, "a hello that was changed on its way")
         if len(half.answer) > size:
-            return Spurned(address, f"a hello of {size} bytes, and the answer has {len(half.answer)}")
+            return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))
         return None
 
@@ -277,22 +285,28 @@ class Seals:
         if len(self._halves) >= MAX_HALVES:
             self._drop_half(next(iter(self._halves)))
         self._halves[index] = half
-        self._answered[hello.key] = index
+        self._answered[hello.which] = index
         return half
 
     def _drop_half(self, index: bytes) -> None:
         half = self._halves.pop(index)
-        self._answered.pop(half.hello.key, None)
+        self._answered.pop(half.hello.which, None)
 
     def is_nothing(self, packet: bytes, host: str, now: int) -> bool:
         """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
         kind, index = packet[1:2], packet[2 : 2 + packets.INDEX]
         if kind == _SEALED:
-            is_known = index in self.channels or index in self._halves
+            is_known = self.channels.get(index) is not None or index in self._halves
             return not is_known and self._losses.is_spent(host, now)
         if kind == _HELLO:
+            was_answered = packets.say_which(packet) in self._answered
+            if (self._copies if was_answered else self._handshakes).is_spent(host, now):
+                return True
             return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
-        return False
+        if kind == _LOST:
+            return self.channels.of_theirs(index) is None
+        is_awaited = index in self._halves or index in self._offers
+        return not is_awaited and self.channels.get(index) is None
 
     def receive(self, packet: bytes, address: Address, now: int) -> Proved | Opened | Spurned | None:
         """Take a packet; return what has come of it."""
@@ -309,11 +323,10 @@ class Seals:
                 case packets.PROOF:
                     return self._receive_proof(packet, index, address, now)
                 case packets.LOST:
-                    self._receive_lost(index, now)
-                    return None
+                    return self._receive_lost(index, address, now)
         except TrustError as error:
             return Spurned(address, str(error))
-        return Spurned(address, "a packet that is none")
+        return Spurned(address, "it sends packets that are none")
 
     def _receive_sealed(
         self, packet: bytes, index: bytes, address: Address, now: int
@@ -324,59 +337,69 @@ class Seals:
                 return None
             if self._losses.take(address.host, now):
                 self._out.append((address, packets.pack_lost(index)))
-            return Spurned(address, "it is sealed for a program that does not run here any more")
+            text = "it speaks to a program that does not run here any more"
+            return Spurned(address, text, is_usual=True)
+        if kept.channel.has_come(
+            packet
+        ):  # a copy, as networks make them, or somebody who repeats what was heard
+            self.copies += 1
+            return None
         content = kept.channel.open(packet)
         self.channels.note_heard(kept, address)
         first = content[:1]
         if first == _LIST:
             self._receive_list(kept, content[1:])
             return None
-        return None if first == _HERE else Opened(kept.channel, address, content)
+        return None if first == _HERE else Opened(kept.channel, kept.address, content)
 
     def _receive_answer(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
         offer = self._offers.get(index)
         if offer is None:
             kept = self.channels.get(index)
-            if kept is not None and kept.proof is not None:  # our proof has not come there
+            if kept is None:
+                raise TrustError("it answers what was not asked")
+            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
                 self._out.append((kept.address, kept.proof))
-                return None
-            raise TrustError("an answer to nothing that was asked")
+            return None
         at = 2 + 2 * packets.INDEX
         theirs, message = packet[at - packets.INDEX : at], packet[at:]
         membership, handshake, payload = _read_answer(offer, message)
         standing, number = self._judge(handshake, membership, payload)
         self._drop_offer(offer)
         proof = packets.pack_proof(theirs, handshake.write(self._introduce(membership)))
-        kept = self.channels.add(_make_channel(index, theirs, handshake, standing), address)
+        # where the hello went, since it has come there: where the answer seems to come from proves nothing
+        kept = self.channels.add(_make_channel(index, theirs, handshake, standing), offer.address)
         kept.list_number = number
         self.channels.await_sign(kept, proof, now)
-        self._out.append((address, proof))
+        self._out.append((offer.address, proof))
         self._share_list(kept)
-        return Proved(kept.channel, address)
+        return Proved(kept.channel, offer.address)
 
     def _receive_proof(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
         half = self._halves.get(index)
         if half is None:
             kept = self.channels.get(index)
             if kept is None:
-                raise TrustError("a proof for nothing that was answered")
+                raise TrustError("it proves what was not asked")
             if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
         payload = half.handshake.read(packet[2 + packets.INDEX :])
         standing, number = self._judge(half.handshake, half.membership, payload)
         self._drop_half(index)
-        kept = self.channels.add(_make_channel(index, half.hello.caller, half.handshake, standing), address)
+        channel = _make_channel(index, half.hello.caller, half.handshake, standing)
+        # where the answer went, since it has come there
+        kept = self.channels.add(channel, half.address)
         kept.list_number = number
-        self._out.append((address, kept.channel.seal(_HERE)))
+        self._out.append((half.address, kept.channel.seal(_HERE)))
         self._share_list(kept)
-        return Proved(kept.channel, address)
+        return Proved(kept.channel, half.address)
 
     def _judge(self, handshake: Handshake, membership: Membership, payload: bytes) -> tuple[Standing, int]:
         """Return who is at the other end; TrustError says why that one counts nothing."""
         certificate, rest = Certificate.unpack(payload)
         if certificate.key != handshake.theirs:
-            raise TrustError("a certificate of somebody else")
+            raise TrustError("it shows a certificate of somebody else")
         if self.keys.judge(certificate, now=self._wall()).lab != membership.lab:
             raise TrustError(f"{certificate.name} has shown a certificate of another lab than it has named")
         try:
@@ -389,21 +412,26 @@ class Seals:
             raise TrustError(f"{certificate.name} does not say which program it is")
         if wire != VERSION:
             raise TrustError(
-                f"{certificate.name} speaks wire {wire!s:.20}, this PC speaks wire {VERSION}: "
+                f"{certificate.name} speaks wire {clean(str(wire), 20)}, this PC speaks wire {VERSION}: "
                 "update the older one"
             )
         standing = Standing(certificate, boot, clean(str(called), LONG_NAME))
+        known = self.channels.find(boot)
+        if known is not None and known.standing.certificate.key != certificate.key:
+            raise TrustError(f"{certificate.name} says that it is a program of {known.standing.name}")
         if why := self._objects(standing):
             raise TrustError(why)
         return standing, number
 
-    def _receive_lost(self, index: bytes, now: int) -> None:
+    def _receive_lost(self, index: bytes, address: Address, now: int) -> Spurned | None:
         """Take an unproved word that a channel is not known there: say hello, and change nothing."""
         kept = self.channels.of_theirs(index)
-        if kept is None or (kept.renewed_at is not None and now - kept.renewed_at < LOST_REST):
-            return
-        kept.renewed_at = now
-        self.knock(kept.address, now)
+        if kept is None:
+            return Spurned(address, "it says of channels that are none that they are lost", is_usual=True)
+        if kept.renewed_at is None or now - kept.renewed_at >= LOST_REST:
+            kept.renewed_at = now
+            self.knock(kept.address, now)
+        return None
 
     # -- who is shut out --------------------------------------------------------------------------------
 
@@ -412,7 +440,7 @@ class Seals:
         kept.list_number = max(kept.list_number, shut_out.number)
         changed = self.keys.with_list(shut_out)
         if changed is not None:
-            self._events.append(ListHeard(shut_out))
+            self.events.append(ListHeard(shut_out))
             self.change_keys(changed)
 
     def _share_list(self, kept: Kept) -> None:
@@ -430,7 +458,7 @@ class Seals:
                 keys.judge(kept.channel.standing.certificate, now=0)  # what is over ends no conversation
             except TrustError as error:
                 self.channels.drop(kept)
-                self._events.append(ShutOutNow(kept.channel, kept.address, str(error)))
+                self.events.append(ShutOutNow(kept.channel, kept.address, str(error)))
             else:
                 self._share_list(kept)
 
@@ -441,13 +469,10 @@ class Seals:
         out, self._out = self._out, []
         return out
 
-    def take_events(self) -> list[ListHeard | ShutOutNow]:
-        """Return what has come of lists."""
-        events, self._events = self._events, []
-        return events
-
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
+        if not self._offers and not self._halves:
+            return self.channels.get_timer()
         times = [one.until if one.retry_at is None else one.retry_at for one in self._offers.values()]
         if self._halves:
             times.append(next(iter(self._halves.values())).until)
@@ -476,9 +501,14 @@ class Seals:
 
 
 def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, bytes]:
+    """Return what an answer says; one that was forged leaves the hello open for the true one."""
+    offer.answers += 1
+    if offer.answers > MAX_ANSWERS:
+        raise TrustError("it answers one hello too often")
     for membership, handshake in offer.handshakes:
+        tried = handshake.fork()
         try:
-            return membership, handshake, handshake.read(message)
+            return membership, tried, tried.read(message)
         except TrustError as error:
             why = error
     raise why

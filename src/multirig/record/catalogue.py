@@ -32,7 +32,7 @@ from multirig.record.story import say_marker
 from multirig.record.verdict import Word, say_short, say_unverified
 from multirig.writing import patiently
 
-VERSION = 4
+VERSION = 5
 """Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
@@ -78,6 +78,7 @@ _COLUMNS: Mapping[str, str] = {
     "files": "INTEGER NOT NULL",
     "bytes": "INTEGER NOT NULL",
     "task": "TEXT",
+    "person": "TEXT",
     "projects": "TEXT NOT NULL",
     "procedures": "TEXT NOT NULL",
     "folded_subject": "TEXT NOT NULL",
@@ -132,6 +133,8 @@ class Listed:
     bytes: int = 0
     task: str | None = None
     """What this PC ran meanwhile; None: the rigs alone recorded."""
+    person: str | None = None
+    """Who led it; None: there was no name, as at a terminal."""
     projects: tuple[str, ...] = ()
     procedures: tuple[str, ...] = ()
 
@@ -218,7 +221,7 @@ class Catalogue:
             One of `WORDS`.
         text : str
             Words or parts of words, in capitals or not, that all stand somewhere in its exp_ref, reasons,
-            markers, rigs, task and projects.
+            markers, rigs, task, projects and who led.
         limit, offset : int
             How many, from which one on.
         """
@@ -281,6 +284,7 @@ class Catalogue:
             files=row["files"],
             bytes=row["bytes"],
             task=row["task"],
+            person=row["person"],
             projects=tuple(json.loads(row["projects"])),
             procedures=tuple(json.loads(row["procedures"])),
         )
@@ -545,6 +549,7 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
         "files": 0,
         "bytes": 0,
         "task": None,
+        "person": None,
     }
     lists: dict[str, Sequence[str]] = {"rigs": (), "projects": (), "procedures": ()}
     told: Account | None = None
@@ -563,6 +568,7 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
         protocols = [name for one in tasks for name in (one if isinstance(one, dict) else (one,))]
         row["task"] = ", ".join(map(str, protocols)) or row["task"]
     searched = [row["exp_ref"], *lists["rigs"], row["task"] or "", *lists["projects"], row["reason"]]
+    searched.append(row["person"] or "")
     if told is not None:
         markers = dict.fromkeys(say_marker(one.text, one.data) for one in told.markers)
         searched += [*told.reasons, *list(markers)[:MAX_MARKERS]]
@@ -585,6 +591,7 @@ def _tell(told: Account) -> dict[str, Any]:
         "verdict": str(told.verdict),
         "reason": " ".join(next(iter(told.reasons), doubt).split()),
         "unverified": len(told.unverified),
+        "person": told.person,
         "began_at": began,
         "seconds": None if start is None or end is None or end < start else end - start,
         "files": sum(rig.files_total for rig in told.rigs.values()) + told.own_files_total,

@@ -66,9 +66,18 @@ def input_line(event: Any, at: int, wall: datetime.datetime | None = None) -> by
     return _line(kind, _adapter(kind).dump_python(held, mode="json"), at, wall)
 
 
-def beginning_line(at: int, kind: str = BEGINNING, wall: datetime.datetime | None = None) -> bytes:
-    """Return the line that begins an attempt at a session, or goes on with one."""
-    return _line(kind, {"version": __version__, formats.KEY: FORMAT}, at, wall)
+def beginning_line(
+    at: int,
+    kind: str = BEGINNING,
+    wall: datetime.datetime | None = None,
+    leader: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the line that begins an attempt at a session, or goes on with one.
+
+    `leader` says who leads it: ``pc``, ``key`` (the id of its key) where it has one, ``person`` where that is
+    known.
+    """
+    return _line(kind, {"version": __version__, formats.KEY: FORMAT, **(leader or {})}, at, wall)
 
 
 def _line(kind: str, data: dict[str, Any], at: int, wall: datetime.datetime | None) -> bytes:

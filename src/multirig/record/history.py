@@ -46,6 +46,10 @@ class Moment:
     """Whether all have begun to record by now."""
     version: str | None = None
     """Of the multirig that wrote a note."""
+    pc: str | None = None
+    """Who leads from here on, where a note says it: the name of the PC."""
+    person: str | None = None
+    """The same: the name of the person."""
 
     @property
     def time(self) -> float:
@@ -127,7 +131,15 @@ class Replay:
             happenings=happenings,
             has_run=machine.has_run,
             version=str(entry.data.get("version", "?")) if event is None else None,
+            pc=_name(entry, "pc"),
+            person=_name(entry, "person"),
         )
+
+
+def _name(entry: Entry, key: str) -> str | None:
+    """Return a name in a note."""
+    found = entry.data.get(key) if entry.event is None else None
+    return found if isinstance(found, str) and found else None
 
 
 def rebuild(entries: Iterable[Entry]) -> SessionMachine:

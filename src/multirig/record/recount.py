@@ -101,6 +101,8 @@ class Recount:
         summary = self._summary
         if moment.kind == RECOVERY:
             self._last_word = round((summary.ended_at or 0.0) * _SECOND)
+        if moment.is_beginning or moment.kind == RECOVERY:
+            summary.pc, summary.person = moment.pc, moment.person
         summary.ended, summary.ended_at = moment.wall, moment.at / _SECOND
         summary.attempts += moment.is_beginning
         summary.state = moment.after.value

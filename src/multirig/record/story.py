@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from multirig.lifecycle.policy import DEFAULT_POLICY, Role
-from multirig.lifecycle.session_events import AgreeRequested, ClockRead, Marked, RigsChosen, StepRequested
+from multirig.lifecycle.session_events import (
+    BY,
+    AgreeRequested,
+    ClockRead,
+    Marked,
+    RigsChosen,
+    StepRequested,
+)
 from multirig.lifecycle.session_states import EVENT_OF, SessionState, SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.events import Received, Refused, Replied, TimedOut, Unreached
@@ -152,7 +159,8 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
             return CONDUCTOR, f"asked all rigs for a session of {subject}"
         case StepRequested(trigger=trigger, data=data):
             why = data.get("message") or data.get("error")
-            return CONDUCTOR, f"asked for the step '{trigger}'{f': {why}' if why else ''}"
+            by = f", by {data[BY]}" if data.get(BY) else ""
+            return CONDUCTOR, f"asked for the step '{trigger}'{by}{f': {why}' if why else ''}"
         case Received(address=address, word=word):
             return names.get(str(address), str(address)), f"said {word}{_say_word(word)}"
         case Noticed(rig=rig, text=text):
@@ -163,11 +171,18 @@ def _say(moment: Moment, names: Mapping[str, str]) -> tuple[str, str]:
             return CONDUCTOR, f"marked: {say_marker(text, data)}"
     if (rig_asked := find_rig(event)) is not None:
         return rig_asked, _say_answer(moment, EVENT_OF.get(moment.before))
+    leader = say_leader(moment.pc, moment.person)
     if moment.is_beginning:
-        return CONDUCTOR, f"opened the journal (multirig {moment.version})"
+        return CONDUCTOR, f"opened the journal (multirig {moment.version}{f', {leader}' if leader else ''})"
     if moment.kind == RECOVERY:
-        return CONDUCTOR, "took the place of the program that led the session and had died"
+        words = "took the place of the program that led the session and had died"
+        return CONDUCTOR, f"{words} ({leader})" if leader else words
     return CONDUCTOR, f"noted '{moment.kind}'"
+
+
+def say_leader(pc: str | None, person: str | None) -> str:
+    """Return who leads, and where; empty where that is not known."""
+    return " ".join([*(("led by", person) if person else ()), *(("on", pc) if pc else ())])
 
 
 def _say_answer(moment: Moment, asked: Event | None) -> str:

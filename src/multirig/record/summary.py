@@ -136,6 +136,10 @@ class Summary:
 
     exp_ref: str | None = None
     subject: str | None = None
+    pc: str | None = None
+    """Name of the PC that led it, by the last program that did; None: its journal does not say it."""
+    person: str | None = None
+    """Name of who led it; None: there was no name, as at a terminal."""
     began: str | None = None
     """ISO time of day on the conductor's PC."""
     began_at: float | None = None

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 
 from multirig.config import RigConfig
 from multirig.errors import AdapterError
+from multirig.keyring.saying import say_allowed, say_open
 from multirig.pc.checking import Check, run_checks
 from multirig.pc.disk import check_disk, check_folder
 from multirig.pc.disturbers import check_folder_place, check_power, check_updates
@@ -62,10 +63,20 @@ async def check_rig(
         "place": lambda: check_folder_place(pc, folder),
         "start": _check_priority,
         "server": lambda: check_server(config),
+        "key": lambda: _check_who_is_let_in(config),
     }
     if not is_idle:
         del checks["adapter"]
     return [replace(one, text=discreet(one.text)) for one in await run_checks(checks)]
+
+
+def _check_who_is_let_in(config: RigConfig) -> list[Finding]:
+    """Return by whom the rig lets itself be led without a key."""
+    if config.open:
+        return [Finding(check="key", level=Level.WARNING, text=say_open())]
+    if config.allow_ibl:
+        return [Finding(check="key", level=Level.NOTE, text=say_allowed(config.allow_ibl))]
+    return []
 
 
 def _check_network(pc: Reader, config: RigConfig) -> list[Finding]:

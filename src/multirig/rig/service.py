@@ -166,7 +166,7 @@ class RigService:
             conductor_silent=(now - leader.heard) / SECOND if leader is not None and silent else None,
             subject=machine.subject,
             is_open=self.access.is_open,
-            refused=self.node.door.refusals.counts(),
+            refused=self.node.door.refusals.recent(now),
             question=machine.handing.say(now),
         )
 
@@ -285,7 +285,7 @@ class RigService:
             case Ignored() | Oversized():
                 log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
                 if isinstance(effect, Ignored) and effect.is_stranger:
-                    self._on_warning(f"{effect.address.host} {effect.reason}")
+                    self._on_warning(effect.reason)
             case Upgraded(address=address, name=peer):
                 log.info("%s at %s is a multirig: wire 2", peer or "the peer", address)
             case _:

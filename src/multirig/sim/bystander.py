@@ -58,15 +58,17 @@ class Bystander:
         door = node.door
         close, receive, take = door.close, door.receive, node.receive_datagram
 
-        def close_and_note(boot: str, address: Address, frames: list[bytes]) -> list[tuple[Address, bytes]]:
-            out = close(boot, address, frames)
+        def close_and_note(
+            boot: str, address: Address, frames: list[bytes], now: int
+        ) -> list[tuple[Address, bytes]]:
+            out = close(boot, address, frames, now)
             for (_, packet), frame in zip(out, frames, strict=False):
                 if packet[:1] == _MARK:
                     self._letters[packet[HEAD]] = _Letter(frame, computer.name, boot)
             return out
 
-        def receive_and_judge(data: bytes, address: Address, now: int, *, was_asked: bool) -> Any:
-            came = receive(data, address, now, was_asked=was_asked)
+        def receive_and_judge(data: bytes, address: Address, now: int, **known: bool) -> Any:
+            came = receive(data, address, now, **known)
             if came is not None:
                 self._judge(computer, node, data, address, came)
             return came

@@ -109,8 +109,7 @@ class UdpTransport(Transport):
 
     def heard(self, endpoint: _Listening, data: bytes, sockaddr: tuple[Any, ...]) -> None:
         """Take what came on a listening socket."""
-        now = asyncio.get_running_loop().time()
-        if endpoint.is_for_all and now >= self._looks_again_at:
+        if endpoint.is_for_all and (now := asyncio.get_running_loop().time()) >= self._looks_again_at:
             # each address has a socket of its own: this was sent to one that the PC had not at the last look
             self._looks_again_at = now + LOOK_EVERY
             look = asyncio.ensure_future(self._look_at_addresses(endpoint, data, sockaddr))

@@ -7,6 +7,8 @@ from collections import OrderedDict
 MAX_SOURCES = 256
 """Addresses that are told apart; of more, the one that was heard longest ago is forgotten."""
 SECOND = 1_000_000_000
+RECENT = 600 * SECOND
+"""Nanoseconds for which screens show who was refused."""
 
 
 class Bucket:
@@ -39,8 +41,8 @@ class Bucket:
 
     def is_spent(self, now: int) -> bool:
         """Whether nothing may pass at the moment."""
-        at = self._at if self._at is not None else now
-        return self._left + self._rate * (now - at) / SECOND < 1
+        at = self._at
+        return at is not None and self._left + self._rate * (now - at) / SECOND < 1
 
 
 class Budget:
@@ -74,32 +76,56 @@ class Budget:
         return (bucket is not None and bucket.is_spent(now)) or self._all.is_spent(now)
 
 
+NEWS = (0.2, 20)
+"""Refusals that are told: a second, and at once. Of more, as with sources that are made up, none is."""
+
+
 class Refusals:
     """How often each source was refused; told at the first, the tenth, the hundredth …"""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._news = Bucket(*NEWS)
+        self._told: dict[str, int] = {}
+        """When it was last told of a source; ns."""
         self.total = 0
         """Of all sources, also of those that are forgotten."""
 
-    def note(self, source: str) -> int | None:
-        """Count one more; return how many there were if that is to be told."""
+    def note(self, source: str, now: int, *, from_count: int = 1) -> int | None:
+        """Count one more; return how many there were if that is to be told.
+
+        Parameters
+        ----------
+        source : str
+            Who was refused.
+        now : int
+            Nanoseconds.
+        from_count : int
+            Fewer than so many are not told.
+        """
         self.total += 1
         count = self._counts.get(source, 0) + 1
         if count == 1 and len(self._counts) >= MAX_SOURCES:
-            self._counts.popitem(last=False)
+            if self._news.is_spent(now):  # nobody is forgotten for addresses that are made up
+                return None
+            forgotten, _ = self._counts.popitem(last=False)
+            self._told.pop(forgotten, None)
         self._counts[source] = count
-        if not _is_round(count):
+        if count not in _ROUND or count < from_count or not self._news.take(now):
             return None
         self._counts.move_to_end(source)
+        self._told[source] = now
         return count
 
-    def note_quietly(self, source: str) -> bool:
-        """Count one more unless that would have to be told; return whether it was counted."""
+    def note_quietly(self, source: str, now: int) -> bool:
+        """Count one more unless that is to be told; return whether it was counted."""
         count = self._counts.get(source)
-        if count is None or _is_round(count + 1):
+        if count is None and len(self._counts) < MAX_SOURCES:
             return False
-        self._counts[source] = count + 1
+        if (count is None or count + 1 in _ROUND) and not self._news.is_spent(now):
+            return False
+        if count is not None:
+            self._counts[source] = count + 1
         self.total += 1
         return True
 
@@ -107,9 +133,10 @@ class Refusals:
         """Return how often each was refused; whom it was told of last stands at the end."""
         return dict(self._counts)
 
-
-def _is_round(count: int) -> bool:
-    return count in _ROUND
+    def recent(self, now: int) -> dict[str, int]:
+        """Return the same of those of whom it was told lately; for screens."""
+        since = now - RECENT
+        return {one: count for one, count in self._counts.items() if self._told.get(one, since - 1) >= since}
 
 
 _ROUND = frozenset(10**power for power in range(19))

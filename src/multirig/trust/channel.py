@@ -11,7 +11,7 @@ from multirig.errors import TrustError
 from multirig.trust.certificate import Certificate
 from multirig.trust.clock_seal import ClockSeal
 from multirig.trust.noise import nonce
-from multirig.trust.packets import COST, HEAD, head_of_sealed, number_of_sealed
+from multirig.trust.packets import COST, HEAD, NUMBER, head_of_sealed, number_of_sealed
 from multirig.trust.roles import Role
 
 WINDOW = 1_024
@@ -45,21 +45,22 @@ class Seen:
     """Which numbers have come: each counts once, however the network copies and overtakes."""
 
     def __init__(self) -> None:
-        self._newest = -1
+        self.newest = -1
+        """The highest that has come."""
         self._bits = 0
         """Bit i: the newest but i has come."""
 
     def is_new(self, number: int) -> bool:
         """Whether a number has not come, and is not so old that it cannot be told."""
-        behind = self._newest - number
+        behind = self.newest - number
         return behind < 0 or (behind < WINDOW and not self._bits >> behind & 1)
 
     def note(self, number: int) -> None:
         """Take that it has come."""
-        ahead = number - self._newest
+        ahead = number - self.newest
         if ahead > 0:
             self._bits = (self._bits << ahead | 1) & _ALL if ahead < WINDOW else 1
-            self._newest = number
+            self.newest = number
         else:
             self._bits |= 1 << -ahead
 
@@ -97,10 +98,13 @@ class Channel:
         """Seals probes of the clock."""
         self.standing = standing
         self._sends, self._receives = (ChaCha20Poly1305(one) for one in keys)
+        self._head = head_of_sealed(theirs)
         self._number = 0
         self._seen = Seen()
         self.is_confirmed = False
         """Whether something that was sealed by the other side has come."""
+        self.is_newest = False
+        """Whether what was opened last has left after all that was opened before."""
 
     def seal(self, content: bytes) -> bytes:
         """Return a packet with the content; TrustError: as many have been sent as one channel may carry."""
@@ -108,8 +112,12 @@ class Channel:
         if number >= LAST_NUMBER:
             raise TrustError("the channel is used up")
         self._number = number + 1
-        head = head_of_sealed(self.theirs, number)
+        head = self._head + NUMBER.pack(number)
         return head + self._sends.encrypt(nonce(number), content, head)
+
+    def has_come(self, packet: bytes) -> bool:
+        """Whether a packet has a number that was taken already."""
+        return len(packet) >= COST and not self._seen.is_new(number_of_sealed(packet))
 
     def open(self, packet: bytes) -> bytes:
         """Return what is in a sealed packet to this channel.
@@ -120,14 +128,15 @@ class Channel:
             It was not made by the other side for this channel, or it has come before; nothing has changed.
         """
         if len(packet) < COST:
-            raise TrustError("a sealed packet that ends too early")
+            raise TrustError("it sends sealed packets that end too early")
         number = number_of_sealed(packet)
         if not self._seen.is_new(number):
-            raise TrustError("a sealed packet that has come before")
+            raise TrustError("it sends sealed packets that have come before")
         try:
             content = self._receives.decrypt(nonce(number), packet[HEAD:], packet[:HEAD])
         except InvalidTag:
-            raise TrustError("a sealed packet that was not made for this channel") from None
+            raise TrustError("it sends sealed packets that were not made for us") from None
+        self.is_newest = number > self._seen.newest
         self._seen.note(number)
         self.is_confirmed = True
         return content

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import struct
@@ -42,7 +43,8 @@ HEAD = 2 + INDEX + 8
 """Bytes before what is sealed."""
 COST = HEAD + 16
 """Bytes by which a sealed packet is longer than what is in it."""
-_NUMBER = struct.Struct(">Q")
+NUMBER = struct.Struct(">Q")
+"""How the number of a packet is written; it is authenticated along with all that stands before it."""
 _STREAM = b'{"sealed":"'
 """On a stream, which is cut into messages by their JSON, a packet stands in this."""
 
@@ -54,7 +56,8 @@ class Hello(NamedTuple):
     """How the other side calls the channel that is to be."""
     key: bytes
     """First message of the handshake."""
-    checks: bytes
+    which: bytes
+    """All that tells it from another one, be it changed on its way."""
 
 
 def pack_hello(index: bytes, key: bytes, labs: Sequence[bytes]) -> bytes:
@@ -76,10 +79,14 @@ def pack_hello(index: bytes, key: bytes, labs: Sequence[bytes]) -> bytes:
 def unpack_hello(packet: bytes) -> Hello:
     """Read a hello; TrustError if it is none."""
     if len(packet) < _HELLO_LENGTH or packet[:2] != bytes([MARK, HELLO]):
-        raise TrustError("a hello that is none")
+        raise TrustError("its hello is none")
     at = 2 + INDEX
-    checks = packet[_HELLO_HEAD : _HELLO_HEAD + MAX_LABS * _CHECK]
-    return Hello(packet[2:at], packet[at:_HELLO_HEAD], checks)
+    return Hello(packet[2:at], packet[at:_HELLO_HEAD], say_which(packet))
+
+
+def say_which(packet: bytes) -> bytes:
+    """Return what tells a hello from another one."""
+    return packet[: _HELLO_HEAD + MAX_LABS * _CHECK]
 
 
 def knows_lab(packet: bytes, lab: bytes) -> bool:
@@ -91,7 +98,15 @@ def knows_lab(packet: bytes, lab: bytes) -> bool:
 
 
 def _check(head: bytes, lab: bytes) -> bytes:
-    return hashlib.blake2s(head, key=lab, digest_size=_CHECK, person=b"mrighelo").digest()
+    check = _begin_check(lab).copy()
+    check.update(head)
+    return check.digest()
+
+
+@functools.lru_cache(16)
+def _begin_check(lab: bytes) -> hashlib.blake2s:
+    """Return a hash that has taken the key already: strangers make this PC compute many."""
+    return hashlib.blake2s(key=lab, digest_size=_CHECK, person=b"mrighelo")
 
 
 def pack_answer(index: bytes, own: bytes, message: bytes) -> bytes:
@@ -109,14 +124,14 @@ def pack_lost(index: bytes) -> bytes:
     return bytes([MARK, LOST]) + index
 
 
-def head_of_sealed(index: bytes, number: int) -> bytes:
-    """Return what stands before what is sealed, and is sealed along with it."""
-    return bytes([MARK, SEALED]) + index + _NUMBER.pack(number)
+def head_of_sealed(index: bytes) -> bytes:
+    """Return what stands before the number of a sealed packet."""
+    return bytes([MARK, SEALED]) + index
 
 
 def number_of_sealed(packet: bytes) -> int:
     """Return the number of a sealed packet, which is long enough."""
-    return int(_NUMBER.unpack_from(packet, 2 + INDEX)[0])
+    return int(NUMBER.unpack_from(packet, 2 + INDEX)[0])
 
 
 def to_text(packet: bytes) -> str:
@@ -131,7 +146,7 @@ def from_text(text: object) -> bytes:
             raise ValueError
         return base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise TrustError("a hello that is none") from None
+        raise TrustError("its hello is none") from None
 
 
 def wrap(packet: bytes) -> bytes:

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -235,6 +236,29 @@ def test_the_person_at_the_lab_s_pc_says_no(add, join, office: Path):
     assert "it may not join; the code is void" in screen.text
 
 
+@needs_terminal
+@pytest.mark.parametrize("is_asked", [False, True], ids=["while it waits", "while it asks"])
+def test_ctrl_c_ends_it_and_the_code_is_worth_nothing(add, join, tmp_path: Path, is_asked: bool):
+    screen = add(has_keyboard=True)
+    address, code = screen.address, screen.code
+    screen.expect("waiting for it")
+    answers: list[tuple[int, str]] = []
+    joining = threading.Thread(target=lambda: answers.append(join(address, code)))
+    if is_asked:
+        joining.start()
+        screen.expect("May it join")
+    screen.process.send_signal(signal.SIGINT)
+    assert screen.end() == 130
+    assert "interrupted" in screen.text
+    assert "Traceback" not in screen.text
+    if is_asked:
+        joining.join(LIMIT)
+    else:
+        answers.append(join(address, code))
+    assert answers[0][0] == 1
+    assert ("has ended the connection" if is_asked else "nobody answers") in answers[0][1]
+
+
 @pytest.mark.attack
 def test_three_wrong_codes_end_it_on_both_screens(add, join, tmp_path: Path):
     screen = add("--yes")
@@ -343,6 +367,24 @@ def test_who_is_not_of_the_lab_and_the_lab_s_own_pc_cannot_be_shut_out(multirig,
     refused = multirig("key", "shut-out", "office", "--yes", **at_office)
     assert refused.returncode == 2
     assert "that is this PC" in refused.stderr
+
+
+@pytest.mark.attack
+def test_a_pc_that_is_to_do_less_keeps_its_right_and_that_is_said(multirig, office: Path, tmp_path: Path):
+    ring = certify(office, tmp_path, "video", Role.LEAD)
+    at_office, at_video = {"MULTIRIG_KEYS": str(office)}, {"MULTIRIG_KEYS": str(tmp_path / "video")}
+    multirig("key", "ask", "video.json", **at_video)
+    more = multirig("key", "sign", "video.json", "--role", "lead", "--yes", **at_office)
+    assert "shut-out" not in more.stderr
+    multirig("key", "ask", "again.json", **at_video)
+    less = multirig("key", "sign", "again.json", "--role", "rig", "--yes", **at_office)
+    assert less.returncode == 0
+    assert (
+        "the certificate by which video may lead sessions, look on, and be led counts until 20" in less.stderr
+    )
+    keys = ring.read()
+    assert keys is not None
+    assert f"multirig key shut-out {keys.memberships[0].certificate.id}" in less.stderr
 
 
 # -- by a stick ----------------------------------------------------------------------------------------------
@@ -520,7 +562,9 @@ def type_paper(folder: Path, keys: Path, lines: list[str], lab: str = "mylab") -
 def test_a_lab_s_key_comes_back_from_paper(multirig, office: Path, tmp_path: Path):
     at_office = {"MULTIRIG_KEYS": str(office)}
     assert multirig("key", "paper", **at_office).returncode == 2
-    shown = multirig("key", "paper", "--yes", **at_office).stdout
+    done = multirig("key", "paper", "--yes", **at_office)
+    assert "the key went into a file or another program, not onto a screen" in done.stderr
+    shown = done.stdout
     lines = re.findall(r"^  ((?:[0-9A-Z]{4} ?){1,4})$", shown, re.MULTILINE)
     assert len(lines) == 5
     code, said = type_paper(tmp_path, tmp_path / "spare", [one.lower().replace(" ", "") for one in lines])
@@ -572,11 +616,15 @@ def test_who_was_shut_out_stays_so_when_the_key_comes_back_from_paper(multirig, 
 # -- what it costs -------------------------------------------------------------------------------------------
 
 
-def test_who_asks_for_help_loads_no_cryptography():
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [(["--help"], ("spake2", "multirig.cli.key_joining")), (["key", "--help"], ("cryptography", "spake2"))],
+    ids=["multirig --help", "multirig key --help"],
+)
+def test_who_asks_for_help_does_not_wait_for_what_makes_keys(words: list[str], heavy: tuple[str, ...]):
     code = (
-        "import sys; from multirig.cli.main import run; run(['--help']); run(['key', '--help']);"
-        "heavy = ('cryptography', 'spake2', 'multirig.keyring');"
-        "print([one for one in heavy if one in sys.modules], file=sys.stderr)"
+        f"import sys; from multirig.cli.main import run; run({words!r});"
+        f"print([one for one in {heavy!r} if one in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.strip() == "[]"

@@ -117,13 +117,22 @@ SCREENSHOTS = "MULTIRIG_SCREENSHOTS"
 
 
 class ConsoleProgram:
-    """``multirig console`` in a process of its own."""
+    """``multirig console`` in a process of its own.
 
-    def __init__(self, folder: Path, *options: object, environment: Mapping[str, str] | None = None) -> None:
+    `program` is another one in place of ``-m multirig``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: object,
+        environment: Mapping[str, str] | None = None,
+        program: tuple[str, ...] = ("-m", "multirig"),
+    ) -> None:
         self.folder = folder
         self.seen: list[str] = []
         self.process = Program(
-            [sys.executable, "-W", "error", "-m", "multirig", "console", *map(str, options)],
+            [sys.executable, "-W", "error", *program, "console", *map(str, options)],
             cwd=folder,
             env={
                 **os.environ,
@@ -155,6 +164,11 @@ class ConsoleProgram:
                 self.process.kill()
                 raise AssertionError(f"the console does not come: {self.process.communicate()[1]}") from None
         return re.search(r"ready at (\S+)", self.seen[0]).group(1)
+
+    @property
+    def own_folder(self) -> Path:
+        """Where it keeps what is its own."""
+        return self.folder / "state" / "multirig" / "console"
 
     @property
     def log(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import platform
 import signal
 import stat
 import subprocess
@@ -25,6 +26,10 @@ from multirig.dashboard.leading.record import COMMISSION, Commission, read_recor
 from multirig.dashboard.leading.teller import Teller
 from multirig.dashboard.snapshot import Outcome, SessionNow, Step
 from multirig.errors import MultirigError
+from multirig.record.account import account
+from multirig.record.journal import read_history
+from multirig.record.story import tell
+from multirig.version import __version__
 
 LIMIT = 30.0
 """Seconds for what a process of its own does, on a busy machine."""
@@ -64,17 +69,23 @@ async def running(leader: Leader, until: Any) -> None:
 @pytest.mark.limit(90)
 async def test_a_session_is_begun_watched_marked_stopped_and_judged(lab: Any, desk: Any, until: Any) -> None:
     await lab.rigs_of_a_session("cam", over="udp")
-    leader = await desk.begin(projects=("ours",), procedures=("Behavior training/tasks",))
+    leader = await desk.begin(projects=("ours",), procedures=("Behavior training/tasks",), by="ada")
     changes: list[str] = []
     leader.on_change(lambda: changes.append(leader.session.state))
 
     await running(leader, until)
-    await leader.mark("the door was  opened")
+    await leader.mark("the door was  opened", by="bob")
     await until(lambda: leader.session.markers, LIMIT)
     await until(lambda: set(leader.session.multirigs) == {"main", "cam"}, LIMIT)
-    await leader.stop()
+    await leader.stop(by="eve")
     now = await over(leader, until)
 
+    told = account(Path(now.folder or ""))
+    assert (told.pc, told.person, told.markers[0].data) == (platform.node(), "ada", {"by": "bob"})
+    story = [one.what for one in tell(read_history(Path(now.folder or "")).moments)]
+    assert story[0] == f"opened the journal (multirig {__version__}, led by ada on {platform.node()})"
+    assert "asked for the step 'stop', by eve" in story
+    assert "marked: the door was opened (by bob)" in story
     assert (now.verdict, now.trouble) == ("GOOD", None)
     assert [one.text for one in now.markers] == ["the door was opened"]
     assert "running" in changes
@@ -108,12 +119,12 @@ async def test_an_interrupt_reaches_the_rigs_and_the_verdict(lab: Any, desk: Any
     await lab.rigs_of_a_session(over="udp")
     leader = await desk.begin()
     await running(leader, until)
-    await leader.interrupt("smoke in the room")
+    await leader.interrupt("smoke in the room", by="ada")
     now = await over(leader, until)
     assert now.verdict == "INTERRUPTED"
     assert done(now, Step.INTERRUPT) == {"main"}
     verdict = json.loads((Path(now.folder or "") / "_multirig_verdict.json").read_text())
-    assert verdict["interruption"] == "smoke in the room"
+    assert verdict["interruption"] == "smoke in the room (by ada)"
 
 
 @pytest.mark.limit(90)
@@ -321,7 +332,7 @@ async def test_a_session_whose_process_was_killed_is_recovered(lab: Any, desk: A
     assert last is not None
     assert not last.is_over
 
-    again = await desk.begin(recover=leader.session.folder, rigs=(), subject="")
+    again = await desk.begin(recover=leader.session.folder, rigs=(), subject="", by="bob")
     await running(again, until)
     assert again.session.order.subject == "SP_01"
     assert list(again.session.order.rigs) == ["main", "cam"]
@@ -331,6 +342,7 @@ async def test_a_session_whose_process_was_killed_is_recovered(lab: Any, desk: A
     now = await over(again, until)
     assert now.verdict == "GOOD"
     assert [one.text for one in now.markers] == ["recovered"]
+    assert account(Path(now.folder or "")).person == "bob"
 
 
 @pytest.mark.limit(90)
@@ -392,13 +404,13 @@ class Nobody:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def stop(self) -> None:
+    def stop(self, by: str | None = None) -> None:
         self.heard.append("stop")
 
-    def interrupt(self, why: str) -> None:
+    def interrupt(self, why: str, by: str | None = None) -> None:
         raise ZeroDivisionError
 
-    def mark(self, text: str) -> None:
+    def mark(self, text: str, by: str | None = None) -> None:
         self.heard.append(text)
 
 

@@ -157,14 +157,15 @@ async def test_a_task_is_interrupted_and_its_rigs_hear_why(
     lab: Any, desk: Any, until: Any, task: Path
 ) -> None:
     await lab.rigs_of_a_session(over="udp")
-    leader = await desk.begin(task=str(task))
+    leader = await desk.begin(task=str(task), by="ada")
     await running(leader, until)
     await until(lambda: (Path(leader.session.folder or "") / ".it_runs").exists(), LIMIT)
-    await leader.interrupt("smoke in the room")
+    await leader.interrupt("smoke in the room", by="bob")
     now = await over(leader, until)
     assert (now.verdict, now.trouble) == ("INTERRUPTED", None)
     told = json.loads((Path(now.folder or "") / "_multirig_verdict.json").read_text())
-    assert told["interruption"] == "smoke in the room"
+    assert told["interruption"] == "smoke in the room (by bob)"
+    assert told["person"] == "ada"
     assert settings(now)["SESSION_END_TIME"] is not None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from multirig.cli.main import run
 from multirig.config import load_conductor_config
 from multirig.dashboard.door.access import is_password
 from multirig.dashboard.door.password import keep_password
+from multirig.dashboard.door.people import Role, read_accounts
 from multirig.errors import ConfigError
 
 PASSWORD = "correct horse"
@@ -107,16 +110,20 @@ def test_a_password_that_is_too_short_changes_nothing(tmp_path: Path) -> None:
 # -- at a terminal -------------------------------------------------------------------------------------------
 
 
+SETS = ("console", "--set-password")
+
+
 @pytest.fixture
-def typed(tmp_path: Path):
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the command, and type lines at its prompts; return its exit code and what it wrote."""
     pty = pytest.importorskip("pty", reason="Windows has no pseudo-terminal in Python")
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
 
-    def run(*lines: str) -> tuple[int, str]:
+    def run(*lines: str, command: tuple[str, ...] = SETS) -> tuple[int, str]:
         keyboard, terminal = pty.openpty()
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "multirig", "console", "--set-password", "--rigs-file", str(tmp_path)],
+                [sys.executable, "-m", "multirig", *command, "--rigs-file", str(tmp_path)],
                 stdin=terminal,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -159,6 +166,59 @@ def test_what_is_typed_wrong_changes_nothing(typed, tmp_path: Path, lines, words
     assert code == 2
     assert words in said
     assert not (tmp_path / "multirig.yaml").exists()
+
+
+def test_accounts_are_made_changed_listed_and_removed(typed, tmp_path: Path) -> None:
+    own = tmp_path / "state" / "console"
+
+    def do(*words: str, lines: tuple[str, ...] = ()) -> str:
+        code, said = typed(*lines, command=("password", *words))
+        assert code == 0, said
+        return " ".join(said.split())
+
+    assert "nobody from other PCs" in do("--list")
+    made = do("Ada", lines=(PASSWORD, PASSWORD))
+    assert "Password of Ada, at least 8 characters:" in made
+    assert "the account Ada is made: it may look, and change nothing" in made
+    assert "to let it do all: multirig password Ada --role operate" in made
+    assert "may do all that the page can" in do("ada", "--role", "operate")  # asks for nothing
+    [ada] = read_accounts(own).values()
+    assert (ada.name, ada.role, is_password(PASSWORD, ada.password)) == ("Ada", Role.OPERATE, True)
+    do("ada", lines=("another password",) * 2)
+    [ada] = read_accounts(own).values()
+    assert (ada.role, is_password("another password", ada.password)) == (Role.OPERATE, True)
+    do("lou", "--role", "look", lines=(PASSWORD, PASSWORD))
+    do(lines=(PASSWORD, PASSWORD))  # the one password, as console --set-password
+    assert is_set(tmp_path)
+    listed = do("--list")
+    for row in ("the one password operate", "Ada operate", "lou look"):
+        assert row in listed
+    assert "scrypt" not in listed
+    assert "the account Ada is removed" in do("ADA", "--remove")
+    assert [*read_accounts(own)] == ["lou"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--role", "look"), "say whose: multirig password NAME"),
+        (("--remove",), "say whose: multirig password NAME"),
+        (("ada", "--remove"), "there is no account 'ada'"),
+        (("ada", "--remove", "--role", "look"), "give --remove or --role"),
+        (("ada", "--list"), "--list says all"),
+        (("a b",), "is no name for an account"),
+        (("ada", "--role", "root"), "root"),
+        (("ada",), "a password is typed at a terminal: open one and run multirig password ada there"),
+    ],
+)
+def test_what_makes_no_account_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words, said: str
+) -> None:
+    monkeypatch.setenv("MULTIRIG_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert run(["password", *words, "--rigs-file", str(tmp_path)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "state" / "console" / "accounts.json").exists()
 
 
 def test_a_password_is_not_read_from_a_pipe(tmp_path: Path) -> None:

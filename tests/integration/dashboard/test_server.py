@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.server
 import os
 import re
@@ -32,6 +33,7 @@ PASSWORD = "correct horse"
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 POLLING = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
 PAGE = {"accept": "text/html"}
+PLAIN = "without TLS whoever listens in this network reads the password: leave out --plain-http"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,8 @@ def locked(start_console, tmp_path_factory) -> str:
 
 def start_locked(start_console: Any, folder: Path, *options: object) -> str:
     keep_password(folder / "remote_rigs.yaml", PASSWORD)
+    if "--tls-cert" not in options:
+        options = ("--plain-http", *options)
     url = start_console(folder, "--host", "0.0.0.0", *options).url
     return re.sub(r"//[^:]+", "//127.0.0.1", url)
 
@@ -65,9 +69,9 @@ def forgive(url: str) -> None:
         pass
 
 
-def dial(url: str, *, origin: Any = "", **headers: str) -> Any:
-    """Open the page's web socket, as its own page would."""
-    address = url.replace("http", "ws", 1) + SOCKET
+def dial(url: str, *, origin: Any = "", path_more: str = "", **headers: str) -> Any:
+    """Open the page's web socket, as its own page would; `path_more` is put behind its address."""
+    address = url.replace("http", "ws", 1) + SOCKET + path_more
     context = None
     if url.startswith("https"):
         context = ssl.create_default_context()
@@ -247,7 +251,7 @@ def test_a_web_socket_is_refused_without_the_cookie_and_ends_with_the_session(lo
         assert httpx.get(locked, headers={"cookie": cookie}).status_code == 401
 
 
-async def test_the_password_page_works_without_scripts(locked: str, browser, shoot) -> None:
+async def test_the_password_page_works_without_scripts(locked: str, browser) -> None:
     browser.may_complain = True  # of the answer 401
     page = await browser.page(f"{locked}/", java_script_enabled=False)
     assert page.url.startswith(f"{locked}/login")
@@ -256,7 +260,6 @@ async def test_the_password_page_works_without_scripts(locked: str, browser, sho
     alert = page.get_by_role("alert")
     await alert.wait_for()
     assert await alert.inner_text() == "That is not the password: type it again."
-    await shoot(page, "console-password")
     await page.get_by_label("Password of this console").fill(PASSWORD)
     await page.get_by_role("button", name="Open the console").click()
     await page.wait_for_url(f"{locked}/")
@@ -321,7 +324,7 @@ def test_a_session_outlives_the_console(start_console, tmp_path: Path) -> None:
     url = start_locked(start_console, tmp_path, "--port", port)
     with log_in(url) as client:
         assert start_console.last.end()[0] == 0
-        start_locked_again = start_console(tmp_path, "--host", "0.0.0.0", "--port", port)
+        start_locked_again = start_console(tmp_path, "--host", "0.0.0.0", "--plain-http", "--port", port)
         assert str(port) in start_locked_again.url
         assert client.get("/").status_code == 200
 
@@ -334,7 +337,7 @@ def test_who_has_logged_out_stays_so_when_the_console_is_started_again(start_con
         kept = dict(client.cookies)
         client.post("/logout")
         assert start_console.last.end()[0] == 0
-        start_console(tmp_path, "--host", "0.0.0.0", "--port", port).url  # noqa: B018  it waits
+        start_console(tmp_path, "--host", "0.0.0.0", "--plain-http", "--port", port).url  # noqa: B018  it waits
         for name, value in kept.items():  # whoever had copied it
             client.cookies.set(name, value)
         assert client.get("/").status_code == 401
@@ -535,6 +538,50 @@ def test_with_tls_all_is_encrypted_and_the_cookie_goes_nowhere_else(
     assert "TLS" not in said
 
 
+def test_other_pcs_come_encrypted_by_a_certificate_of_this_pcs_own_which_it_tells(
+    start_console, tmp_path: Path
+) -> None:
+    keep_password(tmp_path / "remote_rigs.yaml", PASSWORD)
+    told = []
+    for _ in range(2):
+        program = start_console(tmp_path, "--host", "0.0.0.0")
+        assert re.fullmatch(r"https://[\d.]+:\d+", program.url)
+        url = re.sub(r"//[^:]+", "//127.0.0.1", program.url)
+        own = program.own_folder / "certificate.pem"
+        with httpx.Client(base_url=url, verify=ssl.create_default_context(cafile=str(own))) as client:
+            answer = client.post("/login", data={"password": PASSWORD})
+            assert answer.status_code == 303
+            assert answer.headers["set-cookie"].startswith("__Host-multirig_")
+            assert client.get("/").status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url.replace("https", "http"))
+        served = ssl.get_server_certificate(("127.0.0.1", int(url.rpartition(":")[2])))
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(served)).digest().hex(":").upper()
+        code, said = program.end()
+        assert code == 0
+        told.append((digest, "has made a new certificate" in said))
+        assert said.splitlines()[-1] == digest
+        assert "go on only if its SHA-256 fingerprint is this one" in said
+        assert os.name == "nt" or own.stat().st_mode & 0o077 == 0
+    assert told == [(digest, True), (digest, False)]
+    command = [sys.executable, "-m", "multirig", "console", "--fingerprint"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.stdout == f"{digest}\n"
+
+
+def test_without_encryption_only_by_an_option_that_says_so(start_console, tmp_path: Path) -> None:
+    url = start_locked(start_console, tmp_path)
+    assert url.startswith("http://")
+    code, said = start_console.last.end()
+    assert (code, said.partition("without")[1:]) == (0, ("without", f"{PLAIN.removeprefix('without')}\n"))
+    program = start_console(
+        tmp_path, "--host", "0.0.0.0", "--plain-http", "--tls-cert", "a", "--tls-key", "b"
+    )
+    assert program.process.wait(30) == 2
+    assert "--plain-http is without encryption: leave out" in program.process.stderr.read()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -571,7 +618,7 @@ def test_other_pcs_are_let_in_with_a_password_only(start_console, tmp_path: Path
 
 def test_an_address_of_another_pc_is_one_line(start_console, tmp_path: Path) -> None:
     keep_password(tmp_path / "remote_rigs.yaml", PASSWORD)
-    program = start_console(tmp_path, "--host", "192.0.2.1")
+    program = start_console(tmp_path, "--host", "192.0.2.1", "--plain-http")
     assert program.process.wait(30) == 2
     warning, refusal = program.process.stderr.read().splitlines()
     assert "without TLS" in warning

@@ -198,6 +198,17 @@ async def test_the_pc_goes_away_after_the_code_was_right(lab_pc: LabPc, new: Key
     assert lab_pc.names == ["office"]
 
 
+async def test_the_pc_goes_away_before_it_has_said_that_it_keeps_its_certificate(lab_pc: LabPc) -> None:
+    port = await lab_pc.show()
+    async with connect(port) as line:
+        handshake = await prove(line, CODE)
+        await line.send(Kind.SEALED, handshake.seal({"name": "video", "key": "05" * 32}))
+        assert "certificate" in handshake.open(await line.receive(Kind.SEALED))
+    assert lab_pc.end is not None
+    assert (await lab_pc.end).name == "video"
+    assert lab_pc.lines == ["video has not said whether it keeps its certificate: look at its screen"]
+
+
 async def test_what_cannot_be_kept_is_told_on_both_sides(lab_pc: LabPc, new: Keyring) -> None:
     new.make_own_key("video")
     if sys.platform == "win32":

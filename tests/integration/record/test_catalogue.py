@@ -395,7 +395,7 @@ def test_programs_that_begin_at_once_share_an_index(listed: Catalogue, root: Pat
 def test_the_index_is_in_the_users_cache(root: Path, tmp_path: Path) -> None:
     one, other = Catalogue(root), Catalogue(tmp_path / "otherlab" / "Subjects")
     assert one.file == other.file
-    assert one.file.name == "sessions-4.sqlite"
+    assert one.file.name == "sessions-5.sqlite"
 
 
 # -- searching, held against plain Python ----------------------------------------------------------------

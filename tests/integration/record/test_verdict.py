@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -381,7 +382,8 @@ async def test_a_session_whose_conductor_died_and_was_replaced_is_good_with_a_no
     assert "the program that led it died, and was replaced 1 time" in content["notes"]
     assert all(rig["was_started"] for rig in content["rigs"].values())
     lines = [line.what for line in tell(read_history(folder).moments)]
-    assert "took the place of the program that led the session and had died" in lines
+    died = "took the place of the program that led the session and had died"
+    assert f"{died} (on {platform.node()})" in lines
 
 
 @pytest.mark.parametrize(

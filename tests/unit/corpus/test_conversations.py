@@ -33,7 +33,7 @@ numbered frames are other ones from then on."""
 ENDED_BEFORE = {("wire2-essential-recording-breaks", "cam"), ("wire2-recording-breaks-by-itself", "main")}
 """Rigs whose recording had failed: 0.1 said that it ended when they were told to stop."""
 REWORDED = "may not speak to this PC"
-"""How begins what is said of strangers; today's words name the line of the config that admits them."""
+"""What is said of strangers; today's words also say who they are, how many came, and what admits them."""
 HINT = "main has no key and serves its own PC only: run 'multirig key join' there"
 """What strangers that ask are told; 0.1 said nothing to them."""
 DIED = re.compile(
@@ -85,8 +85,7 @@ def recorded(lines: list[Line]) -> dict[str, list[Line]]:
 def _reworded(lines: list[Line]) -> list[Line]:
     """Return the lines with the beginning only of what is said in other words today."""
     return [
-        {**line, "reason": REWORDED} if str(line.get("reason", "")).startswith(REWORDED) else line
-        for line in lines
+        {**line, "reason": REWORDED} if REWORDED in str(line.get("reason", "")) else line for line in lines
     ]
 
 
@@ -158,7 +157,7 @@ def test_a_conversation_of_0_1_is_held_again_byte_for_byte(
             found = _without_decided(found)
         if path.stem == RELEASED_UNHEARD:
             found, expected = found[:-2], _until_the_end_of(expected, "EXPCLEANUP")
-        found = [one for one in found if one.get("array") != [0, HINT, 64]]
+        found = [one for one in found if not str(one.get("array")).startswith(f'[0, "{HINT}')]
         found, expected = _without_gap(found), _without_gap(expected)
         assert [one for one in found if "to" in one] == [one for one in expected if "to" in one], name
         assert _reworded(found) == _reworded(expected), name

@@ -124,7 +124,9 @@ def test_a_rig_is_found_by_its_name_or_by_one_that_differs_in_capitals_alone() -
 
 def test_what_a_terminal_knows_goes_along_where_the_system_would_not_have_it() -> None:
     here = {"PATH": "/usr/bin", "MULTIRIG_RIGS": "/lab", "MULTIRIG_STATE": "", "LANG": "C"}
-    assert find_environment(here, "linux") == {"PATH": "/usr/bin", "MULTIRIG_RIGS": "/lab"}
+    here["MULTIRIG_KEYS"] = "/keys"
+    carried = {"PATH": "/usr/bin", "MULTIRIG_RIGS": "/lab", "MULTIRIG_KEYS": "/keys"}
+    assert find_environment(here, "linux") == carried
     assert find_environment(here, "windows") == {}
     meant = {"MULTIRIG_RIGS": str(Path("lab").absolute()), "MULTIRIG_STATE": str(Path.home() / "state")}
     here = {"MULTIRIG_RIGS": "lab", "MULTIRIG_STATE": "~/state", "PATH": "bin"}

@@ -9,13 +9,14 @@ import shutil
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.unit.keyring.conftest import NOW
 
 from multirig.errors import ConfigError, MultirigError
-from multirig.keyring import Keyring, KeyWatch, files, place, read_keys
+from multirig.keyring import Keyring, KeyWatch, files, place, read_keys, windows
 from multirig.trust.certificate import LabKey, key_id
 from multirig.trust.keys import public_key
 from multirig.trust.roles import Role
@@ -30,9 +31,9 @@ NAMES = sorted(one.name for one in SAMPLE.iterdir())
 def make_sample(folder: Path) -> Path:
     """Put the files that were written at format 1 where a PC would have them."""
     shutil.copytree(SAMPLE, folder)
-    folder.chmod(0o700)
-    for one in folder.iterdir():
-        one.chmod(0o600)
+    for one in (folder, *folder.iterdir()):
+        one.chmod(0o700 if one.is_dir() else 0o600)
+        place.shut(one)
     return folder
 
 
@@ -228,12 +229,38 @@ def test_what_is_written_only_its_user_can_read(tmp_path: Path) -> None:
     assert len(list(folder.glob("*.json"))) == 4
 
 
+def test_what_is_written_nobody_else_can_read_on_windows_too(tmp_path: Path) -> None:
+    ring = Keyring(tmp_path / "keys")
+    ring.make_own_key("office")
+    ring.make_lab_key("mylab")
+    for one in (ring.folder, *ring.folder.glob("*.json")):
+        assert windows.find_readers(one) is None
+    assert ring.read() is not None
+
+
 @pytest.mark.attack
 def test_keys_on_a_share_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = "it lies on a share, where whoever may write there changes it"
     monkeypatch.setattr(place, "find_exposure", lambda path: shared)
     with pytest.raises(ConfigError, match="it lies on a share"):
         Keyring(tmp_path / "keys").make_own_key("office")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [({"/": "ext4"}, None), ({"/": "ext4", "LAB": "nfs4"}, "nfs4"), ({"/": "nfs"}, "nfs"), ({}, None)],
+)
+def test_a_disk_of_another_pc_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: dict[str, str], found: str | None
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("its drives of other PCs are refused")
+    disks = [
+        SimpleNamespace(mountpoint=where.replace("LAB", str(tmp_path)), fstype=kind)
+        for where, kind in kinds.items()
+    ]
+    monkeypatch.setattr("psutil.disk_partitions", lambda **_: disks)
+    assert place.find_far_disk(tmp_path / "keys") == found
 
 
 def test_the_folder_is_that_of_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

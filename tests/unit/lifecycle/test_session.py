@@ -362,6 +362,14 @@ def starting(*foreign: str, round_trip: int = 0) -> Session:
     return session
 
 
+def test_who_has_asked_is_for_the_journal_and_not_for_the_rigs() -> None:
+    session = session_in(S.RUNNING)
+    asked = StepRequested(number=98, trigger=T.STOP, data={"by": "ada", "why": "now"})
+    session.feed(asked)
+    assert write(session.now("main").word).args == ({"exp_ref": str(REF), "why": "now"},)
+    assert any(isinstance(one, Record) and one.event == asked for one in session.out)
+
+
 def test_all_rigs_are_told_the_same_instant_far_enough_ahead_for_the_slowest() -> None:
     session = starting(round_trip=30)
     told = [write(session.now(name).word).args for name in ("main", "cam", "ephys")]

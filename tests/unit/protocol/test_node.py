@@ -555,7 +555,7 @@ def test_w22_a_stranger_is_turned_away_and_counted():
     assert "which has no key: 'multirig key join'" in first.reason
     assert first.is_stranger
     assert tenth.count == 10
-    assert "10 messages were refused" in tenth.reason
+    assert "refused 10 messages from 192.168.1.77: it may not speak" in tenth.reason
     rig.receive_datagram(b"[32, 0]", Address("udp", "127.0.0.1", 5), 0)
     assert len(rig.machine.asked()) == 1
 

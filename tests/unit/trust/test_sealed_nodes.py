@@ -401,6 +401,34 @@ def test_no_forged_datagram_does_anything() -> None:
     assert isinstance(two.ask(START), Replied)
 
 
+def test_where_ibls_peers_are_named_pcs_of_the_lab_are_spoken_to_under_a_seal_all_the_same() -> None:
+    two = Two(at_rig_doors=Doors([PC.host]), at_pc_doors=Doors([RIG.host]))
+    assert isinstance(two.ask(INFO), Replied)
+    assert isinstance(two.ask(START), Replied)
+    assert two.at_rig.requests() == [Event.EXPINFO, Event.EXPSTART]
+    assert {data[0] for _, _, data in two.wire.passed[1:]} == {0xF5}
+
+
+def test_an_ibl_peer_that_is_named_answers_as_ever_where_this_pc_has_a_key() -> None:
+    two = Two(keyless="rig", at_rig_doors=Doors([PC.host]), at_pc_doors=Doors([RIG.host]))
+    two.rig.greets = False
+    assert isinstance(two.ask(INFO), Replied)
+    assert isinstance(two.ask(START), Replied)
+    assert two.at_rig.requests()[-1] == Event.EXPSTART
+    assert max(len(data) for _, _, data in two.wire.passed) < 1_000
+
+
+def test_copies_and_late_answers_of_the_lab_are_nobodys_fault() -> None:
+    two = Two()
+    two.wire.disturb = lambda sender, to, data: [data, data]
+    two.ask(INFO)
+    two.ask(START)
+    for sender, to, data in list(two.wire.passed):
+        two.wire.nodes[to].receive_datagram(data, sender, two.wire.now)
+    assert two.complaints(two.rig) == two.complaints(two.pc) == []
+    assert two.rig.door.seals.copies > 0
+
+
 def silent_until(two: Two, seconds: float) -> None:
     def lose(sender: Address, to: Address, data: bytes) -> list[bytes]:
         return [] if two.wire.now < seconds * SECOND else [data]

@@ -14,8 +14,8 @@ import re
 import secrets
 import unicodedata
 from collections import OrderedDict, deque
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from multirig.errors import ConfigError
 
@@ -42,6 +42,8 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _LOG_N, _R, _P = 15, 8, 1
 """Cost of a hash: 32 MiB and about a tenth of a second, as OWASP's cheat sheet on passwords has it."""
+NOBODYS = f"scrypt${_LOG_N}${_R}${_P}$" + "$".join(base64.b64encode(bytes(n)).decode() for n in (16, 32))
+"""Is reckoned where there is nothing to compare with, so that the time tells nobody which names are known."""
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -129,16 +131,22 @@ class Token:
 
 @dataclass(slots=True)
 class _Tries:
-    count: int
     last: float
-    until: float
+    until: float = 0.0
+    counts: dict[str | None, int] = field(default_factory=dict)
+    """How many, by the account whose password was tried."""
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts.values())
 
 
 class Limiter:
     """How often a password may be tried: few times from one address, or by one browser that once knew it.
 
     Whoever guesses holds up nobody else: not another address, and not that browser, wherever it is.
-    A try counts as wrong when it is begun, so that many at once are no way round; a right one is taken back.
+    A try counts as wrong when it is begun, so that many at once are no way round; a right one is taken back,
+    and the wrong ones for the same account with it: whoever has an account gets no more tries at another.
     """
 
     def __init__(self) -> None:
@@ -153,7 +161,7 @@ class Limiter:
         """Whether so many tries come from everywhere that somebody guesses."""
         return len(self._all) == ALL_TRIES and now < self._all[0] + WINDOW
 
-    def take(self, address: str, now: float, browser: str | None = None) -> float:
+    def take(self, address: str, now: float, browser: str | None = None, account: str | None = "") -> float:
         """Begin a try; return 0, or for how many seconds to wait before one may be made.
 
         Parameters
@@ -164,6 +172,8 @@ class Limiter:
             In seconds, on a clock that only goes forward.
         browser : str, optional
             Its name, where it is one that knew the password before: it counts by itself then.
+        account : str, optional
+            Whose password is tried; empty: the one of the console, None: of nobody that there is.
         """
         address = browser or network_of(address)
         tries = self._tries.get(address)
@@ -172,45 +182,86 @@ class Limiter:
         wait = 0.0 if tries is None else tries.until - now
         if wait > 0:
             return wait
-        count = 1 if tries is None else tries.count + 1
-        doublings = max(count - FREE_TRIES, 0)
-        pause = min(math.ldexp(FIRST_WAIT, min(doublings, 10)), LONGEST_WAIT) if count >= FREE_TRIES else 0.0
-        self._tries[address] = _Tries(count, now, now + pause)
+        tries = self._tries[address] = tries or _Tries(now)
+        tries.counts[account] = tries.counts.get(account, 0) + 1
+        doublings = max(tries.count - FREE_TRIES, 0)
+        pause = min(math.ldexp(FIRST_WAIT, min(doublings, 10)), LONGEST_WAIT)
+        tries.last = now
+        tries.until = now + pause if tries.count >= FREE_TRIES else 0.0
         self._tries.move_to_end(address)
         if len(self._tries) > MAX_ADDRESSES:
             self._tries.popitem(last=False)
         self._all.append(now)
         return 0.0
 
-    def succeed(self, address: str, browser: str | None = None) -> None:
-        """Take back a try that was right, and forget the wrong ones before it."""
-        tries = self._tries.pop(browser or network_of(address), None)
-        if tries is not None and tries.last in self._all:
+    def succeed(self, address: str, browser: str | None = None, account: str | None = "") -> None:
+        """Take back a try that was right, and forget the wrong ones for that account before it."""
+        address = browser or network_of(address)
+        tries = self._tries.get(address)
+        if tries is None:
+            return
+        if tries.last in self._all:
             self._all.remove(tries.last)
+        tries.counts.pop(account, None)
+        tries.until = 0.0  # it had waited before this try
+        if not tries.counts:
+            del self._tries[address]
+
+
+class Pace:
+    """How much somebody may ask for: so much at once, and so much a second from then on.
+
+    Parameters
+    ----------
+    at_once : float
+        How much in one go, after a pause.
+    per_second : float
+        How much goes on like that.
+    """
+
+    def __init__(self, at_once: float, per_second: float) -> None:
+        self._at_once, self._per_second = at_once, per_second
+        self._left: dict[str, tuple[float, float]] = {}
+        """What each has left, and when that was reckoned; one for each account, of which there are few."""
+
+    def keeps(self, who: str, now: float) -> bool:
+        """Take one more and return True; False: it is too much. `now` is in seconds and only goes forward."""
+        left, at = self._left.get(who, (self._at_once, now))
+        left = min(self._at_once, left + (now - at) * self._per_second)
+        may = left >= 1
+        self._left[who] = (left - may, now)
+        return may
 
 
 class Browsers:
     """Browsers that once knew the password, by a signed cookie that opens nothing.
 
-    A try of theirs counts by itself, so that nobody else's wrong ones keep them out. OWASP calls it a device
-    cookie.
+    A try of theirs for the same account counts by itself, so that nobody else's wrong ones keep them out.
+    OWASP calls it a device cookie.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, b"browser", "sha256")
 
-    def name(self) -> str:
-        """Return the cookie of another one."""
+    def name(self, account: str = "") -> str:
+        """Return the cookie of another one, which knew the password of that account."""
         name = secrets.token_urlsafe(24)
-        return f"{name}.{self._sign(name)}"
+        return f"{name}.{self._sign(name, account)}"
 
-    def find(self, cookie: str) -> str | None:
-        """Return the name of a browser, by its cookie; None: it is none of ours."""
+    def find(self, cookie: str, account: str = "") -> str | None:
+        """Return the name of a browser, by its cookie; None: none of ours, or another account's."""
         name, _, signature = cookie.partition(".")
-        return name if hmac.compare_digest(self._sign(name).encode(), signature.encode()) else None
+        is_ours = hmac.compare_digest(self._sign(name, account).encode(), signature.encode())
+        return name if is_ours else None
 
-    def _sign(self, name: str) -> str:
-        return base64.urlsafe_b64encode(hmac.digest(self._key, name.encode(), "sha256")).decode().rstrip("=")
+    def _sign(self, name: str, account: str) -> str:
+        # a key for each account: none of them can be made into another one's, or the one password's
+        key = hmac.digest(self._key, account.encode(), "sha256") if account else self._key
+        return _in_letters(hmac.digest(key, name.encode(), "sha256"))
+
+
+def _in_letters(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def network_of(address: str) -> str:
@@ -230,14 +281,32 @@ def network_of(address: str) -> str:
 
 
 class Sessions:
-    """Browsers that have shown that they know the password, by a signed cookie.
+    """Browsers that have shown that they know a password, by a signed cookie.
 
-    They stay so when the console is restarted, and end all together when the password is changed. `secret` is
-    this installation's own, `password` the hash that is kept, `ended` what was ended before this start.
+    They stay so when the console is restarted, and end all together when that password is changed.
+
+    Parameters
+    ----------
+    secret : bytes
+        This installation's own.
+    password : str, optional
+        The hash of the console's one password that is kept; None: it has none.
+    ended : mapping of str to int, optional
+        What was ended before this start.
+    stamp_of : callable, optional
+        Returns what changes with whatever is changed of an account; None where there is none of that name.
     """
 
-    def __init__(self, secret: bytes, password: str, ended: Mapping[str, int] | None = None) -> None:
-        self._key = hmac.digest(secret, f"session {password}".encode(), "sha256")
+    def __init__(
+        self,
+        secret: bytes,
+        password: str | None,
+        ended: Mapping[str, int] | None = None,
+        stamp_of: Callable[[str], str | None] = lambda account: None,
+    ) -> None:
+        self._secret = secret
+        self._password = password
+        self._stamp_of = stamp_of
         self._ended: dict[str, int] = dict(ended or {})
 
     @property
@@ -245,30 +314,64 @@ class Sessions:
         """Sessions that were ended before their time → until when they would have lasted."""
         return self._ended
 
-    def begin(self, now: float) -> str:
-        """Return the cookie of a new session; `now` is in seconds since 1970."""
+    def begin(self, now: float, account: str = "") -> str:
+        """Return the cookie of a new session.
+
+        Parameters
+        ----------
+        now : float
+            In seconds since 1970.
+        account : str
+            Who has logged in; empty: with the console's one password.
+        """
         name, expires = secrets.token_urlsafe(24), int(now) + LIFE
-        return f"{name}.{expires}.{self._sign(name, expires)}"
+        cookie = f"{name}.{expires}.{self._sign(name, expires, account)}"
+        return f"{cookie}.{_in_letters(account.encode())}" if account else cookie
+
+    def find(self, cookie: str, now: float) -> str | None:
+        """Return whose session a cookie is of, empty for the one password; None: of none that goes on."""
+        match cookie.split("."):
+            case [name, expires, signature]:
+                account = ""
+            case [name, expires, signature, letters] if read := _from_letters(letters):
+                account = read
+            case _:
+                return None
+        if not (expires.isascii() and expires.isdecimal() and len(expires) <= 12):
+            return None
+        expected = self._sign(name, int(expires), account)
+        is_ours = expected is not None and hmac.compare_digest(expected.encode(), signature.encode())
+        return account if is_ours and now < int(expires) and name not in self._ended else None
 
     def is_open(self, cookie: str, now: float) -> bool:
         """Whether it is the cookie of a session that goes on."""
-        name, _, rest = cookie.partition(".")
-        expires, _, signature = rest.partition(".")
-        if not (expires.isascii() and expires.isdecimal() and len(expires) <= 12):
-            return False
-        is_ours = hmac.compare_digest(self._sign(name, int(expires)).encode(), signature.encode())
-        return is_ours and now < int(expires) and name not in self._ended
+        return self.find(cookie, now) is not None
 
     def end(self, cookie: str, now: float) -> None:
         """End a session before its time."""
         if self.is_open(cookie, now):
-            name, expires, _ = cookie.split(".")
+            name, expires = cookie.split(".")[:2]
             self._ended[name] = int(expires)
             self._ended = {one: until for one, until in self._ended.items() if now < until}
 
-    def _sign(self, name: str, expires: int) -> str:
-        digest = hmac.digest(self._key, f"{name}.{expires}".encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    def _sign(self, name: str, expires: int, account: str) -> str | None:
+        if account:
+            stamp = self._stamp_of(account)
+            kind = None if stamp is None else f"account {stamp}"
+        else:
+            kind = None if self._password is None else f"session {self._password}"
+        if kind is None:
+            return None
+        key = hmac.digest(self._secret, kind.encode(), "sha256")
+        return _in_letters(hmac.digest(key, f"{name}.{expires}".encode(), "sha256"))
+
+
+def _from_letters(letters: str) -> str:
+    """Return what was written by `_in_letters`; empty where it was not."""
+    try:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        return ""
 
 
 # -- addresses -----------------------------------------------------------------------------------------------

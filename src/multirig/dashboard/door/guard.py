@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, quote
 
 from multirig.dashboard.door.access import (
     LIFE,
+    NOBODYS,
     Browsers,
     Limiter,
     Names,
@@ -27,11 +29,14 @@ from multirig.dashboard.door.access import (
 from multirig.dashboard.door.ended import keep_ended, read_ended
 from multirig.dashboard.door.icon import ICON
 from multirig.dashboard.door.login import HEADERS, login_page, say_wait
+from multirig.dashboard.door.people import Account, People, Person, key_of
 
 LOGIN, LOGOUT, SIGNED_IN = "/login", "/logout", "/signed-in"
 """Paths of its own; the last one answers 204 or 401, for a page that has lost its web socket."""
 LOGGED_IN = "multirig.logged_in"
 """In a request's scope: whether its session can be ended by `LOGOUT`."""
+WHO = "multirig.who"
+"""In a request's scope: what returns whose it is, a `Person`, as long as that session goes on; then None."""
 MAX_FORM = 8192
 """Bytes of a form with a password in it."""
 FORM_LIMIT = 10.0
@@ -64,7 +69,9 @@ class Guard:
     names : Names
         Under which it answers.
     password : str or Token, optional
-        The hash that is kept, or what the printed address holds; without one, nobody is asked.
+        The hash that is kept, or what the printed address holds.
+    people : People, optional
+        Who may log in by name; without them and a password, nobody is asked.
     secret : bytes
         This installation's own.
     folder : pathlib.Path
@@ -81,6 +88,7 @@ class Guard:
         *,
         names: Names,
         password: str | Token | None,
+        people: People | None = None,
         secret: bytes,
         folder: Path,
         cookie: str,
@@ -89,8 +97,11 @@ class Guard:
         self.app = app
         self._names = names
         self._password = password
-        kind = "token" if isinstance(password, Token) else password
-        self._sessions = None if kind is None else Sessions(secret, kind, read_ended(folder))
+        self._people = people
+        self._sessions: Sessions | None = None
+        if password is not None or people is not None:
+            kind = "token" if isinstance(password, Token) else password
+            self._sessions = Sessions(secret, kind, read_ended(folder), self._find_stamp)
         self._folder = folder
         self._browsers = Browsers(secret)
         self._limiter = Limiter()
@@ -118,6 +129,7 @@ class Guard:
         send = _with_headers(send, security_headers(host)) if scope["type"] == "http" else send
         session = self._find_session(headers)
         scope[LOGGED_IN] = session is not None
+        scope[WHO] = functools.partial(self._find_person, session)
         if self._opens(scope):  # whoever is in too: one that opens one time is used up
             # the token stays neither in the address nor in what the browser remembers of it
             await _respond(send, 303, "", {"location": to_own_path(scope["path"])}, [self._begin()])
@@ -128,7 +140,7 @@ class Guard:
         elif session is None:
             await self._ask(scope, headers, receive, send)
         elif scope["type"] == "websocket":
-            await self.app(scope, self._while_open(session, receive, send), send)
+            await self.app(scope, *self._while_open(session, receive, send))
         else:
             await self.app(scope, receive, send)
 
@@ -157,6 +169,23 @@ class Guard:
             return None
         return found
 
+    def _find_person(self, session: str | None) -> Person | None:
+        """Return who has a session; None: it is over."""
+        if self._sessions is None:
+            return Person()
+        key = None if session is None else self._sessions.find(session, time.time())
+        if not key:
+            return None if key is None else Person()
+        account = self._find_account(key)
+        return None if account is None else account.person
+
+    def _find_account(self, name: str) -> Account | None:
+        return None if self._people is None else self._people.find(name)
+
+    def _find_stamp(self, name: str) -> str | None:
+        account = self._find_account(name)
+        return None if account is None else account.stamp
+
     async def _ask(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         """Send who has not shown the password to the page that asks for it."""
         wants_a_page = scope["type"] == "http" and scope["method"] == "GET"
@@ -179,9 +208,9 @@ class Guard:
         said = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
         return self._password.opens(said, time.monotonic())
 
-    def _begin(self) -> str:
+    def _begin(self, account: str = "") -> str:
         """Return the cookie of a session that begins now."""
-        value = "" if self._sessions is None else self._sessions.begin(time.time())
+        value = "" if self._sessions is None else self._sessions.begin(time.time(), account)
         return f"{self._cookie}={value}; Max-Age={LIFE}{self._attributes}"
 
     async def _answer(
@@ -203,7 +232,7 @@ class Guard:
                 if session is not None:
                     await _respond(send, 303, "", {"location": target})
                 else:
-                    await _respond(send, 200, login_page(target, asks_for=self._asks_for), HEADERS)
+                    await _respond(send, 200, self._page(target), HEADERS)
             case "/login", "POST":
                 await self._log_in(scope, headers, receive, send)
             case "/logout", "POST":
@@ -212,43 +241,65 @@ class Guard:
                 await _respond(send, 405, "not possible here: open the console's page\n", {})
 
     async def _log_in(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
-        if self._sessions is None or self._password is None:
-            return
         try:
             form = parse_qs(await asyncio.wait_for(_read_form(receive), FORM_LIMIT))
         except (asyncio.TimeoutError, ValueError):
             await _respond(send, 400, "the form did not arrive as it should: open the page again\n", {})
             return
         target = to_own_path(form.get("next", ["/"])[0])
+        name = form.get("name", [""])[0].strip()
+        account = self._find_account(name) if name else None
+        tried = "" if not name else None if account is None else key_of(account.name)
         address = _address(scope)
-        known = self._browsers.find(_find_cookie(headers, self._known) or "")
+        known = None
+        if tried is not None:  # a browser that knew one account's password is a stranger to the others
+            known = self._browsers.find(_find_cookie(headers, self._known) or "", tried)
         if known is None and self._waiting >= MOST_WAITING:
             seconds = HOLD * MOST_WAITING
             problem = f"Many try to log in at once: wait {say_wait(seconds)}, then try again."
-            await _tell_to_wait(send, login_page(target, problem, self._asks_for), seconds)
+            await _tell_to_wait(send, self._page(target, problem, name), seconds)
             return
-        if wait := self._limiter.take(address, time.monotonic(), known):
+        if wait := self._limiter.take(address, time.monotonic(), known, tried):
             problem = f"Too many wrong passwords: wait {say_wait(wait)}, then try again."
-            await _tell_to_wait(send, login_page(target, problem, self._asks_for), wait)
+            await _tell_to_wait(send, self._page(target, problem, name), wait)
             return
-        if not await self._judge(form.get("password", [""])[0], is_stranger=known is None):
-            log.warning("a wrong %s from %s", self._asks_for, address)
+        password = form.get("password", [""])[0]
+        if not await self._judge(password, tried, account, is_stranger=known is None):
+            whose = f" for {account.name}" if account is not None else ""
+            log.warning("a wrong %s%s from %s", "password" if name else self._asks_for, whose, address)
             problem = f"That is not the {self._asks_for}: type it again."
-            await _respond(send, 401, login_page(target, problem, self._asks_for), HEADERS)
+            if name:
+                problem = "That is no name with its password: type both again."
+            await _respond(send, 401, self._page(target, problem, name), HEADERS)
             return
-        self._limiter.succeed(address, known)
-        log.info("%s has logged in", address)
-        cookies = [self._begin()]
+        self._limiter.succeed(address, known, tried)
+        log.info("%s has logged in%s", address, f" as {account.name}" if account is not None else "")
+        cookies = [self._begin(tried or "")]
         if known is None:
-            cookies.append(f"{self._known}={self._browsers.name()}; Max-Age={KNOWN_LIFE}{self._attributes}")
+            value = self._browsers.name(tried or "")
+            cookies.append(f"{self._known}={value}; Max-Age={KNOWN_LIFE}{self._attributes}")
         await _respond(send, 303, "", {"location": target}, cookies)
 
-    async def _judge(self, password: str, *, is_stranger: bool) -> bool:
+    def _page(self, target: str, problem: str | None = None, name: str = "") -> str:
+        """Return the page that asks for a password."""
+        asks = self._people is not None and bool(self._people.accounts)
+        return login_page(
+            target,
+            problem,
+            self._asks_for,
+            name=name if asks else None,
+            needs_name=asks and self._password is None,
+        )
+
+    async def _judge(
+        self, password: str, tried: str | None, account: Account | None, *, is_stranger: bool
+    ) -> bool:
         """Return whether it is the password; while somebody guesses, strangers wait for each other."""
-        if isinstance(self._password, Token):
-            return self._password.opens(password.strip(), time.monotonic())
-        if self._password is None:
-            return False
+        kept: str | Token | None = account.password if account is not None else None
+        if tried == "":
+            kept = self._password
+        if isinstance(kept, Token):
+            return kept.opens(password.strip(), time.monotonic())
         async with contextlib.AsyncExitStack() as turns:
             if is_stranger:
                 self._waiting += 1
@@ -257,7 +308,8 @@ class Guard:
                 if self._limiter.is_rushed(time.monotonic()):
                     await asyncio.sleep(HOLD)
             await turns.enter_async_context(self._one_at_a_time)
-            return await asyncio.to_thread(is_password, password, self._password)
+            is_right = await asyncio.to_thread(is_password, password, kept or NOBODYS)
+        return is_right and kept is not None
 
     def _count_down(self) -> None:
         self._waiting -= 1
@@ -269,18 +321,30 @@ class Guard:
         cookie = f"{self._cookie}=; Max-Age=0{self._attributes}"
         await _respond(send, 303, "", {"location": LOGIN}, [cookie])
 
-    def _while_open(self, session: str, receive: Receive, send: Send) -> Receive:
-        """Return what a web socket receives, which is nothing more once its session has ended."""
+    def _while_open(self, session: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """Return what a web socket receives and sends, which is nothing more once its session has ended."""
+        is_closed = False
+
+        async def close_if_over() -> bool:
+            nonlocal is_closed
+            if not is_closed and self._find_person(session) is None:
+                is_closed = True
+                await send({"type": "websocket.close", "code": CLOSED})
+            return is_closed
 
         async def receive_while_open() -> Message:
             message = await receive()
-            is_over = self._sessions is None or not self._sessions.is_open(session, time.time())
-            if message["type"] == "websocket.receive" and is_over:
-                await send({"type": "websocket.close", "code": CLOSED})
+            if message["type"] == "websocket.receive" and await close_if_over():
                 return {"type": "websocket.disconnect", "code": CLOSED}
             return message
 
-        return receive_while_open
+        async def send_while_open(message: Message) -> None:
+            if message["type"] == "websocket.send" and await close_if_over():
+                return
+            if not is_closed:
+                await send(message)
+
+        return receive_while_open, send_while_open
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -29,6 +29,7 @@ main {{ width: min(22rem, 90vw); }}
 h1 {{ font-size: 1.75rem; display: flex; align-items: center; gap: .75rem; }}
 img {{ width: 2.5rem; height: 2.5rem; }}
 label, input, button {{ display: block; width: 100%; box-sizing: border-box; font: inherit; }}
+label {{ margin-top: .9rem; }}
 input, button {{ padding: .6rem .75rem; margin-top: .4rem; border: 2px solid #777; border-radius: .4rem; }}
 button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #fff; font-weight: 600; }}
 :focus-visible {{ outline: 3px solid #e69f00; outline-offset: 2px; }}
@@ -41,8 +42,8 @@ button {{ margin-top: 1rem; background: #1258a8; border-color: #1258a8; color: #
 {message}
 <form method="post" action="/login">
 <input type="hidden" name="next" value="{target}">
-<label for="password">{label}</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
+{name}<label for="password">{label}</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required{focus}>
 <button>Open the console</button>
 </form>
 </main>
@@ -57,18 +58,55 @@ _LABELS = {
 }
 
 
-def login_page(target: str, problem: str | None = None, asks_for: str = "password") -> str:
+_NAME = """<label for="name">{label}</label>
+<input id="name" name="name" value="{value}" autocomplete="username" autocapitalize="none"{more}>
+"""
+_NAME_LABELS = {
+    "password": "Name (empty: for the one password of this console)",
+    "token": "Name (empty: for the token in the printed address)",
+}
+
+
+def login_page(
+    target: str,
+    problem: str | None = None,
+    asks_for: str = "password",
+    *,
+    name: str | None = None,
+    needs_name: bool = False,
+) -> str:
     """Return the page that asks for a password, or a token.
 
-    `target` is a path of this console to go to afterwards, `problem` what was wrong.
+    Parameters
+    ----------
+    target : str
+        A path of this console to go to afterwards.
+    problem : str, optional
+        What was wrong.
+    asks_for : str
+        password or token: what opens it without a name.
+    name : str, optional
+        What was typed as a name; None: nobody has one.
+    needs_name : bool
+        Whether nobody comes in without one.
     """
     message = "" if problem is None else f'<p role="alert">{html.escape(problem)}</p>'
+    label, asked = _LABELS[asks_for], ""
+    if name is not None:
+        label = "Password" if asks_for == "password" else "Password, or token"
+        asked = _NAME.format(
+            label="Name" if needs_name else _NAME_LABELS[asks_for],
+            value=html.escape(name[:100], quote=True),
+            more=(" required" if needs_name else "") + ("" if name else " autofocus"),
+        )
     return _PAGE.format(
         icon=ICON_URL,
         message=message,
         target=html.escape(target, quote=True),
         asks_for=asks_for,
-        label=_LABELS[asks_for],
+        name=asked,
+        label=label,
+        focus=" autofocus" if name is None or name else "",
     )
 
 

@@ -30,6 +30,8 @@ class Place:
     certificate: Path | None = None
     key: Path | None = None
     """Both are PEM files; together or not at all."""
+    is_plain: bool = False
+    """Whether other PCs are to come without encryption."""
     password: str | None = None
     """The hash that is kept."""
     asks_for_token: bool = True
@@ -46,6 +48,21 @@ class Place:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked for anything."""
+        return self.is_private and not self.asks_for_token
+
+    @property
+    def wants_certificate(self) -> bool:
+        """Whether it is encrypted by a certificate that this PC makes for itself."""
+        return not (self.is_private or self.is_plain) and self.certificate is None
+
+    def reached_by(self, names: Names) -> list[str]:
+        """Return the names and addresses by which browsers reach it, given those under which it answers."""
+        addresses = [*own_addresses()] if is_every_address(self.host) else [self.host]
+        return [*addresses, *sorted({*names.names} - {self.host.lower()})]
 
     def make_token(self, secret: bytes) -> Token | None:
         """Return what opens a console that only this PC reaches; None: it asks for nothing, or a password."""
@@ -87,6 +104,8 @@ class Place:
         """Look at the TLS files before anything is started with them. Raises ConfigError."""
         if (self.certificate is None) != (self.key is None):
             raise ConfigError("TLS takes two files: give both --tls-cert and --tls-key")
+        if self.certificate is not None and self.is_plain:
+            raise ConfigError("--plain-http is without encryption: leave out --tls-cert and --tls-key, or it")
         if self.certificate is None or self.key is None:
             return
         for path in (self.certificate, self.key):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from multirig.conductor.roster import find_own_folder
 from multirig.config import load_conductor_config
 from multirig.config.conductor import FILE_NAME, ConsoleRules
 from multirig.errors import ConfigError
-from multirig.pc.exposed import find_exposure
+from multirig.pc.exposed import find_exposure, say_lock
 
 _TRUSTED = ("password", "tasks")
 """Keys that let in, or run: only from a file that nobody else can change."""
@@ -63,21 +62,15 @@ def choose_password_file(rigs_file: Path) -> Path:
         return file
     own_file = find_own_folder() / FILE_NAME
     if (why := find_exposure(own_file)) is not None:
-        raise ConfigError(f"{own_file}: others can change it ({why}): {_say_lock(own_file)}, then try again")
+        raise ConfigError(f"{own_file}: others can change it ({why}): {say_lock(own_file)}, then try again")
     return own_file
 
 
 def _say_cure(keys: list[str], file: Path, own_file: Path) -> str:
     if file == own_file:
-        return _say_lock(file)
+        return say_lock(file)
     cures = {
         "password": "set the password with multirig console --set-password",
         "tasks": f"write the tasks into {own_file}",
     }
     return ", ".join(cures[key] for key in keys)
-
-
-def _say_lock(file: Path) -> str:
-    if sys.platform == "win32":
-        return "put it on a drive of this PC"
-    return f"take their right away: chmod go-w {file.parent} {file}"

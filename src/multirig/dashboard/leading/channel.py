@@ -41,16 +41,16 @@ log = logging.getLogger("multirig.console")
 class Led(Protocol):
     """A session, as the channel asks things of it; called in the channel's thread, must not block.
 
-    Each raises a `MultirigError` with one line where it cannot be done.
+    Each raises a `MultirigError` with one line where it cannot be done. `by` is the name of who wants it.
     """
 
-    def stop(self) -> None:
+    def stop(self, by: str | None = None) -> None:
         """End the recording in good order."""
 
-    def interrupt(self, why: str) -> None:
+    def interrupt(self, why: str, by: str | None = None) -> None:
         """Stop every rig at once."""
 
-    def mark(self, text: str) -> None:
+    def mark(self, text: str, by: str | None = None) -> None:
         """Set a marker."""
 
 
@@ -224,18 +224,19 @@ class Channel:
 
     def _obey(self, command: Mapping[str, Any]) -> None:
         text = command.get("text")
+        by = str(command["by"]) if command.get("by") else None
         match command.get("do"):
             case "dismiss":
                 self._is_dismissed.set()
                 return
             case "stop" if not self._board.now.is_over:
-                self._led.stop()
+                self._led.stop(by)
             case "interrupt" if not self._board.now.is_over:
-                self._led.interrupt(" ".join(str(text or "").split()) or "interrupted by the operator")
+                self._led.interrupt(" ".join(str(text or "").split()) or "interrupted by the operator", by)
             case "mark" if not self._board.now.is_over:
                 if not str(text or "").strip():
                     raise MultirigError("the marker has no text: say in a line what has happened")
-                self._led.mark(str(text))
+                self._led.mark(str(text), by)
             case "stop" | "interrupt" | "mark":
                 raise MultirigError("the session is over: begin another one")
             case unknown:

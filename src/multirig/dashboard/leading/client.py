@@ -142,23 +142,28 @@ class Leader:
 
     # -- what the operator wants ------------------------------------------------------------------------
 
-    async def stop(self) -> None:
+    async def stop(self, *, by: str | None = None) -> None:
         """End the recording in good order; before it, let the rigs go. Returns when it is under way.
+
+        Parameters
+        ----------
+        by : str, optional
+            Name of who wants it, for the journal.
 
         Raises
         ------
         MultirigError
             It cannot be done, or the process is not heard.
         """
-        await self._ask("stop")
+        await self._ask("stop", by=by)
 
-    async def interrupt(self, why: str) -> None:
+    async def interrupt(self, why: str, *, by: str | None = None) -> None:
         """Stop every rig at once, whatever goes on, and tell them why; see `stop`."""
-        await self._ask("interrupt", text=why)
+        await self._ask("interrupt", text=why, by=by)
 
-    async def mark(self, text: str) -> None:
+    async def mark(self, text: str, *, by: str | None = None) -> None:
         """Set a marker, for now; see `stop`."""
-        await self._ask("mark", text=text)
+        await self._ask("mark", text=text, by=by)
 
     async def dismiss(self) -> None:
         """Let a process whose session is over end at once, and return when it writes nothing more.
@@ -243,7 +248,7 @@ class Leader:
             return False
         return True
 
-    async def _ask(self, do: str, **more: str) -> None:
+    async def _ask(self, do: str, **more: str | None) -> None:
         number = next(self._numbers)
         lines = self._lines
         if lines is None or not self.is_alive:

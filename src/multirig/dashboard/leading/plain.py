@@ -21,7 +21,7 @@ from multirig.dashboard.leading.watching import watch
 from multirig.dashboard.snapshot import Order, Step
 from multirig.errors import ConfigError, MultirigError, SessionFailed
 from multirig.ibl.plain_description import PlainDescription
-from multirig.lifecycle.session_events import Moved
+from multirig.lifecycle.session_events import BY, Moved
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.record.journal import read_history
 from multirig.record.recount import summarise
@@ -65,23 +65,23 @@ class PlainSession:
 
     # -- what is asked, in other threads ------------------------------------------------------------------
 
-    def stop(self) -> None:
+    def stop(self, by: str | None = None) -> None:
         """End the recording in good order; before it, release the rigs."""
-        self._wishes.stop()
+        self._wishes.stop(by)
 
-    def interrupt(self, why: str) -> None:
+    def interrupt(self, why: str, by: str | None = None) -> None:
         """Stop every rig at once."""
-        self._wishes.interrupt(why)
+        self._wishes.interrupt(why, by)
 
     def press_ctrl_c(self) -> None:
         """Stop, and interrupt the second time: what asks the process to end is no other wish than Ctrl-C."""
         self._wishes.press_ctrl_c()
 
-    def mark(self, text: str) -> None:
+    def mark(self, text: str, by: str | None = None) -> None:
         """Set a marker."""
         if self._session is None:
             raise MultirigError("cannot set a marker yet: set it once the rigs have been started")
-        self._session.mark(text)
+        self._session.mark(text, **({BY: by} if by is not None else {}))
 
     # -- how it goes --------------------------------------------------------------------------------------
 
@@ -123,6 +123,7 @@ class PlainSession:
             takes_over=order.takes_over,
             checks=order.checks,
             seconds=order.seconds,
+            person=order.by,
         )
 
         self._step = Step.AGREE.value
@@ -131,7 +132,7 @@ class PlainSession:
 
     async def _recover(self, folder: Path) -> SessionFailed | None:
         self._step = RECOVER
-        conductor = await asyncio.to_thread(Conductor.from_journal, folder)
+        conductor = await asyncio.to_thread(Conductor.from_journal, folder, person=self._order.by)
         history = await asyncio.to_thread(read_history, folder)
         told = summarise(history.moments)
         order = replace(

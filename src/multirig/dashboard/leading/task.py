@@ -74,6 +74,7 @@ class TaskSession:
                 cls = find_task(self._task)
                 options = self._options(cls)
                 step = TASK
+                Auxiliaries.person = self._order.by  # this program leads no other session
                 watched = _watched(cls, self, takes_over=self._order.takes_over)
                 self._session = watched(**options)
                 self._session.run()
@@ -91,14 +92,14 @@ class TaskSession:
 
     # -- what is asked, in other threads ----------------------------------------------------------------
 
-    def stop(self) -> None:
+    def stop(self, by: str | None = None) -> None:
         """Ask the task to end in good order, as its operator would; before rigs record, let all go."""
         if self._has_run and not self._is_running:
             return  # it has ended, and saves its data
         # rigs record a moment before the task's own part begins, which then finds the wish at its first look
         records = self._is_running or self.board.now.state == SessionState.RUNNING.value
         if self._session is None or not records:
-            self.interrupt("stopped by the operator before the task began")
+            self.interrupt("stopped by the operator before the task began", by)
             return
         folder = Path(self._session.paths["SESSION_FOLDER"])
         try:
@@ -112,20 +113,20 @@ class TaskSession:
         """Stop; while the task runs, its own process takes Ctrl-C and SIGTERM as an exception."""
         self.stop()
 
-    def interrupt(self, why: str) -> None:
+    def interrupt(self, why: str, by: str | None = None) -> None:
         """End the task as Ctrl-C would: the rigs are interrupted, and told why."""
         with self._lock:
             if self._why is not None:
                 raise MultirigError("the task is being interrupted already: wait until it has ended")
-            self._why = why
+            self._why = why if by is None else f"{why} (by {by})"
         press_ctrl_c()
 
-    def mark(self, text: str) -> None:
+    def mark(self, text: str, by: str | None = None) -> None:
         """Set a marker, as the task itself can."""
         rigs = getattr(self._session, "remote_rigs", None)
         if rigs is None or not rigs.is_running:
             raise MultirigError("cannot set a marker: no rig takes part, or none has been started yet")
-        rigs.mark(text)
+        rigs.mark(text, **({"by": by} if by is not None else {}))
 
     # -- what the task does -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from nicegui import ui
 from multirig.dashboard.console import Console
 from multirig.dashboard.pages.elements import Line, box, button, section, set_tone, text
 from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.pages.journal import JournalPart
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.readings import draw_plot, read
@@ -197,7 +198,7 @@ class AccountPage:
                 )
                 ui.notify(said, position="top")
 
-            button("Copy the path", copy, icon="content_copy", look="outline dense")
+            for_all(button("Copy the path", copy, icon="content_copy", look="outline dense"))
 
     def _build_rigs(self, rigs: Sequence[RigFindings]) -> None:
         if not rigs:

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from nicegui import ui
+from nicegui.element import Element
 
 from multirig.conductor.left import FoundRig
 from multirig.dashboard.console import Console
 from multirig.dashboard.door.pictures import picture_path
 from multirig.dashboard.next_session import NextSession
+from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.elements import (
     Line,
     box,
@@ -23,6 +25,7 @@ from multirig.dashboard.pages.elements import (
     show_if,
     text,
 )
+from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.view.cards import FACTS, ROLES, Card, Fact
 from multirig.dashboard.view.tones import Tone
 from multirig.errors import MultirigError
@@ -32,8 +35,9 @@ from multirig.lifecycle.policy import Role
 class Cards:
     """All cards, in the order of the rigs file."""
 
-    def __init__(self, console: Console, session: NextSession) -> None:
+    def __init__(self, console: Console, operator: Operator | None, session: NextSession) -> None:
         self._console = console
+        self._operator = operator
         self._next = session
         self._cards: dict[str, RigCard] = {}
         self._root = box("div", "cards").props('role=group aria-label="Rigs"')
@@ -44,7 +48,7 @@ class Cards:
         if names != list(self._cards):
             self._root.clear()
             with self._root:
-                self._cards = {name: RigCard(self._console, self._next, name) for name in names}
+                self._cards = {name: RigCard(self._operator, self._next, name) for name in names}
         for one in cards:
             self._cards[one.name].show(one)
         pictures: dict[str, str] = {}
@@ -55,19 +59,23 @@ class Cards:
 
 
 class RigCard:
-    """One rig."""
+    """One rig; without an operator, to look at."""
 
-    def __init__(self, console: Console, session: NextSession, name: str) -> None:
-        self._console = console
+    def __init__(self, operator: Operator | None, session: NextSession, name: str) -> None:
         self._next = session
         self._name = name
         self._shown: Card | None = None
+        self._check: ui.checkbox | None = None
+        self._menu: RigMenu | None = None
         self.root = box("article", "rig tone-plain")
         self.root.props["data-rig"] = name
         with self.root:
             with box("div", "line"):
-                self._check = ui.checkbox(name, on_change=self._select).classes("grow")
-                self._add_menu()
+                if operator is None:
+                    text("h3", name, "grow break")
+                else:
+                    self._check = ui.checkbox(name, on_change=self._select).classes("grow")
+                    self._menu = RigMenu(operator, name, self.root)
             with box("div", "line state"):
                 self._icon = ui.icon("search").props("aria-hidden=true")
                 self._word = text("span", classes="grow")
@@ -86,48 +94,69 @@ class RigCard:
             self.root.classes(add="selected")
         else:
             self.root.classes(remove="selected")
-        if self._check.value != card.is_selected:
-            self._check.value = card.is_selected
-        self._check.set_enabled(not card.is_locked)
+        if self._check is not None:
+            if self._check.value != card.is_selected:
+                self._check.value = card.is_selected
+            self._check.set_enabled(not card.is_locked)
+        if self._menu is not None:
+            self._menu.show(card)
         set_icon(self._icon, card.icon)
         self._word.text = card.word
         self._about.text = card.about
         show_if(self._about, bool(card.about))
         self._trouble.show(card.trouble, card.trouble_tone)
         self._facts.show(card.facts)
-        show_if(self._clean_up, card.can_clean_up)
-        show_if(self._stop, card.can_stop)
         self.pictures.show(card.pictures)
 
     def _select(self, event: Any) -> None:
         if self._shown is not None and bool(event.value) != self._shown.is_selected:
             self._next.select(self._name, is_selected=bool(event.value))
 
-    def _add_menu(self) -> None:
+
+class RigMenu:
+    """What is done with one rig between sessions; its dialogs stand in the `home` element."""
+
+    def __init__(self, operator: Operator, name: str, home: Element) -> None:
+        self._operator = operator
+        self._name = name
+        self._home = home
+        self._shown: Card | None = None
         opener = ui.button(icon="more_vert").props("flat round dense")
-        opener.props["aria-label"] = f"More on {self._name}"
+        opener.props["aria-label"] = f"More on {name}"
         with opener, ui.menu():
             ui.menu_item("Ping", self._ping)
-            ui.menu_item("Check this PC", lambda: report(self._console.check([self._name])))
+            ui.menu_item("Check this PC", lambda: report(operator.check([name])))
             self._clean_up = ui.menu_item("Clean up", self._do_clean_up)
             self._stop = ui.menu_item("Stop its recording", self._ask_to_stop)
-            ui.menu_item("Edit", lambda: edit_rig(self._console, self._shown))
-            ui.menu_item("Remove from the list", lambda: confirm_removal(self._console, self._name))
+            ui.menu_item("Edit", lambda: edit_rig(operator, self._shown))
+            ui.menu_item("Remove from the list", lambda: confirm_removal(operator, name))
+
+    def show(self, card: Card) -> None:
+        """Show what can be done with it now."""
+        self._shown = card
+        show_if(self._clean_up, card.can_clean_up)
+        show_if(self._stop, card.can_stop)
 
     async def _ping(self) -> None:
-        ui.notify(await self._console.rigs.ping(self._name), position="top")
+        said: list[str] = []
+
+        async def ping() -> None:
+            said.append(await self._operator.ping(self._name))
+
+        if await report(ping()):
+            ui.notify(said[0], position="top")
 
     async def _do_clean_up(self) -> None:
-        if await report(self._console.upkeep.clean_up(self._name)):
+        if await report(self._operator.clean_up(self._name)):
             ui.notify(f"{self._name} is cleaned up", position="top")
 
     async def _ask_to_stop(self) -> None:
         """Say whose recording it is, and ask whether it is to end."""
-        with self.root:
+        with self._home:
             found: list[FoundRig] = []
 
             async def look() -> None:
-                found.append(await self._console.upkeep.look_at(self._name))
+                found.append(await self._operator.look_at(self._name))
 
             if not await report(look()):
                 return
@@ -135,7 +164,7 @@ class RigCard:
 
             async def stop() -> None:
                 dialog.close()
-                if await report(self._console.upkeep.stop(rig)):
+                if await report(self._operator.stop_rig(rig)):
                     ui.notify(f"{self._name} is stopped and released", position="top")
 
             if rig.is_free or rig.info is None:
@@ -156,6 +185,7 @@ class Pictures:
     def __init__(self, rig: str) -> None:
         self._rig = rig
         self._root = box("div", "pictures")
+        self._enlarged: ui.dialog | None = None
         self._numbers: dict[str, int] = {}
         """Of each camera, which picture is shown."""
 
@@ -163,13 +193,14 @@ class Pictures:
         """Show these cameras."""
         if list(labels) != list(self._numbers):
             self._root.clear()
+            self._enlarged = None  # it went with them
             self._numbers = dict.fromkeys(labels, 0)
             with self._root:
                 for label in labels:
                     self._build(label)
 
     def _build(self, label: str) -> None:
-        with box("figure"), box("button").props("type=button") as opener:
+        with box("figure"), for_all(box("button")).props("type=button") as opener:
             opener.props["aria-label"] = f"Enlarge camera {label} of {self._rig}"
             opener.on("click", lambda: self._enlarge(label))
             self._picture(label)
@@ -182,11 +213,14 @@ class Pictures:
 
     def _enlarge(self, label: str) -> None:
         """Show one camera as large as the window, and go on with its pictures."""
-        with ui.dialog() as dialog, box("div", "panel enlarged"):
+        if self._enlarged is not None:
+            self._enlarged.delete()
+        with for_all(ui.dialog()) as dialog, box("div", "panel enlarged"):
             with box("div", "line"):
                 text("h2", f"{self._rig}: {label}", "grow")
-                button("Close", dialog.close, icon="close", look="flat autofocus")
+                for_all(button("Close", dialog.close, icon="close", look="flat autofocus"))
             self._picture(label)
+        self._enlarged = dialog
         self._numbers[label] = 0  # the newest is shown at once, not only the next one
         dialog.open()
 
@@ -238,11 +272,11 @@ async def report(work: Awaitable[Any]) -> bool:
     return problem is None
 
 
-def edit_rig(console: Console, known: Card | None = None) -> None:
+def edit_rig(operator: Operator, known: Card | None = None) -> None:
     """Open the dialog for a new rig, or for a known one."""
 
     async def save() -> None:
-        work = console.rigs.add(
+        work = operator.enter_rig(
             called.value or "", where.value or "", role.value or "", replaces=known is not None
         )
         why_not = await attempt(work)
@@ -268,12 +302,12 @@ def edit_rig(console: Console, known: Card | None = None) -> None:
     dialog.open()
 
 
-def confirm_removal(console: Console, name: str) -> None:
+def confirm_removal(operator: Operator, name: str) -> None:
     """Ask whether a rig is to be taken off the list."""
 
     async def remove() -> None:
         dialog.close()
-        await report(console.rigs.remove(name))
+        await report(operator.remove_rig(name))
 
     dialog = ask(
         f"Remove {name} from the list?",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from nicegui import ui
 
-from multirig.dashboard.door.guard import LOGGED_IN
+from multirig.dashboard.door.guard import LOGGED_IN, WHO
 from multirig.dashboard.pages.elements import box, text
+from multirig.dashboard.pages.gate import for_all
 
 _HERE = Path(__file__).parent
 _THEMES = {"auto": None, "light": False, "dark": True}
@@ -42,7 +43,7 @@ def frame(current: str) -> Iterator[None]:
                     link.props("aria-current=page")
         _add_bell()
         _add_theme(dark)
-        _add_logout()
+        _add_person()
     with box("div", "lost").props("role=alert"):
         text("span", "This page is not connected to the console. A session that runs goes on by itself.")
     with box("main").props("id=content"):
@@ -54,15 +55,19 @@ def _add_bell() -> None:
         answer = await ui.run_javascript("return await window.multirig.askToNotify()", timeout=60)
         ui.notify(_CALLS.get(str(answer), _CALLS["default"]), position="top", timeout=6000)
 
-    bell = ui.button(icon="notifications", on_click=ask)
+    bell = for_all(ui.button(icon="notifications", on_click=ask))
     bell.props('flat round aria-label="Call me when something goes wrong"')
     bell.tooltip("Call me when something goes wrong")
 
 
-def _add_logout() -> None:
-    """Let whoever has given a password end that, where one is asked for."""
-    request = ui.context.client.request
-    if request is not None and request.scope.get(LOGGED_IN):
+def _add_person() -> None:
+    """Say who is logged in by name, and let whoever has given a password end that, where one is asked for."""
+    scope = ui.context.client.request.scope
+    person = scope[WHO]()
+    if person is not None and person.name is not None:
+        said = person.name if person.operates else f"{person.name}, who may look"
+        text("span", said, "soft break").props["aria-label"] = f"Logged in as {said}"
+    if scope.get(LOGGED_IN):
         with box("form").props("method=post action=/logout"):
             leave = ui.button(icon="logout").props('flat round type=submit aria-label="Log out"')
             leave.tooltip("Log out")
@@ -87,7 +92,7 @@ def _add_theme(dark: ui.dark_mode) -> None:
         if name in _THEMES and name != chosen:
             show(name)
 
-    switch = ui.button(icon=_THEME_ICONS[chosen], on_click=change)
+    switch = for_all(ui.button(icon=_THEME_ICONS[chosen], on_click=change))
     switch.props('flat round aria-label="Colours: auto"')
     switch.tooltip("Light, dark, or as this computer says")
     ui.timer(0.1, restore, once=True)

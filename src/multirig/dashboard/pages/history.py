@@ -9,8 +9,10 @@ from typing import Any
 from nicegui import ui
 
 from multirig.dashboard.console import Console
+from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.elements import Line, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
+from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.view.history import (
     SHOWN,
@@ -23,14 +25,15 @@ from multirig.dashboard.view.history import (
     view_history,
 )
 from multirig.dashboard.view.tones import Tone
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, MultirigError
 from multirig.record.catalogue import WORDS
 
 DEBOUNCE = 300
 """Milliseconds without a key after which is searched."""
 _KNOWN = "known-subjects"
 _TASK = "Task"
-"""A column that is left out where no session has one."""
+_PERSON = "Led by"
+"""Columns that are left out where no session has one."""
 _HEADINGS = (
     Heading("Verdict"),
     Heading("Subject"),
@@ -39,22 +42,23 @@ _HEADINGS = (
     Heading("Length", is_number=True),
     Heading("Rigs"),
     Heading(_TASK),
+    Heading(_PERSON),
     Heading("Size", is_number=True),
     Heading("What is the matter"),
 )
 
 
-def build_history(console: Console) -> None:
-    """Build the page, with what its address asks for."""
+def build_history(console: Console, operator: Operator | None) -> None:
+    """Build the page, with what its address asks for; without an operator, to look at."""
     ui.page_title("History – multirig")
-    page = HistoryPage(console, read_search(ui.context.client.request.query_params))
+    page = HistoryPage(console, operator, read_search(ui.context.client.request.query_params))
     ui.timer(0, page.begin, once=True)
 
 
 class HistoryPage:
     """One browser's view of the history."""
 
-    def __init__(self, console: Console, search: Search) -> None:
+    def __init__(self, console: Console, operator: Operator | None, search: Search) -> None:
         self._console = console
         self._client = ui.context.client
         self._search = search
@@ -64,16 +68,16 @@ class HistoryPage:
         with frame("History"), box("div", "page"):
             with box("div", "line wrap"):
                 text("h2", "History", "grow")
-                self._rebuild = button(
-                    "Rebuild the catalogue", self._ask_rebuild, icon="refresh", look="outline"
-                )
+                if operator is not None:
+                    rebuild = button("Rebuild the catalogue", None, icon="refresh", look="outline")
+                    rebuild.on_click(lambda: self._ask_rebuild(operator, rebuild))
             self._build_form()
             self._trouble = Line("trouble", role="alert")
             with box("section", "panel").props('aria-label="Sessions"'):
                 self._summary = text("p", "looking…", "soft").props("role=status")
                 self._nothing = Line("big")
                 self._table = Table("Sessions, the newest first", "stacked")
-                self._more = button("", self._show_more, icon="expand_more", look="outline")
+                self._more = for_all(button("", self._show_more, icon="expand_more", look="outline"))
             show_if(self._table.root, False)
             show_if(self._more, False)
             self._trouble.show(None)
@@ -109,7 +113,8 @@ class HistoryPage:
                 "verdict": verdict,
                 "text": words,
             }
-            button("Clear", self._clear, icon="close", look="flat")
+            for one in (*self._fields.values(), button("Clear", self._clear, icon="close", look="flat")):
+                for_all(one)
 
     # -- searching ----------------------------------------------------------------------------------------
 
@@ -165,15 +170,17 @@ class HistoryPage:
         self._summary.text = view.summary
         self._nothing.show(view.nothing)
         show_if(self._table.root, bool(view.rows))
-        headings = [one for one in _HEADINGS if view.has_tasks or one.text != _TASK]
-        self._table.show(headings, (_cells(one, has_task=view.has_tasks) for one in view.rows))
+        absent = {_TASK: not view.has_tasks, _PERSON: not view.has_people}
+        headings = [one for one in _HEADINGS if not absent.get(one.text, False)]
+        rows = (_cells(one, has_task=view.has_tasks, has_person=view.has_people) for one in view.rows)
+        self._table.show(headings, rows)
         show_if(self._more, view.more is not None)
         if view.more is not None:
             self._more.text = view.more
 
     # -- the catalogue ------------------------------------------------------------------------------------
 
-    async def _ask_rebuild(self) -> None:
+    async def _ask_rebuild(self, operator: Operator, pressed: ui.button) -> None:
         with ui.dialog() as dialog, ui.card().classes("stack").props("role=document"):
             text("h3", "Rebuild the catalogue?")
             text(
@@ -187,19 +194,19 @@ class HistoryPage:
                 button("Leave it", lambda: dialog.submit(False), look="flat")
         try:
             if await dialog:
-                await self._rebuild_now()
+                await self._rebuild_now(operator, pressed)
         finally:
             dialog.delete()
 
-    async def _rebuild_now(self) -> None:
-        self._rebuild.props("loading")
+    async def _rebuild_now(self, operator: Operator, pressed: ui.button) -> None:
+        pressed.props("loading")
         try:
-            await asyncio.to_thread(self._console.past.catalogue.rebuild)
-        except ConfigError as error:
+            await asyncio.to_thread(operator.rebuild_catalogue)
+        except MultirigError as error:
             self._trouble.show(str(error), Tone.BAD)
             return
         finally:
-            self._rebuild.props(remove="loading")
+            pressed.props(remove="loading")
         await self._show_found()
         ui.notify("The catalogue is made anew.", position="top", type="positive")
 
@@ -208,7 +215,7 @@ def _say_date(day: Any) -> str:
     return "" if day is None else str(day.isoformat())
 
 
-def _cells(row: HistoryRow, *, has_task: bool) -> list[Cell]:
+def _cells(row: HistoryRow, *, has_task: bool, has_person: bool) -> list[Cell]:
     return [
         Cell(row.word, tone=row.tone, icon=row.icon, is_strong=True),
         Cell(
@@ -222,6 +229,7 @@ def _cells(row: HistoryRow, *, has_task: bool) -> list[Cell]:
         Cell(row.length, is_number=True, name="Length"),
         Cell(row.rigs),
         *([Cell(row.task, is_soft=True)] if has_task else ()),
+        *([Cell(row.person, is_soft=True)] if has_person else ()),
         Cell(row.size, is_number=True),
         Cell(row.reason, is_long=True),
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from nicegui import ui
 
 from multirig.dashboard.pages.elements import box, section, show_if, text
+from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.readings import read
 from multirig.dashboard.view.journal import JournalRow, filter_lines, list_kinds, list_rigs
@@ -38,7 +39,7 @@ class JournalPart:
                 self._who = ui.select({"": "all"}, label="Rig", value="", on_change=self._choose)
                 self._kind = ui.select({"": "all"}, label="Kind", value="", on_change=self._choose)
                 for choice in (self._who, self._kind):
-                    choice.classes("filter")
+                    for_all(choice).classes("filter")
             self._summary = text("p", "reading…", "soft").props("role=status")
             self._table = Table("The journal", "tall")
             show_if(self._table.root, False)

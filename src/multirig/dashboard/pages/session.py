@@ -6,7 +6,7 @@ import json
 
 from nicegui import ui
 
-from multirig.dashboard.console import Console
+from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.cards import report
 from multirig.dashboard.pages.elements import (
     Line,
@@ -20,6 +20,7 @@ from multirig.dashboard.pages.elements import (
     show_if,
     text,
 )
+from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.view.session import Entry, Row, SessionView
 from multirig.dashboard.view.tones import Tone
 
@@ -28,10 +29,9 @@ ALARM_SECONDS = 15.0
 
 
 class SessionPanel:
-    """Whatever is to be known of the session, and done with it."""
+    """Whatever is to be known of the session, and done with it; without an operator, to look at."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, operator: Operator | None) -> None:
         self._shown: SessionView | None = None
         self._alarm: int | None = None
         """The newest alarm that was there when this page was opened, or that it has called out."""
@@ -49,9 +49,16 @@ class SessionPanel:
             self._meaning = text("p", classes="big")
             self._reasons = Rows(box("div", "stack tight"), _build_reason)
             self._doubt = Line("big")
-            self._buttons()
+            self._presses = SessionButtons(operator) if operator is not None else None
+            with box("div", "line wrap") as self._after:
+                if self._presses is not None:
+                    self._presses.add_next()
+                self._more = for_all(
+                    button("Files, times and journal", self._open, icon="description", look="outline")
+                )
             self._table = RigTable()
-            self._marking()
+            if self._presses is not None:
+                self._presses.add_marking()
             self._alarm_box = box("div", "stack tight")
             with self._alarm_box:
                 text("h3", "What has happened")
@@ -90,9 +97,8 @@ class SessionPanel:
         self._reasons.show(tuple((one, view.tone) for one in view.reasons))
         self._doubt.show(view.doubt, Tone.WARNING)
         self._table.show(view.columns, view.rows)
-        show_if(self._stop, view.can_stop)
-        show_if(self._interrupt, view.can_interrupt)
-        show_if(self._mark_box, view.can_mark)
+        if self._presses is not None:
+            self._presses.show(view)
         show_if(self._after, view.is_over)
         show_if(self._more, view.page is not None)
         self._alarms.show(view.alarms)
@@ -103,51 +109,9 @@ class SessionPanel:
         show_if(self._spread, view.spread is not None)
         self._call_out(view)
 
-    def _buttons(self) -> None:
-        self._stop = button(
-            "Stop", lambda: report(self._console.session.stop()), icon="stop", look="unelevated color=primary"
-        ).classes("big-button")
-        self._interrupt = button(
-            "Interrupt…", self._ask_to_interrupt, icon="dangerous", look="outline color=negative"
-        )
-        with box("div", "line wrap") as self._after:
-            button(
-                "New session",
-                lambda: report(self._console.dismiss()),
-                icon="add",
-                look="unelevated color=primary",
-            )
-            self._more = button("Files, times and journal", self._open, icon="description", look="outline")
-
     def _open(self) -> None:
         if self._shown is not None and self._shown.page is not None:
             ui.navigate.to(self._shown.page)
-
-    def _marking(self) -> None:
-        async def mark() -> None:
-            words = (field.value or "").strip()
-            if words and await report(self._console.session.mark(words)):
-                field.value = ""
-
-        self._mark_box = form("Marker", mark, "line")
-        with self._mark_box:
-            field = ui.input("What has just happened?").props("outlined dense maxlength=300").classes("grow")
-            button("Mark", None, icon="bookmark_add", look="outline")
-
-    def _ask_to_interrupt(self) -> None:
-        with ui.dialog() as dialog, box("div", "panel").props('role=alertdialog aria-label="Interrupt"'):
-            text("h2", "Interrupt the session?")
-            text("p", "All rigs stop at once. What is recorded is kept; the verdict will be INTERRUPTED.")
-            why = ui.input("Why? (for the journal)").props("outlined")
-
-            async def interrupt() -> None:
-                dialog.close()
-                await report(self._console.session.interrupt(why.value or ""))
-
-            with box("div", "line wrap"):
-                button("Go on recording", dialog.close, look="unelevated color=primary autofocus")
-                button("Interrupt now", interrupt, icon="dangerous", look="unelevated color=negative")
-        dialog.open()
 
     def _call_out(self, view: SessionView) -> None:
         """Notify whoever has asked for it of an alarm that is new."""
@@ -163,6 +127,62 @@ class SessionPanel:
             )
             with self.root:
                 complain(what, seconds=ALARM_SECONDS)
+
+
+class SessionButtons:
+    """What may be pressed while a session goes on, or when it is over."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self._stop = button(
+            "Stop", lambda: report(operator.stop()), icon="stop", look="unelevated color=primary"
+        ).classes("big-button")
+        self._interrupt = button(
+            "Interrupt…", self._ask_to_interrupt, icon="dangerous", look="outline color=negative"
+        )
+
+    def add_next(self) -> None:
+        """Add what shows the form again."""
+        button(
+            "New session",
+            lambda: report(self._operator.dismiss()),
+            icon="add",
+            look="unelevated color=primary",
+        )
+
+    def add_marking(self) -> None:
+        """Add the field for a marker."""
+
+        async def mark() -> None:
+            words = (field.value or "").strip()
+            if words and await report(self._operator.mark(words)):
+                field.value = ""
+
+        self._mark_box = form("Marker", mark, "line")
+        with self._mark_box:
+            field = ui.input("What has just happened?").props("outlined dense maxlength=300").classes("grow")
+            button("Mark", None, icon="bookmark_add", look="outline")
+
+    def show(self, view: SessionView) -> None:
+        """Show what may be pressed now."""
+        show_if(self._stop, view.can_stop)
+        show_if(self._interrupt, view.can_interrupt)
+        show_if(self._mark_box, view.can_mark)
+
+    def _ask_to_interrupt(self) -> None:
+        with ui.dialog() as dialog, box("div", "panel").props('role=alertdialog aria-label="Interrupt"'):
+            text("h2", "Interrupt the session?")
+            text("p", "All rigs stop at once. What is recorded is kept; the verdict will be INTERRUPTED.")
+            why = ui.input("Why? (for the journal)").props("outlined")
+
+            async def interrupt() -> None:
+                dialog.close()
+                await report(self._operator.interrupt(why.value or ""))
+
+            with box("div", "line wrap"):
+                button("Go on recording", dialog.close, look="unelevated color=primary autofocus")
+                button("Interrupt now", interrupt, icon="dangerous", look="unelevated color=negative")
+        dialog.open()
 
 
 class RigTable:

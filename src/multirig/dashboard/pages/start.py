@@ -10,6 +10,7 @@ from nicegui.elements.mixins.value_element import ValueElement
 
 from multirig.dashboard.console import Console
 from multirig.dashboard.next_session import NextSession
+from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.alyx import AlyxLists
 from multirig.dashboard.pages.cards import ask, report
 from multirig.dashboard.pages.elements import Line, Rows, box, button, form, show_if, text
@@ -29,8 +30,9 @@ class StartForm:
     Enter asks before it begins: the last animal stands there already, and a key is pressed soon.
     """
 
-    def __init__(self, console: Console, session: NextSession) -> None:
+    def __init__(self, console: Console, operator: Operator, session: NextSession) -> None:
         self._console = console
+        self._operator = operator
         self._next = session
         self._draft: Draft | None = None
         self._said: StartView | None = None
@@ -130,7 +132,7 @@ class StartForm:
         self._next.fill_in(**fields)
 
     async def _start(self) -> None:
-        await report(self._console.start(self._next.draft))
+        await report(self._operator.start(self._next.draft))
 
     async def _press(self) -> None:
         """Begin; of a subject that nobody has recorded before, ask."""

@@ -16,7 +16,7 @@ from multirig.protocol.words import File, Level
 from multirig.record.account import Account
 from multirig.record.catalogue import NOT_OVER, Listed
 from multirig.record.limits import TOLERANCE, is_of_other_clock
-from multirig.record.story import CONDUCTOR, say_marker
+from multirig.record.story import CONDUCTOR, say_leader, say_marker
 from multirig.record.summary import RigSummary
 from multirig.record.timing import say_spread
 from multirig.record.verdict import say_meaning
@@ -195,6 +195,8 @@ def view_listed(one: Listed) -> AccountView:
 def _facts(told: Account) -> Iterator[Fact]:
     yield Fact(label="Began", value=_say_moment(told.began))
     yield _say_length(told)
+    if leader := say_leader(told.pc, told.person).removeprefix("led "):
+        yield Fact(label="Led", value=leader)
     yield Fact(label="Rigs", value=", ".join(told.rigs) or "none")
     for spread, label, what in (
         (told.start_spread, "Start", "started"),

@@ -127,7 +127,10 @@ def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
-    for defect in judge(rig.report):
+    defects = [*judge(rig.report)]
+    if rig.report.wanted_by is not None and not any(one.is_grave for one in defects):
+        yield Tone.WARNING, f"{rig.report.wanted_by} wants to take it over: type yes or no at its keyboard"
+    for defect in defects:
         action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
         yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
     if rig.bound is not None and rig.bound > WIDE_BOUND:

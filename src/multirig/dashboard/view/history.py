@@ -78,6 +78,8 @@ class HistoryRow:
     length: str
     rigs: str
     task: str
+    person: str
+    """Who led it."""
     size: str
     reason: str
     """The gravest."""
@@ -90,6 +92,8 @@ class HistoryView:
     rows: tuple[HistoryRow, ...]
     has_tasks: bool
     """Whether any of them ran a task."""
+    has_people: bool
+    """Whether of any of them it is known who led it."""
     summary: str
     """How many there are."""
     nothing: str | None
@@ -203,6 +207,7 @@ def view_history(
     return HistoryView(
         rows=rows,
         has_tasks=any(one.task for one in rows),
+        has_people=any(one.person for one in rows),
         summary=_summarise(len(rows), total, search),
         nothing=None if rows else _say_nothing(search, folder),
         more=f"Show {min(left, SHOWN)} more of {wording.grouped(left)}" if left else None,
@@ -239,6 +244,7 @@ def _row(one: Listed, zone: datetime.tzinfo | None) -> HistoryRow:
         length="" if one.seconds is None else wording.stopwatch(one.seconds),
         rigs=wording.listed(one.rigs),
         task=one.task or "",
+        person=one.person or "",
         size=size(one.bytes) if one.files else "",
         reason=one.reason,
     )

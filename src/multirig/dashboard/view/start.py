@@ -16,6 +16,8 @@ from multirig.protocol.exp_ref import check_subject
 from multirig.protocol.words import RigState
 
 THIS_PC = "this PC"
+_IF_LET = ", if that PC is silent, or else the person at the rig or its config lets it"
+"""What is said of a rig that another PC leads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,9 @@ def _find_warnings(draft: Draft, chosen: Sequence[Sighting]) -> list[str]:
             found.append(f"{rig.name} is broken: press Clean up on its card")
         elif report.doing is not None and not is_free and report.exp_ref is not None:
             leader = f", led by {report.led_by}" if report.led_by else ""
-            end = "tick Take over to lead it from here" if not draft.takes_over else "it will be taken over"
+            end = "tick Take over to lead it from here"
+            if draft.takes_over:
+                end = f"it will be taken over{_IF_LET if leader else ''}"
             found.append(f"{rig.name} is {report.doing} {report.exp_ref}{leader}: {end}")
         elif subject and is_free and (other := report.subject) and other != subject:
             found.append(

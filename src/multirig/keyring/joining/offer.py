@@ -283,10 +283,13 @@ class Offer:
             "shut_out": give_signed(shut_out),
         }
         await self._give(line, handshake, given)
-        with contextlib.suppress(OSError, EOFError, asyncio.TimeoutError, Refused):
+        try:
             kept = handshake.open(await asyncio.wait_for(line.receive(Kind.SEALED), self.step_limit))
-            if (why := kept.get("refused")) is not None:
-                raise TrustError(clean(str(why), LONG_NAME))
+        except (OSError, EOFError, asyncio.TimeoutError, Refused):
+            kept = {}  # its last word may be lost, and its certificate there all the same
+            self._tell(f"{applicant.name} has not said whether it keeps its certificate: look at its screen")
+        if (why := kept.get("refused")) is not None:
+            raise TrustError(clean(str(why), LONG_NAME))
         if self._end is not None and not self._end.done():
             self._end.set_result(certificate)
 

@@ -23,6 +23,7 @@ from multirig.dashboard.door.access import (
     Browsers,
     Limiter,
     Names,
+    Pace,
     Sessions,
     Token,
     hash_password,
@@ -154,6 +155,49 @@ def test_a_browser_that_knew_the_password_is_not_kept_out_by_others_at_its_addre
     assert limiter.take("192.0.2.1", 1) == 59
 
 
+@pytest.mark.attack
+def test_the_right_password_of_one_account_forgives_no_guess_at_another() -> None:
+    limiter = Limiter()
+    for _ in range(FREE_TRIES - 1):
+        assert limiter.take("192.0.2.1", 0, account="ada") == 0
+        assert limiter.take("192.0.2.1", 0, account="lou") == 0
+        limiter.succeed("192.0.2.1", account="lou")
+    assert limiter.take("192.0.2.1", 0, account="ada") == 0
+    for account in ("ada", "lou", "", None):
+        assert limiter.take("192.0.2.1", 1, account=account) == 59
+    assert limiter.take("192.0.2.1", 60, account="lou") == 0
+    limiter.succeed("192.0.2.1", account="lou")
+    assert limiter.take("192.0.2.1", 60, account="lou") == 0  # who is known does not wait for others' guesses
+    limiter.succeed("192.0.2.1", account="lou")
+    assert limiter.take("192.0.2.1", 61, account="ada") == 0
+    assert limiter.take("192.0.2.1", 62, account="ada") == 119
+
+
+def test_guesses_at_many_accounts_count_together_and_are_forgiven_one_by_one() -> None:
+    limiter = Limiter()
+    for account in ("ada", "lou", None, ""):
+        assert limiter.take("192.0.2.1", 0, account=account) == 0
+    assert limiter.take("192.0.2.1", 0, account="eve") == 0
+    assert limiter.take("192.0.2.1", 1, account="zoe") == 59
+    assert len(limiter) == 1
+    limiter.succeed("192.0.2.1", account="eve")
+    assert len(limiter) == 1
+
+
+@pytest.mark.attack
+def test_a_browser_that_knew_one_account_is_a_stranger_to_the_others() -> None:
+    browsers = Browsers(b"s" * 32)
+    cookie = browsers.name("lou")
+    assert browsers.find(cookie, "lou") is not None
+    assert browsers.find(cookie, "ada") is None
+    assert browsers.find(cookie) is None
+    assert browsers.find(browsers.name(), "lou") is None
+    name, _, signature = cookie.partition(".")
+    for made in (f"{name}\nlou.{signature}", f"lou\n{name}.{signature}", f"lou{name}.{signature}"):
+        for account in ("", "ada", "lou"):
+            assert browsers.find(made, account) is None
+
+
 @given(st.text(max_size=120))
 def test_nobody_makes_up_a_browser_that_knew_the_password(cookie: str) -> None:
     assert Browsers(b"s" * 32).find(cookie) is None
@@ -195,6 +239,14 @@ def test_nobody_gets_more_tries_than_the_limits_and_what_is_said_of_the_wait_is_
     for _, at in begun:
         recent = [who for who, when in begun if at <= when < at + WINDOW - 1e-3]
         assert all(recent.count(who) <= FREE_TRIES for who in range(4))
+
+
+def test_a_pace_lets_through_so_much_at_once_and_so_much_a_second() -> None:
+    pace = Pace(5, 2)
+    assert [pace.keeps("lou", 10) for _ in range(7)] == [True] * 5 + [False] * 2
+    assert pace.keeps("ada", 10)
+    assert [pace.keeps("lou", 10.5) for _ in range(2)] == [True, False]
+    assert [pace.keeps("lou", 1000) for _ in range(6)] == [True] * 5 + [False]
 
 
 def test_the_memory_of_wrong_passwords_is_bounded() -> None:

@@ -80,6 +80,14 @@ def test_a_rig_that_records_for_somebody_else_can_be_stopped():
     assert not card(state=RigState.CONNECTED).can_stop
 
 
+def test_a_rig_that_another_pc_wants_says_where_the_answer_is_given():
+    made = card(state=RigState.RUNNING, exp_ref=REF, led_by="pc (10.0.0.1)", wanted_by="two (10.0.0.2)")
+    assert made.trouble == "two (10.0.0.2) wants to take it over: type yes or no at its keyboard"
+    assert made.trouble_tone is Tone.WARNING
+    broken = card(state=RigState.BROKEN, failure="no light", wanted_by="two (10.0.0.2)")
+    assert broken.trouble == "no light"
+
+
 def test_a_broken_rig_says_why_and_can_be_cleaned_up():
     made = card(state=RigState.BROKEN, failure="start: the camera is in use: close the other program")
     assert (made.word, made.tone) == ("Broken", Tone.BAD)
