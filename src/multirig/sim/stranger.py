@@ -98,7 +98,8 @@ class Stranger:
     def _overhear(self, data: bytes, source: Address, target: Address) -> None:
         if source.host == PLACE.host or (data[:1] == _MARK and data[1] == packets.SEALED):
             return
-        if (data[:1] == _MARK or b'"hello"' in data) and self._is_keyed(target):
+        is_greeting = data[:1] == _MARK or b'"hello"' in data
+        if is_greeting and self._is_keyed(source) and self._is_keyed(target):
             self._greetings.append(_Heard(data, source, target))
 
     def _is_keyed(self, address: Address) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.unit.sim.mutants import MUTANTS, SCRIPTED, record_on
@@ -14,7 +15,7 @@ from multirig.sim.scenario import Scenario, draw
 SEEDS = range(1500)
 QUICK = {
     "a deaf hook is forgotten": 425,
-    "a repeated start is handled and obeyed": 4,
+    "a repeated start is handled and obeyed": 2,
     "a stop is answered and not obeyed": 58,
     "a timer that rings for ever": 2,
     "agreed without a main sync, or with two": 5,
@@ -22,14 +23,14 @@ QUICK = {
     "answers answered": 80,
     "bounds by half too narrow": 1,
     "everybody may command": 131,
-    "no duplicate filter": 4,
+    "no duplicate filter": 2,
     "no pause between copies": 2,
     "no re-acknowledgement": 427,
     "no retransmission": 43,
     "no time-out": 142,
     "nobody is silent": 289,
 }
-"""Seeds in which a planted bug has been noticed soon; they are tried first."""
+"""Seeds in which a planted bug has been noticed soon; they are tried first, in labs without keys."""
 
 
 def worlds(name: str) -> Iterator[Scenario]:
@@ -37,7 +38,7 @@ def worlds(name: str) -> Iterator[Scenario]:
         yield SCRIPTED[name]
         return
     if name in QUICK:
-        yield draw(QUICK[name])
+        yield replace(draw(QUICK[name]), sealed=False)
     yield from map(draw, SEEDS)
 
 
