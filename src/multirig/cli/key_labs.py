@@ -230,6 +230,10 @@ def shut_out(pc: str, lab: str | None, *, asks: bool) -> None:
         f"  PCs that speak with this one get the list of those that are shut out ({len(made.keys)} by "
         "now); for others, by a stick: multirig key list-file FILE here, multirig key take FILE there"
     )
+    render.say(
+        "  what it leads, or records, is not ended by that: a rig that records on is ended by multirig stop "
+        "RIG, the one of that PC at its own keyboard"
+    )
 
 
 def _plain(typed: str) -> str:

@@ -26,6 +26,8 @@ from multirig.trust.keys import Keys
 
 HINT_RATE = ((0.5, 1), (5, 5))
 """How often who may not speak here is told so: of one address, and in all; a second, and at once."""
+RETURN_RATE = ((10, 20), (50, 100))
+"""How often an answer on IBL's wire is returned to who is asked; the same."""
 MANY = 100
 """Messages of a kind that PCs of the lab send too; so many are told."""
 _HELLO = re.compile(rb'"hello": ?"([A-Za-z0-9_=-]{40,200})"')
@@ -83,6 +85,7 @@ class Door:
         self._without_key = without_key
         self._objects = objects
         self._hints = Budget(each=HINT_RATE[0], all_of_them=HINT_RATE[1])
+        self._returns = Budget(each=RETURN_RATE[0], all_of_them=RETURN_RATE[1])
         self._out: list[tuple[Address, bytes]] = []
         self._effects: list[Any] = []
         self.change_keys(keys)
@@ -148,6 +151,9 @@ class Door:
         if admission in (Admission.OPEN, Admission.IBL):
             return admission
         if was_asked:
+            is_own = seals is not None and seals.is_own_hello(hello)
+            if data.startswith(b"[64") and not is_own and self._returns.take(address.host, now):
+                self._out.append((address, data))  # else an IBL peer waits for it, and gives itself up
             return Unproved(_explain(data, address))
         self._turn_away(data, address, admission, now)
         return None
@@ -339,5 +345,5 @@ def _explain(data: bytes, address: Address) -> str:
         return _OLD
     return (
         "answers on IBL's wire, which cannot prove who it is: if it is a peer of IBL's, write "
-        f"allow_ibl: [{address.host}] into multirig.yaml"
+        f"allow_ibl: [{address.host}] into the multirig.yaml of your own folder"
     )

@@ -19,4 +19,7 @@ def object_to(standing: Standing, word: Word) -> str:
         return ""
     if isinstance(word, AskInfo) and not (word.take_over or word.recover or word.exp_ref is not None):
         return ""
-    return f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it"
+    return (
+        f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it ('multirig "
+        "key add' on the PC with the lab's key gives it another role)"
+    )

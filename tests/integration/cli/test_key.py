@@ -324,6 +324,7 @@ def test_a_pc_that_was_lost_is_shut_out_and_the_others_hear_of_it_by_a_stick(
     assert unclear.returncode == 2
     assert "give --yes if it is meant; nothing was done" in unclear.stderr
     done = multirig("key", "shut-out", "lost", "--yes", **at_office)
+    assert "is ended by multirig stop RIG" in done.stderr
     assert done.returncode == 0
     assert "✓ lost is shut out of the lab mylab" in done.stderr
     assert re.search(r"^lost +rig +shut out", multirig("key", "show", **at_office).stdout, re.MULTILINE)

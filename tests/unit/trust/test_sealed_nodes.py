@@ -209,6 +209,26 @@ def test_a_hello_that_comes_back_is_not_answered_and_tells_an_ibl_peer() -> None
     assert not [one for one in sent if one[:2] == b"\xf5\x02"]
 
 
+def test_an_ibl_peer_that_is_not_named_gets_its_answer_back_and_lives_on() -> None:
+    """An iblutil program whose answer is not returned gives up, and hears nobody any more."""
+    two = Two()
+    del two.wire.nodes[RIG]
+    two.pc.handle(Send(address=RIG, word=INFO, key="x", limit=15 * SECOND), two.wire.now)
+    two.wire.run()
+    answer = b'[64, 0, {"main_sync": true}]'
+    for _ in range(100):
+        two.pc.receive_datagram(answer, RIG, two.wire.now)
+        two.pc.receive_datagram(b'[2, "2024-05-06_2_x", null]', RIG, two.wire.now)
+        two.pc.receive_datagram(answer, STRANGER, two.wire.now)
+    before = len(two.wire.passed)
+    two.wire.run()
+    returned = [one for one in two.wire.passed[before:] if one[2][:1] == b"["]
+    assert returned[0] == (PC, RIG, answer)
+    assert {one[1:] for one in returned} == {(RIG, answer)}
+    assert len(returned) <= 20
+    assert two.at_pc.outcomes() == []
+
+
 def test_what_a_pc_said_before_it_joined_is_no_news_once_it_has_proved_itself() -> None:
     two = Two()
     for _ in range(9):
