@@ -86,12 +86,14 @@ def _say_keys(access: Access) -> list[Saying]:
             continue
         said.append(Saying(f"this PC is {mine.name} of the lab {mine.lab} ({mine.role})", False))
         left = mine.until - access.wall()
+        today = datetime.fromtimestamp(access.wall()).strftime("%Y-%m-%d")
         day = datetime.fromtimestamp(mine.until).strftime("%Y-%m-%d")
         again = "'multirig key add' on the PC with the lab's key and 'multirig key join' here renew it"
         if left <= 0:
             said.append(
                 Saying(
-                    f"the certificate of this PC is over since {day}, and nobody takes it: {again}",
+                    f"the certificate of this PC is over since {day}, and nobody takes it: {again}; "
+                    f"but set this PC's clock first if it is not {today}",
                     True,
                     hinders=True,
                 )

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from tests.unit.trust.lab import LAB, NOW, certify, keys
 
+from multirig.cli import render
 from multirig.cli.beside import tell_changed_access
+from multirig.cli.key_words import warn_of_clock
+from multirig.errors import TrustError
 from multirig.keyring import Keyring
 from multirig.keyring.door import Access
 from multirig.keyring.saying import say_leading_access, say_rig_access
@@ -93,3 +96,29 @@ def test_a_folder_that_others_may_read_by_now_is_noticed_while_a_rig_runs(tmp_pa
     ring.folder.chmod(0o700)
     watch.has_changed()
     assert watch.trouble is None
+
+
+def test_what_is_over_by_a_clock_that_may_be_wrong_says_what_day_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ten_years = 10 * 365 * 86_400
+    own = keys("pc", Role.LEAD)
+    (said,) = say_leading_access(access(own, now=NOW + ten_years))
+    assert "set this PC's clock first if it is not 2037-01-1" in said.text
+    with pytest.raises(
+        TrustError, match=r"today is 2037-01-1. by this PC's clock: set the clock if it is wrong"
+    ):
+        own.judge(certify("other", Role.RIG), now=NOW + ten_years)
+    warnings: list[str] = []
+    monkeypatch.setattr(render, "warn", warnings.append)
+    warn_of_clock(certify("pc", Role.RIG), NOW)
+    assert warnings == []
+    warn_of_clock(certify("pc", Role.RIG), NOW + ten_years)
+    assert "set the clock that is wrong" in warnings[0]
+
+
+@pytest.mark.parametrize("behind", [3_600, 10 * 365 * 86_400])
+def test_a_certificate_that_is_made_in_the_future_of_this_pc_lets_in(behind: int) -> None:
+    own = keys("pc", Role.LEAD)
+    assert own.judge(certify("other", Role.RIG), now=NOW - behind).lab == LAB.lab
+    assert say_leading_access(access(own, now=NOW - behind)) == []
