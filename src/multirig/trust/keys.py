@@ -76,8 +76,8 @@ class Keys:
         if certificate.until <= now:
             raise TrustError(
                 f"the certificate of {certificate.name} is over since {_day(certificate.until)}, and today "
-                f"is {_day(now)} by this PC's clock: set the clock if it is wrong, else let that PC join again "
-                "(multirig key join)"
+                f"is {_day(now)} by this PC's clock: set the clock if it is wrong, else let that PC join "
+                "again (multirig key join)"
             )
         return membership
 

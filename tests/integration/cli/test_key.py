@@ -624,3 +624,18 @@ def test_who_asks_for_help_loads_no_cryptography():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.strip() == "[]"
     assert "key" in done.stdout
+
+
+def test_a_pc_that_has_joined_makes_no_second_lab_by_mistake(multirig, office: Path, tmp_path: Path):
+    """Whoever types the first command on both PCs has two labs of one name, which never speak."""
+    certify(office, tmp_path, "video")
+    at_video = {"MULTIRIG_KEYS": str(tmp_path / "video")}
+    before = multirig("key", "show", **at_video).stdout
+    refused = multirig("key", "new", "mylab", "--yes", **at_video)
+    assert refused.returncode == 2
+    assert "this PC is of the lab mylab already, whose key lies on another PC" in refused.stderr
+    assert multirig("key", "show", **at_video).stdout == before
+    elsewhere = multirig("key", "add", "--yes", "--role", "rig", **at_video)
+    assert "that of the lab mylab lies on the PC where it was made" in elsewhere.stderr
+    assert "or make one here" not in elsewhere.stderr
+    assert multirig("key", "new", "mylab", "--another", "--yes", **at_video).returncode == 0
