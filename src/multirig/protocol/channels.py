@@ -98,6 +98,8 @@ class Channels:
         self._by_mine[channel.mine] = kept
         self._by_theirs[channel.theirs] = kept
         own = self._of_program.setdefault(channel.standing.boot, [])
+        if own:  # it was silent and is there: who says little is asked ever less often who it is
+            kept.rest = own[-1].rest
         own.append(kept)
         while len(own) > OF_PROGRAM:
             self.drop(own[0])
@@ -133,7 +135,7 @@ class Channels:
         """Take that something genuine has come by a channel, and from where; what is late leads nowhere."""
         if kept.channel.is_newest:
             kept.address = address
-        kept.unanswered, kept.rest = None, FIRST_REST
+        kept.unanswered = None
         self._by_mine.move_to_end(kept.channel.mine)
         if kept.proof is not None:
             kept.proof = None

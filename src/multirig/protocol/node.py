@@ -285,7 +285,8 @@ class Node:
         asked, peer.greeted = peer.greeted, {}
         for key, question in asked.items():
             if peer.link is not None and peer.echo.take_back(key):
-                peer.link.send(replace(question.action, limit=max(0, question.until - now)), now)
+                left = max(0, question.until - now)  # and it has overtaken already what it shall
+                peer.link.send(replace(question.action, limit=left, overtakes=False), now)
 
     def _meet(
         self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None, is_sealed: bool = False

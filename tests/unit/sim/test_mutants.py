@@ -14,7 +14,7 @@ from multirig.sim.scenario import Scenario, draw
 SEEDS = range(1500)
 QUICK = {
     "a deaf hook is forgotten": 425,
-    "a repeated start is handled and obeyed": 2,
+    "a repeated start is handled and obeyed": 4,
     "a stop is answered and not obeyed": 58,
     "a timer that rings for ever": 2,
     "agreed without a main sync, or with two": 5,
@@ -22,7 +22,7 @@ QUICK = {
     "answers answered": 80,
     "bounds by half too narrow": 1,
     "everybody may command": 131,
-    "no duplicate filter": 2,
+    "no duplicate filter": 4,
     "no pause between copies": 2,
     "no re-acknowledgement": 427,
     "no retransmission": 43,

@@ -58,10 +58,10 @@ def take_plain_frames() -> Iterator[None]:
     """Let in what is not sealed, and look for no seal where a program is known that seals: two locks."""
     receive, drops = Door.receive, Door.drops
 
-    def take(self: Door, data: bytes, address: Address, now: int, *, was_asked: bool) -> Any:
+    def take(self: Door, data: bytes, address: Address, now: int, **known: bool) -> Any:
         if data[:1] == b"{":
             return Admission.OPEN
-        return receive(self, data, address, now, was_asked=was_asked)
+        return receive(self, data, address, now, **known)
 
     with (
         swapped(Door, "receive", take),
@@ -72,11 +72,12 @@ def take_plain_frames() -> Iterator[None]:
 
 
 def end_at_once(original: Any) -> Any:
-    def receive_lost(self: Seals, index: bytes, now: int) -> None:
+    def receive_lost(self: Seals, index: bytes, *where: Any) -> Any:
         kept = self.channels.of_theirs(index)
-        original(self, index, now)
+        spurned = original(self, index, *where)
         if kept is not None:
             self.channels.drop(kept)
+        return spurned
 
     return receive_lost
 
@@ -88,7 +89,9 @@ def answer_at_length(original: Any) -> Any:
     return receive_hello
 
 
-def leave_open(self: Door, boot: str, address: Address, frames: list[bytes]) -> list[tuple[Address, bytes]]:
+def leave_open(
+    self: Door, boot: str, address: Address, frames: list[bytes], now: int
+) -> list[tuple[Address, bytes]]:
     return [(address, one) for one in frames]
 
 

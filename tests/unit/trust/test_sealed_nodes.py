@@ -17,6 +17,7 @@ from multirig.protocol.events import (
     Replied,
     Reply,
     Send,
+    Tell,
     TimedOut,
     Unreached,
     Upgraded,
@@ -46,7 +47,7 @@ class Machine:
 
     def handle(self, event: Any, now: int) -> list[Any]:
         self.heard.append(event)
-        if isinstance(event, Send):
+        if isinstance(event, Send | Tell):
             return [event]
         if isinstance(event, Received):
             return [Reply(token=event.token, word=Verbatim(event.word.event, (0, {"done": True})))]
@@ -578,3 +579,35 @@ def test_a_hello_is_repeated_for_a_while_and_not_for_ever() -> None:
     two.wire.run(60.0)
     hellos = [data for _, to, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
     assert hellos == []
+
+
+class Asks(Machine):
+    """Asks a rig that has just proved who it is something of its own."""
+
+    def handle(self, event: Any, now: int) -> list[Any]:
+        out = super().handle(event, now)
+        if isinstance(event, Upgraded):
+            return [Send(address=event.address, word=INFO, key=None)]
+        return out
+
+
+def test_what_waits_for_a_proof_withdraws_nothing_that_is_asked_when_it_has_come() -> None:
+    two = Two()
+    two.pc.machine = Asks()
+    interrupt = Verbatim(Event.EXPINTERRUPT, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=interrupt, key="interrupt", overtakes=True), two.wire.now)
+    two.wire.run(8.0)
+    assert two.at_rig.requests() == [Event.EXPINFO, Event.EXPINTERRUPT]
+
+
+def test_whoever_listens_and_says_little_is_not_asked_again_and_again_who_it_is() -> None:
+    two = Two()
+    two.ask(INFO)
+    passed = len(two.wire.passed)
+    for round_ in range(240):
+        if round_ % 20 == 0:
+            two.pc.handle(Send(address=RIG, word=STATUS, key=round_, limit=SECOND), two.wire.now)
+        two.rig.handle(Tell(address=PC, word=STATUS), two.wire.now)
+        two.wire.run(0.25)
+    hellos = [data for _, _, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
+    assert 1 <= len(hellos) <= 3
