@@ -22,14 +22,12 @@ from multirig.protocol.events import (
     PathTried,
     Rebooted,
     Received,
-    Refused,
     Relocated,
     Replied,
     Reply,
     Send,
     Settle,
     Tell,
-    TimedOut,
     Told,
     Unreached,
     Upgraded,
@@ -98,7 +96,7 @@ class Node:
         self._hears = hears
         self.door = door if door is not None else Door(name=name)
         self.greets = greets
-        self._answering = Answering(boot=boot, name=name, greets=greets)
+        self._answering = Answering(boot=boot, name=name, greets=lambda: self.greets)
         self.peers = Peers(hears, boot, is_alone=not greets)
         """Who is spoken to, and what is known of each."""
         self._effects: deque[Any] = deque()
@@ -353,9 +351,7 @@ class Node:
                     if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
-                    question = None
-                    if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
-                        question = one.greeted.pop(event.key, None)
+                    question = one.end_greeted(event) if one.greeted else None
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
@@ -434,9 +430,11 @@ class Node:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
 
     def _say_hello(self, peer: Peer, action: Send, now: int) -> None:
-        """Ask who is there in a greeting that holds nothing else; the question follows under a seal."""
-        if action.word.event is not Event.EXPINFO:
+        """Ask who is there in a greeting that holds nothing else; what is to be said follows under a seal."""
+        if action.key is None and action.word.event is not Event.EXPINFO:
             raise LocalProtocolError("it has not proved who it is yet")
+        if action.overtakes:
+            peer.greeted.clear()
         if action.key is not None:
             peer.greeted[action.key] = Greeted(action, now + action.limit, True)
         greeting = self._answering.greet(AskInfo(), self.door.greet(peer.address, now))

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.dialect import Hearing
 from multirig.protocol.echo import EchoLink, Rest
-from multirig.protocol.events import Address, Reply, Send, Token
+from multirig.protocol.events import (
+    Address,
+    Refused,
+    Replied,
+    Reply,
+    Send,
+    TimedOut,
+    Token,
+    Unreached,
+)
 from multirig.protocol.link import Link
 from multirig.protocol.parts import Shelf
 
@@ -56,6 +65,18 @@ class Peer:
         if self.link is not None and (event := self.link.next_event()) is not None:
             return event
         return self.echo.next_event()
+
+    def end_greeted(self, event: object) -> Greeted | None:
+        """Return the question that greeted and ends by an event, if it is such a one.
+
+        A stop is said to whoever proves itself later, though its end is told and nobody waits for it.
+        """
+        if not isinstance(event, Replied | Refused | TimedOut | Unreached):
+            return None
+        question = self.greeted.pop(event.key, None)
+        if question is not None and question.action.lasting and self.link is None:
+            self.greeted[event.key] = question._replace(action=replace(question.action, key=None))
+        return question
 
     def get_timer(self) -> int | None:
         """Return when one of its links wants to be woken, or None."""

@@ -29,7 +29,10 @@ from multirig.trust.roles import Role
 from multirig.wording import LONG_NAME, clean
 
 OFFER_LIMIT = 10 * SECOND
-"""For how long a hello is repeated, and its answer awaited."""
+"""For how long a hello in a packet of its own is repeated, and its answer awaited."""
+GREETING_LIMIT = 3_600 * SECOND
+"""For how long after the last question the answer to a greeting is awaited: others repeat it as long as that
+may be heard, and a stop for ever."""
 HALF_LIMIT = 10 * SECOND
 """For how long the proof that follows an answer is awaited."""
 MAX_OFFERS = 4_096
@@ -103,6 +106,7 @@ class _Offer:
     until: int
     retry_at: int | None
     """When it is repeated; None: it travels in a greeting, which others repeat."""
+    repeated_until: int = 0
     pause: int = FIRST_PAUSE
     answers: int = 0
     """That were tried: each but one was forged."""
@@ -175,21 +179,27 @@ class Seals:
     def greet(self, address: Address, now: int) -> str:
         """Return the hello that travels in a greeting to an address, in base64.
 
+        Until it is answered it stays the same: an earlier greeting may still be repeated.
+
         Raises
         ------
         TrustError
             This PC is of no lab.
         """
         offer = self._of_address.get(address)
-        if offer is None or offer.until - now < OFFER_LIMIT // 2:
+        if offer is None:
             offer = self._offer(address, now)
+        offer.until = now + GREETING_LIMIT
         return packets.to_text(offer.packet)
 
     def knock(self, address: Address, now: int, *, once: bool = False) -> None:
         """Say hello to an address in a packet of its own, again and again until it answers, or once."""
         offer = self._of_address.get(address) or self._offer(address, now)
         if offer.retry_at is None:
-            offer.retry_at = None if once else now + FIRST_PAUSE
+            if not once:
+                offer.pause = FIRST_PAUSE
+                offer.retry_at, offer.repeated_until = now + FIRST_PAUSE, now + OFFER_LIMIT
+                offer.until = max(offer.until, offer.repeated_until)
             self._out.append((address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
 
     def _offer(self, address: Address, now: int) -> _Offer:
@@ -475,6 +485,8 @@ class Seals:
         for offer in list(self._offers.values()):
             if offer.until <= now:
                 self._drop_offer(offer)
+            elif offer.repeated_until <= now:
+                offer.retry_at = None
             elif offer.retry_at is not None and offer.retry_at <= now:
                 offer.pause = min(2 * offer.pause, LAST_PAUSE)
                 offer.retry_at = now + offer.pause
