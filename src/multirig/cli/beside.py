@@ -32,6 +32,17 @@ def tell_access(access: Access, say: Callable[[str], object]) -> None:
             say(line.text)
 
 
+async def tell_changed_access(access: Access, say: Callable[[str], object]) -> None:
+    """Say anew who may lead a rig whenever that has become another: this PC has joined a lab, say."""
+    told = say_rig_access(access)
+    while True:
+        await asyncio.sleep(HEED)
+        if (now := say_rig_access(access)) != told:
+            told = now
+            log.info("the keys of this PC are others: %s", "; ".join(one.text for one in now))
+            tell_access(access, say)
+
+
 async def tell_network(at: Sequence[tuple[str, str, int]]) -> None:
     """Say what keeps the PC that leads from reaching a rig at its addresses, where the system tells."""
     for one in await asyncio.to_thread(check_network, this_pc(), find_listeners(at)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import typer
 
@@ -15,6 +16,7 @@ from multirig.cli.key_words import (
     role_question,
     say_roles,
     show_id,
+    warn_of_clock,
     warn_of_far_disk,
     warn_of_old_role,
 )
@@ -169,6 +171,7 @@ def join(address: str | None, name: str | None, *, is_new: bool) -> None:
     )
     render.say(f"  the lab's key is {show_id(membership.lab.id)}; this PC's lies in {ring.folder}")
     warn_of_far_disk(ring)
+    warn_of_clock(certificate, time.time())
     render.say("  rigs that run here know it within seconds; nothing has to be started again")
 
 

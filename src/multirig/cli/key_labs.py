@@ -37,6 +37,13 @@ def make(lab: str | None, name: str | None, *, from_paper: bool, another: bool, 
             f"this PC holds the key of the lab {known[0].name} already: multirig key add lets other PCs "
             "join it; give --another to make one more, by which a lab changes its key"
         )
+    member = ring.read()
+    if member is not None and member.memberships and not (another or from_paper):
+        raise ConfigError(
+            f"this PC is of the lab {member.memberships[0].lab.name} already, whose key lies on another PC: "
+            "others join by that one (multirig key add there); give --another if this PC is to make a key "
+            "all the same, of another lab"
+        )
     own_name = choose_name(name, ring)
     interview = Interview(asks=asks and render.has_keyboard())
     lab = interview.ask("What is the lab called", known[0].name if known else "mylab", read_name, lab)
@@ -233,6 +240,10 @@ def shut_out(pc: str, lab: str | None, *, asks: bool) -> None:
     render.say(
         f"  PCs that speak with this one get the list of those that are shut out ({len(made.keys)} by "
         "now); for others, by a stick: multirig key list-file FILE here, multirig key take FILE there"
+    )
+    render.say(
+        "  what it leads, or records, is not ended by that: a rig that records on is ended by multirig stop "
+        "RIG, the one of that PC at its own keyboard"
     )
 
 

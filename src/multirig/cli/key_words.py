@@ -105,3 +105,12 @@ def read_role(text: str) -> Role | None:
         return Role(word)
     except ValueError:
         raise ConfigError(f"{text!r} is none of them: type rig, lead, look or no") from None
+
+
+def warn_of_clock(certificate: Certificate, now: float) -> None:
+    """Say of a new certificate that it is over already: a clock is wrong."""
+    if certificate.until <= now:
+        render.warn(
+            f"by this PC's clock it is {day(int(now))}, and that is over: set the clock that is wrong, here "
+            "or on the PC with the lab's key; if it was that one, join again"
+        )

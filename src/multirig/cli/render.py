@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.live import Live
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -133,6 +135,20 @@ def warn(text: str) -> None:
 def say(text: str) -> None:
     """Print a line on what is going on."""
     err.print(Text(text), soft_wrap=True)
+
+
+@contextmanager
+def changing_line(line: RenderableType) -> Iterator[Live]:
+    """Show a last line that changes; whatever is printed meanwhile, on either stream, stands above it."""
+    with Live(line, console=out, auto_refresh=False, transient=True) as live:
+        shares = err.is_terminal
+        if shares:
+            err.push_render_hook(live)  # else a warning stands on the same line
+        try:
+            yield live
+        finally:
+            if shares:
+                err.pop_render_hook()
 
 
 def status_line(snapshot: Snapshot) -> Text:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
 from multirig.cli import render
-from multirig.cli.beside import tell_access, tell_network, wait_until_asked
+from multirig.cli.beside import tell_access, tell_changed_access, tell_network, wait_until_asked
 from multirig.cli.program import app
 from multirig.cli.waiting import run_when_all_is_there
 from multirig.config import RigConfig, Uri, load_rig_config
@@ -166,7 +165,8 @@ class _Rig:
             tell_access(self._service.access, self._say)
             if self._service.machine.subject is not None:
                 self._say_subject()
-            works = (self._obey(), self._show(), self._register(), self._look(), self._heed())
+            keys = tell_changed_access(self._service.access, self._say)
+            works = (self._obey(), self._show(), self._register(), self._look(), self._heed(), keys)
             tasks = [asyncio.create_task(one) for one in works]
             try:
                 await self._ended.wait()
@@ -216,7 +216,7 @@ class _Rig:
         if self._keyboard:
             render.out.print(HELP, style="dim")
         line = render.status_line(self._service.snapshot())
-        with Live(line, console=render.out, auto_refresh=False, transient=True) as live:
+        with render.changing_line(line) as live:
             while True:
                 now = self._service.snapshot()
                 live.update(render.status_line(now), refresh=True)

@@ -61,15 +61,18 @@ def stop(
             action = f"end the session there, or name it: multirig stop {rig.uri}"
             render.say(f"{rig.name} is left alone: {action}")
     silent = [rig.name for rig in found if rig.info is None]
+    failed = False
     if not chosen:
         render.say("nothing was left: no rig is stopped")
     else:
         _confirm(chosen, yes=yes)
         sessions = group(chosen, find_open(*find_subjects(data, lab)))
-        failures = asyncio.run(_end(sessions, {rig.name: uris[rig.name] for rig in chosen}))
-        silent += failures
+        left = asyncio.run(_end(sessions, {rig.name: uris[rig.name] for rig in chosen}))
+        failed = bool(left)
+        silent += name_left([rig for rig in left if not rig.is_led])  # who leads the others has been told
     if silent:
         render.warn_at_last(say_left_rigs({name: str(uris[name]) for name in silent}))
+    if silent or failed:
         raise typer.Exit(FAILED)
 
 
@@ -101,7 +104,7 @@ def _confirm(rigs: Sequence[FoundRig], *, yes: bool) -> None:
         raise typer.Abort
 
 
-async def _end(sessions: Sequence[LeftSession], uris: Mapping[str, Uri]) -> list[str]:
+async def _end(sessions: Sequence[LeftSession], uris: Mapping[str, Uri]) -> list[FoundRig]:
     """End sessions, say what was recorded, and return the rigs that may record on."""
     for left in sessions:
         wishes = Wishes()
@@ -119,4 +122,4 @@ async def _end(sessions: Sequence[LeftSession], uris: Mapping[str, Uri]) -> list
             if isinstance(outcome, Stopped) and outcome.files_total is not None:
                 files = f"{count(outcome.files_total, 'file')}, {size(outcome.bytes_total or 0)}"
                 render.say(f"{name} has recorded {files}: they lie on that PC")
-    return name_left(await find_rigs(uris))
+    return [rig for rig in await find_rigs(uris) if rig.records or rig.info is None]

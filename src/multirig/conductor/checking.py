@@ -83,7 +83,15 @@ class Look:
         """Return what was found on this PC; nothing is noted any more."""
         self._noting.cancel()
         said = [one for one in say_leading_access(self._exchange.pc.access) if one.is_warning]
-        keys = [Finding(check="key", level=Level.WARNING, text=one.text) for one in said]
+        goes_out = any(is_elsewhere(one.host) for one in self._exchange.addresses.values())
+        keys = [
+            Finding(
+                check="key",
+                level=Level.FAILURE if one.hinders and goes_out else Level.WARNING,
+                text=one.text,
+            )
+            for one in said
+        ]
         return [*await self._here, *keys]
 
     def judge(

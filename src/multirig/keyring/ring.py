@@ -61,6 +61,12 @@ class Keyring:
     def find_lab_key(self, wanted: str | None = None) -> LabKey:
         """Return the private key of a lab by its name or id; without one the only one. Raises ConfigError."""
         keys = self.lab_keys()
+        own = self.read() if not keys else None
+        if own is not None and own.memberships:
+            raise ConfigError(
+                f"this PC does not hold a lab's key: that of the lab {own.memberships[0].lab.name} lies on "
+                "the PC where it was made (multirig key new); do that there"
+            )
         if not keys:
             raise ConfigError(
                 "this PC does not hold a lab's key: do that on the PC that does, or make one here "

@@ -48,8 +48,9 @@ class KeyWatch:
         return self.keys != before
 
     def _look(self) -> _Mark:
-        found = []
         try:
+            told = self._folder.stat()
+            found = [("", 0, 0, told.st_ino, told.st_mode)]  # keys count only while others cannot read them
             for one in self._folder.iterdir():
                 if one.name == PC_NAME or (one.name.startswith("lab-") and one.suffix == ".json"):
                     told = one.stat()

@@ -26,6 +26,8 @@ from multirig.trust.keys import Keys
 
 HINT_RATE = ((0.5, 1), (5, 5))
 """How often who may not speak here is told so: of one address, and in all; a second, and at once."""
+RETURN_RATE = ((10, 20), (50, 100))
+"""How often an answer on IBL's wire is returned to who is asked; the same."""
 MANY = 100
 """Messages of a kind that PCs of the lab send too; so many are told."""
 _HELLO = re.compile(rb'"hello": ?"([A-Za-z0-9_=-]{40,200})"')
@@ -33,10 +35,10 @@ _OLD = (
     "is an older multirig, or one that is open to all, and does not prove who it is: update it, and let it "
     "join the lab (multirig key join)"
 )
-_UPDATE = " (multirig 0.1 knows no keys: update it first)"
+_UPDATE = " (no such command? update multirig first)"
 _UNKNOWN = (
-    "does not know this PC's key: is it of the same lab? 'multirig key show' says so on both PCs, and "
-    "'multirig key join' makes it so"
+    "does not know this PC's key: it has none, or is of another lab ('multirig key show' says it there); "
+    "'multirig key join' on that PC makes it one of this lab"
 )
 
 
@@ -83,6 +85,7 @@ class Door:
         self._without_key = without_key
         self._objects = objects
         self._hints = Budget(each=HINT_RATE[0], all_of_them=HINT_RATE[1])
+        self._returns = Budget(each=RETURN_RATE[0], all_of_them=RETURN_RATE[1])
         self._out: list[tuple[Address, bytes]] = []
         self._effects: list[Any] = []
         self.change_keys(keys)
@@ -129,18 +132,17 @@ class Door:
         if address.scheme == "tcp":
             data = packets.unwrap(data)
         if data[:1] == _MARK:
-            came = own.receive(data, address, now) if own is not None else _no_key(address)
-            if not isinstance(came, Spurned):
-                return came
-            self.refuse(came, now)
-            return None
+            return self._receive_packet(data, address, now)
         admission = self.admit(address)
-        if own is not None and data[:1] == b"[" and (found := _HELLO.search(data, 0, 2_000)) is not None:
-            spurned = self._receive_hello(own, found[1].decode(), address, len(data), now)
+        hello = _find_hello(data) if own is not None else b""
+        if own is not None and hello and not own.is_own_hello(hello):
+            spurned = own.receive_hello(hello, address, len(data), now)
             if spurned is None:
                 return None
             if admission not in (Admission.OPEN, Admission.IBL):
                 self.refuse(spurned, now)
+                if spurned.is_of_other_lab:
+                    self._hint(data, address, f"{self._name} is of another lab than this PC", now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
             if not seals:
@@ -148,9 +150,21 @@ class Door:
             self.refuse(Spurned(address, "it speaks without a seal in the name of a program that seals"), now)
             return None
         if was_asked:
+            is_own = own is not None and own.is_own_hello(hello)
+            if data.startswith(b"[64") and not is_own and self._returns.take(address.host, now):
+                self._out.append((address, data))  # else an IBL peer waits for it, and gives itself up
             return Unproved(_explain(data, address))
         self._turn_away(data, address, admission, now)
         return None
+
+    def _receive_packet(self, packet: bytes, address: Address, now: int) -> Proved | Opened | None:
+        came = self.seals.receive(packet, address, now) if self.seals is not None else _no_key(address)
+        if isinstance(came, Proved):  # what it said before it joined is no news any more
+            self.refusals.forgive(address.host, MANY)
+        if isinstance(came, Spurned):
+            self.refuse(came, now)
+            return None
+        return came
 
     def drops(self, data: bytes, address: Address, now: int) -> bool:
         """Whether something proves nothing and was counted, so that it need not be handled any further.
@@ -167,26 +181,21 @@ class Door:
             return False
         elif data[:1] != b"[":
             is_nothing = True
-        elif seals is not None and (found := _HELLO.search(data, 0, 2_000)) is not None:
-            is_nothing = seals.is_nothing(_unpack(found[1]), address.host, now)
+        elif seals is not None and (hello := _find_hello(data)):
+            is_nothing = seals.is_nothing(hello, address.host, now) and self._has_no_hint(data, address, now)
         else:
-            is_nothing = not data.startswith(b"[64") or self._hints.is_spent(address.host, now)
+            is_nothing = self._has_no_hint(data, address, now)
         return is_nothing and self.refusals.note_quietly(address.host, now)
-
-    def _receive_hello(
-        self, seals: Seals, text: str, address: Address, size: int, now: int
-    ) -> Spurned | None:
-        try:
-            return seals.receive_hello(packets.from_text(text), address, size, now)
-        except TrustError as error:
-            return Spurned(address, str(error))
 
     # -- who is refused ---------------------------------------------------------------------------------
 
     def _turn_away(self, data: bytes, address: Address, admission: Admission, now: int) -> None:
         """Take no notice of a stranger, but tell who asks that it may not speak here."""
         if admission is Admission.NOBODY:
-            why = "it may not speak to this PC, which has no key: 'multirig key join' makes it one of the lab"
+            why = (
+                "it may not speak to this PC, which has no key: 'multirig key join' here makes this PC one "
+                "of the lab"
+            )
             hint = f"{self._name} has no key and serves its own PC only: run 'multirig key join' there"
         else:
             why = (
@@ -195,12 +204,19 @@ class Door:
             )
             hint = f"{self._name} hears PCs of its lab only: run 'multirig key join' on this PC"
         self.refuse(Spurned(address, why), now)
+        self._hint(data, address, hint, now)
+
+    def _hint(self, data: bytes, address: Address, hint: str, now: int) -> None:
+        """Tell who asks why it gets no answer, in no more bytes than it has sent."""
         if data.startswith(b"[64") and self._hints.take(address.host, now):
             for text in (f"{hint[:200]}{_UPDATE}", hint[:200]):
                 answer = json.dumps([int(Event.ERROR), text, int(Event.EXPINFO)]).encode()
                 if len(answer) <= len(data):
                     self._out.append((address, answer))
                     break
+
+    def _has_no_hint(self, data: bytes, address: Address, now: int) -> bool:
+        return not data.startswith(b"[64") or self._hints.is_spent(address.host, now)
 
     def refuse(self, spurned: Spurned, now: int) -> None:
         """Count what has proved nothing."""
@@ -322,9 +338,11 @@ class Door:
 _MARK = bytes([packets.MARK])
 
 
-def _unpack(text: bytes) -> bytes:
+def _find_hello(data: bytes) -> bytes:
+    """Return the hello in a greeting; empty where there is none."""
+    found = _HELLO.search(data, 0, 2_000) if data[:1] == b"[" else None
     try:
-        return packets.from_text(text.decode())
+        return packets.from_text(found[1].decode()) if found is not None else b""
     except TrustError:
         return b""
 
@@ -375,5 +393,5 @@ def _explain(data: bytes, address: Address) -> str:
         return _OLD
     return (
         "answers on IBL's wire, which cannot prove who it is: if it is a peer of IBL's, write "
-        f"allow_ibl: [{address.host}] into multirig.yaml"
+        f"allow_ibl: [{address.host}] into the multirig.yaml of your own folder"
     )

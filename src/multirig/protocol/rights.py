@@ -21,7 +21,10 @@ def object_to(standing: Standing, word: Word) -> str:
         whose=word.whose, spec_version=word.spec_version, greeting=word.greeting
     ):  # whatever else is asked may offer a number, ask the person there, or try the PC
         return ""
-    return f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it"
+    return (
+        f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it ('multirig "
+        "key add' on the PC with the lab's key gives it another role)"
+    )
 
 
 def object_to_led(standing: Standing, word: Word) -> str:

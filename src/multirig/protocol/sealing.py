@@ -78,6 +78,8 @@ class Spurned(NamedTuple):
     """What is the matter with its sender: ``it says hello too often``."""
     is_usual: bool = False
     """Whether PCs of the lab do so too: it is told when there are many."""
+    is_of_other_lab: bool = False
+    """Whether it has named no lab that this PC is of, and may be told so."""
 
 
 class ListHeard(NamedTuple):
@@ -122,6 +124,8 @@ class _Half:
     membership: Membership
     answer: bytes
     until: int
+    objection: str = ""
+    """Why who has proved who it is counts nothing; its copies are refused for the same."""
 
 
 class Seals:
@@ -161,6 +165,8 @@ class Seals:
         self._objects = objects
         self._offers: dict[bytes, _Offer] = {}
         self._of_address: dict[Address, _Offer] = {}
+        self._said: dict[bytes, bytes] = {}
+        """Hellos of this side, also those that are over: copies of them come back late."""
         self._halves: OrderedDict[bytes, _Half] = OrderedDict()
         self._answered: dict[bytes, bytes] = {}
         """By the hello: how the channel that was offered is called here."""
@@ -219,6 +225,9 @@ class Seals:
         if len(self._offers) >= MAX_OFFERS:
             self._drop_offer(next(iter(self._offers.values())))
         self._offers[index] = self._of_address[address] = offer
+        if len(self._said) >= 2 * MAX_OFFERS:
+            del self._said[next(iter(self._said))]
+        self._said[index] = packet
         return offer
 
     def _drop_offer(self, offer: _Offer) -> None:
@@ -265,7 +274,11 @@ class Seals:
         memberships = self.keys.memberships
         membership = next((one for one in memberships if packets.knows_lab(packet, one.lab.key)), None)
         if membership is None:
-            return Spurned(address, "it is of no lab that this PC is of")
+            return Spurned(
+                address,
+                "it is of no lab that this PC is of: 'multirig key show' says on both PCs of which they are",
+                is_of_other_lab=True,
+            )
         half = self._halves.get(self._answered.get(hello.which, b""))
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
@@ -275,6 +288,11 @@ class Seals:
             return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))
         return None
+
+    def is_own_hello(self, packet: bytes) -> bool:
+        """Whether a hello is one of this side that comes back, as peers of IBL's return what they hear."""
+        said = self._said.get(packet[2 : 2 + packets.INDEX])
+        return said is not None and packet.startswith(said)
 
     def _answer(self, hello: packets.Hello, membership: Membership, address: Address, now: int) -> _Half:
         handshake = self._new_handshake(membership, self._random(KEY_BYTES), initiates=False)
@@ -384,8 +402,14 @@ class Seals:
             if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
+        if half.objection:
+            raise TrustError(half.objection)
         payload = half.handshake.read(packet[2 + packets.INDEX :])
-        standing, number = self._judge(half.handshake, half.membership, payload)
+        try:
+            standing, number = self._judge(half.handshake, half.membership, payload)
+        except TrustError as error:
+            half.objection = str(error)
+            raise
         self._drop_half(index)
         channel = _make_channel(index, half.hello.caller, half.handshake, standing)
         # where the answer went, since it has come there

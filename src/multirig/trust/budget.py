@@ -111,7 +111,9 @@ class Refusals:
             forgotten, _ = self._counts.popitem(last=False)
             self._told.pop(forgotten, None)
         self._counts[source] = count
-        if count not in _ROUND or count < from_count or not self._news.take(now):
+        is_new = from_count == 1 and source not in self._told  # those before it were usual
+        is_due = count >= from_count and (count in _ROUND or is_new)
+        if not is_due or not self._news.take(now):
             return None
         self._counts.move_to_end(source)
         self._told[source] = now
@@ -128,6 +130,12 @@ class Refusals:
             self._counts[source] = count + 1
         self.total += 1
         return True
+
+    def forgive(self, source: str, fewer_than: int) -> None:
+        """Forget a source of which few were refused: it has proved now that it is of the lab."""
+        if self._counts.get(source, 0) < fewer_than:
+            self._counts.pop(source, None)
+            self._told.pop(source, None)
 
     def counts(self) -> dict[str, int]:
         """Return how often each was refused; whom it was told of last stands at the end."""

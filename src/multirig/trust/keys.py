@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -74,7 +75,9 @@ class Keys:
             raise TrustError(f"{certificate.name} was shut out of the lab {membership.lab.name}")
         if certificate.until <= now:
             raise TrustError(
-                f"the certificate of {certificate.name} is over: let that PC join again (multirig key join)"
+                f"the certificate of {certificate.name} is over since {_day(certificate.until)}, and today "
+                f"is {_day(now)} by this PC's clock: set the clock if it is wrong, else let that PC join "
+                "again (multirig key join)"
             )
         return membership
 
@@ -95,3 +98,7 @@ class Keys:
 def public_key(private: bytes) -> bytes:
     """Return the public half of a PC's key; 32 bytes."""
     return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d")

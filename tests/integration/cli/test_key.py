@@ -324,6 +324,7 @@ def test_a_pc_that_was_lost_is_shut_out_and_the_others_hear_of_it_by_a_stick(
     assert unclear.returncode == 2
     assert "give --yes if it is meant; nothing was done" in unclear.stderr
     done = multirig("key", "shut-out", "lost", "--yes", **at_office)
+    assert "is ended by multirig stop RIG" in done.stderr
     assert done.returncode == 0
     assert "✓ lost is shut out of the lab mylab" in done.stderr
     assert re.search(r"^lost +rig +shut out", multirig("key", "show", **at_office).stdout, re.MULTILINE)
@@ -629,3 +630,18 @@ def test_who_asks_for_help_does_not_wait_for_what_makes_keys(words: list[str], h
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.strip() == "[]"
     assert "key" in done.stdout
+
+
+def test_a_pc_that_has_joined_makes_no_second_lab_by_mistake(multirig, office: Path, tmp_path: Path):
+    """Whoever types the first command on both PCs has two labs of one name, which never speak."""
+    certify(office, tmp_path, "video")
+    at_video = {"MULTIRIG_KEYS": str(tmp_path / "video")}
+    before = multirig("key", "show", **at_video).stdout
+    refused = multirig("key", "new", "mylab", "--yes", **at_video)
+    assert refused.returncode == 2
+    assert "this PC is of the lab mylab already, whose key lies on another PC" in refused.stderr
+    assert multirig("key", "show", **at_video).stdout == before
+    elsewhere = multirig("key", "add", "--yes", "--role", "rig", **at_video)
+    assert "that of the lab mylab lies on the PC where it was made" in elsewhere.stderr
+    assert "or make one here" not in elsewhere.stderr
+    assert multirig("key", "new", "mylab", "--another", "--yes", **at_video).returncode == 0

@@ -150,4 +150,5 @@ def test_a_stop_from_another_pc_asks_too(room: Callable[..., Room], multirig: An
     done = multirig("stop", "--yes", one.there)
     assert done.returncode != 0
     assert "was not handed over: its config says refuse (take_over)" in done.stderr + done.stdout
+    assert "may still record" not in done.stderr  # it can be reached, and its leader ends it
     assert one.is_recording_for_the_first()

@@ -600,8 +600,10 @@ async def test_nobody_answers_at_an_address(new: Keyring) -> None:
     with socket.socket() as one:
         one.bind((HERE, 0))
         port = one.getsockname()[1]
-    with pytest.raises(RigUnreachable, match=f"nobody answers at {HERE}, TCP port {port}"):
+    with pytest.raises(RigUnreachable, match=f"nobody answers at {HERE}, TCP port {port}") as why:
         await join(HERE, port, CODE, new, "video")
+    assert "Connect call" not in str(why.value)
+    assert str(why.value).count(HERE) == 1
     with pytest.raises(RigUnreachable):
         await join("no.such.pc.invalid", 11002, CODE, new, "video")
     with pytest.raises(RigUnreachable):

@@ -128,3 +128,16 @@ def test_a_name_from_elsewhere_neither_clears_the_screen_nor_sets_a_link_nor_tur
         assert not set("\x07\u202e\x9b") & set(said)
         assert "\x1b]" not in said
         assert said.count("[red]x") == 2
+
+
+def test_a_warning_does_not_stand_on_the_line_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = io.StringIO()
+    for stream in ("out", "err"):
+        monkeypatch.setattr(render, stream, Console(file=text, force_terminal=True, width=80))
+    with render.changing_line(Text("cameras  connected")) as live:
+        live.refresh()
+        before = len(text.getvalue())
+        render.warn("refused a message")
+        said = text.getvalue()[before:]
+    assert "\x1b[2K" in said[: said.index("refused a message")]
+    assert "cameras  connected" in said[said.index("refused a message") :]

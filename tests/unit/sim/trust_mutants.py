@@ -47,7 +47,7 @@ def seal_one_way() -> Iterator[None]:
 def move_at_once(original: Any) -> Any:
     def receive(self: Seals, packet: bytes, index: bytes, address: Address, now: int) -> Any:
         if (kept := self.channels.get(index)) is not None:
-            self.channels.note_heard(kept, address)
+            kept.address = address
         return original(self, packet, index, address, now)
 
     return receive
@@ -58,10 +58,10 @@ def take_plain_frames() -> Iterator[None]:
     """Let in what is not sealed, and look for no seal where a program is known that seals: two locks."""
     receive, drops = Door.receive, Door.drops
 
-    def take(self: Door, data: bytes, address: Address, now: int, **known: bool) -> Any:
+    def take(self: Door, data: bytes, address: Address, now: int, **more: Any) -> Any:
         if data[:1] == b"{":
             return Admission.OPEN
-        return receive(self, data, address, now, **known)
+        return receive(self, data, address, now, **more)
 
     with (
         swapped(Door, "receive", take),
@@ -72,12 +72,12 @@ def take_plain_frames() -> Iterator[None]:
 
 
 def end_at_once(original: Any) -> Any:
-    def receive_lost(self: Seals, index: bytes, *where: Any) -> Any:
+    def receive_lost(self: Seals, index: bytes, address: Address, now: int) -> Any:
         kept = self.channels.of_theirs(index)
-        spurned = original(self, index, *where)
+        outcome = original(self, index, address, now)
         if kept is not None:
             self.channels.drop(kept)
-        return spurned
+        return outcome
 
     return receive_lost
 

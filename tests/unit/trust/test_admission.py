@@ -1,6 +1,7 @@
 import pytest
 
 from multirig.trust.admission import Admission, AllowList, Doors, is_private, is_this_pc
+from multirig.trust.budget import Refusals
 
 NEAR = [
     "127.0.0.1",
@@ -82,3 +83,10 @@ def test_only_this_pc_is_let_in_without_a_key() -> None:
 def test_where_only_ibls_wire_is_spoken_a_list_says_by_whom() -> None:
     assert AllowList().admit("10.0.0.7") is Admission.IBL
     assert AllowList().admit("8.8.8.8") is Admission.NOBODY
+
+
+def test_the_first_message_that_is_not_usual_is_told_whatever_came_before() -> None:
+    refusals = Refusals()
+    assert [refusals.note("192.168.1.77", 0, from_count=100) for _ in range(3)] == [None, None, None]
+    assert refusals.note("192.168.1.77", 0) == 4
+    assert refusals.note("192.168.1.77", 0) is None

@@ -9,10 +9,12 @@ import pytest
 from tests.unit.trust.lab import boot, certify, keys
 
 from multirig.keyring.door import Access, make_leading_door
+from multirig.lifecycle.watchers import MAX_WATCHERS, Watchers
 from multirig.protocol import words
 from multirig.protocol.dialect import hear_rig
+from multirig.protocol.events import Address, Token
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.messages import Event, Message
+from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.rights import object_to, object_to_led
 from multirig.protocol.sealing import needs_a_rig
 from multirig.protocol.words import (
@@ -22,6 +24,7 @@ from multirig.protocol.words import (
     AskToken,
     Greeting,
     Lease,
+    Report,
     WantPictures,
     Word,
 )
@@ -126,3 +129,16 @@ def test_a_rig_hands_no_token_to_who_leads_it_and_may_ask_for_one() -> None:
     assert object_to_led(standing(Role.RIG), AskToken()) == ""
     door = make_leading_door(Access(keys=lambda: keys("behaviour-pc")), boot="1", name="behaviour-pc")
     assert "may not hand over" in door._objects(standing(Role.RIG), token)
+
+
+def test_a_pc_that_looks_on_as_a_thousand_programs_takes_no_other_ones_lease() -> None:
+    watchers = Watchers()
+    screen, other = (Address("udp", f"192.168.1.{number}", 5) for number in (40, 30))
+    watchers.watch(Token(screen, 2, 1, "a screen"), 30.0, 0)
+    watchers.watch(Token(Address("udp", "192.168.1.41", 5), 2, 1, "another"), 30.0, 0)
+    for number in range(1_000):
+        watchers.watch(Token(other, 2, 1, f"program {number}"), 30.0, 0)
+    report = Report(status=Status.CONNECTED)
+    told = [one.address for one in watchers.tell(report, 1, is_news=False, besides=None)]
+    assert len(told) == MAX_WATCHERS
+    assert screen in told

@@ -191,6 +191,66 @@ def test_what_a_side_has_said_itself_is_nothing_when_it_is_sent_back() -> None:
     assert len(two.at_rig.heard) == heard
 
 
+def test_a_hello_that_comes_back_is_not_answered_and_tells_an_ibl_peer() -> None:
+    """IBL's programs return each message as it came; they know no packets, and raise over one."""
+    two = Two()
+    del two.wire.nodes[RIG]
+    sent: list[bytes] = []
+
+    def echo(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        sent.append(data)
+        if data[:1] == b"[":
+            two.pc.receive_datagram(data, RIG, two.wire.now)
+        return [data]
+
+    two.wire.disturb = echo
+    outcome = two.ask(INFO)
+    assert isinstance(outcome, Unreached)
+    assert "allow_ibl: [192.168.1.20]" in outcome.reason
+    assert not [one for one in sent if one[:2] == b"\xf5\x02"]
+
+
+def test_an_ibl_peer_that_is_not_named_gets_its_answer_back_and_lives_on() -> None:
+    """An iblutil program whose answer is not returned gives up, and hears nobody any more."""
+    two = Two()
+    del two.wire.nodes[RIG]
+    two.pc.handle(Send(address=RIG, word=INFO, key="x", limit=15 * SECOND), two.wire.now)
+    two.wire.run()
+    answer = b'[64, 0, {"main_sync": true}]'
+    for _ in range(100):
+        two.pc.receive_datagram(answer, RIG, two.wire.now)
+        two.pc.receive_datagram(b'[2, "2024-05-06_2_x", null]', RIG, two.wire.now)
+        two.pc.receive_datagram(answer, STRANGER, two.wire.now)
+    before = len(two.wire.passed)
+    two.wire.run()
+    returned = [one for one in two.wire.passed[before:] if one[2][:1] == b"["]
+    assert returned[0] == (PC, RIG, answer)
+    assert {one[1:] for one in returned} == {(RIG, answer)}
+    assert len(returned) <= 20
+    assert two.at_pc.outcomes() == []
+
+
+def test_what_a_pc_said_before_it_joined_is_no_news_once_it_has_proved_itself() -> None:
+    two = Two()
+    for _ in range(9):
+        two.rig.receive_datagram(b"[64, 0, {}]", PC, two.wire.now)
+        two.rig.receive_datagram(b"[64, 0, {}]", STRANGER, two.wire.now)
+    assert set(two.rig.door.refusals.recent(two.wire.now)) == {PC.host, STRANGER.host}
+    assert isinstance(two.ask(INFO), Replied)
+    assert set(two.rig.door.refusals.recent(two.wire.now)) == {STRANGER.host}
+
+
+def test_who_goes_on_to_prove_that_it_is_shut_out_is_refused_for_that() -> None:
+    certificate = certify("behaviour-pc", Role.LEAD)
+    shut_out = LAB.shut_out([certificate.id], number=1, now=NOW)
+    two = Two(at_rig=keys("video-pc", Role.RIG, shut_out=shut_out))
+    for _ in range(3):
+        two.ask(INFO)
+    for reason in two.complaints(two.rig):
+        assert "was shut out of the lab" in reason
+    assert two.at_rig.heard == []
+
+
 def test_a_frame_as_it_comes_is_nothing_in_the_name_of_a_program_that_seals() -> None:
     two = Two()
     two.ask(INFO)
@@ -252,10 +312,14 @@ def test_a_pc_without_a_key_is_told_what_to_do() -> None:
 def test_a_pc_of_another_lab_gets_nothing() -> None:
     two = Two(at_pc=keys("behaviour-pc", lab=OTHER_LAB))
     outcome = two.ask(INFO)
-    assert isinstance(outcome, TimedOut | Unreached)
+    assert isinstance(outcome, Unreached)
+    assert "does not know this PC's key: it has none, or is of another lab" in outcome.reason
     assert two.at_rig.heard == []
-    assert {data[:1] for sender, _, data in two.wire.passed if sender == RIG} <= {b"["}
+    asked = {to: sum(len(data) for _, at, data in two.wire.passed if at == to) for to in (PC, RIG)}
+    assert {data[:1] for sender, _, data in two.wire.passed if sender == RIG} == {b"["}
+    assert asked[PC] <= asked[RIG]
     assert "of no lab that this PC is of" in two.complaints(two.rig)[0]
+    assert isinstance(two.ask(INFO), Unreached)  # it is told again, not the first time only
 
 
 def test_who_knows_the_labs_public_key_and_no_more_is_not_let_in() -> None:
