@@ -30,9 +30,9 @@ test: $(VENV)/dev-ready
 unit: $(VENV)/dev-ready
 	$(GIVING_WAY) $(PYTEST) -n auto --dist worksteal tests/unit
 
-# Sockets, programs, disks, cameras, browsers, IBL's own code.
+# Sockets, programs, disks, cameras, browsers, IBL's own code, and a lab under attack.
 integration: $(VENV)/dev-ready
-	$(PYTEST) $(AGAIN) -n $(WORKERS) --dist loadgroup tests/integration
+	$(PYTEST) $(AGAIN) -n $(WORKERS) --dist loadgroup tests/integration tests/attacks
 
 # What the documentation says, done.
 docs: $(VENV)/dev-ready
@@ -62,11 +62,11 @@ endure: $(VENV)/dev-ready
 	MULTIRIG_ENDURE=1 $(BIN)/python -m pytest tests/integration/faults
 
 fuzz: $(VENV)/dev-ready
-	MULTIRIG_FUZZ=1 $(BIN)/python -m pytest tests/integration/faults/test_blast.py
+	MULTIRIG_FUZZ=1 $(BIN)/python -m pytest tests/integration/faults/test_blast.py tests/unit/trust/test_attacks_fuzz.py
 
 # What somebody who means harm may try, wherever its test lies.
 attacks: $(VENV)/dev-ready
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m attack tests/unit tests/integration
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m attack tests/unit tests/integration tests/attacks
 
 # Whether holes are known in the versions of constraints.txt; skipped by name where nobody can be asked.
 audit: $(VENV)/audit-ready

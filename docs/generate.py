@@ -797,9 +797,9 @@ def show_truth() -> str:
 
 def show_promises() -> str:
     """Return what a rehearsal watches."""
-    from multirig.sim.invariants import INVARIANTS
+    from multirig.sim.lab import ALL_INVARIANTS
 
-    return table(["name in the report", "promise"], ((one.name, one.promise) for one in INVARIANTS))
+    return table(["name in the report", "promise"], ((one.name, one.promise) for one in ALL_INVARIANTS))
 
 
 PARTS: dict[str, Callable[[], str]] = {

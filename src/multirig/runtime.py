@@ -119,8 +119,9 @@ class Runtime:
         return True
 
     def lets_in(self, address: Address) -> bool:
-        """Whether what comes from an address is taken without a proof."""
-        return self.node.door.admit(address) in (Admission.OPEN, Admission.IBL)
+        """Whether what comes from an address is taken as it comes, or has been proved."""
+        is_open = self.node.door.admit(address) in (Admission.OPEN, Admission.IBL)
+        return is_open or self.node.peers.speaks_wire_2(address)
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         """Take a transport's word that nothing listens at an address, or that there is no way to it."""

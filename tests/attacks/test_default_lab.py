@@ -30,6 +30,8 @@ async def test_a_lab_with_keys_records_over_its_network(keyed_lab: Any) -> None:
         check = keyed_lab.say(leader, "check", "--rigs-file", "rigs.yaml", "-r", "cameras")
         await check.ends()
         assert "proves that it is video-pc of the lab cortexlab, until 20" in check.said()
+        [log] = (keyed_lab.folder / "state").rglob("conductor.log")
+        assert f"cameras at {rig.uri} is a program of the PC video-pc" in log.read_text(encoding="utf-8")
 
 
 async def test_a_pc_without_a_key_leads_nobody_and_is_told_what_to_do(keyed_lab: Any) -> None:

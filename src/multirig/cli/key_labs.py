@@ -107,6 +107,10 @@ def show_paper(lab: str | None, *, asks: bool) -> None:
     today = datetime.date.today().isoformat()
     heading = f"The key of the lab {key.name}, {show_id(key.lab.id)}, written down on {today}:"
     render.show_lines(heading, write_paper(key.name, key.seed))
+    if not render.out.is_terminal:
+        render.warn(
+            "the key went into a file or another program, not onto a screen: see that it stays nowhere"
+        )
     render.say("write it by hand or print it, and lock it away; no photo, and no file")
     render.say("to type it on another PC: multirig key new --from-paper; the lab's name has to be the same")
 

@@ -25,7 +25,7 @@ from multirig.rig.service import RigService
 
 REFRESH = 0.5
 """Seconds between two looks at the status line."""
-HELP = "type: start SUBJECT, stop, subject SUBJECT, quit; yes or no where you are asked"
+HELP = "type: start SUBJECT, stop, subject SUBJECT, quit; yes or no when asked"
 
 log = logging.getLogger("multirig.rig")
 
@@ -220,7 +220,8 @@ class _Rig:
             while True:
                 now = self._service.snapshot()
                 live.update(render.status_line(now), refresh=True)
-                render.name_window(" ".join(str(one) for one in (now.name, now.state, now.exp_ref) if one))
+                says = "yes or no?" if now.question is not None else now.state
+                render.name_window(" ".join(str(one) for one in (now.name, says, now.exp_ref) if one))
                 await asyncio.sleep(REFRESH)
 
     def _show_change(self) -> None:

@@ -31,7 +31,16 @@ from multirig.lifecycle.session_states import SessionTrigger
 from multirig.lifecycle.watch import Noticed
 from multirig.protocol.codec import plain
 from multirig.protocol.dialect import hear_rig
-from multirig.protocol.events import SECOND, Address, Ignored, Oversized, PathTried, Record, Relocated
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Ignored,
+    Oversized,
+    PathTried,
+    Record,
+    Relocated,
+    Upgraded,
+)
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Info, Verbatim
@@ -255,7 +264,7 @@ class Exchange:
                 if address in self._paths:
                     self._paths.pop(address).set_result(passes)
                 return
-            case Relocated():
+            case Relocated() | Upgraded():
                 self._follow(effect)
                 return
             case Noticed(rig=rig, text=text) | HandingTold(rig=rig, text=text):
@@ -274,10 +283,14 @@ class Exchange:
                 return
         self._pass_on(effect)
 
-    def _follow(self, effect: Relocated) -> None:
+    def _follow(self, effect: Relocated | Upgraded) -> None:
         for rig in [name for name, known in self.addresses.items() if known == effect.address]:
-            self.addresses[rig] = effect.now_at
-            log.warning("%s is reached at %s now, and no more at %s", rig, effect.now_at, effect.address)
+            if isinstance(effect, Relocated):
+                self.addresses[rig] = effect.now_at
+                log.warning("%s is reached at %s now, and no more at %s", rig, effect.now_at, effect.address)
+            elif (channel := self.node.door.channel_to(effect.boot)) is not None:
+                pc = channel.standing.name
+                log.info("%s at %s is a program of the PC %s", rig, effect.address, pc)
 
 
 def make_machine(limits: Limits | None, may_have_token: Iterable[str]) -> SessionMachine:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from multirig.keyring.watch import KeyWatch
 from multirig.protocol.door import Door
+from multirig.protocol.rights import object_to_led
 from multirig.protocol.sealing import Seals, needs_a_rig
 from multirig.protocol.words import Word
 from multirig.trust.admission import Admission, Doors
@@ -69,4 +70,5 @@ def make_leading_door(access: Access, *, boot: str, name: str) -> Door:
         ),
         keys=access.keys(),
         without_key=Admission.OPEN,
+        objects=object_to_led,
     )

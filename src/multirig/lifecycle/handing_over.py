@@ -159,8 +159,8 @@ class HandingOver:
         leader = self._leadership.leader
         if leader is None:
             return Judgement(allows=False)
-        if self._handed is not None and self._handed[0] == token.peer != "":
-            return Judgement(allows=self._leadership.is_led_by(token), why=self._handed[1])
+        if self._handed is not None and self._handed[0] == token.peer and self._leadership.is_led_by(token):
+            return Judgement(allows=True, why=self._handed[1])
         about = _About(host=token.address.host, leader=leader.token, exp_ref=exp_ref)
         if (decision := self._find(about, now)) is not None:
             return Judgement(allows=decision.allows, why=decision.why)
@@ -172,7 +172,7 @@ class HandingOver:
     def explain(self, reason: str, token: Token | None, exp_ref: ExpRef | None, now: int) -> str:
         """Return why a command is refused, with what is asked here, or was decided, of a take-over."""
         judged = self.tell(token, exp_ref, now) if token is not None else Judgement(allows=False)
-        why = judged.why
+        why = judged.why if not judged.allows else None
         if judged.asking is not None:
             why = f"the person there is asked now ({judged.asking:.0f} s), try again"
         return reason if why is None else not_handed_over(str(self._leadership.leader), why)

@@ -52,6 +52,8 @@ class Members:
         """Rigs that were recording before we came; nothing of ours stops them until the session runs."""
         self.ended: set[str] = set()
         """Rigs that have told by themselves what they recorded: they were ended there, and may be gone."""
+        self.greeted: set[str] = set()
+        """Rigs that have said that they are multirigs."""
         self.foreign: set[str] = set()
         """IBL's peers, by what they said of themselves in the agreement."""
         self.unreleased: dict[str, tuple[int, int]] = {}
@@ -82,7 +84,10 @@ class Members:
 
     def note(self, name: str, info: Info) -> None:
         """Take what a rig is, and how long its steps may take: its own limits, and what the way takes."""
-        (self.foreign.discard if info.greeting is not None else self.foreign.add)(name)
+        if info.greeting is not None:
+            self.greeted.add(name)  # on wire 2 nobody says it again
+        is_multirig = name in self.greeted or name in self.multirigs
+        (self.foreign.discard if is_multirig else self.foreign.add)(name)
         told = {step: min(round(one * SECOND) + MARGIN, LONGEST) for step, one in (info.limits or {}).items()}
         self._told[name] = {event: told[step] for event, step in _STEP_OF.items() if step in told}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from multirig.protocol.events import SECOND, Address, Tell, Token
@@ -14,7 +15,7 @@ TELL_AGAIN = SECOND // 5
 LONGEST_LEASE = 30.0
 """Seconds for which somebody is told without asking again: a screen that is closed is soon forgotten."""
 MAX_WATCHERS = 16
-"""Observers at once; past it the one that has not asked for the longest time goes."""
+"""Observers at once; past it one goes of the PC that has most, the one that has not asked for longest."""
 
 
 @dataclass(slots=True)
@@ -41,11 +42,15 @@ class Watchers:
         self._leases.pop(token.peer, None)
         if seconds > 0:
             while len(self._leases) >= MAX_WATCHERS:
-                del self._leases[next(iter(self._leases))]
+                del self._leases[self._find_one_too_many()]
             until = now + round(min(seconds, LONGEST_LEASE) * SECOND)
             self._leases[token.peer] = _Lease(token.address, until)
             if self._tell_at is None:
                 self._tell_at = now + TELL_EVERY
+
+    def _find_one_too_many(self) -> str:
+        counts = Counter(one.address.host for one in self._leases.values())
+        return max(self._leases, key=lambda boot: counts[self._leases[boot].address.host])
 
     def get_timer(self) -> int | None:
         """Return when somebody is to be told, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from multirig.errors import LocalProtocolError
@@ -22,11 +22,11 @@ class Answering:
     ----------
     boot, name : str
         Of the node.
-    greets : bool
+    greets : callable
         Whether it says that it is a multirig.
     """
 
-    def __init__(self, *, boot: str, name: str, greets: bool) -> None:
+    def __init__(self, *, boot: str, name: str, greets: Callable[[], bool]) -> None:
         self._boot = boot
         self._name = name
         self._greets = greets
@@ -62,7 +62,7 @@ class Answering:
 
     def _answer_on_wire_1(self, peer: Peer, action: Reply, now: int) -> None:
         word, link = action.word, peer.link
-        greets = word.event is Event.EXPINFO and self._greets
+        greets = word.event is Event.EXPINFO and self._greets()
         word = self.greet(word) if greets else word
         knows = link is not None and link.line.takes != 0 and peer.address.scheme != "tcp"
         if greets and link is not None and knows and is_long(word):

@@ -13,6 +13,12 @@ FIRST_PAUSE = SECOND * 15 // 100
 LAST_PAUSE = SECOND // 2
 PROOF_LIMIT = 10 * SECOND
 """For how long a proof is repeated."""
+FIRST_REST = 2 * SECOND
+"""A channel is silent that was not heard for so long, though it is written to."""
+IDLE = 5 * SECOND
+"""What is written after such a pause is the first that waits for something: nothing follows a receipt."""
+LAST_REST = 16 * SECOND
+"""The pauses in which it is tried to be made anew double up to this."""
 MAX_CHANNELS = 8_192
 """Of all programs; of more, the one that was silent for longest is forgotten."""
 OF_PROGRAM = 2
@@ -32,8 +38,23 @@ class Kept:
     pause: int = FIRST_PAUSE
     list_number: int = 0
     """Of the newest list of PCs shut out that the other side is known to have."""
+    unanswered: tuple[int, int] | None = None
+    """When the first and the last of what was written to it left that nothing has followed yet."""
     renewed_at: int | None = None
-    """When it was last tried to make it anew, because it is said to be lost."""
+    """When it was last tried to make it anew, because it is silent or said to be lost."""
+    rest: int = FIRST_REST
+    """Until a silent one is tried to be made anew once more."""
+
+    def is_silent(self, now: int) -> bool:
+        """Take that it is written to; return whether it shall be made anew, since nothing has followed."""
+        first, last = self.unanswered or (now, now)
+        if now - last > IDLE:
+            first = now
+        self.unanswered = first, now
+        if now - max(first, self.renewed_at or first) < self.rest:
+            return False
+        self.renewed_at, self.rest = now, min(2 * self.rest, LAST_REST)
+        return True
 
 
 class Channels:
@@ -59,8 +80,13 @@ class Channels:
 
     def find(self, boot: str) -> Channel | None:
         """Return the newest channel to a program."""
+        kept = self.newest(boot)
+        return kept.channel if kept is not None else None
+
+    def newest(self, boot: str) -> Kept | None:
+        """Return the same, and where it leads."""
         own = self._of_program.get(boot)
-        return own[-1].channel if own else None
+        return own[-1] if own else None
 
     def all(self) -> list[Kept]:
         """Return all of them."""
@@ -72,6 +98,8 @@ class Channels:
         self._by_mine[channel.mine] = kept
         self._by_theirs[channel.theirs] = kept
         own = self._of_program.setdefault(channel.standing.boot, [])
+        if own:  # it was silent and is there: who says little is asked ever less often who it is
+            kept.rest = own[-1].rest
         own.append(kept)
         while len(own) > OF_PROGRAM:
             self.drop(own[0])
@@ -92,14 +120,22 @@ class Channels:
         if not own:
             self._of_program.pop(channel.standing.boot, None)
 
+    def close(self, channel: Channel) -> None:
+        """Forget a channel, if it is still known."""
+        kept = self._by_mine.get(channel.mine)
+        if kept is not None:
+            self.drop(kept)
+
     def forget(self, boot: str) -> None:
         """Forget all channels to a program."""
         for kept in [*self._of_program.get(boot, ())]:
             self.drop(kept)
 
     def note_heard(self, kept: Kept, address: Address) -> None:
-        """Take that something genuine has come by a channel, and from where."""
-        kept.address = address
+        """Take that something genuine has come by a channel, and from where; what is late leads nowhere."""
+        if kept.channel.is_newest:
+            kept.address = address
+        kept.unanswered = None
         self._by_mine.move_to_end(kept.channel.mine)
         if kept.proof is not None:
             kept.proof = None

@@ -111,7 +111,7 @@ class Door:
         return admission
 
     def receive(
-        self, data: bytes, address: Address, now: int, *, was_asked: bool
+        self, data: bytes, address: Address, now: int, *, was_asked: bool, seals: bool = False
     ) -> Admission | Proved | Opened | Unproved | None:
         """Take a whole message; return what it is good for, or None where that was all.
 
@@ -125,22 +125,18 @@ class Door:
             Nanoseconds.
         was_asked : bool
             Whether this side has spoken to that address first.
+        seals : bool
+            Whether the program at that address is known to say nothing without a seal.
         """
-        seals = self.seals
+        own = self.seals
         if address.scheme == "tcp":
             data = packets.unwrap(data)
         if data[:1] == _MARK:
-            came = seals.receive(data, address, now) if seals is not None else _no_key(address)
-            if isinstance(came, Proved):  # what it said before it joined is no news any more
-                self.refusals.forgive(address.host, MANY)
-            if not isinstance(came, Spurned):
-                return came
-            self.refuse(came, now)
-            return None
+            return self._receive_packet(data, address, now)
         admission = self.admit(address)
-        hello = _find_hello(data) if seals is not None else b""
-        if seals is not None and hello and not seals.is_own_hello(hello):
-            spurned = seals.receive_hello(hello, address, len(data), now)
+        hello = _find_hello(data) if own is not None else b""
+        if own is not None and hello and not own.is_own_hello(hello):
+            spurned = own.receive_hello(hello, address, len(data), now)
             if spurned is None:
                 return None
             if admission not in (Admission.OPEN, Admission.IBL):
@@ -149,14 +145,26 @@ class Door:
                     self._hint(data, address, f"{self._name} is of another lab than this PC", now)
                 return None
         if admission in (Admission.OPEN, Admission.IBL):
-            return admission
+            if not seals:
+                return admission
+            self.refuse(Spurned(address, "it speaks without a seal in the name of a program that seals"), now)
+            return None
         if was_asked:
-            is_own = seals is not None and seals.is_own_hello(hello)
+            is_own = own is not None and own.is_own_hello(hello)
             if data.startswith(b"[64") and not is_own and self._returns.take(address.host, now):
                 self._out.append((address, data))  # else an IBL peer waits for it, and gives itself up
             return Unproved(_explain(data, address))
         self._turn_away(data, address, admission, now)
         return None
+
+    def _receive_packet(self, packet: bytes, address: Address, now: int) -> Proved | Opened | None:
+        came = self.seals.receive(packet, address, now) if self.seals is not None else _no_key(address)
+        if isinstance(came, Proved):  # what it said before it joined is no news any more
+            self.refusals.forgive(address.host, MANY)
+        if isinstance(came, Spurned):
+            self.refuse(came, now)
+            return None
+        return came
 
     def drops(self, data: bytes, address: Address, now: int) -> bool:
         """Whether something proves nothing and was counted, so that it need not be handled any further.
@@ -165,6 +173,8 @@ class Door:
         whatever this leaves, `receive` judges.
         """
         seals = self.seals
+        if address.scheme == "tcp":
+            data = packets.unwrap(data)
         if data[:1] == _MARK:
             is_nothing = seals is not None and seals.is_nothing(data, address.host, now)
         elif self.admit(address) in (Admission.OPEN, Admission.IBL):
@@ -175,7 +185,7 @@ class Door:
             is_nothing = seals.is_nothing(hello, address.host, now) and self._has_no_hint(data, address, now)
         else:
             is_nothing = self._has_no_hint(data, address, now)
-        return is_nothing and self.refusals.note_quietly(address.host)
+        return is_nothing and self.refusals.note_quietly(address.host, now)
 
     # -- who is refused ---------------------------------------------------------------------------------
 
@@ -219,6 +229,31 @@ class Door:
                 Ignored(address=address, reason=reason, first=True, is_stranger=True, count=count)
             )
 
+    def expels(self, channel: Channel, address: Address, known: Peer | None, now: int) -> bool:
+        """Whether a program was turned away that says it is one which is spoken to without a seal.
+
+        Parameters
+        ----------
+        channel : Channel
+            By which it has proved of which PC it is.
+        address : Address
+            From where.
+        known : Peer or None
+            Who was known until now as the program that it says it is.
+        now : int
+            Nanoseconds.
+        """
+        seals, standing = self.seals, channel.standing
+        if known is None or known.link is None or known.link.is_sealed or seals is None:
+            return False
+        is_ours = standing.certificate.key == seals.keys.public
+        if is_ours or self.admit(known.address) is not Admission.OPEN:
+            return False
+        seals.channels.close(channel)
+        why = f"{standing.name} says that it is a program at {known.address}"
+        self.refuse(Spurned(address, why), now)
+        return True
+
     def object_to(self, event: Received | Told) -> str:
         """Return why somebody may not say what it says; empty: it may, or nobody has proved anything."""
         channel = self.channel_to(event.boot if isinstance(event, Told) else event.token.peer)
@@ -230,17 +265,30 @@ class Door:
         """Return the channel to a program, if there is one."""
         return self.seals.channels.find(boot) if self.seals is not None else None
 
+    def are_of_two_pcs(self, one: str, other: str) -> bool:
+        """Whether two programs have proved that they are of different PCs."""
+        first, second = self.channel_to(one), self.channel_to(other)
+        if first is None or second is None:
+            return False
+        return first.standing.certificate.key != second.standing.certificate.key
+
     def find_clock_seal(self, index: bytes) -> ClockSeal | None:
         """Return the keys for probes to the channel that this side calls so; from any thread."""
         seals = self.seals
         kept = seals.channels.get(index) if seals is not None else None
         return kept.channel.clock if kept is not None else None
 
-    def close(self, boot: str, address: Address, frames: list[bytes]) -> list[tuple[Address, bytes]]:
+    def close(
+        self, boot: str, address: Address, frames: list[bytes], now: int
+    ) -> list[tuple[Address, bytes]]:
         """Seal frames for a program; none leave where there is no channel to it any more."""
-        channel = self.channel_to(boot)
-        if channel is None:
+        seals = self.seals
+        kept = seals.channels.newest(boot) if seals is not None else None
+        if kept is None or seals is None:
             return []
+        if frames and kept.is_silent(now):  # it may run no more, and what tells so may be lost
+            seals.knock(kept.address, now, once=True)
+        channel = kept.channel
         return [(address, _wrap(channel.seal(one), address)) for one in frames]
 
     def greet(self, address: Address, now: int) -> str:

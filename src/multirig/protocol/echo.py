@@ -33,7 +33,7 @@ from multirig.protocol import codec
 from multirig.protocol.dialect import (
     Hearing,
     find_boot,
-    hear_leader,
+    hear_rig,
     hear_verbatim,
     without_own_verbs,
     write,
@@ -318,7 +318,7 @@ class EchoLink:
     def take_back(self, key: Hashable) -> bool:
         """Ask something no more, since it is asked elsewhere; return whether it was still open."""
         unsent = [*([self._current] if self._current else []), *self._queue, *self._waiting]
-        found = next((one for one in unsent if one.key == key and not one.expired), None)
+        found = next((one for one in unsent if one.key == key and (one.lasting or not one.expired)), None)
         if found is None:
             return False
         if found in self._queue:
@@ -662,7 +662,7 @@ class EchoLink:
 
     def _hand_up(self, message: Message) -> Token:
         """Hand up what IBL's wire can say of a message; of our own verbs a rig takes none here."""
-        if self._hears is hear_leader:
+        if self._hears not in (hear_rig, hear_verbatim):  # whoever else listens may be led
             message, verbs = without_own_verbs(message)
             self._note_verbs(verbs)
         self._numbers += 1
@@ -735,7 +735,7 @@ class EchoLink:
         outgoing.retry_at = None
         if not self.reliable:
             if outgoing.is_harmless:
-                outgoing.retry_at = now + INFO_EVERY
+                outgoing.retry_at = now + (LASTING_EVERY if outgoing.expired else INFO_EVERY)
             elif outgoing.copies < len(RETRY_AFTER):
                 outgoing.retry_at = now + RETRY_AFTER[outgoing.copies]
             elif outgoing.lasting:

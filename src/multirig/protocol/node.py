@@ -22,14 +22,12 @@ from multirig.protocol.events import (
     PathTried,
     Rebooted,
     Received,
-    Refused,
     Relocated,
     Replied,
     Reply,
     Send,
     Settle,
     Tell,
-    TimedOut,
     Told,
     Unreached,
     Upgraded,
@@ -98,7 +96,7 @@ class Node:
         self._hears = hears
         self.door = door if door is not None else Door(name=name)
         self.greets = greets
-        self._answering = Answering(boot=boot, name=name, greets=greets)
+        self._answering = Answering(boot=boot, name=name, greets=lambda: self.greets)
         self.peers = Peers(hears, boot, is_alone=not greets)
         """Who is spoken to, and what is known of each."""
         self._effects: deque[Any] = deque()
@@ -116,7 +114,8 @@ class Node:
         """Take a whole message from the network."""
         peer = self.peers.get(address)
         was_asked = peer is not None and peer.link is None
-        match self.door.receive(data, address, now, was_asked=was_asked):
+        seals = peer is not None and peer.link is not None and peer.link.is_sealed and not peer.is_doubtful
+        match self.door.receive(data, address, now, was_asked=was_asked, seals=seals):
             case Admission.OPEN:
                 peer = peer or self.peers.open(address)
                 if data[:1] == b"{" and self.greets:
@@ -128,10 +127,13 @@ class Node:
                 peer = peer or self.peers.open(address)
                 peer.echo.receive_datagram(data, now)
                 self._settle(peer, now)
-            case Opened(channel=channel, content=content):
-                self._receive_frame(peer or self.peers.open(address), content, now, channel)
-            case Proved(channel=channel):
-                self._receive_proof(peer or self.peers.open(address), channel, now)
+            case Opened(channel=channel, address=at, content=content):
+                place = self.peers.place_of(channel.standing.boot, at)
+                self._receive_frame(place, content, now, channel)
+            case Proved(channel=channel, address=asked):
+                known = self.peers.of_program(channel.standing.boot)
+                if not self.door.expels(channel, address, known, now):
+                    self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
         if self.door.has_news:
@@ -152,7 +154,7 @@ class Node:
             if link is not None:
                 frames = link.datagrams_to_send(now)
                 if is_sealed:
-                    out += self.door.close(link.peer, link.address, [*peer.out, *frames])
+                    out += self.door.close(link.peer, link.address, [*peer.out, *frames], now)
                     peer.out.clear()
                 else:
                     out += [(link.address, data) for data in frames]
@@ -283,7 +285,8 @@ class Node:
         asked, peer.greeted = peer.greeted, {}
         for key, question in asked.items():
             if peer.link is not None and peer.echo.take_back(key):
-                peer.link.send(replace(question.action, limit=max(0, question.until - now)), now)
+                left = max(0, question.until - now)  # and it has overtaken already what it shall
+                peer.link.send(replace(question.action, limit=left, overtakes=False), now)
 
     def _meet(
         self, peer: Peer, boot: str, name: str, now: int, *, answer: object = None, is_sealed: bool = False
@@ -309,7 +312,7 @@ class Node:
             self.handle(relocated, now)
             return
         reliable = peer.address.scheme == "tcp"
-        link_to = Link(
+        link_to = self.peers.take_displaced(boot) or Link(
             peer.address,
             boot=self.boot,
             peer=boot,
@@ -329,7 +332,8 @@ class Node:
 
     def _adopt(self, peer: Peer, new: Link, now: int) -> None:
         """Speak to another program at an address; the one that was there is dead, unless it has moved."""
-        if (dead := self.peers.adopt(peer, new)) is None:
+        is_other_pc = peer.link is not None and self.door.are_of_two_pcs(peer.link.peer, new.peer)
+        if (dead := self.peers.adopt(peer, new, is_other_pc=is_other_pc)) is None:
             return
         for question in dead.take_questions(now):
             new.send(question, now)
@@ -348,9 +352,7 @@ class Node:
                     if isinstance(event, Ignored | Oversized | PathTried):
                         self._effects.append(event)
                         continue
-                    question = None
-                    if one.greeted and isinstance(event, Replied | Refused | TimedOut | Unreached):
-                        question = one.greeted.pop(event.key, None)
+                    question = one.end_greeted(event) if one.greeted else None
                     greeting = find_greeting(event.word) if isinstance(event, Received | Replied) else None
                     if greeting is not None and greeting.boot == self.boot:  # our own, sent back by the peer
                         if isinstance(event, Received):
@@ -429,9 +431,11 @@ class Node:
             self._give_up(action.address, action.key, f"not sent: {error}", now, touched)
 
     def _say_hello(self, peer: Peer, action: Send, now: int) -> None:
-        """Ask who is there in a greeting that holds nothing else; the question follows under a seal."""
-        if action.word.event is not Event.EXPINFO:
+        """Ask who is there in a greeting that holds nothing else; what is to be said follows under a seal."""
+        if action.key is None and action.word.event is not Event.EXPINFO:
             raise LocalProtocolError("it has not proved who it is yet")
+        if action.overtakes:
+            peer.greeted.clear()
         if action.key is not None:
             peer.greeted[action.key] = Greeted(action, now + action.limit, True)
         greeting = self._answering.greet(AskInfo(), self.door.greet(peer.address, now))

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from multirig.protocol.clock import ClockMap
 from multirig.protocol.dialect import Hearing
 from multirig.protocol.echo import EchoLink, Rest
-from multirig.protocol.events import Address, Reply, Send, Token
+from multirig.protocol.events import (
+    Address,
+    Refused,
+    Replied,
+    Reply,
+    Send,
+    TimedOut,
+    Token,
+    Unreached,
+)
 from multirig.protocol.link import Link
 from multirig.protocol.parts import Shelf
 
+MAX_DISPLACED = 64
+"""Programs that another PC's has displaced, of which the conversation is kept."""
 MAX_PEERS = 4096
 """Conversations at once; past it the oldest idle one is forgotten, a foreign peer's before a multirig's."""
 
@@ -55,6 +66,18 @@ class Peer:
             return event
         return self.echo.next_event()
 
+    def end_greeted(self, event: object) -> Greeted | None:
+        """Return the question that greeted and ends by an event, if it is such a one.
+
+        A stop is said to whoever proves itself later, though its end is told and nobody waits for it.
+        """
+        if not isinstance(event, Replied | Refused | TimedOut | Unreached):
+            return None
+        question = self.greeted.pop(event.key, None)
+        if question is not None and question.action.lasting and self.link is None:
+            self.greeted[event.key] = question._replace(action=replace(question.action, key=None))
+        return question
+
     def get_timer(self) -> int | None:
         """Return when one of its links wants to be woken, or None."""
         at = self.echo.get_timer()
@@ -82,6 +105,8 @@ class Peers:
         self._rest = Rest()
         self.dead: dict[str, None] = {}
         """Programs that another one has taken the place of, by boot id."""
+        self._displaced: dict[str, Link] = {}
+        """Links to programs at whose address one of another PC was met; they go on where they are heard."""
         self.shelf = Shelf()
         """Messages of which parts are missing."""
         self._hears = hears
@@ -98,6 +123,26 @@ class Peers:
     def of_program(self, boot: str) -> Peer | None:
         """Return where a program speaks from."""
         return self._by_boot.get(boot)
+
+    def place_of(self, boot: str, address: Address) -> Peer:
+        """Return where a program is met that has sealed something; an address proves nothing.
+
+        One that is known does not move to where another one is that seals too: it would be taken for that
+        one's successor.
+        """
+        known, there = self._by_boot.get(boot), self._by_address.get(address)
+        if known is None or there is None or there is known:
+            return there or self.open(address)
+        is_taken = there.link is not None and there.link.is_sealed and not there.is_doubtful
+        return known if is_taken and self.is_alive(there) else there
+
+    def is_alive(self, peer: Peer) -> bool:
+        """Whether the program that was met at an address is not known to be elsewhere or dead."""
+        return peer.link is not None and self._by_boot.get(peer.link.peer) is peer
+
+    def take_displaced(self, boot: str) -> Link | None:
+        """Return the link to a program that was displaced, if it is kept."""
+        return self._displaced.pop(boot, None)
 
     def asker(self, token: Token) -> Peer | None:
         """Return who waits for the answer to a request, wherever it is by now."""
@@ -136,8 +181,11 @@ class Peers:
         if peer.link is not None and self._by_boot.get(peer.link.peer) is peer:
             del self._by_boot[peer.link.peer]
 
-    def adopt(self, peer: Peer, new: Link) -> Link | None:
-        """Speak to another program at an address; return the link to the one that died by that, if any."""
+    def adopt(self, peer: Peer, new: Link, *, is_other_pc: bool = False) -> Link | None:
+        """Speak to another program at an address; return the link to the one that died by that, if any.
+
+        With `is_other_pc` that one may be well: somebody of another PC has said something in its place.
+        """
         old, peer.link = peer.link, new
         if old is not new:
             peer.held.clear()
@@ -146,6 +194,11 @@ class Peers:
         if old is None or old is new or self._by_boot.get(old.peer) is not peer:
             return None
         del self._by_boot[old.peer]
+        if is_other_pc:
+            while len(self._displaced) >= MAX_DISPLACED:
+                del self._displaced[next(iter(self._displaced))]
+            self._displaced[old.peer] = old
+            return old
         while len(self.dead) >= MAX_PEERS:
             del self.dead[next(iter(self.dead))]
         self.dead[old.peer] = None

@@ -29,7 +29,10 @@ from multirig.trust.roles import Role
 from multirig.wording import LONG_NAME, clean
 
 OFFER_LIMIT = 10 * SECOND
-"""For how long a hello is repeated, and its answer awaited."""
+"""For how long a hello in a packet of its own is repeated, and its answer awaited."""
+GREETING_LIMIT = 3_600 * SECOND
+"""For how long after the last question the answer to a greeting is awaited: others repeat it as long as that
+may be heard, and a stop for ever."""
 HALF_LIMIT = 10 * SECOND
 """For how long the proof that follows an answer is awaited."""
 MAX_OFFERS = 4_096
@@ -38,11 +41,13 @@ MAX_HALVES = 128
 """Answers of ours whose proof is awaited; of more, the oldest is forgotten."""
 MAX_CALLED = 100
 """Bytes of how a program calls itself."""
+MAX_ANSWERS = 64
+"""To one hello, which are tried: by who has seen it and forges them."""
 LOST_REST = SECOND
 """A channel that is said to be lost is made anew at most so often."""
 PROLOGUE = b"multirig seal 1\n"
 """Of the handshake, before the lab's public key."""
-_SEALED, _HELLO = bytes([packets.SEALED]), bytes([packets.HELLO])
+_SEALED, _HELLO, _LOST = (bytes([kind]) for kind in (packets.SEALED, packets.HELLO, packets.LOST))
 _HERE = b"\x00"
 """Content of a packet that only says that its channel is there."""
 _LIST = b"\x01"
@@ -61,6 +66,7 @@ class Opened(NamedTuple):
 
     channel: Channel
     address: Address
+    """Where its channel leads by now."""
     content: bytes
 
 
@@ -102,7 +108,10 @@ class _Offer:
     until: int
     retry_at: int | None
     """When it is repeated; None: it travels in a greeting, which others repeat."""
+    repeated_until: int = 0
     pause: int = FIRST_PAUSE
+    answers: int = 0
+    """That were tried: each but one was forged."""
 
 
 @dataclass(slots=True)
@@ -160,7 +169,7 @@ class Seals:
         """Hellos of this side, also those that are over: copies of them come back late."""
         self._halves: OrderedDict[bytes, _Half] = OrderedDict()
         self._answered: dict[bytes, bytes] = {}
-        """By the key of a hello: how the channel that was offered is called here."""
+        """By the hello: how the channel that was offered is called here."""
         self.channels = Channels()
         self._handshakes = Budget(each=(20, 20), all_of_them=(200, 200))
         self.copies = 0
@@ -176,21 +185,27 @@ class Seals:
     def greet(self, address: Address, now: int) -> str:
         """Return the hello that travels in a greeting to an address, in base64.
 
+        Until it is answered it stays the same: an earlier greeting may still be repeated.
+
         Raises
         ------
         TrustError
             This PC is of no lab.
         """
         offer = self._of_address.get(address)
-        if offer is None or offer.until - now < OFFER_LIMIT // 2:
+        if offer is None:
             offer = self._offer(address, now)
+        offer.until = now + GREETING_LIMIT
         return packets.to_text(offer.packet)
 
-    def knock(self, address: Address, now: int) -> None:
-        """Say hello to an address in a packet of its own, again and again until it answers."""
-        if address not in self._of_address:
-            offer = self._offer(address, now)
-            offer.retry_at = now + FIRST_PAUSE
+    def knock(self, address: Address, now: int, *, once: bool = False) -> None:
+        """Say hello to an address in a packet of its own, again and again until it answers, or once."""
+        offer = self._of_address.get(address) or self._offer(address, now)
+        if offer.retry_at is None:
+            if not once:
+                offer.pause = FIRST_PAUSE
+                offer.retry_at, offer.repeated_until = now + FIRST_PAUSE, now + OFFER_LIMIT
+                offer.until = max(offer.until, offer.repeated_until)
             self._out.append((address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
 
     def _offer(self, address: Address, now: int) -> _Offer:
@@ -264,13 +279,11 @@ class Seals:
                 "it is of no lab that this PC is of: 'multirig key show' says on both PCs of which they are",
                 is_of_other_lab=True,
             )
-        half = self._halves.get(self._answered.get(hello.key, b""))
+        half = self._halves.get(self._answered.get(hello.which, b""))
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
         if half is None:
             half = self._answer(hello, membership, address, now)
-        elif half.hello != hello:
-            return Spurned(address, "its hello was changed on its way")
         if len(half.answer) > size:
             return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))
@@ -290,12 +303,12 @@ class Seals:
         if len(self._halves) >= MAX_HALVES:
             self._drop_half(next(iter(self._halves)))
         self._halves[index] = half
-        self._answered[hello.key] = index
+        self._answered[hello.which] = index
         return half
 
     def _drop_half(self, index: bytes) -> None:
         half = self._halves.pop(index)
-        self._answered.pop(half.hello.key, None)
+        self._answered.pop(half.hello.which, None)
 
     def is_nothing(self, packet: bytes, host: str, now: int) -> bool:
         """Whether a packet is for nobody here, and not to be answered at the moment; changes nothing."""
@@ -304,11 +317,14 @@ class Seals:
             is_known = self.channels.get(index) is not None or index in self._halves
             return not is_known and self._losses.is_spent(host, now)
         if kind == _HELLO:
-            was_answered = packet[2 + packets.INDEX : 2 + packets.INDEX + KEY_BYTES] in self._answered
+            was_answered = packets.say_which(packet) in self._answered
             if (self._copies if was_answered else self._handshakes).is_spent(host, now):
                 return True
             return not any(packets.knows_lab(packet, one.lab.key) for one in self.keys.memberships)
-        return False
+        if kind == _LOST:
+            return self.channels.of_theirs(index) is None
+        is_awaited = index in self._halves or index in self._offers
+        return not is_awaited and self.channels.get(index) is None
 
     def receive(self, packet: bytes, address: Address, now: int) -> Proved | Opened | Spurned | None:
         """Take a packet; return what has come of it."""
@@ -325,8 +341,7 @@ class Seals:
                 case packets.PROOF:
                     return self._receive_proof(packet, index, address, now)
                 case packets.LOST:
-                    self._receive_lost(index, now)
-                    return None
+                    return self._receive_lost(index, address, now)
         except TrustError as error:
             return Spurned(address, str(error))
         return Spurned(address, "it sends packets that are none")
@@ -353,7 +368,7 @@ class Seals:
         if first == _LIST:
             self._receive_list(kept, content[1:])
             return None
-        return None if first == _HERE else Opened(kept.channel, address, content)
+        return None if first == _HERE else Opened(kept.channel, kept.address, content)
 
     def _receive_answer(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
         offer = self._offers.get(index)
@@ -361,7 +376,7 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it answers what was not asked")
-            if kept.proof is not None:  # our proof has not come there
+            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
                 self._out.append((kept.address, kept.proof))
             return None
         at = 2 + 2 * packets.INDEX
@@ -370,12 +385,13 @@ class Seals:
         standing, number = self._judge(handshake, membership, payload)
         self._drop_offer(offer)
         proof = packets.pack_proof(theirs, handshake.write(self._introduce(membership)))
-        kept = self.channels.add(_make_channel(index, theirs, handshake, standing), address)
+        # where the hello went, since it has come there: where the answer seems to come from proves nothing
+        kept = self.channels.add(_make_channel(index, theirs, handshake, standing), offer.address)
         kept.list_number = number
         self.channels.await_sign(kept, proof, now)
-        self._out.append((address, proof))
+        self._out.append((offer.address, proof))
         self._share_list(kept)
-        return Proved(kept.channel, address)
+        return Proved(kept.channel, offer.address)
 
     def _receive_proof(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
         half = self._halves.get(index)
@@ -395,11 +411,13 @@ class Seals:
             half.objection = str(error)
             raise
         self._drop_half(index)
-        kept = self.channels.add(_make_channel(index, half.hello.caller, half.handshake, standing), address)
+        channel = _make_channel(index, half.hello.caller, half.handshake, standing)
+        # where the answer went, since it has come there
+        kept = self.channels.add(channel, half.address)
         kept.list_number = number
-        self._out.append((address, kept.channel.seal(_HERE)))
+        self._out.append((half.address, kept.channel.seal(_HERE)))
         self._share_list(kept)
-        return Proved(kept.channel, address)
+        return Proved(kept.channel, half.address)
 
     def _judge(self, handshake: Handshake, membership: Membership, payload: bytes) -> tuple[Standing, int]:
         """Return who is at the other end; TrustError says why that one counts nothing."""
@@ -418,21 +436,26 @@ class Seals:
             raise TrustError(f"{certificate.name} does not say which program it is")
         if wire != VERSION:
             raise TrustError(
-                f"{certificate.name} speaks wire {wire!s:.20}, this PC speaks wire {VERSION}: "
+                f"{certificate.name} speaks wire {clean(str(wire), 20)}, this PC speaks wire {VERSION}: "
                 "update the older one"
             )
         standing = Standing(certificate, boot, clean(str(called), LONG_NAME))
+        known = self.channels.find(boot)
+        if known is not None and known.standing.certificate.key != certificate.key:
+            raise TrustError(f"{certificate.name} says that it is a program of {known.standing.name}")
         if why := self._objects(standing):
             raise TrustError(why)
         return standing, number
 
-    def _receive_lost(self, index: bytes, now: int) -> None:
+    def _receive_lost(self, index: bytes, address: Address, now: int) -> Spurned | None:
         """Take an unproved word that a channel is not known there: say hello, and change nothing."""
         kept = self.channels.of_theirs(index)
-        if kept is None or (kept.renewed_at is not None and now - kept.renewed_at < LOST_REST):
-            return
-        kept.renewed_at = now
-        self.knock(kept.address, now)
+        if kept is None:
+            return Spurned(address, "it says of channels that are none that they are lost", is_usual=True)
+        if kept.renewed_at is None or now - kept.renewed_at >= LOST_REST:
+            kept.renewed_at = now
+            self.knock(kept.address, now)
+        return None
 
     # -- who is shut out --------------------------------------------------------------------------------
 
@@ -486,6 +509,8 @@ class Seals:
         for offer in list(self._offers.values()):
             if offer.until <= now:
                 self._drop_offer(offer)
+            elif offer.repeated_until <= now:
+                offer.retry_at = None
             elif offer.retry_at is not None and offer.retry_at <= now:
                 offer.pause = min(2 * offer.pause, LAST_PAUSE)
                 offer.retry_at = now + offer.pause
@@ -500,9 +525,14 @@ class Seals:
 
 
 def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, bytes]:
+    """Return what an answer says; one that was forged leaves the hello open for the true one."""
+    offer.answers += 1
+    if offer.answers > MAX_ANSWERS:
+        raise TrustError("it answers one hello too often")
     for membership, handshake in offer.handshakes:
+        tried = handshake.fork()
         try:
-            return membership, handshake, handshake.read(message)
+            return membership, tried, tried.read(message)
         except TrustError as error:
             why = error
     raise why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multirig.lifecycle.session_events import RigsChosen, StepRequested
+from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import EVENT_OF, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import (
@@ -17,7 +17,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.words import CleanedUp, Report, RigState, Started, Stopped, Word
+from multirig.protocol.words import CleanedUp, Ready, Report, RigState, Started, Stopped, Word
 from multirig.record.history import Moment, find_rig
 from multirig.record.left import NOT_KNOWN, SAYS_SO
 
@@ -34,6 +34,8 @@ class RecordingOn:
         self._whys: dict[str, str] = {}
         self._names: dict[str, str] = {}
         """Of the rigs, by address."""
+        self._takes_over = False
+        """Whether rigs are taken over that record for others."""
         self._unended: set[str] = set()
         """Rigs that were told to begin, and have not said that they have ended."""
 
@@ -51,6 +53,8 @@ class RecordingOn:
         match event := moment.event:
             case RigsChosen(rigs=rigs):
                 self._names = {str(address): name for name, address in rigs.items()}
+            case AgreeRequested(takes_over=takes_over):
+                self._takes_over = takes_over
             case StepRequested(trigger=trigger) if trigger in _BEGINNING:
                 self._unended.update(self._names.values())
             case Relocated(address=address, now_at=now_at):
@@ -83,6 +87,8 @@ class RecordingOn:
         match word:
             case Started():
                 self._whys[name] = NOT_KNOWN
+            case Ready(status=Status.RUNNING) if self._takes_over:
+                self._whys[name] = SAYS_SO  # whoever led it does not any more
             case Stopped(status=Status.RUNNING) | CleanedUp(status=Status.RUNNING):
                 self._whys[name] = SAYS_SO
             case CleanedUp(status=None) if self._whys.get(name) == SAYS_SO:

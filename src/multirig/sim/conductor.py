@@ -97,7 +97,12 @@ class ConductorComputer(Computer):
         if self.lives > 1:
             self.address = self.address._replace(port=next(self._ports))
         pc = Surroundings(
-            clock=self.read_clock, wall=self._read_wall, name=self.name, boot=boot, awake=_Sleepless()
+            clock=self.read_clock,
+            wall=self._read_wall,
+            name=self.name,
+            boot=boot,
+            access=self.access,
+            awake=_Sleepless(),
         )
         folder = self.disk.find_newest(_is_open)
         if folder is not None:

@@ -308,6 +308,27 @@ class Asked(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WronglyTaken(Fact):
+    """A program takes what nobody of its lab has said to it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"takes {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swayed(Fact):
+    """A program is changed by what has proved nothing."""
+
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"is changed by a stranger: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Died(Fact):
     """A program is dead."""
 

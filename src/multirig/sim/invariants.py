@@ -549,7 +549,8 @@ class PulsesAreNoted(Invariant):
 
     def conclude(self) -> None:
         """Compare with the tables."""
-        excused = {one.who for one in self.lab.scenario.faults if one.kind != "clock jump"}
+        harmless = ("clock jump", "stranger")
+        excused = {one.who for one in self.lab.scenario.faults if one.kind not in harmless}
         for (who, folder), given in self._given.items():
             disk = self.lab.rigs[who].disk
             noted = disk.pulses.get(folder, 0)
@@ -627,7 +628,8 @@ class MarkersArrive(Invariant):
                     self.report(f"{name} has {', '.join(again)} twice in {folder}")
         network, conductors = self.lab.scenario.network, self.lab.scenario.conductors
         is_quiet = not network.loss and not network.late and network.jitter + network.delay < 0.02
-        if self.lab.scenario.faults or not is_quiet or len(conductors) > 1:
+        is_broken = any(one.kind != "stranger" for one in self.lab.scenario.faults)
+        if is_broken or not is_quiet or len(conductors) > 1:
             return
         for at, marker in self._set:
             if at < self._stopped.get(marker.exp_ref, 0) - self.BEFORE:
@@ -701,7 +703,7 @@ class Completes(Invariant):
     def _applies(self) -> bool:
         scenario = self.lab.scenario
         return (
-            all(one.kind == "address change" for one in scenario.faults)
+            all(one.kind in ("address change", "stranger") for one in scenario.faults)
             and scenario.network.loss <= 0.3
             and scenario.network.late == 0
             and len(scenario.conductors) == 1
@@ -856,7 +858,8 @@ class EveryStepEnds(Invariant):
         limits = Limits()
         once = limits.agree + limits.initialise + limits.start + limits.stop + limits.cleanup
         waves = 1 + sum(bool(one.after) for one in lab.scenario.rigs)
-        self.within = waves * once + sum(int(one.lasts * SECOND) for one in lab.scenario.faults)
+        broken = sum(int(one.lasts * SECOND) for one in lab.scenario.faults if one.kind != "stranger")
+        self.within = waves * once + broken
         self._asked: dict[tuple[str, str], int] = {}
 
     def see(self, fact: Fact) -> None:

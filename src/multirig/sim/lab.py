@@ -14,15 +14,22 @@ from multirig.protocol.events import SECOND, Address
 from multirig.protocol.exp_ref import ExpRef
 from multirig.record.summary import Summary
 from multirig.record.verdict import Verdict, judge
+from multirig.sim.bystander import Bystander
 from multirig.sim.conductor import ConductorComputer
 from multirig.sim.facts import Fact, FaultBegan, StepAsked, StepEnded
 from multirig.sim.invariants import COMES_TO_REST, INVARIANTS, Invariant, Violation
+from multirig.sim.keys import LabKeys
 from multirig.sim.loop import Restless
 from multirig.sim.observer import ObserverComputer
 from multirig.sim.rig import RigComputer
 from multirig.sim.scenario import DATE, HOUR, KINDS, Fault, Scenario
-from multirig.sim.world import Clock, World
+from multirig.sim.stranger import Stranger
+from multirig.sim.trust_invariants import TRUST_INVARIANTS
+from multirig.sim.world import Clock, Computer, World
+from multirig.trust import roles as trust
 
+ALL_INVARIANTS = (*INVARIANTS, *TRUST_INVARIANTS)
+"""All that is promised, with keys and without."""
 SETTLING = 150 * SECOND
 """After the last fault and the last operator: whatever is going to happen has happened by then."""
 LEAVING = 40 * SECOND
@@ -54,7 +61,7 @@ EVENTS_AFTER = 50_000
 class Lab:
     """The world of a scenario."""
 
-    def __init__(self, scenario: Scenario, invariants: Iterable[type[Invariant]] = INVARIANTS) -> None:
+    def __init__(self, scenario: Scenario, invariants: Iterable[type[Invariant]] = ALL_INVARIANTS) -> None:
         self.scenario = scenario
         self.world = World(scenario.seed, scenario.network)
         self.rigs: dict[str, RigComputer] = {}
@@ -94,10 +101,40 @@ class Lab:
                 wants_pictures=scenario.wants_pictures,
             )
         self.computers = {**self.rigs, **self.conductors, **self.observers}
+        self.keyed: dict[str, Computer] = {}
+        """Those that have keys of the lab."""
+        self.bystander: Bystander | None = None
+        self.stranger: Stranger | None = None
+        if scenario.sealed:
+            self._give_keys()
         self.invariants = [one(self) for one in invariants]
         self.world.watchers += [one.see for one in self.invariants]
         self.world.watchers.append(self._arm_faults)
         self._unarmed = list(scenario.faults)
+
+    def _give_keys(self) -> None:
+        """Give all PCs keys, but the rigs of wire 1.0: they are open, and named by whoever speaks to them."""
+        keys = LabKeys(self.scenario.seed, DATE, lambda: self.world.time)
+        ibl = [rig.address.host for rig in self.rigs.values() if rig.wire == 1]
+        for role, computers, named in (
+            (trust.Role.RIG, self.rigs, ()),
+            (trust.Role.LEAD, self.conductors, ibl),
+            (trust.Role.LOOK, self.observers, ibl),
+        ):
+            for name, computer in computers.items():
+                if computer.address.host not in ibl:
+                    computer.make_access = keys.make_access(name, role, allow_ibl=named)
+                    self.keyed[name] = computer
+        self.bystander = bystander = Bystander(self.world)
+        self.world.read = bystander.read
+        self.world.newcomers.append(self._watch_door)
+        if any(fault.kind == "stranger" for fault in self.scenario.faults):
+            self.stranger = Stranger(self.world, self.keyed, keys.public)
+            bystander.takers.append(self.stranger.note_taken)
+
+    def _watch_door(self, computer: Computer) -> None:
+        if self.bystander is not None and computer.name in self.keyed:
+            self.bystander.watch(computer)
 
     def run(self) -> Result:
         """Let it all happen, and judge it."""
@@ -202,6 +239,10 @@ class Lab:
         world.note(FaultBegan(who=fault.who, kind=fault.kind, text=KINDS[fault.kind]))
         world.counts[f"fault {fault.kind}"] += 1
         lasts = int(fault.lasts * SECOND)
+        if fault.kind == "stranger":
+            if self.stranger is not None:
+                self.stranger.begin(fault.who, lasts, fault.amount)
+            return
         self.mended_at = max(self.mended_at, world.time + lasts)
         self._note_disturbance(fault, world.time + lasts)
         match fault.kind, computer:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 
+from multirig.keyring.door import make_leading_door
 from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAsked, Seen
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Received
@@ -52,7 +53,8 @@ class ObserverComputer(NodeComputer):
         """Return a new program of it."""
         self.machine = ObserverMachine()
         overhear(self.machine, {Received: self.hear})
-        return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig)
+        door = make_leading_door(self.access, boot=boot, name=self.name)
+        return Node(boot=boot, name=self.name, machine=self.machine, hears=hear_rig, door=door)
 
     def on_boot(self) -> None:
         """Begin to look."""

@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Callable
 
 from multirig.config import RigConfig
+from multirig.keyring.door import Access
 from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.rig_events import Armed, AskedHere, Denied, Entered, Failed, LedBy
@@ -20,7 +21,7 @@ from multirig.sim.disk import Disk, MemoryStorage
 from multirig.sim.facts import HookFailed, RigEntered, RigRefused, StartCalled
 from multirig.sim.person import Person
 from multirig.sim.scenario import RigPlan
-from multirig.sim.world import Clock, Computer, World, overhear
+from multirig.sim.world import Clock, Computer, Forged, World, overhear
 
 LOOK_EVERY = SECOND // 50
 """As `multirig.pc.instant` has it."""
@@ -109,7 +110,8 @@ class RigComputer(Computer):
 
     def receive(self, data: bytes, source: Address) -> None:
         """Take a datagram."""
-        self.person.note_arrival(source.host)
+        if not isinstance(data, Forged):
+            self.person.note_arrival(source.host)
         super().receive(data, source)
 
     def on_death(self) -> None:
@@ -210,6 +212,10 @@ class _RigPc(computer.Computer):
     def read_wall_clock(self) -> datetime.datetime:
         """Return the time of day, which is the same on every PC."""
         return self._rig.noon + datetime.timedelta(microseconds=self._rig.world.time // 1000)
+
+    def read_access(self) -> Access:
+        """Return by what the PC tells who is of its lab."""
+        return self._rig.access
 
     def open_storage(self, config: RigConfig) -> MemoryStorage:
         """Return the PC's disk."""

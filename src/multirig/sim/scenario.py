@@ -16,6 +16,8 @@ from multirig.sim.world import Network
 DATE = datetime.date(2024, 5, 6)
 """When the false lab's sessions take place."""
 HOUR = 3600 * SECOND
+SEALED = 2 / 3
+"""Part of the labs whose PCs have keys."""
 TAKE_OVERS = 0.3
 """Part of the second conductors that take rigs over."""
 
@@ -89,7 +91,7 @@ class Fault:
     hook: str = ""
     """Of the adapter."""
     amount: float = 0.0
-    """Seconds of a jump of the clock; part of a journal that a power cut leaves."""
+    """Seconds of a jump of the clock; part of a journal that a power cut leaves; datagrams a second."""
 
     def __str__(self) -> str:
         parts = [f"{self.kind} {self.who}"]
@@ -117,6 +119,7 @@ KINDS = {
     "full disk": "the disk is full",
     "locked memory": "the file of the rig's memory cannot be written",
     "clock jump": "the clock jumps ahead",
+    "stranger": "somebody without a key records, copies, changes and forges datagrams",
 }
 """Every kind of fault, in words."""
 
@@ -134,6 +137,8 @@ class Scenario:
     """Screens on which the lab is seen."""
     wants_pictures: bool = False
     """Whether they show live pictures."""
+    sealed: bool = False
+    """Whether its PCs, but the rigs of wire 1.0, have keys of one lab; without keys all are open by name."""
 
     def to_json(self) -> str:
         """Return it as text."""
@@ -153,6 +158,7 @@ class Scenario:
             faults=tuple(Fault(**one) for one in data["faults"]),
             observers=data.get("observers", 0),
             wants_pictures=data.get("wants_pictures", False),
+            sealed=data.get("sealed", False),
         )
 
     def lines(self) -> list[str]:
@@ -190,6 +196,7 @@ class Scenario:
             out.append(f"conductor {one.name}: {', '.join(words)}")
         pictures = ", with live pictures" if self.wants_pictures else ""
         out += [f"observers: {self.observers}{pictures}"] if self.observers else []
+        out += ["all PCs have keys of the lab"] if self.sealed else []
         return [*out, *(f"fault: {fault}" for fault in self.faults)]
 
 
@@ -197,7 +204,7 @@ class Scenario:
 
 _STEPS = ("agree", "initialise", "start", "record", "stop", "clean up")
 _HOOKS = ("initialise", "start", "stop", "cleanup")
-_DRAWN_APART = frozenset({"locked memory", "no way", "address change", "falling times"})
+_DRAWN_APART = frozenset({"stranger", "locked memory", "no way", "address change", "falling times"})
 _OLD_KINDS = tuple(kind for kind in KINDS if kind not in _DRAWN_APART)
 
 
@@ -233,7 +240,24 @@ def draw(seed: int) -> Scenario:
     scenario = _draw_extras(random.Random(f"{seed}/extras"), scenario, calm=calm)
     scenario = _draw_lengths(random.Random(f"{seed}/lengths"), scenario)
     scenario = _draw_ways(random.Random(f"{seed}/ways"), scenario, calm=calm)
-    return _draw_answers(random.Random(f"{seed}/answers"), scenario)
+    scenario = _draw_answers(random.Random(f"{seed}/answers"), scenario)
+    return _draw_trust(random.Random(f"{seed}/trust"), scenario)
+
+
+def _draw_trust(dice: random.Random, scenario: Scenario) -> Scenario:
+    """Give the PCs of most labs keys, and trouble many of those by strangers."""
+    if dice.random() >= SEALED:
+        return scenario
+    names = [one.name for one in scenario.rigs] + [one.name for one in scenario.conductors]
+    faults = [
+        replace(
+            _draw_after(dice, "stranger", dice.choice(names)),
+            lasts=round(dice.choice((3.0, 10.0, 20.0)) * dice.random(), 3),
+            amount=round(dice.uniform(4.0, 15.0), 1),
+        )
+        for _ in range(dice.choice((0, 0, 1, 1, 2)))
+    ]
+    return replace(scenario, sealed=True, faults=(*scenario.faults, *faults))
 
 
 def _draw_answers(dice: random.Random, scenario: Scenario) -> Scenario:

@@ -136,6 +136,8 @@ def _fewer_people(one: Scenario) -> Iterator[Scenario]:
             )
     if one.observers:
         yield replace(one, observers=0)
+    if one.sealed:
+        yield replace(one, sealed=False)
     for conductor in one.conductors[1:]:
         named = {conductor.name}
         yield replace(

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from multirig.keyring.door import Access
 from multirig.protocol.events import SECOND, Address, Received
 from multirig.protocol.node import Node
 from multirig.runtime import Runtime
 from multirig.sim.facts import Asked, ClockJumped, Died, Fact, Restarted
+from multirig.sim.keys import be_open
 from multirig.sim.loop import Restless, VirtualLoop, make_loop
 from multirig.transports.base import Receiver, Transport
 
@@ -115,6 +117,14 @@ class World:
         """Called with everything that happens."""
         self.postmen: list[Callable[[str, str, bytes], None]] = []
         """Called with (from, to, data) of every datagram that leaves a PC."""
+        self.read: Callable[[bytes], bytes] = bytes
+        """Returns what is in a datagram, for who is to know."""
+        self.wires: list[Callable[[str, str, bytes], None]] = []
+        """Called with (from, to, data) of the same, as it can be seen on the cable."""
+        self.ears: list[Callable[[bytes, Address, Address], None]] = []
+        """Called with (data, from, to) of what arrives."""
+        self.newcomers: list[Callable[[Computer], None]] = []
+        """Called with a PC whose program has been started."""
         self.computers: dict[str, Computer] = {}
         """Every PC, by its IP address."""
         self.names: dict[Address, Address] = {}
@@ -187,8 +197,11 @@ class World:
     def carry(self, data: bytes, source: Address, target: Address) -> None:
         """Take a datagram to its target, late, twice or not at all."""
         sender, receiver = self.computers[source.host].name, self.computers[target.host].name
+        content = self.read(data)
         for postman in self.postmen:
-            postman(sender, receiver, data)
+            postman(sender, receiver, content)
+        for wire in self.wires:
+            wire(sender, receiver, data)
         way = sender, receiver
         counts, network = self.counts, self.network
         counts["datagrams"] += 1
@@ -216,6 +229,8 @@ class World:
     def _deliver(self, data: bytes, source: Address, target: Address) -> None:
         if (computer := self._listening.get(target)) is not None:
             if computer.has_way:
+                for ear in self.ears:
+                    ear(data, source, target)
                 computer.receive(data, source)
             return
         there = self.computers[target.host]
@@ -223,9 +238,22 @@ class World:
         if is_there and there.tells_closed and not self.cut[there.name, self.computers[source.host].name]:
             self.after(int(self.network.delay * SECOND), self._tell_closed, source, target)
 
+    def forge(self, data: bytes, source: Address, target: Address) -> bool:
+        """Bring something that its source has not sent; return whether it will arrive."""
+        computer = self._listening.get(target)
+        if computer is None or not computer.has_way:
+            return False
+        self.counts["datagrams of strangers"] += 1
+        self.after(0, computer.receive, Forged(data), source)
+        return True
+
     def _tell_closed(self, source: Address, target: Address) -> None:
         if (computer := self._listening.get(source)) is not None:
             computer.hear_unreachable(target, CLOSED)
+
+
+class Forged(bytes):
+    """A datagram that a stranger has made, or has sent once more."""
 
 
 class Computer:
@@ -245,6 +273,8 @@ class Computer:
         Whether its system says so where nothing listens, as Linux does and Windows' firewall does not.
     """
 
+    wire = 2
+    """The newest that its program speaks."""
     scheme = "udp"
     """Of the addresses that its network carries; a `multirig.transports.base.Network` is what it is."""
 
@@ -267,6 +297,10 @@ class Computer:
         """Every one that it has had."""
         self.has_way = True
         """Whether its network is there: where it is not, its system says so of whatever shall leave."""
+        self.make_access: Callable[[int], Access] = be_open
+        """Returns by what each program of it tells who is of its lab, by how many there have been."""
+        self.access = self.make_access(0)
+        """What it has returned to the program that runs, or ran last."""
         self._receiver: Receiver | None = None
         """Who takes what the network brings."""
         world.computers[address.host] = self
@@ -296,8 +330,11 @@ class Computer:
         boot = f"{self.world.dice('boot', self.name).getrandbits(64):016x}"
         if self.lives > 1:
             self.world.note(Restarted(who=self.name, boot=boot))
+        self.access = self.make_access(self.lives)
         self.loop = make_loop(self)
         self.loop.run(self.start, boot)
+        for see in self.world.newcomers:
+            see(self)
 
     def die(self, *, is_on: bool = True) -> None:
         """End the program at once, or the whole PC."""

@@ -22,7 +22,7 @@ class Receiver(Protocol):
         """Take one whole message; return whether its sender is to be remembered."""
 
     def lets_in(self, address: Address) -> bool:
-        """Whether what comes from an address is taken without a proof."""
+        """Whether what comes from an address is taken as it comes, or has been proved."""
 
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         """Note that nothing listens at an address, or that a connection ended.

@@ -168,9 +168,9 @@ class TcpTransport(Transport):
 
     def _has_room(self, address: Address, connection: _Connection) -> bool:
         """Return whether one more connection can be taken; one of strangers may have to go for it."""
-        if connection.is_proved:
+        if connection.is_proved():
             return True
-        unproved = [one for one in self._open if not one.is_proved]
+        unproved = [one for one in self._open if not one.is_proved()]
         if sum(one.host == address.host for one in unproved) >= MAX_OF_HOST:
             return False
         if len(unproved) >= MAX_INCOMING:
@@ -199,9 +199,8 @@ class _Connection(asyncio.Protocol):
         self._owner = owner
         self._receiver = receiver
         self._address = address or Address("tcp", "", 0)
-        self.is_proved = address is not None
-        """Whether something has come by it that is worth something; what strangers send is not."""
-        self._cutter = StreamCutter()
+        self._is_proved = address is not None
+        self._cutter = StreamCutter(UNPROVED_BYTES if address is None else MAX_STREAM_MESSAGE)
         self._noise = 0
         self._is_given_up = False
         self.closed = asyncio.Event()
@@ -217,10 +216,8 @@ class _Connection(asyncio.Protocol):
         if (option := _UNHEARD_OPTIONS.get(sys.platform)) is not None:
             with contextlib.suppress(OSError):  # an older Windows does not know it
                 opened.setsockopt(socket.IPPROTO_TCP, option[0], UNHEARD_LIMIT * option[1])
-        self.is_proved |= self._receiver.lets_in(self._address)
         self._owner.opened(self._address, self)
-        if not self.is_proved:
-            self._cutter.limit = UNPROVED_BYTES
+        if not self.is_proved():
             asyncio.get_running_loop().call_later(UNPROVED_LIMIT, self._end_unproved)
 
     @property
@@ -228,14 +225,22 @@ class _Connection(asyncio.Protocol):
         """IP address of the peer."""
         return self._address.host
 
+    def is_proved(self) -> bool:
+        """Whether who is at the other end is let in, or was asked; what strangers send proves nothing."""
+        if not self._is_proved and self._receiver.lets_in(self._address):
+            self._is_proved = True
+            self._cutter.limit = MAX_STREAM_MESSAGE
+        return self._is_proved
+
     def _end_unproved(self) -> None:
-        if not self.is_proved:
+        if not self.is_proved():
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into messages and hand them on; called by the event loop."""
         if self._is_given_up:
             return
+        self.is_proved()
         try:
             messages = self._cutter.feed(data)
         except RemoteProtocolError as error:
@@ -245,9 +250,7 @@ class _Connection(asyncio.Protocol):
             self._noise = self._cutter.skipped
             self._receiver.received(b"", self._address)  # noise: counted with the other noise
         for message in messages:
-            if self._receiver.received(message, self._address) and not self.is_proved:
-                self.is_proved = True
-                self._cutter.limit = MAX_STREAM_MESSAGE
+            self._receiver.received(message, self._address)
 
     def _give_up(self, why: str) -> None:
         """Tell the sender why, and read on for a while: with unread bytes a connection ends in a reset."""

@@ -76,11 +76,16 @@ class Budget:
         return (bucket is not None and bucket.is_spent(now)) or self._all.is_spent(now)
 
 
+NEWS = (0.2, 20)
+"""Refusals that are told: a second, and at once. Of more, as with sources that are made up, none is."""
+
+
 class Refusals:
     """How often each source was refused; told at the first, the tenth, the hundredth …"""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._news = Bucket(*NEWS)
         self._told: dict[str, int] = {}
         """When it was last told of a source; ns."""
         self.total = 0
@@ -101,22 +106,28 @@ class Refusals:
         self.total += 1
         count = self._counts.get(source, 0) + 1
         if count == 1 and len(self._counts) >= MAX_SOURCES:
+            if self._news.is_spent(now):  # nobody is forgotten for addresses that are made up
+                return None
             forgotten, _ = self._counts.popitem(last=False)
             self._told.pop(forgotten, None)
         self._counts[source] = count
         is_new = from_count == 1 and source not in self._told  # those before it were usual
-        if count < from_count or not (count in _ROUND or is_new):
+        is_due = count >= from_count and (count in _ROUND or is_new)
+        if not is_due or not self._news.take(now):
             return None
         self._counts.move_to_end(source)
         self._told[source] = now
         return count
 
-    def note_quietly(self, source: str) -> bool:
-        """Count one more unless that would have to be told; return whether it was counted."""
+    def note_quietly(self, source: str, now: int) -> bool:
+        """Count one more unless that is to be told; return whether it was counted."""
         count = self._counts.get(source)
-        if count is None or count + 1 in _ROUND:
+        if count is None and len(self._counts) < MAX_SOURCES:
             return False
-        self._counts[source] = count + 1
+        if (count is None or count + 1 in _ROUND) and not self._news.is_spent(now):
+            return False
+        if count is not None:
+            self._counts[source] = count + 1
         self.total += 1
         return True
 

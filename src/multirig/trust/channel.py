@@ -45,21 +45,22 @@ class Seen:
     """Which numbers have come: each counts once, however the network copies and overtakes."""
 
     def __init__(self) -> None:
-        self._newest = -1
+        self.newest = -1
+        """The highest that has come."""
         self._bits = 0
         """Bit i: the newest but i has come."""
 
     def is_new(self, number: int) -> bool:
         """Whether a number has not come, and is not so old that it cannot be told."""
-        behind = self._newest - number
+        behind = self.newest - number
         return behind < 0 or (behind < WINDOW and not self._bits >> behind & 1)
 
     def note(self, number: int) -> None:
         """Take that it has come."""
-        ahead = number - self._newest
+        ahead = number - self.newest
         if ahead > 0:
             self._bits = (self._bits << ahead | 1) & _ALL if ahead < WINDOW else 1
-            self._newest = number
+            self.newest = number
         else:
             self._bits |= 1 << -ahead
 
@@ -102,6 +103,8 @@ class Channel:
         self._seen = Seen()
         self.is_confirmed = False
         """Whether something that was sealed by the other side has come."""
+        self.is_newest = False
+        """Whether what was opened last has left after all that was opened before."""
 
     def seal(self, content: bytes) -> bytes:
         """Return a packet with the content; TrustError: as many have been sent as one channel may carry."""
@@ -133,6 +136,7 @@ class Channel:
             content = self._receives.decrypt(nonce(number), packet[HEAD:], packet[:HEAD])
         except InvalidTag:
             raise TrustError("it sends sealed packets that were not made for us") from None
+        self.is_newest = number > self._seen.newest
         self._seen.note(number)
         self.is_confirmed = True
         return content

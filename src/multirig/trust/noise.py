@@ -106,11 +106,16 @@ class Handshake:
         TrustError
             It is not what it must be; nothing has changed, and another one may come.
         """
-        tried = copy.copy(self)
-        tried._theirs = dict(self._theirs)
+        tried = self.fork()
         payload = tried._read(message)
         self.__dict__.update(tried.__dict__)
         return payload
+
+    def fork(self) -> Handshake:
+        """Return the same handshake as far as it is, to try a message that may turn out to be nobody's."""
+        tried = copy.copy(self)
+        tried._theirs = dict(self._theirs)
+        return tried
 
     def split(self) -> tuple[bytes, bytes]:
         """Return the keys to send and to receive with, once all messages have passed; 32 bytes each."""

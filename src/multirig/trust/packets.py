@@ -56,7 +56,8 @@ class Hello(NamedTuple):
     """How the other side calls the channel that is to be."""
     key: bytes
     """First message of the handshake."""
-    checks: bytes
+    which: bytes
+    """All that tells it from another one, be it changed on its way."""
 
 
 def pack_hello(index: bytes, key: bytes, labs: Sequence[bytes]) -> bytes:
@@ -80,8 +81,12 @@ def unpack_hello(packet: bytes) -> Hello:
     if len(packet) < _HELLO_LENGTH or packet[:2] != bytes([MARK, HELLO]):
         raise TrustError("its hello is none")
     at = 2 + INDEX
-    checks = packet[_HELLO_HEAD : _HELLO_HEAD + MAX_LABS * _CHECK]
-    return Hello(packet[2:at], packet[at:_HELLO_HEAD], checks)
+    return Hello(packet[2:at], packet[at:_HELLO_HEAD], say_which(packet))
+
+
+def say_which(packet: bytes) -> bytes:
+    """Return what tells a hello from another one."""
+    return packet[: _HELLO_HEAD + MAX_LABS * _CHECK]
 
 
 def knows_lab(packet: bytes, lab: bytes) -> bool:

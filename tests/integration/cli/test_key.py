@@ -563,7 +563,9 @@ def type_paper(folder: Path, keys: Path, lines: list[str], lab: str = "mylab") -
 def test_a_lab_s_key_comes_back_from_paper(multirig, office: Path, tmp_path: Path):
     at_office = {"MULTIRIG_KEYS": str(office)}
     assert multirig("key", "paper", **at_office).returncode == 2
-    shown = multirig("key", "paper", "--yes", **at_office).stdout
+    done = multirig("key", "paper", "--yes", **at_office)
+    assert "the key went into a file or another program, not onto a screen" in done.stderr
+    shown = done.stdout
     lines = re.findall(r"^  ((?:[0-9A-Z]{4} ?){1,4})$", shown, re.MULTILINE)
     assert len(lines) == 5
     code, said = type_paper(tmp_path, tmp_path / "spare", [one.lower().replace(" ", "") for one in lines])
@@ -615,11 +617,15 @@ def test_who_was_shut_out_stays_so_when_the_key_comes_back_from_paper(multirig, 
 # -- what it costs -------------------------------------------------------------------------------------------
 
 
-def test_who_asks_for_help_loads_no_cryptography():
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [(["--help"], ("spake2", "multirig.cli.key_joining")), (["key", "--help"], ("cryptography", "spake2"))],
+    ids=["multirig --help", "multirig key --help"],
+)
+def test_who_asks_for_help_does_not_wait_for_what_makes_keys(words: list[str], heavy: tuple[str, ...]):
     code = (
-        "import sys; from multirig.cli.main import run; run(['--help']); run(['key', '--help']);"
-        "heavy = ('cryptography', 'spake2', 'multirig.keyring');"
-        "print([one for one in heavy if one in sys.modules], file=sys.stderr)"
+        f"import sys; from multirig.cli.main import run; run({words!r});"
+        f"print([one for one in {heavy!r} if one in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stderr.strip() == "[]"

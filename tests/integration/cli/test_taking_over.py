@@ -5,7 +5,9 @@ The leading PC speaks by IPv4 and the other one by IPv6, so that they are two PC
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -116,6 +118,19 @@ def test_where_nobody_can_be_asked_the_rule_decides_at_once(room: Callable[..., 
     _, err = taking.communicate(timeout=60)
     assert taking.returncode == 3, err
     assert "nobody can be asked there, and its config says refuse (take_over)" in err
+    assert one.is_recording_for_the_first()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
+def test_who_gives_it_up_is_not_asked_about_any_more(room: Callable[..., Room]) -> None:
+    one = room()
+    taking = one.take_over()
+    one.camera.expect_error("wants to take over")
+    taking.send_signal(signal.SIGINT)
+    taking.communicate(timeout=5)
+    one.camera.expect_error("may take over is not asked any more: it does not ask for it any more")
+    one.camera.type("yes")
+    one.camera.expect_error("nothing was asked")
     assert one.is_recording_for_the_first()
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +120,15 @@ def test_whoever_has_an_account_gets_no_more_tries_at_another(start_console: Any
 
 @pytest.mark.attack
 def test_the_time_does_not_tell_which_names_there_are(console_with_people: str) -> None:
-    took = {}
-    for name in ("lou", "nobody"):
-        began = time.perf_counter()
-        assert httpx.post(
-            f"{console_with_people}/login", data={"name": name, "password": "a guess"}
-        ).status_code in (401, 429)
-        took[name] = time.perf_counter() - began
-        with enter(console_with_people, "", PASSWORD):
-            pass
-    assert took["nobody"] > took["lou"] / 4
+    took: dict[str, list[float]] = {"lou": [], "nobody": []}
+    for _ in range(2):
+        for name, tries in took.items():
+            began = time.perf_counter()
+            answer = httpx.post(f"{console_with_people}/login", data={"name": name, "password": "a guess"})
+            tries.append(time.perf_counter() - began)
+            assert answer.status_code == 401
+            forgive(console_with_people)
+    assert min(took["nobody"]) > min(took["lou"]) / 2
 
 
 # -- leaving -------------------------------------------------------------------------------------------------
@@ -336,9 +336,10 @@ def test_who_looks_keeps_the_console_busy_for_nobody_else(start_console: Any, tm
     make_people(tmp_path)
     url = serve(start_console, tmp_path)
     with enter(url, "lou", LOOKS) as lou, enter(url, "ada", OPERATES) as ada:
-        codes = [lou.get("/history", headers=PAGE).status_code for _ in range(PAGES_AT_ONCE + 10)]
-        assert codes[:PAGES_AT_ONCE] == [200] * PAGES_AT_ONCE
-        assert 429 in codes
+        with ThreadPoolExecutor(10) as asking:
+            codes = [*asking.map(lambda _: lou.get("/history", headers=PAGE).status_code, range(80))]
+        assert set(codes) == {200, 429}
+        assert PAGES_AT_ONCE <= codes.count(200) < 60
         assert lou.get("/picture/no/camera").status_code == 404  # live pictures are no pages
         assert {ada.get("/history", headers=PAGE).status_code for _ in range(PAGES_AT_ONCE + 10)} == {200}
 

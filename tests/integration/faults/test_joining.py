@@ -136,6 +136,14 @@ async def test_a_rig_that_runs_is_led_as_soon_as_its_pc_has_joined_and_no_more_o
     ended, said = await lead()
     assert ended == 0, said
     assert "GOOD" in said
+    ended, said = await screens.run(OFFICE, "key", "shut-out", "0" * 16, "--yes")
+    assert ended == 0, said
+    ended, said = await lead()
+    assert ended == 0, said
+    keys = read_keys(tmp_path / "pc-1" / "keys")  # the list came along, and was kept
+    assert keys is not None
+    assert keys.memberships[0].shut_out is not None
+    assert keys.memberships[0].shut_out.keys == {"0" * 16}
     ended, said = await screens.run(OFFICE, "key", "shut-out", "video", "--yes")
     assert ended == 0, said
     ended, said = await lead()

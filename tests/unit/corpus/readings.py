@@ -44,6 +44,8 @@ ADDED = frozenset(
         "format",
         "evidence",
         "findings",
+        "pc",
+        "person",
         "task_died",
         "still_records",
         "unverified",

@@ -14,7 +14,7 @@ from multirig.errors import (
 )
 from multirig.lifecycle.clock_gate import Objection, Reaction
 from multirig.lifecycle.session import SessionMachine
-from multirig.lifecycle.session_events import Heard, Marked, Moved, Progressed
+from multirig.lifecycle.session_events import HandingTold, Heard, Marked, Moved, Progressed
 from multirig.lifecycle.session_states import SessionState
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.pc.finding import Finding, Level
@@ -254,3 +254,11 @@ def test_a_session_that_got_no_further_than_agreeing_is_over_without_a_word() ->
     teller = make_teller()
     teller.finish(None)
     assert (teller.now.is_over, teller.now.verdict) == (True, None)
+
+
+def test_what_becomes_of_a_take_over_is_told_and_is_no_bad_alarm() -> None:
+    teller = make_teller()
+    text = "asks the person there whether this PC may take it over from pc (10.0.0.1) (30 s)"
+    teller.take(HandingTold(rig="cam", text=text), AT)
+    [alarm] = teller.now.alarms
+    assert (alarm.rig, alarm.text, alarm.is_bad) == ("cam", text, False)

@@ -326,3 +326,25 @@ def test_a_rig_that_nobody_leads_asks_nobody() -> None:
     lab.feed(Attended(is_attended=True))
     assert "asking" not in lab.ask()
     assert not lab.news(AskedHere)
+
+
+def test_who_was_let_lead_it_once_is_not_told_so_when_another_one_leads() -> None:
+    lab = Lab()
+    lab.ask()
+    lab.feed(Answered(allows=True))
+    lab.say(Event.EXPINIT, {"exp_ref": str(ONE), "take_over": True})
+    assert lab.ask()["decided"] == "'yes' was typed there"
+    lab.wait(3, asks=False)  # it is silent, and a third one goes on
+    lab.say(Event.EXPINIT, {"exp_ref": str(ONE)}, who=THIRD, boot="third")
+    assert lab.leader == "third"
+    said = lab.ask()
+    assert said["asking"] == 30.0
+    assert "decided" not in said
+
+
+def test_a_command_that_does_not_take_over_is_refused_as_ever_also_after_a_yes() -> None:
+    lab = Lab()
+    lab.ask()
+    lab.feed(Answered(allows=True))
+    text = refusal(lab.say(Event.EXPEND, {"exp_ref": str(ONE)}))
+    assert text.startswith("is led by udp://10.0.0.1:50000: end the session there, or take it over")

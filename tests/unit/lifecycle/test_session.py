@@ -1567,6 +1567,18 @@ def test_a_session_that_everybody_records_goes_on() -> None:
     assert session.state is S.RUNNING
 
 
+def test_a_rig_that_was_not_there_then_is_asked_as_soon_as_it_is() -> None:
+    session = session_in(S.RUNNING)
+    session.request(T.RECOVER)
+    session.reply("main")
+    session.reply("ephys")
+    session.unreach("cam")
+    session.request(T.INTERRUPT)
+    assert session.feed(Upgraded(address=address("main"), boot="boot", name="main")) == []
+    [send] = session.feed(Upgraded(address=address("cam"), boot="boot", name="cam"))
+    assert write(send.word).args[1] == {"exp_ref": str(REF), "recover": True}
+
+
 STOPPED_RIG = Message(Event.EXPINFO, (30, {"state": "stopped", "exp_ref": str(REF)}))
 
 

@@ -11,6 +11,9 @@ from tests.unit.lifecycle.test_session import (
     REF,
     Session,
     address,
+    hear,
+    noticed,
+    running,
     session_in,
 )
 
@@ -20,10 +23,12 @@ from multirig.lifecycle.session_events import AgreeRequested, HandingTold
 from multirig.lifecycle.session_states import SessionState as S
 from multirig.lifecycle.session_states import SessionTrigger as T
 from multirig.lifecycle.step import ASK_EVERY, ASKING_LIMIT
+from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import SECOND, Replied, Send, Upgraded
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.words import AskInfo
+from multirig.record.recount import HARMLESS
 
 LEADER = "behaviour-pc (10.0.0.1)"
 
@@ -48,6 +53,8 @@ def begin(*names: str, **options: Any) -> tuple[Session, int]:
     session.feed(
         AgreeRequested(number=1, subject="SP_01", date=DATE, ask=AskInfo(subject="SP_01"), takes_over=True)
     )
+    for name in names or NAMES:
+        session.feed(Upgraded(address=address(name), boot=name, name=""))
     assert not any("would_take_over" in str(write(one.word).args) for one in session.open.values())
     for key in list(session.open):
         session.reply(key[1], info(led_by=LEADER) if key[1] == "cam" else None)
@@ -136,6 +143,13 @@ def test_a_rig_of_an_older_version_is_taken_over_as_it_was() -> None:
     assert write(session.now("cam").word).args[0]["take_over"] is True
 
 
+def test_a_multirig_that_answers_on_wire_2_greets_no_more_and_is_no_peer_of_ibl() -> None:
+    session, _ = begin("main", "cam")
+    session.reply("main")
+    session.reply("cam", info(decided="'yes' was typed there"))
+    assert not session.machine.members.foreign
+
+
 def test_an_optional_rig_that_asks_its_person_is_waited_for() -> None:
     session, _ = begin("main", "cam", policies={"cam": RigPolicy(role=Role.OPTIONAL)})
     session.reply("cam", asks())
@@ -188,3 +202,18 @@ def test_a_rig_that_was_not_heard_learns_who_comes_back_as_soon_as_it_is_known_a
     assert isinstance(send, Send)
     assert write(send.word).args[1] == {"exp_ref": str(REF), "recover": True}
     assert not session.feed(Upgraded(address=address("main"), boot="b", name=""))
+
+
+def test_the_pc_that_leads_is_told_once_who_wants_its_rig_and_its_session_is_none_the_worse() -> None:
+    session = running()
+    for at in range(0, 2 * SECOND, SECOND // 4):
+        hear(session, "cam", at, wanted_by="scanner-pc (10.0.0.9)")
+    assert noticed(session) == [("cam", Notice.WANTED)]
+    [one] = [one for one in session.out if isinstance(one, Noticed)]
+    assert one.text == "scanner-pc (10.0.0.9) wants to take it over: the person there is asked"
+    hear(session, "cam", 2 * SECOND)
+    hear(session, "cam", 3 * SECOND, wanted_by="scanner-pc (10.0.0.9)")
+    assert noticed(session) == [("cam", Notice.WANTED)] * 2
+    assert Notice.WANTED in HARMLESS
+    hear(session, "cam", 4 * SECOND, "failing", wanted_by="scanner-pc (10.0.0.9)", failure="no light")
+    assert noticed(session)[-1] == ("cam", Notice.BROKEN)

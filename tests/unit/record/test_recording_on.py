@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from multirig.lifecycle.session_events import RigsChosen, StepRequested
+from multirig.lifecycle.session_events import AgreeRequested, RigsChosen, StepRequested
 from multirig.lifecycle.session_states import SessionState, SessionTrigger
 from multirig.lifecycle.watch import Notice, Noticed
 from multirig.protocol.events import (
@@ -23,7 +24,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
-from multirig.protocol.words import CleanedUp, Report, RigState, Started, Stopped, Word
+from multirig.protocol.words import AskInfo, CleanedUp, Ready, Report, RigState, Started, Stopped, Word
 from multirig.record.history import Moment
 from multirig.record.left import NOT_KNOWN, SAYS_SO, say_left
 from multirig.record.recording_on import RecordingOn
@@ -143,3 +144,16 @@ def test_a_session_whose_rig_says_that_it_records_is_not_good() -> None:
     verdict = judge(summary(cam=SAYS_SO))
     assert verdict.word is Verdict.INCOMPLETE
     assert "cam says that it still records: stop it there" in verdict.reasons
+
+
+@pytest.mark.parametrize("takes_over", [True, False])
+def test_a_rig_that_was_taken_over_as_it_recorded_records_on_until_it_says_otherwise(
+    *, takes_over: bool
+) -> None:
+    """Whoever led it does not any more; one that was only joined is somebody else's."""
+    ask = AskInfo(subject="SP_01")
+    date = datetime.date(2024, 5, 6)
+    agree = AgreeRequested(number=1, subject="SP_01", date=date, ask=ask, takes_over=takes_over)
+    ready = reply(Ready(status=Status.RUNNING), S.INITIALIZING)
+    assert why(moment(agree, S.IDLE), ready) == (SAYS_SO if takes_over else None)
+    assert why(moment(agree, S.IDLE), ready, reply(Stopped(status=Status.STOPPED))) is None

@@ -60,6 +60,20 @@ def test_lines_are_chosen_by_rig_and_kind_and_all_are_where_none_is_named() -> N
     assert list(choose(lines, who=[CONDUCTOR], kinds=[Kind.ALARM])) == []
 
 
+def test_what_a_rig_says_of_a_take_over_is_told() -> None:
+    def info(**data: object) -> Replied:
+        return Replied(address=CAMERAS, key=KEY, word=hear_rig(Message(Event.EXPINFO, (20, data))))
+
+    asked, kept, given = lines_of(
+        info(led_by="pc (10.0.0.1)", asking=30.0),
+        info(led_by="pc (10.0.0.1)", decided="'no' was typed there"),
+        info(decided="'yes' was typed there"),
+    )[1:]
+    assert "led by pc (10.0.0.1), asks the person there whether it may be taken over" in asked.what
+    assert "led by pc (10.0.0.1), not handed over: 'no' was typed there" in kept.what
+    assert "may be taken over: 'yes' was typed there" in given.what
+
+
 def test_who_led_and_who_asked_is_said_where_it_is_known() -> None:
     leader = {"pc": "behaviour", "person": "ada"}
     data = beginning_line(1, leader=leader) + input_line(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
+
+from tests.unit.sim.planting import Mutant, change, rewrite, swap, swapped
+from tests.unit.sim.trust_mutants import TROUBLED, TRUST_MUTANTS
 
 import multirig.lifecycle.rig as rig_rules
 import multirig.lifecycle.rig_states as rig_states
@@ -52,34 +55,6 @@ from multirig.runtime import Runtime
 from multirig.sim.operator import Script
 from multirig.sim.scenario import HOUR, ConductorPlan, Fault, RigPlan, Scenario
 from multirig.sim.world import Network, World
-
-Mutant = Callable[[], AbstractContextManager[None]]
-
-
-@contextmanager
-def swapped(where: Any, name: str, value: Any) -> Iterator[None]:
-    """Let something be something else for a while."""
-    before = getattr(where, name)
-    setattr(where, name, value)
-    try:
-        yield
-    finally:
-        setattr(where, name, before)
-
-
-def swap(where: Any, name: str, value: Any) -> Mutant:
-    return lambda: swapped(where, name, value)
-
-
-def change(where: Any, name: str, make: Callable[[Any], Any]) -> Mutant:
-    """Let a function be what is made of it."""
-    return lambda: swapped(where, name, make(getattr(where, name)))
-
-
-def rewrite(where: Any, name: str, rules: Mapping[Any, Any]) -> Mutant:
-    """Let a table have other cells."""
-    return lambda: swapped(where, name, {**getattr(where, name), **rules})
-
 
 # -- what is planted ----------------------------------------------------------------------------------------
 
@@ -487,6 +462,7 @@ MUTANTS: Mapping[str, tuple[Mutant, str]] = {
     ),
     "a rig that says it still records is not named": (record_on_unnoticed, "names who is left"),
     "times that fall are trusted": (change(verdicts, "RULES", trust_every_time), "good is true"),
+    **TRUST_MUTANTS,
 }
 """By what is wrong: how to plant it, and which invariant must notice."""
 
@@ -504,6 +480,7 @@ def _wanted(answers: str) -> Scenario:
 
 
 SCRIPTED: Mapping[str, Scenario] = {
+    **dict.fromkeys(TRUST_MUTANTS, TROUBLED),
     "whoever wants a rig has it": _wanted("never"),
     "a no is taken for a yes": _wanted("no"),
     "nobody's silence is a yes": _wanted("never"),

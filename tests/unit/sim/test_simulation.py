@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from multirig.sim.facts import Fact, HookBegan, RigEntered, RigHandedOver, SessionMoved, StepEnded
-from multirig.sim.lab import run
+from multirig.sim.lab import Lab, run
 from multirig.sim.operator import Script
 from multirig.sim.scenario import ConductorPlan, RigPlan, Scenario, draw
 from multirig.sim.search import simulate_all
@@ -58,14 +58,30 @@ def test_a_rig_whose_leader_is_heard_is_handed_over_as_its_person_or_its_config_
     assert [(one.by, one.was_heard) for one in handed] == ([("10.0.0.2", True)] if is_handed_over else [])
 
 
-@pytest.mark.parametrize("seed", [393, 1457, 3155, 4619, 8650, 9904])
+@pytest.mark.parametrize("seed", [88, 151, 179, 372, 393, 1457, 2046, 3155, 4619, 8650, 9904])
 def test_a_world_in_which_a_promise_was_once_broken_keeps_them_all(seed: int) -> None:
     """Back from the dead, a conductor took a rig from the next one (4619), or was refused what it had begun
     (9904); the echo of a command came late, and was taken for its answer (8650). Of a number that was tried
     twice, the first try was held against the second (3155). Taken over while it waited for the instant of a
     start, a rig looked for it on the clock of the new conductor (393). A rig
-    that had been restarted was late, since it had to get ready first (1457)."""
+    that had been restarted was late, since it had to get ready first (1457). One
+    that had stood still was not told who had come back meanwhile (179). A rig that was taken over as it
+    recorded was not named when the beginning failed (2046). One that had no network while its session was
+    recovered was not told to stop, since it had not proved who it is (88). Rigs of wire 1.0 greeted as
+    multirigs (151, 372)."""
     assert run(draw(seed)).violations == ()
+
+
+@pytest.mark.parametrize("wire", [1, 2])
+def test_a_rig_of_wire_1_does_not_say_that_it_is_a_multirig(wire: int) -> None:
+    rig = RigPlan(name="rig1", main_sync=True, wire=wire)
+    lab = Lab(Scenario(seed=1, rigs=(rig,), conductors=(ConductorPlan(name="leader"),)))
+    said: list[bytes] = []
+    lab.world.wires.append(lambda source, target, data: said.append(data))
+    assert lab.run().violations == ()
+    node = lab.rigs["rig1"].node
+    assert node is not None
+    assert any(node.boot.encode() in one for one in said) == (wire == 2)
 
 
 def test_observers_change_nothing_that_happens_in_a_lab() -> None:

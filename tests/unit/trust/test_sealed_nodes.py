@@ -17,6 +17,7 @@ from multirig.protocol.events import (
     Replied,
     Reply,
     Send,
+    Tell,
     TimedOut,
     Unreached,
     Upgraded,
@@ -46,7 +47,7 @@ class Machine:
 
     def handle(self, event: Any, now: int) -> list[Any]:
         self.heard.append(event)
-        if isinstance(event, Send):
+        if isinstance(event, Send | Tell):
             return [event]
         if isinstance(event, Received):
             return [Reply(token=event.token, word=Verbatim(event.word.event, (0, {"done": True})))]
@@ -491,3 +492,122 @@ def test_copies_and_late_answers_of_the_lab_are_nobodys_fault() -> None:
         two.wire.nodes[to].receive_datagram(data, sender, two.wire.now)
     assert two.complaints(two.rig) == two.complaints(two.pc) == []
     assert two.rig.door.seals.copies > 0
+
+
+def silent_until(two: Two, seconds: float) -> None:
+    def lose(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        return [] if two.wire.now < seconds * SECOND else [data]
+
+    two.wire.disturb = lose
+
+
+@pytest.mark.parametrize("event", [Event.EXPINFO, Event.EXPEND, Event.EXPINTERRUPT, Event.EXPCLEANUP])
+@pytest.mark.parametrize("silent_for", [3.0, 12.0, 28.0])
+def test_a_rig_that_comes_late_hears_what_was_to_be_said_to_it(event: Event, silent_for: float) -> None:
+    two = Two()
+    silent_until(two, silent_for)
+    word = Verbatim(event, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=word, key="late", limit=35 * SECOND), two.wire.now)
+    two.wire.run(silent_for + 2)
+    assert [type(one) for one in two.at_pc.outcomes()] == [Replied]
+    assert two.at_rig.requests() == [event]
+    assert {data[0] for _, _, data in two.wire.passed} == {0xF5, ord("[")}
+    assert all(data.startswith(b"[64") for _, _, data in two.wire.passed if data[0] != 0xF5)
+
+
+def test_a_question_that_comes_later_does_not_make_the_first_ones_greeting_worthless() -> None:
+    two = Two()
+    silent_until(two, 12.0)
+    for key, after in (("one", 6.0), ("two", 8.0)):
+        two.pc.handle(Send(address=RIG, word=INFO, key=key, limit=15 * SECOND), two.wire.now)
+        two.wire.run(after)
+    assert [type(one) for one in two.at_pc.outcomes()] == [Replied, Replied]
+
+
+@pytest.mark.parametrize("event", [Event.EXPEND, Event.EXPINTERRUPT])
+def test_a_stop_whose_time_is_up_still_reaches_a_rig_that_has_not_proved_itself_before(event: Event) -> None:
+    two = Two()
+    silent_until(two, 100.0)
+    stop = Verbatim(event, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=stop, key="late", limit=5 * SECOND, lasting=True), two.wire.now)
+    two.wire.run(20.0)
+    assert [type(one) for one in two.at_pc.outcomes()] == [TimedOut]
+    passed = len(two.wire.passed)
+    two.wire.run(100.0)
+    assert len(two.wire.passed) - passed < 60, "it is said no more often than on wire 1.0"
+    assert two.at_rig.requests() == [event]
+    assert [type(one) for one in two.at_pc.outcomes()] == [TimedOut], "its end was told"
+
+
+def test_a_stop_that_waits_for_a_proof_is_withdrawn_by_an_interrupt() -> None:
+    two = Two()
+    silent_until(two, 8.0)
+    stop = Verbatim(Event.EXPEND, ("2024-05-06_2_x", None))
+    interrupt = Verbatim(Event.EXPINTERRUPT, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=stop, key="stop", lasting=True), two.wire.now)
+    two.wire.run(2.0)
+    two.pc.handle(
+        Send(address=RIG, word=interrupt, key="interrupt", lasting=True, overtakes=True), two.wire.now
+    )
+    two.wire.run(8.0)
+    assert two.at_rig.requests() == [Event.EXPINTERRUPT]
+
+
+def test_a_greeting_that_nobody_answered_keeps_nobody_from_saying_hello_later() -> None:
+    two = Two()
+    two.ask(INFO)
+    two.pc.peer_unreachable(RIG, "nothing listens there", two.wire.now)
+    silent_until(two, two.wire.now / SECOND + 30.0)
+    assert isinstance(two.ask(INFO), Unreached)
+    two.wire.run(10.0)
+    greetings = sum(data.startswith(b"[64") for _, _, data in two.wire.passed)
+    two.wire.nodes[RIG] = two.rig = Two().rig
+    two.rig.machine = two.machines["video-pc"]
+    assert isinstance(two.ask(STATUS), Replied)
+    assert sum(data.startswith(b"[64") for _, _, data in two.wire.passed) == greetings
+
+
+def test_a_hello_is_repeated_for_a_while_and_not_for_ever() -> None:
+    two = Two()
+    two.ask(INFO)
+    silent_until(two, 1_000.0)
+    assert two.pc.door.seals is not None
+    two.pc.door.seals.knock(RIG, two.wire.now)
+    two.pc.door.seals.greet(RIG, two.wire.now)
+    two.wire.run(12.0)
+    passed = len(two.wire.passed)
+    two.wire.run(60.0)
+    hellos = [data for _, to, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
+    assert hellos == []
+
+
+class Asks(Machine):
+    """Asks a rig that has just proved who it is something of its own."""
+
+    def handle(self, event: Any, now: int) -> list[Any]:
+        out = super().handle(event, now)
+        if isinstance(event, Upgraded):
+            return [Send(address=event.address, word=INFO, key=None)]
+        return out
+
+
+def test_what_waits_for_a_proof_withdraws_nothing_that_is_asked_when_it_has_come() -> None:
+    two = Two()
+    two.pc.machine = Asks()
+    interrupt = Verbatim(Event.EXPINTERRUPT, ("2024-05-06_2_x", None))
+    two.pc.handle(Send(address=RIG, word=interrupt, key="interrupt", overtakes=True), two.wire.now)
+    two.wire.run(8.0)
+    assert two.at_rig.requests() == [Event.EXPINFO, Event.EXPINTERRUPT]
+
+
+def test_whoever_listens_and_says_little_is_not_asked_again_and_again_who_it_is() -> None:
+    two = Two()
+    two.ask(INFO)
+    passed = len(two.wire.passed)
+    for round_ in range(240):
+        if round_ % 20 == 0:
+            two.pc.handle(Send(address=RIG, word=STATUS, key=round_, limit=SECOND), two.wire.now)
+        two.rig.handle(Tell(address=PC, word=STATUS), two.wire.now)
+        two.wire.run(0.25)
+    hellos = [data for _, _, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
+    assert 1 <= len(hellos) <= 3
