@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import sys
 from collections.abc import Sequence
 
@@ -71,10 +70,7 @@ def why_not(error: BaseException) -> str:
     if sys.platform == "win32" and number is None and isinstance(error, OSError):
         number = _OF_ERRNO.get(error.errno or 0)  # what `open` raises has no other
     if number is None:
-        text: str = getattr(error, "strerror", None) or str(error)
-        if text.startswith("Connect call failed") and isinstance(error, OSError) and error.errno:
-            return os.strerror(error.errno)  # asyncio has put the address there once more
-        return text
+        return getattr(error, "strerror", None) or str(error)
     paths = [path for path in (getattr(error, key, None) for key in ("filename", "filename2")) if path]
     if number in NOT_FOUND and any(len(str(path)) > LONGEST for path in paths):
         number = 206

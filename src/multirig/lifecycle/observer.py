@@ -53,6 +53,8 @@ _LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
 _IS_IT_RUNNING = "is multirig serve running there?"
 _LOOK_AT_IT = "its program has the question; look at its screen"
+_WHOLE = ("does not ", "answers ", "is an older ")
+"""How what is said of a rig begins that needs no words before it."""
 _IN_SESSION = frozenset({RigState.INITIALIZED, RigState.RUNNING})
 
 
@@ -173,7 +175,8 @@ class Seen:
         if self.trouble is None:
             return None
         if self.heard_at is None:
-            return f"does not answer: {self.trouble}"
+            is_whole = self.trouble.startswith(_WHOLE)
+            return self.trouble if is_whole else f"does not answer: {self.trouble}"
         return f"has not been heard for {(now - self.heard_at) / SECOND:.0f} s: {self.trouble}"
 
     def gist(self) -> tuple[Any, ...]:

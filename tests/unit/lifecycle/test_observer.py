@@ -233,6 +233,14 @@ def test_one_where_nothing_listens_is_missed_at_once() -> None:
     assert [write(one.word).event for one in asked] == [Event.EXPINFO]
 
 
+def test_a_rig_that_proves_nothing_is_told_in_one_sentence() -> None:
+    screen = Screen()
+    screen.pass_time(2)
+    reason = "does not know this PC's key: it has none"
+    screen.feed(Unreached(address=CAM, key=screen.question().key, reason=reason))
+    assert screen.problem == reason
+
+
 def test_a_program_that_takes_the_question_and_does_not_answer_hangs() -> None:
     screen = Screen()
     screen.pass_time(2)

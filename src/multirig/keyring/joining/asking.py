@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from multirig.errors import ConfigError, RigUnreachable, TrustError, why_not
@@ -91,10 +92,17 @@ async def _connect(host: str, port: int) -> Line:
         ) from None
     except (OSError, UnicodeError, OverflowError) as error:
         raise RigUnreachable(
-            f"nobody answers at {host}, TCP port {port} ({why_not(error)}): run multirig key add on the PC "
+            f"nobody answers at {host}, TCP port {port} ({_why_not(error)}): run multirig key add on the PC "
             "with the lab's key, and type the address that it shows"
         ) from None
     return Line(reader, writer)
+
+
+def _why_not(error: Exception) -> str:
+    """Return why nobody answers; asyncio puts the address there once more, in place of the system's words."""
+    if isinstance(error, OSError) and error.errno and str(error.strerror).startswith("Connect call failed"):
+        return os.strerror(error.errno)
+    return why_not(error)
 
 
 async def _talk(

@@ -135,7 +135,10 @@ class Offer:
                 return await asyncio.wait_for(asyncio.shield(self._end), self.holds)
             if self._is_taken:  # somebody is asked: the code itself is worth nothing any more
                 return await self._end
-            raise Void(f"nobody has joined within {self.holds / 60:g} minutes: the code is void")
+            raise Void(
+                f"nobody has joined within {self.holds / 60:g} minutes: the code is void; "
+                "multirig key add shows another"
+            )
         finally:
             await self.close()
 
