@@ -132,7 +132,7 @@ class Door:
         if address.scheme == "tcp":
             data = packets.unwrap(data)
         if data[:1] == _MARK:
-            return self._receive_packet(data, address, now)
+            return self._receive_packet(data, address, now, was_asked=was_asked)
         admission = self.admit(address)
         hello = _find_hello(data) if own is not None else b""
         if own is not None and hello and not own.is_own_hello(hello):
@@ -157,13 +157,15 @@ class Door:
         self._turn_away(data, address, admission, now)
         return None
 
-    def _receive_packet(self, packet: bytes, address: Address, now: int) -> Proved | Opened | None:
+    def _receive_packet(
+        self, packet: bytes, address: Address, now: int, *, was_asked: bool
+    ) -> Proved | Opened | Unproved | None:
         came = self.seals.receive(packet, address, now) if self.seals is not None else _no_key(address)
         if isinstance(came, Proved):  # what it said before it joined is no news any more
             self.refusals.forgive(address.host, MANY)
         if isinstance(came, Spurned):
             self.refuse(came, now)
-            return None
+            return Unproved(came.reason) if came.is_known and was_asked else None
         return came
 
     def drops(self, data: bytes, address: Address, now: int) -> bool:

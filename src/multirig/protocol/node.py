@@ -433,7 +433,7 @@ class Node:
     def _say_hello(self, peer: Peer, action: Send, now: int) -> None:
         """Ask who is there in a greeting that holds nothing else; what is to be said follows under a seal."""
         if action.key is None and action.word.event is not Event.EXPINFO:
-            raise LocalProtocolError("it has not proved who it is yet")
+            raise LocalProtocolError(peer.echo.obstacle or "it has not proved who it is yet")
         if action.overtakes:
             peer.greeted.clear()
         if action.key is not None:

@@ -23,7 +23,7 @@ from multirig.trust import packets
 from multirig.trust.budget import Budget
 from multirig.trust.certificate import KEY_BYTES, Certificate, ShutOut
 from multirig.trust.channel import Channel, Standing
-from multirig.trust.keys import Keys, Membership
+from multirig.trust.keys import Keys, Membership, Unwelcome
 from multirig.trust.noise import Handshake
 from multirig.trust.roles import Role
 from multirig.wording import LONG_NAME, clean
@@ -80,6 +80,8 @@ class Spurned(NamedTuple):
     """Whether PCs of the lab do so too: it is told when there are many."""
     is_of_other_lab: bool = False
     """Whether it has named no lab that this PC is of, and may be told so."""
+    is_known: bool = False
+    """Whether it has proved who it is, and may not speak here all the same."""
 
 
 class ListHeard(NamedTuple):
@@ -357,9 +359,7 @@ class Seals:
                 self._out.append((address, packets.pack_lost(index)))
             text = "it speaks to a program that does not run here any more"
             return Spurned(address, text, is_usual=True)
-        if kept.channel.has_come(
-            packet
-        ):  # a copy, as networks make them, or somebody who repeats what was heard
+        if kept.channel.has_come(packet):  # a copy, as networks make them, and whoever has listened
             self.copies += 1
             return None
         content = kept.channel.open(packet)
@@ -370,7 +370,9 @@ class Seals:
             return None
         return None if first == _HERE else Opened(kept.channel, kept.address, content)
 
-    def _receive_answer(self, packet: bytes, index: bytes, address: Address, now: int) -> Proved | None:
+    def _receive_answer(
+        self, packet: bytes, index: bytes, address: Address, now: int
+    ) -> Proved | Spurned | None:
         offer = self._offers.get(index)
         if offer is None:
             kept = self.channels.get(index)
@@ -382,7 +384,10 @@ class Seals:
         at = 2 + 2 * packets.INDEX
         theirs, message = packet[at - packets.INDEX : at], packet[at:]
         membership, handshake, payload = _read_answer(offer, message)
-        standing, number = self._judge(handshake, membership, payload)
+        try:
+            standing, number = self._judge(handshake, membership, payload)
+        except Unwelcome as error:
+            return Spurned(offer.address, str(error), is_known=True)
         self._drop_offer(offer)
         proof = packets.pack_proof(theirs, handshake.write(self._introduce(membership)))
         # where the hello went, since it has come there: where the answer seems to come from proves nothing
@@ -444,7 +449,7 @@ class Seals:
         if known is not None and known.standing.certificate.key != certificate.key:
             raise TrustError(f"{certificate.name} says that it is a program of {known.standing.name}")
         if why := self._objects(standing):
-            raise TrustError(why)
+            raise Unwelcome(why)
         return standing, number
 
     def _receive_lost(self, index: bytes, address: Address, now: int) -> Spurned | None:

@@ -14,6 +14,10 @@ SOON = 60 * 86_400
 """Seconds before a certificate is over, from when on screens say so."""
 
 
+class Unwelcome(TrustError):
+    """A PC has proved who it is, and may not speak here all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """That a PC is of a lab."""
@@ -72,9 +76,9 @@ class Keys:
             raise TrustError(f"{certificate.name} is of another lab, {certificate.lab}")
         membership.lab.check(certificate)
         if membership.shut_out is not None and certificate.id in membership.shut_out.keys:
-            raise TrustError(f"{certificate.name} was shut out of the lab {membership.lab.name}")
+            raise Unwelcome(f"{certificate.name} was shut out of the lab {membership.lab.name}")
         if certificate.until <= now:
-            raise TrustError(
+            raise Unwelcome(
                 f"the certificate of {certificate.name} is over since {_day(certificate.until)}, and today "
                 f"is {_day(now)} by this PC's clock: set the clock if it is wrong, else let that PC join "
                 "again (multirig key join)"

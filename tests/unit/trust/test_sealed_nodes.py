@@ -611,3 +611,15 @@ def test_whoever_listens_and_says_little_is_not_asked_again_and_again_who_it_is(
         two.wire.run(0.25)
     hellos = [data for _, _, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
     assert 1 <= len(hellos) <= 3
+
+
+def test_a_rig_that_was_shut_out_is_said_to_be_so_at_the_pc_that_leads() -> None:
+    two = Two()
+    assert isinstance(two.ask(INFO), Replied)
+    shut_out = LAB.shut_out([certify("video-pc", Role.RIG).id], number=1, now=NOW)
+    two.pc.change_keys(keys("behaviour-pc", shut_out=shut_out), two.wire.now)
+    for word in (INFO, START):
+        outcome = two.ask(word, 30)
+        assert isinstance(outcome, Unreached)
+        assert outcome.reason == "video-pc was shut out of the lab cortexlab"
+    assert two.at_rig.requests() == [Event.EXPINFO]
