@@ -611,3 +611,24 @@ def test_whoever_listens_and_says_little_is_not_asked_again_and_again_who_it_is(
         two.wire.run(0.25)
     hellos = [data for _, _, data in two.wire.passed[passed:] if data[:2] == b"\xf5\x01"]
     assert 1 <= len(hellos) <= 3
+
+
+def test_a_packet_that_a_stranger_brings_first_leads_a_link_away_for_a_moment_only() -> None:
+    two = Two()
+    two.ask(INFO)
+    brought: list[bytes] = []
+
+    def bring_first(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        if sender == RIG and data[:2] == b"\xf5\x04" and not brought:
+            brought.append(data)
+            two.pc.receive_datagram(data, STRANGER, two.wire.now)
+        return [data]
+
+    two.wire.disturb = bring_first
+    two.rig.handle(Tell(address=PC, word=STATUS), two.wire.now)
+    two.wire.run(0.1)
+    assert brought
+    assert isinstance(two.ask(START), Replied)
+    peer = two.pc.peers.of_program(two.rig.boot)
+    assert peer is not None
+    assert peer.address == RIG
