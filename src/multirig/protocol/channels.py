@@ -31,6 +31,8 @@ class Kept:
 
     channel: Channel
     address: Address
+    proved_at: Address
+    """Where its handshake has ended: somebody else may have brought what has come since from elsewhere."""
     proof: bytes | None = None
     """The end of the handshake, until the other side has shown that it came."""
     retry_at: int = 0
@@ -94,7 +96,7 @@ class Channels:
 
     def add(self, channel: Channel, address: Address) -> Kept:
         """Note a new one."""
-        kept = Kept(channel, address)
+        kept = Kept(channel, address, address)
         self._by_mine[channel.mine] = kept
         self._by_theirs[channel.theirs] = kept
         own = self._of_program.setdefault(channel.standing.boot, [])

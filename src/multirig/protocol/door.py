@@ -289,7 +289,8 @@ class Door:
         if kept is None or seals is None:
             return []
         if frames and kept.is_silent(now):  # it may run no more, and what tells so may be lost
-            seals.knock(kept.address, now, once=True)
+            for place in {kept.address: 0, kept.proved_at: 0}:
+                seals.knock(place, now, once=True)
         channel = kept.channel
         return [(address, _wrap(channel.seal(one), address)) for one in frames]
 

@@ -381,6 +381,8 @@ class Seals:
             if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
                 self._out.append((kept.address, kept.proof))
             return None
+        if address != offer.address:  # whoever has copied the hello may have sent it to another PC of the lab
+            raise TrustError("it answers in place of another PC")
         at = 2 + 2 * packets.INDEX
         theirs, message = packet[at - packets.INDEX : at], packet[at:]
         membership, handshake, payload = _read_answer(offer, message)

@@ -372,3 +372,26 @@ def test_what_is_said_late_moves_the_link_to_nowhere() -> None:
     two.wire.run(60)
     throw(two, held, VICTIM)
     assert still_leads(two)
+
+
+def test_a_hello_that_is_led_to_another_rig_makes_nobody_take_it_for_the_one_that_was_asked() -> (
+    None
+):
+    two = Two()
+    other, machine = Address("udp", "192.168.1.21", 11_001), Machine()
+    third = node("scanner-pc", machine, keys("scanner-pc", Role.RIG), leads=False)
+    two.wire.nodes[other] = third
+    deaf = two.wire.nodes.pop(RIG)
+
+    def lead_astray(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        if to == RIG:
+            third.receive_datagram(data, sender, two.wire.now)
+        return [data]
+
+    two.wire.disturb = lead_astray
+    assert not isinstance(two.ask(INFO), Replied)
+    assert two.pc.peers.of_program(boot("scanner-pc")) is None
+    assert machine.requests() == []
+    two.wire.nodes[RIG] = deaf
+    assert isinstance(two.ask(INFO), Replied)
+    assert two.at_rig.requests() == [Event.EXPINFO]

@@ -623,3 +623,24 @@ def test_a_rig_that_was_shut_out_is_said_to_be_so_at_the_pc_that_leads() -> None
         assert isinstance(outcome, Unreached)
         assert outcome.reason == "video-pc was shut out of the lab cortexlab"
     assert two.at_rig.requests() == [Event.EXPINFO]
+
+
+def test_a_packet_that_a_stranger_brings_first_leads_a_link_away_for_a_moment_only() -> None:
+    two = Two()
+    two.ask(INFO)
+    brought: list[bytes] = []
+
+    def bring_first(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        if sender == RIG and data[:2] == b"\xf5\x04" and not brought:
+            brought.append(data)
+            two.pc.receive_datagram(data, STRANGER, two.wire.now)
+        return [data]
+
+    two.wire.disturb = bring_first
+    two.rig.handle(Tell(address=PC, word=STATUS), two.wire.now)
+    two.wire.run(0.1)
+    assert brought
+    assert isinstance(two.ask(START), Replied)
+    peer = two.pc.peers.of_program(two.rig.boot)
+    assert peer is not None
+    assert peer.address == RIG
