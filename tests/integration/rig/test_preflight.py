@@ -96,6 +96,7 @@ async def test_a_rehearsal_records_and_leaves_nothing_behind(lab: Any) -> None:
 async def test_the_same_rehearsal_can_be_made_again(lab: Any) -> None:
     rig = await lab.rig()
     conductor = await lab.conductor()
+    await ask(conductor)  # what is multirig's own is said on its own wire only
     for _ in range(2):
         await conductor.request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
         await conductor.request(Event.EXPSTART, REF, {"rehearsal": True})
@@ -107,13 +108,16 @@ async def test_the_same_rehearsal_can_be_made_again(lab: Any) -> None:
 async def test_a_rig_that_is_set_up_for_a_subject_rehearses_all_the_same(lab: Any) -> None:
     rig = await lab.rig()
     rig.choose_subject("SP_01")
-    await (await lab.conductor()).request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
+    conductor = await lab.conductor()
+    await ask(conductor)
+    await conductor.request(Event.EXPINIT, {"exp_ref": REF, "rehearsal": True})
     assert rig.machine.state is RigState.INITIALIZED
 
 
 async def test_a_recording_is_not_made_a_rehearsal_on_the_way(lab: Any) -> None:
     rig = await lab.rig()
     conductor = await lab.conductor()
+    await ask(conductor)
     await conductor.request(Event.EXPINIT, {"exp_ref": REF})
     await conductor.request(Event.EXPSTART, REF, {"rehearsal": True})
     await conductor.request(Event.EXPEND, {"exp_ref": REF})

@@ -374,9 +374,7 @@ def test_what_is_said_late_moves_the_link_to_nowhere() -> None:
     assert still_leads(two)
 
 
-def test_a_hello_that_is_led_to_another_rig_makes_nobody_take_it_for_the_one_that_was_asked() -> (
-    None
-):
+def test_a_hello_that_is_led_to_another_rig_makes_nobody_take_it_for_the_one_that_was_asked() -> None:
     two = Two()
     other, machine = Address("udp", "192.168.1.21", 11_001), Machine()
     third = node("scanner-pc", machine, keys("scanner-pc", Role.RIG), leads=False)
