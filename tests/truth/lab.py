@@ -21,6 +21,10 @@ from typing import Any
 import yaml
 from tests.truth.model import Cam, Case, Rig
 
+from multirig.keyring import Keyring
+from multirig.trust.keys import public_key
+from multirig.trust.roles import Role
+
 ROOT = Path(__file__).parents[2]
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Where Debian's GStreamer is known."""
@@ -231,12 +235,13 @@ class Lab:
     # -- its parts
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        here = {name: str(self._folder / name) for name in ("state", "config", "cache")}
+        here = {name: str(self._folder / name) for name in ("state", "config", "cache", "keys")}
         return {
             "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
             "XDG_STATE_HOME": here["state"],
             "XDG_CONFIG_HOME": here["config"],
             "XDG_CACHE_HOME": here["cache"],
+            "MULTIRIG_KEYS": here["keys"],
             "MULTIRIG_TRUTH_CUE": str(self._folder / "cue"),
             "MULTIRIG_SETTINGS": str(self._folder),
             "HOME": str(self._folder),
@@ -261,7 +266,14 @@ class Lab:
         self._programs.append(program)
         return program
 
+    def _make_keys(self) -> None:
+        """Let the PC be of a lab, as it has to be to lead rigs at an address of a network."""
+        ring = Keyring(self._folder / "keys")
+        own, lab_key = ring.make_own_key("pc"), ring.make_lab_key("mylab")
+        ring.add(lab_key.lab, ring.certify(lab_key, public_key(own.private), "pc", Role.LEAD))
+
     async def _make_network(self) -> None:
+        self._make_keys()
         holder = self._start(
             [
                 "unshare",
