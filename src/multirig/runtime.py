@@ -17,10 +17,13 @@ from multirig.transports.base import Network, Transport
 from multirig.transports.tcp import TcpTransport
 from multirig.transports.udp import UdpTransport
 from multirig.trust.admission import Admission
+from multirig.trust.budget import Bucket
 from multirig.trust.certificate import ShutOut
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files of this PC's keys."""
+FAULTS = (0.1, 5)
+"""Faults of ours in what came that are told: a second, and at once; each is a page in the log."""
 BURST = 32
 """Datagrams sent before the loop may receive again: a thousand rigs must not answer into a full buffer."""
 
@@ -69,6 +72,7 @@ class Runtime:
         """Addresses that stand for peers that were not found, and why not."""
         self._watch = watch
         self._look: asyncio.TimerHandle | None = None
+        self._faults = Bucket(*FAULTS)
         self._closed = False
         self._pumping = False
         self._stirred = False
@@ -111,7 +115,11 @@ class Runtime:
             Whether it is worth something: what strangers send is dropped at once.
         """
         now = self.clock()
-        if self.node.drops(data, address, now):
+        try:
+            if self.node.drops(data, address, now):
+                return False
+        except Exception as error:
+            self._tell_failed(address, error)
             return False
         self._inbox.append((data, address, now))
         if len(self._inbox) == 1:
@@ -157,8 +165,17 @@ class Runtime:
         inbox, self._inbox = self._inbox, []
         if not self._closed:
             for data, address, at in inbox:
-                self.node.receive_datagram(data, address, at)
+                try:
+                    self.node.receive_datagram(data, address, at)
+                except Exception as error:  # it costs this datagram, and none of those that came with it
+                    self._tell_failed(address, error)
             self.pump()
+
+    def _tell_failed(self, address: Address, error: Exception) -> None:
+        """Tell the event loop of a fault of ours; not of each, since a stranger may cause as many as it likes."""
+        if self._faults.take(self.clock()):
+            message = f"a message from {address} could not be handled"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
     def _flush(self) -> None:
         outbox = self._outbox

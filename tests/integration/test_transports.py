@@ -645,3 +645,28 @@ async def test_a_silent_peer_gets_copies_and_the_request_times_out(net: Net) -> 
     assert outcome == TimedOut(address=there, key="k", confirmed=False)
     assert len(inbox.messages) == 2
     assert len({data for data, _ in inbox.messages}) == 1
+
+
+@pytest.mark.attack
+async def test_a_fault_in_what_one_datagram_does_costs_that_datagram_and_no_other(net: Net) -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["message"]))
+    peer = net.peer("rig")
+    [address] = await peer.runtime.listen("udp", "127.0.0.1", 0)
+    asked, answer = peer.machine.asked, peer.machine.handle
+
+    def fail(event: Any, now: int) -> Iterable[Any]:
+        if isinstance(event, Received) and event.word.event is Event.EXPEND:
+            raise ZeroDivisionError
+        return answer(event, now)
+
+    peer.machine.handle = fail  # type: ignore[method-assign]
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(60)]
+    for number, one in enumerate(senders):  # all of them wait before the loop reads again
+        one.sendto(b"[4]" if number % 2 else b"[32, 0]", ("127.0.0.1", address.port))
+    await until(lambda: len(asked) == 30, 10)
+    for one in senders:
+        one.close()
+    assert {one.event for one in asked} == {Event.EXPSTATUS}
+    assert 1 <= len(told) <= 5
+    assert "a message from udp://127.0.0.1:" in told[0]

@@ -128,11 +128,6 @@ class Channels:
         if kept is not None:
             self.drop(kept)
 
-    def forget(self, boot: str) -> None:
-        """Forget all channels to a program."""
-        for kept in [*self._of_program.get(boot, ())]:
-            self.drop(kept)
-
     def note_heard(self, kept: Kept, address: Address) -> None:
         """Take that something genuine has come by a channel, and from where; what is late leads nowhere."""
         if kept.channel.is_newest:

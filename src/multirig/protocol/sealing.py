@@ -285,7 +285,10 @@ class Seals:
         if not (self._handshakes if half is None else self._copies).take(address.host, now):
             return Spurned(address, "it says hello too often")
         if half is None:
-            half = self._answer(hello, membership, address, now)
+            try:
+                half = self._answer(hello, membership, address, now)
+            except TrustError as error:  # a key that gives everybody the same secret
+                return Spurned(address, str(error))
         if len(half.answer) > size:
             return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
         self._out.append((address, half.answer))

@@ -101,8 +101,6 @@ class Channel:
         self._head = head_of_sealed(theirs)
         self._number = 0
         self._seen = Seen()
-        self.is_confirmed = False
-        """Whether something that was sealed by the other side has come."""
         self.is_newest = False
         """Whether what was opened last has left after all that was opened before."""
 
@@ -138,5 +136,4 @@ class Channel:
             raise TrustError("it sends sealed packets that were not made for us") from None
         self.is_newest = number > self._seen.newest
         self._seen.note(number)
-        self.is_confirmed = True
         return content

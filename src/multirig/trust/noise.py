@@ -162,7 +162,7 @@ class Handshake:
         try:
             secret = self._mine[ours].exchange(self._theirs[theirs])
         except ValueError:  # a point of low order
-            raise TrustError("a key that is none") from None
+            raise TrustError("it sends a key that is none") from None
         self._chain, key = derive(self._chain, secret, 2)
         self._cipher, self._number = ChaCha20Poly1305(key), 0
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.trust.lab import NOW, boot, keys, node
+from tests.unit.trust.lab import LAB, NOW, boot, keys, node
 from tests.unit.trust.test_sealed_nodes import INFO, PC, RIG, START, Machine, Two
 
 from multirig.protocol.events import SECOND, Address, Received, Replied, Send, Told
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
 from multirig.protocol.words import Verbatim
+from multirig.trust import packets
 from multirig.trust.roles import Role
 
 pytestmark = pytest.mark.attack
@@ -221,3 +222,15 @@ def test_a_pc_that_has_got_the_address_of_another_rig_is_met_there() -> None:
     assert isinstance(two.ask(INFO), Replied)
     assert isinstance(two.ask(START), Replied)
     assert machine.requests()[-2:] == [Event.EXPINFO, Event.EXPSTART]
+
+
+def test_a_hello_with_a_key_that_gives_everybody_the_same_secret_is_refused() -> None:
+    two = Two()
+    hello = packets.pack_hello(b"indexes!", bytes(32), [LAB.lab.key])
+    greeting = b'[64, 0, {"multirig": {"hello": "%s"}}]' % packets.to_text(hello).encode()
+    two.rig.receive_datagram(hello.ljust(packets.HELLO_SIZE, b"\0"), OFFICE, 0)
+    two.rig.receive_datagram(greeting + b" " * 900, OFFICE, 0)
+    assert two.rig.datagrams_to_send(0) == []
+    assert "it sends a key that is none" in two.complaints(two.rig)[0]
+    assert two.rig.door.refusals.counts() == {OFFICE.host: 2}
+    assert isinstance(two.ask(INFO), Replied)
