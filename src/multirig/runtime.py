@@ -118,7 +118,7 @@ class Runtime:
         try:
             if self.node.drops(data, address, now):
                 return False
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the event loop is told
             self._tell_failed(address, error)
             return False
         self._inbox.append((data, address, now))
@@ -167,12 +167,12 @@ class Runtime:
             for data, address, at in inbox:
                 try:
                     self.node.receive_datagram(data, address, at)
-                except Exception as error:  # it costs this datagram, and none of those that came with it
+                except Exception as error:  # noqa: BLE001  it costs this datagram, and no other
                     self._tell_failed(address, error)
             self.pump()
 
     def _tell_failed(self, address: Address, error: Exception) -> None:
-        """Tell the event loop of a fault of ours; not of each, since a stranger may cause as many as it likes."""
+        """Tell the event loop of a fault of ours; not of each, since strangers may cause many."""
         if self._faults.take(self.clock()):
             message = f"a message from {address} could not be handled"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -130,10 +130,12 @@ class Node:
             case Opened(channel=channel, address=at, content=content):
                 place = self.peers.place_of(channel.standing.boot, at)
                 self._receive_frame(place, content, now, channel)
-            case Proved(channel=channel, address=asked):
+            case Proved(channel=channel, address=asked, early=early):
                 known = self.peers.of_program(channel.standing.boot)
                 if not self.door.expels(channel, address, known, now):
                     self._receive_proof(self.peers.get(asked) or self.peers.open(asked), channel, now)
+                for packet in early:
+                    self.receive_datagram(packet, asked, now)
             case Unproved(reason=reason) if peer is not None:
                 peer.echo.unreachable(reason, now, is_refusal=False)
         if self.door.has_news:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from multirig.errors import TrustError
 from multirig.protocol.channels import FIRST_PAUSE, LAST_PAUSE, Channels, Kept
 from multirig.protocol.events import SECOND, Address
-from multirig.protocol.frames import VERSION, is_boot
+from multirig.protocol.frames import FULL_SIZE, VERSION, is_boot
 from multirig.trust import packets
 from multirig.trust.budget import Budget
 from multirig.trust.certificate import KEY_BYTES, Certificate, ShutOut
@@ -39,6 +39,8 @@ MAX_OFFERS = 4_096
 """Hellos of ours that are open at once."""
 MAX_HALVES = 128
 """Answers of ours whose proof is awaited; of more, the oldest is forgotten."""
+MAX_EARLY = 4
+"""Sealed packets that are kept until the proof is there that they have overtaken."""
 MAX_CALLED = 100
 """Bytes of how a program calls itself."""
 MAX_ANSWERS = 64
@@ -59,6 +61,8 @@ class Proved(NamedTuple):
 
     channel: Channel
     address: Address
+    early: tuple[bytes, ...] = ()
+    """Sealed packets that had overtaken its end."""
 
 
 class Opened(NamedTuple):
@@ -128,6 +132,8 @@ class _Half:
     until: int
     objection: str = ""
     """Why who has proved who it is counts nothing; its copies are refused for the same."""
+    early: list[bytes] = field(default_factory=list)
+    """What has come already under the seal that is to be."""
 
 
 class Seals:
@@ -356,7 +362,9 @@ class Seals:
     ) -> Opened | Spurned | None:
         kept = self.channels.get(index)
         if kept is None:
-            if index in self._halves:  # its proof was overtaken, or lost
+            if (half := self._halves.get(index)) is not None:  # its proof was overtaken, or lost
+                if len(half.early) < MAX_EARLY and len(packet) <= FULL_SIZE:
+                    half.early.append(packet)
                 return None
             if self._losses.take(address.host, now):
                 self._out.append((address, packets.pack_lost(index)))
@@ -427,7 +435,7 @@ class Seals:
         kept.list_number = number
         self._out.append((half.address, kept.channel.seal(_HERE)))
         self._share_list(kept)
-        return Proved(kept.channel, half.address)
+        return Proved(kept.channel, half.address, tuple(half.early))
 
     def _judge(self, handshake: Handshake, membership: Membership, payload: bytes) -> tuple[Standing, int]:
         """Return who is at the other end; TrustError says why that one counts nothing."""

@@ -70,7 +70,10 @@ class NothingUnsealed(Invariant):
     """Reads what passes on the cable between PCs that have keys."""
 
     name = "nothing unsealed"
-    promise = "Between PCs of a lab nothing leaves unsealed but greetings, which tell of no experiment."
+    promise = (
+        "Between PCs of a lab nothing leaves unsealed but greetings, which tell of no experiment; what "
+        "somebody else has said on IBL's wire may be returned as it came."
+    )
     LONGEST_HINT: ClassVar[int] = 300
     """Bytes in which somebody is told that this PC hears its lab only."""
 
@@ -82,10 +85,11 @@ class NothingUnsealed(Invariant):
     def _watch(self, source: str, target: str, data: bytes) -> None:
         if data[:1] == _MARK or source not in self.lab.keyed:
             return
-        if (target in self.lab.keyed or target == NAME) and not self._may_be_read(data):
+        if (target in self.lab.keyed or target == NAME) and not self._may_be_read(source, data):
             self.report(f"{source} says to {target} without a seal: {data[:80]!r}")
 
-    def _may_be_read(self, data: bytes) -> bool:
+    def _may_be_read(self, source: str, data: bytes) -> bool:
+        node = self.lab.keyed[source].node
         try:
             message: Any = json.loads(data)
         except ValueError:
@@ -93,6 +97,10 @@ class NothingUnsealed(Invariant):
         match message:
             case [Event.EXPINFO, *_, {"multirig": {"hello": str()}} as said]:
                 return not any(said[key] for key in said if key != "multirig")
+            case [Event.EXPINFO, *_, {"multirig": {"boot": str(boot)}}] if (
+                node is not None and boot != node.boot
+            ):
+                return True
             case [Event.ERROR, str(), Event.EXPINFO]:
                 return len(data) <= self.LONGEST_HINT
         return False

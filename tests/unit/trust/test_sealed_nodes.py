@@ -644,3 +644,28 @@ def test_a_packet_that_a_stranger_brings_first_leads_a_link_away_for_a_moment_on
     peer = two.pc.peers.of_program(two.rig.boot)
     assert peer is not None
     assert peer.address == RIG
+
+
+def test_what_overtakes_the_proof_that_it_is_genuine_waits_for_it() -> None:
+    two = Two()
+    held: list[bytes] = []
+
+    def let_overtake(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        if data[:2] == b"\xf5\x03" and not held:
+            held.append(data)
+            return []
+        return [data, held[0]] if data[:2] == b"\xf5\x04" and to == RIG else [data]
+
+    two.wire.disturb = let_overtake
+    two.pc.handle(Send(address=RIG, word=INFO, key="at once", limit=15 * SECOND), two.wire.now)
+    two.wire.run(0.0)
+    assert [type(one) for one in two.at_pc.outcomes()] == [Replied]
+    assert two.at_rig.requests() == [Event.EXPINFO]
+
+
+def test_no_more_waits_for_a_proof_than_a_question_and_what_follows_it() -> None:
+    two = Two()
+    two.wire.disturb = lambda sender, to, data: [] if data[:2] == b"\xf5\x03" else [data] * 20
+    two.ask(INFO, 5.0)
+    assert two.rig.door.seals is not None
+    assert max(len(one.early) for one in two.rig.door.seals._halves.values()) == 4
