@@ -101,6 +101,8 @@ def console(
     if plain_http and not place.is_private:
         render.warn("without TLS whoever listens in this network reads the password: leave out --plain-http")
     shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
+    for caution in shown.rigs.cautions:
+        render.warn(caution)
     opens = not no_browser and place.is_private and has_display()
 
     def tell(urls: Sequence[str], own: str, door: Door) -> None:

@@ -16,10 +16,12 @@ import typer
 from multirig.cli import accounts, render
 from multirig.cli.program import FAILED, UNVERIFIED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
+from multirig.conductor.surroundings import read_access
 from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_end import say_end
 from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folder
+from multirig.keyring.saying import say_leading_access
 from multirig.logs import keep_log
 from multirig.pc.signals import END, EndedBySignal, calling_on_signals, end_program
 from multirig.record import journal
@@ -48,6 +50,8 @@ def run_task(task: str, arguments: list[str]) -> None:
     keep_log("task")
     cls = find_task(task)
     options, is_strict = _parse(cls, task, arguments)
+    for line in say_leading_access(read_access()):
+        render.warn(line.text)
     session: Any = None
     with _sigterm():
         try:

@@ -82,7 +82,7 @@ class Look:
     async def end(self) -> list[Finding]:
         """Return what was found on this PC; nothing is noted any more."""
         self._noting.cancel()
-        said = [one for one in say_leading_access(self._exchange.pc.access) if one.is_warning]
+        said = say_leading_access(self._exchange.pc.access)
         goes_out = any(is_elsewhere(one.host) for one in self._exchange.addresses.values())
         keys = [
             Finding(

@@ -59,10 +59,12 @@ class Observer:
 
     def __init__(self, *, network: Network | None = None) -> None:
         self.machine = ObserverMachine()
-        access, boot, name = read_access(), secrets.token_hex(8), platform.node() or "observer"
-        door = make_leading_door(access, boot=boot, name=name)
+        self.access = read_access()
+        """By what it tells who is of its lab."""
+        boot, name = secrets.token_hex(8), platform.node() or "observer"
+        door = make_leading_door(self.access, boot=boot, name=name)
         self.node = Node(boot=boot, name=name, machine=self.machine, hears=hear_rig, door=door)
-        self.runtime = Runtime(self.node, self._perform, network=network, watch=access.watch)
+        self.runtime = Runtime(self.node, self._perform, network=network, watch=self.access.watch)
         self._scheme = network.scheme if network is not None else None
         self._whereabouts = Whereabouts(self._resolve, self._is_heard, self._note_found)
         self._tasks: set[asyncio.Task[None]] = set()

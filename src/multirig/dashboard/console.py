@@ -142,6 +142,7 @@ class Console:
                 findings=self.upkeep.findings,
                 is_checking=self.upkeep.is_checking,
                 problem=self.rigs.problem,
+                caution=next(iter(self.rigs.cautions), None),
             )
         )
 

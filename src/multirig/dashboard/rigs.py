@@ -11,6 +11,7 @@ from multirig.conductor.roster import Roster, RosterEntry, add_rig, remove_rig, 
 from multirig.conductor.sighting import Sighting
 from multirig.config import Uri
 from multirig.errors import ConfigError
+from multirig.keyring.saying import say_leading_access
 from multirig.lifecycle.policy import Role
 
 
@@ -24,6 +25,8 @@ class WatchedRigs:
         self.problem: str | None = None
         """Why the rigs file cannot be read; the rigs of before are watched on."""
         self.observer = Observer()
+        self.cautions = tuple(one.text for one in say_leading_access(self.observer.access))
+        """What this PC believes without a proof, or soon can prove no more."""
         self._on_change = on_change
         self._stamp: tuple[int, int] | None = None
 

@@ -48,7 +48,7 @@ def say_rig_access(access: Access) -> list[Saying]:
 
 
 def say_leading_access(access: Access) -> list[Saying]:
-    """Return what whoever leads shall know of what rigs prove."""
+    """Return what whoever leads shall look after before rigs are led; nothing where all is well."""
     if access.is_open:
         return [Saying("OPEN: rigs need not prove that they are of the lab (open: true)", True)]
     said = [one for one in _say_keys(access) if one.is_warning]

@@ -280,6 +280,7 @@ class RigMachine:
             status=STATUS[self.state],
             adapter=self._about.adapter,
             version=self._about.version,
+            is_open=self._about.is_open,
             state=self.state,
             exp_ref=exp_ref,
             failure=self.failure,

@@ -326,6 +326,8 @@ def _write_report(word: Report) -> Args:
         data["taken_over_by"] = word.taken_over_by
     if word.wanted_by is not None:
         data["wanted_by"] = word.wanted_by
+    if word.is_open:
+        data["open"] = True
     if word.pulse is not None:
         data["pulse"] = {"at": word.pulse}
     return _number_of(word.status), data
@@ -747,6 +749,7 @@ def _hear_report(args: Args) -> Word:
         pictures=pictures,
         taken_over_by=_name(get("taken_over_by")),
         wanted_by=_name(get("wanted_by")),
+        is_open=get("open") is True,
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )
 

@@ -688,6 +688,8 @@ class Report(Word):
     """Another conductor, which leads the rig now: the last that its leader hears."""
     wanted_by: str | None = None
     """Another conductor that wants to take it over, while the person there is asked."""
+    is_open: bool = False
+    """Whether whoever reaches it may command it, without a key."""
     pulse: float | None = None
     """When the sync pulse rose that it has just given: seconds on the session clock."""
 

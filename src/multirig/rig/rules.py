@@ -30,7 +30,7 @@ def make_machine(config: RigConfig, adapter: Adapter, subject: str | None) -> Ri
         stop_after=_nanoseconds(config.on_lost_conductor.stop_after),
         stall_after=_nanoseconds(config.stall_after),
         resumes=adapter.resumes,
-        about=Report(adapter=config.adapter.type, version=__version__),
+        about=Report(adapter=config.adapter.type, version=__version__, is_open=config.open),
         take_over=HandingRule(ask=_nanoseconds(handing.ask), allows=handing.then == ALLOW),
     )
 

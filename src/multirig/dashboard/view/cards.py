@@ -133,6 +133,8 @@ def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     for defect in defects:
         action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
         yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
+    if rig.report.is_open:
+        yield Tone.WARNING, "is open: whoever reaches it may command it (open: true in its file)"
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text

@@ -50,6 +50,8 @@ class LabNow:
     is_checking: bool = False
     problem: str | None = None
     """What is wrong with the rigs file, or with this PC."""
+    caution: str | None = None
+    """What this PC believes without a proof, or soon can prove no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,8 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
     looking = [rig.name for rig in lab.rigs if rig.report.doing is None]
     if looking:
         return Tone.PLAIN, f"Looking for {wording.listed(looking)}"
+    if lab.caution is not None:
+        return Tone.WARNING, lab.caution
     busy = [rig.name for rig in lab.rigs if rig.report.doing is not RigState.CONNECTED]
     if busy:
         return Tone.BUSY, f"{wording.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"

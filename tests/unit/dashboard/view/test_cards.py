@@ -178,3 +178,10 @@ def test_every_figure_of_a_card_is_among_those_for_which_the_page_has_room():
     for made in (counted, written):
         assert list(facts(made)) == [one for one in FACTS if one in facts(made)]
     assert {*facts(counted), *facts(written)} == {*FACTS}
+
+
+def test_a_rig_that_is_open_to_all_says_so_also_while_it_records():
+    for state in (RigState.CONNECTED, RigState.RUNNING):
+        made = card(state=state, is_open=True)
+        assert made.trouble == "is open: whoever reaches it may command it (open: true in its file)"
+    assert card(state=RigState.BROKEN, failure="no light", is_open=True).trouble.startswith("no light")

@@ -52,6 +52,12 @@ def test_a_wrong_rigs_file_comes_before_all_else():
     assert said(problem="rigs.yaml: line 3 is no YAML")[0] is Tone.BAD
 
 
+def test_a_pc_that_believes_strangers_says_so_while_nothing_is_worse():
+    assert said(caution="OPEN: rigs need not prove") == (Tone.WARNING, "OPEN: rigs need not prove")
+    sick = [replace(LEFT, problem="is not heard: start it"), EPHYS]
+    assert said(caution="OPEN: rigs need not prove", rigs=sick)[1].startswith("left is not heard")
+
+
 def test_a_recording_is_the_headline_and_its_sick_rig_even_more():
     assert said(session=RUNNING) == (Tone.RECORDING, "Recording SP_01, on left")
     sick = replace(LEFT, report=Report(state=RigState.RUNNING, stalled=9.0))
