@@ -15,7 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from benchmarks.keys import write_keys
 
 SECOND = 1_000_000_000
 DISAGREEMENT = 20_000
@@ -29,7 +32,7 @@ _WAIT = 'echo $$; read go; exec "$@"'
 class Member:
     """A program at its place in the field: each line it is told it answers with one, both in JSON."""
 
-    def __init__(self, command: list[str], *, host: str, ahead: int) -> None:
+    def __init__(self, command: list[str], *, host: str, ahead: int, keys: str) -> None:
         self.host = host
         self.ahead = ahead
         """Nanoseconds by which its clock is ahead of this program's."""
@@ -38,7 +41,12 @@ class Member:
         self._command = command
         self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  as long as the program
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            env={**os.environ, "MULTIRIG_KEYS": keys},
         )
 
     def ready(self) -> dict[str, Any]:
@@ -97,6 +105,8 @@ class Field(contextlib.AbstractContextManager["Field"]):
         """Whether each program may have a clock of its own."""
         self._members: list[Member] = []
         self._switch: subprocess.Popen[str] | None = None
+        self._keys = ""
+        """Folder of the keys by which these computers are of one lab: all between them is sealed."""
         self._hub = 0
         """Number of the process that keeps the switch's namespace."""
         self._folders = contextlib.ExitStack()
@@ -112,6 +122,8 @@ class Field(contextlib.AbstractContextManager["Field"]):
 
     def __enter__(self) -> Field:
         self._folders.__enter__()
+        self._keys = self._folders.enter_context(tempfile.TemporaryDirectory())
+        write_keys(Path(self._keys))
         if self.has_networks:
             command = ["unshare", "--net", "sh", "-c", "echo $$; read end"]
             self._switch = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -153,7 +165,7 @@ class Field(contextlib.AbstractContextManager["Field"]):
             clock = ["--monotonic", str(seconds), "--boottime", str(seconds)] if self.has_clocks else []
             shell = ["sh", "-c", _WAIT, "sh"]
             command = ["unshare", "--fork", "--kill-child", *separate, *clock, *shell, *command]
-        member = Member(command, host=host, ahead=seconds * SECOND)
+        member = Member(command, host=host, ahead=seconds * SECOND, keys=self._keys)
         self._members.append(member)
         if beside is None and separate:
             member.pid = int(member.hear())

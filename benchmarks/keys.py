@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from pathlib import Path
 from typing import Any
 
+from multirig.keyring import Keyring
 from multirig.protocol.door import Door
 from multirig.protocol.rights import object_to
 from multirig.protocol.sealing import Seals
@@ -23,6 +25,13 @@ def make_keys(name: str, role: Role) -> Keys:
     private = hashlib.blake2b(name.encode(), digest_size=32).digest()
     certificate = LAB.certify(public_key(private), name, role, now=int(time.time()))
     return Keys(private, (Membership(LAB.lab, certificate),))
+
+
+def write_keys(folder: Path) -> None:
+    """Write the keys of a PC that leads and is led: all computers of a field take it for their own."""
+    ring = Keyring(folder)
+    own, lab = ring.make_own_key("bench"), ring.make_lab_key(LAB.name)
+    ring.add(lab.lab, ring.certify(lab, public_key(own.private), own.name, Role.LEAD))
 
 
 def make_door(boot: str, role: Role) -> Door:
