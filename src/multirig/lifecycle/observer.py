@@ -45,6 +45,8 @@ FOREIGN_BUSY_EVERY = 30 * SECOND
 """… and is in a session: iblutil's server is deaf to all once a single echo is lost (W5)."""
 PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
 """From one question without an answer to the next; the last one for ever: who is back is soon seen."""
+PICTURES_EVERY = SECOND // 2
+"""Between two wishes for a rig's pictures, however many look at them: it makes none sooner."""
 _WHO_ARE_YOU = AskInfo()
 _WATCHED, _LEFT = Lease(seconds=LEASE), Lease(seconds=0)
 _SHOW = WantPictures()
@@ -147,6 +149,10 @@ class Seen:
     """Whether it is not to be asked unless it is a multirig."""
     picturing: list[int] = field(default_factory=list)
     """Who waits for its pictures, by the numbers of their questions: it is asked once for all of them."""
+    wish: tuple[int, int] | None = None
+    """A question for its pictures that is still to be put: its number, and when its time is up."""
+    show_at: int = 0
+    """When it may be asked for pictures again."""
     heard_at: int | None = None
     info: Info | None = None
     """Who it last said that it is."""
@@ -265,7 +271,8 @@ class ObserverMachine:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        times = (one.due() for one in self.seen.values())
+        times = [one.due() for one in self.seen.values()]
+        times += [one.show_at for one in self.seen.values() if one.wish is not None]
         return min((one for one in times if one is not None), default=None)
 
     def handle_timer(self, now: int) -> Iterable[Any]:
@@ -273,6 +280,7 @@ class ObserverMachine:
         self._now = now
         out: list[Any] = []
         for address, seen in self.seen.items():
+            out += self._put_wish(address, seen)
             if (at := seen.due()) is None or at > now:
                 continue
             if seen.is_missed(now) and seen.trouble is None:
@@ -338,8 +346,17 @@ class ObserverMachine:
         seen.picturing.append(event.number)
         if len(seen.picturing) > 1:
             return []  # what comes is for all who wait
-        key = (_PICTURES, event.number)
-        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit, gives_up=True)]
+        seen.wish = (event.number, self._now + event.limit)
+        return self._put_wish(event.address, seen)
+
+    def _put_wish(self, address: Address, seen: Seen) -> list[Any]:
+        """Ask for pictures, where somebody wants them and it is time for other ones."""
+        if seen.wish is None or self._now < seen.show_at:
+            return []
+        (number, until), seen.wish = seen.wish, None
+        seen.show_at = self._now + PICTURES_EVERY
+        key, limit = (_PICTURES, number), max(0, until - self._now)
+        return [Send(address=address, word=_SHOW, key=key, limit=limit, gives_up=True)]
 
     # -- hearing ------------------------------------------------------------------------------------------
 

@@ -71,7 +71,22 @@ def test_a_rig_is_asked_once_for_all_who_wait() -> None:
     out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), SECOND)
     shown = (Picture(label="left", jpeg=JPEG, age=0),)
     assert list(out) == [PicturesAnswered(number=number, pictures=shown) for number in (7, 8, 9)]
-    assert len(ask(machine)) == 1, "the next one is another question"
+
+
+def test_a_rig_is_asked_for_pictures_no_more_often_than_it_makes_any() -> None:
+    """Each answer may be of sixty datagrams."""
+    machine = look_at_a_multirig()
+    [asked] = ask(machine)
+    machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), 1)
+    assert list(machine.handle(PicturesAsked(address=RIG, number=8, limit=SECOND), 2)) == []
+    machine.handle_timer(2)  # it asks who the rig is
+    timer = machine.get_timer()
+    assert timer == SECOND // 2
+    [later] = machine.handle_timer(timer)
+    assert later.word == asked.word
+    assert later.limit == SECOND // 2 + 2, "its time is not longer for it"
+    out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=later.key), SECOND)
+    assert [one.number for one in out] == [8]
 
 
 def test_nobody_else_is_asked_for_pictures() -> None:
