@@ -143,6 +143,7 @@ class Console:
                 is_checking=self.upkeep.is_checking,
                 problem=self.rigs.problem,
                 caution=next(iter(self.rigs.cautions), None),
+                refused=self.rigs.observer.runtime.refused(),
             )
         )
 

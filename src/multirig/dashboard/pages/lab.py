@@ -53,6 +53,7 @@ class LabPage:
         """What is filled in here; another browser has its own."""
         with frame("Lab"):
             self._headline = Line("headline", role="status")
+            self._refused = Line("refused toned", role="status")
             with box("div", "room") as self._room:
                 with box("section", "stack").props('aria-label="Rigs of this lab"'):
                     self._build_tools(operator)
@@ -73,6 +74,7 @@ class LabPage:
         self._next.keep(self._console.rigs.only_known(self._next.draft.rigs))
         view = self._console.view(self._next.draft)
         self._headline.show(view.headline.text, view.headline.tone, view.headline.icon)
+        self._refused.show(view.refused, Tone.WARNING)
         self._cards.show(view.cards)
         self._session.show(view.session)
         if self._form is not None:

@@ -52,6 +52,8 @@ class LabNow:
     """What is wrong with the rigs file, or with this PC."""
     caution: str | None = None
     """What this PC believes without a proof, or soon can prove no more."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """How many messages of each address were refused lately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,8 @@ class LabView:
     """The page, as it is shown."""
 
     headline: Headline
+    refused: str | None
+    """Who was refused lately."""
     cards: tuple[Card, ...]
     start: StartView
     draft: Draft
@@ -115,6 +119,7 @@ def view_lab(lab: LabNow) -> LabView:
     headline = _find_headline(lab, cards, session)
     return LabView(
         headline=headline,
+        refused=wording.refused(lab.refused),
         cards=tuple(cards),
         start=view_start(lab.draft, lab.rigs, is_led=is_led, subjects=lab.subjects),
         draft=lab.draft,

@@ -52,6 +52,13 @@ def test_a_wrong_rigs_file_comes_before_all_else():
     assert said(problem="rigs.yaml: line 3 is no YAML")[0] is Tone.BAD
 
 
+def test_who_was_refused_stands_below_the_sentence_whatever_that_says():
+    assert view().refused is None
+    told = view(refused={"10.0.0.9": 1, "192.168.1.77": 3}, session=RUNNING)
+    assert told.refused == "3 refused messages from 192.168.1.77"
+    assert told.headline.tone is Tone.RECORDING
+
+
 def test_a_pc_that_believes_strangers_says_so_while_nothing_is_worse():
     assert said(caution="OPEN: rigs need not prove") == (Tone.WARNING, "OPEN: rigs need not prove")
     sick = [replace(LEFT, problem="is not heard: start it"), EPHYS]
