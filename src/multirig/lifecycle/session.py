@@ -418,7 +418,7 @@ class SessionMachine:
         running = {name: info for name, info in answers.items() if info.status is Status.RUNNING}
         self.joins = bool(running)
         # what is taken over is ours to end: nobody else can any more
-        led = {name for name, info in running.items() if info.led_by is not None}
+        led = {name for name, info in running.items() if (info.led_by or info.decided) is not None}
         self.members.spared = frozenset(running) - (self._taken | led if request.takes_over else set())
         least = request.ask.min_sequence
         has_asked_for_it = self._rounds > 1 and not request.ask.would_take_over
