@@ -67,9 +67,9 @@ def test_a_world_in_which_a_promise_was_once_broken_keeps_them_all(seed: int) ->
     that had been restarted was late, since it had to get ready first (1457). One
     that had stood still was not told who had come back meanwhile (179). A rig that was taken over as it
     recorded was not named when the beginning failed (2046). One that had no network while its session was
-    recovered was not told to stop, since it had not proved who it is (88). A rig whose person said yes while another's start went on was left
-    recording when the beginning of who took it over had failed (10119). Rigs of wire 1.0 greeted as
-    multirigs (151, 372)."""
+    recovered was not told to stop, since it had not proved who it is (88). A rig whose
+    person said yes while another's start went on was left recording when the beginning of who took it over
+    had failed (10119). Rigs of wire 1.0 greeted as multirigs (151, 372)."""
     assert run(draw(seed)).violations == ()
 
 

@@ -309,6 +309,31 @@ def test_a_pc_without_a_key_is_told_what_to_do() -> None:
     assert two.at_rig.heard == []
 
 
+@pytest.mark.parametrize("keyless", ["rig", "pc rig", "pc"])
+def test_a_rig_on_the_leading_pc_says_which_address_to_write_where_it_is_listed_by_another(
+    keyless: str,
+) -> None:
+    """Its address in the network opens nothing: not every system drops what others send in that name."""
+    two = Two(keyless=keyless)
+    rig_keys = None if "rig" in keyless else keys("video-pc", Role.RIG)
+    pc_keys = None if "pc" in keyless else keys("behaviour-pc")
+    here = Address("udp", PC.host, RIG.port + 1)
+    for name, one, leads in (("behaviour-pc", pc_keys, True), ("video-pc", rig_keys, False)):
+        made = node(name, two.machines[name], one, leads=leads, own_address=PC.host)
+        two.wire.nodes[PC if leads else here] = made
+    two.pc, two.rig = two.wire.nodes[PC], two.wire.nodes[here]
+    two.pc.handle(Send(address=here, word=INFO, key="ask", limit=15 * SECOND), 0)
+    two.wire.run(20)
+    [outcome] = two.at_pc.outcomes()
+    knows = "pc" not in keyless
+    uri = f"udp://127.0.0.1:{here.port}" if knows else "127.0.0.1"
+    assert f"write {uri} into the rigs file" in outcome.reason
+    assert two.at_rig.heard == []
+    assert "writes 127.0.0.1 into the rigs file" in two.complaints(two.rig)[0]
+    sent = {at: sum(len(data) for sender, _, data in two.wire.passed if sender == at) for at in (PC, here)}
+    assert sent[here] <= sent[PC]
+
+
 def test_a_pc_of_another_lab_gets_nothing() -> None:
     two = Two(at_pc=keys("behaviour-pc", lab=OTHER_LAB))
     outcome = two.ask(INFO)
