@@ -174,7 +174,7 @@ class Keyring:
         return key
 
     def check_may_join(self, lab: Lab, key: bytes, name: str) -> None:
-        """Raise TrustError where a PC's key was shut out of the lab, before anybody is asked what it may do."""
+        """Raise TrustError where a PC's key was shut out of the lab, before anybody is asked about it."""
         _check_not_shut_out(lab, self.register(lab), key, name)
 
     def certify(self, lab_key: LabKey, key: bytes, name: str, role: Role) -> Certificate:

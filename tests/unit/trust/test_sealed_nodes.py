@@ -25,12 +25,12 @@ from multirig.protocol.events import (
 from multirig.protocol.frames import FULL_SIZE
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
-from multirig.protocol.sealing import ListHeard
+from multirig.protocol.sealing import MAX_FAREWELLS, ListHeard
 from multirig.protocol.words import Verbatim
 from multirig.trust.admission import Doors
 from multirig.trust.certificate import LabKey
 from multirig.trust.keys import Keys
-from multirig.trust.packets import HELLO_SIZE
+from multirig.trust.packets import COST, HELLO_SIZE
 from multirig.trust.roles import Role
 
 PC, RIG, STRANGER = (Address("udp", f"192.168.1.{number}", 11001) for number in (10, 20, 77))
@@ -423,7 +423,61 @@ def test_a_pc_that_is_shut_out_gets_nothing_and_the_list_goes_round() -> None:
     assert not isinstance(two.ask(INFO), Replied)
     assert len(two.at_rig.requests()) == heard
     to_pc = [data for sender, to, data in two.wire.passed if sender == RIG and to == PC]
-    assert {data[1] for data in to_pc} <= {2, 5}  # answers to a hello, and that the channel is lost
+    answers, losses, sealed = ([data for data in to_pc if data[1] == kind] for kind in (2, 5, 4))
+    assert len(answers) + len(losses) + len(sealed) == len(to_pc)
+    assert 1 <= len(sealed) <= MAX_FAREWELLS  # the list, and nothing else
+    assert {len(data) for data in sealed} == {len(shut_out.pack()) + COST + 1}
+
+
+@pytest.mark.parametrize("loses", [0, 2])
+def test_a_pc_that_was_shut_out_is_told_so_at_once_and_asks_nobody_any_more(loses: int) -> None:
+    """It was 15 s in each step, and then no answer."""
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id, "0" * 16], number=1, now=NOW)
+    two = Two(at_rig=keys("video-pc", Role.RIG, shut_out=shut_out))
+    lost = 0
+
+    def lose(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        nonlocal lost
+        if sender == RIG and data[1] == 4 and lost < loses:
+            lost += 1
+            return []
+        return [data]
+
+    two.wire.disturb = lose
+    outcome = two.ask(INFO, 3)
+    assert isinstance(outcome, Refused)
+    says = (
+        "this PC was shut out of the lab cortexlab: if it is to come back, 'multirig key join --new-key' here"
+    )
+    assert outcome.reason == says
+    effects = []
+    while (effect := two.pc.next_event()) is not None:
+        effects.append(effect)
+    assert ListHeard(shut_out) in effects  # so that its screens say it too
+    before = len(two.wire.passed)
+    outcome = two.ask(START, 3)
+    assert isinstance(outcome, Unreached | Refused)
+    assert says in outcome.reason
+    assert len(two.wire.passed) == before
+    assert two.at_rig.heard == []
+
+
+def test_a_pc_that_was_shut_out_still_leads_the_ibl_peers_that_it_names() -> None:
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id], number=1, now=NOW)
+    names = Doors([RIG.host])
+    two = Two(at_pc=keys("behaviour-pc", shut_out=shut_out), at_pc_doors=names)
+    two.pc.handle(Send(address=RIG, word=INFO, key="ask", limit=SECOND), 0)
+    assert [data[:3] for _, data in two.pc.datagrams_to_send(0)] == [b"[64"]
+
+
+def test_who_was_shut_out_and_knows_it_is_told_nothing() -> None:
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id], number=1, now=NOW)
+    two = Two(at_rig=keys("video-pc", Role.RIG, shut_out=shut_out))
+    knows = keys("behaviour-pc", shut_out=LAB.shut_out(["0" * 16], number=1, now=NOW))
+    two.pc.change_keys(knows, 0)  # it has named a list that is as new
+    assert not isinstance(two.ask(INFO), Replied)
+    assert {data[1] for sender, _, data in two.wire.passed if sender == RIG} == {2}
+    assert two.at_rig.heard == []
 
 
 def test_an_older_list_does_not_take_the_place_of_a_newer_one() -> None:
