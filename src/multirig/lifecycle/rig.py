@@ -81,6 +81,7 @@ from multirig.protocol.events import (
 )
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Status
+from multirig.protocol.rights import object_to_asker
 from multirig.protocol.words import (
     AlyxToken,
     AskInfo,
@@ -112,8 +113,8 @@ class RigMachine:
         For answers and errors.
     main_sync : bool
         Whether this rig owns the experiment's number.
-    may_have_token : callable
-        Whether the peer at an IP address may be given the Alyx token.
+    objects_to_token : callable
+        Why the sender of a request, at an IP address, is not given the Alyx token; empty: it is.
     subject : str, optional
         Who is recorded here, as the operator says; conductors with another subject are refused.
     stop_after : int, optional
@@ -133,7 +134,7 @@ class RigMachine:
         *,
         name: str,
         main_sync: bool = False,
-        may_have_token: Callable[[str], bool] = lambda host: False,
+        objects_to_token: Callable[[Token, str], str] = lambda asker, host: object_to_asker(None, host, ()),
         subject: str | None = None,
         stop_after: int | None = None,
         stall_after: int | None = None,
@@ -168,7 +169,7 @@ class RigMachine:
         self.space: SpaceMeasured | None = None
         """How full the disk is."""
         self._answers = Answers(self.recording)
-        self.tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
+        self.tokens = TokenDesk(objects_to_token)
         self._picture_turns = PictureTurns()
         self._now = 0
         self._kept: Memory | None = None

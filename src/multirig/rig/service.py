@@ -38,7 +38,7 @@ from multirig.rig.gauges import Gauges
 from multirig.rig.hooks import Hooks
 from multirig.rig.loading import build_adapter
 from multirig.rig.parts import Parts
-from multirig.rig.rules import access_of, make_machine, make_node
+from multirig.rig.rules import TokenRule, access_of, make_machine, make_node
 from multirig.rig.session_clock import SessionClock
 from multirig.rig.snapshot import Snapshot
 from multirig.runtime import Runtime
@@ -86,10 +86,10 @@ class RigService:
         computer = Computer() if computer is None else computer
         self.config = config
         self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
-        self.machine = make_machine(config, self.adapter, subject)
+        self.machine = make_machine(config, self.adapter, subject, tokens := TokenRule(config))
         self.access = access = access_of(config, computer.read_access())
         """Who is let in."""
-        self.node = make_node(config, self.machine, computer.make_boot_id(), access)
+        self.node = make_node(config, self.machine, computer.make_boot_id(), access, tokens)
         self.runtime = Runtime(
             self.node, self._perform, clock=computer.read_clock, network=network, watch=access.watch
         )

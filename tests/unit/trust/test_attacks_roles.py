@@ -15,7 +15,7 @@ from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import Address, Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.rights import object_to, object_to_led
+from multirig.protocol.rights import object_to, object_to_asker, object_to_led
 from multirig.protocol.sealing import needs_a_rig
 from multirig.protocol.words import (
     AlyxToken,
@@ -142,3 +142,16 @@ def test_a_pc_that_looks_on_as_a_thousand_programs_takes_no_other_ones_lease() -
     told = [one.address for one in watchers.tell(report, 1, is_news=False, besides=None)]
     assert len(told) == MAX_WATCHERS
     assert screen in told
+
+
+def test_the_alyx_token_of_a_rig_goes_by_the_key_of_who_asks_and_by_its_address_where_it_has_none() -> None:
+    """A PC of the lab may write any address into its datagrams, and read what is sealed for it."""
+    asker = standing(Role.LEAD)
+    for named in ("office-pc", asker.certificate.id):
+        assert not object_to_asker(asker, "192.168.1.77", {named})
+        assert object_to_asker(None, "192.168.1.77", {named})
+        assert object_to_asker(standing(Role.LOOK), "192.168.1.77", {named})
+    why = object_to_asker(asker, "192.168.1.10", {"192.168.1.10", "other-pc"})
+    assert why.startswith("office-pc may not be given the Alyx token: name it in 'alyx_token_to'")
+    assert not object_to_asker(None, "192.168.1.10", {"192.168.1.10"})
+    assert "name its address" in object_to_asker(None, "192.168.1.77", {"192.168.1.10"})
