@@ -126,8 +126,8 @@ class Console:
 
     # -- what is shown ----------------------------------------------------------------------------------
 
-    def view(self, draft: Draft) -> LabView:
-        """Return what a page shows now in which this is filled in."""
+    def view(self, draft: Draft, *, operates: bool = True) -> LabView:
+        """Return what a page shows now in which this is filled in, to who may press its buttons or not."""
         return view_lab(
             LabNow(
                 now=time.time(),
@@ -144,6 +144,7 @@ class Console:
                 problem=self.rigs.problem,
                 caution=next(iter(self.rigs.cautions), None),
                 refused=self.rigs.observer.runtime.refused(),
+                operates=operates,
             )
         )
 

@@ -21,6 +21,8 @@ ROLES: Mapping[str, str] = {
 }
 """What the loss of a rig means to a session, to choose from."""
 
+WHO_OPERATES = "an account that may operate"
+"""Who can press the buttons that an account which may only look has not."""
 FACTS = ("frames", "written", "rate", "dropped", "disk", "clock", "heard")
 """Labels of the figures of a card, in the order in which they stand there."""
 
@@ -96,14 +98,29 @@ def make_card(
     is_selected: bool,
     led_here: bool,
     is_locked: bool = False,
+    operates: bool = True,
 ) -> Card:
-    """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
+    """Return how a rig is shown.
+
+    Parameters
+    ----------
+    rig : Sighting
+        What is seen of it.
+    role : Role
+        What its loss means to a session.
+    is_selected, is_locked : bool
+        As the card has it.
+    led_here : bool
+        Whether the session of this console takes it along.
+    operates : bool
+        Whether who sees the card may press its buttons; else it is said who can.
+    """
     report, is_heard = rig.report, rig.problem is None
     state = report.doing
     word, tone, icon = _LOOKING if state is None else _WORDS[state]
     if not is_heard:  # what it last said may have been long ago
         word, tone, icon = _NOT_HEARD
-    trouble = next(_find_troubles(rig), None)
+    trouble = next(_find_troubles(rig, operates=operates), None)
     return Card(
         name=rig.name,
         uri=rig.uri,
@@ -123,7 +140,7 @@ def make_card(
     )
 
 
-def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
+def _find_troubles(rig: Sighting, *, operates: bool) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
@@ -131,8 +148,9 @@ def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
     if rig.report.wanted_by is not None and not any(one.is_grave for one in defects):
         yield Tone.WARNING, f"{rig.report.wanted_by} wants to take it over: type yes or no at its keyboard"
     for defect in defects:
-        action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
-        yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
+        action = ": press Clean up" if operates else f": {WHO_OPERATES} can clean it up"
+        text = defect.text + (action if defect.kind is Kind.LEFT_OVER else "")
+        yield Tone.BAD if defect.is_grave else Tone.WARNING, text
     if rig.report.is_open:
         yield Tone.WARNING, "is open: whoever reaches it may command it (open: true in its file)"
     if rig.bound is not None and rig.bound > WIDE_BOUND:
@@ -194,8 +212,9 @@ def make_cards(
     selected: Collection[str],
     led: Collection[str],
     is_locked: bool = False,
+    operates: bool = True,
 ) -> list[Card]:
-    """Return a card for each rig, in the order of the rigs file."""
+    """Return a card for each rig, in the order of the rigs file; see `make_card`."""
     return [
         make_card(
             rig,
@@ -203,6 +222,7 @@ def make_cards(
             is_selected=rig.name in selected,
             led_here=rig.name in led,
             is_locked=is_locked,
+            operates=operates,
         )
         for rig in rigs
     ]
