@@ -90,6 +90,7 @@ from multirig.protocol.words import (
     CleanUp,
     Command,
     Complaint,
+    Decide,
     Initialise,
     Interrupt,
     Invalid,
@@ -240,7 +241,7 @@ class RigMachine:
             case SubjectChosen(subject=subject):
                 self._choose(subject)
             case Attended(is_attended=is_attended):
-                self.handing.attend(is_attended=is_attended)
+                self.handing.attend(is_attended=is_attended, now=now)
             case Answered(allows=allows):
                 if not self.handing.answer(allows=allows):
                     raise IllegalTransition(self.state, "yes or no", "nobody wants to take the rig over")
@@ -300,6 +301,7 @@ class RigMachine:
             clock_port=self._clock_port,
             cameras=self.cameras,
             wanted_by=self.handing.asker,
+            asking=self.handing.seconds_left(self._now),
         )
 
     def _beat(self) -> list[Tell]:
@@ -371,7 +373,12 @@ class RigMachine:
                 return [*marks, Settle(token=token)]
             case Lease(seconds=seconds) if token.wire == 2:
                 self.watchers.watch(token, seconds, self._now)
+                if word.attends:
+                    self.handing.attend_by_page(token, seconds, self._now)
                 return [Settle(token=token) if seconds <= 0 else Reply(token=token, word=self.report())]
+            case Decide() if token.wire == 2:
+                why_not = self.handing.decide(word, token, self._now)
+                return self._refuse(word.event, token, why_not) if why_not else [Settle(token=token)]
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
             case AlyxToken() | AskToken():

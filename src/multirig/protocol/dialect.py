@@ -34,6 +34,7 @@ from multirig.protocol.words import (
     ClockOffset,
     Command,
     Complaint,
+    Decide,
     Evidence,
     Expected,
     File,
@@ -322,10 +323,8 @@ def _write_report(word: Report) -> Args:
         data["pictures"] = [write_picture(one) for one in word.pictures]
     elif word.cameras:
         data["pictures"] = list(word.cameras)
-    if word.taken_over_by is not None:
-        data["taken_over_by"] = word.taken_over_by
-    if word.wanted_by is not None:
-        data["wanted_by"] = word.wanted_by
+    told = {"taken_over_by": word.taken_over_by, "wanted_by": word.wanted_by, "asking": word.asking}
+    data |= {key: value for key, value in told.items() if value is not None}
     if word.is_open:
         data["open"] = True
     if word.pulse is not None:
@@ -417,7 +416,11 @@ _WRITERS: Mapping[type[Word], Callable[[Any], Args]] = {
     AskStatus: lambda word: (0,),
     Beat: _write_beat,
     Marker: _write_marker,
-    Lease: lambda word: (0, {"watch": word.seconds}),
+    Lease: lambda word: (0, {"watch": word.seconds} | ({"attends": True} if word.attends else {})),
+    Decide: lambda word: (
+        0,
+        {"hand_over": word.allows, "asker": word.asker} | ({"by": word.by} if word.by is not None else {}),
+    ),
     WantPictures: lambda word: (0, {"pictures": True}),
     Info: _write_info,
     Ready: _write_ready,
@@ -542,7 +545,9 @@ def _hear_ask_status(args: Args) -> Word:
         case {"watch": int() | float() as seconds} if type(seconds) is not bool:
             if not _is_sane(seconds):
                 return Invalid(event=Event.EXPSTATUS, reason="EXPSTATUS: watch is no number of seconds")
-            return Lease(seconds=seconds)
+            return Lease(seconds=seconds, attends=data.get("attends") is True)
+        case {"hand_over": bool() as allows, "asker": str(asker)}:
+            return Decide(allows=allows, asker=clean(asker, LONG_NAME), by=_name(data.get("by")))
         case {"pictures": True} if data["pictures"] is True:
             return WantPictures()
         case {"state": str(state)}:
@@ -749,6 +754,7 @@ def _hear_report(args: Args) -> Word:
         pictures=pictures,
         taken_over_by=_name(get("taken_over_by")),
         wanted_by=_name(get("wanted_by")),
+        asking=_number(get("asking")),
         is_open=get("open") is True,
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )

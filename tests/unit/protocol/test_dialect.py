@@ -41,6 +41,7 @@ from multirig.protocol.words import (
     CleanUp,
     ClockOffset,
     Complaint,
+    Decide,
     Evidence,
     Expected,
     File,
@@ -162,6 +163,12 @@ OF_LEADERS: list[tuple[Word, list[Any]]] = [
         [32, 20, {"exp_ref": TEXT, "mark": {"text": "reward", "data": {"µl": 3}, "at": 12.5}}],
     ),
     (Lease(seconds=15), [32, 0, {"watch": 15}]),
+    (Lease(seconds=15, attends=True), [32, 0, {"watch": 15, "attends": True}]),
+    (Decide(allows=True, asker="scanner-pc"), [32, 0, {"hand_over": True, "asker": "scanner-pc"}]),
+    (
+        Decide(allows=False, asker="scanner-pc", by="anna"),
+        [32, 0, {"hand_over": False, "asker": "scanner-pc", "by": "anna"}],
+    ),
     (WantPictures(), [32, 0, {"pictures": True}]),
     (
         AlyxToken(url="https://x", credentials={"me": {"token": "t"}}),
@@ -450,8 +457,9 @@ def test_a_command_for_a_reference_that_is_none_is_refused(event: Event, named: 
                 st.lists(inner, max_size=3)
                 | st.dictionaries(
                     st.sampled_from(
-                        "exp_ref status state mark watch pictures check health gap gaps files start clock "
-                        "pulse digests start_at multirig text data at seconds path label jpeg".split()
+                        "exp_ref status state mark watch attends hand_over asker by pictures check health "
+                        "gap gaps files start clock pulse digests start_at multirig text data at seconds "
+                        "path label jpeg".split()
                     ),
                     inner,
                     max_size=4,

@@ -30,7 +30,7 @@ def build_lab(console: Console, operator: Operator | None) -> None:
     def attend() -> None:
         """A page that was asked for and never opened costs nothing more."""
         if not leave:
-            leave.append(console.attend(page.show))
+            leave.append(console.attend(page.show, operates=operator is not None))
             page.show()
 
     def go() -> None:

@@ -63,6 +63,8 @@ class Card:
     """Whether something is left on it that a clean-up would end, and nobody leads it."""
     can_stop: bool
     """Whether it records, and not for the session of this console."""
+    wanted_by: str | None
+    """Who wants to take it over, where that can be let or refused here."""
 
     @property
     def alarm(self) -> str:
@@ -137,6 +139,7 @@ def make_card(
         is_locked=is_locked,
         can_clean_up=is_heard and not led_here and state in _LEFT_OVER,
         can_stop=is_heard and not led_here and state in _RECORDING,
+        wanted_by=report.wanted_by if is_heard and rig.is_here else None,
     )
 
 
@@ -146,7 +149,7 @@ def _find_troubles(rig: Sighting, *, operates: bool) -> Iterator[tuple[Tone, str
         yield Tone.BAD, rig.problem
     defects = [*judge(rig.report)]
     if rig.report.wanted_by is not None and not any(one.is_grave for one in defects):
-        yield Tone.WARNING, f"{rig.report.wanted_by} wants to take it over: type yes or no at its keyboard"
+        yield Tone.WARNING, _say_wanted(rig, operates=operates)
     for defect in defects:
         action = ": press Clean up" if operates else f": {WHO_OPERATES} can clean it up"
         text = defect.text + (action if defect.kind is Kind.LEFT_OVER else "")
@@ -156,6 +159,15 @@ def _find_troubles(rig: Sighting, *, operates: bool) -> Iterator[tuple[Tone, str
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text
+
+
+def _say_wanted(rig: Sighting, *, operates: bool) -> str:
+    """Return who wants to take it over, for how long that is asked, and who says yes or no where."""
+    report = rig.report
+    left = "" if report.asking is None else f" ({report.asking:.0f} s)"
+    who = "say" if operates else f"{WHO_OPERATES} can say"
+    here = f"{who} yes or no here, or type it" if rig.is_here else "type yes or no"
+    return f"{report.wanted_by} wants to take it over{left}: {here} at its keyboard"
 
 
 def _about(rig: Sighting, role: Role, *, led_here: bool) -> str:
