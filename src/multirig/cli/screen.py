@@ -57,7 +57,7 @@ class _Screen:
 
     def __init__(self, session: Session, wishes: Wishes) -> None:
         self._session = session
-        session.remarks.tell = render.warn
+        session.remarks.tell = session.on_refused = render.warn
         self._wishes = wishes
         self._events = session.events()
         self._rigs = list(session.conductor.rigs)
