@@ -19,14 +19,13 @@ from multirig.formats import check_format
 from multirig.ibl import description
 from multirig.install import records
 from multirig.protocol import frames
-from multirig.record import account, catalogue, entries, journal, spare
+from multirig.record import account, catalogue, entries, journal, manifest, spare
 from multirig.record.account import read_verdict
 from multirig.record.catalogue import NO_VERDICT, Catalogue
 from multirig.record.journal import holds_start, read_history, read_journal, replay
+from multirig.record.manifest import Condition, check, manifest_name, read_manifest
 from multirig.record.verdict import Word
-from multirig.rig import manifest
 from multirig.rig.adapters.process.orphan import read_started
-from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 from multirig.rig.memory import FORMAT, read_memory, write_memory
 from multirig.transfer import folder as handover
 from multirig.version import __version__

@@ -15,10 +15,10 @@ from multirig.reading.places import find_subjects
 from multirig.record.account import account
 from multirig.record.drawing import check_suffix, draw
 from multirig.record.journal import read_history
+from multirig.record.manifest import Checked, check, find_manifests
 from multirig.record.plot import compose
 from multirig.record.recount import summarise
 from multirig.record.story import Kind, choose, tell
-from multirig.rig.manifest import Checked, check, find_manifests
 from multirig.wording import listed
 
 

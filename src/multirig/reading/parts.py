@@ -10,9 +10,9 @@ from pathlib import Path
 
 from multirig.protocol.words import File
 from multirig.record.account import Account
+from multirig.record.manifest import PREFIX, SUFFIX, Manifest, find_manifests, read_manifest
+from multirig.record.spelling import find_file
 from multirig.record.summary import RigSummary
-from multirig.rig.manifest import PREFIX, SUFFIX, Manifest, find_manifests, read_manifest
-from multirig.rig.spelling import find_file
 from multirig.wording import count, listed
 
 

@@ -28,6 +28,7 @@ from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, read_account
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.manifest import PREFIX as MANIFESTS
 from multirig.record.story import say_marker
 from multirig.record.verdict import Word, say_short, say_unverified
 from multirig.writing import patiently
@@ -54,8 +55,6 @@ _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile("[0-9]{1,3}")
 _SETTINGS = ("raw_task_data_00", "_iblrig_taskSettings.raw.json")
 """What a task writes of itself, here or under iblrig: the one witness where no rig took part."""
-_MANIFESTS = "_multirig_manifest."
-"""How the lists begin that rigs leave in their own session folders."""
 _WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME})
 """Files by which a session is known to have changed."""
 _UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
@@ -604,7 +603,7 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
     sizes = []
     is_part = False
     for parent, _, names in os.walk(folder):
-        is_part = is_part or any(name.startswith(_MANIFESTS) for name in names)
+        is_part = is_part or any(name.startswith(MANIFESTS) for name in names)
         for name in names:
             if is_data_name(name):
                 with contextlib.suppress(OSError):  # one that goes away just now
