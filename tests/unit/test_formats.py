@@ -19,7 +19,7 @@ from multirig.formats import check_format
 from multirig.ibl import description
 from multirig.install import records
 from multirig.protocol import frames
-from multirig.record import account, catalogue, entries, journal, manifest, spare
+from multirig.record import account, entries, journal, manifest, register, spare
 from multirig.record.account import read_verdict
 from multirig.record.catalogue import NO_VERDICT, Catalogue
 from multirig.record.journal import holds_start, read_history, read_journal, replay
@@ -272,11 +272,11 @@ def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
     """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
     assert frames.VERSION == 2
     assert description.VERSION == "1.0.0"
-    assert catalogue.VERSION == 5
+    assert register.VERSION == 6
     index = tmp_path / "index.sqlite"
     Catalogue(tmp_path, index).refresh()
     with closing(sqlite3.connect(index)) as base:
-        assert base.execute("PRAGMA user_version").fetchone() == (catalogue.VERSION,)
+        assert base.execute("PRAGMA user_version").fetchone() == (register.VERSION,)
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("memory-*")), ids=lambda one: one.stem)
