@@ -58,6 +58,8 @@ class Receipt:
     """ISO time of day on that PC when the last file was proved."""
     files: tuple[Proved, ...]
     """All of them, by path."""
+    cleared_at: str | None = None
+    """When the data were removed from that PC; None: they were not, as far as is known there."""
     version: str = __version__
     """Of multirig there."""
 

@@ -71,6 +71,10 @@ class Destination(ABC):
         """Return the bytes of each file below a folder, by name relative to it; empty: there is none."""
 
     @abstractmethod
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file; None: there is none."""
+
+    @abstractmethod
     def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
         """Copy a file, or what is behind its first bytes, and return its checksums as it was read here.
 
@@ -91,11 +95,14 @@ class Destination(ABC):
 
     @abstractmethod
     def compare(self, name: str, digests: Digests, size: int, control: Control) -> bool:
-        """Whether a file there is what these checksums are of, as it is read back now."""
+        """Whether a file there is what these checksums are of, as it is read back now.
+
+        BLAKE2b is always among them; where others of `hashes` are not, it is read back for that one.
+        """
 
     @abstractmethod
     def put(self, name: str, final: str) -> None:
-        """Give a file that is whole its name. Raises NameTaken: nothing is overwritten."""
+        """Give a file another name, whose folder is made. Raises NameTaken: nothing is overwritten."""
 
     @abstractmethod
     def remove(self, name: str) -> None:

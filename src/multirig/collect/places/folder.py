@@ -106,6 +106,14 @@ class Folder(Destination):
                         found[spell(path.relative_to(top).as_posix())] = path.stat().st_size
         return found
 
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file."""
+        with self._telling():
+            try:
+                return self._place(name).stat().st_size
+            except FileNotFoundError:
+                return None
+
     def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
         """Copy a file; what is there already is read here, for its checksum, and not written again."""
         place = self._place(name)
@@ -156,6 +164,7 @@ class Folder(Destination):
         """Give a file its name, in one step in which nothing can come between."""
         place, goal = self._place(name), self._place(final)
         with self._telling():
+            self._make(goal.parent)
             try:
                 _rename_new(place, goal)
             except FileExistsError:
