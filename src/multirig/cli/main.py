@@ -45,6 +45,8 @@ def load_commands(wanted: str | None = None) -> typer.Typer:
 
 _MODULES = {
     "check": "check",
+    "clear": "clear",
+    "collect": "collect",
     "console": "console",
     "demo": "demo",
     "history": "history",

@@ -22,7 +22,7 @@ from multirig.collect.receipts import Receipt, part_id, read_receipt, receipt_na
 from multirig.collect.states import FileState, Known
 from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.words import Holding, Whereabouts
+from multirig.protocol.holdings import Holding, Whereabouts
 from multirig.record.recovery import find_leader
 from multirig.state import state_folder
 from multirig.wording import count
@@ -30,11 +30,14 @@ from multirig.wording import count
 SETTLING = 600.0
 """Seconds after a recording for which checksums that are being made are waited for."""
 
+LOCK_EVERY = 1.0
+"""Seconds between two tries to be the one program on this PC that collects."""
+
 log = logging.getLogger("multirig.collect")
 
 
 class Collector:
-    """Collects the sessions in folders of this PC; one of them works at a time, whatever programs there are.
+    """Collects the sessions in folders of this PC; one program at a time works at each, others wait.
 
     Parameters
     ----------
@@ -137,14 +140,14 @@ class Collector:
         Ended
             It was told to end.
         MultirigError
-            Another program on this PC collects at the moment.
+            A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        with self._alone():
-            mark = destination.open(None if is_new else self._ledger.mark_of(destination.text))
-            self._ledger.note_destination(destination.text, mark)
-            _refuse_own(destination, self._roots)
-            for root in self._roots:
+        mark = destination.open(None if is_new else self._ledger.mark_of(destination.text))
+        self._ledger.note_destination(destination.text, mark)
+        _refuse_own(destination, self._roots)
+        for root in self._roots:
+            with self._alone(root):
                 for exp_ref in _sessions(root, wanted):
                     self.control.may_go_on()
                     if (holding := self._collect(root, exp_ref, destination, mark)) is not None:
@@ -168,12 +171,12 @@ class Collector:
         Ended
             It was told to end.
         MultirigError
-            Another program on this PC collects at the moment.
+            A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        with self._alone():
-            mark = destination.open(self._ledger.mark_of(destination.text))
-            for root in self._roots:
+        mark = destination.open(self._ledger.mark_of(destination.text))
+        for root in self._roots:
+            with self._alone(root):
                 for exp_ref in _sessions(root, wanted) if wanted else ():
                     self.control.may_go_on()
                     if (holding := self._clear(root, exp_ref, destination, mark)) is not None:
@@ -234,20 +237,24 @@ class Collector:
         return holding
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let no other program of this user on this PC collect meanwhile."""
-        path = state_folder() / "collect.lock"
+    def _alone(self, root: Path) -> Iterator[None]:
+        """Let no other program of this user collect from a folder meanwhile; wait for one that does."""
+        path = state_folder() / "collect" / f"{part_id(root)}.lock"
+        lock = FileLock(path, timeout=0)
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
+                break
+            except Timeout:
+                self.control.wait(LOCK_EVERY)
+                self.control.may_go_on()
+            except OSError as error:
+                raise MultirigError(f"cannot lock {path}: {why_not(error)}") from None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path, timeout=0):
-                yield
-        except Timeout:
-            raise MultirigError(
-                "another program on this PC collects at the moment: "
-                "multirig history --where shows how far it is"
-            ) from None
-        except OSError as error:
-            raise MultirigError(f"cannot lock {path}: {why_not(error)}") from None
+            yield
+        finally:
+            lock.release()
 
 
 class _Progress:

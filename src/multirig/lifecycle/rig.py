@@ -40,6 +40,8 @@ from multirig.lifecycle.rig_events import (
     Done,
     Entered,
     Failed,
+    Gather,
+    Gathered,
     Keep,
     LedBy,
     Mark,
@@ -80,6 +82,7 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect
 from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import (
     AlyxToken,
@@ -234,6 +237,8 @@ class RigMachine:
             case PicturesTaken(token=token, pictures=pictures):
                 report = fit_pictures(self.report(), pictures, self._picture_turns, token.peer)
                 return [Reply(token=token, word=report)]
+            case Gathered(token=token, holdings=holdings):
+                return [Reply(token=token, word=replace(holdings, status=STATUS[self.state]))]
             case Pulsed(at=at):
                 return tell(self.leader, replace(self.report(), pulse=at))
             case SubjectChosen(subject=subject):
@@ -373,6 +378,8 @@ class RigMachine:
                 return [Settle(token=token) if seconds <= 0 else Reply(token=token, word=self.report())]
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
+            case AskHoldings() | Collect() | Clear() if token.wire == 2:
+                return [Gather(token=token, wish=word)]
             case AlyxToken() | AskToken():
                 answer = self.tokens.take(word, token, token.address.host)
                 if isinstance(answer, Fail):

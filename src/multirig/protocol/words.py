@@ -304,50 +304,6 @@ class Recorded:
 _NOTHING = Recorded()
 
 
-class Whereabouts(str, enum.Enum):
-    """Where the data of a session are that one PC has recorded."""
-
-    HERE = "here"
-    """On that PC only, or not all of it elsewhere."""
-    UNDER_WAY = "under way"
-    """Being copied at the moment."""
-    COLLECTED = "collected"
-    """Here, and whole at the destination."""
-    CLEARED = "cleared"
-    """At the destination, where it was whole, and removed here."""
-    STUCK = "stuck"
-    """A person has to look."""
-    IBLRIG = "iblrig"
-    """Copied by iblrig's own means, and left to them."""
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """What one PC has of a session, and how much of it was collected."""
-
-    exp_ref: ExpRef
-    state: Whereabouts
-    files: int = 0
-    bytes: int = 0
-    done: int = 0
-    """Bytes that are whole at the destination."""
-    rate: float | None = None
-    """Bytes a second, of what is under way."""
-    to: str = ""
-    """The destination, as that PC calls it."""
-    at: str = ""
-    """When it was collected, or cleared: ISO time of day there."""
-    rigs: tuple[str, ...] = ()
-    """Which rigs have recorded it there."""
-    why: str = ""
-    """What stands in its way."""
-    action: str = ""
-    """What to do about that."""
-
-
 # -- words of whoever leads or looks on, as a rig hears them ---------------------------------------------
 
 

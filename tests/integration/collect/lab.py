@@ -14,7 +14,8 @@ from multirig.collect.ledger import Ledger
 from multirig.collect.places import Destination
 from multirig.collect.places.folder import Folder
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.words import File, Holding
+from multirig.protocol.holdings import Holding
+from multirig.protocol.words import File
 from multirig.record.manifest import DIGEST_SIZE, Manifest, Moment, write_manifest
 
 DAY = datetime.date(2026, 1, 31)

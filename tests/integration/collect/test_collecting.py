@@ -12,7 +12,7 @@ from tests.integration.collect.lab import Pc, Server
 from multirig.collect.places import MARK_NAME, DestinationAway
 from multirig.collect.receipts import find_receipts
 from multirig.errors import MultirigError
-from multirig.protocol.words import Whereabouts
+from multirig.protocol.holdings import Whereabouts
 
 DATA = {"raw/a.bin": b"abc" * 1000, "raw/b.bin": os.urandom(100_000), "raw/empty.csv": b""}
 BIG = os.urandom(9_000_000)
