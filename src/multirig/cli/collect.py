@@ -85,6 +85,8 @@ def collect(
         raise ConfigError(
             "say where to: multirig collect --to FOLDER, or collect: {to: FOLDER} in multirig.yaml"
         )
+    if not labs.rigs and Path(place).is_dir():
+        place = str(Path(place).absolute())  # nobody else is told
     limit = parse_rate(rate) if rate is not None else (rules.rate if rules is not None else None)
     destination = open_destination(place)  # before anybody is told
     wish = Collect(
