@@ -47,6 +47,7 @@ _MODULES = {
     "check": "check",
     "console": "console",
     "demo": "demo",
+    "export": "export",
     "history": "history",
     "install": "install",
     "key": "key",
