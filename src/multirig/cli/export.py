@@ -122,7 +122,7 @@ def _load(session: str, parts: list[Path], data: Path | None, lab: str | None) -
 
 
 def _find_lab(session: LoadedSession) -> str | None:
-    """Return the lab's name, where the session was begun on this PC: elsewhere its folder is called anything."""
+    """Return the lab's name where the session was begun on this PC; elsewhere a folder has any name."""
     for subjects in find_subjects():
         if subjects.resolve() in session.folder.resolve().parents and subjects.parent.name != USUAL_LAB:
             return subjects.parent.name

@@ -75,13 +75,22 @@ def make_table(name: str, about: str, columns: Mapping[str, str], rows: Iterable
 def to_array(cells: Sequence[Any]) -> Any:
     """Return the cells of a column as an array of one type.
 
+    Parameters
+    ----------
+    cells : sequence
+        Where one is a list all are, of as many numbers; None: not known.
+
     Returns
     -------
     numpy.ndarray or list of str
-        bool, int64, or float64 with NaN for what is not known; else text, empty for what is not known.
+        bool, int64, or float64 with NaN for what is not known, of lists in two dimensions; else text, empty
+        for what is not known.
     """
     numpy = need("numpy", "a table")
     known = [one for one in cells if one is not None]
+    if known and all(isinstance(one, list) for one in known):
+        nothing = [numpy.nan] * len(known[0])
+        return numpy.array([nothing if one is None else one for one in cells], numpy.float64)
     if known and all(isinstance(one, bool) for one in known) and len(known) == len(cells):
         return numpy.array(cells, bool)
     if all(isinstance(one, int | float) and not isinstance(one, bool) for one in known):

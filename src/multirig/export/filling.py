@@ -128,7 +128,7 @@ def make_video(camera: Camera, device: Any, folder: Path) -> Any:
 
 
 def tell_place(place: Path, folder: Path) -> str:
-    """Return where a file is as seen from a folder, with forward slashes; from another drive its whole path."""
+    """Return where a file is as seen from a folder, with forward slashes; from another drive, its path."""
     try:
         return Path(os.path.relpath(place.resolve(), folder.resolve())).as_posix()
     except ValueError:  # of Windows

@@ -47,8 +47,10 @@ def _find_gaps(session: LoadedSession, part: Part) -> Iterator[dict[str, Any]]:
         with contextlib.suppress(KeyError, ValueError, TypeError):  # it is as the rig has told it
             times = (datetime.datetime.fromisoformat(one[key]) - wall for key in ("from", "to"))
             start, stop = (time.total_seconds() for time in times)
-            if stop > start:
-                yield _make_gap(start, stop, part.rig, "its program had died; by its PC's time of day")
+            if stop > max(0.0, start):  # whose thousandths may be rounded to before the start
+                yield _make_gap(
+                    max(0.0, start), stop, part.rig, "its program had died; by its PC's time of day"
+                )
 
 
 def _make_gap(start: float, stop: float, rig: str, why: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def tell_markers(marks: Iterable[Mark], reserved: Container[str] = ()) -> Table:
         ),
         Column(name=ANNOTATION, about="What was marked.", cells=[one.text for one in known]),
     ]
-    taken = {one.name for one in columns}
+    taken = {TIMESTAMP, DURATION, ANNOTATION}  # what a task calls a duration may be one in milliseconds
     for key in dict.fromkeys(key for row in rows for key in row):
         name = object_name(key)
         name = object_name(f"data_{name}" if name in taken or name in reserved else name, taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import uuid
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ from multirig.export import filling, gaps, markers, tables, verdict
 from multirig.export.columns import Table
 from multirig.export.metadata import Metadata
 from multirig.export.naming import plain
-from multirig.export.placing import place_whole, say_there
+from multirig.export.placing import put, say_there
 from multirig.export.purpose import read_purpose
 from multirig.export.videos import Camera, find_cameras
 from multirig.protocol.exp_ref import ExpRef
+from multirig.reading.packages import need
 from multirig.reading.session import LoadedSession
 from multirig.version import __version__
 
@@ -98,8 +100,7 @@ def export_nwb(
     built = _describe(session, said, lab)
     contents = _gather(session)
     _fill(built, contents, path.parent)
-    with place_whole(path, overwrite=overwrite) as beside:
-        _write(built, beside)
+    put(path, _write(built), overwrite=overwrite)
     subject = said.Subject
     unknown = {"species": subject.species, "sex": subject.sex, "age": subject.age or subject.date_of_birth}
     return Exported(
@@ -231,6 +232,13 @@ def _fill(built: Any, contents: _Contents, folder: Path) -> None:
             built.add_analysis(filling.make_table(table))
 
 
-def _write(built: Any, place: Path) -> None:
-    with filling.need_pynwb().NWBHDF5IO(str(place), mode="w") as stream:
+def _write(built: Any) -> bytes:
+    """Return the file, made in memory: HDF5 dies of a full disk, and locks what a share cannot lock."""
+    h5py = need("h5py", "an NWB file", extra="nwb")
+    image = io.BytesIO()
+    with (
+        h5py.File(image, "w") as file,
+        filling.need_pynwb().NWBHDF5IO(file=file, mode="w") as stream,
+    ):
         stream.write(built)
+    return image.getvalue()

@@ -1,4 +1,4 @@
-"""A file that another library writes: beside its place first, then put there, whole or not at all."""
+"""A file that is put into its place whole or not at all, and into nobody else's."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from multirig.errors import ConfigError, why_not
 from multirig.writing import patiently
 
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)
-"""What is said by file systems that know no second name of a file."""
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
+"""What file systems say that know no second name of a file."""
 
 
 def say_there(path: Path) -> str:
@@ -22,14 +21,15 @@ def say_there(path: Path) -> str:
     return f"{path}: is there already: choose another name, or give --overwrite"
 
 
-@contextlib.contextmanager
-def place_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a name beside a file's place to write to; what was written there is put into its place at the end.
+def put(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Write a file beside its place and put it there.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
+    data : bytes
+        All of it.
     overwrite : bool
         Let it take the place of one that is there.
 
@@ -39,24 +39,25 @@ def place_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
         It cannot be written, or one has come there meanwhile; what was there before stays.
     """
     # a name of its own: two programs that write into one file at once would spoil it
-    beside = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.new{path.suffix}")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
-        yield beside
-        with open(beside, "rb+") as stream:
+        with open(beside, "xb") as stream:
+            stream.write(data)
+            stream.flush()
             os.fsync(stream.fileno())
-        patiently(lambda: os.replace(beside, path) if overwrite else _put(beside, path))
+        patiently(lambda: os.replace(beside, path) if overwrite else _name(beside, path))
     except FileExistsError:
         raise ConfigError(say_there(path)) from None
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be written ({_say_why(error)}): choose another folder, or make room there"
+            f"{path}: cannot be written ({why_not(error)}): choose another folder, or make room there"
         ) from error
     finally:
-        with contextlib.suppress(OSError):  # Windows: whoever failed may have it open still
+        with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
 
 
-def _put(beside: Path, path: Path) -> None:
+def _name(beside: Path, path: Path) -> None:
     """Give a file the name that it is to have, unless there is one of that name."""
     if sys.platform == "win32":
         os.rename(beside, path)  # which refuses there what is there
@@ -69,11 +70,3 @@ def _put(beside: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(str(path)) from None
         os.rename(beside, path)
-
-
-def _say_why(error: OSError) -> str:
-    """Return why, in a few words: HDF5 tells the system's number in its text."""
-    for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EACCES, "this user may not")):
-        if f"errno = {number}," in str(error):
-            return words
-    return why_not(error)

@@ -20,7 +20,7 @@ _RIGS = {
     "role": "What a session is without it: essential, expected or optional.",
     "adapter": "What it recorded with.",
     "part": "What of its recording was there when this file was written: here, incomplete, missing, not "
-    "known, took no part.",
+    "known, no file (it recorded, and has none to show for it), took no part.",
     "files": "How many files it recorded.",
     "dropped": "Frames that it saw and could not write.",
     "clock_bound": "Seconds by which its times may be off the session's clock, either way.",
@@ -69,7 +69,7 @@ _FILES = {
 }
 _LOG = {
     "time": "When it was noted, in seconds from the start of the session, by the clock of the PC that led.",
-    "kind": "step, answer, news, alarm, marker or other.",
+    "kind": "step, answer, news, alarm or other.",
     "who": "A rig, or: this PC, the one that led.",
     "what": "What happened, in words.",
 }
@@ -84,7 +84,7 @@ def tell_rigs(session: LoadedSession) -> Table:
             "rig": name,
             "role": rig.role or None,
             "adapter": rig.adapter or None,
-            "part": str(rig.condition),
+            "part": "no file" if rig.condition is Condition.NOTHING and rig.why else str(rig.condition),
             "files": len(rig.files),
             "dropped": rig.dropped,
             "clock_bound": rig.clock_bound,
@@ -104,7 +104,7 @@ def tell_clocks(session: LoadedSession) -> tuple[Table, list[str]]:
     problems = []
     zero = 0.0 if session.zero is None else session.zero.at
     for name, part in session.collected.parts.items():
-        if part.condition is Condition.NOTHING:
+        if part.condition is Condition.NOTHING and not part.why:
             continue
         try:
             clock = session.clock(name)
@@ -187,7 +187,7 @@ def tell_log(session: LoadedSession) -> Table:
     except (ConfigError, OSError):  # a rig's part: `reasons` tells that it is not here
         moments = []
     for moment, line in zip(moments, tell(moments), strict=True):
-        if line.kind is not Kind.CLOCK:  # each reading is a row of its own table
+        if line.kind not in (Kind.CLOCK, Kind.MARKER):  # which have tables of their own
             rows.append(
                 {
                     "time": moment.at / 1e9 - zero,
@@ -197,7 +197,10 @@ def tell_log(session: LoadedSession) -> Table:
                 }
             )
     return make_table(
-        "log", "What happened in the session, by the journal of the PC that led it.", _LOG, rows
+        "log",
+        "What happened, by the journal of the PC that led; markers and clocks have tables of their own.",
+        _LOG,
+        rows,
     )
 
 

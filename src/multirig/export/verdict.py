@@ -79,7 +79,7 @@ def _say_missing(part: Part) -> str:
 def describe_session(session: LoadedSession) -> str:
     """Return in a sentence or two what the session was, the verdict first among what is said of it."""
     told = session.account
-    rigs = [name for name, one in session.rigs.items() if one.condition is not Condition.NOTHING]
+    rigs = [name for name, one in session.rigs.items() if one.condition is not Condition.NOTHING or one.why]
     over = f"over {count(len(rigs), 'rig')} ({listed(rigs)})" if rigs else "without rigs"
     text = f"Session {session.exp_ref}, recorded {over}. Verdict: "
     if told is None:
@@ -93,7 +93,7 @@ def describe_times(session: LoadedSession) -> str:
     what = "an unknown moment" if session.zero is None else session.zero.what
     pc = "" if session.account is None or not session.account.pc else f" ({session.account.pc})"
     return publishable(
-        f"Zero of all times, and the start of the session: {what}. All are on one clock that never jumps, that "
-        f"of the PC that led{pc}; the time of day is by that PC too. By how much the times of each rig may be "
-        "off stands in the table of rigs."
+        f"Zero of all times, and the start of the session: {what}. All are on one clock that never jumps, "
+        f"that of the PC that led{pc}; the time of day is by that PC too. By how much the times of each rig "
+        "may be off stands in the table of rigs."
     )

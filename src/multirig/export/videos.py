@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, NotHere
 from multirig.export.naming import object_name, plain
 from multirig.reading.frames import Video
 from multirig.reading.packages import need
@@ -65,6 +65,9 @@ def find_cameras(session: LoadedSession) -> tuple[list[Camera], dict[str, str]]:
         name = object_name(wanted, {one.name for one in cameras})
         try:
             camera, remark = _read(session, shelf, stream, name, sources.get((stream.rig, stream.label)))
+        except NotHere:
+            told[stream.name] = "its video, or the times of it, were not there when this file was written"
+            continue
         except (ConfigError, OSError) as error:
             told[stream.name] = f"its video is left out: {error}"
             continue
