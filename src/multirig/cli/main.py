@@ -49,6 +49,7 @@ _MODULES = {
     "collect": "collect",
     "console": "console",
     "demo": "demo",
+    "export": "export",
     "history": "history",
     "install": "install",
     "key": "key",
