@@ -478,7 +478,7 @@ os.replace = lambda *given: os.kill(os.getpid(), 9)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size, and kills otherwise")
-@pytest.mark.parametrize(("before", "code"), [(FULL, 1), (KILLED, -9)])
+@pytest.mark.parametrize(("before", "code"), [(FULL, 1), (KILLED, -9)], ids=["no room", "killed"])
 def test_what_cannot_be_written_whole_leaves_what_was_there(before: str, code: int, tmp_path: Path) -> None:
     session, path = a_session(tmp_path), tmp_path / "out" / "one.nwb"
     path.parent.mkdir()
