@@ -117,7 +117,7 @@ def make_video(camera: Camera, device: Any, folder: Path) -> Any:
     return pynwb.image.ImageSeries(
         name=f"video_{camera.name}",
         description=plain(about),
-        comments=camera.remarks or "no comments",
+        comments=camera.remarks or "Nothing is known of its losses.",
         external_file=[tell_place(place, folder) for place in camera.places],
         starting_frame=list(camera.first_frames),
         format="external",

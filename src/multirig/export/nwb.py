@@ -180,30 +180,30 @@ def _find_subject(session: LoadedSession) -> str:
 
 def _gather(session: LoadedSession) -> _Contents:
     """Return all that was recorded and is here."""
-    cameras, told = find_cameras(session)
+    cameras = find_cameras(session)
     clocks, no_clocks = tables.tell_clocks(session)
     pulses, no_pulses = markers.tell_pulses(session)
     lacking = {one.rig: one.why for one in verdict.find_missing(session)}
-    of_cameras = {name: f"{name}: {why}" for name, why in told.items()}
-    left_out = [*of_cameras.values(), *no_clocks, *no_pulses]
+    problems = [*(f"{name}: {why}" for name, why in cameras.told.items()), *no_clocks, *no_pulses]
+    absent = {name: f"{name}: {why}" for name, why in cameras.absent.items()}
     warnings = [f"{rig}: {why}" for rig, why in lacking.items()]
-    # that the video of a rig that is not here is left out goes without saying on the screen
-    warnings += [text for name, text in of_cameras.items() if name.partition("/")[0] not in lacking]
+    # of a rig that is not here it goes without saying on the screen
+    warnings += [text for name, text in absent.items() if name.partition("/")[0] not in lacking]
     reserved = frozenset(dir(filling.need_pynwb().event.EventsTable))
     return _Contents(
-        cameras=cameras,
+        cameras=cameras.here,
         markers=markers.tell_markers(session.markers, reserved),
         pulses=pulses,
         clocks=clocks,
         gaps=gaps.tell_gaps(session),
         tables=[
-            verdict.tell_verdict(session, left_out),
+            verdict.tell_verdict(session, [*absent.values(), *problems]),
             tables.tell_rigs(session),
             tables.tell_sources(session),
             tables.tell_files(session),
             tables.tell_log(session),
         ],
-        warnings=[*warnings, *no_clocks, *no_pulses],
+        warnings=[*warnings, *problems],
     )
 
 

@@ -50,7 +50,7 @@ def put(path: Path, data: bytes, *, overwrite: bool) -> None:
         raise ConfigError(say_there(path)) from None
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be written ({why_not(error)}): choose another folder, or make room there"
+            f"{path}: cannot be written ({why_not(error)}): mend that, or choose another folder"
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -19,6 +19,18 @@ from multirig.wording import count, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cameras:
+    """The cameras of a session."""
+
+    here: tuple[Camera, ...]
+    """Those whose videos and times are here."""
+    absent: Mapping[str, str]
+    """Those whose files are not here, ``rig/label`` → that, in a sentence."""
+    told: Mapping[str, str]
+    """What else is not taken, or not as it lies there: ``rig/label`` → why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
     """One camera, of which a video and the times of its pictures are here."""
 
@@ -40,16 +52,8 @@ class Camera:
     """What is known of its times and of what it lost."""
 
 
-def find_cameras(session: LoadedSession) -> tuple[list[Camera], dict[str, str]]:
-    """Return the cameras of a session that are here.
-
-    Returns
-    -------
-    list of Camera
-        Those whose videos and times are here.
-    dict of str to str
-        What is not taken, or not as it lies there: a camera, ``rig/label`` → why, in a sentence.
-    """
+def find_cameras(session: LoadedSession) -> Cameras:
+    """Return the cameras of a session."""
     shelf = Shelf(session.files, session.collected, session.folders)
     streams = [one for one in shelf.streams if one.is_camera]
     sources = {
@@ -58,6 +62,7 @@ def find_cameras(session: LoadedSession) -> tuple[list[Camera], dict[str, str]]:
         for source in find_sources(part.files)
     }
     cameras: list[Camera] = []
+    absent: dict[str, str] = {}
     told: dict[str, str] = {}
     labels = [one.label for one in streams]
     for stream in streams:
@@ -66,7 +71,7 @@ def find_cameras(session: LoadedSession) -> tuple[list[Camera], dict[str, str]]:
         try:
             camera, remark = _read(session, shelf, stream, name, sources.get((stream.rig, stream.label)))
         except NotHere:
-            told[stream.name] = "its video, or the times of it, were not there when this file was written"
+            absent[stream.name] = "its video, or the times of it, were not there when this file was written"
             continue
         except (ConfigError, OSError) as error:
             told[stream.name] = f"its video is left out: {error}"
@@ -74,7 +79,7 @@ def find_cameras(session: LoadedSession) -> tuple[list[Camera], dict[str, str]]:
         cameras.append(camera)
         if remark:
             told[stream.name] = remark
-    return cameras, told
+    return Cameras(here=tuple(cameras), absent=absent, told=told)
 
 
 def _read(
@@ -130,10 +135,8 @@ def _fit(session: LoadedSession, stream: Stream, place: Path, times: Any) -> tup
     if pictures == len(times):
         return times, ""
     fewer = min(pictures, len(times))
-    text = (
-        f"its video has {count(pictures, 'frame')} and {count(len(times), 'time')}: the first {fewer} count"
-    )
-    return times[:fewer], text
+    numbers = f"{count(pictures, 'frame')} and {count(len(times), 'time')}"
+    return times[:fewer], f"its video has {numbers}: the first {fewer} are taken"
 
 
 def _find_size(session: LoadedSession, stream: Stream) -> tuple[int, int] | None:

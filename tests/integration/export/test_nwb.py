@@ -55,7 +55,7 @@ REMARKS = {
 def export(session: LoadedSession, path: Path, said: Metadata = SAID, **options: Any) -> Exported:
     """Write a session, and let those look at it who look before an archive takes it."""
     made = export_nwb(session, path, metadata=said, **options)
-    assert pynwb.validate(path=str(path)) == []
+    assert pynwb.validate(path=str(path), use_cached_namespaces=False) == []
     found = list(nwbinspector.inspect_nwbfile(nwbfile_path=path, skip_validate=True))
     critical = [one for one in found if one.importance.name in ("CRITICAL", "ERROR", "PYNWB_VALIDATION")]
     assert critical == []
@@ -117,6 +117,7 @@ async def test_each_frame_of_a_video_has_its_time_and_each_marker_too(lab: Any, 
     assert (made.warnings, made.unknown) == ((), ())
     assert [one.name for one in path.parent.iterdir()] == [path.name]  # nothing is left beside it
     assert session.zero is not None
+    assert pynwb.validate(path=str(path)) == []  # by the schema that lies in the file, too
 
     found = read(path)
     assert found["start"] == found["zero"] == session.zero.wall
@@ -407,6 +408,26 @@ def _without_addresses(text: str) -> str:
     return publishable(text)
 
 
+def test_the_start_has_the_zone_of_the_pc_that_led(tmp_path: Path) -> None:
+    session = a_session(tmp_path)
+    for path in session.folder.glob("_multirig_*.json*"):
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("+00:00", "+05:30"), encoding="utf-8", newline="\n"
+        )
+    export(multirig.load(session.folder), tmp_path / "zone.nwb")
+    start = read(tmp_path / "zone.nwb")["start"]
+    assert start.utcoffset() == datetime.timedelta(hours=5.5)
+    assert start == session.to_datetime(0.0) - datetime.timedelta(hours=5.5)
+
+
+def test_a_folder_that_says_neither_whose_it_is_nor_when_it_was_is_refused(tmp_path: Path) -> None:
+    session = a_session(tmp_path)
+    for path in session.folder.glob("_multirig_*"):
+        path.unlink()
+    with pytest.raises(ConfigError, match="nothing here tells when it began, which an NWB file has to say"):
+        export_nwb(multirig.load(session.folder), tmp_path / "none.nwb")
+
+
 # -- written whole, or not at all ---------------------------------------------------------------------------
 
 
@@ -457,7 +478,7 @@ os.replace = lambda *given: os.kill(os.getpid(), 9)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size, and kills otherwise")
-@pytest.mark.parametrize(("before", "code"), [(FULL, 1), (KILLED, -9)])
+@pytest.mark.parametrize(("before", "code"), [(FULL, 1), (KILLED, -9)], ids=["no room", "killed"])
 def test_what_cannot_be_written_whole_leaves_what_was_there(before: str, code: int, tmp_path: Path) -> None:
     session, path = a_session(tmp_path), tmp_path / "out" / "one.nwb"
     path.parent.mkdir()
@@ -518,9 +539,10 @@ async def test_a_video_that_ends_before_its_times_has_as_many_times_as_frames(
     video = read(tmp_path / "died.nwb")["videos"]["left"]
     assert len(video["times"]) == len(held) == len(decode(tmp_path / video["files"][0]))
     assert any(
-        f"its video has {len(held)} frames and {len(more)} times: the first {len(held)} count" in one
+        f"its video has {len(held)} frames and {len(more)} times: the first {len(held)} are taken" in one
         for one in verdict_of(read(tmp_path / "died.nwb"))["left out"]
     )
+    assert any("frames and" in one for one in made.warnings)
     assert made.videos == ("side/left",)
 
     (copy / times.relative_to(side)).unlink()
