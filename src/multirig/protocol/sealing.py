@@ -396,10 +396,10 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it answers what was not asked")
-            is_told = kept.proof is None or _is_soon(kept.repeated_at, now)
-            if not is_told and self._copies.take(address.host, now):  # ours has not come there
+            proof = kept.proof if not _is_soon(kept.repeated_at, now) else None
+            if proof is not None and self._copies.take(address.host, now):  # ours has not come there
                 kept.repeated_at = now
-                self._out.append((kept.address, kept.proof))
+                self._out.append((kept.address, proof))
             return None
         if address != offer.address:  # whoever has copied the hello may have sent it to another PC of the lab
             raise TrustError("it answers in place of another PC")
