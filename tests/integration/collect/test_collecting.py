@@ -237,6 +237,7 @@ def test_a_file_that_came_later_keeps_a_session_from_being_cleared(pc: Pc, serve
     assert (pc.folder(exp_ref) / "raw" / "a.bin").exists()
 
 
+@pytest.mark.wine_lacks("links to folders")
 def test_the_same_folder_by_another_name_is_no_copy(pc: Pc, tmp_path: Path) -> None:
     exp_ref = pc.record(DATA)
     server = Server(tmp_path / "server")
