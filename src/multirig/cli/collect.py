@@ -38,6 +38,8 @@ from multirig.wording import count, listed
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at how far the rigs are."""
+MOST_ASKED = 50
+"""Sessions that a rig is asked for at each look: those that are not collected, the oldest first."""
 PLAIN_EVERY = 30.0
 """Seconds between two lines on how far it is, where there is no screen."""
 
@@ -166,8 +168,12 @@ class _Collecting:
                     told_at = time.monotonic()
                     render.say(line.plain)
                 if not self._parts.busy:
-                    return
+                    break
                 thread.join(LOOK_EVERY) if thread.is_alive() else time.sleep(LOOK_EVERY)
+        reached = {who: uri for who, uri in self._labs.rigs.items() if who in self._parts.held}
+        answers = asyncio.run(wish_of_rigs(reached, AskHoldings(sessions=self._wish.sessions)))
+        for who, told in answers.items():
+            self._parts.take(who, told)
 
     def _look(self, *, is_own_busy: bool) -> None:
         own = self._own.look(self._wish.sessions)
@@ -176,9 +182,11 @@ class _Collecting:
             THIS_PC, Holdings(sessions=tuple(own), is_busy=is_own_busy, trouble=trouble, total=len(own))
         )
         busy = {name: uri for name, uri in self._labs.rigs.items() if name in self._parts.busy}
-        answers = asyncio.run(wish_of_rigs(busy, AskHoldings(sessions=self._wish.sessions)))
-        for who, told in answers.items():
-            self._parts.take(who, told)
+        for who, uri in busy.items():
+            left = [ref for ref, one in self._parts.held.get(who, {}).items() if is_left(one)]
+            ask = AskHoldings(sessions=tuple(left[-MOST_ASKED:]) or self._wish.sessions)
+            told = asyncio.run(wish_of_rigs({who: uri}, ask))[who]
+            self._parts.take(who, told, is_part=True)
 
     def _conclude(self) -> None:
         parts = self._parts

@@ -87,13 +87,14 @@ class Parts:
     """What stands in the way of a PC as a whole."""
     busy: set[str] = field(default_factory=set)
 
-    def take(self, who: str, told: Holdings | MultirigError) -> None:
-        """Take what a PC has said."""
+    def take(self, who: str, told: Holdings | MultirigError, *, is_part: bool = False) -> None:
+        """Take what a PC has said: of all its sessions, or of some that it was asked for."""
         self.busy.discard(who)
         if isinstance(told, MultirigError):
             self.trouble[who] = str(told)
             return
-        self.held[who] = {one.exp_ref: one for one in told.sessions}
+        news = {one.exp_ref: one for one in told.sessions}
+        self.held[who] = {**self.held.get(who, {}), **news} if is_part else news
         self.trouble.pop(who, None)
         if told.trouble:
             self.trouble[who] = told.trouble

@@ -30,6 +30,10 @@ from multirig.wording import count
 SETTLING = 600.0
 """Seconds after a recording for which checksums that are being made are waited for."""
 
+FRESH = 10.0
+"""Seconds for which it is believed that a part is not collected, as it was found."""
+SETTLED = 120.0
+"""Seconds for which it is believed that one is."""
 LOCK_EVERY = 1.0
 """Seconds between two tries to be the one program on this PC that collects."""
 
@@ -66,6 +70,8 @@ class Collector:
         self._now: dict[tuple[Path, ExpRef], Holding] = {}
         """What this program knows better than the disks: what stands in the way."""
         self._under_way: _Progress | None = None
+        self._judged: dict[tuple[Path, ExpRef], tuple[float, Holding]] = {}
+        """What was found on the disk a while ago, and when."""
 
     # -- what is where --------------------------------------------------------------------------------------
 
@@ -85,12 +91,27 @@ class Collector:
                     under_way = self._under_way
                 if under_way is not None and under_way.is_of(root, exp_ref):
                     now = under_way.tell()
-                found.append(now or self._judge(root, exp_ref))
+                found.append(now or self._recall(root, exp_ref))
         return sorted(
             found, key=lambda one: (one.exp_ref.date, one.exp_ref.sequence, one.exp_ref.subject), reverse=True
         )
 
+    def _recall(self, root: Path, exp_ref: ExpRef) -> Holding:
+        """Return what was found of a part a moment ago, or look: whoever follows a copy asks each second."""
+        at, holding = self._judged.get((root, exp_ref), (float("-inf"), None))
+        if holding is not None:
+            lasts = FRESH if holding.state in (Whereabouts.HERE, Whereabouts.STUCK) else SETTLED
+            if time.monotonic() - at < lasts:
+                return holding
+        return self._judge(root, exp_ref)
+
     def _judge(self, root: Path, exp_ref: ExpRef) -> Holding:
+        """Look at a part, and keep in mind what was found."""
+        holding = self._look_at(root, exp_ref)
+        self._judged[(root, exp_ref)] = (time.monotonic(), holding)
+        return holding
+
+    def _look_at(self, root: Path, exp_ref: ExpRef) -> Holding:
         """Return what the disk of this PC, and the ledger, say of a part."""
         part = look_at(root, exp_ref)
         plain = Holding(

@@ -50,7 +50,8 @@ class Worker:
         self._collector = Collector(self._roots)
         self._wishes: queue.Queue[Wish | None] = queue.Queue()
         self._trouble = ""
-        self._doing: Wish | None = None
+        self._open: list[Wish] = []
+        """What is to be done, and what is being done."""
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -78,7 +79,7 @@ class Worker:
 
     def _end_if_idle(self) -> None:
         with self._lock:
-            is_idle = self._doing is None and self._wishes.empty()
+            is_idle = not self._open
         if is_idle:
             os._exit(0)
 
@@ -88,7 +89,8 @@ class Worker:
                 self._answer(wish)
             case "collect" | "clear":
                 with self._lock:
-                    if wish != self._doing:  # what is done already is not done twice
+                    if wish not in self._open:  # what is to be done already is not done twice
+                        self._open.append(wish)
                         self._wishes.put(wish)
             case "end":
                 self._end()
@@ -97,7 +99,10 @@ class Worker:
         """Copy no more; what waits is forgotten."""
         with contextlib.suppress(queue.Empty):
             while True:
-                self._wishes.get_nowait()
+                wish = self._wishes.get_nowait()
+                with self._lock:
+                    if wish is not None:
+                        self._open.remove(wish)
         self._collector.control.end()
 
     def _answer(self, wish: Wish) -> None:
@@ -107,7 +112,7 @@ class Worker:
         except MultirigError as error:
             sessions, self._trouble = [], str(error)
         with self._lock:
-            is_busy = self._doing is not None or not self._wishes.empty()
+            is_busy = bool(self._open)
         told = Holdings(sessions=tuple(sessions), total=len(sessions), is_busy=is_busy, trouble=self._trouble)
         self._say({"number": wish.get("number"), **write_holdings(told)[1]})
 
@@ -122,8 +127,6 @@ class Worker:
             wish = self._wishes.get()
             if wish is None:
                 return
-            with self._lock:
-                self._doing = wish
             self._trouble = ""
             try:
                 self._do(wish)
@@ -137,7 +140,7 @@ class Worker:
                 log.exception("collecting to %s failed", wish.get("to"))
             finally:
                 with self._lock:
-                    self._doing = None
+                    self._open.remove(wish)
 
     def _do(self, wish: Wish) -> None:
         if self._collector.control.is_ended:

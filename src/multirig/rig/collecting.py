@@ -19,6 +19,8 @@ from multirig.protocol.words import RigState
 
 AGAIN = 15 * 60.0
 """Seconds after which is tried again what could not be collected."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at how far the program that copies is."""
 SETTLE = 5.0
 """Seconds between the end of a session and its collection: what is still written is then closed."""
 
@@ -38,6 +40,8 @@ class Collecting:
         Of the config; None: only what is wished.
     feed : callable
         Takes the answers.
+    warn : callable
+        Is given a line for whoever sits here, once, where what is to be collected cannot be.
     """
 
     def __init__(
@@ -46,8 +50,11 @@ class Collecting:
         sign: RecordingSign,
         rules: CollectRules | None,
         feed: Callable[[Gathered], None],
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._worker, self._sign, self._rules, self._feed = worker, sign, rules, feed
+        self._worker, self._sign, self._rules, self._feed, self._warn = worker, sign, rules, feed, warn
+        self._told = ""
+        """What the person here was told last."""
         self._session_over = asyncio.Event()
 
     async def obey(self, asked: Gather) -> None:
@@ -102,8 +109,24 @@ class Collecting:
             self._session_over.clear()
             try:
                 await self._worker.collect(Collect(to=rules.to, rate=rules.rate))
+                await self._follow()
             except OSError as error:
                 log.warning("the program that copies cannot be started: %s", error)
+
+    async def _follow(self) -> None:
+        """Wait until it has done what it can, and tell the person here of what it could not."""
+        while True:
+            holdings = await self._worker.look()
+            if not holdings.is_busy:
+                break
+            await asyncio.sleep(LOOK_EVERY)
+        stuck = next((one for one in holdings.sessions if one.state is Whereabouts.STUCK), None)
+        text = holdings.trouble
+        if not text and stuck is not None:
+            text = f"{stuck.exp_ref} needs you: {stuck.why}; {stuck.action}"
+        if text and text != self._told:
+            self._warn(f"not collected: {text}")
+        self._told = text
 
     async def _pause(self, rules: CollectRules) -> float | None:
         """Return for how long nothing is to be done but what a session brings; None: for ever."""

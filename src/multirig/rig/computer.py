@@ -54,11 +54,15 @@ class Computer:
         return Awake(why)
 
     def make_collecting(
-        self, config: RigConfig, rules: CollectRules | None, feed: Callable[[Gathered], None]
+        self,
+        config: RigConfig,
+        rules: CollectRules | None,
+        feed: Callable[[Gathered], None],
+        warn: Callable[[str], None],
     ) -> Collecting:
         """Return what copies the sessions in a rig's data folder, and what it takes the answers of."""
         worker = CollectWorker(subjects_folder(config.data_folder, config.lab))
-        return Collecting(worker, RecordingSign(config.name), rules, feed)
+        return Collecting(worker, RecordingSign(config.name), rules, feed, warn)
 
     def begin_thread(self, work: Callable[[], None], name: str) -> None:
         """Let something run beside everything else; the end of the program does not wait for it."""

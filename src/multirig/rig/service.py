@@ -107,7 +107,7 @@ class RigService:
         if isinstance(self.adapter, TakesBack):
             self.adapter.keepsake = self._storage.keepsake
         self._awake = computer.make_awake(f"{config.name} is in a session")
-        self._collecting = computer.make_collecting(config, collect, self.runtime.feed)
+        self._collecting = computer.make_collecting(config, collect, self.runtime.feed, on_warning)
         parts = Parts(
             config=config,
             adapter=self.adapter,

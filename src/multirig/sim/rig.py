@@ -231,7 +231,11 @@ class _RigPc(computer.Computer):
         return _NeverAsleep(why)
 
     def make_collecting(
-        self, config: RigConfig, rules: CollectRules | None, feed: Callable[[Gathered], None]
+        self,
+        config: RigConfig,
+        rules: CollectRules | None,
+        feed: Callable[[Gathered], None],
+        warn: Callable[[str], None],
     ) -> Collecting:
         """Return what does nothing: nobody collects here."""
         return Collecting(CollectWorker(Path()), _NoSign(config.name), None, feed)
