@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from multirig.config import parse_pairs, read_text
 from multirig.config.explaining import explain
 from multirig.errors import ConfigError
+from multirig.export.naming import plain
 
 UNKNOWN_SEX = "U"
 """What NWB has for a sex that nobody has said."""
@@ -60,7 +61,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Text = Annotated[str, AfterValidator(plain)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
 
 
 class SubjectWords(BaseModel):
@@ -76,13 +78,13 @@ class SubjectWords(BaseModel):
     """In this session, as a duration of ISO 8601: ``P90D``."""
     date_of_birth: datetime.date | None = None
     """In place of its age."""
-    strain: str | None = None
+    strain: Text | None = None
     """Such as ``C57BL/6J``."""
-    genotype: str | None = None
+    genotype: Text | None = None
     """Such as ``Sst-IRES-Cre/wt``."""
     weight: Annotated[str, AfterValidator(_check_weight)] | None = None
     """In this session, with its unit; without it, what the task asked for."""
-    description: str | None = None
+    description: Text | None = None
     """Anything else."""
 
 
@@ -91,31 +93,31 @@ class FileWords(BaseModel):
 
     model_config = _FORBIDDING
 
-    lab: str | None = None
+    lab: Text | None = None
     """Name of the lab."""
-    institution: str | None = None
+    institution: Text | None = None
     """Name of the institution."""
     experimenter: Names = ()
     """Who did it, ``Last, First``; without it, who led the session."""
-    experiment_description: str | None = None
+    experiment_description: Text | None = None
     """What the experiment is; without it, the task, projects and procedures."""
-    session_description: str | None = None
+    session_description: Text | None = None
     """What this session was; it stands before the verdict."""
     keywords: Names = ()
     """By which it is found; without them, the task, projects and procedures."""
-    protocol: str | None = None
+    protocol: Text | None = None
     """Without it, the name of the task."""
     related_publications: Names = ()
     """Such as ``doi:10.1000/xyz``."""
-    notes: str | None = None
+    notes: Text | None = None
     """Anything else; it stands before what is not here."""
-    pharmacology: str | None = None
+    pharmacology: Text | None = None
     """Drugs, and how they were given."""
-    surgery: str | None = None
+    surgery: Text | None = None
     """What was done, when and by whom."""
-    virus: str | None = None
+    virus: Text | None = None
     """Its number, source, place and volume."""
-    stimulus_notes: str | None = None
+    stimulus_notes: Text | None = None
     """How and where stimuli were shown."""
 
 

@@ -147,7 +147,7 @@ def _describe(session: LoadedSession, said: Metadata, lab: str | None) -> Any:
         identifier=str(uuid.uuid4()),
         session_start_time=start,
         session_id=plain(session.exp_ref),
-        lab=words.lab or lab,
+        lab=words.lab or (None if lab is None else plain(lab)),
         institution=words.institution,
         experimenter=words.experimenter or purpose.people or None,
         experiment_description=words.experiment_description or purpose.sentence or None,

@@ -98,6 +98,8 @@ def _read(
             "nothing tells the times of its pictures" if stream.has("raw") else "there are only its times"
         )
     places = tuple(shelf.find(path, stream.rig) for path in stream.files["raw"])
+    for place in places:
+        _check_is_text(place)
     parts = shelf.read_times(stream)
     if len(parts) != len(places):
         raise ConfigError(
@@ -121,6 +123,15 @@ def _read(
         ),
         remark,
     )
+
+
+def _check_is_text(place: Path) -> None:
+    """Refuse a path that no other file can name: Linux takes any bytes for one."""
+    try:
+        str(place.resolve()).encode()
+    except UnicodeEncodeError:
+        shown = str(place).encode(errors="replace").decode()
+        raise ConfigError(f"{shown}: is a path that is no text: give its folder another name") from None
 
 
 def _fit(session: LoadedSession, stream: Stream, place: Path, times: Any) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -418,6 +419,19 @@ def test_the_start_has_the_zone_of_the_pc_that_led(tmp_path: Path) -> None:
     start = read(tmp_path / "zone.nwb")["start"]
     assert start.utcoffset() == datetime.timedelta(hours=5.5)
     assert start == session.to_datetime(0.0) - datetime.timedelta(hours=5.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+async def test_a_video_in_a_folder_whose_name_is_no_text_is_left_out_and_that_is_said(
+    lab: Any, tmp_path: Path
+) -> None:
+    await open_camera(lab, "side", "left", main_sync=True)
+    pc = await record(lab, 0.3)
+    there = Path(os.fsdecode(bytes(tmp_path) + b"/\xff\xfe"), *pc.parts[-3:])
+    made = export(multirig.load(collect(there, pc, part_of(lab, "side", pc))), tmp_path / "bytes.nwb")
+    assert (made.videos, made.markers) == ((), 3)
+    [warning] = made.warnings
+    assert "is a path that is no text: give its folder another name" in warning
 
 
 def test_a_folder_that_says_neither_whose_it_is_nor_when_it_was_is_refused(tmp_path: Path) -> None:

@@ -82,6 +82,12 @@ def test_a_species_has_a_latin_name_or_a_link(species: str) -> None:
     assert read_metadata(species=link).Subject.species == link
 
 
+def test_what_no_file_of_hdf5_can_hold_is_made_visible(tmp_path: Path) -> None:
+    path = write(tmp_path, 'NWBFile: {lab: "a\\0b", keywords: ["\\e[31m"]}')
+    found = read_metadata(path).NWBFile
+    assert (found.lab, found.keywords) == ("a\ufffdb", ("\ufffd[31m",))
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.yaml: there is no such file"):
         read_metadata(tmp_path / "no.yaml")
