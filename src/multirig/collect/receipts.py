@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -131,6 +132,22 @@ def find_receipts(folder: Path) -> tuple[list[Receipt], list[str]]:
         except ValueError as error:
             problems.append(f"{path.name} cannot be read: {error}")
     return found, problems
+
+
+def find_cleared(folders: Iterable[Path], paths: Iterable[str]) -> Receipt | None:
+    """Return by which receipt files of a session were removed from session folders; None: by none."""
+    wanted = set(paths)
+    for folder in folders:
+        for receipt in find_receipts(folder)[0]:
+            if receipt.cleared_at is not None and wanted & {one.path for one in receipt.files}:
+                return receipt
+    return None
+
+
+def say_cleared(receipt: Receipt) -> str:
+    """Return where data are that were cleared here, in words that follow a colon."""
+    day = (receipt.cleared_at or "")[:10]
+    return f"it was collected to {receipt.destination}, and cleared on {receipt.pc} on {day}: read it there"
 
 
 def receipt_schema() -> dict[str, Any]:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.integration.collect.lab import Pc, Server
+from typer.testing import CliRunner
 
+import multirig
+from multirig.cli.main import load_commands
 from multirig.collect.places import MARK_NAME, DestinationAway
 from multirig.collect.receipts import find_receipts
 from multirig.errors import MultirigError
@@ -261,3 +264,15 @@ def test_the_ledger_is_made_anew_from_the_disks(pc: Pc, server: Server, tmp_path
     assert pc.ledger.mark_of(str(server.path)) is not None
     (tmp_path / "pc" / "register.sqlite").unlink()
     assert pc.clear(server.open(), exp_ref)[exp_ref].state is Whereabouts.CLEARED
+
+
+def test_whoever_reads_what_was_cleared_is_told_where_it_is(pc: Pc, server: Server) -> None:
+    exp_ref = pc.record(DATA)
+    pc.collect(server.open())
+    pc.clear(server.open(), exp_ref)
+    here = multirig.load(pc.folder(exp_ref))
+    assert f"it was collected to {server.path}, and cleared on" in here.missing["cam"]
+    assert multirig.load(server.session(exp_ref)).missing == {}
+    shown = CliRunner().invoke(load_commands("show"), ["show", str(pc.folder(exp_ref)), "--verify"])
+    assert shown.exit_code == 0
+    assert f"it was collected to {server.path}" in shown.output
