@@ -15,7 +15,9 @@ from multirig.cli.main import load_commands
 from multirig.collect.places import MARK_NAME, DestinationAway
 from multirig.collect.receipts import find_receipts
 from multirig.errors import MultirigError
+from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import Whereabouts
+from multirig.transfer import folder
 
 DATA = {"raw/a.bin": b"abc" * 1000, "raw/b.bin": os.urandom(100_000), "raw/empty.csv": b""}
 BIG = os.urandom(9_000_000)
@@ -276,3 +278,40 @@ def test_whoever_reads_what_was_cleared_is_told_where_it_is(pc: Pc, server: Serv
     shown = CliRunner().invoke(load_commands("show"), ["show", str(pc.folder(exp_ref)), "--verify"])
     assert shown.exit_code == 0
     assert f"it was collected to {server.path}" in shown.output
+
+
+# -- IBL's pipeline ------------------------------------------------------------------------------------------
+
+
+def hand_over(pc: Pc, exp_ref: ExpRef) -> Path:
+    """Let a rig say that iblrig's copier may have a session, and return the flag."""
+    part = folder.Part(device="video", description={"devices": {}}, has_data=True)
+    place = pc.folder(exp_ref)
+    folder.open_part(place, str(exp_ref), "cam", part)
+    folder.close_part(place, str(exp_ref), "cam", part)
+    return place / folder.FLAG
+
+
+def test_what_iblrigs_copier_has_taken_is_told_and_left_alone(pc: Pc, server: Server) -> None:
+    exp_ref = pc.record(DATA)
+    hand_over(pc, exp_ref).unlink()  # as the copier does
+    told = pc.look(exp_ref)
+    assert (told.state, told.why.split(":")[0]) == (
+        Whereabouts.IBLRIG,
+        "iblrig's transfer_data has copied it",
+    )
+    assert pc.collect(server.open()) == {}
+    assert not server.session(exp_ref).exists()
+    assert pc.clear(server.open(), exp_ref) == {}
+    assert (pc.folder(exp_ref) / "raw" / "a.bin").exists()
+
+
+def test_what_iblrigs_copier_is_still_to_take_is_copied_and_not_cleared(pc: Pc, server: Server) -> None:
+    exp_ref = pc.record(DATA)
+    flag = hand_over(pc, exp_ref)
+    assert pc.collect(server.open())[exp_ref].state is Whereabouts.COLLECTED
+    assert flag.exists()
+    told = pc.clear(server.open(), exp_ref)[exp_ref]
+    assert "it is iblrig's" in told.why
+    assert (pc.folder(exp_ref) / "raw" / "a.bin").exists()
+    assert not any(one.endswith(".flag") for one in server.files(exp_ref))
