@@ -13,6 +13,8 @@ DESCRIPTION_NAME = "_ibl_experiment.description.yaml"
 """In a session folder: IBL's description of the experiment."""
 WHOLE_NAME = "_multirig_description.yaml"
 """The same where the folder is one of IBL's pipeline, whose copiers take one description for all."""
+OURS = "_multirig_"
+"""How names of files begin that we ourselves write beside the data: they are no data, and no proof of any."""
 _NUMBER = re.compile("[0-9]{1,3}")
 _OF_DEVICE = re.compile(r"_ibl_experiment\.description_(?P<device>.+)\.yaml")
 

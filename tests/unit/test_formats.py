@@ -13,20 +13,22 @@ from typing import Any
 
 import pytest
 
+from multirig.collect import receipts
+from multirig.collect.places import MARK_NAME
+from multirig.collect.places import folder as places_folder
 from multirig.dashboard.door import ended, people
 from multirig.errors import ConfigError
 from multirig.formats import check_format
 from multirig.ibl import description
 from multirig.install import records
 from multirig.protocol import frames
-from multirig.record import account, catalogue, entries, journal, spare
+from multirig.record import account, entries, journal, manifest, register, spare
 from multirig.record.account import read_verdict
 from multirig.record.catalogue import NO_VERDICT, Catalogue
 from multirig.record.journal import holds_start, read_history, read_journal, replay
+from multirig.record.manifest import Condition, check, manifest_name, read_manifest
 from multirig.record.verdict import Word
-from multirig.rig import manifest
 from multirig.rig.adapters.process.orphan import read_started
-from multirig.rig.manifest import Condition, check, manifest_name, read_manifest
 from multirig.rig.memory import FORMAT, read_memory, write_memory
 from multirig.transfer import folder as handover
 from multirig.version import __version__
@@ -59,6 +61,8 @@ def number_in(text: str) -> int:
         ("manifest", manifest.FORMAT),
         ("verdict", account.FORMAT),
         ("transfer", handover.FORMAT),
+        ("collected", receipts.FORMAT),
+        ("destination", places_folder.FORMAT),
     ],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
@@ -84,6 +88,23 @@ def test_a_journal_of_each_format_is_read(sample: Path, tmp_path: Path) -> None:
 def test_log_outs_of_each_format_are_read(tmp_path: Path) -> None:
     place(SAMPLES / "ended-1.json", tmp_path, ended.FILE_NAME)
     assert ended.read_ended(tmp_path) == {"kEeyU9h7QYjmtQ6BD2P1Rj1eQXqD0b3v": 1796000000}
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("collected-*")), ids=lambda one: one.stem)
+def test_a_receipt_of_each_format_is_read(sample: Path) -> None:
+    found = receipts.from_bytes(sample.read_bytes(), sample)
+    assert (found.exp_ref, found.part, len(found.files)) == ("2026-01-31_1_SP_01", "VIDEO-1-30ae79", 3)
+    assert [one.path for one in found.files if one.is_recorded] == ["raw_data/fake.csv"]
+
+
+def test_a_newer_receipt_is_refused(tmp_path: Path) -> None:
+    path = make_newer(place(SAMPLES / "collected-1.json", tmp_path, "_multirig_collected.x.json"), 1)
+    expect_refusal(lambda: receipts.from_bytes(path.read_bytes(), path), path, 1)
+
+
+def test_the_mark_of_a_destination_of_each_format_is_read(tmp_path: Path) -> None:
+    place(SAMPLES / "destination-1.json", tmp_path, MARK_NAME)
+    assert places_folder.Folder("x", tmp_path).open(None) == "854007bbc310ad91"
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("manifest-*")), ids=lambda one: one.stem)
@@ -273,11 +294,11 @@ def test_other_numbers_are_what_they_were_in_0_1(tmp_path: Path) -> None:
     """A change of one of these is a change of what others read: it is meant, and stands in the changelog."""
     assert frames.VERSION == 2
     assert description.VERSION == "1.0.0"
-    assert catalogue.VERSION == 5
+    assert register.VERSION == 6
     index = tmp_path / "index.sqlite"
     Catalogue(tmp_path, index).refresh()
     with closing(sqlite3.connect(index)) as base:
-        assert base.execute("PRAGMA user_version").fetchone() == (catalogue.VERSION,)
+        assert base.execute("PRAGMA user_version").fetchone() == (register.VERSION,)
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("memory-*")), ids=lambda one: one.stem)

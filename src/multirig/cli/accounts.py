@@ -15,11 +15,11 @@ from multirig.cli import render
 from multirig.record.account import Account
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, Listed
 from multirig.record.limits import is_of_other_clock
+from multirig.record.manifest import Checked, Condition
 from multirig.record.story import Line, say_marker
 from multirig.record.summary import Incident
 from multirig.record.timing import Spread, say_spread
 from multirig.record.verdict import Word, say_meaning
-from multirig.rig.manifest import Checked, Condition
 
 SHOWN_MARKERS = 20
 """Markers that stand among what happened: a task may mark each of a thousand trials."""

@@ -40,6 +40,8 @@ from multirig.lifecycle.rig_events import (
     Done,
     Entered,
     Failed,
+    Gather,
+    Gathered,
     Keep,
     LedBy,
     Mark,
@@ -62,7 +64,7 @@ from multirig.lifecycle.rig_states import (
     RigTrigger,
     next_transition,
 )
-from multirig.lifecycle.tokens import TokenDesk
+from multirig.lifecycle.tokens import TokenDesk, gives_to_nobody
 from multirig.lifecycle.watchers import Watchers
 from multirig.protocol import codec
 from multirig.protocol.brief import shorten
@@ -80,8 +82,8 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect
 from multirig.protocol.messages import Event, Status
-from multirig.protocol.rights import object_to_asker
 from multirig.protocol.words import (
     AlyxToken,
     AskInfo,
@@ -135,7 +137,7 @@ class RigMachine:
         *,
         name: str,
         main_sync: bool = False,
-        objects_to_token: Callable[[Token, str], str] = lambda asker, host: object_to_asker(None, host, ()),
+        objects_to_token: Callable[[Token, str], str] = gives_to_nobody,
         subject: str | None = None,
         stop_after: int | None = None,
         stall_after: int | None = None,
@@ -236,6 +238,8 @@ class RigMachine:
             case PicturesTaken(token=token, pictures=pictures):
                 report = fit_pictures(self.report(), pictures, self._picture_turns, token.peer)
                 return [Reply(token=token, word=report)]
+            case Gathered(token=token, holdings=holdings):
+                return [Reply(token=token, word=replace(holdings, status=STATUS[self.state]))]
             case Pulsed(at=at):
                 return tell(self.leader, replace(self.report(), pulse=at))
             case SubjectChosen(subject=subject):
@@ -381,6 +385,8 @@ class RigMachine:
                 return self._refuse(word.event, token, why_not) if why_not else [Settle(token=token)]
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
+            case AskHoldings() | Collect() | Clear() if token.wire == 2:
+                return [Gather(token=token, wish=word)]
             case AlyxToken() | AskToken():
                 answer = self.tokens.take(word, token, token.address.host)
                 if isinstance(answer, Fail):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from multirig.lifecycle.answers import fail
 from multirig.protocol.events import Fail, Reply, Settle, Token
 from multirig.protocol.messages import Event
-from multirig.protocol.rights import object_to_token
+from multirig.protocol.rights import object_to_asker, object_to_token
 from multirig.protocol.words import AlyxToken, AskToken
 
 
@@ -37,6 +37,11 @@ class TokenDesk:
 def gives_to(names: Container[str]) -> Callable[[Token, str], str]:
     """Return what a conductor objects to rigs that ask: it has those named that are given the token."""
     return lambda asker, name: "" if name in names else object_to_token(name, _HINT)
+
+
+def gives_to_nobody(asker: Token, host: str) -> str:
+    """Return what a rig objects to whoever asks, where its config names nobody."""
+    return object_to_asker(None, host, ())
 
 
 _HINT = "allow it by name on the conductor's PC"

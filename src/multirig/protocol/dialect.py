@@ -20,6 +20,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from multirig.errors import ProtocolError
+from multirig.protocol import holdings
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.words import (
@@ -422,6 +423,10 @@ _WRITERS: Mapping[type[Word], Callable[[Any], Args]] = {
         {"hand_over": word.allows, "asker": word.asker} | ({"by": word.by} if word.by is not None else {}),
     ),
     WantPictures: lambda word: (0, {"pictures": True}),
+    holdings.AskHoldings: holdings.write_ask,
+    holdings.Collect: holdings.write_collect,
+    holdings.Clear: holdings.write_clear,
+    holdings.Holdings: holdings.write_holdings,
     Info: _write_info,
     Ready: _write_ready,
     Started: _write_started,
@@ -550,6 +555,8 @@ def _hear_ask_status(args: Args) -> Word:
             return Decide(allows=allows, asker=clean(asker, LONG_NAME), by=_name(data.get("by")))
         case {"pictures": True} if data["pictures"] is True:
             return WantPictures()
+        case {"holdings": _} | {"collect": _} | {"clear": _}:
+            return holdings.hear_wish(data) or _ASK_STATUS
         case {"state": str(state)}:
             return Beat(
                 status=_status_or(args),
@@ -728,6 +735,8 @@ def _hear_report(args: Args) -> Word:
     if len(args) < 2 or not isinstance(args[1], dict):
         return Report(status=_status(args[0]) if args else None)
     get = args[1].get
+    if isinstance(told := get("holdings"), dict):
+        return holdings.hear_holdings(_status(args[0]), told)
     pulse, listed = get("pulse"), get("pictures")
     cameras, pictures = ((), None) if listed is None else _pictures(listed)
     return Report(

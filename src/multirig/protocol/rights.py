@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from multirig.protocol.holdings import AskHoldings
 from multirig.protocol.words import AlyxToken, AskInfo, AskStatus, Lease, WantPictures, Word
 from multirig.trust.channel import Standing
 
@@ -17,7 +18,7 @@ def object_to(standing: Standing, word: Word) -> str:
         return ""
     if not standing.role.looks:
         return f"the key of {standing.name} is a rig's: it is led, and may neither lead nor look on"
-    if isinstance(word, AskStatus | Lease | WantPictures):
+    if isinstance(word, AskStatus | Lease | WantPictures | AskHoldings):
         return ""
     if isinstance(word, AskInfo) and word == AskInfo(
         whose=word.whose, spec_version=word.spec_version, greeting=word.greeting

@@ -33,6 +33,8 @@ OFFER_LIMIT = 10 * SECOND
 GREETING_LIMIT = 3_600 * SECOND
 """For how long after the last question the answer to a greeting is awaited: others repeat it as long as that
 may be heard, and a stop for ever."""
+COPY_PAUSE = SECOND // 50
+"""For how long what was just said in a handshake is not said again, however many copies ask for it."""
 HALF_LIMIT = 10 * SECOND
 """For how long the proof that follows an answer is awaited."""
 MAX_OFFERS = 4_096
@@ -138,6 +140,8 @@ class _Half:
     """For who was shut out and does not know it: the list that says so."""
     farewells: int = 0
     """How often that was sent."""
+    said_at: int | None = None
+    """When it was said last."""
     early: list[bytes] = field(default_factory=list)
     """What has come already under the seal that is to be."""
 
@@ -306,8 +310,11 @@ class Seals:
                 half = self._answer(hello, membership, address, now)
             except TrustError as error:  # a key that gives everybody the same secret
                 return Spurned(address, str(error))
+        if _is_soon(half.said_at, now):
+            return None
         if len(half.answer) > size:
             return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
+        half.said_at = now
         self._out.append((address, half.answer))
         return None
 
@@ -400,8 +407,10 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it answers what was not asked")
-            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
-                self._out.append((kept.address, kept.proof))
+            proof = kept.proof if not _is_soon(kept.repeated_at, now) else None
+            if proof is not None and self._copies.take(address.host, now):  # ours has not come there
+                kept.repeated_at = now
+                self._out.append((kept.address, proof))
             return None
         if address != offer.address:  # whoever has copied the hello may have sent it to another PC of the lab
             raise TrustError("it answers in place of another PC")
@@ -428,7 +437,8 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it proves what was not asked")
-            if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
+            if not _is_soon(kept.repeated_at, now) and self._copies.take(address.host, now):
+                kept.repeated_at = now  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
         if half.objection:
@@ -558,6 +568,11 @@ class Seals:
     def sizes(self) -> dict[str, int]:
         """Return how much is remembered; it must stay small."""
         return {"offers": len(self._offers), "halves": len(self._halves), "channels": len(self.channels)}
+
+
+def _is_soon(said_at: int | None, now: int) -> bool:
+    """Whether something was said a moment ago: copies that are found together need one answer."""
+    return said_at is not None and now - said_at < COPY_PAUSE
 
 
 def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, bytes]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from multirig.errors import SyncError
 from multirig.record.account import Account
+from multirig.record.manifest import Manifest
 from multirig.record.time_files import STARTS_NAME
-from multirig.rig.manifest import Manifest
 from multirig.sync.tables import read_rows
 
 AGREED = "the agreed start"

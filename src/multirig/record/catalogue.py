@@ -13,35 +13,35 @@ import logging
 import os
 import re
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import platformdirs
-
-from multirig.config import YamlLoader, parse_yaml, read_text
-from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
-from multirig.folders import find_description, is_data_name, is_description
+from multirig.errors import LocalProtocolError, MultirigError, why_not
+from multirig.folders import is_data_name, is_description
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, read_account
+from multirig.record.described import (
+    SETTINGS_NAME,
+    read_description,
+    read_names,
+    read_protocols,
+    read_settings,
+)
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.manifest import PREFIX as MANIFESTS
+from multirig.record.register import SESSION_COLUMNS, Register, changing, clean
 from multirig.record.story import say_marker
 from multirig.record.verdict import Word, say_short, say_unverified
-from multirig.writing import patiently
 
-VERSION = 5
-"""Of the tables, raised with every format that is read: a file of another version is made anew."""
 NOT_OVER = "NOT OVER"
 """Stands in place of a verdict: the session goes on, or whoever led it has died."""
 NO_VERDICT = "NO VERDICT"
 """Stands in place of a verdict: there is no journal, or it cannot be read."""
 WORDS = (*map(str, Word), NOT_OVER, NO_VERDICT)
 """What may be searched for."""
-BUSY_LIMIT = 10.0
-"""Seconds to wait while another program writes."""
 BATCH = 200
 """Sessions that are taken up in one go: others see them, and a program that is ended loses no more."""
 MAX_MARKERS = 1000
@@ -49,51 +49,14 @@ MAX_MARKERS = 1000
 
 log = logging.getLogger("multirig.record")
 
-_Result = TypeVar("_Result")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile("[0-9]{1,3}")
-_SETTINGS = ("raw_task_data_00", "_iblrig_taskSettings.raw.json")
-"""What a task writes of itself, here or under iblrig: the one witness where no rig took part."""
-_MANIFESTS = "_multirig_manifest."
-"""How the lists begin that rigs leave in their own session folders."""
+_SETTINGS = ("raw_task_data_00", SETTINGS_NAME)
+"""The one witness where no rig took part."""
 _WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME})
 """Files by which a session is known to have changed."""
 _UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """What comes of files that are not what they should be."""
-_COLUMNS: Mapping[str, str] = {
-    "root": "TEXT NOT NULL",
-    "path": "TEXT NOT NULL",
-    "signature": "TEXT NOT NULL",
-    "exp_ref": "TEXT NOT NULL",
-    "subject": "TEXT NOT NULL",
-    "day": "TEXT NOT NULL",
-    "number": "INTEGER NOT NULL",
-    "word": "TEXT NOT NULL",
-    "verdict": "TEXT",
-    "reason": "TEXT NOT NULL",
-    "unverified": "INTEGER NOT NULL",
-    "began_at": "REAL",
-    "seconds": "REAL",
-    "rigs": "TEXT NOT NULL",
-    "files": "INTEGER NOT NULL",
-    "bytes": "INTEGER NOT NULL",
-    "task": "TEXT",
-    "person": "TEXT",
-    "projects": "TEXT NOT NULL",
-    "procedures": "TEXT NOT NULL",
-    "folded_subject": "TEXT NOT NULL",
-    "folded_text": "TEXT NOT NULL",
-}
-"""Of a session; lists are JSON, and what is searched for is folded: SQLite folds ASCII only."""
-_TABLES = f"""
-CREATE TABLE sessions (
-    {", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())}, PRIMARY KEY (root, path)
-);
-CREATE INDEX newest ON sessions (day DESC, began_at DESC, number DESC, path);
-CREATE INDEX newest_of_word ON sessions (word, day DESC, began_at DESC, number DESC, path);
-CREATE INDEX days_of_subject ON sessions (subject, day, began_at);
-CREATE TABLE subjects (root TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (root, name));
-"""
 _SEEN = """
 CREATE TEMP TABLE IF NOT EXISTS roots (root TEXT PRIMARY KEY);
 DELETE FROM temp.roots;
@@ -166,11 +129,7 @@ class Catalogue:
         self._find_roots = (lambda: [folder]) if isinstance(subjects, Path) else subjects
         self.roots: Sequence[Path] = ()
         """The folders ``…/Subjects`` that were looked into."""
-        cache = platformdirs.user_cache_path("multirig", appauthor=False)
-        self.file = file or cache / f"sessions-{VERSION}.sqlite"
-        self._one_at_a_time = threading.RLock()
-        self._spare: sqlite3.Connection | None = None
-        """Keeps the index in memory, where the file cannot be used."""
+        self._register = Register(file, prepare=self._prepare, fill=self._refresh)
         self._told: set[tuple[Path, str]] = set()
         """Folders of which it was said already that they cannot be read."""
 
@@ -184,7 +143,7 @@ class Catalogue:
         ConfigError
             The index cannot be written.
         """
-        self._use(self._refresh)
+        self._register.use(self._refresh)
 
     def rebuild(self) -> None:
         """Make the index anew from the folders.
@@ -195,7 +154,7 @@ class Catalogue:
             The index cannot be written.
         """
         self._told.clear()
-        self._use(_empty)
+        self._register.use(_empty)
         self.refresh()
 
     def search(
@@ -227,7 +186,7 @@ class Catalogue:
         """
         where, values = _ask(subject, since, until, verdict, text)
         query = f"SELECT * FROM here {where} {_ORDER} LIMIT ? OFFSET ?"
-        rows = self._use(lambda base: base.execute(query, (*values, limit, offset)).fetchall())
+        rows = self._register.use(lambda base: base.execute(query, (*values, limit, offset)).fetchall())
         return [self._list(row) for row in rows]
 
     def count(
@@ -242,7 +201,7 @@ class Catalogue:
         """Return how many sessions `search` would find without a limit."""
         where, values = _ask(subject, since, until, verdict, text)
         query = f"SELECT count(*) FROM here {where}"
-        return int(self._use(lambda base: base.execute(query, values).fetchone()[0]))
+        return int(self._register.use(lambda base: base.execute(query, values).fetchone()[0]))
 
     def subjects(self) -> list[str]:
         """Return who can be recorded and has a folder, the most recently recorded first."""
@@ -252,7 +211,7 @@ class Catalogue:
             ) AS recorded ON named.name = recorded.subject
             ORDER BY recorded.day DESC, recorded.at DESC, named.name
         """
-        return [row[0] for row in self._use(lambda base: base.execute(query).fetchall())]
+        return [row[0] for row in self._register.use(lambda base: base.execute(query).fetchall())]
 
     def projects(self) -> list[str]:
         """Return all projects that a session was recorded for, the most recent first."""
@@ -264,7 +223,7 @@ class Catalogue:
 
     def _names(self, column: str) -> list[str]:
         query = f"SELECT {column} FROM here GROUP BY {column} ORDER BY max(day) DESC, {column}"
-        rows = self._use(lambda base: base.execute(query).fetchall())
+        rows = self._register.use(lambda base: base.execute(query).fetchall())
         return list(dict.fromkeys(name for row in rows for name in json.loads(row[0])))
 
     def _list(self, row: sqlite3.Row) -> Listed:
@@ -291,67 +250,19 @@ class Catalogue:
 
     # -- the index -------------------------------------------------------------------------------------------
 
-    def _use(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Do something with the index; one that is damaged is made anew first, or kept in memory."""
-        if self._spare is not None:
-            return self._use_spare(action)
-        try:
-            try:
-                with self._opened() as base:
-                    return action(base)
-            except sqlite3.OperationalError:  # busy, or a full disk: making it anew helps nobody
-                raise
-            except sqlite3.DatabaseError as error:
-                log.warning("the index of sessions %s is damaged and is made anew: %s", self.file, error)
-                patiently(self._remove)
-                with self._opened() as base:
-                    self._refresh(base)
-                    return action(base)
-        except (sqlite3.Error, OSError) as error:
-            log.warning(
-                "the index of sessions %s cannot be used: %s; it is kept in memory, which takes longer: look "
-                "after the room on that disk and the rights of that folder, or delete the file",
-                self.file,
-                error,
-            )
-        self._spare = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._use_spare(self._refresh)
-        return self._use_spare(action)
-
-    def _use_spare(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        with self._one_at_a_time, self._opened() as base:
-            return action(base)
-
-    def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm"):
-            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Open the index for one piece of work; a connection of its own is what any thread may have."""
-        if (spare := self._spare) is not None:
-            self._prepare(spare)
-            yield spare
-            return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        base = sqlite3.connect(self.file, timeout=BUSY_LIMIT, isolation_level=None)
-        with contextlib.closing(base):
-            self._prepare(base)
-            yield base
+    @property
+    def file(self) -> Path:
+        """Where the index is kept."""
+        return self._register.file
 
     def _prepare(self, base: sqlite3.Connection) -> None:
-        """Make the tables, where there are none, and let only the folders be seen that are looked into."""
-        base.row_factory = sqlite3.Row
-        if not _is_current(base):
-            _make_tables(base)
-        base.execute("PRAGMA synchronous = NORMAL")
-        base.execute("PRAGMA temp_store = MEMORY")
+        """Let only the folders be seen that are looked into."""
         base.executescript(_SEEN)
         self._see(base, self.roots or self._find_roots())
 
     def _see(self, base: sqlite3.Connection, roots: Sequence[Path]) -> None:
         self.roots = [Path(os.path.abspath(one)) for one in roots]
-        rows = [(_clean(str(one)),) for one in self.roots]
+        rows = [(clean(str(one)),) for one in self.roots]
         base.executemany("INSERT OR IGNORE INTO temp.roots VALUES (?)", rows)
 
     # -- the folders -----------------------------------------------------------------------------------------
@@ -362,7 +273,7 @@ class Catalogue:
             self._refresh_root(base, root)
 
     def _refresh_root(self, base: sqlite3.Connection, place: Path) -> None:
-        root = _clean(str(place))
+        root = clean(str(place))
         known = dict(base.execute("SELECT path, signature FROM sessions WHERE root = ?", (root,)).fetchall())
         names = {row[0] for row in base.execute("SELECT name FROM subjects WHERE root = ?", (root,))}
         found = _Scan(place)
@@ -376,51 +287,22 @@ class Catalogue:
         changed = [path for path, signature in found.signatures.items() if known.get(path) != signature]
         left = names - found.subjects if "" not in found.unread else set()
         if gone or left or found.subjects - names:
-            with _change(base):
+            with changing(base):
                 both = "WHERE root = ? AND"
                 base.executemany(f"DELETE FROM sessions {both} path = ?", [(root, path) for path in gone])
                 base.executemany(f"DELETE FROM subjects {both} name = ?", [(root, name) for name in left])
                 added = [(root, name) for name in found.subjects - names]
                 base.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?)", added)
-        places = ", ".join(f":{column}" for column in _COLUMNS)
+        places = ", ".join(f":{column}" for column in SESSION_COLUMNS)
         for first in range(0, len(changed), BATCH):
             batch = changed[first : first + BATCH]
             rows = [{**_read_row(place, path, found.signatures[path]), "root": root} for path in batch]
-            with _change(base):
+            with changing(base):
                 base.executemany(f"INSERT OR REPLACE INTO sessions VALUES ({places})", rows)
 
 
-@contextlib.contextmanager
-def _change(base: sqlite3.Connection) -> Iterator[None]:
-    """Change the index as a whole, or not at all."""
-    base.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        base.execute("ROLLBACK")
-        raise
-    base.execute("COMMIT")
-
-
-def _is_current(base: sqlite3.Connection) -> bool:
-    return bool(base.execute("PRAGMA user_version").fetchone()[0] == VERSION)
-
-
-def _make_tables(base: sqlite3.Connection) -> None:
-    """Make the tables of this version, with nothing in them, unless another program has just done so."""
-    with contextlib.suppress(sqlite3.OperationalError):  # whoever else is here at this moment does it
-        base.execute("PRAGMA journal_mode = WAL")
-    with _change(base):
-        if not _is_current(base):
-            for table in ("sessions", "subjects"):
-                base.execute(f"DROP TABLE IF EXISTS {table}")
-            for statement in _TABLES.split(";"):
-                base.execute(statement)
-            base.execute(f"PRAGMA user_version = {VERSION}")
-
-
 def _empty(base: sqlite3.Connection) -> None:
-    with _change(base):
+    with changing(base):
         for table in ("sessions", "subjects"):
             base.execute(f"DELETE FROM main.{table} WHERE root IN (SELECT root FROM temp.roots)")
 
@@ -445,12 +327,7 @@ def _ask(
 
 
 def _fold(text: str) -> str:
-    return _clean(text).casefold()
-
-
-def _clean(text: str) -> str:
-    """Return text that a database takes: half a letter, as damaged names have it, is none."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return clean(text).casefold()
 
 
 class _Scan:
@@ -561,20 +438,17 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
         text = " ".join(str(error).split())
         log.warning("%s is listed without what is in it, which cannot be read: %s", folder, text)
         row["reason"] = f"it cannot be read: {text}"
-    described = _read_description(folder)
-    lists |= {name: _strings(described, name) for name in ("projects", "procedures")}
-    tasks = described.get("tasks")
-    if isinstance(tasks, list | dict):
-        protocols = [name for one in tasks for name in (one if isinstance(one, dict) else (one,))]
-        row["task"] = ", ".join(map(str, protocols)) or row["task"]
+    described = read_description(folder)
+    lists |= {name: read_names(described, name) for name in ("projects", "procedures")}
+    row["task"] = ", ".join(read_protocols(described)) or row["task"]
     searched = [row["exp_ref"], *lists["rigs"], row["task"] or "", *lists["projects"], row["reason"]]
     searched.append(row["person"] or "")
     if told is not None:
         markers = dict.fromkeys(say_marker(one.text, one.data) for one in told.markers)
         searched += [*told.reasons, *list(markers)[:MAX_MARKERS]]
-    row |= {name: json.dumps(list(map(_clean, names))) for name, names in lists.items()}
+    row |= {name: json.dumps(list(map(clean, names))) for name, names in lists.items()}
     row |= {"folded_subject": _fold(subject), "folded_text": _fold("\n".join(searched))}
-    return {key: _clean(value) if isinstance(value, str) else value for key, value in row.items()}
+    return {key: clean(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _tell(told: Account) -> dict[str, Any]:
@@ -604,7 +478,7 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
     sizes = []
     is_part = False
     for parent, _, names in os.walk(folder):
-        is_part = is_part or any(name.startswith(_MANIFESTS) for name in names)
+        is_part = is_part or any(name.startswith(MANIFESTS) for name in names)
         for name in names:
             if is_data_name(name):
                 with contextlib.suppress(OSError):  # one that goes away just now
@@ -614,7 +488,7 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
         if is_part
         else "recorded without rigs"
     )
-    settings = _read_settings(folder)
+    settings = read_settings(folder.joinpath(*_SETTINGS))
     begun, ended = _time(settings.get("SESSION_START_TIME")), _time(settings.get("SESSION_END_TIME"))
     protocol = settings.get("PYBPOD_PROTOCOL")
     return {
@@ -627,14 +501,6 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
     }
 
 
-def _read_settings(folder: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(folder.joinpath(*_SETTINGS).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _time(text: object) -> float | None:
     """Return an ISO time of day on this PC in seconds since 1970."""
     if not isinstance(text, str):
@@ -643,20 +509,3 @@ def _time(text: object) -> float | None:
         return datetime.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _read_description(folder: Path) -> Mapping[str, Any]:
-    path = find_description(folder)
-    if path is None:
-        return {}
-    try:
-        found = parse_yaml(read_text(path), path, YamlLoader)
-    except ConfigError as error:
-        log.warning("%s; the session is listed without what it says", error)
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _strings(described: Mapping[str, Any], key: str) -> list[str]:
-    found = described.get(key)
-    return [str(one) for one in found if one] if isinstance(found, list) else []

@@ -20,7 +20,6 @@ and name it in the entry point group ``multirig.adapters``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +30,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import ConfigDict
 
 from multirig.errors import AdapterError
+from multirig.folders import OURS
 from multirig.lifecycle.owners import EVERYTHING, is_owned
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import Evidence as Evidence
@@ -41,13 +41,11 @@ from multirig.protocol.words import Health as Health
 from multirig.protocol.words import Level as Level
 from multirig.protocol.words import Marker as Marker
 from multirig.protocol.words import Picture as Picture
+from multirig.record.spelling import spell
 from multirig.rig.keepsake import Keepsake
 from multirig.rig.keepsake import Left as Left
-from multirig.rig.spelling import spell
 from multirig.sync.pulses import PULSES_NAME
 
-OURS = "_multirig_"
-"""How names of files begin that we ourselves write beside the data: they are no data, and no proof of any."""
 MAX_PICTURE = 12_000
 """Bytes of one live picture: three at least fit into one datagram, as text and beside the report."""
 MAX_PICTURE_LABEL = 64
@@ -251,6 +249,8 @@ def list_files(session: Session, owned: Iterable[str] = (EVERYTHING,)) -> list[F
             is_ours = name.startswith(OURS) and name != PULSES_NAME
             if not is_ours and is_owned(relative, owned):
                 # not from the folder's entry, which Windows brings up to date only when the file is closed
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     found[path] = File(path=relative, bytes=path.stat().st_size)
+                except FileNotFoundError:
+                    continue
     return [found[path] for path in sorted(found)]

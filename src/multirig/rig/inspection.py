@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multirig.lifecycle.owners import EVERYTHING
+from multirig.record.spelling import find_file
 from multirig.rig.adapter import File, Session, list_files
-from multirig.rig.spelling import find_file
 
 CLOCK_COLUMN = "perf_counter"
 """First column of a table whose rows are stamped in seconds on this PC's ``time.perf_counter()``."""

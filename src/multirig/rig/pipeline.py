@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from multirig.config import RigConfig
+from multirig.folders import OURS
 from multirig.pc.finding import Finding as Checked
 from multirig.pc.finding import Level as Grade
 from multirig.protocol.codec import plain
-from multirig.rig.adapter import OURS, Adapter, File, Finding, Level
+from multirig.rig.adapter import Adapter, File, Finding, Level
 from multirig.rig.bonsai_times import write_bonsai_times
 from multirig.rig.recording import Recording
 from multirig.transfer.describing import VIDEO, describe_probes

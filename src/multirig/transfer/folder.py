@@ -361,3 +361,15 @@ def _lives(pid: int, since: float | None) -> bool:
 @cache
 def _adapter() -> TypeAdapter[Handover]:
     return TypeAdapter(Handover)
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether iblrig's ``transfer_data`` has copied a session folder: all was over, and its flag is gone."""
+    path = folder / NAME
+    if not path.is_file() or (folder / FLAG).exists():
+        return False
+    try:
+        found = _adapter().validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return bool(found.parts) and found.is_over and not found.is_held

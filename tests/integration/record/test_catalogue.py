@@ -23,7 +23,7 @@ from multirig.conductor.journal import Journal
 from multirig.lifecycle.session_events import AgreeRequested, RigsChosen
 from multirig.protocol.events import Address
 from multirig.protocol.words import AskInfo
-from multirig.record import catalogue
+from multirig.record import catalogue, register
 from multirig.record.account import Account, account, write_verdict
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Catalogue, Listed
 from multirig.record.summary import Marker, RigSummary
@@ -328,7 +328,7 @@ def test_an_index_that_cannot_be_kept_is_kept_in_memory(
 def test_an_index_that_another_program_holds_is_read_from_the_folders(
     listed: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "BUSY_LIMIT", 0.1)
+    monkeypatch.setattr(register, "BUSY_LIMIT", 0.1)
     make(root, "SP_01", DAY, 1, Account())
     listed.refresh()
     make(root, "SP_01", DAY, 2, Account())
@@ -395,7 +395,7 @@ def test_programs_that_begin_at_once_share_an_index(listed: Catalogue, root: Pat
 def test_the_index_is_in_the_users_cache(root: Path, tmp_path: Path) -> None:
     one, other = Catalogue(root), Catalogue(tmp_path / "otherlab" / "Subjects")
     assert one.file == other.file
-    assert one.file.name == "sessions-5.sqlite"
+    assert one.file.name == "sessions-6.sqlite"
 
 
 # -- searching, held against plain Python ----------------------------------------------------------------

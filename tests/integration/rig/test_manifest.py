@@ -18,12 +18,9 @@ from multirig.errors import why_not
 from multirig.protocol.dialect import write
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.words import File, Level
-from multirig.rig import manifest as module
-from multirig.rig.adapter import Session
-from multirig.rig.manifest import (
-    Checksums,
+from multirig.record import manifest as written
+from multirig.record.manifest import (
     Condition,
-    Ledger,
     Manifest,
     Moment,
     check,
@@ -32,6 +29,9 @@ from multirig.rig.manifest import (
     read_manifest,
     write_manifest,
 )
+from multirig.rig import manifest as module
+from multirig.rig.adapter import Session
+from multirig.rig.manifest import Checksums, Ledger
 
 NOT_ALLOWED = why_not(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 """In the words of this system."""
@@ -348,7 +348,7 @@ async def test_why_a_manifest_could_not_be_written_is_told(
     def refuse(path: Path, data: bytes) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(module, "write_whole", refuse)
+    monkeypatch.setattr(written, "write_whole", refuse)
     recorded = await Ledger("cam", "fake").account(make_session(tmp_path), make(tmp_path, b"abc").files)
     assert recorded.manifest is None
     assert recorded.findings is not None

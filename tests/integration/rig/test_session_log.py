@@ -12,8 +12,8 @@ from weakref import WeakSet
 import pytest
 
 from multirig.errors import SessionFailed
+from multirig.record.manifest import read_manifest
 from multirig.rig.adapters.fake import Fake
-from multirig.rig.manifest import read_manifest
 from multirig.rig.session_log import SessionLog, session_log_name
 
 log = logging.getLogger("multirig.rig.adapters.talking")

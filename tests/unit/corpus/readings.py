@@ -28,13 +28,13 @@ from multirig.record.catalogue import Catalogue
 from multirig.record.history import History
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.journal import read_history as read_journal
+from multirig.record.manifest import check, find_manifests, read_manifest
 from multirig.record.plot import compose
 from multirig.record.recount import summarise
 from multirig.record.story import tell
 from multirig.record.summary import Summary
 from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME, write_offsets, write_starts
 from multirig.record.verdict import MEANING, NOT_ALL_PROVED, Word
-from multirig.rig.manifest import check, find_manifests, read_manifest
 from multirig.rig.memory import read_memory
 
 ADDED = frozenset(

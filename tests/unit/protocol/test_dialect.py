@@ -30,6 +30,7 @@ from multirig.protocol.dialect import (
     write,
 )
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.words import (
     AlyxToken,
@@ -170,6 +171,13 @@ OF_LEADERS: list[tuple[Word, list[Any]]] = [
         [32, 0, {"hand_over": False, "asker": "scanner-pc", "by": "anna"}],
     ),
     (WantPictures(), [32, 0, {"pictures": True}]),
+    (AskHoldings(sessions=(REF,)), [32, 0, {"holdings": {"sessions": [TEXT]}}]),
+    (Collect(to=None), [32, 0, {"collect": {"to": None, "sessions": []}}]),
+    (
+        Collect(to="Z:\\lab", sessions=(REF,), rate=1e6, is_new=True),
+        [32, 0, {"collect": {"to": "Z:\\lab", "sessions": [TEXT], "rate": 1e6, "new": True}}],
+    ),
+    (Clear(to="lab:data", sessions=(REF,)), [32, 0, {"clear": {"to": "lab:data", "sessions": [TEXT]}}]),
     (
         AlyxToken(url="https://x", credentials={"me": {"token": "t"}}),
         [128, "https://x", {"me": {"token": "t"}}],
@@ -180,6 +188,40 @@ OF_LEADERS: list[tuple[Word, list[Any]]] = [
 """What whoever leads or looks on says: the word, and the message that a rig takes for it."""
 
 OF_RIGS: list[tuple[Word, list[Any]]] = [
+    (
+        Holdings(
+            status=Status.CONNECTED,
+            pc="VIDEO-1",
+            sessions=(
+                Holding(exp_ref=REF, state=Whereabouts.UNDER_WAY, files=3, bytes=100, done=10, rate=5.0),
+            ),
+            total=1,
+            is_busy=True,
+            to="/mnt/lab",
+        ),
+        [
+            32,
+            0,
+            {
+                "holdings": {
+                    "pc": "VIDEO-1",
+                    "sessions": [
+                        {
+                            "exp_ref": TEXT,
+                            "state": "under way",
+                            "files": 3,
+                            "bytes": 100,
+                            "done": 10,
+                            "rate": 5.0,
+                        }
+                    ],
+                    "total": 1,
+                    "busy": True,
+                    "to": "/mnt/lab",
+                }
+            },
+        ],
+    ),
     (
         Info(status=Status.CONNECTED, main_sync=True, exp_ref=REF, subject="SP_01", state=RigState.CONNECTED),
         [64, 0, {"main_sync": True, "exp_ref": TEXT, "subject": "SP_01", "state": "connected"}],

@@ -27,9 +27,9 @@ from multirig.reading.places import find_roots
 from multirig.reading.streams import choose, find_streams
 from multirig.reading.tables import read_table
 from multirig.record.account import account
+from multirig.record.manifest import manifest_name
 from multirig.record.verdict import Word
 from multirig.rig.adapter import Marker
-from multirig.rig.manifest import manifest_name
 from multirig.rig.markers import append_marker, markers_name
 
 av = pytest.importorskip("av")

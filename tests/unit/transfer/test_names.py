@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from multirig.folders import WHOLE_NAME, is_data_name
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
+from multirig.record.manifest import manifest_name
 from multirig.record.time_files import OFFSETS_NAME, STARTS_NAME
-from multirig.rig.manifest import manifest_name
 from multirig.transfer.folder import FLAG, LOCK, NAME
 from multirig.transfer.server import LEADERS, OURS
 

@@ -10,10 +10,11 @@ from tests.unit.trust.lab import boot, certify, keys
 
 from multirig.keyring.door import Access, make_leading_door
 from multirig.lifecycle.watchers import MAX_WATCHERS, Watchers
-from multirig.protocol import words
+from multirig.protocol import holdings, words
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import Address, Token
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.rights import object_to, object_to_asker, object_to_led
 from multirig.protocol.sealing import needs_a_rig
@@ -41,6 +42,7 @@ LOOKS = [
     AskStatus(),
     Lease(seconds=30.0),
     WantPictures(),
+    AskHoldings(sessions=(REF,)),
 ]
 ASKS: dict[str, Any] = {
     "take_over": True,
@@ -74,6 +76,9 @@ COMMANDS = [
     say(Event.EXPCLEANUP, {}),
     say(Event.EXPSTATUS, 0, {"mark": {"text": "x", "at": 1.0, "data": {}}}),
     say(Event.EXPSTATUS, 20, {"exp_ref": str(REF)}),
+    say(Event.EXPSTATUS, 0, {"collect": {"to": "/mnt/lab", "sessions": []}}),
+    say(Event.EXPSTATUS, 0, {"collect": {"to": None}}),
+    say(Event.EXPSTATUS, 0, {"clear": {"to": "/mnt/lab", "sessions": [str(REF)]}}),
     say(Event.ALYX, "https://alyx.example.org", {"anna": {"token": "x"}}),
     say(Event.ALYX, "https://alyx.example.org", {}),
     say(Event.ERROR, "x", 0),
@@ -98,9 +103,10 @@ def test_nothing_that_changes_anything_is_for_who_may_look_on_or_be_led(word: Wo
 
 
 def test_a_kind_of_word_that_is_new_is_for_who_leads_until_it_is_said_otherwise() -> None:
-    kinds = {one for one in vars(words).values() if isinstance(one, type) and issubclass(one, Word)}
+    named = [*vars(words).values(), *vars(holdings).values()]
+    kinds = {one for one in named if isinstance(one, type) and issubclass(one, Word)}
     assert len(kinds) > 20
-    allowed = {AskInfo, AskStatus, Lease, WantPictures}
+    allowed = {AskInfo, AskStatus, AskHoldings, Lease, WantPictures}
     for kind in kinds - allowed - {Word}:
         made = kind.__new__(kind)
         if not hasattr(made, "event"):

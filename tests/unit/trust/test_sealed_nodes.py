@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -571,6 +572,16 @@ def test_copies_and_late_answers_of_the_lab_are_nobodys_fault() -> None:
         two.wire.nodes[to].receive_datagram(data, sender, two.wire.now)
     assert two.complaints(two.rig) == two.complaints(two.pc) == []
     assert two.rig.door.seals.copies > 0
+
+
+def test_a_heap_of_copies_that_is_found_after_a_pause_is_answered_once() -> None:
+    two = Two()
+    two.wire.disturb = lambda sender, to, data: [data] * 12 if to == RIG else [data]
+    two.ask(INFO)
+    said = Counter(data[1] for sender, _, data in two.wire.passed if sender == RIG and data[0] == 0xF5)
+    assert said[2] == 1  # an answer, as all copies of a hello came at one moment
+    two.wire.disturb = lambda sender, to, data: [data]
+    assert isinstance(two.ask(START), Replied)
 
 
 def silent_until(two: Two, seconds: float) -> None:

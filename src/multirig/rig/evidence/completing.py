@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from multirig.protocol.events import SECOND
 from multirig.protocol.words import Evidence, Expected, File
+from multirig.record.spelling import find_file
 from multirig.rig.adapter import Session
 from multirig.rig.evidence.growth import Growth
 from multirig.rig.evidence.tables import read_table
 from multirig.rig.evidence.wholeness import find_fair_pause
 from multirig.rig.inspection import inspect
-from multirig.rig.spelling import find_file
 
 READING_LIMIT = 3.0
 """Seconds that the end of a recording waits for what the rows of its tables tell."""

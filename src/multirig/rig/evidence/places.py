@@ -9,8 +9,8 @@ from pathlib import Path
 
 from multirig.lifecycle.owners import is_owned
 from multirig.protocol.words import File
+from multirig.record.spelling import find_file, is_odd
 from multirig.rig.adapter import Finding, Level
-from multirig.rig.spelling import find_file, is_odd
 
 KIND = "file"
 """Of what is found of files."""

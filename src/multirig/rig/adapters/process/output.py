@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from multirig.rig.adapter import OURS, Session
+from multirig.folders import OURS
+from multirig.rig.adapter import Session
 from multirig.writing import file_name
 
 CHUNK = 1 << 18

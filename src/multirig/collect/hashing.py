@@ -1,0 +1,79 @@
+"""Checksums of what passes by, made in a thread of their own, so that the disks need not wait for them."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+
+from multirig.record.manifest import DIGEST_SIZE
+
+BLAKE2B = "blake2b"
+"""The checksum of the rigs' lists."""
+WAITING = 4
+"""Pieces that may wait to be counted."""
+SMALL = 1 << 18
+"""Bytes that are not worth another thread."""
+
+
+def new_hash(name: str) -> hashlib._Hash:
+    """Return a hash by name; BLAKE2b as the rigs' lists have it."""
+    if name == BLAKE2B:
+        return hashlib.blake2b(digest_size=DIGEST_SIZE)  # type: ignore[return-value]
+    return hashlib.new(name, usedforsecurity=False)
+
+
+class Hasher:
+    """Is fed with the pieces of one file in order; has its checksums when it is left.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Which ones, as `hashlib` calls them.
+    size : int
+        Bytes that are expected: a small file is counted at once.
+    """
+
+    def __init__(self, names: Iterable[str] = (BLAKE2B,), *, size: int) -> None:
+        self._hashes = {name: new_hash(name) for name in names}
+        self._pieces: queue.Queue[bytes | memoryview | None] | None = None
+        self._thread: threading.Thread | None = None
+        if size > SMALL:
+            self._pieces = queue.Queue(WAITING)
+            self._thread = threading.Thread(target=self._run, args=(self._pieces,), daemon=True)
+
+    def __enter__(self) -> Hasher:
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is not None and self._pieces is not None:
+            self._pieces.put(None)
+            self._thread.join()
+
+    def feed(self, piece: bytes | memoryview) -> None:
+        """Take the next piece; it must not change afterwards."""
+        if self._pieces is not None:
+            self._pieces.put(piece)
+        else:
+            self._count(piece)
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the checksums in hexadecimal, by name, once all was fed and it was left."""
+        return {name: one.hexdigest() for name, one in self._hashes.items()}
+
+    def _run(self, pieces: queue.Queue[bytes | memoryview | None]) -> None:
+        while (piece := pieces.get()) is not None:
+            self._count(piece)
+
+    def _count(self, piece: bytes | memoryview) -> None:
+        for one in self._hashes.values():
+            one.update(piece)

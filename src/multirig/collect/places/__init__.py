@@ -1,0 +1,23 @@
+"""Where files are collected: one way to speak with a folder, a share, or whatever rclone knows."""
+
+from multirig.collect.places.base import (
+    MARK_NAME,
+    Destination,
+    DestinationAway,
+    DestinationError,
+    DestinationFull,
+    Digests,
+    NameTaken,
+)
+from multirig.collect.places.opening import open_destination
+
+__all__ = [
+    "MARK_NAME",
+    "Destination",
+    "DestinationAway",
+    "DestinationError",
+    "DestinationFull",
+    "Digests",
+    "NameTaken",
+    "open_destination",
+]

@@ -1,0 +1,299 @@
+"""A folder on this PC, or a share that the system has connected."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from multirig.collect.control import Control
+from multirig.collect.hashing import BLAKE2B, Hasher
+from multirig.collect.places.base import (
+    MARK_NAME,
+    Destination,
+    DestinationAway,
+    DestinationError,
+    DestinationFull,
+    Digests,
+    NameTaken,
+    check_name,
+)
+from multirig.collect.places.reading import open_past_cache
+from multirig.errors import why_not
+from multirig.record.spelling import spell
+from multirig.writing import is_full, patiently, write_whole
+
+PIECE = 1 << 22
+"""Bytes that are read and written at once."""
+FORMAT = 1
+"""Of the mark."""
+_NO_LINKS = {
+    errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
+    getattr(errno, "ENOTSUP", errno.EPERM), getattr(errno, "EOPNOTSUPP", errno.EPERM),
+}  # fmt: skip
+"""Of file systems that have none."""
+
+
+class Folder(Destination):
+    """Files are read back past the system's cache, so that a share's server, or the disk, has to give them.
+
+    Parameters
+    ----------
+    text : str
+        As the person has written it.
+    root : pathlib.Path
+        It must be there: a share that is not connected is no empty folder.
+    """
+
+    def __init__(self, text: str, root: Path) -> None:
+        self.text = text
+        self.root = root
+        self._made: set[Path] = set()
+        """Folders that are there."""
+
+    def open(self, mark: str | None) -> str:
+        """Return the mark in the folder; one that was never used gets one."""
+        path = self.root / MARK_NAME
+        try:
+            if not self.root.is_dir():
+                raise DestinationAway(
+                    f"{self.text} is not there: connect the share or the disk, or make the folder"
+                )
+            found = self._read_mark(path)
+            if found is None and mark is None:
+                found = secrets.token_hex(8)
+                write_whole(path, json.dumps({"format": FORMAT, "mark": found}).encode() + b"\n")
+        except OSError as error:
+            raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
+        if found is None or (mark is not None and found != mark):
+            what = "has no mark of multirig any more" if found is None else "is another folder"
+            raise DestinationAway(
+                f"{self.text} {what}, though sessions were collected there from this PC: is the share or the "
+                "disk connected? If it was really replaced, run multirig collect --new-destination once"
+            )
+        return found
+
+    @staticmethod
+    def _read_mark(path: Path) -> str | None:
+        try:
+            told = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            told = None
+        found = told.get("mark") if isinstance(told, dict) else None
+        if not isinstance(found, str) or not 8 <= len(found) <= 64:
+            raise DestinationAway(f"{path} is damaged: delete it if this is the right place")
+        return found
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """Return the bytes of each file below a folder."""
+        top = self._place(folder)
+        found: dict[str, int] = {}
+        with self._telling():
+            for where, _, names in os.walk(top, onerror=_refuse):
+                for name in names:
+                    path = Path(where, name)
+                    with contextlib.suppress(FileNotFoundError):
+                        found[spell(path.relative_to(top).as_posix())] = path.stat().st_size
+        return found
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file."""
+        with self._telling():
+            try:
+                return self._place(name).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
+        """Copy a file; what is there already is read here, for its checksum, and not written again."""
+        place = self._place(name)
+        with self._telling():
+            self._make(place.parent)
+        size = source.stat().st_size
+        with Hasher(size=size) as hasher, source.open("rb", buffering=0) as read:
+            left = start
+            while left > 0 and (piece := read.read(min(PIECE, left))):
+                control.may_go_on()
+                hasher.feed(piece)
+                left -= len(piece)
+            with self._telling(), open(place, "r+b" if start else "wb", buffering=0) as write:
+                write.truncate(start - left)
+                write.seek(start - left)
+                while piece := self._read(read):
+                    control.may_go_on()
+                    hasher.feed(piece)
+                    _write_all(write, piece)
+                    control.count(len(piece))
+        return hasher.digests()
+
+    @staticmethod
+    def _read(source: Any) -> bytes:
+        """Read on here: what is wrong with this PC's own disk is not told as the destination's."""
+        try:
+            return bytes(source.read(PIECE))
+        except OSError as error:
+            raise _Source(error) from None
+
+    def settle(self, names: Iterable[str]) -> None:
+        """Write what the system still keeps, and let it forget."""
+        places = [self._place(name) for name in names]
+        with self._telling():
+            sync(places)
+
+    def compare(self, name: str, digests: Digests, size: int, control: Control) -> bool:
+        """Read a file back, past the system's cache."""
+        with self._telling(), open_past_cache(self._place(name)) as pieces, Hasher(size=size) as hasher:
+            done = 0
+            for piece in pieces(PIECE):
+                control.may_go_on()
+                hasher.feed(piece)
+                done += len(piece)
+        return done == size and hasher.digests()[BLAKE2B] == digests[BLAKE2B]
+
+    def put(self, name: str, final: str) -> None:
+        """Give a file its name, in one step in which nothing can come between."""
+        place, goal = self._place(name), self._place(final)
+        with self._telling():
+            self._make(goal.parent)
+            try:
+                _rename_new(place, goal)
+            except FileExistsError:
+                raise NameTaken(f"{final} is there already") from None
+
+    def remove(self, name: str) -> None:
+        """Remove a file of ours."""
+        with self._telling():
+            patiently(lambda: self._place(name).unlink(missing_ok=True))
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file."""
+        with self._telling():
+            try:
+                return self._place(name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small file, whole."""
+        place = self._place(name)
+        with self._telling():
+            self._make(place.parent)
+            write_whole(place, data)
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _place(self, name: str) -> Path:
+        return self.root / check_name(name)
+
+    def _make(self, folder: Path) -> None:
+        if folder not in self._made:
+            # the root itself is never made: below a share that is not connected it would be the PC's own disk
+            missing = []
+            place = folder
+            while place != self.root and not place.is_dir():
+                missing.append(place)
+                place = place.parent
+            if not self.root.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.root))
+            for place in reversed(missing):
+                with contextlib.suppress(FileExistsError):
+                    place.mkdir()
+            self._made.add(folder)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say what went wrong there in our words."""
+        try:
+            yield
+        except _Source as error:
+            raise error.error from None
+        except OSError as error:
+            self._made.clear()
+            if is_full(error):
+                raise DestinationFull(f"{self.text} is full: free space there") from None
+            if not (self.root / MARK_NAME).is_file():
+                raise DestinationAway(
+                    f"{self.text} is gone ({why_not(error)}): connect the share or the disk again"
+                ) from None
+            raise DestinationError(f"{self.text} does not take it, or give it: {why_not(error)}") from None
+
+
+class _Source(Exception):
+    """Carries what is wrong with this PC's own file past what is told of the destination."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _write_all(file: Any, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _rename_new(place: Path, goal: Path) -> None:
+    """Rename a file, unless there is one of that name. Raises FileExistsError."""
+    if sys.platform == "win32":  # there a rename never overwrites
+        patiently(lambda: os.rename(place, goal))
+        return
+    try:
+        os.link(place, goal)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+    else:
+        os.unlink(place)
+        return
+    if os.path.lexists(goal):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(goal))
+    os.rename(place, goal)
+
+
+# -- what the system keeps ----------------------------------------------------------------------------------
+
+
+def sync(places: list[Path]) -> None:
+    """Put files on their disk: all at once where the system can, else one after the other."""
+    if not places:
+        return
+    if len(places) > 1 and (call := _find_syncfs()) is not None:
+        fd = os.open(places[0], os.O_RDONLY)
+        try:
+            if call(fd) == 0:
+                return
+        finally:
+            os.close(fd)
+    for place in places:
+        fd = os.open(place, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+@cache
+def _find_syncfs() -> Any:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
