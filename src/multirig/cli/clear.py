@@ -33,7 +33,7 @@ LOOK_EVERY = 1.0
 def clear(
     sessions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SESSION]...", help="References, as in 2026-01-31_1_SP_01; without, all."),
+        typer.Argument(metavar="SESSION", help="References, as in 2026-01-31_1_SP_01; without, all."),
     ] = None,
     older_than: Annotated[
         int, typer.Option("--older-than", metavar="DAYS", min=0, help="Days that data stay where they were.")

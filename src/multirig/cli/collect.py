@@ -48,7 +48,7 @@ PLAIN_EVERY = 30.0
 def collect(
     sessions: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SESSION]...", help="References, as in 2026-01-31_1_SP_01; without, all."),
+        typer.Argument(metavar="SESSION", help="References, as in 2026-01-31_1_SP_01; without, all."),
     ] = None,
     to: Annotated[
         str | None,
