@@ -14,6 +14,7 @@ import queue
 import sys
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from multirig.collect.control import Control, Ended
 from multirig.collect.places import DestinationError, open_destination
 from multirig.errors import MultirigError, ProtocolError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import Holdings, write_holdings
+from multirig.protocol.holdings import sum_up, write_holdings
 
 IDLE = 300.0
 """Seconds without a wish after which it ends; it is started again when it is needed."""
@@ -113,7 +114,7 @@ class Worker:
             sessions, self._trouble = [], str(error)
         with self._lock:
             is_busy = bool(self._open)
-        told = Holdings(sessions=tuple(sessions), total=len(sessions), is_busy=is_busy, trouble=self._trouble)
+        told = replace(sum_up(sessions), is_busy=is_busy, trouble=self._trouble)
         self._say({"number": wish.get("number"), **write_holdings(told)[1]})
 
     @staticmethod

@@ -6,7 +6,7 @@ The words and their dialect stand together here: each is one object in an EXPSTA
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -116,12 +116,42 @@ class Holdings(Word):
     """At most so many as one answer holds."""
     total: int = 0
     """How many there are."""
+    left: int = 0
+    """How many of all of them are not collected."""
+    left_bytes: int = 0
+    """Bytes of these that are not at a destination."""
+    oldest: str = ""
+    """The day of the oldest of these; ISO."""
     is_busy: bool = False
     """Whether it copies, or removes, at the moment."""
     trouble: str = ""
     """Why it cannot: the destination is away, say."""
     to: str = ""
     """Where it collects by itself; empty: it does not."""
+
+
+def is_left(one: Holding) -> bool:
+    """Whether a part is not at its destination, and is to be brought there by us."""
+    return one.state in (Whereabouts.HERE, Whereabouts.UNDER_WAY, Whereabouts.STUCK)
+
+
+def sum_up(sessions: Sequence[Holding]) -> Holdings:
+    """Return what is said of all sessions on a PC: with as many of them as one answer holds.
+
+    Parameters
+    ----------
+    sessions : sequence of Holding
+        The newest first; of too many those that are not collected are told before the others.
+    """
+    left = [one for one in sessions if is_left(one)]
+    chosen = set(map(id, [*left, *(one for one in sessions if not is_left(one))][:MAX_TOLD]))
+    return Holdings(
+        sessions=tuple(one for one in sessions if id(one) in chosen),
+        total=len(sessions),
+        left=len(left),
+        left_bytes=sum(max(0, one.bytes - one.done) for one in left),
+        oldest=min(one.exp_ref.date for one in left).isoformat() if left else "",
+    )
 
 
 WISHES = AskHoldings | Collect | Clear
@@ -158,9 +188,15 @@ def write_holdings(word: Holdings) -> tuple[Any, ...]:
         "sessions": [write_holding(one) for one in word.sessions[:MAX_TOLD]],
         "total": word.total,
     }
-    if word.is_busy:
-        data["busy"] = True
-    data |= {key: value for key, value in (("trouble", word.trouble), ("to", word.to)) if value}
+    said = {
+        "left": word.left,
+        "left_bytes": word.left_bytes,
+        "oldest": word.oldest,
+        "busy": word.is_busy,
+        "trouble": word.trouble,
+        "to": word.to,
+    }
+    data |= {key: value for key, value in said.items() if value}
     return None if word.status is None else int(word.status), {"holdings": data}
 
 
@@ -221,6 +257,9 @@ def hear_holdings(status: Status | None, data: Mapping[str, Any]) -> Holdings:
         pc=_text(data.get("pc")),
         sessions=tuple(one for one in found if one is not None),
         total=_count(data.get("total")),
+        left=_count(data.get("left")),
+        left_bytes=_count(data.get("left_bytes")),
+        oldest=_text(data.get("oldest")),
         is_busy=data.get("busy") is True,
         trouble=_text(data.get("trouble")),
         to=_text(data.get("to")),

@@ -14,7 +14,7 @@ from multirig.collect.calling import CollectWorker
 from multirig.config import CollectRules
 from multirig.lifecycle.rig_events import Gather, Gathered
 from multirig.pc.recording import RecordingSign
-from multirig.protocol.holdings import MAX_TOLD, AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
+from multirig.protocol.holdings import AskHoldings, Clear, Collect, Holdings, Whereabouts
 from multirig.protocol.words import RigState
 
 AGAIN = 15 * 60.0
@@ -77,14 +77,10 @@ class Collecting:
         self._feed(Gathered(token=asked.token, holdings=self._complete(holdings, trouble)))
 
     def _complete(self, holdings: Holdings, trouble: str) -> Holdings:
-        """Return what fits into an answer; what is not collected goes first."""
-        first = sorted(holdings.sessions, key=_is_done)[:MAX_TOLD]
-        chosen = [one for one in holdings.sessions if one in first]
+        """Return what is answered, with what the program that copies does not know."""
         return replace(
             holdings,
             pc=socket.gethostname(),
-            sessions=tuple(chosen),
-            total=max(holdings.total, len(holdings.sessions)),
             trouble=trouble or holdings.trouble,
             to=self._rules.to if self._rules is not None else "",
         )
@@ -142,7 +138,3 @@ class Collecting:
         """End the program that copies."""
         self._sign.take_down()
         await self._worker.close()
-
-
-def _is_done(one: Holding) -> bool:
-    return one.state in (Whereabouts.COLLECTED, Whereabouts.CLEARED)

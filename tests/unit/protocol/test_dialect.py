@@ -196,6 +196,9 @@ OF_RIGS: list[tuple[Word, list[Any]]] = [
                 Holding(exp_ref=REF, state=Whereabouts.UNDER_WAY, files=3, bytes=100, done=10, rate=5.0),
             ),
             total=1,
+            left=1,
+            left_bytes=90,
+            oldest="2024-05-06",
             is_busy=True,
             to="/mnt/lab",
         ),
@@ -216,6 +219,9 @@ OF_RIGS: list[tuple[Word, list[Any]]] = [
                         }
                     ],
                     "total": 1,
+                    "left": 1,
+                    "left_bytes": 90,
+                    "oldest": "2024-05-06",
                     "busy": True,
                     "to": "/mnt/lab",
                 }
