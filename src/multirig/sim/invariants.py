@@ -450,8 +450,9 @@ class FewDatagrams(Invariant):
     """In one second: heartbeats, and a handful of messages with their copies."""
     MOST_PARTS = 400
     """In one second: parts of a few long messages, and receipts."""
-    MOST_KNOCKS = 12
-    """In one second: hellos, answers and proofs of two programs that meet, with their copies."""
+    MOST_KNOCKS = 25
+    """In one second: hellos, answers and proofs of two programs that meet, with their copies, and an answer to
+    each hello that a stranger sends in the other's name."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
