@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.collecting import THIS_PC, Lab, Parts, ask_all, parse_sessions, show_parts
+from multirig.cli.collecting import Lab, ask_all, parse_sessions, show_parts
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
+from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, by_destination, choose_old
 from multirig.collect.places import open_destination
 from multirig.conductor.collecting import wish_of_rigs
 from multirig.errors import ConfigError, MultirigError
@@ -23,8 +24,6 @@ from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import AskHoldings, Clear, Holding, Holdings, Whereabouts
 from multirig.wording import count, size
 
-DAYS = 30
-"""What is younger stays, where nothing else is said."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at how far the rigs are."""
 
@@ -37,7 +36,7 @@ def clear(
     ] = None,
     older_than: Annotated[
         int, typer.Option("--older-than", metavar="DAYS", min=0, help="Days that data stay where they were.")
-    ] = DAYS,
+    ] = KEPT_DAYS,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     here: Annotated[bool, typer.Option("--here", help="Only what lies on this PC.")] = False,
     data: Annotated[
@@ -52,13 +51,7 @@ def clear(
     labs = Lab.find(data, lab, rigs_file, is_alone=here)
     wanted = parse_sessions(sessions)
     parts = ask_all(labs, wanted, is_kept=False)
-    last = datetime.date.today() - datetime.timedelta(days=older_than)
-    doomed = {
-        who: [one for one in held.values() if _may_go(one, last)]
-        for who, held in parts.held.items()
-        if who not in parts.trouble
-    }
-    doomed = {who: held for who, held in doomed.items() if held}
+    doomed = choose_old(parts, older_than, datetime.date.today())
     for who, why in parts.trouble.items():
         render.warn(f"{who}: {why}; nothing is removed there")
     if not doomed:
@@ -73,10 +66,6 @@ def clear(
         f"remove {size(total)} from {', '.join(doomed)}, once all of it was read back (yes/no)?", yes=yes
     )
     _clear(labs, doomed)
-
-
-def _may_go(one: Holding, last: datetime.date) -> bool:
-    return one.state is Whereabouts.COLLECTED and one.exp_ref.date <= last and bool(one.to)
 
 
 def _confirm(question: str, *, yes: bool) -> None:
@@ -97,21 +86,19 @@ def _clear(labs: Lab, doomed: dict[str, list[Holding]]) -> None:
     for who, held in doomed.items():
         if who == THIS_PC:
             continue
-        for to in sorted({one.to for one in held}):
-            refs = tuple(one.exp_ref for one in held if one.to == to)
+        for to, refs in by_destination(held).items():
             told = asyncio.run(wish_of_rigs({who: labs.rigs[who]}, Clear(to=to, sessions=refs)))[who]
-            after.take(who, told)
+            after.take(who, told, is_part=True)
             if isinstance(told, Holdings):
                 waits[who] = waits.get(who, ()) + refs
     own = doomed.get(THIS_PC, [])
-    for to in sorted({one.to for one in own}):
-        refs = tuple(one.exp_ref for one in own if one.to == to)
-        after.take(THIS_PC, _clear_own(labs, to, refs))
+    for to, refs in by_destination(own).items():
+        after.take(THIS_PC, _clear_own(labs, to, refs), is_part=True)
     while waits:
         time.sleep(LOOK_EVERY)
         for who, refs in list(waits.items()):
             told = asyncio.run(wish_of_rigs({who: labs.rigs[who]}, AskHoldings(sessions=refs)))[who]
-            after.take(who, told)
+            after.take(who, told, is_part=True)
             if isinstance(told, MultirigError) or not told.is_busy:
                 del waits[who]
     left = [

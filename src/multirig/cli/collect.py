@@ -12,19 +12,12 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.collecting import (
-    THIS_PC,
-    Lab,
-    Parts,
-    is_left,
-    parse_sessions,
-    progress_line,
-    show_parts,
-)
+from multirig.cli.collecting import Lab, parse_sessions, progress_line, show_parts
 from multirig.cli.program import FAILED, INTERRUPTED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
 from multirig.collect.control import Control, Ended
+from multirig.collect.overview import THIS_PC, Parts, is_left
 from multirig.collect.places import Destination, open_destination
 from multirig.collect.whole import list_missing
 from multirig.conductor.collecting import wish_of_rigs

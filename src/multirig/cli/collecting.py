@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,23 +15,24 @@ from rich.text import Text
 from multirig.cli import render
 from multirig.collect.collector import Collector
 from multirig.collect.ledger import Ledger
+from multirig.collect.overview import (
+    THIS_PC,
+    Parts,
+    count_left,
+    is_left,
+    note_told,
+    read_told,
+    seconds_left,
+)
 from multirig.conductor.collecting import wish_of_rigs
 from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.config import Uri
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import (
-    AskHoldings,
-    Holding,
-    Holdings,
-    Whereabouts,
-    read_holding,
-    write_holding,
-)
+from multirig.protocol.holdings import AskHoldings, Holding, Holdings, Whereabouts
 from multirig.reading.places import find_subjects
 from multirig.wording import count, duration, size
 
-THIS_PC = "this PC"
 _LOOKS = {
     Whereabouts.HERE: ("on the PC", "yellow"),
     Whereabouts.UNDER_WAY: ("on the way", "cyan"),
@@ -77,41 +77,6 @@ def parse_sessions(names: Iterable[str] | None) -> tuple[ExpRef, ...]:
     return tuple(found)
 
 
-@dataclass(slots=True)
-class Parts:
-    """What is known of the sessions on all PCs."""
-
-    held: dict[str, dict[ExpRef, Holding]] = field(default_factory=dict)
-    """By PC, or rig."""
-    trouble: dict[str, str] = field(default_factory=dict)
-    """What stands in the way of a PC as a whole."""
-    busy: set[str] = field(default_factory=set)
-
-    def take(self, who: str, told: Holdings | MultirigError, *, is_part: bool = False) -> None:
-        """Take what a PC has said: of all its sessions, or of some that it was asked for."""
-        self.busy.discard(who)
-        if isinstance(told, MultirigError):
-            self.trouble[who] = str(told)
-            return
-        news = {one.exp_ref: one for one in told.sessions}
-        self.held[who] = {**self.held.get(who, {}), **news} if is_part else news
-        self.trouble.pop(who, None)
-        if told.trouble:
-            self.trouble[who] = told.trouble
-        if told.is_busy:
-            self.busy.add(who)
-
-    def of(self, exp_ref: ExpRef) -> dict[str, Holding]:
-        """Return who has something of a session."""
-        return {who: held[exp_ref] for who, held in self.held.items() if exp_ref in held}
-
-    @property
-    def sessions(self) -> list[ExpRef]:
-        """All that anybody has, the newest first."""
-        found = {exp_ref for held in self.held.values() for exp_ref in held}
-        return sorted(found, key=lambda one: (one.date, one.sequence, one.subject), reverse=True)
-
-
 def ask_all(lab: Lab, wanted: Sequence[ExpRef] = (), *, is_kept: bool = True) -> Parts:
     """Return what all PCs say of sessions; of a PC that is away what it has said last."""
     parts = Parts()
@@ -120,17 +85,13 @@ def ask_all(lab: Lab, wanted: Sequence[ExpRef] = (), *, is_kept: bool = True) ->
     if lab.rigs:
         answers = asyncio.run(wish_of_rigs(lab.rigs, AskHoldings(sessions=tuple(wanted))))
         ledger = Ledger()
-        kept = {(pc, ref): told for pc, ref, told in ledger.told()}
+        before = read_told(ledger)
         for who, told in answers.items():
+            if isinstance(told, MultirigError):
+                parts.held[who] = before.get(who, {})
             parts.take(who, told)
-            if isinstance(told, Holdings):
-                if is_kept and not wanted:
-                    ledger.note_told(
-                        who, ((str(one.exp_ref), json.dumps(write_holding(one))) for one in told.sessions)
-                    )
-                continue
-            before = (read_holding(json.loads(text)) for (pc, _), text in kept.items() if pc == who)
-            parts.held[who] = {one.exp_ref: one for one in before if one is not None}
+        if is_kept and not wanted:
+            note_told(ledger, {who: one for who, one in answers.items() if isinstance(one, Holdings)})
     return parts
 
 
@@ -142,8 +103,7 @@ def say_state(one: Holding) -> Text:
     word, style = _LOOKS[one.state]
     if one.state is Whereabouts.UNDER_WAY and one.bytes:
         word += f" {one.done / one.bytes:.0%}"
-        if one.rate:
-            left = (one.bytes - one.done) / one.rate
+        if one.rate and (left := seconds_left(one)) is not None:
             word += f", {size(one.rate)}/s, {duration(left)} left"
     return Text(word, style)
 
@@ -172,18 +132,11 @@ def show_parts(parts: Parts, sessions: Iterable[ExpRef]) -> None:
 def show_backlog(parts: Parts) -> None:
     """Print how much is not collected yet, and where it lies."""
     for who, held in parts.held.items():
-        left = [one for one in held.values() if is_left(one)]
-        if left:
-            total = sum(one.bytes - one.done for one in left)
-            oldest = min(one.exp_ref.date for one in left)
+        if (left := count_left(held.values())) is not None:
             render.say(
-                f"{who}: {count(len(left), 'session')} not collected, {size(total)}, the oldest of {oldest}"
+                f"{who}: {count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
+                f"the oldest of {left.oldest}"
             )
-
-
-def is_left(one: Holding) -> bool:
-    """Whether a part is not at its destination, and is to be brought there by us."""
-    return one.state in (Whereabouts.HERE, Whereabouts.UNDER_WAY, Whereabouts.STUCK)
 
 
 def progress_line(parts: Parts, began: datetime.datetime) -> Text:

@@ -32,12 +32,12 @@ class CollectWorker:
 
     Parameters
     ----------
-    root : pathlib.Path
-        Folder ``…/<lab>/Subjects``, whose sessions it copies.
+    *roots : pathlib.Path
+        Folders ``…/<lab>/Subjects``, whose sessions it copies.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, *roots: Path) -> None:
+        self.roots = roots
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Holdings]] = {}
@@ -118,7 +118,7 @@ class CollectWorker:
                 sys.executable,
                 "-m",
                 "multirig.collect",
-                str(self._root),
+                *map(str, self.roots),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

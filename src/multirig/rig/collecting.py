@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import datetime
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import replace
 
 from multirig.collect.calling import CollectWorker
+from multirig.collect.schedule import Schedule
 from multirig.config import CollectRules
 from multirig.lifecycle.rig_events import Gather, Gathered
 from multirig.pc.recording import RecordingSign
 from multirig.protocol.holdings import AskHoldings, Clear, Collect, Holdings, Whereabouts
 from multirig.protocol.words import RigState
 
-AGAIN = 15 * 60.0
-"""Seconds after which is tried again what could not be collected."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at how far the program that copies is."""
-SETTLE = 5.0
-"""Seconds between the end of a session and its collection: what is still written is then closed."""
 
 log = logging.getLogger("multirig.collect")
 
@@ -55,7 +50,7 @@ class Collecting:
         self._worker, self._sign, self._rules, self._feed, self._warn = worker, sign, rules, feed, warn
         self._told = ""
         """What the person here was told last."""
-        self._session_over = asyncio.Event()
+        self._schedule = None if rules is None else Schedule(rules)
 
     async def obey(self, asked: Gather) -> None:
         """Begin what is wished, and answer at once how far it is."""
@@ -89,22 +84,17 @@ class Collecting:
         """Let copies wait from before a recording until its session is over."""
         if state not in (RigState.CONNECTED, RigState.BROKEN):
             self._sign.put_up()
-        elif self._sign.take_down():
-            self._session_over.set()
+        elif self._sign.take_down() and self._schedule is not None:
+            self._schedule.note_session_over()
 
     async def keep_collecting(self) -> None:
         """Collect by the config, until it is cancelled."""
-        rules = self._rules
-        if rules is None:
+        if self._rules is None or self._schedule is None:
             return
         while True:
-            pause = await self._pause(rules)
-            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._session_over.wait(), pause)
-                await asyncio.sleep(SETTLE)
-            self._session_over.clear()
+            await self._schedule.wait(self._has_left)
             try:
-                await self._worker.collect(Collect(to=rules.to, rate=rules.rate))
+                await self._worker.collect(Collect(to=self._rules.to, rate=self._rules.rate))
                 await self._follow()
             except OSError as error:
                 log.warning("the program that copies cannot be started: %s", error)
@@ -124,15 +114,9 @@ class Collecting:
             self._warn(f"not collected: {text}")
         self._told = text
 
-    async def _pause(self, rules: CollectRules) -> float | None:
-        """Return for how long nothing is to be done but what a session brings; None: for ever."""
-        now = datetime.datetime.now()
-        if (at := rules.next_time(now)) is not None:
-            self._session_over.clear()
-            return (at - now).total_seconds()
+    async def _has_left(self) -> bool:
         holdings = await self._worker.look() if self._worker.is_running else None
-        is_left = holdings is None or any(one.state is Whereabouts.HERE for one in holdings.sessions)
-        return AGAIN if is_left else None
+        return holdings is None or any(one.state is Whereabouts.HERE for one in holdings.sessions)
 
     async def close(self) -> None:
         """End the program that copies."""

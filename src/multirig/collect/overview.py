@@ -1,0 +1,142 @@
+"""What is known of the sessions on all PCs of a lab: what is left to collect, and what may be cleared."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from multirig.collect.ledger import Ledger
+from multirig.errors import MultirigError
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import Holding, Holdings, Whereabouts, read_holding, write_holding
+
+THIS_PC = "this PC"
+KEPT_DAYS = 30
+"""Days that data stay where they were recorded, where nothing else is said."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What is known of the sessions on all PCs."""
+
+    held: dict[str, dict[ExpRef, Holding]] = field(default_factory=dict)
+    """By PC, or rig."""
+    trouble: dict[str, str] = field(default_factory=dict)
+    """What stands in the way of a PC as a whole."""
+    busy: set[str] = field(default_factory=set)
+    pcs: dict[str, str] = field(default_factory=dict)
+    """Name of the PC on which each is: several rigs may run on one, over the same sessions."""
+
+    def take(self, who: str, told: Holdings | MultirigError, *, is_part: bool = False) -> None:
+        """Take what a PC has said: of all its sessions, or of some that it was asked for."""
+        self.busy.discard(who)
+        if isinstance(told, MultirigError):
+            self.trouble[who] = str(told)
+            return
+        news = {one.exp_ref: one for one in told.sessions}
+        self.held[who] = {**self.held.get(who, {}), **news} if is_part else news
+        self.trouble.pop(who, None)
+        if told.trouble:
+            self.trouble[who] = told.trouble
+        if told.is_busy:
+            self.busy.add(who)
+        if told.pc:
+            self.pcs[who] = told.pc
+
+    def of(self, exp_ref: ExpRef) -> dict[str, Holding]:
+        """Return who has something of a session."""
+        return {who: held[exp_ref] for who, held in self.held.items() if exp_ref in held}
+
+    @property
+    def sessions(self) -> list[ExpRef]:
+        """All that anybody has, the newest first."""
+        found = {exp_ref for held in self.held.values() for exp_ref in held}
+        return sorted(found, key=lambda one: (one.date, one.sequence, one.subject), reverse=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What of a PC is not at its destination yet."""
+
+    sessions: int
+    bytes: int
+    oldest: datetime.date
+
+
+def is_left(one: Holding) -> bool:
+    """Whether a part is not at its destination, and is to be brought there by us."""
+    return one.state in (Whereabouts.HERE, Whereabouts.UNDER_WAY, Whereabouts.STUCK)
+
+
+def count_left(held: Iterable[Holding]) -> Backlog | None:
+    """Return how much of what a PC has is not collected; None: nothing is left."""
+    left = [one for one in held if is_left(one)]
+    if not left:
+        return None
+    return Backlog(
+        sessions=len(left),
+        bytes=sum(one.bytes - one.done for one in left),
+        oldest=min(one.exp_ref.date for one in left),
+    )
+
+
+def seconds_left(one: Holding) -> float | None:
+    """Return how long the rest of a copy takes at its rate; None: nobody knows."""
+    return (one.bytes - one.done) / one.rate if one.rate and one.bytes else None
+
+
+def choose_old(
+    parts: Parts, days: int, today: datetime.date, wanted: Iterable[ExpRef] = ()
+) -> dict[str, list[Holding]]:
+    """Return by PC what may be removed: collected, and at least so many days old.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the PCs say.
+    days : int
+        How long data stay where they were recorded.
+    today : datetime.date
+    wanted : iterable of ExpRef
+        Only these; empty: all.
+    """
+    last, only = today - datetime.timedelta(days=days), set(wanted)
+    chosen = {
+        who: [one for one in held.values() if _may_go(one, last) and (not only or one.exp_ref in only)]
+        for who, held in parts.held.items()
+        if who not in parts.trouble
+    }
+    return {who: held for who, held in chosen.items() if held}
+
+
+def _may_go(one: Holding, last: datetime.date) -> bool:
+    return one.state is Whereabouts.COLLECTED and one.exp_ref.date <= last and bool(one.to)
+
+
+def by_destination(held: Sequence[Holding]) -> dict[str, tuple[ExpRef, ...]]:
+    """Return sessions by where they were collected, as a wish to clear them has it."""
+    return {to: tuple(one.exp_ref for one in held if one.to == to) for to in sorted({one.to for one in held})}
+
+
+# -- what PCs that are away have said last ------------------------------------------------------------------
+
+
+def read_told(ledger: Ledger) -> dict[str, dict[ExpRef, Holding]]:
+    """Return what each PC has said last; what cannot be read of it is left out."""
+    found: dict[str, dict[ExpRef, Holding]] = {}
+    for who, _, text in ledger.told():
+        try:
+            one = read_holding(json.loads(text))
+        except ValueError:
+            continue
+        if one is not None:
+            found.setdefault(who, {})[one.exp_ref] = one
+    return found
+
+
+def note_told(ledger: Ledger, told: Mapping[str, Holdings]) -> None:
+    """Keep what PCs have said of all their sessions, for when they are away."""
+    for who, one in told.items():
+        ledger.note_told(who, ((str(each.exp_ref), json.dumps(write_holding(each))) for each in one.sessions))
