@@ -69,8 +69,7 @@ class Folder(Destination):
                 )
             found = self._read_mark(path)
             if found is None and mark is None:
-                found = secrets.token_hex(8)
-                write_whole(path, json.dumps({"format": FORMAT, "mark": found}).encode() + b"\n")
+                found = self._leave_mark(path)
         except OSError as error:
             raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
         if found is None or (mark is not None and found != mark):
@@ -79,6 +78,21 @@ class Folder(Destination):
                 f"{self.text} {what}, though sessions were collected there from this PC: is the share or the "
                 "disk connected? If it was really replaced, run multirig collect --new-destination once"
             )
+        return found
+
+    def _leave_mark(self, path: Path) -> str:
+        """Leave a mark; where another PC does so at this moment, there is one in the end, for both."""
+        mark = secrets.token_hex(8)
+        beside = path.with_name(f".{path.name}.{mark}.new")
+        try:
+            write_whole(beside, json.dumps({"format": FORMAT, "mark": mark}).encode() + b"\n")
+            with contextlib.suppress(FileExistsError):
+                _rename_new(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        found = self._read_mark(path)
+        if found is None:
+            raise DestinationAway(f"{self.text} does not keep what is written there: look after its disk")
         return found
 
     @staticmethod
