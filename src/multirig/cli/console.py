@@ -17,6 +17,7 @@ from multirig.cli.rigs import RigsFile
 from multirig.cli.session import DEFAULT_DATA
 from multirig.conductor.leading import Wishes
 from multirig.conductor.roster import find_rigs_file
+from multirig.config import load_collect_rules
 from multirig.install.presence import being_there, console_keeper
 from multirig.logs import keep_log
 
@@ -100,7 +101,13 @@ def console(
     )
     if plain_http and not place.is_private:
         render.warn("without TLS whoever listens in this network reads the password: leave out --plain-http")
-    shown = Console(file, data or settings.data_folder or DEFAULT_DATA, lab or settings.lab, rules=settings)
+    shown = Console(
+        file,
+        data or settings.data_folder or DEFAULT_DATA,
+        lab or settings.lab,
+        rules=settings,
+        collect=load_collect_rules(file),
+    )
     for caution in shown.rigs.cautions:
         render.warn(caution)
     opens = not no_browser and place.is_private and has_display()

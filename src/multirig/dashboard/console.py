@@ -15,8 +15,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from multirig.config import CollectRules
 from multirig.config.conductor import ConsoleRules
 from multirig.dashboard.gallery import Gallery
+from multirig.dashboard.holdings import LabHoldings
 from multirig.dashboard.led import LedSession
 from multirig.dashboard.past import PastSessions
 from multirig.dashboard.rigs import WatchedRigs
@@ -55,6 +57,8 @@ class Console:
         Name of the lab's folder.
     rules : ConsoleRules, optional
         What ``multirig.yaml`` says of the console: tasks, subjects, projects, procedures to offer.
+    collect : CollectRules, optional
+        What it says of collecting: without it that is done by hand only.
     state_file : pathlib.Path, optional
         Where the session's process notes how it is reached; one of the user's own, for this rigs file, if it
         is not said.
@@ -67,6 +71,7 @@ class Console:
         lab: str = "mylab",
         *,
         rules: ConsoleRules | None = None,
+        collect: CollectRules | None = None,
         state_file: Path | None = None,
     ) -> None:
         self.data_folder = data_folder.absolute()
@@ -86,6 +91,8 @@ class Console:
             self.rigs, self.session, data_folder=self.data_folder, lab=lab, on_change=self._note
         )
         """What is done between sessions."""
+        self.holdings = LabHoldings(self.rigs, self.session, self.past.places, collect, self._note)
+        """Where the data are."""
         self._changed = asyncio.Event()
         self.gallery = Gallery(self.rigs.observer, self._count_cameras, self._changed.set)
         """What cameras see."""
@@ -107,7 +114,7 @@ class Console:
             rigs = self.rigs.only_known(await self.past.last_rigs())
             self.proposal = replace(self.proposal, rigs=rigs)
         jobs: Sequence[Coroutine[None, None, None]]
-        jobs = (self._tick(), self._show(), self.gallery.keep_asking())
+        jobs = (self._tick(), self._show(), self.gallery.keep_asking(), *self.holdings.jobs())
         self._tasks = [asyncio.create_task(job) for job in jobs]
 
     async def close(self) -> None:
@@ -116,6 +123,7 @@ class Console:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self.holdings.close()
         await self.session.close()
         await self.rigs.close()
 
@@ -144,7 +152,7 @@ class Console:
                 findings=self.upkeep.findings,
                 is_checking=self.upkeep.is_checking,
                 problem=self.rigs.problem,
-                caution=next(iter(self.rigs.cautions), None),
+                caution=next(iter(self.rigs.cautions), None) or self.holdings.alarm(),
                 refused=self.rigs.observer.runtime.refused(),
                 operates=operates,
             )
@@ -195,7 +203,9 @@ class Console:
             await asyncio.sleep(TICK)
             try:
                 await self.rigs.follow_file()
-                if self.session.note_end():
+                is_over = self.session.note_end()
+                self.holdings.follow_session(is_over=is_over)
+                if is_over:
                     await self.past.refresh()
             except Exception:
                 log.exception("the lab could not be looked at")
@@ -266,6 +276,7 @@ class Console:
 
     async def _begin(self, order: Order) -> None:
         self.upkeep.forget_findings()
+        self.holdings.step_aside()
         await self.session.begin(order)
         if order.recover is None:
             self._propose(order)

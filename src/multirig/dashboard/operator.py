@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 from multirig.conductor.left import FoundRig
 from multirig.dashboard.console import Console
 from multirig.dashboard.door.people import Person
+from multirig.dashboard.holdings import Doomed
 from multirig.dashboard.view.start import Draft
 from multirig.errors import MultirigError
 from multirig.lifecycle.policy import Role
+from multirig.protocol.exp_ref import ExpRef
+
+NOBODY = "somebody without a name"
+"""What the log calls whoever came in by the one password, or sits at this PC."""
 
 
 class Operator:
@@ -98,6 +103,23 @@ class Operator:
         """End what a rig records, whoever began it, and release it."""
         self._name()
         await self._console.upkeep.stop(found)
+
+    # -- the data -----------------------------------------------------------------------------------------
+
+    async def collect(self, to: str | None = None, sessions: Sequence[ExpRef] = ()) -> None:
+        """Let all PCs copy sessions to a destination; see `LabHoldings.collect`."""
+        by = self._name()
+        await self._console.holdings.collect(to, sessions, by=by or NOBODY)
+
+    async def stop_collecting(self) -> None:
+        """Let all PCs copy no more."""
+        by = self._name()
+        await self._console.holdings.stop(by=by or NOBODY)
+
+    async def clear(self, doomed: Doomed) -> None:
+        """Let PCs remove what is proved once more to be at its destination."""
+        by = self._name()
+        await self._console.holdings.clear(doomed, by=by or NOBODY)
 
     # -- lists --------------------------------------------------------------------------------------------
 

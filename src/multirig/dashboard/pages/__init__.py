@@ -32,7 +32,7 @@ def register(console: Console) -> None:
 
     @ui.page(_SESSION)
     async def session(subject: str, date: str, number: str) -> None:
-        await build_account(console, subject, date, number)
+        await build_account(console, _find_operator(console), subject, date, number)
 
     @app.get(f"{_SESSION}/{PLOT}")
     async def plot(subject: str, date: str, number: str, *, dark: bool = False) -> Response:

@@ -12,9 +12,11 @@ from fastapi import Response
 from nicegui import ui
 
 from multirig.dashboard.console import Console
+from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.elements import Line, box, button, section, set_tone, text
 from multirig.dashboard.pages.frame import frame
 from multirig.dashboard.pages.gate import for_all
+from multirig.dashboard.pages.holdings import DataPanel
 from multirig.dashboard.pages.journal import JournalPart
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.readings import draw_plot, read
@@ -31,6 +33,7 @@ from multirig.dashboard.view.history import session_address
 from multirig.dashboard.view.session import Entry
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.errors import ConfigError
+from multirig.reading.places import read_reference
 from multirig.record.account import account_of
 
 PLOT = "plot.svg"
@@ -70,8 +73,10 @@ return document.execCommand("copy");
 log = logging.getLogger("multirig.console")
 
 
-async def build_account(console: Console, subject: str, date: str, number: str) -> None:
-    """Build the page of the session of which an address speaks."""
+async def build_account(
+    console: Console, operator: Operator | None, subject: str, date: str, number: str
+) -> None:
+    """Build the page of the session of which an address speaks; without an operator, to look at."""
     ui.page_title(f"{date}_{number}_{subject} – multirig")
     try:
         folder = await asyncio.to_thread(console.past.find, subject, date, number)
@@ -79,7 +84,7 @@ async def build_account(console: Console, subject: str, date: str, number: str) 
         ui.context.client.status_code = _NOT_FOUND
         _build_unknown(str(error))
         return
-    page = AccountPage(console, folder)
+    page = AccountPage(console, operator, folder)
     ui.timer(0, page.begin, once=True)
 
 
@@ -105,8 +110,8 @@ def _build_unknown(why: str) -> None:
 class AccountPage:
     """One browser's view of a session."""
 
-    def __init__(self, console: Console, folder: Path) -> None:
-        self._console, self._folder = console, folder
+    def __init__(self, console: Console, operator: Operator | None, folder: Path) -> None:
+        self._console, self._operator, self._folder = console, operator, folder
         subject, date, number = folder.parts[-3:]
         self._subject, self._name = subject, f"{date}_{int(number)}_{subject}"
         self._client = ui.context.client
@@ -173,6 +178,8 @@ class AccountPage:
                 for fact in view.facts:
                     _build_fact(fact)
             self._build_folder()
+        if (exp_ref := read_reference(self._folder)) is not None:
+            DataPanel(self._console, self._operator, exp_ref)
         if view.unknown:
             with section("What is not known"), box("ul"):
                 for one in view.unknown:

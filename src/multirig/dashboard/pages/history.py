@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -13,6 +13,7 @@ from multirig.dashboard.operator import Operator
 from multirig.dashboard.pages.elements import Line, box, button, show_if, text
 from multirig.dashboard.pages.frame import frame
 from multirig.dashboard.pages.gate import for_all
+from multirig.dashboard.pages.holdings import REFRESH, DataPanel
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.view.history import (
     SHOWN,
@@ -26,13 +27,14 @@ from multirig.dashboard.view.history import (
 )
 from multirig.dashboard.view.tones import Tone
 from multirig.errors import ConfigError, MultirigError
-from multirig.record.catalogue import WORDS
+from multirig.record.catalogue import WORDS, Listed
 
 DEBOUNCE = 300
 """Milliseconds without a key after which is searched."""
 _KNOWN = "known-subjects"
 _TASK = "Task"
 _PERSON = "Led by"
+_DATA = "Data"
 """Columns that are left out where no session has one."""
 _HEADINGS = (
     Heading("Verdict"),
@@ -43,6 +45,7 @@ _HEADINGS = (
     Heading("Rigs"),
     Heading(_TASK),
     Heading(_PERSON),
+    Heading(_DATA),
     Heading("Size", is_number=True),
     Heading("What is the matter"),
 )
@@ -53,6 +56,7 @@ def build_history(console: Console, operator: Operator | None) -> None:
     ui.page_title("History – multirig")
     page = HistoryPage(console, operator, read_search(ui.context.client.request.query_params))
     ui.timer(0, page.begin, once=True)
+    ui.timer(REFRESH, page.follow_data)
 
 
 class HistoryPage:
@@ -63,6 +67,10 @@ class HistoryPage:
         self._client = ui.context.client
         self._search = search
         self._limit = SHOWN
+        self._version = -1
+        """Of what is known of the data, as it is shown."""
+        self._found: tuple[Sequence[Listed], int] | None = None
+        """What was found last, and how many there are."""
         self._number = 0
         """Of the search that was asked for last: an answer to one before is not shown any more."""
         with frame("History"), box("div", "page"):
@@ -72,6 +80,7 @@ class HistoryPage:
                     rebuild = button("Rebuild the catalogue", None, icon="refresh", look="outline")
                     rebuild.on_click(lambda: self._ask_rebuild(operator, rebuild))
             self._build_form()
+            DataPanel(console, operator)
             self._trouble = Line("trouble", role="alert")
             with box("section", "panel").props('aria-label="Sessions"'):
                 self._summary = text("p", "looking…", "soft").props("role=status")
@@ -152,28 +161,39 @@ class HistoryPage:
         self._number += 1
         number, search, limit = self._number, self._search, self._limit
         try:
-            view = await asyncio.to_thread(self._look, search, limit)
+            found = await asyncio.to_thread(self._look, search, limit)
         except ConfigError as error:
             self._trouble.show(str(error), Tone.BAD)
             return
         if number == self._number and not self._client.is_deleted:
-            self._show(view)
+            self._found = found
+            self._show_rows()
 
-    def _look(self, search: Search, limit: int) -> HistoryView:
+    def _look(self, search: Search, limit: int) -> tuple[Sequence[Listed], int]:
         catalogue, asked = self._console.past.catalogue, search.to_catalogue()
-        found = catalogue.search(**asked, limit=limit)
-        total = catalogue.count(**asked)
-        return view_history(found, total=total, search=search, folder=self._console.past.subjects_folder)
+        return catalogue.search(**asked, limit=limit), catalogue.count(**asked)
+
+    def follow_data(self) -> None:
+        """Show how far the data of each session have come by now."""
+        if self._version != self._console.holdings.version and not self._client.is_deleted:
+            self._show_rows()
+
+    def _show_rows(self) -> None:
+        if self._found is None:
+            return
+        self._version = self._console.holdings.version
+        found, total = self._found
+        folder, parts = self._console.past.subjects_folder, self._console.holdings.now().parts
+        self._show(view_history(found, total=total, search=self._search, folder=folder, parts=parts))
 
     def _show(self, view: HistoryView) -> None:
         self._trouble.show(view.trouble, Tone.WARNING)
         self._summary.text = view.summary
         self._nothing.show(view.nothing)
         show_if(self._table.root, bool(view.rows))
-        absent = {_TASK: not view.has_tasks, _PERSON: not view.has_people}
+        absent = {_TASK: not view.has_tasks, _PERSON: not view.has_people, _DATA: not view.has_data}
         headings = [one for one in _HEADINGS if not absent.get(one.text, False)]
-        rows = (_cells(one, has_task=view.has_tasks, has_person=view.has_people) for one in view.rows)
-        self._table.show(headings, rows)
+        self._table.show(headings, (_cells(one, view) for one in view.rows))
         show_if(self._more, view.more is not None)
         if view.more is not None:
             self._more.text = view.more
@@ -215,7 +235,9 @@ def _say_date(day: Any) -> str:
     return "" if day is None else str(day.isoformat())
 
 
-def _cells(row: HistoryRow, *, has_task: bool, has_person: bool) -> list[Cell]:
+def _cells(row: HistoryRow, view: HistoryView) -> list[Cell]:
+    data = row.data
+    where = Cell("") if data is None else Cell(data.text, tone=data.tone, icon=data.icon, name="Data")
     return [
         Cell(row.word, tone=row.tone, icon=row.icon, is_strong=True),
         Cell(
@@ -228,8 +250,9 @@ def _cells(row: HistoryRow, *, has_task: bool, has_person: bool) -> list[Cell]:
         Cell(row.number, is_number=True, name="No."),
         Cell(row.length, is_number=True, name="Length"),
         Cell(row.rigs),
-        *([Cell(row.task, is_soft=True)] if has_task else ()),
-        *([Cell(row.person, is_soft=True)] if has_person else ()),
+        *([Cell(row.task, is_soft=True)] if view.has_tasks else ()),
+        *([Cell(row.person, is_soft=True)] if view.has_people else ()),
+        *([where] if view.has_data else ()),
         Cell(row.size, is_number=True),
         Cell(row.reason, is_long=True),
     ]

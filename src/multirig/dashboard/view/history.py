@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from multirig import wording
+from multirig.collect.overview import Parts
+from multirig.dashboard.view.holdings import Note, say_sessions
 from multirig.dashboard.view.tones import ICONS, VERDICT_TONES, Tone
 from multirig.errors import ConfigError
 from multirig.record.catalogue import NO_VERDICT, NOT_OVER, WORDS, Listed
@@ -80,6 +82,8 @@ class HistoryRow:
     task: str
     person: str
     """Who led it."""
+    data: Note | None
+    """Where its data are; None: no PC has said anything of them."""
     size: str
     reason: str
     """The gravest."""
@@ -94,6 +98,8 @@ class HistoryView:
     """Whether any of them ran a task."""
     has_people: bool
     """Whether of any of them it is known who led it."""
+    has_data: bool
+    """Whether of any of them it is known where its data are."""
     summary: str
     """How many there are."""
     nothing: str | None
@@ -183,6 +189,7 @@ def view_history(
     search: Search,
     folder: Path,
     zone: datetime.tzinfo | None = None,
+    parts: Parts | None = None,
 ) -> HistoryView:
     """Return what the list shows.
 
@@ -198,8 +205,11 @@ def view_history(
         Where the sessions of this PC lie.
     zone : datetime.tzinfo, optional
         In which times of day are shown; by default this PC's.
+    parts : Parts, optional
+        What the PCs say of where the data are.
     """
-    rows = tuple(_row(one, zone) for one in found)
+    data = say_sessions(parts) if parts is not None else {}
+    rows = tuple(_row(one, zone, data.get(one.exp_ref)) for one in found)
     left = max(0, total - len(rows))
     trouble = None
     if search.since is not None and search.until is not None and search.since > search.until:
@@ -208,6 +218,7 @@ def view_history(
         rows=rows,
         has_tasks=any(one.task for one in rows),
         has_people=any(one.person for one in rows),
+        has_data=any(one.data for one in rows),
         summary=_summarise(len(rows), total, search),
         nothing=None if rows else _say_nothing(search, folder),
         more=f"Show {min(left, SHOWN)} more of {wording.grouped(left)}" if left else None,
@@ -229,7 +240,7 @@ def _say_nothing(search: Search, folder: Path) -> str:
     return "no session is like that: ask for less, or press Clear to see all"
 
 
-def _row(one: Listed, zone: datetime.tzinfo | None) -> HistoryRow:
+def _row(one: Listed, zone: datetime.tzinfo | None, data: Note | None) -> HistoryRow:
     tone, _ = judge_word(one.word)
     began = None if one.began_at is None else datetime.datetime.fromtimestamp(one.began_at, zone)
     return HistoryRow(
@@ -245,6 +256,7 @@ def _row(one: Listed, zone: datetime.tzinfo | None) -> HistoryRow:
         rigs=wording.listed(one.rigs),
         task=one.task or "",
         person=one.person or "",
+        data=data,
         size=size(one.bytes) if one.files else "",
         reason=one.reason,
     )

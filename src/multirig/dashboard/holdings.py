@@ -1,0 +1,312 @@
+"""What each PC has of the sessions, how much of it is collected, and what is wished of that from the page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from multirig.collect.ledger import Ledger
+from multirig.collect.overview import THIS_PC, Parts, by_destination, is_left, note_told, read_told
+from multirig.collect.places import open_destination
+from multirig.collect.schedule import SETTLE, Schedule
+from multirig.conductor.collecting import wish_of_rigs
+from multirig.config import CollectRules
+from multirig.dashboard.led import LedSession
+from multirig.dashboard.own_data import OwnData
+from multirig.dashboard.rigs import WatchedRigs
+from multirig.dashboard.view.holdings import HoldingsNow, find_alarm, why_silent
+from multirig.errors import MultirigError
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import WISHES, AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
+
+EVERY = 60.0
+"""Seconds between two looks at all that the PCs have, while somebody looks or something is under way."""
+SELDOM = 600.0
+"""The same while nobody looks: each is a walk over the disks of all PCs."""
+TICK = 1.0
+"""Seconds between two looks at what is under way, while somebody looks."""
+LOOKS_ON = 5.0
+"""Seconds for which a page that was shown counts as looked at."""
+JUDGED_EVERY = 5.0
+"""Seconds between two looks for an alarm: pages are shown far more often."""
+MOST = 100
+"""Sessions that are asked for while a PC is at work: the oldest, which come first."""
+
+log = logging.getLogger("multirig.console")
+
+Doomed = Mapping[str, Sequence[Holding]]
+"""What is to be removed, by PC."""
+
+
+class LabHoldings:
+    """Asks this PC and the rigs, in tasks of its own, and tells them what is wished.
+
+    Parameters
+    ----------
+    rigs : WatchedRigs
+    session : LedSession
+        While its rigs get ready or start, nobody is asked for anything.
+    places : callable
+        Returns the folders ``…/Subjects`` of this PC; it may block.
+    rules : CollectRules or None
+        What ``multirig.yaml`` says of collecting.
+    on_change : callable
+    """
+
+    def __init__(
+        self,
+        rigs: WatchedRigs,
+        session: LedSession,
+        places: Callable[[], list[Path]],
+        rules: CollectRules | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.version = 0
+        """Raised with everything that becomes known."""
+        self._rigs, self._session = rigs, session
+        self._rules, self._on_change = rules, on_change
+        self._own = OwnData(places)
+        self._parts = Parts()
+        self._problem = ""
+        """Why it cannot be collected at all."""
+        self._is_known = False
+        self._looked_on = self._asked_at = self._judged_at = float("-inf")
+        self._alarm: str | None = None
+        self._clearing: dict[str, tuple[ExpRef, ...]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._schedule = None if rules is None else Schedule(rules)
+
+    # -- what is known ------------------------------------------------------------------------------------
+
+    def now(self) -> HoldingsNow:
+        """Return what is known, for a page that shows it now."""
+        self._looked_on = time.monotonic()
+        return self._peek()
+
+    def alarm(self) -> str | None:
+        """Return what whoever looks at the lab should read; None: nothing."""
+        now = time.monotonic()
+        if now - self._judged_at > JUDGED_EVERY:
+            self._judged_at, self._alarm = now, find_alarm(self._peek())
+        return self._alarm
+
+    def _peek(self) -> HoldingsNow:
+        return HoldingsNow(
+            today=datetime.date.today(),
+            parts=self._parts,
+            rigs=self._rigs.now(),
+            is_known=self._is_known,
+            rules=self._rules,
+            problem=self._problem,
+            own_free=self._own.free,
+            is_held_up=self._session.is_led,
+        )
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    def jobs(self) -> Sequence[Coroutine[None, None, None]]:
+        """Return what goes on until it is cancelled."""
+        return self._keep_looking(), self._keep_collecting()
+
+    def follow_session(self, *, is_over: bool) -> None:
+        """Let copies on this PC wait while a session is led from here, and collect when it is over."""
+        self._own.rest(is_led=self._session.is_led)
+        if is_over:
+            self._asked_at = float("-inf")
+            if self._schedule is not None:
+                self._schedule.note_session_over()
+
+    def step_aside(self) -> None:
+        """Ask nobody any more: a session begins."""
+        self._own.rest(is_led=True)
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def close(self) -> None:
+        """Ask no more; rigs copy on by themselves, this PC goes on another time."""
+        if self._asking is not None:
+            self._asking.cancel()
+        await self._own.close()
+
+    async def _keep_looking(self) -> None:
+        with contextlib.suppress(MultirigError, OSError):
+            self._parts.held = await asyncio.to_thread(lambda: read_told(Ledger()))
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                await self._look_if_due()
+            except Exception:
+                log.exception("what the PCs have of the sessions could not be looked at")
+
+    async def _look_if_due(self) -> None:
+        now = time.monotonic()
+        is_seen = now - self._looked_on < LOOKS_ON
+        if now - self._asked_at >= (EVERY if is_seen or self._parts.busy else SELDOM):
+            await self.look()
+        elif is_seen and self._parts.busy:
+            await self._together([self._follow(who) for who in sorted(self._parts.busy)])
+
+    async def _keep_collecting(self) -> None:
+        if self._schedule is None:
+            return
+        while True:
+            await self._schedule.wait(self._has_left)
+            while self._session.is_led:
+                await asyncio.sleep(SETTLE)
+            try:
+                await self.collect()
+            except MultirigError as error:
+                log.warning("it could not be collected: %s", error)
+            except Exception:
+                log.exception("it could not be collected")
+
+    async def _has_left(self) -> bool:
+        held = [one for held in self._parts.held.values() for one in held.values()]
+        return not self._is_known or any(one.state is Whereabouts.HERE for one in held)
+
+    # -- asking -------------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Ask all PCs that do not record for what they have."""
+        asked = self._reached()
+        await self._together([self._say(who, AskHoldings()) for who in asked])
+        self._asked_at, self._is_known = time.monotonic(), True
+        for gone in self._parts.held.keys() - {THIS_PC, *self._rigs.entries}:
+            del self._parts.held[gone]
+        await asyncio.gather(asyncio.to_thread(self._keep_told, set(asked)), self._own.measure())
+        self._note()
+
+    def _keep_told(self, asked: set[str]) -> None:
+        """Keep what rigs have said, for when they are away."""
+        rigs = asked - {THIS_PC} - self._parts.trouble.keys()
+        held = {who: tuple(self._parts.held.get(who, {}).values()) for who in rigs}
+        note_told(Ledger(), {who: Holdings(sessions=told) for who, told in held.items()})
+
+    async def _together(self, work: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """Do it all at once, one such lot after the other, unless a session begins meanwhile."""
+        while self._asking is not None and not self._asking.done():
+            await asyncio.wait({self._asking})
+        if self._session.is_beginning_to_record:
+            for one in work:
+                one.close()
+            return
+        self._asking = task = asyncio.create_task(_gather(work))
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    async def _follow(self, who: str) -> None:
+        """Ask a PC that is at work how far it is; once it is done, all are asked for all that they have."""
+        if who not in self._reached():
+            return
+        held = self._parts.held.get(who, {}).values()
+        left = sorted((one.exp_ref for one in held if is_left(one)), key=lambda one: (one.date, one.sequence))
+        wanted = (*self._clearing.get(who, ()), *left)
+        await self._say(who, AskHoldings(sessions=wanted[:MOST]))
+        if who not in self._parts.busy:
+            self._clearing.pop(who, None)
+            self._asked_at = float("-inf")
+
+    async def _say(self, who: str, wish: WISHES) -> None:
+        """Say to a PC what is wished, and take what it answers."""
+        told: Holdings | MultirigError
+        if who == THIS_PC:
+            told = await self._own.say(wish)
+        else:
+            try:
+                told = (await wish_of_rigs({who: self._rigs.uri(who)}, wish))[who]
+            except MultirigError as error:
+                told = error
+        self._parts.take(who, told, is_part=bool(wish.sessions))
+        is_begun = isinstance(wish, Clear) or (isinstance(wish, Collect) and wish.to is not None)
+        if is_begun and isinstance(told, Holdings):
+            self._parts.busy.add(who)  # it may not have begun when it answered
+        self._note()
+
+    def _reached(self) -> list[str]:
+        """Return which PCs may be asked now."""
+        rigs = [rig.name for rig in self._rigs.now() if rig.heard_at is not None and why_silent(rig) is None]
+        return [THIS_PC, *rigs]
+
+    def _note(self) -> None:
+        self.version += 1
+        self._on_change()
+
+    # -- what is wished -----------------------------------------------------------------------------------
+
+    async def collect(
+        self, to: str | None = None, sessions: Sequence[ExpRef] = (), *, by: str | None = None
+    ) -> None:
+        """Let this PC and all rigs that are heard copy sessions to a destination, and go on.
+
+        Parameters
+        ----------
+        to : str, optional
+            The destination, as each PC reaches it; by default the one of ``multirig.yaml``.
+        sessions : sequence of ExpRef
+            Only these; empty: all that are over.
+        by : str, optional
+            Name of who wants it; without, it was time.
+
+        Raises
+        ------
+        MultirigError
+            A session goes on, or there is no such destination.
+        """
+        self._refuse_while_led()
+        place = (to or "").strip() or (self._rules.to if self._rules is not None else "")
+        if not place:
+            raise MultirigError("say where to: a folder, as in /mnt/lab or Z:\\lab, or a remote of rclone")
+        try:
+            (await asyncio.to_thread(open_destination, place)).close()
+        except MultirigError as error:
+            self._problem = self._problem if to else str(error)
+            self._note()
+            raise
+        self._problem = ""
+        rate = None if self._rules is None else self._rules.rate
+        log.info("%s collects %s to %s", by or "the console", _list(sessions), place)
+        await self._tell(Collect(to=place, sessions=tuple(sessions), rate=rate))
+
+    async def stop(self, *, by: str | None = None) -> None:
+        """Let all PCs copy no more, until they are told."""
+        log.info("%s lets all PCs copy no more", by or "the console")
+        await self._tell(Collect(to=None))
+
+    async def clear(self, doomed: Doomed, *, by: str | None = None) -> None:
+        """Let PCs remove what is proved once more to be at its destination, and go on.
+
+        Raises
+        ------
+        MultirigError
+            A session goes on.
+        """
+        self._refuse_while_led()
+        work = []
+        for who, held in doomed.items():
+            for to, refs in by_destination(held).items():
+                log.warning("%s clears from %s, at %s: %s", by or "the console", who, to, _list(refs))
+                self._clearing[who] = (*self._clearing.get(who, ()), *refs)
+                work.append(self._say(who, Clear(to=to, sessions=refs)))
+        await self._together(work)
+
+    async def _tell(self, wish: Collect) -> None:
+        await self._together([self._say(who, wish) for who in self._reached()])
+
+    def _refuse_while_led(self) -> None:
+        if self._session.is_led:
+            raise MultirigError("a session goes on: do it when that is over")
+
+
+async def _gather(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*work)
+
+
+def _list(sessions: Sequence[ExpRef]) -> str:
+    return ", ".join(map(str, sessions)) or "all sessions"
