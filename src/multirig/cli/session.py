@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from multirig.cli import accounts, render
+from multirig.cli.around import AfterSession, warn_of_access
 from multirig.cli.chosen import choose_rigs
 from multirig.cli.program import FAILED, UNVERIFIED, app
 from multirig.cli.rigs import RigsFile
@@ -20,7 +21,6 @@ from multirig.conductor.roster import find_rigs_file
 from multirig.conductor.session import Session
 from multirig.config import check_length, load_conductor_config
 from multirig.errors import ConfigError
-from multirig.keyring.saying import say_leading_access
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import Account, account, mind_losses
@@ -92,7 +92,7 @@ def run_session(
     """
     keep_log("conductor")
     rigs, policies = choose_rigs(remote or [], rigs_file)
-    settings = load_conductor_config(find_rigs_file(rigs_file))
+    settings, after = load_conductor_config(find_rigs_file(rigs_file)), AfterSession.load(rigs_file)
     check_subject(subject)  # before anybody is asked
     conductor = Conductor(
         rigs,
@@ -102,8 +102,7 @@ def run_session(
         main_sync=main_sync,
         clock_gate=settings.clock.to_gate(),
     )
-    for line in say_leading_access(conductor.pc.access):
-        render.warn(line.text)
+    warn_of_access(conductor.pc.access)
 
     async def record() -> tuple[Account, Path]:
         from multirig.ibl.plain_description import PlainDescription
@@ -122,7 +121,11 @@ def run_session(
 
         return await record_session(session, Wishes(seconds), prepare=describe)
 
-    show_account(*asyncio.run(record()), json=json, strict=strict)
+    told, folder = asyncio.run(record())
+    try:
+        show_account(told, folder, json=json, strict=strict)
+    finally:
+        after.collect(folder, conductor.rigs)
 
 
 def show_account(told: Account, folder: Path, *, json: bool, strict: bool = False) -> None:

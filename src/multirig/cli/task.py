@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from multirig.cli import accounts, render
+from multirig.cli.around import AfterSession, folder_of, warn_of_access
 from multirig.cli.program import FAILED, UNVERIFIED
 from multirig.conductor.roster import VARIABLE as RIGS_VARIABLE
 from multirig.conductor.surroundings import read_access
@@ -21,7 +22,6 @@ from multirig.errors import MultirigError
 from multirig.ibl.task_arguments import task_parser, to_arguments
 from multirig.ibl.task_end import say_end
 from multirig.ibl.task_loading import explain_failure, find_task, raw_data_folder
-from multirig.keyring.saying import say_leading_access
 from multirig.logs import keep_log
 from multirig.pc.signals import END, EndedBySignal, calling_on_signals, end_program
 from multirig.record import journal
@@ -50,8 +50,8 @@ def run_task(task: str, arguments: list[str]) -> None:
     keep_log("task")
     cls = find_task(task)
     options, is_strict = _parse(cls, task, arguments)
-    for line in say_leading_access(read_access()):
-        render.warn(line.text)
+    warn_of_access(read_access())
+    after = AfterSession.load()
     session: Any = None
     with _sigterm():
         try:
@@ -73,6 +73,7 @@ def run_task(task: str, arguments: list[str]) -> None:
             raise
     _say_where(session)
     told = _say_verdict(session)
+    after.collect_of(session)
     if told is not None and told.verdict is not Word.GOOD:
         raise typer.Exit(FAILED)
     if is_strict and told is not None and told.unverified:
@@ -140,11 +141,10 @@ def _say_where(session: Any) -> None:
 
 def _say_verdict(session: Any) -> Account | None:
     """Print what became of the session on the task's rigs, and return it; None without rigs."""
-    paths = getattr(session, "paths", None)
-    folder = paths.get("SESSION_FOLDER") if paths is not None else None
-    if folder is None or not (Path(folder) / journal.FILE_NAME).is_file():
+    folder = folder_of(session)
+    if folder is None or not (folder / journal.FILE_NAME).is_file():
         return None
-    told = account(Path(folder))
+    told = account(folder)
     accounts.show_verdict(told)
     if (left := say_left(told)) is not None:
         render.warn_at_last(left)

@@ -29,6 +29,12 @@ class ChosenRigs:
     """Who may be sent the Alyx token in clear, as the settings say, or that file."""
 
 
+def rigs_of(task: Any) -> Mapping[str, Uri]:
+    """Return where the rigs of a task are; of one that takes none, nothing."""
+    chosen = getattr(task, "_chosen", None)
+    return chosen.uris if isinstance(chosen, ChosenRigs) else {}
+
+
 def choose_rigs(remote_rigs: Any, iblrig_settings: Mapping[str, Any] | None = None) -> ChosenRigs:
     """Return the chosen rigs: names in the rigs file, nested at will, addresses, or a mapping of both."""
     if not remote_rigs:
