@@ -1,0 +1,53 @@
+"""What is known of the sessions on all PCs."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from multirig.collect.ledger import Ledger
+from multirig.collect.overview import Parts, by_destination, choose_old, note_told, read_told
+from multirig.errors import MultirigError
+from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import Holding, Holdings, Whereabouts
+
+DAY = datetime.date(2026, 11, 1)
+
+
+def holding(number: int, state: Whereabouts = Whereabouts.COLLECTED, to: str = "/mnt/lab") -> Holding:
+    return Holding(exp_ref=ExpRef(DAY, number, "SP_01"), state=state, bytes=100, to=to)
+
+
+def test_an_answer_on_some_sessions_leaves_the_others_as_they_were() -> None:
+    parts = Parts()
+    parts.take("cam", Holdings(sessions=(holding(1, Whereabouts.HERE), holding(2)), is_busy=True))
+    parts.take("cam", Holdings(sessions=(holding(1),)), is_part=True)
+    assert [one.state for one in parts.held["cam"].values()] == [Whereabouts.COLLECTED] * 2
+    assert parts.busy == set()
+    parts.take("cam", Holdings(sessions=(holding(2),)))
+    assert list(parts.held["cam"]) == [holding(2).exp_ref]
+
+
+def test_a_pc_that_does_not_answer_keeps_what_it_had_and_is_not_cleared() -> None:
+    parts = Parts()
+    parts.take("cam", Holdings(sessions=(holding(1),)))
+    assert choose_old(parts, 30, DAY + datetime.timedelta(days=30)) == {"cam": [holding(1)]}
+    assert choose_old(parts, 30, DAY + datetime.timedelta(days=29)) == {}
+    parts.take("cam", MultirigError("is gone"))
+    assert parts.held["cam"]
+    assert choose_old(parts, 0, DAY) == {}
+
+
+def test_a_wish_to_clear_goes_to_each_destination_apart() -> None:
+    held = [holding(1), holding(2, to="Z:\\lab"), holding(3)]
+    assert by_destination(held) == {
+        "/mnt/lab": (held[0].exp_ref, held[2].exp_ref),
+        "Z:\\lab": (held[1].exp_ref,),
+    }
+
+
+def test_what_pcs_have_said_is_read_again_and_what_is_damaged_left_out(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "register.sqlite")
+    note_told(ledger, {"cam": Holdings(sessions=(holding(1), holding(2)))})
+    ledger.note_told("main", [("2026-11-01_1_SP_01", "{"), ("2026-11-01_2_SP_01", '{"state": "x"}')])
+    assert read_told(ledger) == {"cam": {one.exp_ref: one for one in (holding(1), holding(2))}}
