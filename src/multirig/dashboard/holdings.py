@@ -21,7 +21,7 @@ from multirig.dashboard.led import LedSession
 from multirig.dashboard.own_data import OwnData
 from multirig.dashboard.rigs import WatchedRigs
 from multirig.dashboard.view.holdings import HoldingsNow, find_alarm, why_silent
-from multirig.errors import MultirigError
+from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import WISHES, AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
 
@@ -51,7 +51,7 @@ class LabHoldings:
     ----------
     rigs : WatchedRigs
     session : LedSession
-        While its rigs get ready or start, nobody is asked for anything.
+        From its beginning until its rigs record, nobody is asked for anything.
     places : callable
         Returns the folders ``…/Subjects`` of this PC; it may block.
     rules : CollectRules or None
@@ -175,7 +175,9 @@ class LabHoldings:
     async def look(self) -> None:
         """Ask all PCs that do not record for what they have."""
         asked = self._reached()
-        await self._together([self._say(who, AskHoldings()) for who in asked])
+        self._asked_at = time.monotonic()
+        if not await self._together([self._say(who, AskHoldings()) for who in asked]):
+            return
         self._asked_at, self._is_known = time.monotonic(), True
         for gone in self._parts.held.keys() - {THIS_PC, *self._rigs.entries}:
             del self._parts.held[gone]
@@ -188,18 +190,19 @@ class LabHoldings:
         held = {who: tuple(self._parts.held.get(who, {}).values()) for who in rigs}
         note_told(Ledger(), {who: Holdings(sessions=told) for who, told in held.items()})
 
-    async def _together(self, work: Sequence[Coroutine[Any, Any, None]]) -> None:
-        """Do it all at once, one such lot after the other, unless a session begins meanwhile."""
+    async def _together(self, work: Sequence[Coroutine[Any, Any, None]]) -> bool:
+        """Do it all at once, one such lot after the other; False: not, or not all, since a session begins."""
         while self._asking is not None and not self._asking.done():
             await asyncio.wait({self._asking})
-        if self._session.is_beginning_to_record:
+        if self._session.is_before_recording:
             for one in work:
                 one.close()
-            return
+            return False
         self._asking = task = asyncio.create_task(_gather(work))
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
+        return not task.cancelled()
 
     async def _follow(self, who: str) -> None:
         """Ask a PC that is at work how far it is; once it is done, all are asked for all that they have."""
@@ -221,8 +224,8 @@ class LabHoldings:
         else:
             try:
                 told = (await wish_of_rigs({who: self._rigs.uri(who)}, wish))[who]
-            except MultirigError as error:
-                told = error
+            except (MultirigError, OSError) as error:
+                told = error if isinstance(error, MultirigError) else MultirigError(why_not(error))
         self._parts.take(who, told, is_part=bool(wish.sessions))
         is_begun = isinstance(wish, Clear) or (isinstance(wish, Collect) and wish.to is not None)
         if is_begun and isinstance(told, Holdings):

@@ -18,6 +18,16 @@ from multirig.protocol.words import Report
 _BEGINNING = frozenset(
     {SessionState.INITIALIZING.value, SessionState.INITIALIZED.value, SessionState.STARTING.value}
 )
+_BEGUN = frozenset(
+    {
+        SessionState.RUNNING.value,
+        SessionState.STOPPING.value,
+        SessionState.INTERRUPTING.value,
+        SessionState.STOPPED.value,
+        SessionState.CLEANING.value,
+    }
+)
+"""States of a session whose start is past."""
 
 
 class LedSession:
@@ -63,6 +73,11 @@ class LedSession:
     def is_beginning_to_record(self) -> bool:
         """Whether the rigs of a session that is led from here get ready, or start."""
         return self.is_led and self.now is not None and self.now.state in _BEGINNING
+
+    @property
+    def is_before_recording(self) -> bool:
+        """Whether a session is led from here that does not record yet."""
+        return self.is_led and (self.now is None or self.now.state not in _BEGUN)
 
     def keep_reports(self, rigs: Iterable[Sighting]) -> Mapping[str, Report]:
         """Return what each rig last reported in this session; once cleaned up, it speaks of it no more."""

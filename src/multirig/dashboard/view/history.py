@@ -208,7 +208,7 @@ def view_history(
     parts : Parts, optional
         What the PCs say of where the data are.
     """
-    data = say_sessions(parts) if parts is not None else {}
+    data = say_sessions(parts, (one.exp_ref for one in found)) if parts is not None else {}
     rows = tuple(_row(one, zone, data.get(one.exp_ref)) for one in found)
     left = max(0, total - len(rows))
     trouble = None

@@ -157,13 +157,16 @@ def why_silent(rig: Sighting) -> str | None:
 # -- one session --------------------------------------------------------------------------------------------
 
 
-def say_sessions(parts: Parts) -> dict[str, Note]:
-    """Return in a few words where the data of each session are, by its reference."""
+def say_sessions(parts: Parts, wanted: Iterable[str]) -> dict[str, Note]:
+    """Return in a few words where the data of sessions are, by their references."""
+    only = set(wanted)
     by_session: dict[ExpRef, list[tuple[str, Holding]]] = {}
     for names, held in _group(parts).items():
         for exp_ref, one in held.items():
             by_session.setdefault(exp_ref, []).append((_name(names), one))
-    return {str(exp_ref): _say_session(by_pc) for exp_ref, by_pc in by_session.items()}
+    return {
+        name: _say_session(by_pc) for exp_ref, by_pc in by_session.items() if (name := str(exp_ref)) in only
+    }
 
 
 def _say_session(by_pc: Sequence[tuple[str, Holding]]) -> Note:
@@ -354,7 +357,8 @@ def _say_overdue(now: HoldingsNow, grouped: Grouped) -> str | None:
     verb = "is" if len(refs) == 1 else "are"
     return (
         f"{wording.count(len(refs), 'session')} on {wording.listed(whose)} {verb} not collected for more "
-        f"than {OVERDUE_DAYS} days, the oldest of {oldest}: press Collect, or look at what stands in its way"
+        f"than {OVERDUE_DAYS} days, the oldest of {oldest}: press Collect on the page History, or look "
+        "there at what stands in its way"
     )
 
 
@@ -374,7 +378,7 @@ def _say_full(now: HoldingsNow, who: Who, held: Mapping[ExpRef, Holding]) -> str
         return None
     return (
         f"the disk of {name} has {size(free)} free, and {size(room)} of collected sessions could be "
-        "cleared: press Clear…"
+        "cleared: press Clear… on the page History"
     )
 
 

@@ -96,14 +96,14 @@ def seen(name: str, **report: Any) -> Sighting:
     ],
 )
 def test_of_several_parts_the_one_that_is_furthest_from_the_server_is_told(
-    held: dict[str, list[Holding]], words: str, tone: Tone
+    held: dict[str, Any], words: str, tone: Tone
 ) -> None:
-    said = say_sessions(parts(**held))["2026-11-30_1_SP_01"]
+    said = say_sessions(parts(**held), [str(ref())])[str(ref())]
     assert (said.text, said.tone) == (words, tone)
 
 
 def test_of_a_session_of_which_nobody_has_said_anything_nothing_is_told() -> None:
-    assert say_sessions(parts(cam=[])) == {}
+    assert say_sessions(parts(cam=[part(exp_ref=ref(2))]), [str(ref())]) == {}
 
 
 # -- the box -------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_what_is_not_collected_for_days_is_an_alarm_in_a_lab_that_collects() -> 
     [said] = alarms(parts(video=[part(exp_ref=OLD)]), rules=RULES)
     assert said == (
         "1 session on video is not collected for more than 3 days, the oldest of 26 November: press "
-        "Collect, or look at what stands in its way"
+        "Collect on the page History, or look there at what stands in its way"
     )
     assert alarms(parts(video=[part(exp_ref=OLD)])) == []  # nobody has ever collected here
     assert find_alarm(now(parts(video=[part(exp_ref=OLD)]))) is None
@@ -244,7 +244,7 @@ def test_a_disk_that_fills_up_with_what_could_be_cleared_is_told() -> None:
     full = seen("video", disk_free=100 * GB)
     assert alarms(known, rigs=[full]) == [
         "the disk of video has 100.0 GB free, and 300.0 GB of collected sessions could be cleared: "
-        "press Clear…"
+        "press Clear… on the page History"
     ]
     assert alarms(known, rigs=[seen("video", disk_free=400 * GB)]) == []
     young = parts(video=[part(Whereabouts.COLLECTED, bytes=300 * GB)])
