@@ -152,7 +152,7 @@ class Console:
                 findings=self.upkeep.findings,
                 is_checking=self.upkeep.is_checking,
                 problem=self.rigs.problem,
-                caution=next(iter(self.rigs.cautions), None) or self.holdings.alarm(),
+                caution=next(iter(self.rigs.cautions), None) or self.holdings.alarm(operates=operates),
                 refused=self.rigs.observer.runtime.refused(),
                 operates=operates,
             )

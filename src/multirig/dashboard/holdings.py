@@ -76,27 +76,30 @@ class LabHoldings:
         self._problem = ""
         """Why it cannot be collected at all."""
         self._is_known = False
-        self._looked_on = self._asked_at = self._judged_at = float("-inf")
-        self._alarm: str | None = None
+        self._looked_on = self._asked_at = float("-inf")
+        self._alarms: dict[bool, tuple[float, str | None]] = {}
+        """For who operates, and for who only looks: what they should read, and when that was found."""
         self._clearing: dict[str, tuple[ExpRef, ...]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._schedule = None if rules is None else Schedule(rules)
 
     # -- what is known ------------------------------------------------------------------------------------
 
-    def now(self) -> HoldingsNow:
-        """Return what is known, for a page that shows it now."""
+    def now(self, *, operates: bool = True) -> HoldingsNow:
+        """Return what is known, for a page that shows it now, to whom may press its buttons or not."""
         self._looked_on = time.monotonic()
-        return self._peek()
+        return self._peek(operates=operates)
 
-    def alarm(self) -> str | None:
+    def alarm(self, *, operates: bool = True) -> str | None:
         """Return what whoever looks at the lab should read; None: nothing."""
         now = time.monotonic()
-        if now - self._judged_at > JUDGED_EVERY:
-            self._judged_at, self._alarm = now, find_alarm(self._peek())
-        return self._alarm
+        judged_at, alarm = self._alarms.get(operates, (float("-inf"), None))
+        if now - judged_at > JUDGED_EVERY:
+            alarm = find_alarm(self._peek(operates=operates))
+            self._alarms[operates] = now, alarm
+        return alarm
 
-    def _peek(self) -> HoldingsNow:
+    def _peek(self, *, operates: bool) -> HoldingsNow:
         return HoldingsNow(
             today=datetime.date.today(),
             parts=self._parts,
@@ -106,6 +109,7 @@ class LabHoldings:
             problem=self._problem,
             own_free=self._own.free,
             is_held_up=self._session.is_led,
+            operates=operates,
         )
 
     # -- life ---------------------------------------------------------------------------------------------

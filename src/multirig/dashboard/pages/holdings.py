@@ -15,6 +15,7 @@ from multirig.dashboard.pages.elements import Line, Rows, box, button, form, sho
 from multirig.dashboard.pages.tables import Cell, Heading, Table
 from multirig.dashboard.view.holdings import (
     DataView,
+    HoldingsNow,
     Moving,
     Note,
     PartRow,
@@ -86,15 +87,18 @@ class DataPanel:
     # -- shown --------------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        now = self._console.holdings.now()
+        now = self._now()
         is_known = (self._console.holdings.version, now.is_held_up, now.today) == self._known
         self._looks += 1
         if not self._client.is_deleted and (not is_known or self._looks % SELDOM == 0):
             self.show()
 
+    def _now(self) -> HoldingsNow:
+        return self._console.holdings.now(operates=self._operator is not None)
+
     def show(self) -> None:
         """Show what is known now."""
-        now = self._console.holdings.now()
+        now = self._now()
         self._known = (self._console.holdings.version, now.is_held_up, now.today)
         view = view_data(now, self._exp_ref)
         if view == self._view:

@@ -12,6 +12,7 @@ from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, choose_old, cou
 from multirig.conductor.sighting import Sighting
 from multirig.config import CollectRules
 from multirig.config.collect import AFTER_SESSION
+from multirig.dashboard.view.cards import WHO_OPERATES
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.lifecycle.defects import Kind, find
 from multirig.protocol.exp_ref import ExpRef
@@ -64,6 +65,8 @@ class HoldingsNow:
     """Bytes on the disk of this PC; None: not known."""
     is_held_up: bool = False
     """Whether a session is led from here: nothing is begun meanwhile."""
+    operates: bool = True
+    """Whether who sees the page may press its buttons; else it is said who can."""
 
     @property
     def silent(self) -> dict[str, str]:
@@ -355,10 +358,13 @@ def _say_overdue(now: HoldingsNow, grouped: Grouped) -> str | None:
     whose = [_name(who) for who, pc in grouped.items() if any(one in late for one in pc.values())]
     oldest = say_day(min(one.date for one in refs), now.today)
     verb = "is" if len(refs) == 1 else "are"
+    looks = "look there at what stands in its way"
+    advice = f"press Collect on the page History, or {looks}"
+    if not now.operates:
+        advice = f"{WHO_OPERATES} can collect them on the page History, or {looks}"
     return (
         f"{wording.count(len(refs), 'session')} on {wording.listed(whose)} {verb} not collected for more "
-        f"than {OVERDUE_DAYS} days, the oldest of {oldest}: press Collect on the page History, or look "
-        "there at what stands in its way"
+        f"than {OVERDUE_DAYS} days, the oldest of {oldest}: {advice}"
     )
 
 
@@ -376,9 +382,10 @@ def _say_full(now: HoldingsNow, who: Who, held: Mapping[ExpRef, Holding]) -> str
     room = sum(one.bytes for one in old.get(name, ()))
     if not room or not (is_short or free < room):
         return None
+    advice = "press Clear…" if now.operates else f"{WHO_OPERATES} can clear them"
     return (
         f"the disk of {name} has {size(free)} free, and {size(room)} of collected sessions could be "
-        "cleared: press Clear… on the page History"
+        f"cleared: {advice} on the page History"
     )
 
 

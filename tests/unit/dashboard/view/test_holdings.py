@@ -11,6 +11,7 @@ import pytest
 from multirig.collect.overview import THIS_PC, Parts
 from multirig.conductor.sighting import Sighting
 from multirig.config import CollectRules
+from multirig.dashboard.view.cards import WHO_OPERATES
 from multirig.dashboard.view.holdings import (
     MAX_DAYS,
     HoldingsNow,
@@ -222,6 +223,15 @@ def test_what_is_not_collected_for_days_is_an_alarm_in_a_lab_that_collects() -> 
     assert find_alarm(now(parts(video=[part(exp_ref=OLD)]), rules=RULES)) == said
     three_days = ref(day=datetime.date(2026, 11, 27))
     assert alarms(parts(video=[part(exp_ref=three_days)]), rules=RULES) == []
+
+
+def test_who_may_only_look_is_told_who_can_do_something() -> None:
+    late = parts(video=[part(exp_ref=OLD)])
+    [said] = alarms(late, rules=RULES, operates=False)
+    assert f"{WHO_OPERATES} can collect them on the page History" in said
+    full = parts(own=[part(Whereabouts.COLLECTED, ref(day=datetime.date(2026, 10, 1)))])
+    [said] = alarms(full, own_free=GB, operates=False)
+    assert said.endswith(f"could be cleared: {WHO_OPERATES} can clear them on the page History")
 
 
 def test_a_destination_that_is_away_is_told_by_whom_it_was_missed() -> None:
