@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nicegui import ui
 
@@ -38,9 +38,8 @@ _PARTS = (
     Heading("Size", is_number=True),
     Heading("Since"),
     Heading("At"),
-    Heading("What is the matter"),
 )
-_DOOMED = (Heading("Session"), *_PARTS)
+_NOTES = Heading("What is the matter")
 
 
 class DataPanel:
@@ -115,7 +114,7 @@ class DataPanel:
         ):
             show_if(rows.root, shown)
         show_if(self._table.root, view.rows)
-        self._table.show(_PARTS, map(_cells, view.rows))
+        _show_parts(self._table, view.rows)
         self._destination.text = view.destination
         self._why_not.text = view.why_not or ""
         show_if(self._why_not, view.why_not)
@@ -208,8 +207,7 @@ class ClearDialog:
 
     def _show_rows(self, sessions: Iterable[str], rows: tuple[PartRow, ...]) -> None:
         show_if(self._table.root, rows)
-        cells = ([Cell(ref, is_heading=True), *_cells(row)] for ref, row in zip(sessions, rows, strict=True))
-        self._table.show(_DOOMED, cells)
+        _show_parts(self._table, rows, tuple(sessions))
 
     async def _clear(self) -> None:
         if self._is_begun or not self._doomed:
@@ -256,12 +254,22 @@ def _build_moving(one: Moving) -> None:
         box("div").style(f"width: {100 * one.progress:.1f}%")
 
 
-def _cells(row: PartRow) -> list[Cell]:
+def _show_parts(table: Table, rows: Sequence[PartRow], sessions: Sequence[str] = ()) -> None:
+    """Show who has what, with the session of each row where they are several."""
+    has_notes = any(row.note for row in rows)
+    headings = [*([Heading("Session")] if sessions else ()), *_PARTS, *([_NOTES] if has_notes else ())]
+    cells = [_cells(row, has_note=has_notes) for row in rows]
+    for ref, row in zip(sessions, cells, strict=False):
+        row.insert(0, Cell(ref, is_heading=True))
+    table.show(headings, cells)
+
+
+def _cells(row: PartRow, *, has_note: bool) -> list[Cell]:
     return [
         Cell(row.who, is_heading=True),
         Cell(row.word, tone=row.tone, icon=row.icon),
         Cell(row.size, is_number=True),
         Cell(row.since),
         Cell(row.to),
-        Cell(row.note, is_long=True),
+        *([Cell(row.note, is_long=True)] if has_note else ()),
     ]

@@ -402,10 +402,10 @@ def _name(who: Who) -> str:
 
 
 def _group(parts: Parts) -> Grouped:
-    """Return who has what; rigs of one PC that have the very same sessions are one."""
+    """Return who has what, this PC first; rigs of one PC that have the very same sessions are one."""
     found: dict[tuple[object, ...], tuple[Who, Mapping[ExpRef, Holding]]] = {}
-    for who, held in parts.held.items():
-        pc = parts.pcs.get(who, "")
+    for who in sorted(parts.held, key=lambda one: (one != THIS_PC, one)):  # not as their answers come
+        held, pc = parts.held[who], parts.pcs.get(who, "")
         key: tuple[object, ...] = (who,)
         if pc and any(one.rigs for one in held.values()):
             key = (pc, frozenset((ref, one.files, one.bytes, one.rigs) for ref, one in held.items()))

@@ -78,7 +78,7 @@ def seen(name: str, **report: Any) -> Sighting:
 @pytest.mark.parametrize(
     ("held", "words", "tone"),
     [
-        ({"cam": [part()], "own": [part()]}, "on cam and this PC", Tone.WARNING),
+        ({"cam": [part()], "own": [part()]}, "on this PC and cam", Tone.WARNING),
         ({"cam": [part(Whereabouts.COLLECTED)], "own": [part()]}, "on this PC", Tone.WARNING),
         (
             {"cam": [part(Whereabouts.UNDER_WAY, done=GB)], "own": [part(Whereabouts.COLLECTED)]},
@@ -121,8 +121,8 @@ def test_what_is_left_is_summed_up_and_told_by_pc_with_its_oldest_day() -> None:
     shown = view_data(now(parts(video=[part(), part(exp_ref=old, done=GB)], own=[part()])))
     assert shown.summary.text == "2 sessions not collected, 5.0 GB"
     assert shown.backlog == (
-        "video: 2 sessions not collected, 3.0 GB, the oldest of 3 November",
         "this PC: 1 session not collected, 2.0 GB, the oldest of 30 November",
+        "video: 2 sessions not collected, 3.0 GB, the oldest of 3 November",
     )
     assert shown.can_collect
     assert shown.needs_place
