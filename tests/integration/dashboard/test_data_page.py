@@ -117,7 +117,6 @@ async def test_who_operates_collects_and_clears_and_who_looks_sees_it_all_and_ca
     await dialog.get_by_label("Older than so many days").fill("0")
     remove = dialog.get_by_role("button", name=re.compile(r"^Remove .*B from .*cam"))
     await remove.wait_for(timeout=SLOW)
-    await shoot(ada, "console-clear")
     await remove.click()
     await dialog.get_by_text("are free; the lists and journals are still there").wait_for(timeout=SLOW)
     await dialog.get_by_role("button", name="Close").click()

@@ -175,10 +175,10 @@ def test_of_one_session_each_pc_has_a_row_with_what_stands_in_its_way_and_the_ne
     there = part(Whereabouts.COLLECTED, at="2026-11-30T20:01:02+01:00")
     shown = view_data(now(parts(cam=[stuck, part(exp_ref=ref(2))], own=[there])), ref())
     assert [(row.who, row.word, row.note) for row in shown.rows] == [
-        ("cam", "needs you", "a.bin: another file lies there; rename it"),
         (THIS_PC, "collected", ""),
+        ("cam", "needs you", "a.bin: another file lies there; rename it"),
     ]
-    assert (shown.rows[1].since, shown.rows[1].to, shown.rows[1].size) == (
+    assert (shown.rows[0].since, shown.rows[0].to, shown.rows[0].size) == (
         "2026-11-30 20:01",
         SERVER,
         "2.0 GB",
