@@ -17,7 +17,7 @@ from multirig.cli.program import FAILED, INTERRUPTED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
 from multirig.collect.control import Control, Ended
-from multirig.collect.overview import THIS_PC, Parts, is_left
+from multirig.collect.overview import THIS_PC, Parts
 from multirig.collect.places import Destination, open_destination
 from multirig.collect.whole import list_missing
 from multirig.conductor.collecting import wish_of_rigs
@@ -26,7 +26,7 @@ from multirig.config import load_collect_rules, parse_rate
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import AskHoldings, Collect, Holdings, Whereabouts
+from multirig.protocol.holdings import AskHoldings, Collect, Holdings, Whereabouts, is_left
 from multirig.wording import count, listed
 
 LOOK_EVERY = 1.0

@@ -18,8 +18,6 @@ from multirig.collect.ledger import Ledger
 from multirig.collect.overview import (
     THIS_PC,
     Parts,
-    count_left,
-    is_left,
     note_told,
     read_told,
     seconds_left,
@@ -29,7 +27,7 @@ from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.config import Uri
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import AskHoldings, Holding, Holdings, Whereabouts
+from multirig.protocol.holdings import AskHoldings, Holding, Holdings, Whereabouts, is_left
 from multirig.reading.places import find_subjects
 from multirig.wording import count, duration, size
 
@@ -131,8 +129,8 @@ def show_parts(parts: Parts, sessions: Iterable[ExpRef]) -> None:
 
 def show_backlog(parts: Parts) -> None:
     """Print how much is not collected yet, and where it lies."""
-    for who, held in parts.held.items():
-        if (left := count_left(held.values())) is not None:
+    for who in parts.held:
+        if (left := parts.backlog(who)) is not None:
             render.say(
                 f"{who}: {count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
                 f"the oldest of {left.oldest}"

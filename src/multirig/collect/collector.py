@@ -84,8 +84,9 @@ class Collector:
             Only these; empty: all.
         """
         found: list[Holding] = []
+        only = frozenset(wanted)
         for root in self._roots:
-            for exp_ref in _sessions(root, wanted):
+            for exp_ref in _sessions(root, only):
                 with self._lock:
                     now = self._now.get((root, exp_ref))
                     under_way = self._under_way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +11,27 @@ from dataclasses import dataclass, field
 from multirig.collect.ledger import Ledger
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import Holding, Holdings, Whereabouts, read_holding, write_holding
+from multirig.protocol.holdings import (
+    Holding,
+    Holdings,
+    Whereabouts,
+    is_left,
+    read_holding,
+    write_holding,
+)
 
 THIS_PC = "this PC"
 KEPT_DAYS = 30
 """Days that data stay where they were recorded, where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What of a PC is not at its destination yet."""
+
+    sessions: int
+    bytes: int
+    oldest: datetime.date
 
 
 @dataclass(slots=True)
@@ -28,6 +45,8 @@ class Parts:
     busy: set[str] = field(default_factory=set)
     pcs: dict[str, str] = field(default_factory=dict)
     """Name of the PC on which each is: several rigs may run on one, over the same sessions."""
+    uncounted: dict[str, Backlog] = field(default_factory=dict)
+    """What is left on PCs that have more sessions than one answer holds."""
 
     def take(self, who: str, told: Holdings | MultirigError, *, is_part: bool = False) -> None:
         """Take what a PC has said: of all its sessions, or of some that it was asked for."""
@@ -36,7 +55,9 @@ class Parts:
             self.trouble[who] = str(told)
             return
         news = {one.exp_ref: one for one in told.sessions}
-        self.held[who] = {**self.held.get(who, {}), **news} if is_part else news
+        # what an answer had no room for is as it was
+        keeps = is_part or told.total > len(told.sessions)
+        self.held[who] = {**self.held.get(who, {}), **news} if keeps else news
         self.trouble.pop(who, None)
         if told.trouble:
             self.trouble[who] = told.trouble
@@ -44,6 +65,20 @@ class Parts:
             self.busy.add(who)
         if told.pc:
             self.pcs[who] = told.pc
+        if not is_part:
+            self._count(who, told)
+
+    def _count(self, who: str, told: Holdings) -> None:
+        """Take what a PC says of all its sessions, where it cannot name them all."""
+        self.uncounted.pop(who, None)
+        if told.total > len(told.sessions) and told.left:
+            with contextlib.suppress(ValueError):
+                oldest = datetime.date.fromisoformat(told.oldest)
+                self.uncounted[who] = Backlog(sessions=told.left, bytes=told.left_bytes, oldest=oldest)
+
+    def backlog(self, who: str) -> Backlog | None:
+        """Return how much of what a PC has is not collected; None: nothing is left."""
+        return self.uncounted.get(who) or count_left(self.held.get(who, {}).values())
 
     def of(self, exp_ref: ExpRef) -> dict[str, Holding]:
         """Return who has something of a session."""
@@ -54,20 +89,6 @@ class Parts:
         """All that anybody has, the newest first."""
         found = {exp_ref for held in self.held.values() for exp_ref in held}
         return sorted(found, key=lambda one: (one.date, one.sequence, one.subject), reverse=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """What of a PC is not at its destination yet."""
-
-    sessions: int
-    bytes: int
-    oldest: datetime.date
-
-
-def is_left(one: Holding) -> bool:
-    """Whether a part is not at its destination, and is to be brought there by us."""
-    return one.state in (Whereabouts.HERE, Whereabouts.UNDER_WAY, Whereabouts.STUCK)
 
 
 def count_left(held: Iterable[Holding]) -> Backlog | None:

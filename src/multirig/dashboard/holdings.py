@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.collect.ledger import Ledger
-from multirig.collect.overview import THIS_PC, Parts, by_destination, is_left, note_told, read_told
+from multirig.collect.overview import THIS_PC, Parts, by_destination, note_told, read_told
 from multirig.collect.places import open_destination
 from multirig.collect.schedule import SETTLE, Schedule
 from multirig.conductor.collecting import wish_of_rigs
@@ -23,7 +23,16 @@ from multirig.dashboard.rigs import WatchedRigs
 from multirig.dashboard.view.holdings import HoldingsNow, find_alarm, why_silent
 from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import WISHES, AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
+from multirig.protocol.holdings import (
+    WISHES,
+    AskHoldings,
+    Clear,
+    Collect,
+    Holding,
+    Holdings,
+    Whereabouts,
+    is_left,
+)
 
 EVERY = 60.0
 """Seconds between two looks at all that the PCs have, while somebody looks or something is under way."""
@@ -37,6 +46,9 @@ JUDGED_EVERY = 5.0
 """Seconds between two looks for an alarm: pages are shown far more often."""
 MOST = 100
 """Sessions that are asked for while a PC is at work: the oldest, which come first."""
+
+MOST_AT_ONCE = 400
+"""Sessions that are asked for by name at once: fewer than one answer holds."""
 
 log = logging.getLogger("multirig.console")
 
@@ -79,6 +91,8 @@ class LabHoldings:
         self._looked_on = self._asked_at = float("-inf")
         self._alarms: dict[bool, tuple[float, str | None]] = {}
         """For who operates, and for who only looks: what they should read, and when that was found."""
+        self._unnamed: set[str] = set()
+        """PCs that have more sessions than one answer names."""
         self._clearing: dict[str, tuple[ExpRef, ...]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._schedule = None if rules is None else Schedule(rules)
@@ -176,12 +190,19 @@ class LabHoldings:
 
     # -- asking -------------------------------------------------------------------------------------------
 
-    async def look(self) -> None:
-        """Ask all PCs that do not record for what they have."""
+    async def look(self, *, is_thorough: bool = False) -> None:
+        """Ask all PCs that do not record for what they have; of the first time, or if it is wanted, for all.
+
+        What an answer has no room for is asked for by name: of sessions that have a folder on this PC.
+        """
         asked = self._reached()
         self._asked_at = time.monotonic()
         if not await self._together([self._say(who, AskHoldings()) for who in asked]):
             return
+        if is_thorough or not self._is_known:
+            here = await self._own.list_sessions()
+            if not await self._together([self._ask_rest(who, here) for who in self._unnamed & {*asked}]):
+                return
         self._asked_at, self._is_known = time.monotonic(), True
         for gone in self._parts.held.keys() - {THIS_PC, *self._rigs.entries}:
             del self._parts.held[gone]
@@ -220,6 +241,11 @@ class LabHoldings:
             self._clearing.pop(who, None)
             self._asked_at = float("-inf")
 
+    async def _ask_rest(self, who: str, sessions: Sequence[ExpRef]) -> None:
+        rest = [one for one in sessions if one not in self._parts.held.get(who, {})]
+        for first in range(0, len(rest), MOST_AT_ONCE):
+            await self._say(who, AskHoldings(sessions=tuple(rest[first : first + MOST_AT_ONCE])))
+
     async def _say(self, who: str, wish: WISHES) -> None:
         """Say to a PC what is wished, and take what it answers."""
         told: Holdings | MultirigError
@@ -231,6 +257,8 @@ class LabHoldings:
             except (MultirigError, OSError) as error:
                 told = error if isinstance(error, MultirigError) else MultirigError(why_not(error))
         self._parts.take(who, told, is_part=bool(wish.sessions))
+        if isinstance(told, Holdings) and told.total > len(told.sessions):
+            self._unnamed.add(who)
         is_begun = isinstance(wish, Clear) or (isinstance(wish, Collect) and wish.to is not None)
         if is_begun and isinstance(told, Holdings):
             self._parts.busy.add(who)  # it may not have begun when it answered

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from multirig.collect.calling import CollectWorker
+from multirig.collect.parts import find_sessions
 from multirig.errors import MultirigError
 from multirig.pc.recording import RecordingSign
 from multirig.protocol.exp_ref import ExpRef
@@ -57,6 +58,10 @@ class OwnData:
         self._is_busy = told.is_busy
         return told
 
+    async def list_sessions(self) -> list[ExpRef]:
+        """Return which sessions have a folder here."""
+        return await asyncio.to_thread(self._list)
+
     async def measure(self) -> None:
         """Look how much room there is."""
         self.free = await asyncio.to_thread(self._measure)
@@ -66,6 +71,13 @@ class OwnData:
         self._sign.take_down()
         if self._worker is not None:
             await self._worker.close()
+
+    def _list(self) -> list[ExpRef]:
+        found: list[ExpRef] = []
+        for place in self._places():
+            with contextlib.suppress(OSError):
+                found += find_sessions(place)
+        return found
 
     def _measure(self) -> int | None:
         found = []

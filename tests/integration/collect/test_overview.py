@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 from multirig.collect.ledger import Ledger
-from multirig.collect.overview import Parts, by_destination, choose_old, note_told, read_told
+from multirig.collect.overview import Backlog, Parts, by_destination, choose_old, note_told, read_told
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import Holding, Holdings, Whereabouts
@@ -51,3 +51,19 @@ def test_what_pcs_have_said_is_read_again_and_what_is_damaged_left_out(tmp_path:
     note_told(ledger, {"cam": Holdings(sessions=(holding(1), holding(2)))})
     ledger.note_told("main", [("2026-11-01_1_SP_01", "{"), ("2026-11-01_2_SP_01", '{"state": "x"}')])
     assert read_told(ledger) == {"cam": {one.exp_ref: one for one in (holding(1), holding(2))}}
+
+
+def test_what_an_answer_has_no_room_for_is_as_it_was_and_is_counted() -> None:
+    parts = Parts()
+    parts.take("cam", Holdings(sessions=(holding(1),)), is_part=True)
+    told = Holdings(
+        sessions=(holding(2, Whereabouts.HERE),), total=900, left=700, left_bytes=5, oldest="2026-01-31"
+    )
+    parts.take("cam", told)
+    assert len(parts.held["cam"]) == 2
+    assert parts.backlog("cam") == Backlog(sessions=700, bytes=5, oldest=datetime.date(2026, 1, 31))
+    parts.take(
+        "cam", Holdings(sessions=(holding(2, Whereabouts.HERE),), total=1, left=1, oldest="2026-11-01")
+    )
+    assert parts.backlog("cam") == Backlog(sessions=1, bytes=100, oldest=DAY)
+    assert parts.backlog("nobody") is None

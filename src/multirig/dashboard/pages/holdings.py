@@ -191,7 +191,7 @@ class ClearDialog:
         show_if(self._table.root, False)
         self._remove.set_enabled(False)
         self._question.show("asking the PCs once more…", Tone.BUSY)
-        await self._console.holdings.look()
+        await self._console.holdings.look(is_thorough=True)
         self._choose()
 
     def _choose(self) -> None:

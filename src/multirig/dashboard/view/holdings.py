@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from multirig import wording
-from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, choose_old, count_left, is_left, seconds_left
+from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, choose_old, seconds_left
 from multirig.conductor.sighting import Sighting
 from multirig.config import CollectRules
 from multirig.config.collect import AFTER_SESSION
@@ -16,7 +16,7 @@ from multirig.dashboard.view.cards import WHO_OPERATES
 from multirig.dashboard.view.tones import ICONS, Tone
 from multirig.lifecycle.defects import Kind, find
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import Holding, Whereabouts
+from multirig.protocol.holdings import Holding, Whereabouts, is_left
 from multirig.protocol.words import RigState
 from multirig.wording import size
 
@@ -287,6 +287,10 @@ def _summarise(now: HoldingsNow, held: Sequence[Holding], *, is_of_one: bool) ->
         return Note(text="all that the PCs have is collected", tone=Tone.GOOD, icon=ICONS[Tone.GOOD])
     refs = {one.exp_ref for one in left}
     total = sum(one.bytes - one.done for one in left)
+    if more := [one for one in now.parts.uncounted.values() if one.sessions > len(refs)]:
+        most = max(one.sessions for one in more)
+        text = f"at least {wording.count(most, 'session')} not collected"
+        return Note(text=text, tone=Tone.WARNING, icon=ICONS[Tone.WARNING])
     tone = Tone.BUSY if now.parts.busy else Tone.WARNING
     text = f"{wording.count(len(refs), 'session')} not collected, {size(total)}"
     return Note(text=text, tone=tone, icon=ICONS[tone])
@@ -294,7 +298,7 @@ def _summarise(now: HoldingsNow, held: Sequence[Holding], *, is_of_one: bool) ->
 
 def _say_backlog(now: HoldingsNow, grouped: Grouped) -> Iterable[str]:
     for who, held in grouped.items():
-        if (left := count_left(held.values())) is not None:
+        if held and (left := now.parts.backlog(who[0])) is not None:
             yield (
                 f"{_name(who)}: {wording.count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
                 f"the oldest of {say_day(left.oldest, now.today)}"
