@@ -86,13 +86,13 @@ def _clear(labs: Lab, doomed: dict[str, list[Holding]]) -> None:
     for who, held in doomed.items():
         if who == THIS_PC:
             continue
-        for to, refs in by_destination(held).items():
+        for to, refs in by_destination(held):
             told = asyncio.run(wish_of_rigs({who: labs.rigs[who]}, Clear(to=to, sessions=refs)))[who]
             after.take(who, told, is_part=True)
             if isinstance(told, Holdings):
                 waits[who] = waits.get(who, ()) + refs
     own = doomed.get(THIS_PC, [])
-    for to, refs in by_destination(own).items():
+    for to, refs in by_destination(own):
         after.take(THIS_PC, _clear_own(labs, to, refs), is_part=True)
     while waits:
         time.sleep(LOOK_EVERY)

@@ -12,6 +12,7 @@ from multirig.collect.ledger import Ledger
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import (
+    MAX_WANTED,
     Holding,
     Holdings,
     Whereabouts,
@@ -136,9 +137,13 @@ def _may_go(one: Holding, last: datetime.date) -> bool:
     return one.state is Whereabouts.COLLECTED and one.exp_ref.date <= last and bool(one.to)
 
 
-def by_destination(held: Sequence[Holding]) -> dict[str, tuple[ExpRef, ...]]:
-    """Return sessions by where they were collected, as a wish to clear them has it."""
-    return {to: tuple(one.exp_ref for one in held if one.to == to) for to in sorted({one.to for one in held})}
+def by_destination(held: Sequence[Holding]) -> list[tuple[str, tuple[ExpRef, ...]]]:
+    """Return sessions by where they were collected, as many at a time as a wish to clear them holds."""
+    found = []
+    for to in sorted({one.to for one in held}):
+        refs = [one.exp_ref for one in held if one.to == to]
+        found += [(to, tuple(refs[first : first + MAX_WANTED])) for first in range(0, len(refs), MAX_WANTED)]
+    return found
 
 
 # -- what PCs that are away have said last ------------------------------------------------------------------

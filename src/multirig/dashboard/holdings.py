@@ -95,6 +95,8 @@ class LabHoldings:
         """PCs that have more sessions than one answer names."""
         self._clearing: dict[str, tuple[ExpRef, ...]] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._is_question = False
+        """Whether nothing is lost where that is given up."""
         self._schedule = None if rules is None else Schedule(rules)
 
     # -- what is known ------------------------------------------------------------------------------------
@@ -215,15 +217,18 @@ class LabHoldings:
         held = {who: tuple(self._parts.held.get(who, {}).values()) for who in rigs}
         note_told(Ledger(), {who: Holdings(sessions=told) for who, told in held.items()})
 
-    async def _together(self, work: Sequence[Coroutine[Any, Any, None]]) -> bool:
+    async def _together(self, work: Sequence[Coroutine[Any, Any, None]], *, is_wish: bool = False) -> bool:
         """Do it all at once, one such lot after the other; False: not, or not all, since a session begins."""
         while self._asking is not None and not self._asking.done():
+            if is_wish and self._is_question:  # whoever has pressed a button waits for nobody's answer
+                self._asking.cancel()
             await asyncio.wait({self._asking})
         if self._session.is_before_recording:
             for one in work:
                 one.close()
             return False
         self._asking = task = asyncio.create_task(_gather(work))
+        self._is_question = not is_wish
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
@@ -325,14 +330,14 @@ class LabHoldings:
         self._refuse_while_led()
         work = []
         for who, held in doomed.items():
-            for to, refs in by_destination(held).items():
+            for to, refs in by_destination(held):
                 log.warning("%s clears from %s, at %s: %s", by or "the console", who, to, _list(refs))
                 self._clearing[who] = (*self._clearing.get(who, ()), *refs)
                 work.append(self._say(who, Clear(to=to, sessions=refs)))
-        await self._together(work)
+        await self._together(work, is_wish=True)
 
     async def _tell(self, wish: Collect) -> None:
-        await self._together([self._say(who, wish) for who in self._reached()])
+        await self._together([self._say(who, wish) for who in self._reached()], is_wish=True)
 
     def _refuse_while_led(self) -> None:
         if self._session.is_led:

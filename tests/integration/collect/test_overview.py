@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 from multirig.collect.ledger import Ledger
 from multirig.collect.overview import Backlog, Parts, by_destination, choose_old, note_told, read_told
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import Holding, Holdings, Whereabouts
+from multirig.protocol.holdings import MAX_WANTED, Holding, Holdings, Whereabouts
 
 DAY = datetime.date(2026, 11, 1)
 
@@ -40,10 +41,12 @@ def test_a_pc_that_does_not_answer_keeps_what_it_had_and_is_not_cleared() -> Non
 
 def test_a_wish_to_clear_goes_to_each_destination_apart() -> None:
     held = [holding(1), holding(2, to="Z:\\lab"), holding(3)]
-    assert by_destination(held) == {
-        "/mnt/lab": (held[0].exp_ref, held[2].exp_ref),
-        "Z:\\lab": (held[1].exp_ref,),
-    }
+    assert by_destination(held) == [
+        ("/mnt/lab", (held[0].exp_ref, held[2].exp_ref)),
+        ("Z:\\lab", (held[1].exp_ref,)),
+    ]
+    many = [replace(holding(1), exp_ref=ExpRef(DAY, 1, f"SP_{number}")) for number in range(MAX_WANTED + 1)]
+    assert [len(refs) for _, refs in by_destination(many)] == [MAX_WANTED, 1]
 
 
 def test_what_pcs_have_said_is_read_again_and_what_is_damaged_left_out(tmp_path: Path) -> None:
