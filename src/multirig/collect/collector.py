@@ -209,6 +209,7 @@ class Collector:
         part = look_at(root, exp_ref)
         receipt = read_receipt(part.folder, part_id(root))
         if receipt is None or receipt.cleared_at is not None:
+            self._judge(root, exp_ref)  # another program on this PC may have cleared it
             return None
         try:
             clear_part(part, receipt, destination, mark, self.control)

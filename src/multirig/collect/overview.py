@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from multirig.collect.ledger import Ledger
 from multirig.errors import MultirigError
@@ -24,6 +24,15 @@ from multirig.protocol.holdings import (
 THIS_PC = "this PC"
 KEPT_DAYS = 30
 """Days that data stay where they were recorded, where nothing else is said."""
+WORST_FIRST = (
+    Whereabouts.STUCK,
+    Whereabouts.UNDER_WAY,
+    Whereabouts.HERE,
+    Whereabouts.COLLECTED,
+    Whereabouts.CLEARED,
+    Whereabouts.IBLRIG,
+)
+"""What is said first of a session of which several PCs, or folders, have parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,9 @@ class Parts:
         if isinstance(told, MultirigError):
             self.trouble[who] = str(told)
             return
-        news = {one.exp_ref: one for one in told.sessions}
+        news: dict[ExpRef, Holding] = {}
+        for one in told.sessions:
+            news[one.exp_ref] = _add(news[one.exp_ref], one) if one.exp_ref in news else one
         # what an answer had no room for is as it was
         keeps = is_part or told.total > len(told.sessions)
         self.held[who] = {**self.held.get(who, {}), **news} if keeps else news
@@ -90,6 +101,19 @@ class Parts:
         """All that anybody has, the newest first."""
         found = {exp_ref for held in self.held.values() for exp_ref in held}
         return sorted(found, key=lambda one: (one.date, one.sequence, one.subject), reverse=True)
+
+
+def _add(one: Holding, other: Holding) -> Holding:
+    """Return what a PC has of a session that lies there in two folders: a rig's, and that of who led."""
+    worse, better = sorted((one, other), key=lambda each: WORST_FIRST.index(each.state))
+    return replace(
+        worse,
+        files=one.files + other.files,
+        bytes=one.bytes + other.bytes,
+        done=one.done + other.done,
+        to=worse.to or better.to,
+        rigs=tuple(sorted({*one.rigs, *other.rigs})),
+    )
 
 
 def count_left(held: Iterable[Holding]) -> Backlog | None:

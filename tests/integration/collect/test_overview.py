@@ -70,3 +70,14 @@ def test_what_an_answer_has_no_room_for_is_as_it_was_and_is_counted() -> None:
     )
     assert parts.backlog("cam") == Backlog(sessions=1, bytes=100, oldest=DAY)
     assert parts.backlog("nobody") is None
+
+
+def test_a_session_that_lies_in_two_folders_of_a_pc_is_there_with_both() -> None:
+    rig = replace(holding(1, Whereabouts.HERE, to=""), rigs=("cam",), files=2)
+    led = replace(holding(1), done=100, files=3)
+    parts = Parts()
+    for told in ((rig, led), (led, rig)):
+        parts.take("this PC", Holdings(sessions=told))
+        [one] = parts.held["this PC"].values()
+        assert (one.state, one.files, one.bytes, one.done) == (Whereabouts.HERE, 5, 200, 100)
+        assert (one.rigs, one.to) == (("cam",), "/mnt/lab")

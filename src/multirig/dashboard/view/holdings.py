@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from multirig import wording
-from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, choose_old, seconds_left
+from multirig.collect.overview import KEPT_DAYS, THIS_PC, WORST_FIRST, Parts, choose_old, seconds_left
 from multirig.conductor.sighting import Sighting
 from multirig.config import CollectRules
 from multirig.config.collect import AFTER_SESSION
@@ -29,15 +29,6 @@ Grouped: TypeAlias = Mapping[Who, Mapping[ExpRef, Holding]]
 _SHORT = (Kind.DISK, Kind.FULL)
 _FREE = frozenset({RigState.CONNECTED, RigState.BROKEN})
 """States in which a rig may look at its disk: nobody records there."""
-_ORDER = (
-    Whereabouts.STUCK,
-    Whereabouts.UNDER_WAY,
-    Whereabouts.HERE,
-    Whereabouts.COLLECTED,
-    Whereabouts.CLEARED,
-    Whereabouts.IBLRIG,
-)
-"""What of several PCs is said first of a session."""
 _LOOKS: Mapping[Whereabouts, tuple[str, Tone, str]] = {
     Whereabouts.HERE: ("on the PC", Tone.WARNING, "computer"),
     Whereabouts.UNDER_WAY: ("on the way", Tone.BUSY, "upload"),
@@ -192,7 +183,7 @@ def _say_session(by_pc: Sequence[tuple[str, Holding]]) -> Note:
 
 
 def _first_state(held: Sequence[Holding]) -> Whereabouts:
-    return next(state for state in _ORDER if any(one.state is state for one in held))
+    return next(state for state in WORST_FIRST if any(one.state is state for one in held))
 
 
 def say_part(one: Holding) -> str:
