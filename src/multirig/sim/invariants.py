@@ -451,7 +451,7 @@ class FewDatagrams(Invariant):
     MOST_PARTS = 400
     """In one second: parts of a few long messages, and receipts."""
     MOST_KNOCKS = 25
-    """In one second: hellos, answers and proofs of two programs that meet, with their copies, and an answer to
+    """In one second: hellos, answers and proofs of two programs that meet, with copies, and an answer to
     each hello that a stranger sends in the other's name."""
 
     def __init__(self, lab: Lab) -> None:
