@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import json
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -26,6 +24,7 @@ from multirig.collect.places.base import (
     NameTaken,
     check_name,
 )
+from multirig.collect.places.marks import check_mark, new_mark, parse_mark
 from multirig.collect.places.reading import open_past_cache
 from multirig.errors import why_not
 from multirig.record.spelling import spell
@@ -33,8 +32,6 @@ from multirig.writing import is_full, patiently, write_whole
 
 PIECE = 1 << 22
 """Bytes that are read and written at once."""
-FORMAT = 1
-"""Of the mark."""
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
     getattr(errno, "ENOTSUP", errno.EPERM), getattr(errno, "EOPNOTSUPP", errno.EPERM),
@@ -67,32 +64,13 @@ class Folder(Destination):
                 raise DestinationAway(
                     f"{self.text} is not there: connect the share or the disk, or make the folder"
                 )
-            found = self._read_mark(path)
+            found = parse_mark(path.read_bytes(), path) if path.exists() else None
             if found is None and mark is None:
-                found = secrets.token_hex(8)
-                write_whole(path, json.dumps({"format": FORMAT, "mark": found}).encode() + b"\n")
+                found, data = new_mark()
+                write_whole(path, data)
         except OSError as error:
             raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
-        if found is None or (mark is not None and found != mark):
-            what = "has no mark of multirig any more" if found is None else "is another folder"
-            raise DestinationAway(
-                f"{self.text} {what}, though sessions were collected there from this PC: is the share or the "
-                "disk connected? If it was really replaced, run multirig collect --new-destination once"
-            )
-        return found
-
-    @staticmethod
-    def _read_mark(path: Path) -> str | None:
-        try:
-            told = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            told = None
-        found = told.get("mark") if isinstance(told, dict) else None
-        if not isinstance(found, str) or not 8 <= len(found) <= 64:
-            raise DestinationAway(f"{path} is damaged: delete it if this is the right place")
-        return found
+        return check_mark(found, mark, self.text)
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the bytes of each file below a folder."""
@@ -105,6 +83,14 @@ class Folder(Destination):
                     with contextlib.suppress(FileNotFoundError):
                         found[spell(path.relative_to(top).as_posix())] = path.stat().st_size
         return found
+
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a file."""
+        with self._telling():
+            try:
+                return self._place(name).stat().st_size
+            except FileNotFoundError:
+                return None
 
     def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
         """Copy a file; what is there already is read here, for its checksum, and not written again."""
@@ -156,6 +142,7 @@ class Folder(Destination):
         """Give a file its name, in one step in which nothing can come between."""
         place, goal = self._place(name), self._place(final)
         with self._telling():
+            self._make(goal.parent)
             try:
                 _rename_new(place, goal)
             except FileExistsError:
