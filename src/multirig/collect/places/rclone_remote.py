@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from multirig.collect.control import Control
+from multirig.collect.control import Control, Ended
 from multirig.collect.places.base import (
     MARK_NAME,
     DestinationAway,
@@ -16,8 +18,9 @@ from multirig.collect.places.base import (
     DestinationFull,
     check_name,
 )
-from multirig.collect.places.rclone_daemon import Daemon, Lost, Said, find_rclone
+from multirig.collect.places.rclone_daemon import Daemon, Lost, Said
 from multirig.collect.places.rclone_names import find_trouble
+from multirig.collect.places.rclone_program import find_rclone
 from multirig.collect.places.rclone_words import Trouble, classify, clean
 from multirig.errors import ConfigError
 
@@ -26,6 +29,10 @@ HASHED_THERE = {"sftp", "local"}
 they were told when the file came."""
 HASHES = ("sha256", "sha1", "md5")
 """What `hashlib` can do too, the best first."""
+CRAWL = 32 << 10
+"""Bytes a second that are moved while this PC records: no server hangs up, no disk is kept busy."""
+LOOK_EVERY = 0.1
+"""Seconds between two looks how far something is."""
 GUARD_EVERY = 2.0
 """Seconds for which a destination that was seen is thought to be there."""
 
@@ -48,14 +55,16 @@ class Remote:
     def __init__(self, text: str, fs: str) -> None:
         self.text, self.fs = text, fs
         self.daemon = Daemon(find_rclone())
-        self.streams = self.renames = True
-        """Whether it takes a file of which the bytes are not said before, and renames without a copy."""
+        self.renames = True
+        """Whether it renames without a copy."""
         self.far: str | None = None
         """The checksum that the server makes from its disk."""
         self.mark: str | None = None
         """By which it is known, once it is open."""
         self._encoding = ""
         self._seen_at = float("-inf")
+        self._lock = threading.Lock()
+        self._rate: tuple[int, str] = (0, "")
 
     def learn(self) -> None:
         """Ask what kind of server it is, and what it can do."""
@@ -63,7 +72,7 @@ class Remote:
         features = told["Features"]
         if not (features.get("Move") or features.get("Copy")):
             raise ConfigError("that kind of server cannot rename a file, so nothing could be put there whole")
-        self.renames, self.streams = bool(features.get("Move")), bool(features.get("PutStream"))
+        self.renames = bool(features.get("Move"))
         name = str(told["Name"])
         settings = self.ask(("config/get", {"name": name}))
         kind = str(settings.get("type") or os.environ.get(f"RCLONE_CONFIG_{name.upper()}_TYPE") or name)
@@ -136,9 +145,78 @@ class Remote:
     def ask_all(
         self, orders: Sequence[Order], control: Control | None = None
     ) -> Sequence[Mapping[str, Any] | Said]:
-        """Ask for many things that may be asked twice, at once."""
-        with self.telling(control):
+        """Ask for many things at once that may be asked twice; return each answer, or what is wrong."""
+        try:
             return self.again_if_lost(lambda: self.daemon.call_many(orders, control))
+        except Said as error:
+            return [error] * len(orders)
+
+    def pace(self, control: Control, *, may_crawl: bool = True) -> None:
+        """Let rclone move so many bytes a second as it may now: next to none while this PC records.
+
+        Who lets it crawl sees to it that it goes on again: what is small is not begun at all then.
+        """
+        rate = (
+            f"{CRAWL}B"
+            if may_crawl and control.must_wait()
+            else f"{int(control.rate)}B"
+            if control.rate
+            else "off"
+        )
+        with self._lock:
+            now = (self.daemon.generation, rate)
+            if now != self._rate:
+                self.ask(("core/bwlimit", {"rate": rate}), control)
+                self._rate = (self.daemon.generation, rate)
+
+    def run(
+        self, order: Order, control: Control, on_moved: Callable[[int], None] = lambda moved: None
+    ) -> Mapping[str, Any]:
+        """Let something be done that takes its time, and return what comes of it.
+
+        While this PC records it crawls on, so that the server does not lose patience; if it is to end, it is
+        stopped.
+
+        Parameters
+        ----------
+        order : tuple
+            What is asked.
+        control : Control
+            Ends it, and holds it up.
+        on_moved : callable
+            Is told how many bytes have been moved; what it raises ends it.
+
+        Raises
+        ------
+        Said, Lost, Ended
+            As `Daemon.call`.
+        """
+        ask = self.daemon.call
+        path, parameters = order
+        group = f"multirig-{secrets.token_hex(4)}"
+        self.pace(control)
+        job = ask(path, {**parameters, "_async": True, "_group": group}, control)["jobid"]
+        born = self.daemon.generation
+        told: Mapping[str, Any] = {}
+        pause = 0.005
+        try:
+            while not told.get("finished"):
+                if control.wait(pause):
+                    control.raise_if_ended()
+                pause = min(2 * pause, LOOK_EVERY)
+                self.pace(control)
+                moved = ask("core/stats", {"group": group, "short": True}, control, born).get("bytes", 0)
+                on_moved(int(moved))
+                told = ask("job/status", {"jobid": job}, control, born)
+        finally:
+            with contextlib.suppress(Said, Lost, Ended):
+                if not told.get("finished"):
+                    ask("job/stop", {"jobid": job}, None, born)
+                self.pace(control, may_crawl=False)
+        if not told.get("success"):
+            raise Said(str(told.get("error")))
+        output: Mapping[str, Any] = told.get("output") or {}
+        return output
 
     def again_if_lost(self, do: Callable[[], _Result]) -> _Result:
         """Do it once more with a new rclone, if that has ended meanwhile."""
@@ -186,7 +264,7 @@ class Remote:
     def tell(self, error: Said, *, room: int = 0, control: Control | None = None) -> DestinationError:
         """Return an error for what rclone says; where that may mean anything, look what is the matter."""
         kind = classify(str(error))
-        if kind is Trouble.FULL or (room and self._lacks(room, control)):
+        if kind is Trouble.FULL or (room and kind is Trouble.OTHER and self._lacks(room, control)):
             return DestinationFull(f"{self.text} is full: free space there")
         if kind in (Trouble.REFUSED, Trouble.UNKNOWN):
             return self.away(error)

@@ -9,7 +9,7 @@ MOST = 240
 """Characters that are shown."""
 
 _LOGIN = re.compile(r"(://)[^/@\s]+@")
-_QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
+_QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"':]+")
 _SECRET = re.compile(
     r"(?i)\b(pass(?:word)?|secret[\w-]*|token|access_key[\w-]*|authorization|bearer)(\s*[=:]\s*|\s+)"
     r"(\"[^\"]*\"|'[^']*'|[^\s,;]+)"
