@@ -84,8 +84,11 @@ class Control:
     def must_wait(self) -> bool:
         """Look whether something is recorded on this PC now; it never waits."""
         with self._lock:
-            self.waits = self._is_busy()
-        return self.waits
+            now = self._clock()
+            if now - self._looked_at >= LOOK_EVERY or self.waits:
+                self._looked_at = now
+                self.waits = self._is_busy()
+            return self.waits
 
     def count(self, size: int) -> None:
         """Take note of bytes that were moved, and wait as the limit demands. Raises Ended."""

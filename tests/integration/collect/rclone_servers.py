@@ -60,7 +60,7 @@ class Server:
         self.root = folder / "served"
         self.root.mkdir(parents=True)
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = (folder / "log").open("wb")
         self.prepare()
 
@@ -87,22 +87,22 @@ class Server:
 
     def start(self) -> None:
         environment = {**os.environ, "RCLONE_CACHE_DIR": str(self.folder / "cache")}
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=environment
         )
         end = time.monotonic() + LIMIT
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
-            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert self.process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.02)
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def close(self) -> None:
         self.stop()

@@ -34,6 +34,7 @@ from multirig.collect.places import (
     DestinationFull,
     NameTaken,
     open_destination,
+    rclone_daemon,
 )
 from multirig.collect.places import rclone as room
 from multirig.collect.places.rclone import SMALL, Rclone
@@ -212,6 +213,31 @@ def test_a_server_that_dies_in_a_file_is_away_and_takes_the_file_when_it_is_back
     server.start()
     digests = there.send(source, "a.part", 0, free())
     assert there.compare("a.part", digests, LARGE, free())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a program for a while")
+@pytest.mark.parametrize("kind", [Sftp, WebDav], ids=lambda kind: kind.name)
+def test_a_server_that_says_nothing_any_more_does_not_hold_it_up_for_ever(
+    kind: type[Server], serve: Serve, reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = tuple(one.replace("=60s", "=1s").replace("=15s", "=1s") for one in rclone_daemon.FLAGS)
+    assert flags != rclone_daemon.FLAGS
+    monkeypatch.setattr(rclone_daemon, "FLAGS", flags)
+    server = serve(kind)
+    there = reach(server)
+    source = write(tmp_path / "a", LARGE)
+    control = free(4e6)
+
+    def stop() -> None:
+        while control.moved < 1_000_000:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGSTOP)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(DestinationAway, match="cannot be"):
+        there.send(source, "a.part", 0, control)
+    stopper.join()
 
 
 @pytest.fixture

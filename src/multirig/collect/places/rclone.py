@@ -31,7 +31,7 @@ from multirig.errors import ConfigError, MultirigError
 
 SMALL = 4 << 20
 """Bytes of a file that is written, and read back, together with others."""
-GROUP, GROUP_BYTES = 64, 8 << 20
+GROUP, GROUP_BYTES = 64, SMALL
 """Files, and bytes, that are written in one go."""
 AT_ONCE = 6
 """Groups that are written at once."""

@@ -66,7 +66,7 @@ _WATCH = r"""
 room=$1; shift
 trap 'rm -f "$room/rc"; rmdir "$room"; kill -KILL 0' EXIT
 trap 'exit' HUP INT TERM
-{ "$@" < /dev/null; kill -TERM $$; } &
+{ "$@" < /dev/null; rm -f "$room/rc"; rmdir "$room"; kill -KILL $$; } &
 read -r line
 """
 """Of the shell: our end of its input closes when our program ends, and then all of this ends."""
@@ -100,6 +100,7 @@ class Daemon:
         self._job: Any = None
         self._where: str | int = 0
         self._password = ""
+        self._is_closed = False
         self._last: collections.deque[bytes] = collections.deque(maxlen=5)
         self.generation = 0
         """How many times it was started."""
@@ -293,6 +294,8 @@ class Daemon:
             if self._process is not None and self._process.poll() is None:
                 return self.generation
             self._end()
+            if self._is_closed:
+                raise Lost("it was closed")
             self.generation += 1
             self._password = secrets.token_urlsafe(24)
             self._last.clear()
@@ -369,6 +372,7 @@ class Daemon:
     def close(self) -> None:
         """End it."""
         with self._lock:
+            self._is_closed = True
             self._end()
 
     def _end(self) -> None:
