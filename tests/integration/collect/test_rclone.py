@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -215,15 +216,44 @@ def test_a_server_that_dies_in_a_file_is_away_and_takes_the_file_when_it_is_back
     assert there.compare("a.part", digests, LARGE, free())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a program for a while")
-@pytest.mark.parametrize("kind", [Sftp, WebDav], ids=lambda kind: kind.name)
-def test_a_server_that_says_nothing_any_more_does_not_hold_it_up_for_ever(
-    kind: type[Server], serve: Serve, reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rclone wait for a server for a second instead of a minute."""
     flags = tuple(one.replace("=60s", "=1s").replace("=15s", "=1s") for one in rclone_daemon.FLAGS)
     assert flags != rclone_daemon.FLAGS
     monkeypatch.setattr(rclone_daemon, "FLAGS", flags)
-    server = serve(kind)
+
+
+def test_a_server_has_the_time_that_a_checksum_takes(
+    serve: Serve, reach: Any, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    server = serve(OpenSsh)
+    there = reach(server)
+    name = there.hashes[1]
+    assert name in ("sha1", "sha256", "md5")
+    asked: list[bool] = []
+    ask = there._remote.hash
+
+    def note(path: str, name: str, *, fetches: bool) -> Any:
+        asked.append(fetches)
+        return ask(path, name, fetches=fetches)
+
+    monkeypatch.setattr(there._remote, "hash", note)
+    size = 800_000_000  # takes longer than it is waited for a word
+    with (server.root / "large.part").open("wb") as file:
+        file.truncate(size)
+    digest = hashlib.new(name)
+    for _ in range(100):
+        digest.update(bytes(size // 100))
+    assert there.compare("large.part", {"blake2b": "", name: digest.hexdigest()}, size, free())
+    assert asked == [False]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a program for a while")
+def test_a_server_that_says_nothing_any_more_does_not_hold_it_up_for_ever(
+    serve: Serve, reach: Any, tmp_path: Path, impatient: None
+) -> None:
+    server = serve(Sftp)
     there = reach(server)
     source = write(tmp_path / "a", LARGE)
     control = free(4e6)

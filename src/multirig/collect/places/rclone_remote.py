@@ -108,6 +108,9 @@ class Remote:
     def hash(self, path: str, name: str, *, fetches: bool) -> Order:
         """Return what is asked for a checksum; rclone fetches the file for it, or the server makes it."""
         order = {"fs": self.fs, "remote": path, "hashType": name, "download": fetches}
+        if not fetches:  # nothing passes while the server reads its disk: it has links of its own for that
+            remote, _, folder = self.fs.partition(":")
+            order |= {"fs": f"{remote},description=checksums:{folder}", "_config": {"Timeout": "24h"}}
         return "operations/hashsumfile", order
 
     def pair(self, name: str, final: str) -> dict[str, str]:
@@ -170,7 +173,11 @@ class Remote:
                 self._rate = (self.daemon.generation, rate)
 
     def run(
-        self, order: Order, control: Control, on_moved: Callable[[int], None] = lambda moved: None
+        self,
+        order: Order,
+        control: Control,
+        on_moved: Callable[[int], None] = lambda moved: None,
+        limit: float = float("inf"),
     ) -> Mapping[str, Any]:
         """Let something be done that takes its time, and return what comes of it.
 
@@ -185,6 +192,8 @@ class Remote:
             Ends it, and holds it up.
         on_moved : callable
             Is told how many bytes have been moved; what it raises ends it.
+        limit : float
+            Seconds after which it is given up.
 
         Raises
         ------
@@ -199,11 +208,14 @@ class Remote:
         born = self.daemon.generation
         told: Mapping[str, Any] = {}
         pause = 0.005
+        deadline = time.monotonic() + limit
         try:
             while not told.get("finished"):
                 if control.wait(pause):
                     control.raise_if_ended()
                 pause = min(2 * pause, LOOK_EVERY)
+                if time.monotonic() > deadline:
+                    raise Said(f"i/o timeout: it was not done after {limit:.0f} s")
                 self.pace(control)
                 moved = ask("core/stats", {"group": group, "short": True}, control, born).get("bytes", 0)
                 on_moved(int(moved))
