@@ -272,6 +272,8 @@ def show_conductor_keys() -> str:
             key_table({**defs["ClockRules"], "$defs": defs}),
             "Under `console`:",
             key_table({**defs["ConsoleRules"], "$defs": defs}),
+            "Under `collect`:",
+            key_table({**defs["CollectRules"], "$defs": defs}),
         ]
     )
 
@@ -351,6 +353,7 @@ _SHOWN_BELOW = (
     "AdapterConfig",
     "ClockRules",
     "ConsoleRules",
+    "CollectRules",
 )
 """What a table of its own shows; the others have one with an anchor."""
 
@@ -401,9 +404,16 @@ def verdict_schema() -> dict[str, Any]:
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON schema of a manifest."""
-    from multirig.rig import manifest
+    from multirig.record import manifest
 
     return describe_fields(manifest.manifest_schema(), manifest.Manifest, manifest)
+
+
+def receipt_schema() -> dict[str, Any]:
+    """Return the JSON schema of a receipt."""
+    from multirig.collect import receipts
+
+    return describe_fields(receipts.receipt_schema(), receipts.Receipt, receipts)
 
 
 def describe_fields(schema: dict[str, Any], cls: type, module: Any) -> dict[str, Any]:
@@ -506,12 +516,14 @@ def show_frame_keys() -> str:
 
 def show_wire_words() -> str:
     """Return what each word says, field by field, as its class has it."""
-    from multirig.protocol import words
+    from multirig.protocol import holdings, words
 
     parts = []
-    for name, cls in inspect.getmembers(words, inspect.isclass):
+    found = {**dict(inspect.getmembers(words)), **dict(inspect.getmembers(holdings))}
+    for name, cls in sorted(found.items()):
         if (
-            cls.__module__ != words.__name__
+            not inspect.isclass(cls)
+            or cls.__module__ not in (words.__name__, holdings.__name__)
             or not dataclasses.is_dataclass(cls)
             or name in ("Verbatim", "Invalid")
         ):
@@ -881,6 +893,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "multirig-yaml.schema.json": lambda: importlib.import_module("multirig.config").conductor_config_schema(),
     "verdict.schema.json": verdict_schema,
     "manifest.schema.json": manifest_schema,
+    "collected.schema.json": receipt_schema,
 }
 """The JSON schemas, by the names of their files."""
 

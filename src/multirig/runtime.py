@@ -131,6 +131,10 @@ class Runtime:
         is_open = self.node.door.admit(address) in (Admission.OPEN, Admission.IBL)
         return is_open or self.node.peers.speaks_wire_2(address)
 
+    def refused(self) -> dict[str, int]:
+        """Return how many messages of each IP address were refused lately; the last was told of last."""
+        return self.node.door.refusals.recent(self.clock())
+
     def unreachable(self, address: Address, reason: str, *, is_refusal: bool = True) -> None:
         """Take a transport's word that nothing listens at an address, or that there is no way to it."""
         if not self._closed:

@@ -43,6 +43,20 @@ def listed(names: Sequence[str], *, most: int = 4) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def refused(counts: Mapping[str, int]) -> str | None:
+    """Return ``3 refused messages from 192.168.1.77``; None where nobody was refused.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        How many of each address; who was refused last, and is named, stands at the end.
+    """
+    if not counts:
+        return None
+    host, number = [*counts.items()][-1]
+    return f"{count(number, 'refused message')} from {host}"
+
+
 def one_line(text: str) -> str:
     """Return a text without its line breaks."""
     return " ".join(text.split())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
-from multirig.keyring import read_keys
+from multirig.keyring import Keyring, read_keys
 from multirig.trust.roles import Role
 
 pytestmark = [pytest.mark.attack, pytest.mark.limit(90)]
@@ -63,4 +64,25 @@ async def test_a_look_pc_sees_and_does_not_lead(keyed_lab: Any) -> None:
         program = keyed_lab.lead(look, "--seconds", "2")
         assert await program.ends() != 0
         assert "may look on, and not lead" in program.said()
+        assert rig.hooks() == []
+
+
+async def test_a_pc_that_was_shut_out_hears_so_within_seconds_and_leads_nobody(keyed_lab: Any) -> None:
+    async with keyed_lab.cable, keyed_lab:
+        video, lost = keyed_lab.add_pc("video-pc", Role.RIG), keyed_lab.add_pc("behaviour-pc", Role.LEAD)
+        keys = read_keys(keyed_lab.folder / "keys" / "behaviour-pc")
+        assert keys is not None
+        made = keyed_lab.ring.shut_out(keyed_lab.lab_key, [keys.memberships[0].certificate.id])
+        assert Keyring(keyed_lab.folder / "keys" / "video-pc").keep_list(made)
+        rig = await keyed_lab.open_rig(video)
+        began = time.monotonic()
+        program = keyed_lab.lead(lost, "--seconds", "2")
+        assert await program.ends() != 0
+        assert time.monotonic() - began < 10  # it waited 15 s for each answer
+        says = "this PC was shut out of the lab cortexlab"
+        assert f"cameras: {says}" in " ".join(program.said().split())
+        assert rig.hooks() == []
+        again = keyed_lab.lead(lost, "--seconds", "2")
+        assert await again.ends() != 0
+        assert f"! {says}, and nobody of it speaks to it" in " ".join(again.said().split())
         assert rig.hooks() == []

@@ -347,9 +347,9 @@ if __name__ == "__main__":
 
 
 def needs_what_is_missing(name: str) -> bool:
-    """Whether a page speaks to iblutil, which needs a newer Python than multirig does."""
-    uses_it = any("iblutil" in block.text for block in read_blocks(name) if block.language == "python")
-    return uses_it and importlib.util.find_spec("iblutil") is None
+    """Whether a page uses pynwb, or iblutil, which needs a newer Python than multirig, and it is not here."""
+    text = "".join(block.text for block in read_blocks(name) if block.language == "python")
+    return any(one in text and importlib.util.find_spec(one) is None for one in ("iblutil", "pynwb"))
 
 
 RUNNABLE = [
@@ -402,6 +402,7 @@ def test_every_file_that_is_written_is_documented(runs: dict[str, Future[list[st
         "sqlite",
         "console",
         "arrivals",
+        "nwb",
         "journals",
         r"program\.json",
         "programs",
@@ -417,6 +418,11 @@ def test_every_file_that_is_written_is_documented(runs: dict[str, Future[list[st
         "labkey",
         "register",
         "keys",
+        "collect",
+        "recording/",
+        "destination",
+        "descriptions",
+        "earlier",
     )
     assert [one for one in unseen if not any(word in one for word in elsewhere)] == []
 
@@ -442,6 +448,7 @@ def test_every_kind_of_journal_line_is_documented() -> None:
 def test_a_configuration_loads(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from multirig.conductor.roster import Roster
     from multirig.config import ConductorConfig, RigConfig, load_conductor_config, load_rig_config
+    from multirig.export.metadata import Metadata, read_metadata
     from multirig.rig.loading import build_adapter
 
     content = yaml.safe_load(block.text)
@@ -450,6 +457,10 @@ def test_a_configuration_loads(block: Block, tmp_path: Path, monkeypatch: pytest
         (tmp_path / "multirig.yaml").write_text(block.text, encoding="utf-8")
         monkeypatch.setattr("multirig.config.conductor.config_folder", lambda: tmp_path)  # the user's own
         assert load_conductor_config(path) != ConductorConfig()
+        return
+    if content.keys() <= Metadata.model_fields.keys():
+        path.write_text(block.text, encoding="utf-8")
+        assert read_metadata(path) != Metadata()
         return
     if not content.keys() <= RigConfig.model_fields.keys():
         path.write_text(block.text, encoding="utf-8")

@@ -118,7 +118,7 @@ def test_a_limit_may_have_a_unit(load):
 def test_every_key_can_be_given(load, tmp_path):
     config = load(
         SMALL + "uri: [udp://0.0.0.0:0, 'tcp://[::]:11001']\nmain_sync: true\nlab: cortexlab\nopen: false\n"
-        "allow_ibl: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7]\n"
+        "allow_ibl: [192.0.2.7, 198.51.100.0/24, '2001:db8::/32']\nalyx_token_to: [192.0.2.7, behaviour-pc]\n"
         "log_folder: logs\nlimits: {stop: 5, start: 0.5}\n"
         "experiment_description: {sync: {nidq: {collection: raw_ephys_data}}}\n"
     )
@@ -126,7 +126,7 @@ def test_every_key_can_be_given(load, tmp_path):
     assert config.main_sync is True
     assert config.lab == "cortexlab"
     assert config.allow_ibl == ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"]
-    assert config.alyx_token_to == ["192.0.2.7"]
+    assert config.alyx_token_to == ["192.0.2.7", "behaviour-pc"]
     assert config.log_folder == tmp_path / "logs"
     assert config.limits == Limits(start=0.5, stop=5)
     assert config.experiment_description.sync == {"nidq": {"collection": "raw_ephys_data"}}
@@ -225,6 +225,7 @@ def test_a_configuration_is_frozen_and_survives_json(load):
         (SMALL + "allow: [10.0.0.5]\n", ["allow is not used any more", "multirig key join", "allow_ibl"]),
         (SMALL + "allow_any: true\n", ["allow_any is not used any more", "open: true"]),
         (SMALL + "alyx_token_to: [10.0.0.0/8]\n", ["alyx_token_to[0]", "write 192.168.1.20"]),
+        (SMALL + "alyx_token_to: [192.168.1]\n", ["alyx_token_to[0]", "neither an IP address nor the name"]),
         (SMALL + "limits: {start: -3}\n", ["limits.start: -3 is no time to wait", "write seconds"]),
         (SMALL + "limits: {start: 0}\n", ["limits.start: 0 is no time to wait", "write seconds"]),
         (SMALL + "limits: {start: .inf}\n", ["limits.start: inf is no time to wait", "write seconds"]),

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from multirig.collect import receipts
+from multirig.collect.places import MARK_NAME
+from multirig.collect.places import folder as places_folder
 from multirig.dashboard.door import ended, people
 from multirig.errors import ConfigError
 from multirig.formats import check_format
@@ -58,6 +61,8 @@ def number_in(text: str) -> int:
         ("manifest", manifest.FORMAT),
         ("verdict", account.FORMAT),
         ("transfer", handover.FORMAT),
+        ("collected", receipts.FORMAT),
+        ("destination", places_folder.FORMAT),
     ],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
@@ -83,6 +88,23 @@ def test_a_journal_of_each_format_is_read(sample: Path, tmp_path: Path) -> None:
 def test_log_outs_of_each_format_are_read(tmp_path: Path) -> None:
     place(SAMPLES / "ended-1.json", tmp_path, ended.FILE_NAME)
     assert ended.read_ended(tmp_path) == {"kEeyU9h7QYjmtQ6BD2P1Rj1eQXqD0b3v": 1796000000}
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("collected-*")), ids=lambda one: one.stem)
+def test_a_receipt_of_each_format_is_read(sample: Path) -> None:
+    found = receipts.from_bytes(sample.read_bytes(), sample)
+    assert (found.exp_ref, found.part, len(found.files)) == ("2026-01-31_1_SP_01", "VIDEO-1-30ae79", 3)
+    assert [one.path for one in found.files if one.is_recorded] == ["raw_data/fake.csv"]
+
+
+def test_a_newer_receipt_is_refused(tmp_path: Path) -> None:
+    path = make_newer(place(SAMPLES / "collected-1.json", tmp_path, "_multirig_collected.x.json"), 1)
+    expect_refusal(lambda: receipts.from_bytes(path.read_bytes(), path), path, 1)
+
+
+def test_the_mark_of_a_destination_of_each_format_is_read(tmp_path: Path) -> None:
+    place(SAMPLES / "destination-1.json", tmp_path, MARK_NAME)
+    assert places_folder.Folder("x", tmp_path).open(None) == "854007bbc310ad91"
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("manifest-*")), ids=lambda one: one.stem)

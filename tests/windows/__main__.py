@@ -75,7 +75,7 @@ PROGRAMS = Part("programs that rigs drive", [f"{INTEGRATION}/rig/test_process.py
 CONDUCTOR = Part("conductor", [f"{INTEGRATION}/conductor"], 1200)
 RECORD = Part(
     "journals, verdicts, catalogue, reading back",
-    [f"{INTEGRATION}/{one}" for one in ("record", "reading")],
+    [f"{INTEGRATION}/{one}" for one in ("record", "reading", "export")],
     600,
 )
 PEERS = Part(

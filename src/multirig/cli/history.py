@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from multirig.cli import accounts, render
+from multirig.cli.collecting import Lab, ask_all, show_backlog, show_parts
 from multirig.cli.program import app
+from multirig.cli.rigs import RigsFile
 from multirig.errors import ConfigError
 from multirig.logs import keep_log
 from multirig.reading.listing import ListedSession, write_csv
@@ -84,9 +86,20 @@ def history(
             help="A table for Excel, R or pandas, on standard output, also of which rigs' parts are here.",
         ),
     ] = False,
+    where: Annotated[
+        bool,
+        typer.Option(
+            "--where",
+            help="Ask all rigs where their data are: on the PC, on the way, collected, cleared.",
+        ),
+    ] = False,
+    rigs_file: RigsFile = None,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """List the sessions on this PC, the newest first, and search them."""
+    if where:
+        _show_where(text or [], Lab.find(data, lab, rigs_file, is_alone=False), limit or DEFAULT_LIMIT)
+        return
     if csv and json:
         raise ConfigError("--csv and --json are two forms of one answer: leave one out")
     keep_log("conductor")
@@ -125,3 +138,15 @@ def history(
     place = f" --data {data}" if data is not None else ""
     place += f" --lab {lab}" if lab is not None else ""
     render.say(f"more on one of them: multirig show {found[0].exp_ref}{place}")
+
+
+def _show_where(text: list[str], labs: Lab, limit: int) -> None:
+    """Print where the data of sessions are, whoever has recorded them."""
+    parts = ask_all(labs)
+    found = [one for one in parts.sessions if all(word.casefold() in str(one).casefold() for word in text)]
+    show_parts(parts, found[:limit])
+    if not found:
+        render.say("no PC that answers has such a session")
+    elif len(found) > limit:
+        render.say(f"and {len(found) - limit} older ones: --limit {len(found)} lists all")
+    show_backlog(parts)

@@ -38,6 +38,7 @@ def sign(file: Path, role: Role | None, lab: str | None, *, asks: bool) -> None:
     ring = Keyring()
     key, request = ring.find_lab_key(lab), read_request(file)
     render.say(f"{request.name} asks to join the lab {key.name}; its key is {show_id(request.id)}")
+    ring.check_may_join(key.lab, request.key, request.name)
     if not confirm("Does the screen of that PC show the same key", asks=asks):
         render.say("it may not join: somebody has changed the file; write it anew there (multirig key ask)")
         raise typer.Exit(FAILED)

@@ -45,8 +45,11 @@ def load_commands(wanted: str | None = None) -> typer.Typer:
 
 _MODULES = {
     "check": "check",
+    "clear": "clear",
+    "collect": "collect",
     "console": "console",
     "demo": "demo",
+    "export": "export",
     "history": "history",
     "install": "install",
     "key": "key",

@@ -177,9 +177,8 @@ def status_line(snapshot: Snapshot) -> Text:
         parts.append((f"not heard for {wording.duration(snapshot.conductor_silent)}", "bold yellow"))
     if snapshot.is_open:
         parts.append(("open to all", "bold yellow"))
-    if snapshot.refused:
-        host, count = [*snapshot.refused.items()][-1]
-        parts.append((f"{wording.count(count, 'refused message')} from {host}", "bold yellow"))
+    if (refused := wording.refused(snapshot.refused)) is not None:
+        parts.append((refused, "bold yellow"))
     if snapshot.failure is not None:
         parts.append((snapshot.failure, "bold yellow"))
     line = Text(no_wrap=True, overflow="ellipsis")
@@ -207,9 +206,10 @@ def step_line(name: str, rigs: int, failed: int, seconds: float) -> None:
     err.print(Text.assemble(mark, f"{name:<11}", (f"{count} in {wording.duration(seconds)}", "dim")))
 
 
-def waiting_text(name: str, rigs: Iterable[str]) -> Text:
-    """Return which rigs a step waits for."""
-    return Text.assemble(f"{name:<11}", (f"waits for {', '.join(rigs) or 'the end of it'}", "dim"))
+def waiting_text(name: str, rigs: Iterable[str], refused: Mapping[str, int] | None = None) -> Text:
+    """Return which rigs a step waits for, and who was refused lately: messages of each address."""
+    waits = f"waits for {', '.join(rigs) or 'the end of it'}"
+    return Text.assemble(f"{name:<11}", (waits, "dim"), *_refused(refused))
 
 
 def outcome_line(step: str, rig: str, outcome: words.Word | MultirigError) -> None:
@@ -222,8 +222,10 @@ def alarm_line(rig: str, text: str) -> None:
     err.print(Text.assemble(("! ", "bold yellow"), (rig, "bold"), f": {text}"), soft_wrap=True)
 
 
-def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
-    """Return what every rig records now."""
+def watch_table(
+    elapsed: float, reports: Mapping[str, words.Report], refused: Mapping[str, int] | None = None
+) -> Group:
+    """Return what every rig records now, and who was refused lately: messages of each address."""
     table = Table(box=None, pad_edge=False)
     for heading in ("rig", "state", "frames", "rate", "size", "dropped"):
         table.add_column(heading, justify="left" if heading in ("rig", "state") else "right", style="")
@@ -238,7 +240,13 @@ def watch_table(elapsed: float, reports: Mapping[str, words.Report]) -> Group:
             wording.size(health.bytes),
             "" if report.health is None else str(health.dropped),
         )
-    return Group(Text.assemble(("● ", "bold red"), f"recording for {wording.duration(elapsed)}"), table)
+    said = f"recording for {wording.duration(elapsed)}"
+    return Group(Text.assemble(("● ", "bold red"), said, *_refused(refused)), table)
+
+
+def _refused(counts: Mapping[str, int] | None) -> list[tuple[str, str]]:
+    said = wording.refused(counts or {})
+    return [] if said is None else [(f"  {said}", "bold yellow")]
 
 
 def show_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

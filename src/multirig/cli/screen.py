@@ -57,7 +57,7 @@ class _Screen:
 
     def __init__(self, session: Session, wishes: Wishes) -> None:
         self._session = session
-        session.remarks.tell = render.warn
+        session.remarks.tell = session.on_refused = render.warn
         self._wishes = wishes
         self._events = session.events()
         self._rigs = list(session.conductor.rigs)
@@ -108,6 +108,7 @@ class _Screen:
             look()
 
         def look() -> None:
+            self._show_step()  # somebody may have been refused meanwhile
             for rig in self._waiting:
                 obstacle = self._session.conductor.obstacle(rig)
                 if obstacle is not None and obstacles.get(rig) != obstacle:
@@ -133,8 +134,11 @@ class _Screen:
 
     def _show_step(self) -> None:
         if self._step is not None:
-            self._turning.update(text=render.waiting_text(self._step.value, self._waiting))
+            self._turning.update(text=render.waiting_text(self._step.value, self._waiting, self._refused()))
             self._footer.show("step", self._turning)
+
+    def _refused(self) -> Mapping[str, int]:
+        return self._session.conductor.exchange.runtime.refused()
 
     def _end(self, step: SessionTrigger, error: MultirigError | None) -> None:
         self._footer.remove("step")
@@ -209,7 +213,8 @@ class _Screen:
         marking = asyncio.ensure_future(self._mark_lines(began)) if has_keyboard else None
         try:
             while True:
-                table = render.watch_table(time.perf_counter() - began, self._session.news())
+                elapsed = time.perf_counter() - began
+                table = render.watch_table(elapsed, self._session.news(), self._refused())
                 self._footer.show("recording", table)
                 await asyncio.sleep(WATCH_EVERY)
         finally:

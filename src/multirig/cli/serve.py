@@ -15,7 +15,7 @@ from multirig.cli import render
 from multirig.cli.beside import tell_access, tell_changed_access, tell_network, wait_until_asked
 from multirig.cli.program import app
 from multirig.cli.waiting import run_when_all_is_there
-from multirig.config import RigConfig, Uri, load_rig_config
+from multirig.config import CollectRules, RigConfig, Uri, load_collect_rules, load_rig_config
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
 from multirig.pc.console import without_marking
@@ -77,6 +77,7 @@ def serve(
 
     def run() -> None:
         settings = load_rig_config(config)
+        rules = load_collect_rules(config)
         host, shared = _find_entry(address, rigs_file) if registers else (None, None)
         log_file = keep_log(settings.name, settings.log_folder)
         lock = InstanceLock(settings.name, settings.log_folder)
@@ -92,6 +93,7 @@ def serve(
                 rigs_file=shared,
                 address=host,
                 lock=lock,
+                collect=rules,
             )
             with without_marking():
                 asyncio.run(rig.run())
@@ -136,12 +138,14 @@ class _Rig:
         rigs_file: Path | None,
         address: str | None,
         lock: InstanceLock,
+        collect: CollectRules | None,
     ) -> None:
         self._service = RigService(
             config,
             on_news=self._show_change if plain else lambda: None,
             on_warning=render.warn,
             subject=subject,
+            collect=collect,
         )
         self._log_file = log_file
         self._plain = plain

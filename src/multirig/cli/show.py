@@ -9,13 +9,14 @@ import typer
 
 from multirig.cli import accounts, render
 from multirig.cli.program import FAILED, app
+from multirig.collect.receipts import find_cleared, say_cleared
 from multirig.errors import ConfigError, LocalProtocolError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.reading.places import find_subjects
 from multirig.record.account import account
 from multirig.record.drawing import check_suffix, draw
 from multirig.record.journal import read_history
-from multirig.record.manifest import Checked, check, find_manifests
+from multirig.record.manifest import Checked, Condition, check, find_manifests
 from multirig.record.plot import compose
 from multirig.record.recount import summarise
 from multirig.record.story import Kind, choose, tell
@@ -164,14 +165,23 @@ def _verify(folder: Path, *, json: bool) -> None:
         found.append(one)
         if not json:
             accounts.checked_line(one)
+    cleared = find_cleared([folder], (one.path for one in found))
     is_fine = all(one.condition.is_fine for one in found)
+    was_cleared = cleared is not None and all(
+        one.condition.is_fine or one.condition is Condition.MISSING for one in found
+    )
     if json:
         files = [
             {"rig": one.rig, "path": one.path, "condition": str(one.condition), "detail": one.detail}
             for one in found
         ]
-        render.show_json({"session_folder": str(folder), "is_whole": is_fine, "files": files})
+        where = cleared.destination if cleared is not None else None
+        render.show_json(
+            {"session_folder": str(folder), "is_whole": is_fine, "cleared_to": where, "files": files}
+        )
     else:
         accounts.show_check(found)
-    if not is_fine:
+        if cleared is not None:
+            render.say(say_cleared(cleared))
+    if not is_fine and not was_cleared:
         raise typer.Exit(FAILED)

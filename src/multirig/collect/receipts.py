@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,8 @@ class Receipt:
     """ISO time of day on that PC when the last file was proved."""
     files: tuple[Proved, ...]
     """All of them, by path."""
+    cleared_at: str | None = None
+    """When the data were removed from that PC; None: they were not, as far as is known there."""
     version: str = __version__
     """Of multirig there."""
 
@@ -129,6 +132,22 @@ def find_receipts(folder: Path) -> tuple[list[Receipt], list[str]]:
         except ValueError as error:
             problems.append(f"{path.name} cannot be read: {error}")
     return found, problems
+
+
+def find_cleared(folders: Iterable[Path], paths: Iterable[str]) -> Receipt | None:
+    """Return by which receipt files of a session were removed from session folders; None: by none."""
+    wanted = set(paths)
+    for folder in folders:
+        for receipt in find_receipts(folder)[0]:
+            if receipt.cleared_at is not None and wanted & {one.path for one in receipt.files}:
+                return receipt
+    return None
+
+
+def say_cleared(receipt: Receipt) -> str:
+    """Return where data are that were cleared here, in words that follow a colon."""
+    day = (receipt.cleared_at or "")[:10]
+    return f"it was collected to {receipt.destination}, and cleared on {receipt.pc} on {day}: read it there"
 
 
 def receipt_schema() -> dict[str, Any]:

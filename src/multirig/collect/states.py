@@ -7,7 +7,7 @@ dies at any moment, or a ledger that is lost, costs time and nothing else.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 
@@ -96,6 +96,8 @@ class Copy:
 
     start: int
     """Bytes that are there."""
+    replaces: bool = False
+    """Whether ours of before lies under its name: it is put aside first."""
 
 
 Step: TypeAlias = Settle | Compare | Copy
@@ -119,10 +121,13 @@ def decide(known: Known | None, here: Here | None, there: There) -> Step:
     if here.said is not None and here.bytes != here.said:
         why = f"it has {here.bytes:,} bytes, and had {here.said:,} when it was recorded"
         return Settle(state=FileState.CHANGED, why=why)
+    start = there.part or 0
+    copy = Copy(start=start if start <= here.bytes else 0)
     if there.bytes is None:
-        start = there.part or 0
-        return Copy(start=start if start <= here.bytes else 0)
+        return copy
     if there.bytes != here.bytes:
+        if is_replaced(known, here, there):
+            return replace(copy, replaces=True)
         why = f"another file of that name lies there, with {there.bytes:,} bytes instead of {here.bytes:,}"
         return Settle(state=FileState.COLLIDES, why=why)
     if (
@@ -132,6 +137,19 @@ def decide(known: Known | None, here: Here | None, there: There) -> Step:
     ):
         return Settle(state=FileState.COLLECTED)
     return Compare()
+
+
+def is_replaced(known: Known | None, here: Here, there: There) -> bool:
+    """Whether what lies there is ours of before, of a file that has grown since, such as a log.
+
+    What a rig's list has never changes: such a file is another one then.
+    """
+    return (
+        known is not None
+        and known.state is FileState.COLLECTED
+        and known.bytes == there.bytes
+        and here.said is None
+    )
 
 
 def differs(here: str, there: str, said: str | None, *, was_there: bool) -> Settle | None:

@@ -31,7 +31,7 @@ from multirig.lifecycle.session_events import (
 )
 from multirig.lifecycle.session_states import UNTOUCHED, SessionTrigger, next_state
 from multirig.pc.finding import Finding
-from multirig.protocol.events import Record
+from multirig.protocol.events import Ignored, Record
 from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import Report, Word
 from multirig.transports.base import Network
@@ -487,5 +487,5 @@ class Conductor:
                 self.exchange.clocks.keep(state not in UNTOUCHED)
         if (session := self.current) is not None:
             session.take(effect)
-        elif not isinstance(effect, Record):
+        elif not isinstance(effect, Record | Ignored):
             self.all_events.publish(effect)

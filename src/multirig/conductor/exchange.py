@@ -267,19 +267,7 @@ class Exchange:
             case Relocated() | Upgraded():
                 self._follow(effect)
                 return
-            case Noticed(rig=rig, text=text) | HandingTold(rig=rig, text=text):
-                log.warning("%s %s", rig, text)
-            case Moved(state=state, exp_ref=exp_ref):
-                log.info("the session %s is %s", exp_ref or "", state)
-            case Heard(rig=rig, word=word):
-                log.info("%s says %s: %r", rig, word, word)
-            case Ignored() | Oversized():
-                log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
-                return
-            case Record() | Progressed():
-                pass
-            case _:
-                log.debug("%s", effect)
+            case _ if not _log(effect):
                 return
         self._pass_on(effect)
 
@@ -291,6 +279,26 @@ class Exchange:
             elif (channel := self.node.door.channel_to(effect.boot)) is not None:
                 pc = channel.standing.name
                 log.info("%s at %s is a program of the PC %s", rig, effect.address, pc)
+
+
+def _log(effect: Any) -> bool:
+    """Write an effect into the log; return whether it is of a session, and passed on."""
+    match effect:
+        case Noticed(rig=rig, text=text) | HandingTold(rig=rig, text=text):
+            log.warning("%s %s", rig, text)
+        case Moved(state=state, exp_ref=exp_ref):
+            log.info("the session %s is %s", exp_ref or "", state)
+        case Heard(rig=rig, word=word):
+            log.info("%s says %s: %r", rig, word, word)
+        case Ignored() | Oversized():
+            log.log(logging.WARNING if effect.first else logging.DEBUG, "%s", effect)
+            return isinstance(effect, Ignored) and effect.is_stranger
+        case Record() | Progressed():
+            pass
+        case _:
+            log.debug("%s", effect)
+            return False
+    return True
 
 
 def make_machine(limits: Limits | None, may_have_token: Iterable[str]) -> SessionMachine:

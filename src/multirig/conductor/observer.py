@@ -16,11 +16,14 @@ from multirig.conductor.sighting import Sighting
 from multirig.conductor.surroundings import read_access
 from multirig.conductor.whereabouts import Whereabouts
 from multirig.config import Uri
+from multirig.errors import MultirigError
 from multirig.keyring.door import make_leading_door
 from multirig.lifecycle.observer import (
     Answered,
     Asked,
     Changed,
+    Decided,
+    DecisionTaken,
     Followed,
     ObserverMachine,
     PicturesAnswered,
@@ -31,9 +34,10 @@ from multirig.lifecycle.session_events import ClockRead
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import SECOND, Address, Ignored, Oversized, Relocated, Upgraded
 from multirig.protocol.node import Node
-from multirig.protocol.words import Picture, Report
+from multirig.protocol.words import Decide, Picture, Report
 from multirig.runtime import Runtime
 from multirig.transports.base import Network, allow_open_sockets
+from multirig.trust.admission import is_this_pc
 
 FIRST_LOOK = 0.5
 """Seconds for which `Observer.follow` waits for names; those that take longer come later."""
@@ -71,6 +75,7 @@ class Observer:
         self._suspended: frozenset[str] = frozenset()
         self._callbacks: list[Callable[[str], None]] = []
         self._questions = Questions[Sequence[Picture]]()
+        self._decisions = Questions[str]()
         self._reads: dict[str, ClockRead] = {}
         self._clocks = Clocks(self.runtime, self._reports, report=self._note_clock)
         self._clocks.follow(self._whereabouts.addresses)
@@ -86,6 +91,7 @@ class Observer:
         """Look no more; the rigs are told."""
         await self.follow({})
         self._questions.cancel()
+        self._decisions.cancel()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
@@ -208,6 +214,36 @@ class Observer:
             return []
         return [*(await self._ask(PicturesAsked, address, limit) or ())]
 
+    async def decide(self, name: str, word: Decide, limit: float = 3.0) -> None:
+        """Say whether a rig of this PC may be taken over by the PC that wants it.
+
+        Parameters
+        ----------
+        name : str
+            Of a rig that is followed.
+        word : Decide
+            What was decided, of whom, and by whom.
+        limit : float
+            Seconds that the answer may take.
+
+        Raises
+        ------
+        MultirigError
+            It is too late, or the rig does not take it from here; ConfigError: no such rig is followed.
+        """
+        self._whereabouts.check(name)
+        problem: str | None = "is not heard"
+        if (address := self._whereabouts.addresses.get(name)) is not None:
+
+            def put(number: int) -> None:
+                self.runtime.feed(
+                    Decided(address=address, number=number, word=word, limit=round(limit * SECOND))
+                )
+
+            problem = await self._decisions.ask(put, limit)
+        if problem != "":
+            raise MultirigError(f"{name} {problem or 'has not heard it: look at its screen'}")
+
     async def _ask(
         self, kind: type[Asked | PicturesAsked], address: Address, limit: float
     ) -> Sequence[Picture] | None:
@@ -228,6 +264,7 @@ class Observer:
             name=name,
             uri=str(uri),
             address=str(address) if address is not None else None,
+            is_here=address is not None and is_this_pc(address.host),
             is_multirig=seen is not None and seen.is_multirig,
             at=now,
             heard_at=seen.heard_at if seen is not None else None,
@@ -285,6 +322,8 @@ class Observer:
                     log.warning("%s is at %s now, and no more at %s", ", ".join(names), now_at, address)
             case Answered(number=number):
                 self._questions.settle(number, None)
+            case DecisionTaken(number=number, problem=problem):
+                self._decisions.settle(number, problem)
             case PicturesAnswered(number=number, pictures=pictures):
                 self._questions.settle(number, pictures)
             case Ignored() | Oversized():

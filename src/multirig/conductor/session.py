@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from multirig.lifecycle.session_states import (
 )
 from multirig.lifecycle.watch import Notice, Noticed, notice_here
 from multirig.pc.finding import Finding
-from multirig.protocol.events import SECOND, Record
+from multirig.protocol.events import SECOND, Ignored, Record
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Info, Report, Started, Word
@@ -81,6 +81,8 @@ class Session:
         """Whether nothing can be done with it any more."""
         self.remarks = Remarks()
         """Where a marker could not stay as it was set."""
+        self.on_refused: Callable[[str], None] = lambda reason: None
+        """Is given a line on whoever was refused while this is led; the log has it in any case."""
         self.lost: Noticed | None = None
         """Why it has ended by itself: what happened to an essential rig; None: it has not."""
         self.information: dict[str, Info] = {}
@@ -384,6 +386,9 @@ class Session:
                 self.journal.append(event, at)
                 if isinstance(event, Marked):
                     self._events.publish(event)
+                return
+            case Ignored(reason=reason):
+                self.on_refused(reason)
                 return
             case Moved(state=state, exp_ref=exp_ref):
                 self.state, self.exp_ref, self.lost = state, exp_ref, self._exchange.machine.lost

@@ -18,6 +18,8 @@ class Sighting:
     """Where it was said to listen."""
     address: str | None = None
     """Where it was found; None: its name is not known on this network."""
+    is_here: bool = False
+    """Whether it runs on the observer's PC."""
     is_multirig: bool = False
     """Whether it reports how it is of its own accord; a foreign peer is asked now and then."""
     at: int

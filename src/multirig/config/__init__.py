@@ -3,11 +3,13 @@
 Whatever is wrong in a file becomes a `ConfigError` of one line: the file, the key, what is wrong, what to do.
 """
 
+from multirig.config.collect import CollectRules, parse_rate
 from multirig.config.conductor import (
     ClockRules,
     ConductorConfig,
     ConsoleRules,
     conductor_config_schema,
+    load_collect_rules,
     load_conductor_config,
 )
 from multirig.config.duration import Duration, check_length, parse_duration
@@ -33,6 +35,7 @@ __all__ = [
     "DEFAULT_PORT",
     "AdapterConfig",
     "ClockRules",
+    "CollectRules",
     "ConductorConfig",
     "ConsoleRules",
     "Duration",
@@ -51,10 +54,12 @@ __all__ = [
     "check_name",
     "conductor_config_schema",
     "explain",
+    "load_collect_rules",
     "load_conductor_config",
     "load_rig_config",
     "parse_duration",
     "parse_pairs",
+    "parse_rate",
     "parse_rig_config",
     "parse_yaml",
     "read_text",

@@ -17,6 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from multirig.config.collect import CollectRules
 from multirig.config.duration import Duration
 from multirig.config.explaining import explain
 from multirig.config.reading import parse_pairs, read_text
@@ -133,6 +134,8 @@ class ConductorConfig(_Frozen):
     """When clocks are good enough to start."""
     console: ConsoleRules = ConsoleRules()
     """What there is to choose from in the web console, and who may see it."""
+    collect: CollectRules | None = None
+    """Where what is recorded is copied after each session, or once a day; without it by hand only."""
     allow_ibl: tuple[NetworkText, ...] = ()
     """IP addresses and networks of rigs that speak IBL's wire, which has no keys. In your own folder only."""
     open: Annotated[bool, Field(strict=True)] = False
@@ -164,6 +167,25 @@ def load_conductor_config(rigs_file: Path) -> ConductorConfig:
             f"move them to {own}"
         )
     return config
+
+
+def load_collect_rules(beside: Path | None) -> CollectRules | None:
+    """Return what this PC is told of collecting: beside a config, else in the user's own folder.
+
+    Parameters
+    ----------
+    beside : pathlib.Path or None
+        A rigs file, or the file of a rig.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read, or something in it is wrong.
+    """
+    for where in (beside, config_folder() / FILE_NAME):
+        if where is not None and (rules := load_conductor_config(where).collect) is not None:
+            return rules
+    return None
 
 
 def conductor_config_schema() -> dict[str, Any]:

@@ -97,11 +97,23 @@ def _check_network(text: str) -> str:
     return text
 
 
-def _check_ip_address(text: str) -> str:
+_LIKE_ADDRESS = re.compile(r"|\d+(\.\d*)+(/.*)?|[\da-fA-F]*:[\da-fA-F:.]*(/.*)?")
+"""What cannot be meant for a name: of an address that is wrong, or of a network."""
+
+
+def _check_token_holder(text: str) -> str:
+    """Return the IP address of a peer, or the name of a PC of the lab, or the id of its key."""
+    text = text.strip()
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        return str(ipaddress.ip_address(text))
     except ValueError:
-        raise ConfigError(f"{text!r} is not an IP address: write 192.168.1.20") from None
+        pass
+    if _LIKE_ADDRESS.fullmatch(text):
+        raise ConfigError(
+            f"{text!r} is neither an IP address nor the name of a PC of the lab: write 192.168.1.20, or the "
+            "name that 'multirig key show' tells there"
+        )
+    return text
 
 
 def _as_list(value: object) -> object:
@@ -447,8 +459,8 @@ class RigConfig(_Frozen):
     """IP addresses and networks whose computers may lead this rig on IBL's wire, which has no keys."""
     open: Annotated[bool, Field(strict=True)] = False
     """Whether every computer that can reach this rig may command it, without a key."""
-    alyx_token_to: list[Annotated[str, AfterValidator(_check_ip_address)]] = []
-    """IP addresses of computers that may be given the Alyx token, which travels unencrypted."""
+    alyx_token_to: list[Annotated[str, AfterValidator(_check_token_holder)]] = []
+    """Who may be given the Alyx token: names of PCs of the lab that lead, IP addresses of peers of IBL's."""
     log_folder: PlacedPath | None = None
     """Folder for this rig's log files; relative to this file; without it, the user's log folder."""
     limits: Limits = Limits()

@@ -90,6 +90,8 @@ class Console:
         self.gallery = Gallery(self.rigs.observer, self._count_cameras, self._changed.set)
         """What cameras see."""
         self._pages: list[Callable[[], None]] = []
+        self._operated = 0
+        """How many pages are open by which the console is operated."""
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life -------------------------------------------------------------------------------------------
@@ -126,8 +128,8 @@ class Console:
 
     # -- what is shown ----------------------------------------------------------------------------------
 
-    def view(self, draft: Draft) -> LabView:
-        """Return what a page shows now in which this is filled in."""
+    def view(self, draft: Draft, *, operates: bool = True) -> LabView:
+        """Return what a page shows now in which this is filled in, to who may press its buttons or not."""
         return view_lab(
             LabNow(
                 now=time.time(),
@@ -143,16 +145,25 @@ class Console:
                 is_checking=self.upkeep.is_checking,
                 problem=self.rigs.problem,
                 caution=next(iter(self.rigs.cautions), None),
+                refused=self.rigs.observer.runtime.refused(),
+                operates=operates,
             )
         )
 
-    def attend(self, page: Callable[[], None]) -> Callable[[], None]:
-        """Call a page back whenever something has changed; return what ends that."""
+    def attend(self, page: Callable[[], None], *, operates: bool = False) -> Callable[[], None]:
+        """Call a page back whenever something has changed; return what ends that.
+
+        Whoever is before one by which the console is operated can be asked whether a rig is handed over.
+        """
         self._pages.append(page)
+        self._operated += operates
+        self.rigs.attend(is_attended=self._operated > 0)
 
         def leave() -> None:
             with contextlib.suppress(ValueError):
                 self._pages.remove(page)
+                self._operated -= operates
+                self.rigs.attend(is_attended=self._operated > 0)
 
         return leave
 

@@ -84,6 +84,11 @@ class Operator:
         self._name()
         await self._console.upkeep.clean_up(name)
 
+    async def hand_over(self, name: str, asker: str, allows: bool) -> None:  # noqa: FBT001  as a page says it
+        """Say whether a rig of this PC may be taken over by the PC that wants it."""
+        by = self._name()
+        await self._console.rigs.decide(name, asker, allows=allows, by=by)
+
     async def look_at(self, name: str) -> FoundRig:
         """Ask a rig what it records, and for whom."""
         self._name()

@@ -12,7 +12,9 @@ from multirig.conductor.sighting import Sighting
 from multirig.config import Uri
 from multirig.errors import ConfigError
 from multirig.keyring.saying import say_leading_access
+from multirig.lifecycle.observer import Attending
 from multirig.lifecycle.policy import Role
+from multirig.protocol.words import Decide
 
 
 class WatchedRigs:
@@ -96,6 +98,15 @@ class WatchedRigs:
         """Take a rig out of the rigs file. Raises ConfigError if that cannot be done."""
         await asyncio.to_thread(remove_rig, self.file, name)
         await self.follow_file()
+
+    def attend(self, *, is_attended: bool) -> None:
+        """Say whether somebody is before a page who may let rigs of this PC be taken over."""
+        self.observer.runtime.feed(Attending(is_attended=is_attended))
+
+    async def decide(self, name: str, asker: str, *, allows: bool, by: str | None) -> None:
+        """Say whether a rig of this PC may be taken over. Raises MultirigError where that does not count."""
+        await self.observer.decide(name, Decide(allows=allows, asker=asker, by=by))
+        self._on_change()
 
     async def ping(self, name: str) -> str:
         """Ask a rig now, and return in one line how that went."""

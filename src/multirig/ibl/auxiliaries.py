@@ -313,7 +313,7 @@ class Auxiliaries:
                 by_task=True,
                 person=self.person,
             )
-            session.remarks.tell = self._tell
+            session.remarks.tell = session.on_refused = self._tell
             exp_ref = await session.agree()
             tell_findings(session, self._tell)
             return exp_ref, session.information

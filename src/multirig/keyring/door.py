@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ class Access:
     random: Callable[[int], bytes] = os.urandom
     wall: Callable[[], int] = lambda: int(time.time())
     """Seconds since 1970."""
+    is_here: Callable[[str], bool] = lambda host: False
+    """Whether an IP address is one of this PC's own."""
 
     @classmethod
     def of_this_pc(cls, *, allow_ibl: tuple[str, ...] = (), is_open: bool = False) -> Access:
@@ -43,7 +47,13 @@ class Access:
             They cannot be read; TrustError: they are not this PC's.
         """
         watch = KeyWatch()
-        return cls(keys=lambda: watch.keys, watch=watch, allow_ibl=allow_ibl, is_open=is_open)
+        return cls(
+            keys=lambda: watch.keys,
+            watch=watch,
+            allow_ibl=allow_ibl,
+            is_open=is_open,
+            is_here=is_own_address,
+        )
 
 
 def make_rig_door(access: Access, *, boot: str, name: str, objects: Callable[[Standing, Word], str]) -> Door:
@@ -54,6 +64,7 @@ def make_rig_door(access: Access, *, boot: str, name: str, objects: Callable[[St
         make_seals=lambda keys: Seals(keys, boot=boot, name=name, random=access.random, wall=access.wall),
         keys=access.keys(),
         objects=objects,
+        is_here=access.is_here,
     )
 
 
@@ -71,4 +82,22 @@ def make_leading_door(access: Access, *, boot: str, name: str) -> Door:
         keys=access.keys(),
         without_key=Admission.OPEN,
         objects=object_to_led,
+        is_here=access.is_here,
     )
+
+
+def is_own_address(host: str) -> bool:
+    """Whether an IP address is one of this PC's own, in whichever network: a socket can be bound to it."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as tried:
+            tried.bind((host, 0))
+    except OSError:
+        return False
+    return True

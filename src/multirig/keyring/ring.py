@@ -173,16 +173,16 @@ class Keyring:
             files.write_lab_key(self.folder, key)
         return key
 
+    def check_may_join(self, lab: Lab, key: bytes, name: str) -> None:
+        """Raise TrustError where a PC's key was shut out of the lab, before anybody is asked about it."""
+        _check_not_shut_out(lab, self.register(lab), key, name)
+
     def certify(self, lab_key: LabKey, key: bytes, name: str, role: Role) -> Certificate:
         """Sign that a PC is of the lab, and enter it in the register. Raises TrustError, ConfigError."""
         lab = lab_key.lab
         with self._changing():
             register = self.register(lab)
-            if register.shut_out is not None and key_id(key) in register.shut_out.keys:
-                raise TrustError(
-                    f"{name} has a key that was shut out of the lab {lab.name}: let it make a new one "
-                    "(multirig key join --new-key)"
-                )
+            _check_not_shut_out(lab, register, key, name)
             certificate = lab_key.certify(key, name, role, now=self._now())
             certificates = [one for one in register.certificates if one.id != certificate.id]
             register = replace(register, certificates=(*certificates, certificate))
@@ -259,3 +259,11 @@ def _choose(found: Sequence[_One], wanted: str | None, lab_of: Callable[[_One], 
     if not chosen:
         raise ConfigError(f"this PC knows of no lab {wanted!r}, only of {known}")
     raise ConfigError(f"this PC knows of several labs, {known}: say which by that number")
+
+
+def _check_not_shut_out(lab: Lab, register: Register, key: bytes, name: str) -> None:
+    if register.shut_out is not None and key_id(key) in register.shut_out.keys:
+        raise TrustError(
+            f"{name} has a key that was shut out of the lab {lab.name}: let it make a new one "
+            "(multirig key join --new-key)"
+        )

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 
 from multirig.lifecycle.leader import Leader, Leadership
 from multirig.lifecycle.rig_events import AskedHere, DecidedHere
+from multirig.lifecycle.watchers import LONGEST_LEASE
 from multirig.protocol.events import SECOND, Token
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Status
+from multirig.protocol.words import Decide
+from multirig.trust.admission import is_this_pc
+from multirig.wording import LONG_NAME, clean
 
 GONE_AFTER = 5 * SECOND
 """Whoever asks says it again every second; one that is not heard for so long has given up."""
@@ -96,8 +100,10 @@ class HandingOver:
 
     def __init__(self, rule: HandingRule, leadership: Leadership) -> None:
         self.rule = rule
-        self.is_attended = False
-        """Whether somebody can be asked here."""
+        self._is_attended = False
+        """Whether somebody can be asked at the rig's own terminal."""
+        self._page_until = 0
+        """Until when somebody can be asked on a page of this PC, as its console says now and then."""
         self._leadership = leadership
         self._question: _Question | None = None
         self._decisions: dict[str, _Decision] = {}
@@ -109,6 +115,10 @@ class HandingOver:
     def asker(self) -> str | None:
         """Who wants to take the rig over, in words, while the person here is asked."""
         return self._question.asker if self._question is not None else None
+
+    def seconds_left(self, now: int) -> float | None:
+        """Return for how long the person here is still asked; None: nothing is."""
+        return None if self._question is None else max(0, self._question.until - now) / SECOND
 
     def say(self, now: int) -> str | None:
         """Return what the person here is asked, for a screen."""
@@ -184,10 +194,27 @@ class HandingOver:
         self._close(allows=allows, why=f"'{'yes' if allows else 'no'}' was typed there")
         return True
 
-    def attend(self, *, is_attended: bool) -> None:
+    def decide(self, word: Decide, token: Token, now: int) -> str | None:
+        """Take the word of a person at a page; return why it does not count, if so."""
+        if not is_this_pc(token.address.host):
+            return "is handed over at its own terminal, or on the page of a console on its own PC"
+        question = self._question
+        if question is None or clean(question.asker, LONG_NAME) != word.asker:
+            return f"{word.asker} does not want to take it over any more, or somebody has answered already"
+        said = f"'{'yes' if word.allows else 'no'}' was said on the page there"
+        by = f" by {clean(word.by, LONG_NAME)}" if word.by is not None else ""
+        self._close(allows=word.allows, why=f"{said}{by}", now=now)
+        return None
+
+    def attend_by_page(self, token: Token, seconds: float, now: int) -> None:
+        """Note that for so long somebody can be asked on a page, if that is one of this PC."""
+        if is_this_pc(token.address.host):
+            self._page_until = max(self._page_until, now + round(min(seconds, LONGEST_LEASE) * SECOND))
+
+    def attend(self, *, is_attended: bool, now: int) -> None:
         """Note whether somebody can be asked here; the rule decides what nobody can answer any more."""
-        self.is_attended = is_attended
-        if not is_attended and self._question is not None:
+        self._is_attended = is_attended
+        if not self._can_ask(now) and self._question is not None:
             self._close(allows=self.rule.allows, why=f"nobody can be asked there, and {self.rule}")
 
     def end(self, taken_by: Token | None = None) -> None:
@@ -233,7 +260,7 @@ class HandingOver:
             why = f"the person there is asked about {question.asker} already: try again in {left:.0f} s"
             return self._remember(about, allows=False, why=why, until=now + SECOND)
         asker = self._leadership.name(token)
-        if self.rule.ask is None or not self.is_attended:
+        if self.rule.ask is None or not self._can_ask(now):
             why = str(self.rule) if self.rule.ask is None else f"nobody can be asked there, and {self.rule}"
             self._news.append(DecidedHere(asker=asker, allows=self.rule.allows, why=why))
             return self._remember(about, allows=self.rule.allows, why=why, until=now + GONE_AFTER)
@@ -241,6 +268,9 @@ class HandingOver:
         self._question = _Question(about=about, asker=asker, leader=str(leader), until=until, heard=now)
         self._news.append(_ask(self._question, self.rule.ask))
         return None
+
+    def _can_ask(self, now: int) -> bool:
+        return self._is_attended or now < self._page_until
 
     def _close(self, *, allows: bool, why: str, now: int | None = None) -> None:
         question, self._question = self._question, None

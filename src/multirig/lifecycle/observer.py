@@ -29,7 +29,18 @@ from multirig.protocol.events import (
     Unreached,
     Upgraded,
 )
-from multirig.protocol.words import AskInfo, Info, Lease, Picture, Report, RigState, WantPictures, Word
+from multirig.protocol.words import (
+    AskInfo,
+    Decide,
+    Info,
+    Lease,
+    Picture,
+    Report,
+    RigState,
+    WantPictures,
+    Word,
+)
+from multirig.trust.admission import is_this_pc
 
 LEASE = 15
 """Seconds for which a rig is asked to tell how it is: two renewals may get lost."""
@@ -45,10 +56,13 @@ FOREIGN_BUSY_EVERY = 30 * SECOND
 """… and is in a session: iblutil's server is deaf to all once a single echo is lost (W5)."""
 PAUSES = (2 * SECOND, 3 * SECOND, 5 * SECOND)
 """From one question without an answer to the next; the last one for ever: who is back is soon seen."""
+PICTURES_EVERY = SECOND // 2
+"""Between two wishes for a rig's pictures, however many look at them: it makes none sooner."""
 _WHO_ARE_YOU = AskInfo()
 _WATCHED, _LEFT = Lease(seconds=LEASE), Lease(seconds=0)
 _SHOW = WantPictures()
-_LOOK, _ASKED, _PICTURES = "look", "asked", "pictures"
+_ATTENDED = Lease(seconds=LEASE, attends=True)
+_LOOK, _ASKED, _PICTURES, _DECIDED = "look", "asked", "pictures", "decided"
 """Kinds of questions: by itself, and for somebody who waits."""
 _IS_IT_ON = "is that PC on, its network cable in, and multirig serve running there?"
 _IS_IT_RUNNING = "is multirig serve running there?"
@@ -95,6 +109,24 @@ class PicturesAsked:
     """Nanoseconds."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Somebody has said whether a rig may be taken over; the outcome comes as `DecisionTaken`."""
+
+    address: Address
+    number: int
+    word: Decide
+    limit: int
+    """Nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attending:
+    """Somebody is before the screen who may say so, or nobody is any more."""
+
+    is_attended: bool
+
+
 # -- effects -------------------------------------------------------------------------------------------
 
 
@@ -119,6 +151,15 @@ class PicturesAnswered:
     number: int
     pictures: tuple[Picture, ...] = ()
     """None of them where it has not answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionTaken:
+    """A rig has heard whether it may be taken over."""
+
+    number: int
+    problem: str = ""
+    """Why that does not count; empty: it does."""
 
 
 # -- what is known of a rig ------------------------------------------------------------------------------
@@ -147,6 +188,10 @@ class Seen:
     """Whether it is not to be asked unless it is a multirig."""
     picturing: list[int] = field(default_factory=list)
     """Who waits for its pictures, by the numbers of their questions: it is asked once for all of them."""
+    wish: tuple[int, int] | None = None
+    """A question for its pictures that is still to be put: its number, and when its time is up."""
+    show_at: int = 0
+    """When it may be asked for pictures again."""
     heard_at: int | None = None
     info: Info | None = None
     """Who it last said that it is."""
@@ -236,6 +281,8 @@ class ObserverMachine:
         self.seen: dict[Address, Seen] = {}
         """What is known of each rig that is followed."""
         self._let_be: frozenset[Address] = frozenset()
+        self._is_attended = False
+        """Whether somebody is there who may say whether a rig of this PC is handed over."""
         self._number = 0
         self._now = 0
 
@@ -255,6 +302,14 @@ class ObserverMachine:
                 return self._ask_for(event)
             case PicturesAsked():
                 return self._ask_for_pictures(event)
+            case Decided(number=number, word=word, limit=limit):
+                key = (_DECIDED, number)
+                return [Send(address=event.address, word=word, key=key, limit=limit, needs_reply=False)]
+            case Attending(is_attended=is_attended):
+                self._attend(is_attended=is_attended)
+                return []
+        if (taken := _find_decision(event)) is not None:
+            return [taken]
         out: list[Any] = [Settle(token=event.token)] if isinstance(event, Received) else []
         address = getattr(event, "address", None)
         if not isinstance(address, Address) or (seen := self.seen.get(address)) is None:
@@ -265,7 +320,8 @@ class ObserverMachine:
 
     def get_timer(self) -> int | None:
         """Return when `handle_timer` wants to be called, or None."""
-        times = (one.due() for one in self.seen.values())
+        times = [one.due() for one in self.seen.values()]
+        times += [one.show_at for one in self.seen.values() if one.wish is not None]
         return min((one for one in times if one is not None), default=None)
 
     def handle_timer(self, now: int) -> Iterable[Any]:
@@ -273,6 +329,7 @@ class ObserverMachine:
         self._now = now
         out: list[Any] = []
         for address, seen in self.seen.items():
+            out += self._put_wish(address, seen)
             if (at := seen.due()) is None or at > now:
                 continue
             if seen.is_missed(now) and seen.trouble is None:
@@ -310,15 +367,24 @@ class ObserverMachine:
                 seen.ask_at = self._now
             seen.is_let_be = address in addresses
 
+    def _attend(self, *, is_attended: bool) -> None:
+        """Tell the rigs of this PC soon that somebody can be asked here now."""
+        if is_attended and not self._is_attended:
+            for address, seen in self.seen.items():
+                if seen.asked is None and is_this_pc(address.host):
+                    seen.ask_at = self._now
+        self._is_attended = is_attended
+
     def _ask(self, address: Address, seen: Seen) -> Send:
         """Renew the lease, or ask who it is."""
         self._number += 1
         seen.asked = self._number, self._now
         renews = seen.is_renewed = seen.is_multirig and seen.is_known and seen.trouble is None
         is_foreign = seen.is_known and not seen.is_multirig
+        watched = _ATTENDED if self._is_attended and is_this_pc(address.host) else _WATCHED
         return Send(
             address=address,
-            word=_WATCHED if renews else _WHO_ARE_YOU,
+            word=watched if renews else _WHO_ARE_YOU,
             key=(_LOOK, self._number),
             limit=FOREIGN_LIMIT if is_foreign else ASK_LIMIT,
             gives_up=True,
@@ -338,8 +404,17 @@ class ObserverMachine:
         seen.picturing.append(event.number)
         if len(seen.picturing) > 1:
             return []  # what comes is for all who wait
-        key = (_PICTURES, event.number)
-        return [Send(address=event.address, word=_SHOW, key=key, limit=event.limit, gives_up=True)]
+        seen.wish = (event.number, self._now + event.limit)
+        return self._put_wish(event.address, seen)
+
+    def _put_wish(self, address: Address, seen: Seen) -> list[Any]:
+        """Ask for pictures, where somebody wants them and it is time for other ones."""
+        if seen.wish is None or self._now < seen.show_at:
+            return []
+        (number, until), seen.wish = seen.wish, None
+        seen.show_at = self._now + PICTURES_EVERY
+        key, limit = (_PICTURES, number), max(0, until - self._now)
+        return [Send(address=address, word=_SHOW, key=key, limit=limit, gives_up=True)]
 
     # -- hearing ------------------------------------------------------------------------------------------
 
@@ -418,3 +493,17 @@ class ObserverMachine:
             case Report(state=RigState()) if seen.is_multirig:
                 seen.report = word
                 seen.is_watched = True
+
+
+def _find_decision(event: Any) -> DecisionTaken | None:
+    """Return what became of a person's decision, if that is what has come."""
+    match event:
+        case Replied(key=(kind, int(number))) if kind == _DECIDED:
+            return DecisionTaken(number=number)
+        case Refused(key=(kind, int(number)), reason=reason) if kind == _DECIDED:
+            return DecisionTaken(number=number, problem=reason)
+        case Unreached(key=(kind, int(number)), reason=reason) if kind == _DECIDED:
+            return DecisionTaken(number=number, problem=reason)
+        case TimedOut(key=(kind, int(number))) if kind == _DECIDED:
+            return DecisionTaken(number=number, problem="has not heard it: look at its screen")
+    return None

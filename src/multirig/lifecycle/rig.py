@@ -40,6 +40,8 @@ from multirig.lifecycle.rig_events import (
     Done,
     Entered,
     Failed,
+    Gather,
+    Gathered,
     Keep,
     LedBy,
     Mark,
@@ -62,7 +64,7 @@ from multirig.lifecycle.rig_states import (
     RigTrigger,
     next_transition,
 )
-from multirig.lifecycle.tokens import TokenDesk
+from multirig.lifecycle.tokens import TokenDesk, gives_to_nobody
 from multirig.lifecycle.watchers import Watchers
 from multirig.protocol import codec
 from multirig.protocol.brief import shorten
@@ -80,6 +82,7 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect
 from multirig.protocol.messages import Event, Status
 from multirig.protocol.words import (
     AlyxToken,
@@ -89,6 +92,7 @@ from multirig.protocol.words import (
     CleanUp,
     Command,
     Complaint,
+    Decide,
     Initialise,
     Interrupt,
     Invalid,
@@ -112,8 +116,8 @@ class RigMachine:
         For answers and errors.
     main_sync : bool
         Whether this rig owns the experiment's number.
-    may_have_token : callable
-        Whether the peer at an IP address may be given the Alyx token.
+    objects_to_token : callable
+        Why the sender of a request, at an IP address, is not given the Alyx token; empty: it is.
     subject : str, optional
         Who is recorded here, as the operator says; conductors with another subject are refused.
     stop_after : int, optional
@@ -133,7 +137,7 @@ class RigMachine:
         *,
         name: str,
         main_sync: bool = False,
-        may_have_token: Callable[[str], bool] = lambda host: False,
+        objects_to_token: Callable[[Token, str], str] = gives_to_nobody,
         subject: str | None = None,
         stop_after: int | None = None,
         stall_after: int | None = None,
@@ -168,7 +172,7 @@ class RigMachine:
         self.space: SpaceMeasured | None = None
         """How full the disk is."""
         self._answers = Answers(self.recording)
-        self.tokens = TokenDesk(may_have_token, "name its address in 'alyx_token_to' of this rig's config")
+        self.tokens = TokenDesk(objects_to_token)
         self._picture_turns = PictureTurns()
         self._now = 0
         self._kept: Memory | None = None
@@ -234,12 +238,14 @@ class RigMachine:
             case PicturesTaken(token=token, pictures=pictures):
                 report = fit_pictures(self.report(), pictures, self._picture_turns, token.peer)
                 return [Reply(token=token, word=report)]
+            case Gathered(token=token, holdings=holdings):
+                return [Reply(token=token, word=replace(holdings, status=STATUS[self.state]))]
             case Pulsed(at=at):
                 return tell(self.leader, replace(self.report(), pulse=at))
             case SubjectChosen(subject=subject):
                 self._choose(subject)
             case Attended(is_attended=is_attended):
-                self.handing.attend(is_attended=is_attended)
+                self.handing.attend(is_attended=is_attended, now=now)
             case Answered(allows=allows):
                 if not self.handing.answer(allows=allows):
                     raise IllegalTransition(self.state, "yes or no", "nobody wants to take the rig over")
@@ -299,6 +305,7 @@ class RigMachine:
             clock_port=self._clock_port,
             cameras=self.cameras,
             wanted_by=self.handing.asker,
+            asking=self.handing.seconds_left(self._now),
         )
 
     def _beat(self) -> list[Tell]:
@@ -370,9 +377,16 @@ class RigMachine:
                 return [*marks, Settle(token=token)]
             case Lease(seconds=seconds) if token.wire == 2:
                 self.watchers.watch(token, seconds, self._now)
+                if word.attends:
+                    self.handing.attend_by_page(token, seconds, self._now)
                 return [Settle(token=token) if seconds <= 0 else Reply(token=token, word=self.report())]
+            case Decide() if token.wire == 2:
+                why_not = self.handing.decide(word, token, self._now)
+                return self._refuse(word.event, token, why_not) if why_not else [Settle(token=token)]
             case WantPictures() if token.wire == 2:
                 return [TakePictures(token=token)]
+            case AskHoldings() | Collect() | Clear() if token.wire == 2:
+                return [Gather(token=token, wish=word)]
             case AlyxToken() | AskToken():
                 answer = self.tokens.take(word, token, token.address.host)
                 if isinstance(answer, Fail):

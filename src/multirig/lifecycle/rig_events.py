@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from multirig.protocol.events import Token
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect, Holdings
 from multirig.protocol.messages import Event
 from multirig.protocol.words import Finding, Gap, Health, Info, Marker, Picture, Plan, Recorded, RigState
 
@@ -81,6 +82,15 @@ class PicturesTaken:
     token: Token
     pictures: tuple[Picture, ...]
     """In the order of the cameras."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What `Gather` has asked for."""
+
+    token: Token
+    holdings: Holdings
+    """Without what the machine knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +225,14 @@ class TakePictures:
     """Get a small live picture of each camera and report `PicturesTaken`."""
 
     token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather:
+    """Do what is wished of the sessions on this PC, and report `Gathered`."""
+
+    token: Token
+    wish: AskHoldings | Collect | Clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

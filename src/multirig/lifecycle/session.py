@@ -41,7 +41,7 @@ from multirig.lifecycle.session_events import (
 )
 from multirig.lifecycle.session_states import EVENT_OF, UNTOUCHED, SessionState, SessionTrigger, next_state
 from multirig.lifecycle.step import LinkOutcome, Step
-from multirig.lifecycle.tokens import TokenDesk
+from multirig.lifecycle.tokens import TokenDesk, gives_to
 from multirig.lifecycle.watch import GRAVE, Notice, Noticed, Watch
 from multirig.protocol.dialect import make_command
 from multirig.protocol.events import (
@@ -123,8 +123,7 @@ class SessionMachine:
         """What was last known of each rig's clock."""
         self.last_number = 0
         """Number of the last step that was asked for; a journal brings it back."""
-        hint = "allow it by name on the conductor's PC"
-        self.tokens = TokenDesk(may_have_token.__contains__, hint)
+        self.tokens = TokenDesk(gives_to(may_have_token))
         self._asides = Asides(self.members, self.watch)
         self._questions = Questions()
         self._beat_at: int | None = None
@@ -203,7 +202,7 @@ class SessionMachine:
                 complaint = Complaint(text=event.reason, about=event.event)
                 return [self._send_unasked(rig, complaint, COMPLAINT_LIMIT)]
             case TokenShared(token=token, rigs=names):
-                self.tokens.token, self.tokens.may_have = token, names.__contains__
+                self.tokens.token, self.tokens.objects = token, gives_to(names)
         return []
 
     # -- heartbeats ---------------------------------------------------------------------------------------
@@ -418,7 +417,7 @@ class SessionMachine:
         running = {name: info for name, info in answers.items() if info.status is Status.RUNNING}
         self.joins = bool(running)
         # what is taken over is ours to end: nobody else can any more
-        led = {name for name, info in running.items() if info.led_by is not None}
+        led = {name for name, info in running.items() if (info.led_by or info.decided) is not None}
         self.members.spared = frozenset(running) - (self._taken | led if request.takes_over else set())
         least = request.ask.min_sequence
         has_asked_for_it = self._rounds > 1 and not request.ask.would_take_over

@@ -34,18 +34,24 @@ class RecordingSign:
 
     def __init__(self, rig: str) -> None:
         self._path = _folder() / f"{os.getpid()}-{zlib.crc32(rig.encode()):08x}.json"
+        self._is_up = False
 
     def put_up(self) -> None:
         """Something is recorded from now on."""
+        if self._is_up:
+            return
+        self._is_up = True
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             since = psutil.Process().create_time()
             self._path.write_text(json.dumps({"pid": os.getpid(), "since": since}), encoding="ascii")
 
-    def take_down(self) -> None:
-        """Nothing is recorded any more."""
+    def take_down(self) -> bool:
+        """Nothing is recorded any more; return whether anything was."""
+        was_up, self._is_up = self._is_up, False
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
+        return was_up
 
 
 def is_recording() -> bool:

@@ -37,6 +37,8 @@ class Kept:
     """The end of the handshake, until the other side has shown that it came."""
     retry_at: int = 0
     until: int = 0
+    repeated_at: int | None = None
+    """When a copy of what came was answered last."""
     pause: int = FIRST_PAUSE
     list_number: int = 0
     """Of the newest list of PCs shut out that the other side is known to have."""

@@ -20,6 +20,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 from multirig.errors import ProtocolError
+from multirig.protocol import holdings
 from multirig.protocol.exp_ref import MAX_SEQUENCE, ExpRef
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.words import (
@@ -34,6 +35,7 @@ from multirig.protocol.words import (
     ClockOffset,
     Command,
     Complaint,
+    Decide,
     Evidence,
     Expected,
     File,
@@ -322,10 +324,8 @@ def _write_report(word: Report) -> Args:
         data["pictures"] = [write_picture(one) for one in word.pictures]
     elif word.cameras:
         data["pictures"] = list(word.cameras)
-    if word.taken_over_by is not None:
-        data["taken_over_by"] = word.taken_over_by
-    if word.wanted_by is not None:
-        data["wanted_by"] = word.wanted_by
+    told = {"taken_over_by": word.taken_over_by, "wanted_by": word.wanted_by, "asking": word.asking}
+    data |= {key: value for key, value in told.items() if value is not None}
     if word.is_open:
         data["open"] = True
     if word.pulse is not None:
@@ -417,8 +417,16 @@ _WRITERS: Mapping[type[Word], Callable[[Any], Args]] = {
     AskStatus: lambda word: (0,),
     Beat: _write_beat,
     Marker: _write_marker,
-    Lease: lambda word: (0, {"watch": word.seconds}),
+    Lease: lambda word: (0, {"watch": word.seconds} | ({"attends": True} if word.attends else {})),
+    Decide: lambda word: (
+        0,
+        {"hand_over": word.allows, "asker": word.asker} | ({"by": word.by} if word.by is not None else {}),
+    ),
     WantPictures: lambda word: (0, {"pictures": True}),
+    holdings.AskHoldings: holdings.write_ask,
+    holdings.Collect: holdings.write_collect,
+    holdings.Clear: holdings.write_clear,
+    holdings.Holdings: holdings.write_holdings,
     Info: _write_info,
     Ready: _write_ready,
     Started: _write_started,
@@ -542,9 +550,13 @@ def _hear_ask_status(args: Args) -> Word:
         case {"watch": int() | float() as seconds} if type(seconds) is not bool:
             if not _is_sane(seconds):
                 return Invalid(event=Event.EXPSTATUS, reason="EXPSTATUS: watch is no number of seconds")
-            return Lease(seconds=seconds)
+            return Lease(seconds=seconds, attends=data.get("attends") is True)
+        case {"hand_over": bool() as allows, "asker": str(asker)}:
+            return Decide(allows=allows, asker=clean(asker, LONG_NAME), by=_name(data.get("by")))
         case {"pictures": True} if data["pictures"] is True:
             return WantPictures()
+        case {"holdings": _} | {"collect": _} | {"clear": _}:
+            return holdings.hear_wish(data) or _ASK_STATUS
         case {"state": str(state)}:
             return Beat(
                 status=_status_or(args),
@@ -723,6 +735,8 @@ def _hear_report(args: Args) -> Word:
     if len(args) < 2 or not isinstance(args[1], dict):
         return Report(status=_status(args[0]) if args else None)
     get = args[1].get
+    if isinstance(told := get("holdings"), dict):
+        return holdings.hear_holdings(_status(args[0]), told)
     pulse, listed = get("pulse"), get("pictures")
     cameras, pictures = ((), None) if listed is None else _pictures(listed)
     return Report(
@@ -749,6 +763,7 @@ def _hear_report(args: Args) -> Word:
         pictures=pictures,
         taken_over_by=_name(get("taken_over_by")),
         wanted_by=_name(get("wanted_by")),
+        asking=_number(get("asking")),
         is_open=get("open") is True,
         pulse=_number(pulse.get("at")) if isinstance(pulse, dict) else None,
     )

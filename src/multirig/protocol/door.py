@@ -65,6 +65,9 @@ class Door:
         What `Admission.PROVED` becomes while this PC has no key.
     objects : callable
         Why somebody may not say a word here; empty: it may.
+    is_here : callable
+        Whether an IP address is one of this PC's own in its networks. That lets nobody in, since not every
+        system drops what comes from outside in that name; but who asks is told the address that does.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Door:
         keys: Keys | None = None,
         without_key: Admission = Admission.NOBODY,
         objects: Callable[[Standing, Word], str] = lambda standing, word: "",
+        is_here: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._admits = admits
         self.seals: Seals | None = None
@@ -84,6 +88,7 @@ class Door:
         self._make_seals = make_seals
         self._without_key = without_key
         self._objects = objects
+        self._is_here = is_here
         self._hints = Budget(each=HINT_RATE[0], all_of_them=HINT_RATE[1])
         self._returns = Budget(each=RETURN_RATE[0], all_of_them=RETURN_RATE[1])
         self._out: list[tuple[Address, bytes]] = []
@@ -153,7 +158,7 @@ class Door:
             is_own = own is not None and own.is_own_hello(hello)
             if data.startswith(b"[64") and not is_own and self._returns.take(address.host, now):
                 self._out.append((address, data))  # else an IBL peer waits for it, and gives itself up
-            return Unproved(_explain(data, address))
+            return Unproved(_explain(data, address, is_here=self._is_here(address.host)))
         self._turn_away(data, address, admission, now)
         return None
 
@@ -193,7 +198,13 @@ class Door:
 
     def _turn_away(self, data: bytes, address: Address, admission: Admission, now: int) -> None:
         """Take no notice of a stranger, but tell who asks that it may not speak here."""
-        if admission is Admission.NOBODY:
+        if self._is_here(address.host):
+            why = (
+                "it has this PC's own address in the network, which proves nothing: whoever leads from here "
+                "writes 127.0.0.1 into the rigs file instead"
+            )
+            hint = f"{self._name} is on this PC: write 127.0.0.1 into the rigs file, not {address.host}"
+        elif admission is Admission.NOBODY:
             why = (
                 "it may not speak to this PC, which has no key: 'multirig key join' here makes this PC one "
                 "of the lab"
@@ -380,8 +391,11 @@ def check_seal(channel: Channel | None, boot: str, known: Iterable[Peer | None],
         raise RemoteProtocolError("a frame without a seal, in the name of a program that seals")
 
 
-def _explain(data: bytes, address: Address) -> str:
+def _explain(data: bytes, address: Address, *, is_here: bool) -> str:
     """Return what is the matter with a peer that was to prove who it is, and has answered as it comes."""
+    if is_here:
+        uri = f"{address.scheme}://127.0.0.1:{address.port}"
+        return f"is on this PC and proves no key: write {uri} into the rigs file"
     try:
         message = json.loads(data)
     except (ValueError, RecursionError):

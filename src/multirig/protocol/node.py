@@ -418,7 +418,8 @@ class Node:
                 self._say_hello(peer, action, now)
             elif greets and self.greets:
                 # where IBL's peers are, PCs of the lab may be too
-                is_either = admission is Admission.IBL and self.door.seals is not None
+                seals = self.door.seals if admission is Admission.IBL else None
+                is_either = seals is not None and seals.keys.can_prove
                 hello = self.door.greet(peer.address, now) if is_either else ""
                 greeted = self._answering.greet(action.word, hello)
                 is_brief = is_long(greeted) and peer.address.scheme != "tcp"

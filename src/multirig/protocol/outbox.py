@@ -37,7 +37,7 @@ LAST_RETRY = 2 * SECOND
 EXPIRED_KEPT = 60 * SECOND
 """How long a late reply still finds its request, and an unheard reply is repeated."""
 PICTURES_KEPT = 3 * SECOND
-"""How long live pictures are repeated to whoever has asked for them: later there are newer ones."""
+"""How long live pictures are sent to whoever has asked for them: later there are newer ones."""
 
 
 @dataclass(slots=True)
@@ -57,12 +57,23 @@ class Outgoing:
     lasting: bool
     gives_up: bool = False
     """Whether it ends as soon as nothing listens there."""
+    is_for_hearers: bool = False
+    """Whether it leaves once only, until the peer has confirmed a part of it."""
     retry_at: int = 0
     pause: int = FIRST_RETRY
     confirmed: bool = False
     expired: bool = False
     parcel: Parcel | None = None
     """Its parts, once it leaves in such."""
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it goes once more when nothing has come of it.
+
+        Pictures are long and are asked for by few bytes: an address that somebody has only written into a
+        datagram must not get them again and again.
+        """
+        return not self.is_for_hearers or (self.parcel is not None and self.parcel.is_heard)
 
     @property
     def patience(self) -> int:
@@ -121,8 +132,11 @@ class Outbox:
     def answer(self, number: int, word: Word, key: Hashable | None, now: int) -> None:
         """Queue the answer to a request of the peer."""
         text = self._line.encode(word)
-        until = now + (PICTURES_KEPT if isinstance(word, Report) and word.pictures else EXPIRED_KEPT)
-        self._queue(Outgoing(self._next, word, text, key, number, until, until, False, False))
+        shows = isinstance(word, Report) and bool(word.pictures)
+        until = now + (PICTURES_KEPT if shows else EXPIRED_KEPT)
+        self._queue(
+            Outgoing(self._next, word, text, key, number, until, until, False, False, is_for_hearers=shows)
+        )
 
     def _queue(self, outgoing: Outgoing) -> None:
         self._next += 1
@@ -321,7 +335,8 @@ class Outbox:
                 outgoing.limit_at = now  # a lasting message lasts as long as the node
             if not outgoing.confirmed and outgoing.retry_at and outgoing.retry_at <= now:
                 outgoing.retry_at = 0
-                self._unsent.append(outgoing)
+                if outgoing.may_be_repeated:
+                    self._unsent.append(outgoing)
 
     # -- inside -----------------------------------------------------------------------------------------
 

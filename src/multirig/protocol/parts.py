@@ -73,6 +73,11 @@ class Parcel:
         """Stamp of the newest receipt."""
         self._window = FIRST_WINDOW
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether the peer has confirmed a part."""
+        return self._arrived != 0
+
     def take_due(self, now: int) -> list[int]:
         """Return the parts that shall leave now."""
         due = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
+from multirig.protocol.holdings import AskHoldings
 from multirig.protocol.words import AlyxToken, AskInfo, AskStatus, Lease, WantPictures, Word
 from multirig.trust.channel import Standing
 
@@ -15,7 +18,7 @@ def object_to(standing: Standing, word: Word) -> str:
         return ""
     if not standing.role.looks:
         return f"the key of {standing.name} is a rig's: it is led, and may neither lead nor look on"
-    if isinstance(word, AskStatus | Lease | WantPictures):
+    if isinstance(word, AskStatus | Lease | WantPictures | AskHoldings):
         return ""
     if isinstance(word, AskInfo) and word == AskInfo(
         whose=word.whose, spec_version=word.spec_version, greeting=word.greeting
@@ -25,6 +28,33 @@ def object_to(standing: Standing, word: Word) -> str:
         f"the key of {standing.name} may look on, and not lead: {word.event.name} is not for it ('multirig "
         "key add' on the PC with the lab's key gives it another role)"
     )
+
+
+def object_to_asker(standing: Standing | None, host: str, named: Container[str]) -> str:
+    """Return why somebody that asks a rig for its Alyx token is not given it; empty: it is.
+
+    Parameters
+    ----------
+    standing : Standing or None
+        Who has proved that it asks; its address proves nothing then. None: nobody has.
+    host : str
+        IP address from which it is asked.
+    named : container of str
+        Names of PCs of the lab, ids of their keys, and IP addresses of peers that have no key.
+    """
+    if standing is None:
+        hint = "name its address in 'alyx_token_to' of this rig's config"
+        return "" if host in named else object_to_token(host, hint)
+    if standing.role.leads and (standing.name in named or standing.certificate.id in named):
+        return ""
+    return object_to_token(
+        standing.name, "name it in 'alyx_token_to' of this rig's config, if its key may lead"
+    )
+
+
+def object_to_token(who: str, hint: str) -> str:
+    """Return in which words somebody is not given the Alyx token."""
+    return f"{who} may not be given the Alyx token: {hint}"
 
 
 def object_to_led(standing: Standing, word: Word) -> str:

@@ -33,6 +33,8 @@ OFFER_LIMIT = 10 * SECOND
 GREETING_LIMIT = 3_600 * SECOND
 """For how long after the last question the answer to a greeting is awaited: others repeat it as long as that
 may be heard, and a stop for ever."""
+COPY_PAUSE = SECOND // 50
+"""For how long what was just said in a handshake is not said again, however many copies ask for it."""
 HALF_LIMIT = 10 * SECOND
 """For how long the proof that follows an answer is awaited."""
 MAX_OFFERS = 4_096
@@ -43,6 +45,8 @@ MAX_EARLY = 4
 """Sealed packets that are kept until the proof is there that they have overtaken."""
 MAX_CALLED = 100
 """Bytes of how a program calls itself."""
+MAX_FAREWELLS = 5
+"""How often a program is told that its PC was shut out, in one handshake: such packets are lost as others."""
 MAX_ANSWERS = 64
 """To one hello, which are tried: by who has seen it and forges them."""
 LOST_REST = SECOND
@@ -132,8 +136,21 @@ class _Half:
     until: int
     objection: str = ""
     """Why who has proved who it is counts nothing; its copies are refused for the same."""
+    farewell: bytes = b""
+    """For who was shut out and does not know it: the list that says so."""
+    farewells: int = 0
+    """How often that was sent."""
+    said_at: int | None = None
+    """When it was said last."""
     early: list[bytes] = field(default_factory=list)
     """What has come already under the seal that is to be."""
+
+    def take_farewell(self) -> list[tuple[Address, bytes]]:
+        """Return what is said to who was shut out, now that it has proved itself once more."""
+        if not self.farewell or self.farewells == MAX_FAREWELLS:
+            return []
+        self.farewells += 1
+        return [(self.address, self.farewell)]
 
 
 class Seals:
@@ -217,10 +234,8 @@ class Seals:
             self._out.append((address, offer.packet.ljust(packets.HELLO_SIZE, b"\0")))
 
     def _offer(self, address: Address, now: int) -> _Offer:
-        if not self.keys.memberships:
-            raise TrustError("this PC has no key of a lab")
+        labs = self.keys.open_to()[-packets.MAX_LABS :]
         ephemeral = self._random(KEY_BYTES)
-        labs = self.keys.memberships[-packets.MAX_LABS :]
         handshakes = [(one, self._new_handshake(one, ephemeral, initiates=True)) for one in labs]
         first = b""
         for _, handshake in handshakes:
@@ -295,8 +310,11 @@ class Seals:
                 half = self._answer(hello, membership, address, now)
             except TrustError as error:  # a key that gives everybody the same secret
                 return Spurned(address, str(error))
+        if _is_soon(half.said_at, now):
+            return None
         if len(half.answer) > size:
             return Spurned(address, f"its hello has {size} bytes, and the answer {len(half.answer)}")
+        half.said_at = now
         self._out.append((address, half.answer))
         return None
 
@@ -389,8 +407,10 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it answers what was not asked")
-            if kept.proof is not None and self._copies.take(address.host, now):  # ours has not come there
-                self._out.append((kept.address, kept.proof))
+            proof = kept.proof if not _is_soon(kept.repeated_at, now) else None
+            if proof is not None and self._copies.take(address.host, now):  # ours has not come there
+                kept.repeated_at = now
+                self._out.append((kept.address, proof))
             return None
         if address != offer.address:  # whoever has copied the hello may have sent it to another PC of the lab
             raise TrustError("it answers in place of another PC")
@@ -417,16 +437,21 @@ class Seals:
             kept = self.channels.get(index)
             if kept is None:
                 raise TrustError("it proves what was not asked")
-            if self._copies.take(address.host, now):  # a copy: it was not seen there that it came
+            if not _is_soon(kept.repeated_at, now) and self._copies.take(address.host, now):
+                kept.repeated_at = now  # a copy: it was not seen there that it came
                 self._out.append((kept.address, kept.channel.seal(_HERE)))
             return None
         if half.objection:
+            self._out += half.take_farewell()
             raise TrustError(half.objection)
         payload = half.handshake.read(packet[2 + packets.INDEX :])
         try:
             standing, number = self._judge(half.handshake, half.membership, payload)
         except TrustError as error:
             half.objection = str(error)
+            if isinstance(error, Unwelcome):
+                half.farewell = _write_farewell(self.keys, index, half, payload)
+                self._out += half.take_farewell()
             raise
         self._drop_half(index)
         channel = _make_channel(index, half.hello.caller, half.handshake, standing)
@@ -496,8 +521,11 @@ class Seals:
         """Go on with other keys, or with a newer list; who is of the lab no more is not spoken to."""
         self.keys = keys
         for kept in self.channels.all():
+            certificate = kept.channel.standing.certificate
             try:
-                keys.judge(kept.channel.standing.certificate, now=0)  # what is over ends no conversation
+                membership = keys.judge(certificate, now=0)  # what is over ends no conversation
+                if membership.is_over:
+                    raise TrustError(membership.say_over())
             except TrustError as error:
                 self.channels.drop(kept)
                 self.events.append(ShutOutNow(kept.channel, kept.address, str(error)))
@@ -542,6 +570,11 @@ class Seals:
         return {"offers": len(self._offers), "halves": len(self._halves), "channels": len(self.channels)}
 
 
+def _is_soon(said_at: int | None, now: int) -> bool:
+    """Whether something was said a moment ago: copies that are found together need one answer."""
+    return said_at is not None and now - said_at < COPY_PAUSE
+
+
 def _read_answer(offer: _Offer, message: bytes) -> tuple[Membership, Handshake, bytes]:
     """Return what an answer says; one that was forged leaves the hello open for the true one."""
     offer.answers += 1
@@ -564,6 +597,26 @@ def _make_channel(mine: bytes, theirs: bytes, handshake: Handshake, standing: St
         clock_keys=handshake.export(b"multirig clock"),
         standing=standing,
     )
+
+
+def _write_farewell(keys: Keys, index: bytes, half: _Half, payload: bytes) -> bytes:
+    """Return for who was shut out the list that says so, under a seal; nothing if it may know it.
+
+    It has proved whose key it has and where it is, and hears of nobody but of those that are shut out.
+    """
+    certificate, rest = Certificate.unpack(payload)
+    membership = keys.of(certificate.by)
+    shut_out = membership.shut_out if membership is not None else None
+    if shut_out is None or certificate.id not in shut_out.keys:
+        return b""
+    try:
+        number = json.loads(rest)["list"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return b""
+    if type(number) is not int or number >= shut_out.number:
+        return b""
+    channel = _make_channel(index, half.hello.caller, half.handshake, Standing(certificate, "", ""))
+    return channel.seal(_LIST + shut_out.pack())
 
 
 def needs_a_rig(standing: Standing) -> str:

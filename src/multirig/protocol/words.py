@@ -474,6 +474,8 @@ class Lease(Word):
     event: ClassVar[Event] = Event.EXPSTATUS
     seconds: float
     """For how long; 0: no more."""
+    attends: bool = False
+    """Whether somebody is before its screen who may say there whether the rig is handed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,6 +483,19 @@ class WantPictures(Word):
     """Show me what your cameras see."""
 
     event: ClassVar[Event] = Event.EXPSTATUS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide(Word):
+    """Whether a rig may be taken over: what was said on a page of its own PC."""
+
+    event: ClassVar[Event] = Event.EXPSTATUS
+    allows: bool
+    """Whether it may."""
+    asker: str
+    """Who wants it, as the rig calls it: another one may want it by now."""
+    by: str | None = None
+    """Name of the person who has said it; None: it has none."""
 
 
 # -- words of a rig, as whoever leads or looks on hears them ---------------------------------------------
@@ -688,6 +703,8 @@ class Report(Word):
     """Another conductor, which leads the rig now: the last that its leader hears."""
     wanted_by: str | None = None
     """Another conductor that wants to take it over, while the person there is asked."""
+    asking: float | None = None
+    """Seconds for which the person there is still asked about that."""
     is_open: bool = False
     """Whether whoever reaches it may command it, without a key."""
     pulse: float | None = None

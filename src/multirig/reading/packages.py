@@ -1,4 +1,4 @@
-"""Packages that only reading needs: loaded when they are first used."""
+"""Packages that only reading, and what stands on it, needs: loaded when they are first used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from multirig.errors import ConfigError
 
 
-def need(name: str, what: str) -> Any:
+def need(name: str, what: str, *, extra: str = "data") -> Any:
     """Return a package.
 
     Parameters
@@ -17,6 +17,8 @@ def need(name: str, what: str) -> Any:
         As it is imported.
     what : str
         What needs it, in words that begin the message.
+    extra : str
+        Which of multirig's extras brings it.
 
     Raises
     ------
@@ -29,4 +31,4 @@ def need(name: str, what: str) -> Any:
         if (error.name or "").partition(".")[0] != name.partition(".")[0]:
             raise
         package = {"av": "PyAV"}.get(name, name)
-        raise ConfigError(f"{what} needs {package}: pip install 'multirig[data]'") from None
+        raise ConfigError(f"{what} needs {package}: pip install 'multirig[{extra}]'") from None

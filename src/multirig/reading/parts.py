@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from multirig.collect.receipts import find_cleared, say_cleared
 from multirig.protocol.words import File
 from multirig.record.account import Account
 from multirig.record.manifest import PREFIX, SUFFIX, Manifest, find_manifests, read_manifest
@@ -145,6 +146,9 @@ def _look_at(
     if not files:
         condition, why = _judge_nothing(manifest, summary)
         return Part(rig=name, condition=condition, why=why, manifest=found)
+    cleared = find_cleared(folders, (one.path for one in files))
+    if cleared is not None:
+        where = say_cleared(cleared)
     places = {one.path: path for one in files if (path := _find(one, folders)) is not None}
     lacking = [one.path for one in files if one.path not in places]
     changed = [one.path for one in files if one.path in places and not _has_size(places[one.path], one.bytes)]

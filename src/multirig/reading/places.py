@@ -75,8 +75,17 @@ def _holds_subjects(place: Path) -> bool:
     return any(_DATE.fullmatch(day.name) is not None and day.is_dir() for day in days)
 
 
-def find_folders(exp_ref: ExpRef, roots: Sequence[Path]) -> list[Path]:
+def find_folders(exp_ref: ExpRef, roots: Sequence[Path], *, option: str = "place=…") -> list[Path]:
     """Return the folders of a session.
+
+    Parameters
+    ----------
+    exp_ref : ExpRef
+        The session.
+    roots : sequence of pathlib.Path
+        Where to look, as `find_roots` gives them.
+    option : str
+        What says where it lies, for the message.
 
     Raises
     ------
@@ -87,7 +96,7 @@ def find_folders(exp_ref: ExpRef, roots: Sequence[Path]) -> list[Path]:
     if not found:
         raise ConfigError(
             f"there is no session {exp_ref} in {listed([str(one) for one in roots])}: multirig history lists "
-            "those that there are; say where it is with place=…"
+            f"those that there are; say where it is with {option}"
         )
     return list(dict.fromkeys(found))
 

@@ -13,17 +13,23 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from multirig.config import YamlLoader, parse_yaml, read_text
-from multirig.errors import ConfigError, LocalProtocolError, MultirigError, why_not
-from multirig.folders import find_description, is_data_name, is_description
+from multirig.errors import LocalProtocolError, MultirigError, why_not
+from multirig.folders import is_data_name, is_description
 from multirig.protocol.exp_ref import check_subject
 from multirig.record.account import FILE_NAME as VERDICT_NAME
 from multirig.record.account import Account, read_account
+from multirig.record.described import (
+    SETTINGS_NAME,
+    read_description,
+    read_names,
+    read_protocols,
+    read_settings,
+)
 from multirig.record.journal import FILE_NAME as JOURNAL_NAME
 from multirig.record.manifest import PREFIX as MANIFESTS
 from multirig.record.register import SESSION_COLUMNS, Register, changing, clean
@@ -45,8 +51,8 @@ log = logging.getLogger("multirig.record")
 
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile("[0-9]{1,3}")
-_SETTINGS = ("raw_task_data_00", "_iblrig_taskSettings.raw.json")
-"""What a task writes of itself, here or under iblrig: the one witness where no rig took part."""
+_SETTINGS = ("raw_task_data_00", SETTINGS_NAME)
+"""The one witness where no rig took part."""
 _WATCHED = frozenset({JOURNAL_NAME, VERDICT_NAME})
 """Files by which a session is known to have changed."""
 _UNREADABLE = (MultirigError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
@@ -432,12 +438,9 @@ def _read_row(subjects: Path, path: str, signature: str) -> dict[str, Any]:
         text = " ".join(str(error).split())
         log.warning("%s is listed without what is in it, which cannot be read: %s", folder, text)
         row["reason"] = f"it cannot be read: {text}"
-    described = _read_description(folder)
-    lists |= {name: _strings(described, name) for name in ("projects", "procedures")}
-    tasks = described.get("tasks")
-    if isinstance(tasks, list | dict):
-        protocols = [name for one in tasks for name in (one if isinstance(one, dict) else (one,))]
-        row["task"] = ", ".join(map(str, protocols)) or row["task"]
+    described = read_description(folder)
+    lists |= {name: read_names(described, name) for name in ("projects", "procedures")}
+    row["task"] = ", ".join(read_protocols(described)) or row["task"]
     searched = [row["exp_ref"], *lists["rigs"], row["task"] or "", *lists["projects"], row["reason"]]
     searched.append(row["person"] or "")
     if told is not None:
@@ -485,7 +488,7 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
         if is_part
         else "recorded without rigs"
     )
-    settings = _read_settings(folder)
+    settings = read_settings(folder.joinpath(*_SETTINGS))
     begun, ended = _time(settings.get("SESSION_START_TIME")), _time(settings.get("SESSION_END_TIME"))
     protocol = settings.get("PYBPOD_PROTOCOL")
     return {
@@ -498,14 +501,6 @@ def _tell_alone(folder: Path) -> dict[str, Any]:
     }
 
 
-def _read_settings(folder: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(folder.joinpath(*_SETTINGS).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _time(text: object) -> float | None:
     """Return an ISO time of day on this PC in seconds since 1970."""
     if not isinstance(text, str):
@@ -514,20 +509,3 @@ def _time(text: object) -> float | None:
         return datetime.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _read_description(folder: Path) -> Mapping[str, Any]:
-    path = find_description(folder)
-    if path is None:
-        return {}
-    try:
-        found = parse_yaml(read_text(path), path, YamlLoader)
-    except ConfigError as error:
-        log.warning("%s; the session is listed without what it says", error)
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _strings(described: Mapping[str, Any], key: str) -> list[str]:
-    found = described.get(key)
-    return [str(one) for one in found if one] if isinstance(found, list) else []

@@ -78,7 +78,7 @@ def has_ended_early(rig: RigSummary) -> bool:
     return rig.ended_early is not None and rig.ended_early > TOLERANCE
 
 
-def _find_gaps(source: Source) -> Iterator[Gap]:
+def find_gaps(source: Source) -> Iterator[Gap]:
     """Yield the times in which it gave nothing, and should have."""
     fair = source.fair_gap
     for gap in source.gaps():
@@ -88,7 +88,7 @@ def _find_gaps(source: Source) -> Iterator[Gap]:
 
 
 def _find_gap(summary: Summary, rig: RigSummary, source: Source) -> Iterator[str]:
-    for gap in _find_gaps(source):
+    for gap in find_gaps(source):
         line = f"gave nothing for {gap.seconds:.1f} s"
         if rig.clock_bound is not None and not is_of_other_clock(gap.at, summary.zero):
             line += f", from {max(0.0, gap.at - summary.zero):.1f} s after the start"
@@ -107,7 +107,7 @@ def _find_slow(summary: Summary, rig: RigSummary, source: Source) -> Iterator[st
     off = [(rate - promised) / promised for rate in (middle, mean)]
     if min(off) > margin or max(off) < -margin:
         yield f"gave {_rate(middle)} of {_rate(promised)} frames a second"
-    elif abs(off[1]) > max(RATE_SHARE, LATE_SECONDS / seconds, 2 * least) and not any(_find_gaps(source)):
+    elif abs(off[1]) > max(RATE_SHARE, LATE_SECONDS / seconds, 2 * least) and not any(find_gaps(source)):
         yield f"gave {_rate(mean)} of {_rate(promised)} frames a second, taken over the whole"
 
 
@@ -115,7 +115,7 @@ def _find_missing(summary: Summary, rig: RigSummary, source: Source) -> Iterator
     missing, fair = source.total("missing") or 0, source.expected.missing or 0.0
     total = source.frames + missing
     unexplained = missing - (source.total("dropped") or 0)  # what was dropped is told by itself
-    if unexplained > fair * total and not any(_find_gaps(source)):
+    if unexplained > fair * total and not any(find_gaps(source)):
         yield f"lacks {grouped(unexplained)} of {count(total, 'frame')}, by its own numbers"
 
 

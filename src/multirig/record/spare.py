@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,5 +90,5 @@ def write_losses(folder: Path, lines: Sequence[str]) -> None:
 
 
 def _place(folder: Path, suffix: str) -> Path:
-    mark = hashlib.blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest()
+    mark = hashlib.blake2b(os.fsencode(folder.absolute()), digest_size=8).hexdigest()
     return state_folder() / "journals" / f"{folder.parent.name}_{folder.name}-{mark}{suffix}"

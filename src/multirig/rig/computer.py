@@ -10,10 +10,15 @@ import time
 from collections.abc import Callable
 from threading import Thread
 
-from multirig.config import RigConfig
+from multirig.collect.calling import CollectWorker
+from multirig.config import CollectRules, RigConfig
+from multirig.folders import subjects_folder
 from multirig.keyring.door import Access
+from multirig.lifecycle.rig_events import Gathered
 from multirig.pc.awake import Awake
 from multirig.pc.instant import come_near, undisturbed, wait_for
+from multirig.pc.recording import RecordingSign
+from multirig.rig.collecting import Collecting
 from multirig.rig.storage import DiskStorage, Storage
 
 
@@ -47,6 +52,17 @@ class Computer:
     def make_awake(self, why: str) -> Awake:
         """Return what keeps the PC from going to sleep; why, for whoever asks the system."""
         return Awake(why)
+
+    def make_collecting(
+        self,
+        config: RigConfig,
+        rules: CollectRules | None,
+        feed: Callable[[Gathered], None],
+        warn: Callable[[str], None],
+    ) -> Collecting:
+        """Return what copies the sessions in a rig's data folder, and what it takes the answers of."""
+        worker = CollectWorker(subjects_folder(config.data_folder, config.lab))
+        return Collecting(worker, RecordingSign(config.name), rules, feed, warn)
 
     def begin_thread(self, work: Callable[[], None], name: str) -> None:
         """Let something run beside everything else; the end of the program does not wait for it."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from multirig.config import RigConfig
+from multirig.config import CollectRules, RigConfig
 from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.rig_events import (
     Answered,
@@ -19,6 +19,7 @@ from multirig.lifecycle.rig_events import (
     Denied,
     Describe,
     Entered,
+    Gather,
     Keep,
     LedBy,
     Mark,
@@ -38,7 +39,7 @@ from multirig.rig.gauges import Gauges
 from multirig.rig.hooks import Hooks
 from multirig.rig.loading import build_adapter
 from multirig.rig.parts import Parts
-from multirig.rig.rules import access_of, make_machine, make_node
+from multirig.rig.rules import TokenRule, access_of, make_machine, make_node
 from multirig.rig.session_clock import SessionClock
 from multirig.rig.snapshot import Snapshot
 from multirig.runtime import Runtime
@@ -70,6 +71,8 @@ class RigService:
         rig has left here, and for what whoever stands at the rig is asked.
     subject : str, optional
         Who is recorded here; a conductor with another subject is refused.
+    collect : CollectRules, optional
+        Where, and when, it collects by itself what is recorded here.
     """
 
     def __init__(
@@ -82,14 +85,15 @@ class RigService:
         on_news: Callable[[], None] = lambda: None,
         on_warning: Callable[[str], None] = lambda _: None,
         subject: str | None = None,
+        collect: CollectRules | None = None,
     ) -> None:
         computer = Computer() if computer is None else computer
         self.config = config
         self.adapter = adapter if adapter is not None else build_adapter(config.adapter, config.name)
-        self.machine = make_machine(config, self.adapter, subject)
+        self.machine = make_machine(config, self.adapter, subject, tokens := TokenRule(config))
         self.access = access = access_of(config, computer.read_access())
         """Who is let in."""
-        self.node = make_node(config, self.machine, computer.make_boot_id(), access)
+        self.node = make_node(config, self.machine, computer.make_boot_id(), access, tokens)
         self.runtime = Runtime(
             self.node, self._perform, clock=computer.read_clock, network=network, watch=access.watch
         )
@@ -103,6 +107,7 @@ class RigService:
         if isinstance(self.adapter, TakesBack):
             self.adapter.keepsake = self._storage.keepsake
         self._awake = computer.make_awake(f"{config.name} is in a session")
+        self._collecting = computer.make_collecting(config, collect, self.runtime.feed, on_warning)
         parts = Parts(
             config=config,
             adapter=self.adapter,
@@ -135,6 +140,7 @@ class RigService:
                 self.runtime.feed(ClockPortOpened(port=port))
         await self._gauges.look_at_disk()
         self._background.spawn(self._gauges.keep_looking())
+        self._background.spawn(self._collecting.keep_collecting())
         log.info("%s listens at %s", self.config.name, ", ".join(map(str, self.addresses)))
 
     async def close(self) -> None:
@@ -146,6 +152,7 @@ class RigService:
         await self.clock.close_port()
         await self.runtime.close()
         await self._hooks.pipeline.close()
+        await self._collecting.close()
         await asyncio.to_thread(self._awake.close)
         await self._background.close(self._hooks.end())
         log.info("%s is closed", self.config.name)
@@ -257,8 +264,11 @@ class RigService:
                 self._background.spawn(self._describer.describe(effect))
             case TakePictures(token=token):
                 self._background.spawn(self._describer.take_pictures(token))
+            case Gather():
+                self._background.spawn(self._collecting.obey(effect))
             case Entered(state=state):
                 self._awake.keep(state is not RigState.CONNECTED)
+                self._collecting.enter(state)
                 self._log(effect)
                 try:
                     self._on_news()

@@ -47,6 +47,7 @@ from multirig.sim.facts import (
     TimesFell,
 )
 from multirig.sim.world import NO_WAY
+from multirig.trust import packets
 
 if TYPE_CHECKING:
     from multirig.sim.lab import Lab
@@ -436,6 +437,10 @@ class FilesAreTold(Invariant):
             self.report(f"{fact.who} hears of files of {fact.rig} which are others': {others[:3]}")
 
 
+_SEALED = bytes([packets.MARK])
+"""How a packet of the seals begins."""
+
+
 class FewDatagrams(Invariant):
     """Counts what one PC says to another within a second."""
 
@@ -445,15 +450,21 @@ class FewDatagrams(Invariant):
     """In one second: heartbeats, and a handful of messages with their copies."""
     MOST_PARTS = 400
     """In one second: parts of a few long messages, and receipts."""
+    MOST_KNOCKS = 12
+    """In one second: hellos, answers and proofs of two programs that meet, with their copies."""
 
     def __init__(self, lab: Lab) -> None:
         super().__init__(lab)
         self._said: Counter[tuple[str, str]] = Counter()
         self._parts: Counter[tuple[str, str]] = Counter()
+        self._knocks: Counter[tuple[str, str]] = Counter()
         self.most = 0
         self.world.postmen.append(self._watch)
 
     def _watch(self, source: str, target: str, data: bytes) -> None:
+        if data[:1] == _SEALED:  # what is under a seal is counted as what it is
+            self._knocks[source, target] += 1
+            return
         of_parts = b'"part":[' in data or b'"got":[' in data or (b'"ack":[' in data and b'"m":' not in data)
         (self._parts if of_parts else self._said)[source, target] += 1
 
@@ -463,6 +474,10 @@ class FewDatagrams(Invariant):
             if count > self.MOST_PARTS:
                 self.report(f"{source} says {count} parts of messages to {target} within a second")
         self._parts.clear()
+        for (source, target), count in self._knocks.items():
+            if count > self.MOST_KNOCKS:
+                self.report(f"{source} knocks {count} times at {target} within a second")
+        self._knocks.clear()
         for (source, target), count in self._said.items():
             self.most = max(self.most, count)
             if count > self.MOST:

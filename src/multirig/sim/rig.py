@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 
-from multirig.config import RigConfig
+from multirig.collect.calling import CollectWorker
+from multirig.config import CollectRules, RigConfig
 from multirig.keyring.door import Access
 from multirig.lifecycle.leader import Leader
 from multirig.lifecycle.rig import RigMachine
-from multirig.lifecycle.rig_events import Armed, AskedHere, Denied, Entered, Failed, LedBy
+from multirig.lifecycle.rig_events import Armed, AskedHere, Denied, Entered, Failed, Gathered, LedBy
 from multirig.pc.awake import Awake
+from multirig.pc.recording import RecordingSign
 from multirig.protocol.events import SECOND, Address, Call, Received
 from multirig.rig import computer
+from multirig.rig.collecting import Collecting
 from multirig.rig.service import RigService
 from multirig.sim.device import Device, ScriptedAdapter
 from multirig.sim.disk import Disk, MemoryStorage
@@ -226,6 +230,16 @@ class _RigPc(computer.Computer):
         """Return nothing that does anything: this PC never sleeps."""
         return _NeverAsleep(why)
 
+    def make_collecting(
+        self,
+        config: RigConfig,
+        rules: CollectRules | None,
+        feed: Callable[[Gathered], None],
+        warn: Callable[[str], None],
+    ) -> Collecting:
+        """Return what does nothing: nobody collects here."""
+        return Collecting(CollectWorker(Path()), _NoSign(config.name), None, feed)
+
     def begin_thread(self, work: Callable[[], None], name: str) -> None:
         """Do it a little later."""
         asyncio.get_running_loop().run_in_executor(None, work)
@@ -244,6 +258,15 @@ class _RigPc(computer.Computer):
             if left <= 0:
                 return
             await asyncio.sleep(min(left, LOOK_EVERY) / SECOND)
+
+
+class _NoSign(RecordingSign):
+    def put_up(self) -> None:
+        """Do nothing."""
+
+    def take_down(self) -> bool:
+        """Do nothing."""
+        return False
 
 
 class _NeverAsleep(Awake):

@@ -28,6 +28,18 @@ class Membership:
     shut_out: ShutOut | None = None
     """The newest list that this PC has."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether this PC was shut out, by that list."""
+        return self.shut_out is not None and self.certificate.id in self.shut_out.keys
+
+    def say_over(self) -> str:
+        """Return what became of it, and what to do."""
+        return (
+            f"this PC was shut out of the lab {self.lab.name}: if it is to come back, 'multirig key join "
+            "--new-key' here"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -84,6 +96,26 @@ class Keys:
                 "again (multirig key join)"
             )
         return membership
+
+    @property
+    def can_prove(self) -> bool:
+        """Whether this PC is of a lab, and was not shut out."""
+        return any(not one.is_over for one in self.memberships)
+
+    def open_to(self) -> tuple[Membership, ...]:
+        """Return the labs of which this PC is still.
+
+        Raises
+        ------
+        TrustError
+            Of none: it has no key of a lab, or was shut out.
+        """
+        found = tuple(one for one in self.memberships if not one.is_over)
+        if found:
+            return found
+        raise TrustError(
+            self.memberships[-1].say_over() if self.memberships else "this PC has no key of a lab"
+        )
 
     def with_list(self, shut_out: ShutOut) -> Keys | None:
         """Return the keys with a newer list; None if it is not newer. TrustError: it is none of its labs."""

@@ -334,6 +334,9 @@ def test_a_pc_that_was_lost_is_shut_out_and_the_others_hear_of_it_by_a_stick(
     assert taken.returncode == 0, taken.stderr
     assert "knows the newest list" in taken.stderr
     assert "nothing that is new" in multirig("key", "take", "list.json", **at_other).stderr
+    assert multirig("key", "ask", "asks.json", MULTIRIG_KEYS=str(tmp_path / "lost")).returncode == 0
+    unasked = multirig("key", "sign", "asks.json", **at_office)  # before anything is asked
+    assert "has a key that was shut out of the lab mylab: let it make a new one" in unasked.stderr
     mine, theirs = other.read(), lost.read()
     assert mine is not None
     assert theirs is not None

@@ -420,7 +420,9 @@ def shoot() -> Callable[..., Any]:
 class RigProgram:
     """``multirig serve`` in a process of its own, which can be killed."""
 
-    def __init__(self, folder: Path, name: str, uri: str, options: tuple[str, ...], **config: Any) -> None:
+    def __init__(
+        self, folder: Path, name: str, uri: str | list[str], options: tuple[str, ...], **config: Any
+    ) -> None:
         self.name = name
         file = folder / f"{name}.yaml"
         config = {"adapter": {"type": "fake"}, **config}
@@ -435,17 +437,22 @@ class RigProgram:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self._uri: str | None = None
+        self._uris: list[str] = []
 
     @property
     def uri(self) -> str:
+        """Where it listens first; waits until it does."""
+        return self.uris[0]
+
+    @property
+    def uris(self) -> list[str]:
         """Where it listens; waits until it does."""
-        while self._uri is None:
+        while not self._uris:
             line = self.process.stdout.readline()
             assert line, f"the rig {self.name} does not come"
-            if found := re.search(r"ready at (\S+)", line):
-                self._uri = found[1]
-        return self._uri
+            if found := re.search(r"ready at (\S+(?: \w+://\S+)*)", line):
+                self._uris = found[1].split()
+        return self._uris
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -470,6 +477,13 @@ class Rigs:
             started[name] = RigProgram(self.folder, name, "udp://127.0.0.1:0", options, **config)
         self.programs |= started
         self.write({name: one.uri for name, one in self.programs.items()})
+
+    def start_with_two_addresses(self, name: str, *options: str, **config: Any) -> str:
+        """Start a rig that the list names by IPv4, and return its address of IPv6."""
+        both = ["udp://127.0.0.1:0", "udp://[::1]:0"]
+        one = self.programs[name] = RigProgram(self.folder, name, both, options, **config)
+        self.write({name: one.uri})
+        return one.uris[1]
 
     def write(self, uris: dict[str, str]) -> None:
         """Write the list of rigs."""

@@ -85,7 +85,7 @@ async def test_sessions_are_found_while_one_types_and_a_reload_keeps_what_is_ask
 async def test_the_catalogue_is_rebuilt_when_that_is_confirmed(lab, console, browser):
     await lab.rigs_of_a_session("cam")
     page = await open_history(console, browser, lab)
-    await page.get_by_text("yet: start one on the page Lab").wait_for(timeout=SLOW)
+    await page.get_by_text("yet: they begin on the page Lab").wait_for(timeout=SLOW)
     await record(lab, "SP_01")
     ask = page.get_by_role("button", name="Rebuild the catalogue")
     await ask.click()

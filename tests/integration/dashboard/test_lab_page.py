@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.cli.test_taking_over import has_ipv6
+from tests.programs import Program
 
 MAIN = {"main_sync": True, "adapter": {"type": "fake"}}
 SLOW = 15_000
@@ -233,6 +238,56 @@ async def test_a_recording_that_was_left_is_stopped_from_its_card_after_a_questi
     await page.get_by_text(re.compile(r"It records .*_SP_01 since")).wait_for(timeout=SLOW)
     await page.get_by_role("button", name="Stop it", exact=True).click()
     await wait_until_ready(page, "left")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this PC has no address of IPv6")
+@pytest.mark.limit(120)
+@pytest.mark.parametrize(
+    ("answer", "button", "code"), [("no", "No, keep it", 3), ("yes", "Yes, hand it over", 0)]
+)
+async def test_a_rig_that_another_pc_wants_is_kept_or_handed_over_by_who_is_at_the_page_of_its_pc(
+    rigs, console, browser, other_pc, answer, button, code
+):
+    """By IPv6 the other one is another PC to the rig; nobody sits at its terminal."""
+    there = rigs.start_with_two_addresses("cam", "--no-keyboard", main_sync=True)
+    page = await browser.page(console().url)
+    await wait_until_ready(page, "cam")
+    await page.get_by_role("checkbox", name="cam").click()
+    await page.get_by_label("Subject").fill("SP_01")
+    await page.get_by_role("button", name="Start recording SP_01 on 1 rig").click()
+    await wait_for_title(page, "Recording")
+    asks = page.get_by_role("group", name="Whether cam is handed over")
+    assert not await asks.is_visible()
+    taking = other_pc(there)
+    await asks.wait_for(timeout=SLOW)
+    wants = re.compile(r"\(::1\) wants to take it over \(\d+ s\): say yes or no here")
+    await card(page, "cam").get_by_text(wants).wait_for(timeout=SLOW)
+    await asks.get_by_role("button", name=button).click()
+    _, said = await asyncio.to_thread(taking.communicate, timeout=60)
+    assert taking.returncode == code, said
+    assert f"'{answer}' was said on the page there" in " ".join(said.split())
+    await asks.wait_for(state="hidden", timeout=SLOW)
+    if answer == "no":
+        await wait_for_title(page, "Recording")
+
+
+@pytest.fixture
+def other_pc(tmp_path):
+    """Start ``multirig run`` that wants to take a rig over, and end it with the test."""
+    started = []
+
+    def take_over(uri):
+        words = ["run", "-s", "SP_01", "-r", uri, "--seconds", "0.5", "--take-over"]
+        command = [sys.executable, "-m", "multirig", *words, "--data", str(tmp_path / f"other{len(started)}")]
+        pipe = subprocess.PIPE
+        started.append(Program(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield take_over
+    for one in started:
+        if one.poll() is None:
+            one.kill()
+            one.communicate()
 
 
 @pytest.mark.limit(90)

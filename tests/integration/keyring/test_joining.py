@@ -588,7 +588,9 @@ async def test_a_key_that_was_shut_out_joins_no_more_and_a_new_one_does(lab_pc: 
         )
         return found[0]
 
+    asked = len(lab_pc.asked)
     refused = await again()
+    assert len(lab_pc.asked) == asked, "nobody is asked what it may do"
     assert isinstance(refused, TrustError)
     assert "has a key that was shut out" in str(refused)
     assert "multirig key join --new-key" in str(refused)

@@ -141,3 +141,16 @@ def test_a_warning_does_not_stand_on_the_line_that_changes(monkeypatch: pytest.M
         said = text.getvalue()[before:]
     assert "\x1b[2K" in said[: said.index("refused a message")]
     assert "cameras  connected" in said[said.index("refused a message") :]
+
+
+def test_who_leads_sees_who_was_refused_while_it_waits_and_while_it_records(printed: io.StringIO) -> None:
+    refused = {"10.0.0.9": 1, "192.168.1.77": 3}
+    render.out.print(render.waiting_text("start", ["cam"], refused))
+    render.out.print(render.watch_table(5.0, {}, refused))
+    render.out.print(render.watch_table(5.0, {}, {}))
+    waiting, recording, *_ = lines = [
+        line.rstrip() for line in printed.getvalue().splitlines() if line.strip()
+    ]
+    assert waiting == "start      waits for cam  3 refused messages from 192.168.1.77"
+    assert recording == "● recording for 5.00 s  3 refused messages from 192.168.1.77"
+    assert "refused" not in lines[-1]

@@ -86,6 +86,7 @@ from multirig.protocol.events import SECOND, Address, Call, Ignored, Rebooted, R
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.messages import Event, Message
 from multirig.protocol.node import Node
+from multirig.protocol.rights import object_to_asker
 from multirig.protocol.words import AlyxToken, AskInfo, Health, Info, Picture, Report, Word
 from multirig.record.entries import parse_journal
 from multirig.record.history import retrace
@@ -305,7 +306,9 @@ class Computer:
                 self.machine = RigMachine(
                     name=line.get("name", self.name),
                     main_sync=line.get("main_sync", False),
-                    may_have_token=frozenset(line.get("token_to", ())).__contains__,
+                    objects_to_token=lambda asker, host: object_to_asker(
+                        None, host, line.get("token_to", ())
+                    ),
                     subject=line.get("subject"),
                     stop_after=line.get("stop_after"),
                     stall_after=line.get("stall_after"),

@@ -18,6 +18,7 @@ from tests.unit.corpus.driver import (
     to_bytes,
 )
 
+from multirig.lifecycle import observer
 from multirig.lifecycle.rig import RigMachine
 from multirig.lifecycle.session import SessionMachine
 from multirig.protocol import dialect, echo
@@ -120,8 +121,9 @@ def _without_decided(lines: list[Line]) -> list[Line]:
 
 @pytest.fixture(autouse=True)
 def _without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.1 spoke again at once to a peer that had answered on wire 1.0."""
+    """0.1 spoke again at once to a peer that had answered on wire 1.0, or had shown its pictures."""
     monkeypatch.setattr(echo, "REST_PAUSE", 0)
+    monkeypatch.setattr(observer, "PICTURES_EVERY", 0)
 
 
 def _until_the_end_of(lines: list[Line], event: str) -> list[Line]:

@@ -262,3 +262,13 @@ def test_what_becomes_of_a_take_over_is_told_and_is_no_bad_alarm() -> None:
     teller.take(HandingTold(rig="cam", text=text), AT)
     [alarm] = teller.now.alarms
     assert (alarm.rig, alarm.text, alarm.is_bad) == ("cam", text, False)
+
+
+def test_refused_messages_are_told_of_each_address_and_a_flood_of_them_in_few_lines() -> None:
+    teller = make_teller()
+    for count in (1, 1, 3, 12, 99, 4_000):
+        teller.take_refused({"192.168.1.77": count}, AT)
+    told = [(one.rig, one.text, one.is_bad) for one in teller.now.alarms]
+    why = "refused messages from 192.168.1.77: this PC's log says why"
+    first = (None, "1 refused message from 192.168.1.77: this PC's log says why", False)
+    assert told == [first, (None, f"12 {why}", False), (None, f"4000 {why}", False)]

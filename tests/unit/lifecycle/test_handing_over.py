@@ -20,7 +20,19 @@ from multirig.lifecycle.rig_events import (
 )
 from multirig.lifecycle.rig_states import RigState
 from multirig.protocol.dialect import hear_leader
-from multirig.protocol.events import SECOND, Address, Fail, Received, Send, Tell, Token, Told, Upgraded
+from multirig.protocol.events import (
+    SECOND,
+    Address,
+    Fail,
+    Received,
+    Reply,
+    Send,
+    Settle,
+    Tell,
+    Token,
+    Told,
+    Upgraded,
+)
 from multirig.protocol.messages import Event, Message
 
 S = RigState
@@ -348,3 +360,65 @@ def test_a_command_that_does_not_take_over_is_refused_as_ever_also_after_a_yes()
     lab.feed(Answered(allows=True))
     text = refusal(lab.say(Event.EXPEND, {"exp_ref": str(ONE)}))
     assert text.startswith("is led by udp://10.0.0.1:50000: end the session there, or take it over")
+
+
+# -- on the page ---------------------------------------------------------------------------------------------
+
+PAGE, ELSEWHERE = Address("udp", "127.0.0.1", 50_001), Address("udp", "10.0.0.2", 50_001)
+"""A console on the rig's PC, and one on another PC of the lab."""
+WANTS = "scanner-pc (10.0.0.9)"
+
+
+def decide(lab: Lab, allows: bool, who: Address = PAGE, **more: Any) -> list[Any]:
+    said = {"hand_over": allows, "asker": WANTS, "by": "anna", **more}
+    return lab.say(Event.EXPSTATUS, 0, said, who=who, boot="console")
+
+
+@pytest.mark.parametrize("allows", [True, False])
+def test_who_is_at_a_page_of_the_rigs_own_pc_says_yes_or_no(*, allows: bool) -> None:
+    lab = Lab()
+    assert lab.ask()["asking"] == 30
+    lab.wait(10)
+    shown = lab.machine.report()
+    assert (shown.wanted_by, shown.asking) == (WANTS, 20)
+    assert [one for one in decide(lab, allows) if isinstance(one, Settle | Fail)] == [
+        Settle(token=Token(PAGE, 2, 1, "console"))
+    ]
+    said = lab.ask()
+    assert said["decided"] == f"'{'yes' if allows else 'no'}' was said on the page there by anna"
+    assert ("led_by" in said) is not allows
+    [decided] = lab.news(DecidedHere)
+    assert (decided.asker, decided.allows) == (WANTS, allows)
+    assert (lab.machine.report().wanted_by, lab.machine.report().asking) == (None, None)
+    assert "does not want to take it over any more" in refusal(decide(lab, allows))
+
+
+def test_a_page_of_another_pc_decides_nothing_and_neither_does_an_answer_about_somebody_else() -> None:
+    lab = Lab()
+    lab.ask()
+    assert "on the page of a console on its own PC" in refusal(decide(lab, allows=True, who=ELSEWHERE))
+    assert "does not want to take it over any more" in refusal(decide(lab, allows=True, asker="other-pc"))
+    assert lab.ask()["asking"] == 30
+    assert not lab.news(DecidedHere)
+    [answer] = lab.say(Event.EXPSTATUS, 0, {"hand_over": True, "asker": WANTS}, who=PAGE, wire=1)
+    assert isinstance(answer, Reply)  # IBL's wire has no such word
+    assert lab.ask()["asking"] == 30
+
+
+def test_a_rig_without_a_keyboard_asks_where_somebody_is_at_a_page_of_its_pc_and_no_longer() -> None:
+    def look(lab: Lab, who: Address, *, attends: bool) -> None:
+        lab.say(Event.EXPSTATUS, 0, {"watch": 15, "attends": attends}, who=who, boot="console")
+
+    for who, attends in ((ELSEWHERE, True), (PAGE, False)):
+        lab = Lab(attended=False)
+        look(lab, who, attends=attends)
+        assert lab.ask()["decided"].startswith("nobody can be asked there")
+    lab = Lab(attended=False)
+    look(lab, PAGE, attends=True)
+    assert lab.ask()["asking"] == 30
+    lab.feed(Attended(is_attended=False))  # of the terminal
+    assert lab.ask()["asking"] == 30
+    lab = Lab(attended=False)
+    look(lab, PAGE, attends=True)
+    lab.wait(16, asks=False)
+    assert lab.ask()["decided"].startswith("nobody can be asked there")

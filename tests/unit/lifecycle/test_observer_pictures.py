@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from multirig.lifecycle.observer import Followed, ObserverMachine, PicturesAnswered, PicturesAsked
+from multirig.lifecycle.observer import (
+    Attending,
+    Decided,
+    DecisionTaken,
+    Followed,
+    ObserverMachine,
+    PicturesAnswered,
+    PicturesAsked,
+)
 from multirig.protocol.dialect import hear_rig, write
 from multirig.protocol.events import (
     SECOND,
@@ -18,7 +26,7 @@ from multirig.protocol.events import (
     Upgraded,
 )
 from multirig.protocol.messages import Event, Message
-from multirig.protocol.words import Picture
+from multirig.protocol.words import Decide, Lease, Picture, Receipt
 
 RIG = Address("udp", "10.0.0.1", 11_001)
 JPEG = b"\xff\xd8\xff\xd9"
@@ -71,7 +79,22 @@ def test_a_rig_is_asked_once_for_all_who_wait() -> None:
     out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), SECOND)
     shown = (Picture(label="left", jpeg=JPEG, age=0),)
     assert list(out) == [PicturesAnswered(number=number, pictures=shown) for number in (7, 8, 9)]
-    assert len(ask(machine)) == 1, "the next one is another question"
+
+
+def test_a_rig_is_asked_for_pictures_no_more_often_than_it_makes_any() -> None:
+    """Each answer may be of sixty datagrams."""
+    machine = look_at_a_multirig()
+    [asked] = ask(machine)
+    machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=asked.key), 1)
+    assert list(machine.handle(PicturesAsked(address=RIG, number=8, limit=SECOND), 2)) == []
+    machine.handle_timer(2)  # it asks who the rig is
+    timer = machine.get_timer()
+    assert timer == SECOND // 2
+    [later] = machine.handle_timer(timer)
+    assert later.word == asked.word
+    assert later.limit == SECOND // 2 + 2, "its time is not longer for it"
+    out = machine.handle(Replied(address=RIG, word=hear_rig(ANSWER), key=later.key), SECOND)
+    assert [one.number for one in out] == [8]
 
 
 def test_nobody_else_is_asked_for_pictures() -> None:
@@ -83,3 +106,44 @@ def test_nobody_else_is_asked_for_pictures() -> None:
     machine = look_at_a_multirig()
     machine.seen[RIG].miss("is it on?")
     assert ask(machine) == none
+
+
+HERE = Address("udp", "127.0.0.1", 11_001)
+NO = Decide(allows=False, asker="scanner-pc", by="anna")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem"),
+    [
+        (Replied(address=RIG, word=Receipt(event=Event.EXPSTATUS), key=("decided", 3)), ""),
+        (Refused(address=RIG, reason="too late", key=("decided", 3)), "too late"),
+        (Unreached(address=RIG, reason="no way", key=("decided", 3)), "no way"),
+        (TimedOut(address=RIG, confirmed=False, key=("decided", 3)), "has not heard it: look at its screen"),
+    ],
+)
+def test_what_a_person_decides_is_told_to_the_rig_and_its_answer_to_the_person(
+    outcome: Any, problem: str
+) -> None:
+    machine = look_at_a_multirig()
+    before = machine.seen[RIG].report
+    [sent] = machine.handle(Decided(address=RIG, number=3, word=NO, limit=SECOND), 0)
+    assert (sent.word, sent.key, sent.limit) == (NO, ("decided", 3), SECOND)
+    assert list(machine.handle(outcome, SECOND)) == [DecisionTaken(number=3, problem=problem)]
+    assert machine.seen[RIG].report == before
+
+
+def test_a_rig_of_this_pc_is_told_soon_that_somebody_can_be_asked_on_the_page_and_no_other_one() -> None:
+    machine = ObserverMachine()
+    machine.handle(Followed(addresses=frozenset([RIG, HERE])), 0)
+    for address in (RIG, HERE):
+        machine.handle(Upgraded(address=address, boot="boot", name="cam"), 0)
+        news = hear_rig(Message(Event.EXPSTATUS, (20, REPORT)))
+        machine.handle(Told(address=address, word=news, boot="boot"), 0)
+        machine.seen[address].is_known, machine.seen[address].ask_at = True, 5 * SECOND
+    machine.handle(Attending(is_attended=True), SECOND)
+    assert machine.get_timer() == SECOND
+    [renewed] = machine.handle_timer(SECOND)
+    assert (renewed.address, renewed.word) == (HERE, Lease(seconds=15, attends=True))
+    machine.seen[RIG].ask_at = SECOND
+    [other] = machine.handle_timer(SECOND)
+    assert (other.address, other.word) == (RIG, Lease(seconds=15))

@@ -824,10 +824,10 @@ def test_past_the_last_number_of_a_day_there_is_an_error() -> None:
 
 
 def test_the_token_is_given_to_those_who_may_have_it_only() -> None:
-    rig = Rig(may_have_token=lambda host: host == PEER.host)
+    rig = Rig(objects_to_token=lambda asker, host: "" if host == PEER.host else "no")
     assert isinstance(rig.ask(Event.ALYX, "https://alyx", {"user": {"token": "abc"}})[0], Settle)
     assert reply(rig.ask(Event.ALYX, None, {})).args == ("https://alyx", {"user": {"token": "abc"}})
-    rig = Rig(may_have_token=lambda host: False)
+    rig = Rig()
     assert "may not be given the Alyx token" in refusal(rig.ask(Event.ALYX, None, {}))
 
 
@@ -1026,7 +1026,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @initialize(main_sync=st.booleans(), state=st.sampled_from(list(S)))
     def a_rig(self, main_sync: bool, state: RigState) -> None:
-        self.machine = RigMachine(name="cam", main_sync=main_sync, may_have_token=lambda host: True)
+        self.machine = RigMachine(name="cam", main_sync=main_sync, objects_to_token=lambda asker, host: "")
         for step in WAYS[state]:
             match step:
                 case "done":

@@ -162,6 +162,21 @@ def test_an_optional_rig_that_asks_its_person_is_waited_for() -> None:
     assert session.state is S.AGREED
 
 
+def test_what_another_leads_only_since_the_first_question_is_ended_where_the_beginning_fails() -> None:
+    """A person said yes in the middle of another's start."""
+    names = ("main", "ephys", "cam")
+    session, _ = begin(*names)
+    session.reply("main", info(main_sync=True, decided="'yes' was typed there"))
+    session.reply("ephys")
+    session.reply("cam", info(decided="'yes' was typed there"))
+    session.request(T.INIT)
+    session.reply("main")
+    session.reply("cam")
+    session.refuse("ephys", "is starting")
+    assert session.state is S.ROLLING_BACK
+    assert {session.sends(name)[-1] for name in names} == {Event.EXPCLEANUP}
+
+
 def test_what_was_taken_over_is_ended_where_the_beginning_fails() -> None:
     session, _ = begin("main", "cam")
     session.reply("main")

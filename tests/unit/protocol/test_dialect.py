@@ -30,6 +30,7 @@ from multirig.protocol.dialect import (
     write,
 )
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings, Clear, Collect, Holding, Holdings, Whereabouts
 from multirig.protocol.messages import Event, Message, Status
 from multirig.protocol.words import (
     AlyxToken,
@@ -41,6 +42,7 @@ from multirig.protocol.words import (
     CleanUp,
     ClockOffset,
     Complaint,
+    Decide,
     Evidence,
     Expected,
     File,
@@ -162,7 +164,20 @@ OF_LEADERS: list[tuple[Word, list[Any]]] = [
         [32, 20, {"exp_ref": TEXT, "mark": {"text": "reward", "data": {"µl": 3}, "at": 12.5}}],
     ),
     (Lease(seconds=15), [32, 0, {"watch": 15}]),
+    (Lease(seconds=15, attends=True), [32, 0, {"watch": 15, "attends": True}]),
+    (Decide(allows=True, asker="scanner-pc"), [32, 0, {"hand_over": True, "asker": "scanner-pc"}]),
+    (
+        Decide(allows=False, asker="scanner-pc", by="anna"),
+        [32, 0, {"hand_over": False, "asker": "scanner-pc", "by": "anna"}],
+    ),
     (WantPictures(), [32, 0, {"pictures": True}]),
+    (AskHoldings(sessions=(REF,)), [32, 0, {"holdings": {"sessions": [TEXT]}}]),
+    (Collect(to=None), [32, 0, {"collect": {"to": None, "sessions": []}}]),
+    (
+        Collect(to="Z:\\lab", sessions=(REF,), rate=1e6, is_new=True),
+        [32, 0, {"collect": {"to": "Z:\\lab", "sessions": [TEXT], "rate": 1e6, "new": True}}],
+    ),
+    (Clear(to="lab:data", sessions=(REF,)), [32, 0, {"clear": {"to": "lab:data", "sessions": [TEXT]}}]),
     (
         AlyxToken(url="https://x", credentials={"me": {"token": "t"}}),
         [128, "https://x", {"me": {"token": "t"}}],
@@ -173,6 +188,46 @@ OF_LEADERS: list[tuple[Word, list[Any]]] = [
 """What whoever leads or looks on says: the word, and the message that a rig takes for it."""
 
 OF_RIGS: list[tuple[Word, list[Any]]] = [
+    (
+        Holdings(
+            status=Status.CONNECTED,
+            pc="VIDEO-1",
+            sessions=(
+                Holding(exp_ref=REF, state=Whereabouts.UNDER_WAY, files=3, bytes=100, done=10, rate=5.0),
+            ),
+            total=1,
+            left=1,
+            left_bytes=90,
+            oldest="2024-05-06",
+            is_busy=True,
+            to="/mnt/lab",
+        ),
+        [
+            32,
+            0,
+            {
+                "holdings": {
+                    "pc": "VIDEO-1",
+                    "sessions": [
+                        {
+                            "exp_ref": TEXT,
+                            "state": "under way",
+                            "files": 3,
+                            "bytes": 100,
+                            "done": 10,
+                            "rate": 5.0,
+                        }
+                    ],
+                    "total": 1,
+                    "left": 1,
+                    "left_bytes": 90,
+                    "oldest": "2024-05-06",
+                    "busy": True,
+                    "to": "/mnt/lab",
+                }
+            },
+        ],
+    ),
     (
         Info(status=Status.CONNECTED, main_sync=True, exp_ref=REF, subject="SP_01", state=RigState.CONNECTED),
         [64, 0, {"main_sync": True, "exp_ref": TEXT, "subject": "SP_01", "state": "connected"}],
@@ -450,8 +505,9 @@ def test_a_command_for_a_reference_that_is_none_is_refused(event: Event, named: 
                 st.lists(inner, max_size=3)
                 | st.dictionaries(
                     st.sampled_from(
-                        "exp_ref status state mark watch pictures check health gap gaps files start clock "
-                        "pulse digests start_at multirig text data at seconds path label jpeg".split()
+                        "exp_ref status state mark watch attends hand_over asker by pictures check health "
+                        "gap gaps files start clock pulse digests start_at multirig text data at seconds "
+                        "path label jpeg".split()
                     ),
                     inner,
                     max_size=4,

@@ -25,6 +25,7 @@ from multirig.protocol.frames import MAX_CONTENT, MAX_MESSAGE, MAX_PARTS, Frame,
 from multirig.protocol.link import Link
 from multirig.protocol.messages import Event
 from multirig.protocol.parts import (
+    FIRST_WINDOW,
     MAX_IN_ALL,
     MAX_OF_PEER,
     MAX_UNFINISHED,
@@ -401,6 +402,62 @@ def test_old_live_pictures_are_not_repeated_for_a_minute():
     link.reply(asked.token, Report(state=RigState.RUNNING, pictures=pictures), 0)
     link.handle_timer(4 * SECOND)
     assert link.sizes()["open"] == 0
+
+
+def show(link, *, size=9_000):
+    """Have a link answer with a picture, and return the parts that leave at once."""
+    link.receive_frame({"n": 1, "low": 1, "m": [32], "t": [1]}, 0)
+    pictures = (Picture(label="left", jpeg=b"\xff\xd8\xff" + bytes(size)),)
+    asked: Any = link.next_event()
+    link.reply(asked.token, Report(state=RigState.RUNNING, pictures=pictures), 0)
+    return shown(link, 0)
+
+
+def shown(link, now):
+    frames = [json.loads(data) for data in link.datagrams_to_send(now)]
+    return [frame.get("part", "whole") for frame in frames if "re" in frame]
+
+
+def shown_later(link):
+    """Return what leaves of the answer in ten seconds in which nothing is heard."""
+    later = []
+    while (at := link.get_timer()) is not None and at < 10 * SECOND:
+        link.handle_timer(at)
+        later += shown(link, at)
+    return later
+
+
+def test_pictures_of_which_the_asker_confirms_no_part_are_not_repeated():
+    """Few bytes ask for them: an address that was only written into a datagram gets each part once."""
+    link = Link(THERE, boot="A", peer="B")
+    assert show(link) == []  # whether it takes parts is asked first
+    link.receive_frame(json.loads(here_frame("B", "A", 0, parts=MAX_MESSAGE)), 0)
+    at_once = shown(link, 0)
+    assert len(at_once) == FIRST_WINDOW
+    assert shown_later(link) == []
+
+
+def test_pictures_of_which_the_asker_has_confirmed_a_part_are_sent_until_they_are_there():
+    link = Link(THERE, boot="A", peer="B")
+    show(link)
+    link.receive_frame(json.loads(here_frame("B", "A", 0, parts=MAX_MESSAGE)), 0)
+    assert [0, 14] in shown(link, 0)
+    link.receive_frame({"got": [[1, "1"]], "t": [2, 1, 2]}, MS)
+    later = [index for index, _ in [*shown(link, MS), *shown_later(link)]]
+    assert all(later.count(index) > 2 for index in range(1, FIRST_WINDOW))
+    assert 0 not in later
+
+
+@pytest.mark.parametrize("way", ["short", "tcp", "0.1"])
+def test_pictures_in_one_frame_are_said_once(way):
+    there = Address("tcp", "10.0.0.2", 11001) if way == "tcp" else THERE
+    link = Link(there, boot="A", peer="B", reliable=way == "tcp")
+    if way == "0.1":
+        link.knock(0)
+        link.datagrams_to_send(0)
+        link.receive_frame(json.loads(here_frame("B", "A", 0)), 0)
+    assert show(link, size=100 if way == "short" else 9_000) == ["whole"]
+    assert shown_later(link) == []
 
 
 def test_a_message_of_parts_that_make_no_json_is_a_refusal_and_no_more():

@@ -63,7 +63,15 @@ def boot(name: str) -> str:
     return hashlib.blake2b(b"boot " + name.encode(), digest_size=8).hexdigest()
 
 
-def node(name: str, machine: Any, own: Keys | None, *, leads: bool, doors: Doors | None = None) -> Node:
+def node(
+    name: str,
+    machine: Any,
+    own: Keys | None,
+    *,
+    leads: bool,
+    doors: Doors | None = None,
+    own_address: str = "",
+) -> Node:
     """Return the node of a program on a PC."""
     door = Door(
         (doors or Doors()).admit,
@@ -72,6 +80,7 @@ def node(name: str, machine: Any, own: Keys | None, *, leads: bool, doors: Doors
         keys=own,
         without_key=Admission.OPEN if leads else Admission.NOBODY,
         objects=(lambda standing, word: "") if leads else object_to,
+        is_here=lambda host: host == own_address,
     )
     return Node(boot=boot(name), name=name, machine=machine, hears=hear_verbatim, door=door)
 

@@ -10,12 +10,13 @@ from tests.unit.trust.lab import boot, certify, keys
 
 from multirig.keyring.door import Access, make_leading_door
 from multirig.lifecycle.watchers import MAX_WATCHERS, Watchers
-from multirig.protocol import words
+from multirig.protocol import holdings, words
 from multirig.protocol.dialect import hear_rig
 from multirig.protocol.events import Address, Token
 from multirig.protocol.exp_ref import ExpRef
+from multirig.protocol.holdings import AskHoldings
 from multirig.protocol.messages import Event, Message, Status
-from multirig.protocol.rights import object_to, object_to_led
+from multirig.protocol.rights import object_to, object_to_asker, object_to_led
 from multirig.protocol.sealing import needs_a_rig
 from multirig.protocol.words import (
     AlyxToken,
@@ -41,6 +42,7 @@ LOOKS = [
     AskStatus(),
     Lease(seconds=30.0),
     WantPictures(),
+    AskHoldings(sessions=(REF,)),
 ]
 ASKS: dict[str, Any] = {
     "take_over": True,
@@ -74,6 +76,9 @@ COMMANDS = [
     say(Event.EXPCLEANUP, {}),
     say(Event.EXPSTATUS, 0, {"mark": {"text": "x", "at": 1.0, "data": {}}}),
     say(Event.EXPSTATUS, 20, {"exp_ref": str(REF)}),
+    say(Event.EXPSTATUS, 0, {"collect": {"to": "/mnt/lab", "sessions": []}}),
+    say(Event.EXPSTATUS, 0, {"collect": {"to": None}}),
+    say(Event.EXPSTATUS, 0, {"clear": {"to": "/mnt/lab", "sessions": [str(REF)]}}),
     say(Event.ALYX, "https://alyx.example.org", {"anna": {"token": "x"}}),
     say(Event.ALYX, "https://alyx.example.org", {}),
     say(Event.ERROR, "x", 0),
@@ -98,9 +103,10 @@ def test_nothing_that_changes_anything_is_for_who_may_look_on_or_be_led(word: Wo
 
 
 def test_a_kind_of_word_that_is_new_is_for_who_leads_until_it_is_said_otherwise() -> None:
-    kinds = {one for one in vars(words).values() if isinstance(one, type) and issubclass(one, Word)}
+    named = [*vars(words).values(), *vars(holdings).values()]
+    kinds = {one for one in named if isinstance(one, type) and issubclass(one, Word)}
     assert len(kinds) > 20
-    allowed = {AskInfo, AskStatus, Lease, WantPictures}
+    allowed = {AskInfo, AskStatus, AskHoldings, Lease, WantPictures}
     for kind in kinds - allowed - {Word}:
         made = kind.__new__(kind)
         if not hasattr(made, "event"):
@@ -142,3 +148,16 @@ def test_a_pc_that_looks_on_as_a_thousand_programs_takes_no_other_ones_lease() -
     told = [one.address for one in watchers.tell(report, 1, is_news=False, besides=None)]
     assert len(told) == MAX_WATCHERS
     assert screen in told
+
+
+def test_the_alyx_token_of_a_rig_goes_by_the_key_of_who_asks_and_by_its_address_where_it_has_none() -> None:
+    """A PC of the lab may write any address into its datagrams, and read what is sealed for it."""
+    asker = standing(Role.LEAD)
+    for named in ("office-pc", asker.certificate.id):
+        assert not object_to_asker(asker, "192.168.1.77", {named})
+        assert object_to_asker(None, "192.168.1.77", {named})
+        assert object_to_asker(standing(Role.LOOK), "192.168.1.77", {named})
+    why = object_to_asker(asker, "192.168.1.10", {"192.168.1.10", "other-pc"})
+    assert why.startswith("office-pc may not be given the Alyx token: name it in 'alyx_token_to'")
+    assert not object_to_asker(None, "192.168.1.10", {"192.168.1.10"})
+    assert "name its address" in object_to_asker(None, "192.168.1.77", {"192.168.1.10"})

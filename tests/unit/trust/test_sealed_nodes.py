@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -25,12 +26,12 @@ from multirig.protocol.events import (
 from multirig.protocol.frames import FULL_SIZE
 from multirig.protocol.messages import Event
 from multirig.protocol.node import Node
-from multirig.protocol.sealing import ListHeard
+from multirig.protocol.sealing import MAX_FAREWELLS, ListHeard
 from multirig.protocol.words import Verbatim
 from multirig.trust.admission import Doors
 from multirig.trust.certificate import LabKey
 from multirig.trust.keys import Keys
-from multirig.trust.packets import HELLO_SIZE
+from multirig.trust.packets import COST, HELLO_SIZE
 from multirig.trust.roles import Role
 
 PC, RIG, STRANGER = (Address("udp", f"192.168.1.{number}", 11001) for number in (10, 20, 77))
@@ -309,6 +310,31 @@ def test_a_pc_without_a_key_is_told_what_to_do() -> None:
     assert two.at_rig.heard == []
 
 
+@pytest.mark.parametrize("keyless", ["rig", "pc rig", "pc"])
+def test_a_rig_on_the_leading_pc_says_which_address_to_write_where_it_is_listed_by_another(
+    keyless: str,
+) -> None:
+    """Its address in the network opens nothing: not every system drops what others send in that name."""
+    two = Two(keyless=keyless)
+    rig_keys = None if "rig" in keyless else keys("video-pc", Role.RIG)
+    pc_keys = None if "pc" in keyless else keys("behaviour-pc")
+    here = Address("udp", PC.host, RIG.port + 1)
+    for name, one, leads in (("behaviour-pc", pc_keys, True), ("video-pc", rig_keys, False)):
+        made = node(name, two.machines[name], one, leads=leads, own_address=PC.host)
+        two.wire.nodes[PC if leads else here] = made
+    two.pc, two.rig = two.wire.nodes[PC], two.wire.nodes[here]
+    two.pc.handle(Send(address=here, word=INFO, key="ask", limit=15 * SECOND), 0)
+    two.wire.run(20)
+    [outcome] = two.at_pc.outcomes()
+    knows = "pc" not in keyless
+    uri = f"udp://127.0.0.1:{here.port}" if knows else "127.0.0.1"
+    assert f"write {uri} into the rigs file" in outcome.reason
+    assert two.at_rig.heard == []
+    assert "writes 127.0.0.1 into the rigs file" in two.complaints(two.rig)[0]
+    sent = {at: sum(len(data) for sender, _, data in two.wire.passed if sender == at) for at in (PC, here)}
+    assert sent[here] <= sent[PC]
+
+
 def test_a_pc_of_another_lab_gets_nothing() -> None:
     two = Two(at_pc=keys("behaviour-pc", lab=OTHER_LAB))
     outcome = two.ask(INFO)
@@ -398,7 +424,61 @@ def test_a_pc_that_is_shut_out_gets_nothing_and_the_list_goes_round() -> None:
     assert not isinstance(two.ask(INFO), Replied)
     assert len(two.at_rig.requests()) == heard
     to_pc = [data for sender, to, data in two.wire.passed if sender == RIG and to == PC]
-    assert {data[1] for data in to_pc} <= {2, 5}  # answers to a hello, and that the channel is lost
+    answers, losses, sealed = ([data for data in to_pc if data[1] == kind] for kind in (2, 5, 4))
+    assert len(answers) + len(losses) + len(sealed) == len(to_pc)
+    assert 1 <= len(sealed) <= MAX_FAREWELLS  # the list, and nothing else
+    assert {len(data) for data in sealed} == {len(shut_out.pack()) + COST + 1}
+
+
+@pytest.mark.parametrize("loses", [0, 2])
+def test_a_pc_that_was_shut_out_is_told_so_at_once_and_asks_nobody_any_more(loses: int) -> None:
+    """It was 15 s in each step, and then no answer."""
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id, "0" * 16], number=1, now=NOW)
+    two = Two(at_rig=keys("video-pc", Role.RIG, shut_out=shut_out))
+    lost = 0
+
+    def lose(sender: Address, to: Address, data: bytes) -> list[bytes]:
+        nonlocal lost
+        if sender == RIG and data[1] == 4 and lost < loses:
+            lost += 1
+            return []
+        return [data]
+
+    two.wire.disturb = lose
+    outcome = two.ask(INFO, 3)
+    assert isinstance(outcome, Refused)
+    says = (
+        "this PC was shut out of the lab cortexlab: if it is to come back, 'multirig key join --new-key' here"
+    )
+    assert outcome.reason == says
+    effects = []
+    while (effect := two.pc.next_event()) is not None:
+        effects.append(effect)
+    assert ListHeard(shut_out) in effects  # so that its screens say it too
+    before = len(two.wire.passed)
+    outcome = two.ask(START, 3)
+    assert isinstance(outcome, Unreached | Refused)
+    assert says in outcome.reason
+    assert len(two.wire.passed) == before
+    assert two.at_rig.heard == []
+
+
+def test_a_pc_that_was_shut_out_still_leads_the_ibl_peers_that_it_names() -> None:
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id], number=1, now=NOW)
+    names = Doors([RIG.host])
+    two = Two(at_pc=keys("behaviour-pc", shut_out=shut_out), at_pc_doors=names)
+    two.pc.handle(Send(address=RIG, word=INFO, key="ask", limit=SECOND), 0)
+    assert [data[:3] for _, data in two.pc.datagrams_to_send(0)] == [b"[64"]
+
+
+def test_who_was_shut_out_and_knows_it_is_told_nothing() -> None:
+    shut_out = LAB.shut_out([certify("behaviour-pc", Role.LEAD).id], number=1, now=NOW)
+    two = Two(at_rig=keys("video-pc", Role.RIG, shut_out=shut_out))
+    knows = keys("behaviour-pc", shut_out=LAB.shut_out(["0" * 16], number=1, now=NOW))
+    two.pc.change_keys(knows, 0)  # it has named a list that is as new
+    assert not isinstance(two.ask(INFO), Replied)
+    assert {data[1] for sender, _, data in two.wire.passed if sender == RIG} == {2}
+    assert two.at_rig.heard == []
 
 
 def test_an_older_list_does_not_take_the_place_of_a_newer_one() -> None:
@@ -492,6 +572,16 @@ def test_copies_and_late_answers_of_the_lab_are_nobodys_fault() -> None:
         two.wire.nodes[to].receive_datagram(data, sender, two.wire.now)
     assert two.complaints(two.rig) == two.complaints(two.pc) == []
     assert two.rig.door.seals.copies > 0
+
+
+def test_a_heap_of_copies_that_is_found_after_a_pause_is_answered_once() -> None:
+    two = Two()
+    two.wire.disturb = lambda sender, to, data: [data] * 12 if to == RIG else [data]
+    two.ask(INFO)
+    said = Counter(data[1] for sender, _, data in two.wire.passed if sender == RIG and data[0] == 0xF5)
+    assert said[2] == 1  # an answer, as all copies of a hello came at one moment
+    two.wire.disturb = lambda sender, to, data: [data]
+    assert isinstance(two.ask(START), Replied)
 
 
 def silent_until(two: Two, seconds: float) -> None:

@@ -29,7 +29,7 @@ from multirig.record.account import Account
 from multirig.record.history import Happening, History
 from multirig.record.timing import Spread, say_spread
 from multirig.record.trouble import find_trouble
-from multirig.wording import one_line
+from multirig.wording import one_line, refused
 
 MAX_KEPT = 100
 """Alarms and markers that are told: whoever wants more has the journal."""
@@ -82,6 +82,8 @@ class Teller:
         self._jumps: dict[str, int] | None = None
         """How often each clock has jumped; None: nobody records yet, so that it does not matter."""
         self._objections: list[Objection] = []
+        self._refused: dict[str, int] = {}
+        """How many messages of an address are told next."""
 
     # -- what happens -----------------------------------------------------------------------------------
 
@@ -203,6 +205,13 @@ class Teller:
                 if count > self._jumps.get(rig, count):
                     self.warn(rig, "its clock has jumped: did that PC sleep, or was its clock set?", at)
         self._jumps = dict(jumps)
+
+    def take_refused(self, counts: Mapping[str, int], at: float) -> None:
+        """Take how many messages of each address were refused; the first, and ten times as many, are told."""
+        for host, count in counts.items():
+            if count >= self._refused.get(host, 1):
+                self._refused[host] = 10 ** len(str(count))
+                self.warn(None, f"{refused({host: count})}: this PC's log says why", at, is_bad=False)
 
     def warn(self, rig: str | None, text: str, at: float, *, is_bad: bool = True) -> None:
         """Tell of something that was noticed."""

@@ -62,13 +62,14 @@ async def _look(session: Session, board: Board) -> None:
 
 def tell_figures(session: Session, board: Board) -> None:
     """Tell what changes without anybody saying so."""
-    now = time.time()
+    now, refused = time.time(), session.conductor.exchange.runtime.refused()
     board.tell(lambda teller: teller.take_findings(session.findings))
     board.tell(lambda teller: teller.take_objections(session.objections, now))
     board.tell(lambda teller: teller.take_spread(session.start_spread))
     board.tell(lambda teller: teller.take_obstacles(session.conductor.obstacle))
     if session.state is SessionState.RUNNING:
         board.tell(lambda teller: teller.take_jumps(session.conductor.clock_jumps(), now))
+    board.tell(lambda teller: teller.take_refused(refused, now))
     board.tell(lambda teller: teller.take_reports(session.news()))
 
 

@@ -81,6 +81,7 @@ class RigCard:
                 self._word = text("span", classes="grow")
             self._about = text("div", classes="soft break")
             self._trouble = Line("trouble")
+            self._handing = HandingOver(operator, name) if operator is not None else None
             self.pictures = Pictures(name)
             self._facts = Facts()
 
@@ -100,6 +101,8 @@ class RigCard:
             self._check.set_enabled(not card.is_locked)
         if self._menu is not None:
             self._menu.show(card)
+        if self._handing is not None:
+            self._handing.show(card.wanted_by)
         set_icon(self._icon, card.icon)
         self._word.text = card.word
         self._about.text = card.about
@@ -111,6 +114,33 @@ class RigCard:
     def _select(self, event: Any) -> None:
         if self._shown is not None and bool(event.value) != self._shown.is_selected:
             self._next.select(self._name, is_selected=bool(event.value))
+
+
+class HandingOver:
+    """Yes or no to a PC that wants to take over a rig of this one."""
+
+    def __init__(self, operator: Operator, name: str) -> None:
+        self._operator = operator
+        self._name = name
+        self._asker: str | None = None
+        self._root = box("div", "line wrap").props("role=group")
+        self._root.props["aria-label"] = f"Whether {name} is handed over"
+        with self._root:
+            button("No, keep it", lambda: self._say(allows=False), look="unelevated color=primary")
+            button("Yes, hand it over", lambda: self._say(allows=True), look="outline color=negative")
+        self.show(None)
+
+    def show(self, asker: str | None) -> None:
+        """Show the question of a PC; None: nothing is asked."""
+        self._asker = asker
+        show_if(self._root, asker is not None)
+
+    async def _say(self, *, allows: bool) -> None:
+        if self._asker is None:
+            return
+        if await report(self._operator.hand_over(self._name, self._asker, allows)):
+            what = "is handed over" if allows else "stays with whoever leads it"
+            ui.notify(f"{self._name} {what}", position="top")
 
 
 class RigMenu:

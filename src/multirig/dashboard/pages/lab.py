@@ -16,6 +16,7 @@ from multirig.dashboard.pages.frame import frame
 from multirig.dashboard.pages.gate import for_all
 from multirig.dashboard.pages.session import SessionPanel
 from multirig.dashboard.pages.start import StartForm
+from multirig.dashboard.view.cards import WHO_OPERATES
 from multirig.dashboard.view.lab import Abandoned, Found, LabView
 from multirig.dashboard.view.tones import Tone
 
@@ -29,7 +30,7 @@ def build_lab(console: Console, operator: Operator | None) -> None:
     def attend() -> None:
         """A page that was asked for and never opened costs nothing more."""
         if not leave:
-            leave.append(console.attend(page.show))
+            leave.append(console.attend(page.show, operates=operator is not None))
             page.show()
 
     def go() -> None:
@@ -53,6 +54,7 @@ class LabPage:
         """What is filled in here; another browser has its own."""
         with frame("Lab"):
             self._headline = Line("headline", role="status")
+            self._refused = Line("refused toned", role="status")
             with box("div", "room") as self._room:
                 with box("section", "stack").props('aria-label="Rigs of this lab"'):
                     self._build_tools(operator)
@@ -71,8 +73,9 @@ class LabPage:
     def show(self) -> None:
         """Show the lab as it is now."""
         self._next.keep(self._console.rigs.only_known(self._next.draft.rigs))
-        view = self._console.view(self._next.draft)
+        view = self._console.view(self._next.draft, operates=self._operator is not None)
         self._headline.show(view.headline.text, view.headline.tone, view.headline.icon)
+        self._refused.show(view.refused, Tone.WARNING)
         self._cards.show(view.cards)
         self._session.show(view.session)
         if self._form is not None:
@@ -130,7 +133,8 @@ class LabPage:
         operator = self._operator
         with box("section", "panel tone-warning").props('aria-label="A session that was never ended"'):
             Line("trouble").show(
-                f"{one.exp_ref} was {one.state} when the program that led it died; its rigs may still record",
+                f"{one.exp_ref} was {one.state} when the program that led it died; its rigs may still record"
+                + ("" if operator is not None else f": {WHO_OPERATES} can take it up again, or clean it up"),
                 Tone.WARNING,
             )
             if operator is None:

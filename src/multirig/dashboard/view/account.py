@@ -127,7 +127,7 @@ def view_account(told: Account, *, name: str = "session without a number") -> Ac
         _, if_so = judge_word(str(told.verdict))
         meaning = (
             f"it is {told.state}, as far as its journal tells; if it ended so: {told.verdict}, {if_so}; "
-            "if nobody leads it any more, take it up again on the page Lab"
+            "if nobody leads it any more, it can be taken up again on the page Lab"
         )
     markers = [
         _entry(one.seconds, "", say_marker(one.text, one.data), Tone.PLAIN, "bookmark")

@@ -21,6 +21,8 @@ ROLES: Mapping[str, str] = {
 }
 """What the loss of a rig means to a session, to choose from."""
 
+WHO_OPERATES = "an account that may operate"
+"""Who can press the buttons that an account which may only look has not."""
 FACTS = ("frames", "written", "rate", "dropped", "disk", "clock", "heard")
 """Labels of the figures of a card, in the order in which they stand there."""
 
@@ -61,6 +63,8 @@ class Card:
     """Whether something is left on it that a clean-up would end, and nobody leads it."""
     can_stop: bool
     """Whether it records, and not for the session of this console."""
+    wanted_by: str | None
+    """Who wants to take it over, where that can be let or refused here."""
 
     @property
     def alarm(self) -> str:
@@ -96,14 +100,29 @@ def make_card(
     is_selected: bool,
     led_here: bool,
     is_locked: bool = False,
+    operates: bool = True,
 ) -> Card:
-    """Return how a rig is shown; `led_here`: whether the session of this console takes it along."""
+    """Return how a rig is shown.
+
+    Parameters
+    ----------
+    rig : Sighting
+        What is seen of it.
+    role : Role
+        What its loss means to a session.
+    is_selected, is_locked : bool
+        As the card has it.
+    led_here : bool
+        Whether the session of this console takes it along.
+    operates : bool
+        Whether who sees the card may press its buttons; else it is said who can.
+    """
     report, is_heard = rig.report, rig.problem is None
     state = report.doing
     word, tone, icon = _LOOKING if state is None else _WORDS[state]
     if not is_heard:  # what it last said may have been long ago
         word, tone, icon = _NOT_HEARD
-    trouble = next(_find_troubles(rig), None)
+    trouble = next(_find_troubles(rig, operates=operates), None)
     return Card(
         name=rig.name,
         uri=rig.uri,
@@ -120,24 +139,35 @@ def make_card(
         is_locked=is_locked,
         can_clean_up=is_heard and not led_here and state in _LEFT_OVER,
         can_stop=is_heard and not led_here and state in _RECORDING,
+        wanted_by=report.wanted_by if is_heard and rig.is_here else None,
     )
 
 
-def _find_troubles(rig: Sighting) -> Iterator[tuple[Tone, str]]:
+def _find_troubles(rig: Sighting, *, operates: bool) -> Iterator[tuple[Tone, str]]:
     """Yield what is wrong, the gravest first; each says what to do next."""
     if rig.problem is not None:
         yield Tone.BAD, rig.problem
     defects = [*judge(rig.report)]
     if rig.report.wanted_by is not None and not any(one.is_grave for one in defects):
-        yield Tone.WARNING, f"{rig.report.wanted_by} wants to take it over: type yes or no at its keyboard"
+        yield Tone.WARNING, _say_wanted(rig, operates=operates)
     for defect in defects:
-        action = ": press Clean up" if defect.kind is Kind.LEFT_OVER else ""
-        yield Tone.BAD if defect.is_grave else Tone.WARNING, defect.text + action
+        action = ": press Clean up" if operates else f": {WHO_OPERATES} can clean it up"
+        text = defect.text + (action if defect.kind is Kind.LEFT_OVER else "")
+        yield Tone.BAD if defect.is_grave else Tone.WARNING, text
     if rig.report.is_open:
         yield Tone.WARNING, "is open: whoever reaches it may command it (open: true in its file)"
     if rig.bound is not None and rig.bound > WIDE_BOUND:
         text = f"its clock is known within {rig.bound * 1000:.0f} ms only: check the network to it"
         yield Tone.WARNING, text
+
+
+def _say_wanted(rig: Sighting, *, operates: bool) -> str:
+    """Return who wants to take it over, for how long that is asked, and who says yes or no where."""
+    report = rig.report
+    left = "" if report.asking is None else f" ({report.asking:.0f} s)"
+    who = "say" if operates else f"{WHO_OPERATES} can say"
+    here = f"{who} yes or no here, or type it" if rig.is_here else "type yes or no"
+    return f"{report.wanted_by} wants to take it over{left}: {here} at its keyboard"
 
 
 def _about(rig: Sighting, role: Role, *, led_here: bool) -> str:
@@ -194,8 +224,9 @@ def make_cards(
     selected: Collection[str],
     led: Collection[str],
     is_locked: bool = False,
+    operates: bool = True,
 ) -> list[Card]:
-    """Return a card for each rig, in the order of the rigs file."""
+    """Return a card for each rig, in the order of the rigs file; see `make_card`."""
     return [
         make_card(
             rig,
@@ -203,6 +234,7 @@ def make_cards(
             is_selected=rig.name in selected,
             led_here=rig.name in led,
             is_locked=is_locked,
+            operates=operates,
         )
         for rig in rigs
     ]

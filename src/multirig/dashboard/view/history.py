@@ -225,7 +225,7 @@ def _summarise(shown: int, total: int, search: Search) -> str:
 
 def _say_nothing(search: Search, folder: Path) -> str:
     if search.is_empty:
-        return f"no session was recorded in {folder} yet: start one on the page Lab"
+        return f"no session was recorded in {folder} yet: they begin on the page Lab"
     return "no session is like that: ask for less, or press Clear to see all"
 
 

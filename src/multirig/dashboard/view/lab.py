@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from multirig import wording
 from multirig.conductor.sighting import Sighting
 from multirig.dashboard.snapshot import SessionNow
-from multirig.dashboard.view.cards import Card, make_cards
+from multirig.dashboard.view.cards import WHO_OPERATES, Card, make_cards
 from multirig.dashboard.view.session import OVER, RECORDING, SessionView, view_session
 from multirig.dashboard.view.start import Draft, StartView, view_start
 from multirig.dashboard.view.tones import ICONS, LEVEL_TONES, Tone, worst_tone
@@ -52,6 +52,10 @@ class LabNow:
     """What is wrong with the rigs file, or with this PC."""
     caution: str | None = None
     """What this PC believes without a proof, or soon can prove no more."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """How many messages of each address were refused lately."""
+    operates: bool = True
+    """Whether who sees the page may press its buttons; else it is said who can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,8 @@ class LabView:
     """The page, as it is shown."""
 
     headline: Headline
+    refused: str | None
+    """Who was refused lately."""
     cards: tuple[Card, ...]
     start: StartView
     draft: Draft
@@ -110,11 +116,17 @@ def view_lab(lab: LabNow) -> LabView:
     is_led = session is not None and not session.is_over and not lab.is_lost
     led = lab.session.order.rigs if lab.session is not None and is_led else ()
     cards = make_cards(
-        lab.rigs, lab.roles, selected=led if is_led else lab.draft.rigs, led=led, is_locked=is_led
+        lab.rigs,
+        lab.roles,
+        selected=led if is_led else lab.draft.rigs,
+        led=led,
+        is_locked=is_led,
+        operates=lab.operates,
     )
     headline = _find_headline(lab, cards, session)
     return LabView(
         headline=headline,
+        refused=wording.refused(lab.refused),
         cards=tuple(cards),
         start=view_start(lab.draft, lab.rigs, is_led=is_led, subjects=lab.subjects),
         draft=lab.draft,
@@ -135,7 +147,8 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
     if lab.problem is not None:
         return Tone.BAD, lab.problem
     if session is not None and lab.is_lost:
-        return Tone.BAD, f"The program that led {session.exp_ref or 'the session'} has died: take it up again"
+        died = f"The program that led {session.exp_ref or 'the session'} has died"
+        return Tone.BAD, f"{died}: {_advise(lab, 'take it up again', 'can take it up again')}"
     if session is not None and session.phase is not OVER:
         led = lab.session.order.rigs if lab.session is not None else ()
         sick = [one for one in cards if one.name in led and one.trouble_tone is Tone.BAD]
@@ -146,9 +159,11 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
         return session.tone, f"{session.title}: {session.subtitle}"
     if lab.abandoned:
         one = lab.abandoned[0]
-        return Tone.WARNING, f"{one.exp_ref} was never ended: take it up again, or clean it up"
+        ends = "take it up again, or clean it up"
+        return Tone.WARNING, f"{one.exp_ref} was never ended: {_advise(lab, ends, f'can {ends}')}"
     if not cards:
-        return Tone.PLAIN, "No rigs yet: press Add a rig, and give its name and address"
+        adds = _advise(lab, "press Add a rig, and give its name and address", "can add one")
+        return Tone.PLAIN, f"No rigs yet: {adds}"
     sick = [one for one in cards if one.trouble is not None]
     if sick:
         return worst_tone(one.trouble_tone for one in sick), _say_trouble(sick)
@@ -162,6 +177,11 @@ def _find_sentence(lab: LabNow, cards: Sequence[Card], session: SessionView | No
         return Tone.BUSY, f"{wording.listed(busy)} {'is' if len(busy) == 1 else 'are'} in a session"
     ready = wording.count(len(cards), "rig")
     return Tone.GOOD, f"All is well: {ready} ready"
+
+
+def _advise(lab: LabNow, todo: str, can: str) -> str:
+    """Return what to do next, or who can."""
+    return todo if lab.operates else f"{WHO_OPERATES} {can}"
 
 
 def _say_trouble(sick: Sequence[Card]) -> str:

@@ -262,6 +262,12 @@ class Offer:
 
     async def _answer(self, line: Line, handshake: Handshake, applicant: Applicant) -> None:
         """Ask the person, and give the PC its certificate, or word that it may not join."""
+        lab_key = self._lab_key
+        try:
+            self._ring.check_may_join(lab_key.lab, applicant.key, applicant.name)
+        except TrustError as error:
+            await self._give(line, handshake, {"refused": str(error)})
+            raise
         try:
             role = await asyncio.wait_for(self._decide(applicant), self.answer_limit)
         except asyncio.TimeoutError:
@@ -271,7 +277,6 @@ class Offer:
             if self._end is not None and not self._end.done():
                 self._end.set_result(None)
             return
-        lab_key = self._lab_key
         try:
             certificate = await asyncio.to_thread(
                 self._ring.certify, lab_key, applicant.key, applicant.name, role

@@ -96,7 +96,7 @@ def test_a_session_that_is_not_over_says_what_it_would_be_and_what_to_do():
     assert (shown.word, shown.tone) == (NOT_OVER, Tone.BUSY)
     assert shown.meaning == (
         "it is running, as far as its journal tells; if it ended so: INTERRUPTED, it was recorded, and ended "
-        "before its time; if nobody leads it any more, take it up again on the page Lab"
+        "before its time; if nobody leads it any more, it can be taken up again on the page Lab"
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from multirig.conductor.sighting import Sighting
@@ -185,3 +186,18 @@ def test_a_rig_that_is_open_to_all_says_so_also_while_it_records():
         made = card(state=state, is_open=True)
         assert made.trouble == "is open: whoever reaches it may command it (open: true in its file)"
     assert card(state=RigState.BROKEN, failure="no light", is_open=True).trouble.startswith("no light")
+
+
+def test_a_wish_to_take_over_a_rig_of_this_pc_is_answered_here_and_of_another_pc_there():
+    wanted = {"state": RigState.RUNNING, "wanted_by": "scanner-pc (10.0.0.9)", "asking": 12.4}
+    shown: dict[str, Any] = {"is_selected": False, "led_here": False}
+    for is_here, operates, says in (
+        (True, True, "say yes or no here, or type it at its keyboard"),
+        (True, False, "an account that may operate can say yes or no here, or type it at its keyboard"),
+        (False, True, "type yes or no at its keyboard"),
+    ):
+        made = make_card(replace(rig(**wanted), is_here=is_here), operates=operates, **shown)
+        assert made.trouble == f"scanner-pc (10.0.0.9) wants to take it over (12 s): {says}"
+        assert made.wanted_by == ("scanner-pc (10.0.0.9)" if is_here else None)
+    gone = replace(rig(**wanted), is_here=True, problem="is not heard: start it")
+    assert make_card(gone, **shown).wanted_by is None

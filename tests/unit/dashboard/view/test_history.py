@@ -103,7 +103,7 @@ def test_many_sessions_are_shown_a_hundred_at_a_time():
 
 
 def test_an_empty_list_says_why_and_what_to_do():
-    assert view().nothing == f"no session was recorded in {SUBJECTS} yet: start one on the page Lab"
+    assert view().nothing == f"no session was recorded in {SUBJECTS} yet: they begin on the page Lab"
     assert view(subject="nobody").nothing == (
         "no session is like that: ask for less, or press Clear to see all"
     )

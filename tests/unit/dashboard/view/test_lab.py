@@ -52,6 +52,37 @@ def test_a_wrong_rigs_file_comes_before_all_else():
     assert said(problem="rigs.yaml: line 3 is no YAML")[0] is Tone.BAD
 
 
+def test_who_may_only_look_is_told_who_can_press_and_not_to_press_what_is_not_there():
+    left = replace(LEFT, report=Report(state=RigState.STOPPED, exp_ref=ExpRef.parse("2026-11-26_1_A")))
+    abandoned = [Abandoned(folder="/d", exp_ref="2026-11-26_1_A", state="running", rigs=("left",))]
+    can = "an account that may operate can"
+    for known, pressed, looked in (
+        ({"rigs": []}, "press Add a rig, and give its name and address", f"No rigs yet: {can} add one"),
+        ({"rigs": [left]}, ": press Clean up", f": {can} clean it up"),
+        (
+            {"abandoned": abandoned},
+            ": take it up again, or clean it up",
+            f": {can} take it up again, or clean",
+        ),
+        (
+            {"session": RUNNING, "is_lost": True},
+            "has died: take it up again",
+            f"died: {can} take it up again",
+        ),
+    ):
+        assert pressed in said(**known)[1]
+        text = said(**known, operates=False)[1]
+        assert looked in text
+        assert "press" not in text
+
+
+def test_who_was_refused_stands_below_the_sentence_whatever_that_says():
+    assert view().refused is None
+    told = view(refused={"10.0.0.9": 1, "192.168.1.77": 3}, session=RUNNING)
+    assert told.refused == "3 refused messages from 192.168.1.77"
+    assert told.headline.tone is Tone.RECORDING
+
+
 def test_a_pc_that_believes_strangers_says_so_while_nothing_is_worse():
     assert said(caution="OPEN: rigs need not prove") == (Tone.WARNING, "OPEN: rigs need not prove")
     sick = [replace(LEFT, problem="is not heard: start it"), EPHYS]

@@ -1,0 +1,394 @@
+"""One part of a session, brought to a destination: copied, read back, compared, and named.
+
+Every file goes the same way, many small ones together: to a name of its own beside its place, onto the far
+disk, back from there for its checksum, and only then under its name, where nothing is ever overwritten. What
+is cut off at any point is found again by what lies there.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from multirig.collect.control import Control, Ended
+from multirig.collect.hashing import BLAKE2B, Hasher
+from multirig.collect.ledger import Ledger
+from multirig.collect.parts import Item, Part
+from multirig.collect.places import Destination, DestinationAway, DestinationError, DestinationFull, NameTaken
+from multirig.collect.receipts import (
+    Proved,
+    Receipt,
+    part_id,
+    read_receipt,
+    receipt_name,
+    to_bytes,
+    write_receipt,
+)
+from multirig.collect.states import (
+    Compare,
+    Copy,
+    FileState,
+    Here,
+    Known,
+    Settle,
+    There,
+    decide,
+    differs,
+    is_replaced,
+)
+from multirig.errors import why_not
+from multirig.record.spelling import find_file
+
+WORKERS = 3
+"""Files, or bundles of small ones, that are under way at once: one is copied while another is read back."""
+SMALL = 4 << 20
+"""Bytes of a file that is done together with others."""
+BUNDLE = 64 << 20
+"""Bytes of such a bundle, at most."""
+EARLIER = "_multirig_earlier"
+"""Folder in a session at a destination for what was collected, and written anew since: a log, a verdict."""
+TRIES = 2
+"""How often a file is copied that comes back different: a bit that flips on the way does so once."""
+
+log = logging.getLogger("multirig.collect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What has become of a part of a session."""
+
+    files: Mapping[str, Known]
+    """By name; all of them."""
+    trouble: str = ""
+    """What stopped all of it: the destination is away, or full."""
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether all of it is there and whole."""
+        return not self.trouble and all(one.state.is_there for one in self.files.values())
+
+    @property
+    def failed(self) -> Mapping[str, Known]:
+        """The files that are not there, and why."""
+        return {name: one for name, one in self.files.items() if not one.state.is_there}
+
+
+def copy_part(
+    part: Part,
+    destination: Destination,
+    mark: str,
+    ledger: Ledger,
+    control: Control,
+    on_news: Callable[[str, Known], None] = lambda name, known: None,
+) -> Outcome:
+    """Bring a part of a session to a destination.
+
+    Parameters
+    ----------
+    part : Part
+        What is here.
+    destination : Destination
+        Open.
+    mark : str
+        By which it is known.
+    ledger : Ledger
+        Notes what becomes of each file.
+    control : Control
+        Asked before each piece of work.
+    on_news : callable
+        Is told of each file that has come to an end; by any thread.
+
+    Raises
+    ------
+    Ended
+        It was told to end; what is there goes on from there another time.
+    """
+    return _Copying(part, destination, mark, ledger, control, on_news).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A file that is to be copied, or compared with what lies there."""
+
+    item: Item
+    here: Here
+    step: Copy | Compare
+    before: str | None = None
+    """Checksum of what we have brought there before under its name; None: nothing is known."""
+
+    @property
+    def is_small(self) -> bool:
+        return self.here.bytes <= SMALL
+
+
+class _Copying:
+    def __init__(
+        self,
+        part: Part,
+        destination: Destination,
+        mark: str,
+        ledger: Ledger,
+        control: Control,
+        on_news: Callable[[str, Known], None],
+    ) -> None:
+        self._part, self._mark = part, mark
+        self._there, self._ledger, self._control, self._on_news = destination, ledger, control, on_news
+        self._ending = f".{part_id(part.root)}.part"
+        self._lock = threading.Lock()
+        self._files: dict[str, Known] = {}
+        self._trouble = ""
+
+    def run(self) -> Outcome:
+        known = self._recall()
+        try:
+            there = self._there.sizes(self._part.prefix)
+        except DestinationError as error:
+            return Outcome(files=known, trouble=str(error))
+        jobs, news = [], {}
+        for item in self._part.items:
+            target = self._part.target(item.name)
+            found = There(bytes=there.get(target), part=there.get(target + self._ending))
+            before = known.get(item.name)
+            match decide(before, item.here, found):
+                case Settle(state=state, why=why):
+                    kept = before if before is not None and before.state.is_there else None
+                    news[item.name] = _settled(item, kept, state, why)
+                case (Compare() | Copy()) as step:
+                    if item.here is not None:
+                        old = before.blake2b if is_replaced(before, item.here, found) and before else None
+                        jobs.append(_Job(item, item.here, step, old))
+        self._note(news)
+        self._work(jobs)
+        for job in jobs:  # that were not come to
+            self._files.setdefault(
+                job.item.name, Known(state=FileState.WAITING, bytes=job.here.bytes, why=self._trouble)
+            )
+        outcome = Outcome(files=self._files, trouble=self._trouble)
+        if outcome.is_collected and outcome.files:
+            try:
+                self._leave_receipts(outcome)
+            except DestinationError as error:
+                return Outcome(files=self._files, trouble=f"its receipt could not be left there: {error}")
+        return outcome
+
+    def _recall(self) -> dict[str, Known]:
+        """Return what is known of each file, from the receipt where the ledger knows nothing."""
+        receipt = read_receipt(self._part.folder, part_id(self._part.root))
+        proved = receipt.files if receipt is not None and receipt.mark == self._mark else ()
+        known = {
+            one.path: Known(state=FileState.COLLECTED, bytes=one.bytes, blake2b=one.blake2b) for one in proved
+        }
+        return known | self._ledger.read(self._part.root, self._part.exp_ref, self._mark)
+
+    # -- the work -------------------------------------------------------------------------------------------
+
+    def _work(self, jobs: Sequence[_Job]) -> None:
+        with ThreadPoolExecutor(WORKERS, thread_name_prefix="multirig copy") as pool:
+            running = [pool.submit(self._do_all, bundle) for bundle in _bundle(jobs, self._there.many)]
+        for one in running:
+            one.result()  # raises Ended
+
+    def _do_all(self, jobs: Sequence[_Job]) -> None:
+        """Bring files there; what stops all of them stops those that follow, too."""
+        if self._trouble:
+            return
+        try:
+            for attempt in range(TRIES):
+                again = self._try_all(jobs, is_last=attempt == TRIES - 1)
+                if not again:
+                    break
+                jobs = again
+        except (DestinationAway, DestinationFull) as error:
+            with self._lock:
+                self._trouble = self._trouble or str(error)
+
+    def _try_all(self, jobs: Sequence[_Job], *, is_last: bool) -> list[_Job]:
+        """Copy, settle, compare and name; return those that are to be copied once more."""
+        sent: list[tuple[_Job, Mapping[str, str]]] = []
+        news: dict[str, Known] = {}
+        again: list[_Job] = []
+        try:
+            for job in jobs:
+                self._control.may_go_on()
+                try:
+                    sent.append((job, self._send(job)))
+                except (DestinationAway, DestinationFull):
+                    raise
+                except (DestinationError, OSError) as error:
+                    news[job.item.name] = _failed(job, _why(error))
+            self._there.settle(self._name_of(job) for job, _ in sent if isinstance(job.step, Copy))
+            for job, digests in sent:
+                self._control.may_go_on()
+                try:
+                    result = self._finish(job, digests)
+                except (DestinationAway, DestinationFull):
+                    raise
+                except (DestinationError, OSError) as error:
+                    result = _failed(job, _why(error))
+                is_copy = isinstance(job.step, Copy)
+                if result.state is FileState.FAILED and is_copy and not is_last:
+                    log.warning("%s: %s; it is copied once more", job.item.name, result.why)
+                    step = Copy(start=0, replaces=isinstance(job.step, Copy) and job.step.replaces)
+                    again.append(_Job(job.item, job.here, step, job.before))
+                elif result.state is FileState.COLLIDES and not is_copy and job.before and not is_last:
+                    # it was collected before and has grown since, or been written anew
+                    again.append(_Job(job.item, job.here, Copy(start=0, replaces=True), job.before))
+                else:
+                    news[job.item.name] = result
+        finally:
+            self._note(news)
+        return again
+
+    def _send(self, job: _Job) -> Mapping[str, str]:
+        """Copy a file to a name of its own; return its checksums as it is here."""
+        source = find_file(self._part.folder, job.item.name)
+        if isinstance(job.step, Compare):
+            return digest(source, self._there.hashes, self._control)
+        return self._there.send(source, self._name_of(job), job.step.start, self._control)
+
+    def _finish(self, job: _Job, digests: Mapping[str, str]) -> Known:
+        """Read a file back, and name it if it is what it is here."""
+        name, size = self._name_of(job), job.here.bytes
+        source = find_file(self._part.folder, job.item.name)
+        now = source.stat()
+        if (now.st_size, now.st_mtime_ns) != (size, job.here.changed_at):
+            return _failed(job, "it was changed while it was copied; it is tried again later")
+        is_same = self._there.compare(name, digests, size, self._control)
+        here = digests[BLAKE2B]
+        wrong = differs(
+            here,
+            here if is_same else "",
+            job.item.blake2b,
+            was_there=isinstance(job.step, Compare),
+        )
+        if wrong is None and isinstance(job.step, Copy):
+            try:
+                if job.step.replaces:
+                    self._put_aside(job)
+                self._there.put(name, self._path(job.item.name))
+            except NameTaken:
+                why = "another file of that name has come there meanwhile"
+                wrong = Settle(state=FileState.COLLIDES, why=why)
+        if wrong is not None:
+            if isinstance(job.step, Copy):
+                self._there.remove(name)
+            return Known(state=wrong.state, bytes=size, changed_at=job.here.changed_at, why=wrong.why)
+        return Known(state=FileState.COLLECTED, bytes=size, changed_at=job.here.changed_at, blake2b=here)
+
+    def _put_aside(self, job: _Job) -> None:
+        """Keep what we have brought there before under another name. Raises NameTaken: it is not ours."""
+        old = self._path(job.item.name)
+        size = self._there.size(old)
+        if size is None:
+            return
+        if job.before is None or not self._is_same(old, job.before, size):
+            raise NameTaken(f"{old} is not what was brought there from here")
+        at = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S.%f")
+        self._there.put(old, f"{self._part.prefix}/{EARLIER}/{at}/{job.item.name}")
+
+    def _is_same(self, name: str, blake2b: str, size: int) -> bool:
+        """Whether a file there has a checksum of the rigs' lists."""
+        return self._there.compare(name, {BLAKE2B: blake2b}, size, self._control)
+
+    def _path(self, name: str) -> str:
+        return f"{self._part.prefix}/{self._part.target(name)}"
+
+    def _name_of(self, job: _Job) -> str:
+        """Return under which name it lies there now."""
+        path = self._path(job.item.name)
+        return path if isinstance(job.step, Compare) else path + self._ending
+
+    # -- what is said of it ---------------------------------------------------------------------------------
+
+    def _note(self, news: Mapping[str, Known]) -> None:
+        if not news:
+            return
+        with self._lock:
+            self._files |= news
+        self._ledger.write(self._part.root, self._part.exp_ref, self._mark, news)
+        for name, known in news.items():
+            self._on_news(name, known)
+
+    def _leave_receipts(self, outcome: Outcome) -> None:
+        """Say on both disks what was proved."""
+        listed = {one.name: one.blake2b is not None for one in self._part.items}
+        files = []
+        for name, known in sorted(outcome.files.items()):
+            target = self._part.target(name)
+            files.append(
+                Proved(
+                    path=name,
+                    bytes=known.bytes,
+                    blake2b=known.blake2b or "",
+                    target=target if target != name else None,
+                    is_recorded=listed.get(name, False),
+                )
+            )
+        part = part_id(self._part.root)
+        receipt = Receipt(
+            exp_ref=str(self._part.exp_ref),
+            pc=socket.gethostname(),
+            part=part,
+            destination=self._there.text,
+            mark=self._mark,
+            at=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            files=tuple(files),
+        )
+        self._there.write(f"{self._part.prefix}/{receipt_name(part)}", to_bytes(receipt))
+        try:
+            write_receipt(self._part.folder, receipt)
+        except OSError as error:
+            raise DestinationError(f"{self._part.folder}: {why_not(error)}") from None
+
+
+def digest(source: Path, names: Sequence[str], control: Control) -> Mapping[str, str]:
+    """Return checksums of a file here. Raises OSError, Ended."""
+    size = source.stat().st_size
+    with source.open("rb", buffering=0) as file, Hasher(names, size=size) as hasher:
+        while piece := file.read(1 << 22):
+            control.may_go_on()
+            hasher.feed(piece)
+    return hasher.digests()
+
+
+def _bundle(jobs: Sequence[_Job], most: int) -> Iterator[list[_Job]]:
+    """Yield what is done in one go: small files together, a large one alone, small ones first."""
+    bundle: list[_Job] = []
+    room = BUNDLE
+    for job in (one for one in jobs if one.is_small):
+        if bundle and (len(bundle) >= most or job.here.bytes > room):
+            yield bundle
+            bundle, room = [], BUNDLE
+        bundle.append(job)
+        room -= job.here.bytes
+    if bundle:
+        yield bundle
+    yield from ([one] for one in jobs if not one.is_small)
+
+
+def _settled(item: Item, kept: Known | None, state: FileState, why: str) -> Known:
+    size = item.here.bytes if item.here is not None else (kept.bytes if kept is not None else 0)
+    return Known(
+        state=state,
+        bytes=size,
+        changed_at=item.here.changed_at if item.here is not None else 0,
+        blake2b=kept.blake2b if kept is not None else None,
+        why=why,
+    )
+
+
+def _failed(job: _Job, why: str) -> Known:
+    return Known(state=FileState.FAILED, bytes=job.here.bytes, changed_at=job.here.changed_at, why=why)
+
+
+def _why(error: Exception) -> str:
+    return f"it cannot be read here: {why_not(error)}" if isinstance(error, OSError) else str(error)
+
+
+__all__ = ["Ended", "Outcome", "copy_part", "digest"]

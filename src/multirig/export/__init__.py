@@ -1,0 +1,1 @@
+"""Sessions that were recorded, written in the formats of others."""
