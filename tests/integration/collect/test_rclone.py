@@ -18,9 +18,11 @@ from typing import Any
 import psutil
 import pytest
 from tests.integration.collect import rclone_servers
+from tests.integration.collect.lab import Pc
 from tests.integration.collect.rclone_servers import (
     KINDS,
     OpenSsh,
+    OtherWebDav,
     Samba,
     Server,
     Sftp,
@@ -41,6 +43,7 @@ from multirig.collect.places import rclone as room
 from multirig.collect.places.rclone import SMALL, Rclone
 from multirig.collect.places.rclone_daemon import Daemon, Said
 from multirig.errors import ConfigError
+from multirig.protocol.holdings import Whereabouts
 
 LARGE = SMALL + 2_000_001
 Serve = Callable[..., Server]
@@ -141,6 +144,32 @@ def test_files_get_there_whole_and_by_their_names(
     for name in ("lab/receipt.json", "lab/receipt.json", "nowhere/nothing"):
         there.remove(name)
     assert "receipt.json" not in there.sizes("lab")
+
+
+@pytest.mark.parametrize("kind", [OpenSsh, OtherWebDav], ids=lambda kind: kind.name)
+def test_a_session_is_collected_replaced_where_it_has_grown_and_cleared(
+    kind: type[Server], serve: Serve, reach: Any, tmp_path: Path
+) -> None:
+    server = serve(kind)
+    pc = Pc(tmp_path / "pc")
+    many = {f"raw/{number}.bin": os.urandom(number) for number in range(40)}
+    exp_ref = pc.record({**many, "raw/big.avi": os.urandom(LARGE)}, extra={"notes.txt": b"first"})
+    assert pc.collect(reach(server))[exp_ref].state is Whereabouts.COLLECTED
+    place = server.root.joinpath("mylab", "Subjects", *exp_ref.folder_parts())
+    assert {name: (place / name).read_bytes() for name in many} == many
+    assert not list(place.rglob("*.part"))
+    for path in pc.folder(exp_ref).glob("_multirig_collected.*"):
+        os.utime(path, (1, 1))
+    (pc.folder(exp_ref) / "notes.txt").write_bytes(b"second, and longer")
+    assert pc.collect(reach(server))[exp_ref].state is Whereabouts.COLLECTED
+    assert (place / "notes.txt").read_bytes() == b"second, and longer"
+    assert [path.read_bytes() for path in (place / "_multirig_earlier").rglob("notes.txt")] == [b"first"]
+    flip(place / "raw/7.bin")
+    assert "raw/7.bin" in pc.clear(reach(server), exp_ref)[exp_ref].why
+    assert (pc.folder(exp_ref) / "raw/7.bin").read_bytes() == many["raw/7.bin"]
+    flip(place / "raw/7.bin")
+    assert pc.clear(reach(server), exp_ref)[exp_ref].state is Whereabouts.CLEARED
+    assert not (pc.folder(exp_ref) / "raw/big.avi").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
