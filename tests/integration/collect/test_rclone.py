@@ -614,6 +614,19 @@ def test_a_file_that_changes_meanwhile_is_told(
         there.send(tmp_path / "gone", "a.part", 0, free())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets not everybody make links")
+def test_what_a_link_leads_to_is_copied(serve: Serve, reach: Any, tmp_path: Path) -> None:
+    server = serve(Sftp)
+    there = reach(server)
+    (tmp_path / "other disk").mkdir()
+    real = write(tmp_path / "other disk/real", LARGE)
+    (tmp_path / "folder").symlink_to(tmp_path / "other disk")
+    (tmp_path / "folder/linked").symlink_to(real)
+    for name in ("real", "linked"):
+        there.send(tmp_path / "folder" / name, name, 0, free())
+        assert (server.root / name).read_bytes() == real.read_bytes()
+
+
 def test_what_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacks(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)

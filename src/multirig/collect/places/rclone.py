@@ -128,9 +128,10 @@ class Rclone(Destination):
     def _send_large(self, source: Path, path: str, control: Control) -> Digests:
         """Let rclone read a file, and read it here beside it: what both read comes from the disk once."""
         before = os.stat(source)
+        real = Path(os.path.realpath(source))  # rclone itself follows no links
         order = {
-            "srcFs": str(source.parent.absolute()),
-            "srcRemote": source.name,
+            "srcFs": str(real.parent),
+            "srcRemote": real.name,
             "dstFs": self._remote.fs,
             "dstRemote": path,
         }

@@ -94,7 +94,8 @@ class Daemon:
 
     def __init__(self, program: str, *, over_tcp: bool | None = None) -> None:
         self.program = program
-        self._over_tcp = not hasattr(socket, "AF_UNIX") if over_tcp is None else over_tcp
+        has_sockets = sys.platform != "win32" and hasattr(socket, "AF_UNIX")
+        self._over_tcp = not has_sockets if over_tcp is None else over_tcp
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._job: Any = None

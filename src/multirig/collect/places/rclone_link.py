@@ -85,7 +85,7 @@ def push(link: Any, data: bytes | bytearray, control: Control) -> bool:
                 return False
             if time.monotonic() - since > LIMIT:
                 raise TimeoutError(f"it has taken nothing for {LIMIT:.0f} s") from None
-        except (BrokenPipeError, ConnectionResetError):
+        except ConnectionError:
             return False
         control.raise_if_ended()
     return True
