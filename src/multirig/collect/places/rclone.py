@@ -39,7 +39,7 @@ PIECE = 1 << 22
 """Bytes that are read at once."""
 AHEAD = 256 << 20
 """Bytes that are read here before rclone has read them too: they come from memory then."""
-SLOWEST = 5e6
+SLOWEST = 2e7
 """Bytes a second that the disk of a server reads at least; where it has hung up, the file is fetched."""
 CHANGED = "it was changed while it was copied; it is tried again later"
 
@@ -252,7 +252,7 @@ class Rclone(Destination):
         if size > SMALL and self._remote.far is not None:
             with contextlib.suppress(Said):  # where its command fails after all, the file is fetched
                 order = self._remote.hash(path, wanted, fetches=False)
-                limit = 300 + size / SLOWEST
+                limit = 60 + size / SLOWEST
                 told = self._remote.again_if_lost(lambda: self._remote.run(order, control, limit=limit))
                 if told.get("hash"):
                     return bool(told["hash"] == digests[wanted])
