@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from multirig.collect import receipts
-from multirig.collect.places import MARK_NAME
-from multirig.collect.places import folder as places_folder
+from multirig.collect.places import MARK_NAME, marks
+from multirig.collect.places.folder import Folder
 from multirig.dashboard.door import ended, people
 from multirig.errors import ConfigError
 from multirig.formats import check_format
@@ -62,7 +62,7 @@ def number_in(text: str) -> int:
         ("verdict", account.FORMAT),
         ("transfer", handover.FORMAT),
         ("collected", receipts.FORMAT),
-        ("destination", places_folder.FORMAT),
+        ("destination", marks.FORMAT),
     ],
 )
 def test_there_is_a_sample_of_each_format(kind: str, known: int) -> None:
@@ -104,7 +104,7 @@ def test_a_newer_receipt_is_refused(tmp_path: Path) -> None:
 
 def test_the_mark_of_a_destination_of_each_format_is_read(tmp_path: Path) -> None:
     place(SAMPLES / "destination-1.json", tmp_path, MARK_NAME)
-    assert places_folder.Folder("x", tmp_path).open(None) == "854007bbc310ad91"
+    assert Folder("x", tmp_path).open(None) == "854007bbc310ad91"
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("manifest-*")), ids=lambda one: one.stem)

@@ -74,13 +74,31 @@ class Control:
             if self._end.wait(LOOK_EVERY):
                 break
             self.waits = self._is_busy()
+        self.raise_if_ended()
+
+    def raise_if_ended(self) -> None:
+        """Raise Ended if it is to end; it never waits."""
         if self._end.is_set():
             raise Ended("the copy was ended; it goes on from here when it is begun again")
+
+    def must_wait(self) -> bool:
+        """Look whether something is recorded on this PC now; it never waits."""
+        with self._lock:
+            now = self._clock()
+            if now - self._looked_at >= LOOK_EVERY or self.waits:
+                self._looked_at = now
+                self.waits = self._is_busy()
+            return self.waits
 
     def count(self, size: int) -> None:
         """Take note of bytes that were moved, and wait as the limit demands. Raises Ended."""
         with self._lock:
             self.moved += size
+        self.pay(size)
+
+    def pay(self, size: int) -> None:
+        """Wait as the limit demands for bytes that are no progress: read back, say. Raises Ended."""
+        with self._lock:
             if not self.rate:
                 return
             now = self._clock()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from multirig.collect.control import Control
 from multirig.collect.hashing import BLAKE2B
@@ -14,6 +14,8 @@ from multirig.record.spelling import unspell
 
 MARK_NAME = "_multirig_destination.json"
 """In a destination: the number by which it is known again."""
+
+_Result = TypeVar("_Result")
 
 Digests: TypeAlias = Mapping[str, str]
 """Checksums in hexadecimal, by the name of the hash."""
@@ -104,6 +106,40 @@ class Destination(ABC):
     def put(self, name: str, final: str) -> None:
         """Give a file another name, whose folder is made. Raises NameTaken: nothing is overwritten."""
 
+    def send_many(
+        self, files: Sequence[tuple[Path, str]], control: Control
+    ) -> list[Digests | DestinationError | OSError]:
+        """Copy small files, each from its beginning; return for each what `send` would, or has raised.
+
+        Raises
+        ------
+        DestinationAway, DestinationFull, Ended
+            None of the others can be copied either.
+        """
+        return [catch(self.send, source, name, 0, control) for source, name in files]
+
+    def compare_many(
+        self, files: Sequence[tuple[str, Digests, int]], control: Control
+    ) -> list[bool | DestinationError | OSError]:
+        """Compare files, given as to `compare`; return for each what that would, or has raised.
+
+        Raises
+        ------
+        DestinationAway, DestinationFull, Ended
+            None of the others can be compared either.
+        """
+        return [catch(self.compare, name, digests, size, control) for name, digests, size in files]
+
+    def put_many(self, names: Sequence[tuple[str, str]]) -> list[DestinationError | OSError | None]:
+        """Give files other names, given as to `put`; return for each None, or what went wrong.
+
+        Raises
+        ------
+        DestinationAway, DestinationFull
+            None of the others can be renamed either.
+        """
+        return [catch(self.put, name, final) for name, final in names]
+
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file of ours, if it is there."""
@@ -119,6 +155,16 @@ class Destination(ABC):
     def close(self) -> None:
         """Let go of it."""
         return
+
+
+def catch(do: Callable[..., _Result], *given: Any) -> _Result | DestinationError | OSError:
+    """Return what comes of it, or what is wrong with this one alone."""
+    try:
+        return do(*given)
+    except (DestinationAway, DestinationFull):
+        raise
+    except (DestinationError, OSError) as error:
+        return error
 
 
 def check_name(name: str) -> PurePosixPath:

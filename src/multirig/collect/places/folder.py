@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import json
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -26,6 +24,7 @@ from multirig.collect.places.base import (
     NameTaken,
     check_name,
 )
+from multirig.collect.places.marks import check_mark, new_mark, parse_mark
 from multirig.collect.places.reading import open_past_cache
 from multirig.errors import why_not
 from multirig.record.spelling import spell
@@ -33,8 +32,6 @@ from multirig.writing import is_full, patiently, write_whole
 
 PIECE = 1 << 22
 """Bytes that are read and written at once."""
-FORMAT = 1
-"""Of the mark."""
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
     getattr(errno, "ENOTSUP", errno.EPERM), getattr(errno, "EOPNOTSUPP", errno.EPERM),
@@ -67,46 +64,24 @@ class Folder(Destination):
                 raise DestinationAway(
                     f"{self.text} is not there: connect the share or the disk, or make the folder"
                 )
-            found = self._read_mark(path)
+            found = parse_mark(path.read_bytes(), path) if path.exists() else None
             if found is None and mark is None:
                 found = self._leave_mark(path)
         except OSError as error:
             raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
-        if found is None or (mark is not None and found != mark):
-            what = "has no mark of multirig any more" if found is None else "is another folder"
-            raise DestinationAway(
-                f"{self.text} {what}, though sessions were collected there from this PC: is the share or the "
-                "disk connected? If it was really replaced, run multirig collect --new-destination once"
-            )
-        return found
+        return check_mark(found, mark, self.text)
 
     def _leave_mark(self, path: Path) -> str:
         """Leave a mark; where another PC does so at this moment, there is one in the end, for both."""
-        mark = secrets.token_hex(8)
+        mark, data = new_mark()
         beside = path.with_name(f".{path.name}.{mark}.new")
         try:
-            write_whole(beside, json.dumps({"format": FORMAT, "mark": mark}).encode() + b"\n")
+            write_whole(beside, data)
             with contextlib.suppress(FileExistsError):
                 _rename_new(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-        found = self._read_mark(path)
-        if found is None:
-            raise DestinationAway(f"{self.text} does not keep what is written there: look after its disk")
-        return found
-
-    @staticmethod
-    def _read_mark(path: Path) -> str | None:
-        try:
-            told = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValueError:
-            told = None
-        found = told.get("mark") if isinstance(told, dict) else None
-        if not isinstance(found, str) or not 8 <= len(found) <= 64:
-            raise DestinationAway(f"{path} is damaged: delete it if this is the right place")
-        return found
+        return parse_mark(path.read_bytes(), path)
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the bytes of each file below a folder."""

@@ -35,7 +35,7 @@ def open_destination(text: str) -> Destination:
     if (found := _REMOTE.fullmatch(text)) is not None and not Path(text).is_dir():
         from multirig.collect.places.rclone import Rclone
 
-        return Rclone(text, found["remote"], found["path"])  # type: ignore[abstract]
+        return Rclone(text, found["remote"], found["path"])
     path = Path(text).expanduser()
     if not path.is_absolute():
         raise ConfigError(
