@@ -16,6 +16,7 @@ from multirig.collect.hashing import BLAKE2B
 from multirig.collect.parts import Part
 from multirig.collect.places import Destination, DestinationError
 from multirig.collect.receipts import Proved, Receipt, receipt_name, to_bytes, write_receipt
+from multirig.collect.states import Here
 from multirig.errors import MultirigError, why_not
 from multirig.folders import OURS, is_description
 from multirig.record.recovery import find_leader
@@ -59,7 +60,6 @@ def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str
         It was told to end: nothing was removed.
     """
     _object(part, receipt, mark)
-    proved = {one.path: one for one in receipt.files}
     _refuse_same_folder(part, destination)
     for one in receipt.files:
         _prove(part, one, destination, control)
@@ -68,7 +68,7 @@ def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str
     for item in doomed:
         path = find_file(part.folder, item.name)
         # not even now: it may have been written to since
-        if _has_changed(path, proved[item.name]):
+        if _has_changed(path, item.here):
             raise NotCleared(f"{item.name} was written to meanwhile: it was not removed; collect again")
         if _is_outside(path, part.folder):
             log.warning("%s lies elsewhere, behind a link: it is not removed", path)
@@ -125,9 +125,11 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
         )
 
 
-def _has_changed(path: Path, one: Proved) -> bool:
+def _has_changed(path: Path, before: Here | None) -> bool:
+    """Whether a file is another one than before it was read."""
     try:
-        return path.stat().st_size != one.bytes
+        now = path.stat()
+        return before is None or (now.st_size, now.st_mtime_ns) != (before.bytes, before.changed_at)
     except OSError:
         return True
 

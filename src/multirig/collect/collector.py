@@ -102,7 +102,8 @@ class Collector:
         receipt = read_receipt(part.folder, part_id(root))
         if receipt is not None:
             plain = replace(plain, to=receipt.destination, at=receipt.at)
-            if receipt.cleared_at is not None:
+            has_news = _has_news(part, receipt)
+            if receipt.cleared_at is not None and not has_news:
                 total = sum(one.bytes for one in receipt.files)
                 return replace(
                     plain,
@@ -112,7 +113,7 @@ class Collector:
                     done=total,
                     at=receipt.cleared_at,
                 )
-            if not _has_news(part, receipt):
+            if not has_news:
                 return replace(plain, state=Whereabouts.COLLECTED, done=plain.bytes)
         mark = receipt.mark if receipt is not None else None
         return _tell(plain, self._ledger.read_newest(root, exp_ref, mark))
@@ -143,7 +144,7 @@ class Collector:
             A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        mark = destination.open(None if is_new else self._ledger.mark_of(destination.text))
+        mark = destination.open(None if is_new else self._mark_of(destination))
         self._ledger.note_destination(destination.text, mark)
         _refuse_own(destination, self._roots)
         for root in self._roots:
@@ -174,7 +175,9 @@ class Collector:
             A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        mark = destination.open(self._ledger.mark_of(destination.text))
+        if (known := self._mark_of(destination)) is None:
+            return done  # nothing was ever brought there from here
+        mark = destination.open(known)
         for root in self._roots:
             with self._alone(root):
                 for exp_ref in _sessions(root, wanted) if wanted else ():
@@ -182,6 +185,18 @@ class Collector:
                     if (holding := self._clear(root, exp_ref, destination, mark)) is not None:
                         done.append(holding)
         return done
+
+    def _mark_of(self, destination: Destination) -> str | None:
+        """Return by which mark a destination is known, from the receipts where the ledger was lost."""
+        if (mark := self._ledger.mark_of(destination.text)) is not None:
+            return mark
+        found: list[Receipt] = []
+        for root in self._roots:
+            for exp_ref in _sessions(root, ()):
+                receipt = read_receipt(root.joinpath(*exp_ref.folder_parts()), part_id(root))
+                if receipt is not None and receipt.destination == destination.text:
+                    found.append(receipt)
+        return max(found, key=lambda one: one.at).mark if found else None
 
     def _clear(self, root: Path, exp_ref: ExpRef, destination: Destination, mark: str) -> Holding | None:
         part = look_at(root, exp_ref)
@@ -200,9 +215,11 @@ class Collector:
     def _collect(self, root: Path, exp_ref: ExpRef, destination: Destination, mark: str) -> Holding | None:
         part = look_at(root, exp_ref)
         receipt = read_receipt(part.folder, part_id(root))
-        if not part.items or part.is_iblrigs or (receipt is not None and receipt.cleared_at is not None):
+        has_news = receipt is None or _has_news(part, receipt)
+        is_cleared = receipt is not None and receipt.cleared_at is not None
+        if not part.items or part.is_iblrigs or (is_cleared and not has_news):
             return None
-        if receipt is not None and receipt.mark == mark and not _has_news(part, receipt):
+        if receipt is not None and receipt.mark == mark and not has_news:
             return self._judge(root, exp_ref)
         if (why := _why_not_yet(part)) is not None:
             return self._say(root, replace(_plain(part), why=why))

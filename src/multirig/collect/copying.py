@@ -7,13 +7,14 @@ is cut off at any point is found again by what lies there.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multirig.collect.control import Control, Ended
@@ -55,6 +56,7 @@ EARLIER = "_multirig_earlier"
 """Folder in a session at a destination for what was collected, and written anew since: a log, a verdict."""
 TRIES = 2
 """How often a file is copied that comes back different: a bit that flips on the way does so once."""
+CHANGED = "it was changed while it was copied; it is tried again later"
 
 log = logging.getLogger("multirig.collect")
 
@@ -119,8 +121,13 @@ class _Job:
     item: Item
     here: Here
     step: Copy | Compare
-    before: str | None = None
-    """Checksum of what we have brought there before under its name; None: nothing is known."""
+    before: Known | None = None
+    """What we have brought there before under its name; None: nothing is known."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it goes on from what is there of it."""
+        return isinstance(self.step, Copy) and self.step.start > 0
 
     @property
     def is_small(self) -> bool:
@@ -142,6 +149,8 @@ class _Copying:
         self._ending = f".{part_id(part.root)}.part"
         self._lock = threading.Lock()
         self._files: dict[str, Known] = {}
+        self._before: tuple[Proved, ...] = ()
+        """What a receipt says that was proved there before."""
         self._trouble = ""
 
     def run(self) -> Outcome:
@@ -157,22 +166,22 @@ class _Copying:
             before = known.get(item.name)
             match decide(before, item.here, found):
                 case Settle(state=state, why=why):
-                    kept = before if before is not None and before.state.is_there else None
+                    kept = before if before is not None and before.blake2b is not None else None
                     news[item.name] = _settled(item, kept, state, why)
                 case (Compare() | Copy()) as step:
                     if item.here is not None:
-                        old = before.blake2b if is_replaced(before, item.here, found) and before else None
+                        old = before if is_replaced(before, item.here, found) else None
                         jobs.append(_Job(item, item.here, step, old))
         self._note(news)
+        self._remove_leftovers(there, jobs)
         self._work(jobs)
         for job in jobs:  # that were not come to
-            self._files.setdefault(
-                job.item.name, Known(state=FileState.WAITING, bytes=job.here.bytes, why=self._trouble)
-            )
+            self._files.setdefault(job.item.name, _remember(job, FileState.WAITING, self._trouble))
+        self._note(self._find_changed())
         outcome = Outcome(files=self._files, trouble=self._trouble)
         if outcome.is_collected and outcome.files:
             try:
-                self._leave_receipts(outcome)
+                self._leave_receipts(outcome, there)
             except DestinationError as error:
                 return Outcome(files=self._files, trouble=f"its receipt could not be left there: {error}")
         return outcome
@@ -180,11 +189,39 @@ class _Copying:
     def _recall(self) -> dict[str, Known]:
         """Return what is known of each file, from the receipt where the ledger knows nothing."""
         receipt = read_receipt(self._part.folder, part_id(self._part.root))
-        proved = receipt.files if receipt is not None and receipt.mark == self._mark else ()
+        self._before = receipt.files if receipt is not None and receipt.mark == self._mark else ()
         known = {
-            one.path: Known(state=FileState.COLLECTED, bytes=one.bytes, blake2b=one.blake2b) for one in proved
+            one.path: Known(state=FileState.COLLECTED, bytes=one.bytes, blake2b=one.blake2b)
+            for one in self._before
         }
-        return known | self._ledger.read(self._part.root, self._part.exp_ref, self._mark)
+        for name, told in self._ledger.read(self._part.root, self._part.exp_ref, self._mark).items():
+            was = known.get(name)
+            is_less = told.blake2b is None and was is not None
+            known[name] = replace(told, bytes=was.bytes, blake2b=was.blake2b) if is_less and was else told
+        return known
+
+    def _remove_leftovers(self, there: Mapping[str, int], jobs: Sequence[_Job]) -> None:
+        """Remove what we have begun there and do not go on with: it has its name, or is not here any more."""
+        wanted = {self._part.target(job.item.name) + self._ending for job in jobs if job.is_resumed}
+        for name in there:
+            if name.endswith(self._ending) and name not in wanted:
+                with contextlib.suppress(DestinationError):
+                    self._there.remove(f"{self._part.prefix}/{name}")
+
+    def _find_changed(self) -> dict[str, Known]:
+        """Return the files that were written to since they were looked at: what is there is not what is here."""
+        changed = {}
+        for item in self._part.items:
+            if item.here is None or not self._files[item.name].state.is_there:
+                continue
+            try:
+                now = find_file(self._part.folder, item.name).stat()
+            except OSError:
+                continue  # it is there, and was removed here
+            if (now.st_size, now.st_mtime_ns) != (item.here.bytes, item.here.changed_at):
+                was = self._files[item.name]
+                changed[item.name] = replace(was, state=FileState.FAILED, changed_at=0, why=CHANGED)
+        return changed
 
     # -- the work -------------------------------------------------------------------------------------------
 
@@ -222,8 +259,7 @@ class _Copying:
                     raise
                 except (DestinationError, OSError) as error:
                     news[job.item.name] = _failed(job, _why(error))
-            self._there.settle(self._name_of(job) for job, _ in sent if isinstance(job.step, Copy))
-            for job, digests in sent:
+            for job, digests in self._settle(sent, news):
                 self._control.may_go_on()
                 try:
                     result = self._finish(job, digests)
@@ -245,6 +281,19 @@ class _Copying:
             self._note(news)
         return again
 
+    def _settle(
+        self, sent: Sequence[tuple[_Job, Mapping[str, str]]], news: dict[str, Known]
+    ) -> Sequence[tuple[_Job, Mapping[str, str]]]:
+        """See to it that what was sent is on the far disk; return what can be read back."""
+        try:
+            self._there.settle([self._name_of(job) for job, _ in sent if isinstance(job.step, Copy)])
+        except (DestinationAway, DestinationFull):
+            raise
+        except DestinationError as error:
+            news |= {job.item.name: _failed(job, str(error)) for job, _ in sent}
+            return ()
+        return sent
+
     def _send(self, job: _Job) -> Mapping[str, str]:
         """Copy a file to a name of its own; return its checksums as it is here."""
         source = find_file(self._part.folder, job.item.name)
@@ -258,7 +307,7 @@ class _Copying:
         source = find_file(self._part.folder, job.item.name)
         now = source.stat()
         if (now.st_size, now.st_mtime_ns) != (size, job.here.changed_at):
-            return _failed(job, "it was changed while it was copied; it is tried again later")
+            return _failed(job, CHANGED)
         is_same = self._there.compare(name, digests, size, self._control)
         here = digests[BLAKE2B]
         wrong = differs(
@@ -268,18 +317,31 @@ class _Copying:
             was_there=isinstance(job.step, Compare),
         )
         if wrong is None and isinstance(job.step, Copy):
-            try:
-                if job.step.replaces:
-                    self._put_aside(job)
-                self._there.put(name, self._path(job.item.name))
-            except NameTaken:
-                why = "another file of that name has come there meanwhile"
-                wrong = Settle(state=FileState.COLLIDES, why=why)
+            wrong = self._put(job, digests, replaces=job.step.replaces)
         if wrong is not None:
             if isinstance(job.step, Copy):
                 self._there.remove(name)
-            return Known(state=wrong.state, bytes=size, changed_at=job.here.changed_at, why=wrong.why)
+            return _remember(job, wrong.state, wrong.why)
         return Known(state=FileState.COLLECTED, bytes=size, changed_at=job.here.changed_at, blake2b=here)
+
+    def _put(self, job: _Job, digests: Mapping[str, str], *, replaces: bool) -> Settle | None:
+        """Give a file that was proved its name; return what stands in the way."""
+        name, final = self._name_of(job), self._path(job.item.name)
+        try:
+            if replaces:
+                self._put_aside(job)
+            self._there.put(name, final)
+        except NameTaken:
+            # it may be the same: another program has brought it just now
+            size = self._there.size(final)
+            if size == job.here.bytes:
+                self._there.settle([final])
+                if self._there.compare(final, digests, size, self._control):
+                    self._there.remove(name)
+                    return None
+            why = "another file of that name has come there meanwhile"
+            return Settle(state=FileState.COLLIDES, why=why)
+        return None
 
     def _put_aside(self, job: _Job) -> None:
         """Keep what we have brought there before under another name. Raises NameTaken: it is not ours."""
@@ -287,7 +349,7 @@ class _Copying:
         size = self._there.size(old)
         if size is None:
             return
-        if job.before is None or not self._is_same(old, job.before, size):
+        if job.before is None or not self._is_same(old, job.before.blake2b or "", size):
             raise NameTaken(f"{old} is not what was brought there from here")
         at = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S.%f")
         self._there.put(old, f"{self._part.prefix}/{EARLIER}/{at}/{job.item.name}")
@@ -315,10 +377,14 @@ class _Copying:
         for name, known in news.items():
             self._on_news(name, known)
 
-    def _leave_receipts(self, outcome: Outcome) -> None:
-        """Say on both disks what was proved."""
+    def _leave_receipts(self, outcome: Outcome, there: Mapping[str, int]) -> None:
+        """Say on both disks what was proved, and what was before and is not here any more."""
         listed = {one.name: one.blake2b is not None for one in self._part.items}
-        files = []
+        files = [
+            one
+            for one in self._before
+            if one.path not in outcome.files and there.get(one.target or one.path) == one.bytes
+        ]
         for name, known in sorted(outcome.files.items()):
             target = self._part.target(name)
             files.append(
@@ -338,7 +404,7 @@ class _Copying:
             destination=self._there.text,
             mark=self._mark,
             at=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            files=tuple(files),
+            files=tuple(sorted(files, key=lambda one: one.path)),
         )
         self._there.write(f"{self._part.prefix}/{receipt_name(part)}", to_bytes(receipt))
         try:
@@ -373,18 +439,22 @@ def _bundle(jobs: Sequence[_Job], most: int) -> Iterator[list[_Job]]:
 
 
 def _settled(item: Item, kept: Known | None, state: FileState, why: str) -> Known:
-    size = item.here.bytes if item.here is not None else (kept.bytes if kept is not None else 0)
-    return Known(
-        state=state,
-        bytes=size,
-        changed_at=item.here.changed_at if item.here is not None else 0,
-        blake2b=kept.blake2b if kept is not None else None,
-        why=why,
-    )
+    if kept is not None:
+        changed_at = kept.changed_at if state.is_there else 0
+        return replace(kept, state=state, changed_at=changed_at, why=why)
+    here = item.here or Here(bytes=0, changed_at=0)
+    return Known(state=state, bytes=here.bytes, changed_at=here.changed_at, why=why)
+
+
+def _remember(job: _Job, state: FileState, why: str) -> Known:
+    """Return what is known of a file that did not get there; what we have brought there before is."""
+    if job.before is not None:
+        return replace(job.before, state=state, changed_at=0, why=why)
+    return Known(state=state, bytes=job.here.bytes, changed_at=job.here.changed_at, why=why)
 
 
 def _failed(job: _Job, why: str) -> Known:
-    return Known(state=FileState.FAILED, bytes=job.here.bytes, changed_at=job.here.changed_at, why=why)
+    return _remember(job, FileState.FAILED, why)
 
 
 def _why(error: Exception) -> str:

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -69,8 +70,7 @@ class Folder(Destination):
                 )
             found = self._read_mark(path)
             if found is None and mark is None:
-                found = secrets.token_hex(8)
-                write_whole(path, json.dumps({"format": FORMAT, "mark": found}).encode() + b"\n")
+                found = self._leave_mark(path)
         except OSError as error:
             raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
         if found is None or (mark is not None and found != mark):
@@ -79,6 +79,21 @@ class Folder(Destination):
                 f"{self.text} {what}, though sessions were collected there from this PC: is the share or the "
                 "disk connected? If it was really replaced, run multirig collect --new-destination once"
             )
+        return found
+
+    def _leave_mark(self, path: Path) -> str:
+        """Leave a mark; where another PC does so at this moment, there is one in the end, for both."""
+        mark = secrets.token_hex(8)
+        beside = path.with_name(f".{path.name}.{mark}.new")
+        try:
+            write_whole(beside, json.dumps({"format": FORMAT, "mark": mark}).encode() + b"\n")
+            with contextlib.suppress(FileExistsError):
+                _rename_new(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        found = self._read_mark(path)
+        if found is None:
+            raise DestinationAway(f"{self.text} does not keep what is written there: look after its disk")
         return found
 
     @staticmethod
@@ -119,6 +134,9 @@ class Folder(Destination):
         place = self._place(name)
         with self._telling():
             self._make(place.parent)
+            if not start or _is_linked(place):  # never into a file that has another name, too
+                place.unlink(missing_ok=True)
+                start = 0
         size = source.stat().st_size
         with Hasher(size=size) as hasher, source.open("rb", buffering=0) as read:
             left = start
@@ -239,6 +257,15 @@ class _Source(Exception):
 def _refuse(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
+
+
+def _is_linked(place: Path) -> bool:
+    """Whether a file has more names than one: we were cut off while it got its own."""
+    try:
+        found = os.lstat(place)
+    except FileNotFoundError:
+        return True
+    return found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)
 
 
 def _write_all(file: Any, piece: bytes) -> None:
