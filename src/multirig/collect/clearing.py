@@ -33,6 +33,21 @@ class NotCleared(MultirigError):
     """Nothing was removed; the message says why."""
 
 
+class NotWhole(NotCleared):
+    """Nothing was removed: a file is not at the destination any more, or is another one.
+
+    Parameters
+    ----------
+    message : str
+    path : str
+        Of the file, as the receipt has it.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str, control: Control) -> int:
     """Remove the data of a session from this PC; return the bytes that are free now.
 
@@ -120,8 +135,9 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
         raise NotCleared(f"{one.path} cannot be read here: {why_not(error)}") from None
     name = f"{part.prefix}/{one.target or one.path}"
     if destination.size(name) != one.bytes or not destination.compare(name, digests, one.bytes, control):
-        raise NotCleared(
-            f"{one.path} is not whole at {destination.text} any more: nothing was removed; collect it again"
+        raise NotWhole(
+            f"{one.path} is not whole at {destination.text} any more: nothing was removed; collect it again",
+            one.path,
         )
 
 

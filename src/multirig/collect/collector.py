@@ -12,13 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multirig.collect.clearing import NotCleared, clear_part
+from multirig.collect.clearing import NotCleared, NotWhole, clear_part
 from multirig.collect.control import Control
 from multirig.collect.copying import Outcome, copy_part
 from multirig.collect.ledger import Ledger
 from multirig.collect.parts import Part, find_sessions, look_at
 from multirig.collect.places import Destination, DestinationError
-from multirig.collect.receipts import Receipt, part_id, read_receipt, receipt_name
+from multirig.collect.receipts import Receipt, part_id, read_receipt, receipt_name, write_receipt
 from multirig.collect.states import FileState, Known
 from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
@@ -205,12 +205,27 @@ class Collector:
             return None
         try:
             clear_part(part, receipt, destination, mark, self.control)
+        except NotWhole as error:
+            self._take_back(part, receipt, error.path)
+            return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
         except (NotCleared, DestinationError) as error:
             return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
         with self._lock:
             self._now.pop((root, exp_ref), None)
         self._on_news()
         return self._judge(root, exp_ref)
+
+    def _take_back(self, part: Part, receipt: Receipt, path: str) -> None:
+        """Say of a file no more that it was collected: it is not there now, and is to be collected again."""
+        [lost] = [one for one in receipt.files if one.path == path]
+        known = Known(state=FileState.FAILED, bytes=lost.bytes, why="it is not whole there any more")
+        self._ledger.write(part.root, part.exp_ref, receipt.mark, {path: known})
+        try:
+            write_receipt(
+                part.folder, replace(receipt, files=tuple(one for one in receipt.files if one != lost))
+            )
+        except OSError as error:
+            log.warning("%s: the receipt cannot be written: %s", part.folder, why_not(error))
 
     def _collect(self, root: Path, exp_ref: ExpRef, destination: Destination, mark: str) -> Holding | None:
         part = look_at(root, exp_ref)

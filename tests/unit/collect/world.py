@@ -171,6 +171,7 @@ class World:
         if is_begun:
             return
         self.harmed.add(content)
+        self._touch_session_of(path)
         for known in self.kept.values():
             known.discard(content)
         for key, wanted in list(self.expected.items()):
@@ -190,9 +191,7 @@ class World:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.foreign[path] = self.content(60)
             path.write_bytes(self.foreign[path])
-            for key in self.expected:
-                if name.endswith(f"{'/'.join(key[1].folder_parts())}/{key[2]}"):
-                    self.touched.add(key[:2])
+            self._touch_session_of(path)
 
     def hand_over(self, pc: int, number: int, *, is_taken: bool) -> None:
         """A session is handed to iblrig's copier, which takes it or has not done so yet."""
@@ -386,6 +385,7 @@ class World:
         for number in range(len(self.pcs)):
             self.clear(number)
             self.check()
+        self._collect_all()  # what was found to be harmed is tried once more
         self._check_end((Whereabouts.CLEARED,))
 
     def _collect_all(self) -> None:
@@ -414,6 +414,12 @@ class World:
     def _choose(self, pc: int, index: int) -> tuple[int, ExpRef, str] | None:
         keys = [key for key in self.expected if key[0] == pc]
         return keys[index % len(keys)] if keys else None
+
+    def _touch_session_of(self, path: Path) -> None:
+        """Note that something was done at the server to a session."""
+        for pc, exp_ref, _ in self.expected:
+            if self.server.session(exp_ref) in path.parents:
+                self.touched.add((pc, exp_ref))
 
     def _is_new(self, pc: int, exp_ref: ExpRef, path: Path | None = None) -> None:
         """Wait until the clock of files has gone on since the last receipt."""
