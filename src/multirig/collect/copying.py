@@ -417,9 +417,9 @@ def digest(source: Path, names: Sequence[str], control: Control) -> Mapping[str,
     """Return checksums of a file here. Raises OSError, Ended."""
     size = source.stat().st_size
     with source.open("rb", buffering=0) as file, Hasher(names, size=size) as hasher:
-        while piece := file.read(1 << 22):
+        while got := file.readinto(piece := hasher.lend()):
             control.may_go_on()
-            hasher.feed(piece)
+            hasher.feed(piece[:got])
     return hasher.digests()
 
 

@@ -18,7 +18,7 @@ from tests.unit.sim.planting import swapped
 import multirig.collect.clearing as clearing
 import multirig.collect.collector as collecting
 import multirig.collect.copying as copying
-import multirig.collect.places.folder as folders
+import multirig.collect.hashing as hashing
 from multirig.collect.collector import Collector
 from multirig.collect.control import Control
 from multirig.collect.ledger import Ledger
@@ -50,7 +50,7 @@ def small_pieces() -> Iterator[None]:
             (copying, "WORKERS", 1),
             (copying, "SMALL", 64),
             (copying, "BUNDLE", 200),
-            (folders, "PIECE", 48),
+            (hashing, "PIECE", 48),
             (collecting, "SETTLING", 0.0),
         ):
             stack.enter_context(swapped(where, name, value))

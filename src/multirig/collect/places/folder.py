@@ -32,8 +32,6 @@ from multirig.errors import why_not
 from multirig.record.spelling import spell
 from multirig.writing import is_full, patiently, write_whole
 
-PIECE = 1 << 22
-"""Bytes that are read and written at once."""
 FORMAT = 1
 """Of the mark."""
 _NO_LINKS = {
@@ -140,25 +138,26 @@ class Folder(Destination):
         size = source.stat().st_size
         with Hasher(size=size) as hasher, source.open("rb", buffering=0) as read:
             left = start
-            while left > 0 and (piece := read.read(min(PIECE, left))):
+            while left > 0 and (got := read.readinto(piece := hasher.lend()[:left])):
                 control.may_go_on()
-                hasher.feed(piece)
-                left -= len(piece)
+                hasher.feed(piece[:got])
+                left -= got
             with self._telling(), open(place, "r+b" if start else "wb", buffering=0) as write:
-                write.truncate(start - left)
-                write.seek(start - left)
-                while piece := self._read(read):
+                if start:
+                    write.truncate(start - left)
+                    write.seek(start - left)
+                while got := self._read(read, piece := hasher.lend()):
                     control.may_go_on()
-                    hasher.feed(piece)
-                    _write_all(write, piece)
-                    control.count(len(piece))
+                    _write_all(write, piece[:got])
+                    hasher.feed(piece[:got])
+                    control.count(got)
         return hasher.digests()
 
     @staticmethod
-    def _read(source: Any) -> bytes:
+    def _read(source: Any, piece: memoryview) -> int:
         """Read on here: what is wrong with this PC's own disk is not told as the destination's."""
         try:
-            return bytes(source.read(PIECE))
+            return int(source.readinto(piece))
         except OSError as error:
             raise _Source(error) from None
 
@@ -172,7 +171,7 @@ class Folder(Destination):
         """Read a file back, past the system's cache."""
         with self._telling(), open_past_cache(self._place(name)) as pieces, Hasher(size=size) as hasher:
             done = 0
-            for piece in pieces(PIECE):
+            for piece in pieces(hasher.lend):
                 control.may_go_on()
                 hasher.feed(piece)
                 done += len(piece)
@@ -268,10 +267,9 @@ def _is_linked(place: Path) -> bool:
     return found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)
 
 
-def _write_all(file: Any, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
+def _write_all(file: Any, piece: memoryview) -> None:
+    while piece:
+        piece = piece[file.write(piece) :]
 
 
 def _rename_new(place: Path, goal: Path) -> None:
