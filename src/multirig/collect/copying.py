@@ -209,7 +209,7 @@ class _Copying:
                     self._there.remove(f"{self._part.prefix}/{name}")
 
     def _find_changed(self) -> dict[str, Known]:
-        """Return the files that were written to since they were looked at: what is there is not what is here."""
+        """Return the files that were written to since they were looked at: there is an older one."""
         changed = {}
         for item in self._part.items:
             if item.here is None or not self._files[item.name].state.is_there:

@@ -66,7 +66,7 @@ class Hasher:
             self._thread.join()
 
     def lend(self) -> memoryview:
-        """Return memory for the next piece, which is given back when it is fed; it is used again and again."""
+        """Return memory for the next piece; it is given back by feeding it, and used again."""
         with contextlib.suppress(queue.Empty):
             return self._free.get_nowait()
         if self._lent < WAITING + 2:
@@ -75,7 +75,7 @@ class Hasher:
         return self._free.get()
 
     def feed(self, piece: bytes | memoryview) -> None:
-        """Take the next piece, of what was lent or other memory; it must not change before the next is lent."""
+        """Take the next piece, of what was lent or of other memory, which must not change any more."""
         if self._pieces is not None:
             self._pieces.put(piece)
         else:

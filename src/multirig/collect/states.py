@@ -146,10 +146,7 @@ def is_replaced(known: Known | None, here: Here, there: There) -> bool:
     What a rig's list has never changes: such a file is another one then.
     """
     return (
-        known is not None
-        and known.blake2b is not None
-        and known.bytes == there.bytes
-        and here.said is None
+        known is not None and known.blake2b is not None and known.bytes == there.bytes and here.said is None
     )
 
 

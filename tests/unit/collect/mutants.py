@@ -20,7 +20,7 @@ from multirig.collect.copying import Outcome
 from multirig.collect.places import Digests
 from multirig.collect.places.folder import Folder
 from multirig.collect.receipts import Receipt
-from multirig.collect.states import Copy, FileState, Here, Known, Settle, Step, There, is_replaced
+from multirig.collect.states import FileState, Here, Known, Settle, Step, There
 
 
 @contextlib.contextmanager
@@ -43,8 +43,6 @@ def resume_blindly() -> Iterator[None]:
 
 def overwrite(place: Path, goal: Path) -> None:
     os.replace(place, goal)
-
-
 
 
 def send_over(send: Callable[..., Digests]) -> Callable[..., Digests]:
@@ -72,25 +70,6 @@ def believe_ledger(decide: Callable[..., Step]) -> Callable[..., Step]:
     return deciding
 
 
-def believe_cleared(decide: Callable[..., Step]) -> Callable[..., Step]:
-    def deciding(known: Known | None, here: Here | None, there: There) -> Step:
-        if here is None and known is not None and known.state.is_there:
-            return Settle(state=FileState.CLEARED)
-        return decide(known, here, there)
-
-    return deciding
-
-
-def replace_anything(decide: Callable[..., Step]) -> Callable[..., Step]:
-    def deciding(known: Known | None, here: Here | None, there: There) -> Step:
-        step = decide(known, here, there)
-        if isinstance(step, Settle) and step.state is FileState.COLLIDES:
-            return Copy(start=0, replaces=True)
-        return step
-
-    return deciding
-
-
 def throw_away(self: Any, job: Any) -> None:
     """Remove the earlier file, whatever it is."""
     self._there.remove(self._path(job.item.name))
@@ -100,8 +79,13 @@ def never_moved(part: Any, receipt: Receipt) -> bool:
     return False
 
 
-def forget_what_was_brought(job: Any, state: FileState, why: str) -> Known:
-    return Known(state=state, bytes=job.here.bytes, changed_at=job.here.changed_at, why=why)
+@contextlib.contextmanager
+def write_over_what_was_left() -> Iterator[None]:
+    with (
+        swapped(Folder, "send", send_over(Folder.send)),
+        swapped(copying._Copying, "_remove_leftovers", nothing),
+    ):
+        yield
 
 
 def receipt_too_early(self: Outcome) -> bool:
@@ -157,23 +141,51 @@ def nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-MUTANTS: dict[str, Mutant] = {
-    "what was sent is not read back": swap(Folder, "compare", always_true),
-    "a file is renamed over another": swap(folders, "_rename_new", overwrite),
-    "what goes on from a break is not compared": resume_blindly,
-    "the receipt comes before the last file": swap(Outcome, "is_collected", property(receipt_too_early)),
-    "cleared without a look at the server": swap(clearing, "_prove", nothing),
-    "each file is removed before all are proved": change(collecting, "clear_part", remove_first),
-    "another's file is replaced": change(copying, "decide", replace_anything),
-    "the ledger is believed": change(copying, "decide", believe_ledger),
-    "what was cleared is thought to be there for ever": change(copying, "decide", believe_cleared),
-    "an earlier file is thrown away": swap(copying._Copying, "_put_aside", throw_away),
-    "what has changed since is not seen": swap(collecting, "_has_news", never_moved),
-    "what was brought before is forgotten": swap(copying, "_remember", forget_what_was_brought),
-    "the ledger is told before it was compared": change(copying._Copying, "_finish", said_before_compared),
-    "any folder is the destination": change(Folder, "open", any_mark),
-    "what was begun is written over, whatever names it has": change(Folder, "send", send_over),
-    "the mark is forgotten with the ledger": swap(Collector, "_mark_of", lambda self, _: None),
+MUTANTS: dict[str, tuple[Mutant, str, str]] = {
+    "what was sent is not read back": (swap(Folder, "compare", always_true), "a first copy", "flip"),
+    "a file is renamed over another": (swap(folders, "_rename_new", overwrite), "a first copy", "placed"),
+    "what goes on from a break is not compared": (resume_blindly, "cut off before", "flip"),
+    "the receipt comes before the last file": (
+        swap(Outcome, "is_collected", property(receipt_too_early)),
+        "a first copy",
+        "away",
+    ),
+    "cleared without a look at the server": (
+        swap(clearing, "_prove", nothing),
+        "clearing what was harmed",
+        "nothing",
+    ),
+    "each file is removed before all are proved": (
+        change(collecting, "clear_part", remove_first),
+        "clearing what was harmed",
+        "nothing",
+    ),
+    "the ledger is believed": (change(copying, "decide", believe_ledger), "a log that has grown", "nothing"),
+    "an earlier file is thrown away": (
+        swap(copying._Copying, "_put_aside", throw_away),
+        "a log that has grown",
+        "nothing",
+    ),
+    "what has changed since is not seen": (
+        swap(collecting, "_has_news", never_moved),
+        "a note of the same size",
+        "nothing",
+    ),
+    "the ledger is told before it was compared": (
+        change(copying._Copying, "_finish", said_before_compared),
+        "a first copy",
+        "death",
+    ),
+    "any folder is the destination": (change(Folder, "open", any_mark), "a share that is away", "nothing"),
+    "the mark is forgotten with the ledger": (
+        swap(Collector, "_mark_of", lambda self, _: None),
+        "a share that is away",
+        "nothing",
+    ),
+    "what was begun is left, and written over whatever names it has": (
+        write_over_what_was_left,
+        "cut off at its name",
+        "nothing",
+    ),
 }
-
-__all__ = ["MUTANTS", "is_replaced"]
+"""What is planted, and in which story, cut off by what, it is to be noticed."""

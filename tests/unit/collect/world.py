@@ -29,9 +29,8 @@ from multirig.collect.receipts import Receipt, find_receipts, is_receipt, part_i
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import Holding, Whereabouts
-from multirig.transfer.folder import FLAG
+from multirig.transfer.folder import FLAG, close_part, open_part
 from multirig.transfer.folder import Part as TransferPart
-from multirig.transfer.folder import close_part, open_part
 
 DONE = (Whereabouts.COLLECTED, Whereabouts.CLEARED)
 MEMORY = Path("/dev/shm")
