@@ -125,6 +125,9 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
     """Compare a file at the destination, and here if it is still here, with what was proved."""
     control.may_go_on()
     path = find_file(part.folder, one.path)
+    name = f"{part.prefix}/{one.target or one.path}"
+    if destination.is_here(name, path):
+        raise NotCleared(f"{one.path} at {destination.text} is a link to the file here: there is no copy")
     digests = {BLAKE2B: one.blake2b}
     try:
         if path.is_file():
@@ -133,7 +136,6 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
                 raise NotCleared(f"{one.path} is not what was collected: collect again")
     except OSError as error:
         raise NotCleared(f"{one.path} cannot be read here: {why_not(error)}") from None
-    name = f"{part.prefix}/{one.target or one.path}"
     if destination.size(name) != one.bytes or not destination.compare(name, digests, one.bytes, control):
         raise NotWhole(
             f"{one.path} is not whole at {destination.text} any more: nothing was removed; collect it again",
@@ -152,20 +154,33 @@ def _has_changed(path: Path, before: Here | None) -> bool:
 
 def _refuse_same_folder(part: Part, destination: Destination) -> None:
     """Refuse where the destination is this very folder, by whatever way: the copy would be the original."""
-    name = f"{PROBE}{secrets.token_hex(8)}"
-    probe = part.folder / name
     try:
-        probe.touch()
-        is_seen = destination.size(f"{part.prefix}/{name}") is not None
+        is_seen = is_same_folder(part.folder, part.prefix, destination)
     except OSError as error:
         raise NotCleared(f"{part.folder} cannot be written: {why_not(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink(missing_ok=True)
     if is_seen:
         raise NotCleared(
             f"{destination.text} is the very folder that is to be cleared, by another name: there is no copy"
         )
+
+
+def is_same_folder(folder: Path, prefix: str, destination: Destination) -> bool:
+    """Whether a folder at a destination is one here, by whatever way: a link, a share of this PC's own.
+
+    Raises
+    ------
+    OSError
+        The folder here cannot be written.
+    DestinationError
+        The one there cannot be read.
+    """
+    probe = folder / f"{PROBE}{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return destination.size(f"{prefix}/{probe.name}") is not None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _stays(name: str) -> bool:

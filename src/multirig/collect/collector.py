@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multirig.collect.clearing import NotCleared, NotWhole, clear_part
+from multirig.collect.clearing import NotCleared, NotWhole, clear_part, is_same_folder
 from multirig.collect.control import Control
 from multirig.collect.copying import Outcome, copy_part
 from multirig.collect.ledger import Ledger
@@ -144,9 +144,10 @@ class Collector:
             A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        mark = destination.open(None if is_new else self._mark_of(destination))
-        self._ledger.note_destination(destination.text, mark)
         _refuse_own(destination, self._roots)
+        mark = destination.open(None if is_new else self._mark_of(destination))
+        _refuse_same(destination, self._roots)
+        self._ledger.note_destination(destination.text, mark)
         for root in self._roots:
             with self._alone(root):
                 for exp_ref in _sessions(root, wanted):
@@ -268,7 +269,7 @@ class Collector:
         self._on_news()
         return holding
 
-    @contextmanager
+    @contextlib.contextmanager
     def _alone(self, root: Path) -> Iterator[None]:
         """Let no other program of this user collect from a folder meanwhile; wait for one that does."""
         path = state_folder() / "collect" / f"{part_id(root)}.lock"
@@ -396,6 +397,16 @@ def _refuse_own(destination: Destination, roots: Sequence[Path]) -> None:
     for root in roots:
         own = root.parent.parent.resolve()
         if there == own or there.is_relative_to(root.resolve()):
-            raise MultirigError(
-                f"{destination.text} is where this PC records ({own}): choose a folder on another disk"
-            )
+            raise MultirigError(_OWN.format(destination=destination.text, own=own))
+
+
+def _refuse_same(destination: Destination, roots: Sequence[Path]) -> None:
+    """Refuse a destination that is such a folder by a way that no path shows. Raises MultirigError."""
+    for root in roots:
+        prefix = f"{root.parent.name}/{root.name}"
+        with contextlib.suppress(OSError):
+            if root.is_dir() and is_same_folder(root, prefix, destination):
+                raise MultirigError(_OWN.format(destination=destination.text, own=root.parent.parent))
+
+
+_OWN = "{destination} is where this PC records ({own}): choose a folder on another disk"

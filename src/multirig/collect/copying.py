@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import logging
 import socket
 import threading
@@ -44,7 +45,8 @@ from multirig.collect.states import (
     is_replaced,
 )
 from multirig.errors import why_not
-from multirig.record.spelling import find_file
+from multirig.record.spelling import find_file, unspell
+from multirig.state import state_folder
 
 WORKERS = 3
 """Files, or bundles of small ones, that are under way at once: one is copied while another is read back."""
@@ -56,6 +58,8 @@ EARLIER = "_multirig_earlier"
 """Folder in a session at a destination for what was collected, and written anew since: a log, a verdict."""
 TRIES = 2
 """How often a file is copied that comes back different: a bit that flips on the way does so once."""
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have."""
 CHANGED = "it was changed while it was copied; it is tried again later"
 
 log = logging.getLogger("multirig.collect")
@@ -146,7 +150,9 @@ class _Copying:
     ) -> None:
         self._part, self._mark = part, mark
         self._there, self._ledger, self._control, self._on_news = destination, ledger, control, on_news
-        self._ending = f".{part_id(part.root)}.part"
+        # users of one PC may copy the same folder, each with a state of their own
+        user = hashlib.blake2b(str(state_folder()).encode(errors="surrogatepass"), digest_size=2).hexdigest()
+        self._ending = f".{part_id(part.root)}-{user}.part"
         self._lock = threading.Lock()
         self._files: dict[str, Known] = {}
         self._before: tuple[Proved, ...] = ()
@@ -162,7 +168,7 @@ class _Copying:
         jobs, news = [], {}
         for item in self._part.items:
             target = self._part.target(item.name)
-            found = There(bytes=there.get(target), part=there.get(target + self._ending))
+            found = There(bytes=there.get(target), part=there.get(self._begun(target)))
             before = known.get(item.name)
             match decide(before, item.here, found):
                 case Settle(state=state, why=why):
@@ -202,7 +208,7 @@ class _Copying:
 
     def _remove_leftovers(self, there: Mapping[str, int], jobs: Sequence[_Job]) -> None:
         """Remove what we have begun there and do not go on with: it has its name, or is not here any more."""
-        wanted = {self._part.target(job.item.name) + self._ending for job in jobs if job.is_resumed}
+        wanted = {self._begun(self._part.target(job.item.name)) for job in jobs if job.is_resumed}
         for name in there:
             if name.endswith(self._ending) and name not in wanted:
                 with contextlib.suppress(DestinationError):
@@ -308,6 +314,8 @@ class _Copying:
         now = source.stat()
         if (now.st_size, now.st_mtime_ns) != (size, job.here.changed_at):
             return _failed(job, CHANGED)
+        if isinstance(job.step, Compare) and self._there.is_here(name, source):
+            return _remember(job, FileState.COLLIDES, "a link to it lies there, and no copy")
         is_same = self._there.compare(name, digests, size, self._control)
         here = digests[BLAKE2B]
         wrong = differs(
@@ -364,7 +372,14 @@ class _Copying:
     def _name_of(self, job: _Job) -> str:
         """Return under which name it lies there now."""
         path = self._path(job.item.name)
-        return path if isinstance(job.step, Compare) else path + self._ending
+        return path if isinstance(job.step, Compare) else self._begun(path)
+
+    def _begun(self, path: str) -> str:
+        """Return the name of a file that is not finished yet; a long one is made short."""
+        folder, slash, name = path.rpartition("/")
+        if len(unspell(name).encode(errors="surrogateescape")) + len(self._ending) > LONGEST_NAME:
+            name = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        return f"{folder}{slash}{name}{self._ending}"
 
     # -- what is said of it ---------------------------------------------------------------------------------
 

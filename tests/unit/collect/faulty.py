@@ -166,6 +166,9 @@ class Faulty(Destination):
         self._call()
         self._inner.remove(name)
 
+    def is_here(self, name: str, path: Path) -> bool:
+        return self._inner.is_here(name, path)
+
     def read(self, name: str) -> bytes | None:
         self._call()
         return self._inner.read(name)

@@ -70,7 +70,7 @@ def cut_off_before(world: World) -> Callable[[int], object]:
 
 def cut_off_at_its_name(world: World) -> Callable[[int], object]:
     first_copy(world)
-    world.fault = ("crash in a rename", 1)  # of the notes
+    world.fault = ("crash in a rename", 2)  # of the notes
     world.collect(0)
     world.collect(0)
     world.add(0, 1, "notes.txt", 150)

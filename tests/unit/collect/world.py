@@ -26,9 +26,11 @@ from multirig.collect.parts import look_at
 from multirig.collect.places import MARK_NAME
 from multirig.collect.places.folder import Folder
 from multirig.collect.receipts import Receipt, find_receipts, is_receipt, part_id, read_receipt
+from multirig.collect.receipts import write_receipt as write_it
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import Holding, Whereabouts
+from multirig.record.spelling import find_file as find_it
 from multirig.transfer.folder import FLAG, close_part, open_part
 from multirig.transfer.folder import Part as TransferPart
 
@@ -255,7 +257,7 @@ class World:
         destination = Faulty(inner, self.power, fault, at, self.place_at)
         self.power.fail_after(self.dies_after)
         self.fault = self.dies_after = None
-        find, write = clearing.find_file, copying.write_receipt
+        find, write = find_it, write_it
 
         def find_file(folder: Path, path: str) -> Path:
             self.power.step()  # before each removal

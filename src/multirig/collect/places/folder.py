@@ -207,6 +207,13 @@ class Folder(Destination):
             self._make(place.parent)
             write_whole(place, data)
 
+    def is_here(self, name: str, path: Path) -> bool:
+        """Whether both are one file, by whatever links."""
+        try:
+            return os.path.samefile(self._place(name), path)
+        except OSError:
+            return False
+
     # -- inside -----------------------------------------------------------------------------------------
 
     def _place(self, name: str) -> Path:
