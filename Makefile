@@ -10,13 +10,15 @@ AT_ONCE ?= 12
 CASES ?=
 TESTS ?=
 PART ?=
+# Megabytes of the large file that is collected, which is nothing but a hole.
+LARGE ?= 2000
 # Of the short part: 3 plays every third.
 EVERY ?= 1
 PYTEST = $(BIN)/python -m pytest --timeout 120
 # What needs real time may fail once on a PC that is busy with others; whatever was tried again is listed.
 AGAIN = --reruns 2 --reruns-delay 2 -rfEsxXR
 
-.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz attacks audit simulate lint wheel bench clean
+.PHONY: prepare demo test unit integration docs truth truth-short windows screenshots endure fuzz attacks collect audit simulate lint wheel bench clean
 
 # KEEP=1 leaves its rigs running, to be led from the console.
 demo: $(VENV)/$(if $(KEEP),console,demo)-ready
@@ -67,6 +69,12 @@ fuzz: $(VENV)/dev-ready
 # What somebody who means harm may try, wherever its test lies.
 attacks: $(VENV)/dev-ready
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m attack tests/unit tests/integration tests/attacks
+
+# Whether anything is lost, or said to be there that is not, whatever happens to a copy: many more labs, each step
+# of each story, 30,000 small files and a large one. LARGE=20000 makes that one of 20 GB.
+collect: $(VENV)/dev-ready
+	MULTIRIG_LABS=200 MULTIRIG_EVERY_CUT=1 MULTIRIG_SMALL_FILES=30000 MULTIRIG_LARGE=$(LARGE) \
+	  $(BIN)/python -m pytest --timeout 1800 -n $(WORKERS) --dist worksteal tests/unit/collect tests/integration/collect
 
 # Whether holes are known in the versions of constraints.txt; skipped by name where nobody can be asked.
 audit: $(VENV)/audit-ready

@@ -14,6 +14,7 @@ from benchmarks import (
     broadcast,
     camera_cost,
     clock_day,
+    collect,
     communicate,
     console,
     frame_times,
@@ -159,6 +160,20 @@ def _reading(claim: Claim) -> None:
     reading.report(claim, print)
 
 
+def _collect(claim: Claim) -> None:
+    print("\nA session brought to another folder and proved to be there, on the same disk (median)")
+    if not collect.has_rsync():
+        print("  rsync is not installed here: there is nothing to compare with")
+        return
+    for kind, text in (
+        ("large", f"{collect.LARGE} files of {collect.LARGE_BYTES >> 20} MiB"),
+        ("small", f"{collect.SMALL:,} files of {collect.SMALL_BYTES >> 10} KiB"),
+    ):
+        took = collect.measure(kind)
+        print(f"  {text:<24} multirig {took['multirig']:6.2f} s, rsync -c and -cn {took['rsync']:6.2f} s")
+        claim(f"{text} against rsync", took["ratio"], collect.CLAIMS[kind])
+
+
 PARTS: dict[str, Callable[[Claim], None]] = {
     "imports": _imports,
     "request": _request,
@@ -174,6 +189,7 @@ PARTS: dict[str, Callable[[Claim], None]] = {
     "frame_times": _frame_times,
     "record": _record,
     "reading": _reading,
+    "collect": _collect,
     "clock_day": _clock_day,
 }
 """What can be measured, by the name under which ``python -m benchmarks NAME…`` does it."""

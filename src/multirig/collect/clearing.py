@@ -16,6 +16,7 @@ from multirig.collect.hashing import BLAKE2B
 from multirig.collect.parts import Part
 from multirig.collect.places import Destination, DestinationError
 from multirig.collect.receipts import Proved, Receipt, receipt_name, to_bytes, write_receipt
+from multirig.collect.states import Here
 from multirig.errors import MultirigError, why_not
 from multirig.folders import OURS, is_description
 from multirig.record.recovery import find_leader
@@ -30,6 +31,21 @@ log = logging.getLogger("multirig.collect")
 
 class NotCleared(MultirigError):
     """Nothing was removed; the message says why."""
+
+
+class NotWhole(NotCleared):
+    """Nothing was removed: a file is not at the destination any more, or is another one.
+
+    Parameters
+    ----------
+    message : str
+    path : str
+        Of the file, as the receipt has it.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str, control: Control) -> int:
@@ -59,7 +75,6 @@ def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str
         It was told to end: nothing was removed.
     """
     _object(part, receipt, mark)
-    proved = {one.path: one for one in receipt.files}
     _refuse_same_folder(part, destination)
     for one in receipt.files:
         _prove(part, one, destination, control)
@@ -68,7 +83,7 @@ def clear_part(part: Part, receipt: Receipt, destination: Destination, mark: str
     for item in doomed:
         path = find_file(part.folder, item.name)
         # not even now: it may have been written to since
-        if _has_changed(path, proved[item.name]):
+        if _has_changed(path, item.here):
             raise NotCleared(f"{item.name} was written to meanwhile: it was not removed; collect again")
         if _is_outside(path, part.folder):
             log.warning("%s lies elsewhere, behind a link: it is not removed", path)
@@ -110,6 +125,9 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
     """Compare a file at the destination, and here if it is still here, with what was proved."""
     control.may_go_on()
     path = find_file(part.folder, one.path)
+    name = f"{part.prefix}/{one.target or one.path}"
+    if destination.is_here(name, path):
+        raise NotCleared(f"{one.path} at {destination.text} is a link to the file here: there is no copy")
     digests = {BLAKE2B: one.blake2b}
     try:
         if path.is_file():
@@ -118,36 +136,51 @@ def _prove(part: Part, one: Proved, destination: Destination, control: Control) 
                 raise NotCleared(f"{one.path} is not what was collected: collect again")
     except OSError as error:
         raise NotCleared(f"{one.path} cannot be read here: {why_not(error)}") from None
-    name = f"{part.prefix}/{one.target or one.path}"
     if destination.size(name) != one.bytes or not destination.compare(name, digests, one.bytes, control):
-        raise NotCleared(
-            f"{one.path} is not whole at {destination.text} any more: nothing was removed; collect it again"
+        raise NotWhole(
+            f"{one.path} is not whole at {destination.text} any more: nothing was removed; collect it again",
+            one.path,
         )
 
 
-def _has_changed(path: Path, one: Proved) -> bool:
+def _has_changed(path: Path, before: Here | None) -> bool:
+    """Whether a file is another one than before it was read."""
     try:
-        return path.stat().st_size != one.bytes
+        now = path.stat()
+        return before is None or (now.st_size, now.st_mtime_ns) != (before.bytes, before.changed_at)
     except OSError:
         return True
 
 
 def _refuse_same_folder(part: Part, destination: Destination) -> None:
     """Refuse where the destination is this very folder, by whatever way: the copy would be the original."""
-    name = f"{PROBE}{secrets.token_hex(8)}"
-    probe = part.folder / name
     try:
-        probe.touch()
-        is_seen = destination.size(f"{part.prefix}/{name}") is not None
+        is_seen = is_same_folder(part.folder, part.prefix, destination)
     except OSError as error:
         raise NotCleared(f"{part.folder} cannot be written: {why_not(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink(missing_ok=True)
     if is_seen:
         raise NotCleared(
             f"{destination.text} is the very folder that is to be cleared, by another name: there is no copy"
         )
+
+
+def is_same_folder(folder: Path, prefix: str, destination: Destination) -> bool:
+    """Whether a folder at a destination is one here, by whatever way: a link, a share of this PC's own.
+
+    Raises
+    ------
+    OSError
+        The folder here cannot be written.
+    DestinationError
+        The one there cannot be read.
+    """
+    probe = folder / f"{PROBE}{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return destination.size(f"{prefix}/{probe.name}") is not None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _stays(name: str) -> bool:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multirig.collect.clearing import NotCleared, clear_part
+from multirig.collect.clearing import NotCleared, NotWhole, clear_part, is_same_folder
 from multirig.collect.control import Control
 from multirig.collect.copying import Outcome, copy_part
 from multirig.collect.ledger import Ledger
 from multirig.collect.parts import Part, find_sessions, look_at
 from multirig.collect.places import Destination, DestinationError
-from multirig.collect.receipts import Receipt, part_id, read_receipt, receipt_name
+from multirig.collect.receipts import Receipt, part_id, read_receipt, receipt_name, write_receipt
 from multirig.collect.states import FileState, Known
 from multirig.errors import MultirigError, why_not
 from multirig.protocol.exp_ref import ExpRef
@@ -124,7 +124,8 @@ class Collector:
         receipt = read_receipt(part.folder, part_id(root))
         if receipt is not None:
             plain = replace(plain, to=receipt.destination, at=receipt.at)
-            if receipt.cleared_at is not None:
+            has_news = _has_news(part, receipt)
+            if receipt.cleared_at is not None and not has_news:
                 total = sum(one.bytes for one in receipt.files)
                 return replace(
                     plain,
@@ -134,7 +135,7 @@ class Collector:
                     done=total,
                     at=receipt.cleared_at,
                 )
-            if not _has_news(part, receipt):
+            if not has_news:
                 return replace(plain, state=Whereabouts.COLLECTED, done=plain.bytes)
         mark = receipt.mark if receipt is not None else None
         return _tell(plain, self._ledger.read_newest(root, exp_ref, mark))
@@ -165,9 +166,10 @@ class Collector:
             A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        mark = destination.open(None if is_new else self._ledger.mark_of(destination.text))
-        self._ledger.note_destination(destination.text, mark)
         _refuse_own(destination, self._roots)
+        mark = destination.open(None if is_new else self._mark_of(destination))
+        _refuse_same(destination, self._roots)
+        self._ledger.note_destination(destination.text, mark)
         for root in self._roots:
             with self._alone(root):
                 for exp_ref in _sessions(root, wanted):
@@ -196,7 +198,9 @@ class Collector:
             A folder of this PC cannot be read.
         """
         done: list[Holding] = []
-        mark = destination.open(self._ledger.mark_of(destination.text))
+        if (known := self._mark_of(destination)) is None:
+            return done  # nothing was ever brought there from here
+        mark = destination.open(known)
         for root in self._roots:
             with self._alone(root):
                 for exp_ref in _sessions(root, wanted) if wanted else ():
@@ -204,6 +208,18 @@ class Collector:
                     if (holding := self._clear(root, exp_ref, destination, mark)) is not None:
                         done.append(holding)
         return done
+
+    def _mark_of(self, destination: Destination) -> str | None:
+        """Return by which mark a destination is known, from the receipts where the ledger was lost."""
+        if (mark := self._ledger.mark_of(destination.text)) is not None:
+            return mark
+        found: list[Receipt] = []
+        for root in self._roots:
+            for exp_ref in _sessions(root, ()):
+                receipt = read_receipt(root.joinpath(*exp_ref.folder_parts()), part_id(root))
+                if receipt is not None and receipt.destination == destination.text:
+                    found.append(receipt)
+        return max(found, key=lambda one: one.at).mark if found else None
 
     def _clear(self, root: Path, exp_ref: ExpRef, destination: Destination, mark: str) -> Holding | None:
         part = look_at(root, exp_ref)
@@ -213,6 +229,9 @@ class Collector:
             return None
         try:
             clear_part(part, receipt, destination, mark, self.control)
+        except NotWhole as error:
+            self._take_back(part, receipt, error.path)
+            return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
         except (NotCleared, DestinationError) as error:
             return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
         with self._lock:
@@ -220,12 +239,26 @@ class Collector:
         self._on_news()
         return self._judge(root, exp_ref)
 
+    def _take_back(self, part: Part, receipt: Receipt, path: str) -> None:
+        """Say of a file no more that it was collected: it is not there now, and is to be collected again."""
+        [lost] = [one for one in receipt.files if one.path == path]
+        known = Known(state=FileState.FAILED, bytes=lost.bytes, why="it is not whole there any more")
+        self._ledger.write(part.root, part.exp_ref, receipt.mark, {path: known})
+        try:
+            write_receipt(
+                part.folder, replace(receipt, files=tuple(one for one in receipt.files if one != lost))
+            )
+        except OSError as error:
+            log.warning("%s: the receipt cannot be written: %s", part.folder, why_not(error))
+
     def _collect(self, root: Path, exp_ref: ExpRef, destination: Destination, mark: str) -> Holding | None:
         part = look_at(root, exp_ref)
         receipt = read_receipt(part.folder, part_id(root))
-        if not part.items or part.is_iblrigs or (receipt is not None and receipt.cleared_at is not None):
+        has_news = receipt is None or _has_news(part, receipt)
+        is_cleared = receipt is not None and receipt.cleared_at is not None
+        if not part.items or part.is_iblrigs or (is_cleared and not has_news):
             return None
-        if receipt is not None and receipt.mark == mark and not _has_news(part, receipt):
+        if receipt is not None and receipt.mark == mark and not has_news:
             return self._judge(root, exp_ref)
         if (why := _why_not_yet(part)) is not None:
             return self._say(root, replace(_plain(part), why=why))
@@ -259,7 +292,7 @@ class Collector:
         self._on_news()
         return holding
 
-    @contextmanager
+    @contextlib.contextmanager
     def _alone(self, root: Path) -> Iterator[None]:
         """Let no other program of this user collect from a folder meanwhile; wait for one that does."""
         path = state_folder() / "collect" / f"{part_id(root)}.lock"
@@ -387,6 +420,16 @@ def _refuse_own(destination: Destination, roots: Sequence[Path]) -> None:
     for root in roots:
         own = root.parent.parent.resolve()
         if there == own or there.is_relative_to(root.resolve()):
-            raise MultirigError(
-                f"{destination.text} is where this PC records ({own}): choose a folder on another disk"
-            )
+            raise MultirigError(_OWN.format(destination=destination.text, own=own))
+
+
+def _refuse_same(destination: Destination, roots: Sequence[Path]) -> None:
+    """Refuse a destination that is such a folder by a way that no path shows. Raises MultirigError."""
+    for root in roots:
+        prefix = f"{root.parent.name}/{root.name}"
+        with contextlib.suppress(OSError):
+            if root.is_dir() and is_same_folder(root, prefix, destination):
+                raise MultirigError(_OWN.format(destination=destination.text, own=root.parent.parent))
+
+
+_OWN = "{destination} is where this PC records ({own}): choose a folder on another disk"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import queue
 import threading
@@ -12,6 +13,8 @@ from multirig.record.manifest import DIGEST_SIZE
 
 BLAKE2B = "blake2b"
 """The checksum of the rigs' lists."""
+PIECE = 1 << 18
+"""Bytes that are read at once: few enough to be still near the processor when they are counted."""
 WAITING = 4
 """Pieces that may wait to be counted."""
 SMALL = 1 << 18
@@ -38,7 +41,10 @@ class Hasher:
 
     def __init__(self, names: Iterable[str] = (BLAKE2B,), *, size: int) -> None:
         self._hashes = {name: new_hash(name) for name in names}
+        self._size = size
         self._pieces: queue.Queue[bytes | memoryview | None] | None = None
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._lent = 0
         self._thread: threading.Thread | None = None
         if size > SMALL:
             self._pieces = queue.Queue(WAITING)
@@ -59,8 +65,17 @@ class Hasher:
             self._pieces.put(None)
             self._thread.join()
 
+    def lend(self) -> memoryview:
+        """Return memory for the next piece; it is given back by feeding it, and used again."""
+        with contextlib.suppress(queue.Empty):
+            return self._free.get_nowait()
+        if self._lent < WAITING + 2:
+            self._lent += 1
+            return memoryview(bytearray(min(PIECE, self._size + 1)))
+        return self._free.get()
+
     def feed(self, piece: bytes | memoryview) -> None:
-        """Take the next piece; it must not change afterwards."""
+        """Take the next piece, of what was lent or of other memory, which must not change any more."""
         if self._pieces is not None:
             self._pieces.put(piece)
         else:
@@ -77,3 +92,5 @@ class Hasher:
     def _count(self, piece: bytes | memoryview) -> None:
         for one in self._hashes.values():
             one.update(piece)
+        if isinstance(piece, memoryview) and isinstance(piece.obj, bytearray):
+            self._free.put(memoryview(piece.obj))

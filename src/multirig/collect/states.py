@@ -7,7 +7,7 @@ dies at any moment, or a ledger that is lost, costs time and nothing else.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 
@@ -49,10 +49,11 @@ class Known:
 
     state: FileState
     bytes: int
+    """Of what was brought there last; where nothing was, of the file here."""
     changed_at: int = 0
     """When it was last changed here, as far as its disk says: ns since 1970; 0: not known."""
     blake2b: str | None = None
-    """Its checksum, once it was read."""
+    """The checksum of what was brought there last; None: nothing was."""
     why: str = ""
     """What stands between it and the destination."""
 
@@ -127,7 +128,7 @@ def decide(known: Known | None, here: Here | None, there: There) -> Step:
         return copy
     if there.bytes != here.bytes:
         if is_replaced(known, here, there):
-            return replace(copy, replaces=True)
+            return Copy(start=0, replaces=True)  # what was begun may be of the old one
         why = f"another file of that name lies there, with {there.bytes:,} bytes instead of {here.bytes:,}"
         return Settle(state=FileState.COLLIDES, why=why)
     if (
@@ -145,10 +146,7 @@ def is_replaced(known: Known | None, here: Here, there: There) -> bool:
     What a rig's list has never changes: such a file is another one then.
     """
     return (
-        known is not None
-        and known.state is FileState.COLLECTED
-        and known.bytes == there.bytes
-        and here.said is None
+        known is not None and known.blake2b is not None and known.bytes == there.bytes and here.said is None
     )
 
 

@@ -168,6 +168,7 @@ def test_a_session_is_collected_replaced_where_it_has_grown_and_cleared(
     assert "raw/7.bin" in pc.clear(reach(server), exp_ref)[exp_ref].why
     assert (pc.folder(exp_ref) / "raw/7.bin").read_bytes() == many["raw/7.bin"]
     flip(place / "raw/7.bin")
+    assert pc.collect(reach(server))[exp_ref].state is Whereabouts.COLLECTED
     assert pc.clear(reach(server), exp_ref)[exp_ref].state is Whereabouts.CLEARED
     assert not (pc.folder(exp_ref) / "raw/big.avi").exists()
 

@@ -8,6 +8,7 @@ from multirig.collect.places.base import (
     DestinationFull,
     Digests,
     NameTaken,
+    catch,
 )
 from multirig.collect.places.opening import open_destination
 
@@ -19,5 +20,6 @@ __all__ = [
     "DestinationFull",
     "Digests",
     "NameTaken",
+    "catch",
     "open_destination",
 ]

@@ -152,6 +152,10 @@ class Destination(ABC):
     def write(self, name: str, data: bytes) -> None:
         """Write a small file of ours, whole, over one that may be there."""
 
+    def is_here(self, name: str, path: Path) -> bool:
+        """Whether a file there is the very file at a path here, by a link: there is no copy then."""
+        return False
+
     def close(self) -> None:
         """Let go of it."""
         return

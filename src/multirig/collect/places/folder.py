@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -30,8 +31,6 @@ from multirig.errors import why_not
 from multirig.record.spelling import spell
 from multirig.writing import is_full, patiently, write_whole
 
-PIECE = 1 << 22
-"""Bytes that are read and written at once."""
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
     getattr(errno, "ENOTSUP", errno.EPERM), getattr(errno, "EOPNOTSUPP", errno.EPERM),
@@ -108,28 +107,32 @@ class Folder(Destination):
         place = self._place(name)
         with self._telling():
             self._make(place.parent)
+            if not start or _is_linked(place):  # never into a file that has another name, too
+                place.unlink(missing_ok=True)
+                start = 0
         size = source.stat().st_size
         with Hasher(size=size) as hasher, source.open("rb", buffering=0) as read:
             left = start
-            while left > 0 and (piece := read.read(min(PIECE, left))):
+            while left > 0 and (got := read.readinto(piece := hasher.lend()[:left])):
                 control.may_go_on()
-                hasher.feed(piece)
-                left -= len(piece)
+                hasher.feed(piece[:got])
+                left -= got
             with self._telling(), open(place, "r+b" if start else "wb", buffering=0) as write:
-                write.truncate(start - left)
-                write.seek(start - left)
-                while piece := self._read(read):
+                if start:
+                    write.truncate(start - left)
+                    write.seek(start - left)
+                while got := self._read(read, piece := hasher.lend()):
                     control.may_go_on()
-                    hasher.feed(piece)
-                    _write_all(write, piece)
-                    control.count(len(piece))
+                    _write_all(write, piece[:got])
+                    hasher.feed(piece[:got])
+                    control.count(got)
         return hasher.digests()
 
     @staticmethod
-    def _read(source: Any) -> bytes:
+    def _read(source: Any, piece: memoryview) -> int:
         """Read on here: what is wrong with this PC's own disk is not told as the destination's."""
         try:
-            return bytes(source.read(PIECE))
+            return int(source.readinto(piece))
         except OSError as error:
             raise _Source(error) from None
 
@@ -143,7 +146,7 @@ class Folder(Destination):
         """Read a file back, past the system's cache."""
         with self._telling(), open_past_cache(self._place(name)) as pieces, Hasher(size=size) as hasher:
             done = 0
-            for piece in pieces(PIECE):
+            for piece in pieces(hasher.lend):
                 control.may_go_on()
                 hasher.feed(piece)
                 done += len(piece)
@@ -178,6 +181,13 @@ class Folder(Destination):
         with self._telling():
             self._make(place.parent)
             write_whole(place, data)
+
+    def is_here(self, name: str, path: Path) -> bool:
+        """Whether both are one file, by whatever links."""
+        try:
+            return os.path.samefile(self._place(name), path)
+        except OSError:
+            return False
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -230,10 +240,18 @@ def _refuse(error: OSError) -> None:
         raise error
 
 
-def _write_all(file: Any, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
+def _is_linked(place: Path) -> bool:
+    """Whether a file has more names than one: we were cut off while it got its own."""
+    try:
+        found = os.lstat(place)
+    except FileNotFoundError:
+        return True
+    return found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)
+
+
+def _write_all(file: Any, piece: memoryview) -> None:
+    while piece:
+        piece = piece[file.write(piece) :]
 
 
 def _rename_new(place: Path, goal: Path) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-Pieces = Callable[[int], Iterator[bytes]]
-"""Yields a file in pieces of so many bytes."""
+from multirig.collect.hashing import PIECE
+
+Pieces = Callable[[Callable[[], memoryview]], Iterator[bytes | memoryview]]
+"""Yields a file in pieces, in memory that it is given for each."""
 _PAGE = 4096
 """Bytes that a disk gives at once, at least: what passes no cache is read in whole ones."""
 
@@ -36,9 +38,14 @@ def open_past_cache(path: Path) -> Iterator[Pieces]:
             import fcntl
 
             fcntl.fcntl(fd, 48, 1)  # F_NOCACHE
-        yield lambda size: iter(lambda: os.read(fd, size), b"")
+        yield lambda lend: _read_into(fd, lend)
     finally:
         os.close(fd)
+
+
+def _read_into(fd: int, lend: Callable[[], memoryview]) -> Iterator[memoryview]:
+    while got := os.readv(fd, [piece := lend()]):
+        yield piece[:got]
 
 
 @contextlib.contextmanager
@@ -57,8 +64,8 @@ def _open_windows(path: Path) -> Iterator[Pieces]:
     if handle.value in (None, wintypes.HANDLE(-1).value):
         raise ctypes.WinError(ctypes.get_last_error())
 
-    def pieces(size: int) -> Iterator[bytes]:
-        size = max(_PAGE, size // _PAGE * _PAGE)
+    def pieces(lend: Callable[[], memoryview]) -> Iterator[bytes]:
+        size = PIECE // _PAGE * _PAGE  # in memory of its own, which begins at a page
         with mmap.mmap(-1, size) as memory:  # begins at a page
             buffer = (ctypes.c_char * size).from_buffer(memory)
             try:
