@@ -161,6 +161,7 @@ class _Copying:
         on_news: Callable[[str, Known], None],
     ) -> None:
         self._part, self._mark = part, mark
+        self._prefix, self._folder = part.prefix, part.folder
         self._there, self._ledger, self._control, self._on_news = destination, ledger, control, on_news
         # users of one PC may copy the same folder, each with a state of their own
         user = hashlib.blake2b(str(state_folder()).encode(errors="surrogatepass"), digest_size=2).hexdigest()
@@ -174,7 +175,7 @@ class _Copying:
     def run(self) -> Outcome:
         known = self._recall()
         try:
-            there = self._there.sizes(self._part.prefix)
+            there = self._there.sizes(self._prefix)
         except DestinationError as error:
             return Outcome(files=known, trouble=str(error))
         jobs, news = [], {}
@@ -206,7 +207,7 @@ class _Copying:
 
     def _recall(self) -> dict[str, Known]:
         """Return what is known of each file, from the receipt where the ledger knows nothing."""
-        receipt = read_receipt(self._part.folder, part_id(self._part.root))
+        receipt = read_receipt(self._folder, part_id(self._part.root))
         self._before = receipt.files if receipt is not None and receipt.mark == self._mark else ()
         known = {
             one.path: Known(state=FileState.COLLECTED, bytes=one.bytes, blake2b=one.blake2b)
@@ -224,7 +225,7 @@ class _Copying:
         for name in there:
             if name.endswith(self._ending) and name not in wanted:
                 with contextlib.suppress(DestinationError):
-                    self._there.remove(f"{self._part.prefix}/{name}")
+                    self._there.remove(f"{self._prefix}/{name}")
 
     def _find_changed(self) -> dict[str, Known]:
         """Return the files that were written to since they were looked at: there is an older one."""
@@ -233,7 +234,7 @@ class _Copying:
             if item.here is None or not self._files[item.name].state.is_there:
                 continue
             try:
-                now = find_file(self._part.folder, item.name).stat()
+                now = find_file(self._folder, item.name).stat()
             except OSError:
                 continue  # it is there, and was removed here
             if (now.st_size, now.st_mtime_ns) != (item.here.bytes, item.here.changed_at):
@@ -289,7 +290,7 @@ class _Copying:
         self._control.may_go_on()
         together = [one for one in jobs if isinstance(one.step, Copy) and not one.step.start and one.is_small]
         alone = [one for one in jobs if one not in together]
-        files = [(find_file(self._part.folder, one.item.name), self._name_of(one)) for one in together]
+        files = [(find_file(self._folder, one.item.name), self._name_of(one)) for one in together]
         results = list(zip(together, self._there.send_many(files, self._control), strict=True))
         results += [(one, catch(self._send, one)) for one in alone]
         sent = []
@@ -313,7 +314,7 @@ class _Copying:
 
     def _send(self, job: _Job) -> Mapping[str, str]:
         """Copy a file to a name of its own; return its checksums as it is here."""
-        source = find_file(self._part.folder, job.item.name)
+        source = find_file(self._folder, job.item.name)
         if isinstance(job.step, Compare):
             return digest(source, self._there.hashes, self._control)
         return self._there.send(source, self._name_of(job), job.step.start, self._control)
@@ -341,7 +342,7 @@ class _Copying:
 
     def _object(self, job: _Job) -> Known | None:
         """Return what a file is that need not be read back; None: it is to be. Raises OSError."""
-        source = find_file(self._part.folder, job.item.name)
+        source = find_file(self._folder, job.item.name)
         now = source.stat()
         if (now.st_size, now.st_mtime_ns) != (job.here.bytes, job.here.changed_at):
             return _failed(job, CHANGED)
@@ -399,14 +400,14 @@ class _Copying:
         if job.before is None or not self._is_same(old, job.before.blake2b or "", size):
             raise NameTaken(f"{old} is not what was brought there from here")
         at = datetime.datetime.now().strftime("%Y-%m-%dT%H%M%S.%f")
-        self._there.put(old, f"{self._part.prefix}/{EARLIER}/{at}/{job.item.name}")
+        self._there.put(old, f"{self._prefix}/{EARLIER}/{at}/{job.item.name}")
 
     def _is_same(self, name: str, blake2b: str, size: int) -> bool:
         """Whether a file there has a checksum of the rigs' lists."""
         return self._there.compare(name, {BLAKE2B: blake2b}, size, self._control)
 
     def _path(self, name: str) -> str:
-        return f"{self._part.prefix}/{self._part.target(name)}"
+        return f"{self._prefix}/{self._part.target(name)}"
 
     def _name_of(self, job: _Job) -> str:
         """Return under which name it lies there now."""
@@ -460,11 +461,11 @@ class _Copying:
             at=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             files=tuple(sorted(files, key=lambda one: one.path)),
         )
-        self._there.write(f"{self._part.prefix}/{receipt_name(part)}", to_bytes(receipt))
+        self._there.write(f"{self._prefix}/{receipt_name(part)}", to_bytes(receipt))
         try:
-            write_receipt(self._part.folder, receipt)
+            write_receipt(self._folder, receipt)
         except OSError as error:
-            raise DestinationError(f"{self._part.folder}: {why_not(error)}") from None
+            raise DestinationError(f"{self._folder}: {why_not(error)}") from None
 
 
 def digest(source: Path, names: Sequence[str], control: Control) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from multirig.collect.parts import look_at
@@ -43,7 +44,9 @@ def list_missing(
 
 
 def read_receipts(destination: Destination, prefix: str) -> list[Receipt]:
-    """Return the receipts of a session at a destination; those that cannot be read prove nothing.
+    """Return the receipts of a session at a destination, with those of their files that lie there.
+
+    Those that cannot be read prove nothing.
 
     Raises
     ------
@@ -51,13 +54,16 @@ def read_receipts(destination: Destination, prefix: str) -> list[Receipt]:
         It cannot be read now.
     """
     found = []
-    for name in destination.sizes(prefix):
+    there = destination.sizes(prefix)
+    for name in there:
         if is_receipt(name):
             data = destination.read(f"{prefix}/{name}")
             try:
-                found.append(from_bytes(data or b"", name))
+                receipt = from_bytes(data or b"", name)
             except ValueError:
                 continue
+            files = tuple(one for one in receipt.files if there.get(one.target or one.path) == one.bytes)
+            found.append(replace(receipt, files=files))
     return found
 
 

@@ -21,9 +21,10 @@ from tests.integration.collect.lab import Pc, Server, blake2b
 from multirig.collect.collector import Collector
 from multirig.collect.control import Control, Ended
 from multirig.collect.ledger import Ledger
-from multirig.collect.places import DestinationAway, Digests
+from multirig.collect.places import DestinationAway, DestinationError, Digests
 from multirig.collect.places.folder import Folder
 from multirig.collect.receipts import find_receipts
+from multirig.collect.whole import read_receipts
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import Whereabouts
@@ -445,6 +446,33 @@ def test_a_damaged_or_hostile_receipt_proves_nothing(pc: Pc, server: Server, con
     assert pc.clear(server.open(), exp_ref) == {}
     assert (pc.folder(exp_ref) / "raw" / "000.bin").exists()
     assert pc.collect(server.open())[exp_ref].state is Whereabouts.COLLECTED
+
+
+def test_a_receipt_does_not_prove_what_does_not_lie_there(pc: Pc, server: Server) -> None:
+    exp_ref = pc.record(contents(2, 10))
+    pc.collect(server.open())
+    (server.session(exp_ref) / "raw" / "000.bin").unlink()
+    prefix = server.session(exp_ref).relative_to(server.path).as_posix()
+    [receipt] = read_receipts(server.open(), prefix)
+    assert "raw/001.bin" in [one.path for one in receipt.files]
+    assert "raw/000.bin" not in [one.path for one in receipt.files]
+
+
+class Unsettled(Folder):
+    """Its disk does not take the files of one session."""
+
+    def settle(self, names) -> None:  # type: ignore[no-untyped-def]
+        if any("/001/" in name for name in names):
+            raise DestinationError("the disk has an error")
+
+
+def test_a_disk_that_fails_for_one_session_does_not_stop_the_others(pc: Pc, server: Server) -> None:
+    first = pc.record(contents(2, 10), number=1)
+    second = pc.record(contents(2, 10), number=2)
+    told = pc.collect(Unsettled(str(server.path), server.path))
+    assert told[first].state is Whereabouts.HERE
+    assert "the disk has an error" in told[first].why
+    assert told[second].state is Whereabouts.COLLECTED
 
 
 def test_a_copy_that_is_ended_goes_on_from_there(pc: Pc, server: Server) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,7 @@ class Folder(Destination):
         place = self._place(name)
         with self._telling():
             self._make(place.parent)
-            if not start or _is_linked(place):  # never into a file that has another name, too
-                place.unlink(missing_ok=True)
+            if start and _is_linked(place):  # never into a file that has another name, too
                 start = 0
         size = source.stat().st_size
         with Hasher(size=size) as hasher, source.open("rb", buffering=0) as read:
@@ -117,7 +116,7 @@ class Folder(Destination):
                 control.may_go_on()
                 hasher.feed(piece[:got])
                 left -= got
-            with self._telling(), open(place, "r+b" if start else "wb", buffering=0) as write:
+            with self._telling(), _open(place, is_new=not start) as write:
                 if start:
                     write.truncate(start - left)
                     write.seek(start - left)
@@ -192,7 +191,7 @@ class Folder(Destination):
     # -- inside -----------------------------------------------------------------------------------------
 
     def _place(self, name: str) -> Path:
-        return self.root / check_name(name)
+        return _join(self.root, name)
 
     def _make(self, folder: Path) -> None:
         if folder not in self._made:
@@ -249,6 +248,23 @@ def _is_linked(place: Path) -> bool:
     return found.st_nlink > 1 or not stat.S_ISREG(found.st_mode)
 
 
+def _open(place: Path, *, is_new: bool) -> Any:
+    """Open a file to write to; a new one is none that was there."""
+    if not is_new:
+        return open(place, "r+b", buffering=0)
+    try:
+        return open(place, "xb", buffering=0)
+    except FileExistsError:
+        patiently(place.unlink)
+        return open(place, "xb", buffering=0)
+
+
+@lru_cache(4096)
+def _join(root: Path, name: str) -> Path:
+    """Return where a file lies; each is asked for several times while a bundle is copied."""
+    return root / check_name(name)
+
+
 def _write_all(file: Any, piece: memoryview) -> None:
     while piece:
         piece = piece[file.write(piece) :]
@@ -259,7 +275,15 @@ def _rename_new(place: Path, goal: Path) -> None:
     if sys.platform == "win32":  # there a rename never overwrites
         patiently(lambda: os.rename(place, goal))
         return
-    try:
+    if (call := _find_renameat2()) is not None:
+        if call(_CWD, os.fsencode(place), _CWD, os.fsencode(goal), _NOREPLACE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number == errno.EEXIST:
+            raise FileExistsError(number, os.strerror(number), str(goal))
+        if number not in _NO_LINKS:
+            raise OSError(number, os.strerror(number), str(goal))
+    try:  # some file systems know no rename that never overwrites
         os.link(place, goal)
     except FileExistsError:
         raise
@@ -294,6 +318,25 @@ def sync(places: list[Path]) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+_CWD = -100
+"""AT_FDCWD"""
+_NOREPLACE = 1
+"""RENAME_NOREPLACE"""
+
+
+@cache
+def _find_renameat2() -> Any:
+    """Return the system's rename that never overwrites; None: this one has none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    return call
 
 
 @cache
