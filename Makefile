@@ -74,7 +74,7 @@ attacks: $(VENV)/dev-ready
 # of each story, 30,000 small files and a large one. LARGE=20000 makes that one of 20 GB.
 collect: $(VENV)/dev-ready
 	MULTIRIG_LABS=200 MULTIRIG_EVERY_CUT=1 MULTIRIG_SMALL_FILES=30000 MULTIRIG_LARGE=$(LARGE) \
-	  $(BIN)/python -m pytest --timeout 1800 -n $(WORKERS) --dist worksteal tests/unit/collect tests/integration/collect
+	  $(BIN)/python -m pytest --timeout 1800 -n $(WORKERS) --dist worksteal tests/unit/collect tests/integration/collect tests/integration/faults/test_collecting.py
 
 # Whether holes are known in the versions of constraints.txt; skipped by name where nobody can be asked.
 audit: $(VENV)/audit-ready

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from tests.integration.collect.faulty import Crash, Faulty, MortalLedger, Power
 from tests.integration.collect.lab import DAY, Pc, Server, blake2b
-from tests.unit.collect.faulty import Crash, Faulty, MortalLedger, Power
 from tests.unit.sim.planting import swapped
 
 import multirig.collect.clearing as clearing

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.collect.mutants import MUTANTS
-from tests.unit.collect.stories import DEATHS, PLACES, STORIES, play
-from tests.unit.collect.world import Broken, small_pieces
+from tests.integration.collect.mutants import MUTANTS
+from tests.integration.collect.stories import DEATHS, PLACES, STORIES, play
+from tests.integration.collect.world import Broken, small_pieces
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.unit.collect.faulty import FAULTS
-from tests.unit.collect.world import World
+from tests.integration.collect.faulty import FAULTS
+from tests.integration.collect.world import World
 
 Story = Callable[[World], Callable[[int], object]]
 """Sets a stage, and returns what is to be cut off: it is given a PC."""

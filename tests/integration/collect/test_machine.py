@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import settings
-from tests.unit.collect.machine import Lab
+from tests.integration.collect.machine import Lab
 
 EXAMPLES = int(os.environ.get("MULTIRIG_LABS", "15"))
 """Labs that are thought of; ``make collect`` tries many more."""

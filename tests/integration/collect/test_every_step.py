@@ -6,8 +6,8 @@ import os
 import zlib
 
 import pytest
-from tests.unit.collect.stories import STORIES, cuts, play
-from tests.unit.collect.world import small_pieces
+from tests.integration.collect.stories import STORIES, cuts, play
+from tests.integration.collect.world import small_pieces
 
 EVERY = int(os.environ.get("MULTIRIG_EVERY_CUT", "8"))
 """Of the steps at which each story can be cut off, which are tried; ``make collect`` tries all."""

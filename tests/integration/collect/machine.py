@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.unit.collect.faulty import FAULTS
-from tests.unit.collect.world import World, small_pieces
+from tests.integration.collect.faulty import FAULTS
+from tests.integration.collect.world import World, small_pieces
 
 PCS = st.integers(0, 1)
 NUMBERS = st.integers(1, 3)

@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from tests.unit.collect.faulty import FAULTS
-from tests.unit.collect.world import World, small_pieces
+from tests.integration.collect.faulty import FAULTS
+from tests.integration.collect.world import World, small_pieces
 
 from multirig.protocol.holdings import Whereabouts
 
-EXAMPLES = max(2, int(os.environ.get("MULTIRIG_LABS", "15")) // 5)
+EXAMPLES = max(1, int(os.environ.get("MULTIRIG_LABS", "15")) // 15)
 DAYS, ANIMALS, RIGS = 7, 4, 3
 LEADER = RIGS
 """The PC that leads: it has a journal of each session, so to say, and no rig."""
