@@ -56,7 +56,7 @@ from multirig.errors import why_not
 from multirig.record.spelling import find_file, unspell
 from multirig.state import state_folder
 
-WORKERS = 3
+WORKERS = 4
 """Files, or bundles of small ones, that are under way at once: one is copied while another is read back."""
 SMALL = 4 << 20
 """Bytes of a file that is done together with others."""

@@ -13,8 +13,8 @@ from multirig.record.manifest import DIGEST_SIZE
 
 BLAKE2B = "blake2b"
 """The checksum of the rigs' lists."""
-PIECE = 1 << 18
-"""Bytes that are read at once: few enough to be still near the processor when they are counted."""
+PIECE = 1 << 20
+"""Bytes that are read at once, by each thread."""
 WAITING = 4
 """Pieces that may wait to be counted."""
 SMALL = 1 << 18

@@ -31,7 +31,7 @@ from multirig.errors import why_not
 from multirig.record.spelling import spell
 from multirig.writing import is_full, patiently, write_whole
 
-BATCH = 8 << 20
+BATCH = 32 << 20
 """Bytes after which the system is told to begin to put them on the disk."""
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
