@@ -54,7 +54,7 @@ NOT_THERE = (f"{UNIT}/truth",)
 PURE = Part(
     "pure rooms, without simulated labs",
     [UNIT, *(f"--ignore={one}" for one in (*SLOW, *NOT_THERE))],
-    600,
+    1200,
     True,
 )
 LABS = Part("simulated labs", SLOW, 800, True)
@@ -200,6 +200,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.windows", description=__doc__)
     parser.add_argument("tests", nargs="*", help="paths of tests, and options of pytest; without them all")
     parser.add_argument("--part", action="store_true", help="what is tried for each change")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--pure", action="store_true", help="of that only what needs no real time")
+    which.add_argument("--timed", action="store_true", help="of that only what does")
     parser.add_argument("--pictures", action="store_true", help="draw the pictures of the how-to anew")
     parser.add_argument(
         "--here", action="store_true", help="with this Python: on Windows itself, and on macOS"
@@ -208,6 +211,8 @@ def main() -> int:
     told, more = parser.parse_known_args()
     begin = time.monotonic()
     parts = FOR_EACH_CHANGE if told.part else WHOLE
+    if told.pure or told.timed:
+        parts = [one for one in parts if one.is_pure == told.pure]
     if told.tests or more:
         parts = [Part("what was asked for", [*told.tests, *more], 3600)]
     if told.here:
@@ -229,7 +234,7 @@ def main() -> int:
         for part in parts:
             windows.forget(SCRATCH)
             outcomes.append(run_part(windows, part, rf"C:\{SCRATCH}"))
-        if not (told.tests or more):
+        if not (told.tests or more or told.pure):
             print("--- programs of both systems", flush=True)
             outcomes.append(run_from_here(windows, MIXED if told.part else FROM_HERE))
     return tell("Windows' Python under Wine", outcomes, begin)
