@@ -487,3 +487,81 @@ def test_a_copy_that_is_ended_goes_on_from_there(pc: Pc, server: Server) -> None
     pc.collect(server.open())
     assert pc.control.moved < 8_000_000
     assert server.files(exp_ref)["raw/big.avi"] == data["raw/big.avi"]
+
+
+class Unmounted(Folder):
+    """A share that is not mounted any more from a call on: the empty folder that it was mounted on is left.
+
+    Parameters
+    ----------
+    server : Server
+        Of the share.
+    at : str
+        Name of the call before which that happens.
+    after : int
+        After how many such calls.
+    """
+
+    def __init__(self, server: Server, at: str, after: int) -> None:
+        super().__init__(str(server.path), server.path)
+        self._at, self._left = at, after
+
+    def _count(self, call: str) -> None:
+        if call == self._at:
+            self._left -= 1
+            if self._left < 0 and not (self.root.parent / "mounted elsewhere").exists():
+                self.root.rename(self.root.parent / "mounted elsewhere")
+                self.root.mkdir()
+
+    def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
+        self._count("send")
+        return super().send(source, name, start, control)
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        self._count("sizes")
+        return super().sizes(folder)
+
+    def put(self, name: str, final: str) -> None:
+        self._count("put")
+        super().put(name, final)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._count("write")
+        super().write(name, data)
+
+    def compare(self, name: str, digests: Digests, size: int, control: Control) -> bool:
+        self._count("compare")
+        return super().compare(name, digests, size, control)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+@pytest.mark.parametrize("at", ["sizes", "send", "compare", "put", "write"])
+def test_nothing_is_collected_into_the_folder_that_a_share_was_mounted_on(
+    pc: Pc, server: Server, at: str, after: int
+) -> None:
+    for number in (1, 2, 3):
+        pc.record({f"raw/{name}.bin": os.urandom(3000) for name in range(3)}, number=number)
+    told = pc.collect(Unmounted(server, at, after))
+    assert list(server.path.iterdir()) == []
+    gone = server.path.with_name("mounted elsewhere")
+    server.path.rmdir()
+    gone.rename(server.path)
+    for exp_ref, one in told.items():
+        if one.state is Whereabouts.COLLECTED:
+            assert (server.session(exp_ref) / "raw" / "2.bin").exists()
+        else:
+            assert "connect the share" in one.why
+    assert {one.state for one in pc.collect(server.open()).values()} == {Whereabouts.COLLECTED}
+
+
+def test_what_cannot_be_read_since_the_share_is_away_is_not_said_to_be_missing(pc: Pc, server: Server) -> None:
+    exp_ref = pc.record({f"raw/{name}.bin": os.urandom(3000) for name in range(3)})
+    assert pc.collect(server.open())[exp_ref].state is Whereabouts.COLLECTED
+    told = pc.clear(Unmounted(server, "compare", 1), exp_ref)[exp_ref]
+    assert told.state is Whereabouts.COLLECTED
+    assert "connect the share" in told.why
+    with pytest.raises(DestinationAway):
+        server.open().sizes("mylab")
+    server.path.rmdir()
+    server.path.with_name("mounted elsewhere").rename(server.path)
+    assert pc.clear(server.open(), exp_ref)[exp_ref].state is Whereabouts.CLEARED

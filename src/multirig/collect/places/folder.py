@@ -56,6 +56,10 @@ class Folder(Destination):
         self.root = root
         self._made: set[Path] = set()
         """Folders that are there."""
+        self._mark: str | None = None
+        """By which it was opened."""
+        self._disk: tuple[int, int] | None = None
+        """Which folder of which disk that was, as the system numbers them."""
 
     def open(self, mark: str | None) -> str:
         """Return the mark in the folder; one that was never used gets one."""
@@ -70,7 +74,33 @@ class Folder(Destination):
                 found = self._leave_mark(path)
         except OSError as error:
             raise DestinationAway(f"{self.text} cannot be used: {why_not(error)}") from None
-        return check_mark(found, mark, self.text)
+        self._mark = check_mark(found, mark, self.text)
+        self._disk = self._find_disk()
+        return self._mark
+
+    def _find_disk(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.root)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _stay(self) -> None:
+        """Raise DestinationAway where another folder lies there now than the one that was opened.
+
+        A share that is not connected any more leaves the folder on which it was: what is copied there would
+        be on this PC's own disk, and be read back from it.
+        """
+        disk = self._find_disk()
+        if disk is not None and disk == self._disk:
+            return
+        self._made.clear()
+        with contextlib.suppress(OSError):  # connected anew, it may have another number
+            found = parse_mark((self.root / MARK_NAME).read_bytes(), self.root / MARK_NAME)
+            if self._mark in (None, found):
+                self._disk = disk
+                return
+        raise DestinationAway(f"{self.text} is gone: connect the share or the disk again")
 
     def _leave_mark(self, path: Path) -> str:
         """Leave a mark; where another PC does so at this moment, there is one in the end, for both."""
@@ -86,6 +116,7 @@ class Folder(Destination):
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the bytes of each file below a folder."""
+        self._stay()
         top = self._place(folder)
         found: dict[str, int] = {}
         with self._telling():
@@ -98,6 +129,7 @@ class Folder(Destination):
 
     def size(self, name: str) -> int | None:
         """Return the bytes of a file."""
+        self._stay()
         with self._telling():
             try:
                 return self._place(name).stat().st_size
@@ -106,6 +138,7 @@ class Folder(Destination):
 
     def send(self, source: Path, name: str, start: int, control: Control) -> Digests:
         """Copy a file; what is there already is read here, for its checksum, and not written again."""
+        self._stay()
         place = self._place(name)
         with self._telling():
             self._make(place.parent)
@@ -160,6 +193,7 @@ class Folder(Destination):
 
     def put(self, name: str, final: str) -> None:
         """Give a file its name, in one step in which nothing can come between."""
+        self._stay()
         place, goal = self._place(name), self._place(final)
         with self._telling():
             self._make(goal.parent)
@@ -175,6 +209,7 @@ class Folder(Destination):
 
     def read(self, name: str) -> bytes | None:
         """Return a small file."""
+        self._stay()
         with self._telling():
             try:
                 return self._place(name).read_bytes()
@@ -183,6 +218,7 @@ class Folder(Destination):
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file, whole."""
+        self._stay()
         place = self._place(name)
         with self._telling():
             self._make(place.parent)
