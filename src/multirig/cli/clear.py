@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from multirig.cli import render
 from multirig.cli.collecting import Lab, ask_all, parse_sessions, show_parts
+from multirig.cli.options import DataFolder, LabName, Sessions
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
 from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, by_destination, choose_old
 from multirig.collect.places import open_destination
 from multirig.conductor.collecting import wish_of_rigs
-from multirig.errors import ConfigError, MultirigError
+from multirig.errors import MultirigError
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import AskHoldings, Clear, Holding, Holdings, Whereabouts
@@ -30,20 +30,14 @@ LOOK_EVERY = 1.0
 
 @app.command()
 def clear(
-    sessions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SESSION", help="References, as in 2026-01-31_1_SP_01; without, all."),
-    ] = None,
+    sessions: Sessions = None,
     older_than: Annotated[
         int, typer.Option("--older-than", metavar="DAYS", min=0, help="Days that data stay where they were.")
     ] = KEPT_DAYS,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     here: Annotated[bool, typer.Option("--here", help="Only what lies on this PC.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
-    ] = None,
-    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
+    data: DataFolder = None,
+    lab: LabName = None,
     rigs_file: RigsFile = None,
 ) -> None:
     """Remove from the PCs what is collected, after every file was read back once more."""
@@ -62,21 +56,12 @@ def clear(
     shown = Parts({who: {one.exp_ref: one for one in held} for who, held in doomed.items()})
     show_parts(shown, shown.sessions)
     total = sum(one.bytes for held in doomed.values() for one in held)
-    _confirm(
-        f"remove {size(total)} from {', '.join(doomed)}, once all of it was read back (yes/no)?", yes=yes
+    render.confirm(
+        f"remove {size(total)} from {', '.join(doomed)}, once all of it was read back (yes/no)?",
+        yes=yes,
+        nothing="nothing was removed",
     )
     _clear(labs, doomed)
-
-
-def _confirm(question: str, *, yes: bool) -> None:
-    """Let the operator say that it is meant. Raises typer.Abort where it is not."""
-    if yes:
-        return
-    if not render.has_keyboard():
-        raise ConfigError("nobody is there to confirm it: give --yes; nothing was removed")
-    if not render.ask(question).strip().lower().startswith("y"):
-        render.say("nothing was removed")
-        raise typer.Abort
 
 
 def _clear(labs: Lab, doomed: dict[str, list[Holding]]) -> None:
@@ -111,7 +96,7 @@ def _clear(labs: Lab, doomed: dict[str, list[Holding]]) -> None:
     gone = [one for held in after.held.values() for one in held.values() if one.state is Whereabouts.CLEARED]
     if gone:
         render.done(
-            f"{size(sum(one.bytes for one in gone))} are free; the lists and journals are still there"
+            f"{size(sum(one.bytes for one in gone))} are free again; lists and journals are still on the PCs"
         )
     if left or after.trouble:
         raise typer.Exit(FAILED)

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
-from multirig.cli.collecting import Lab, parse_sessions, progress_line, show_parts
+from multirig.cli.collecting import Lab, find_rules, parse_sessions, progress_line, show_parts
+from multirig.cli.options import DataFolder, LabName, Sessions
 from multirig.cli.program import FAILED, INTERRUPTED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
@@ -21,8 +22,7 @@ from multirig.collect.overview import THIS_PC, Parts
 from multirig.collect.places import Destination, open_destination
 from multirig.collect.whole import list_missing
 from multirig.conductor.collecting import wish_of_rigs
-from multirig.conductor.roster import find_rigs_file
-from multirig.config import load_collect_rules, parse_rate
+from multirig.config import parse_rate
 from multirig.errors import ConfigError, MultirigError
 from multirig.logs import keep_log
 from multirig.protocol.exp_ref import ExpRef
@@ -39,10 +39,7 @@ PLAIN_EVERY = 30.0
 
 @app.command()
 def collect(
-    sessions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SESSION", help="References, as in 2026-01-31_1_SP_01; without, all."),
-    ] = None,
+    sessions: Sessions = None,
     to: Annotated[
         str | None,
         typer.Option(
@@ -60,11 +57,8 @@ def collect(
     new_destination: Annotated[
         bool, typer.Option("--new-destination", help="The destination was really replaced by another one.")
     ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
-    ] = None,
-    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
+    data: DataFolder = None,
+    lab: LabName = None,
     rigs_file: RigsFile = None,
 ) -> None:
     """Copy what this PC and all rigs have recorded to one place, and prove that it is there."""
@@ -74,7 +68,7 @@ def collect(
     if stop:
         _stop(labs)
         return
-    rules = load_collect_rules(find_rigs_file(rigs_file))
+    rules = find_rules(rigs_file)
     place = to or (rules.to if rules is not None else None)
     if place is None:
         raise ConfigError(

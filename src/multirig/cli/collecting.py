@@ -24,7 +24,7 @@ from multirig.collect.overview import (
 )
 from multirig.conductor.collecting import wish_of_rigs
 from multirig.conductor.roster import Roster, find_rigs_file
-from multirig.config import Uri
+from multirig.config import CollectRules, Uri, load_collect_rules
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import AskHoldings, Holding, Holdings, Whereabouts, is_left
@@ -59,6 +59,11 @@ class Lab:
         if rigs_file is None and not path.is_file():
             return cls(roots)
         return cls(roots, {name: entry.uri for name, entry in Roster.load(path).entries.items()})
+
+
+def find_rules(rigs_file: Path | None) -> CollectRules | None:
+    """Return what the ``multirig.yaml`` beside the rigs file, or else the user's own, says of collecting."""
+    return load_collect_rules(find_rigs_file(rigs_file))
 
 
 def parse_sessions(names: Iterable[str] | None) -> tuple[ExpRef, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime
 import enum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from multirig.cli import accounts, render
 from multirig.cli.collecting import Lab, ask_all, show_backlog, show_parts
+from multirig.cli.options import DataFolder, LabName
 from multirig.cli.program import app
 from multirig.cli.rigs import RigsFile
+from multirig.collect.ledger import rebuild_ledger
 from multirig.errors import ConfigError
 from multirig.logs import keep_log
 from multirig.reading.listing import ListedSession, write_csv
@@ -71,11 +72,8 @@ def history(
             help=f"How many sessions are listed; without it {DEFAULT_LIMIT}, and all as CSV.",
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
-    ] = None,
-    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
+    data: DataFolder = None,
+    lab: LabName = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Read every session folder again, also where nothing changed.")
     ] = False,
@@ -106,6 +104,7 @@ def history(
     catalogue = Catalogue(lambda: find_subjects(data, lab))
     if rebuild:
         catalogue.rebuild()
+        rebuild_ledger(catalogue.roots)
     else:
         catalogue.refresh()
     asked: dict[str, Any] = {

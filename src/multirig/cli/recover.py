@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from multirig.cli import render
+from multirig.cli.options import DataFolder, LabName
 from multirig.cli.program import app
 from multirig.cli.screen import showing
 from multirig.cli.session import show_account
@@ -34,11 +35,8 @@ def recover(
         Path | None,
         typer.Argument(metavar="SESSION_FOLDER", help="Of which session; without it, the one that is open."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
-    ] = None,
-    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
+    data: DataFolder = None,
+    lab: LabName = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="Record on, until Ctrl-C.")] = False,
     stop_it: Annotated[bool, typer.Option("--stop", help="Stop the recording, and let the rigs go.")] = False,
     clean_up: Annotated[

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.segment import Segment
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multirig import wording
-from multirig.errors import MultirigError
+from multirig.errors import ConfigError, MultirigError
 from multirig.lifecycle.rig_states import RigState
 from multirig.pc.console import is_console
 from multirig.pc.finding import Finding, Level
@@ -98,6 +99,33 @@ def ask(question: str) -> str:
     """Ask the person at the PC, and return the answer."""
     ask_for(question)
     return input()
+
+
+def confirm(question: str, *, yes: bool, nothing: str) -> None:
+    """Let the operator say that it is meant.
+
+    Parameters
+    ----------
+    question : str
+    yes : bool
+        Whether that was said already, by an option.
+    nothing : str
+        What was not done, where the answer is no.
+
+    Raises
+    ------
+    ConfigError
+        Nobody is there to be asked.
+    typer.Abort
+        It is not meant.
+    """
+    if yes:
+        return
+    if not has_keyboard():
+        raise ConfigError(f"nobody is there to confirm it: give --yes; {nothing}")
+    if not ask(question).strip().lower().startswith("y"):
+        say(nothing)
+        raise typer.Abort
 
 
 def ask_for(question: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from multirig.cli import accounts, render
 from multirig.cli.chosen import choose_rigs
+from multirig.cli.options import DataFolder, LabName
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.cli.screen import showing
@@ -43,11 +44,8 @@ def stop(
         typer.Argument(metavar="[RIG]...", help="By name or address; without, all of the rigs file."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Where this PC's part of the sessions is; without it, wherever one was begun."),
-    ] = None,
-    lab: Annotated[str | None, typer.Option(help="Name of the lab's folder, if it is not mylab.")] = None,
+    data: DataFolder = None,
+    lab: LabName = None,
     rigs_file: RigsFile = None,
 ) -> None:
     """End a recording that was left, whoever began it, from any PC: stop its rigs, and release them."""
@@ -65,7 +63,9 @@ def stop(
     if not chosen:
         render.say("nothing was left: no rig is stopped")
     else:
-        _confirm(chosen, yes=yes)
+        names = ", ".join(rig.name for rig in chosen)
+        question = f"stop and release {names} (yes/no)?"
+        render.confirm(question, yes=yes, nothing="no rig was touched")
         sessions = group(chosen, find_open(*find_subjects(data, lab)))
         left = asyncio.run(_end(sessions, {rig.name: uris[rig.name] for rig in chosen}))
         failed = bool(left)
@@ -89,19 +89,6 @@ def _choose(rigs: list[str], rigs_file: Path | None) -> Mapping[str, Uri]:
 
 async def _look(uris: Mapping[str, Uri]) -> list[FoundRig]:
     return await find_rigs(uris)
-
-
-def _confirm(rigs: Sequence[FoundRig], *, yes: bool) -> None:
-    """Let the operator say that it is meant. Raises typer.Abort where it is not."""
-    if yes:
-        return
-    names = ", ".join(rig.name for rig in rigs)
-    if not render.has_keyboard():
-        raise ConfigError("nobody is there to confirm it: give --yes; no rig was touched")
-    answer = render.ask(f"stop and release {names} (yes/no)?")
-    if not answer.strip().lower().startswith("y"):
-        render.say("no rig was touched")
-        raise typer.Abort
 
 
 async def _end(sessions: Sequence[LeftSession], uris: Mapping[str, Uri]) -> list[FoundRig]:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from multirig.wording import count
 
 SETTLING = 600.0
 """Seconds after a recording for which checksums that are being made are waited for."""
-
 FRESH = 10.0
 """Seconds for which it is believed that a part is not collected, as it was found."""
 SETTLED = 120.0
@@ -51,8 +50,6 @@ class Collector:
         Ends it, and holds it up.
     ledger : Ledger, optional
         By default in the user's own register.
-    on_news : callable
-        Called when something has changed in what `look` returns; by any thread.
     """
 
     def __init__(
@@ -60,12 +57,10 @@ class Collector:
         roots: Sequence[Path],
         control: Control | None = None,
         ledger: Ledger | None = None,
-        on_news: Callable[[], None] = lambda: None,
     ) -> None:
         self.control = control or Control()
         self._roots = tuple(roots)
         self._ledger = ledger or Ledger()
-        self._on_news = on_news
         self._lock = threading.Lock()
         self._now: dict[tuple[Path, ExpRef], Holding] = {}
         """What this program knows better than the disks: what stands in the way."""
@@ -115,9 +110,7 @@ class Collector:
     def _look_at(self, root: Path, exp_ref: ExpRef) -> Holding:
         """Return what the disk of this PC, and the ledger, say of a part."""
         part = look_at(root, exp_ref)
-        plain = Holding(
-            exp_ref=exp_ref, state=Whereabouts.HERE, files=len(part.items), bytes=part.bytes, rigs=part.rigs
-        )
+        plain = _plain(part)
         if part.is_iblrigs:
             why = "iblrig's transfer_data has copied it: it is cleared by iblrig's own means"
             return replace(plain, state=Whereabouts.IBLRIG, why=why)
@@ -234,10 +227,7 @@ class Collector:
             return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
         except (NotCleared, DestinationError) as error:
             return self._say(root, replace(self._judge(root, exp_ref), why=f"not cleared: {error}"))
-        with self._lock:
-            self._now.pop((root, exp_ref), None)
-        self._on_news()
-        return self._judge(root, exp_ref)
+        return self._settle(root, exp_ref)
 
     def _take_back(self, part: Part, receipt: Receipt, path: str) -> None:
         """Say of a file no more that it was collected: it is not there now, and is to be collected again."""
@@ -259,14 +249,13 @@ class Collector:
         if not part.items or part.is_iblrigs or (is_cleared and not has_news):
             return None
         if receipt is not None and receipt.mark == mark and not has_news:
-            return self._judge(root, exp_ref)
+            return self._settle(root, exp_ref)
         if (why := _why_not_yet(part)) is not None:
             return self._say(root, replace(_plain(part), why=why))
         under_way = _Progress(part, destination, self.control)
         with self._lock:
             self._under_way = under_way
             self._now.pop((root, exp_ref), None)
-        self._on_news()
         try:
             outcome = copy_part(part, destination, mark, self._ledger, self.control, under_way.take)
         finally:
@@ -277,19 +266,21 @@ class Collector:
     def _conclude(self, part: Part, destination: Destination, outcome: Outcome) -> Holding:
         plain = replace(_plain(part), to=destination.text)
         if outcome.is_collected:
-            with self._lock:
-                self._now.pop((part.root, part.exp_ref), None)
-            self._on_news()
-            return self._judge(part.root, part.exp_ref)
+            return self._settle(part.root, part.exp_ref)
         told = _tell(plain, outcome.files)
         if outcome.trouble:
             told = replace(told, why=outcome.trouble)
         return self._say(part.root, told)
 
+    def _settle(self, root: Path, exp_ref: ExpRef) -> Holding:
+        """Nothing stands in the way of a part any more: return what its disk says."""
+        with self._lock:
+            self._now.pop((root, exp_ref), None)
+        return self._judge(root, exp_ref)
+
     def _say(self, root: Path, holding: Holding) -> Holding:
         with self._lock:
             self._now[(root, holding.exp_ref)] = holding
-        self._on_news()
         return holding
 
     @contextlib.contextmanager
@@ -388,9 +379,8 @@ def _why_not_yet(part: Part) -> str | None:
     return None
 
 
-def _tell(plain: Holding, files: dict[str, Known] | object) -> Holding:
+def _tell(plain: Holding, known: Mapping[str, Known]) -> Holding:
     """Return how far a part is by what is known of its files."""
-    known = dict(files) if isinstance(files, dict) else {}
     done = sum(one.bytes for one in known.values() if one.state.is_there)
     wrong = {name: one for name, one in known.items() if one.why and not one.state.is_there}
     stuck = {name: one for name, one in wrong.items() if one.state.needs_help}
@@ -413,10 +403,9 @@ _ACTIONS = {
 
 def _refuse_own(destination: Destination, roots: Sequence[Path]) -> None:
     """Refuse a destination that is, or lies in, a folder of this PC's own sessions. Raises MultirigError."""
-    place = getattr(destination, "root", None)
-    if not isinstance(place, Path):
+    if destination.root is None:
         return
-    there = place.resolve()
+    there = destination.root.resolve()
     for root in roots:
         own = root.parent.parent.resolve()
         if there == own or there.is_relative_to(root.resolve()):

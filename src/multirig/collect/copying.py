@@ -31,6 +31,7 @@ from multirig.collect.places import (
     NameTaken,
     catch,
 )
+from multirig.collect.places.marks import check_mark, read_mark
 from multirig.collect.receipts import (
     Proved,
     Receipt,
@@ -86,11 +87,6 @@ class Outcome:
     def is_collected(self) -> bool:
         """Whether all of it is there and whole."""
         return not self.trouble and all(one.state.is_there for one in self.files.values())
-
-    @property
-    def failed(self) -> Mapping[str, Known]:
-        """The files that are not there, and why."""
-        return {name: one for name, one in self.files.items() if not one.state.is_there}
 
 
 def copy_part(
@@ -200,6 +196,7 @@ class _Copying:
         outcome = Outcome(files=self._files, trouble=self._trouble)
         if outcome.is_collected and outcome.files:
             try:
+                check_mark(read_mark(self._there), self._mark, self._there.text)
                 self._leave_receipts(outcome, there)
             except DestinationError as error:
                 return Outcome(files=self._files, trouble=f"its receipt could not be left there: {error}")

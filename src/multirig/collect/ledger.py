@@ -58,17 +58,6 @@ class Ledger:
 
         self._register.use(put)
 
-    def forget(self, root: Path, exp_ref: ExpRef, mark: str) -> None:
-        """Know nothing of a part at a destination any more."""
-
-        def drop(base: sqlite3.Connection) -> None:
-            with changing(base):
-                base.execute(
-                    "DELETE FROM copies WHERE root = ? AND path = ? AND mark = ?", _key(root, exp_ref, mark)
-                )
-
-        self._register.use(drop)
-
     # -- destinations -------------------------------------------------------------------------------------
 
     def mark_of(self, text: str) -> str | None:
@@ -77,15 +66,12 @@ class Ledger:
         row = self._register.use(lambda base: base.execute(query, (clean(text),)).fetchone())
         return None if row is None else str(row[0])
 
-    def note_destination(self, text: str, mark: str | None) -> None:
-        """Remember by which mark a destination is known; None: forget it."""
+    def note_destination(self, text: str, mark: str) -> None:
+        """Remember by which mark a destination is known."""
 
         def put(base: sqlite3.Connection) -> None:
             with changing(base):
-                if mark is None:
-                    base.execute("DELETE FROM destinations WHERE text = ?", (clean(text),))
-                else:
-                    base.execute("INSERT OR REPLACE INTO destinations VALUES (?, ?)", (clean(text), mark))
+                base.execute("INSERT OR REPLACE INTO destinations VALUES (?, ?)", (clean(text), mark))
 
         self._register.use(put)
 
@@ -113,14 +99,20 @@ class Ledger:
     # -- made anew ------------------------------------------------------------------------------------------
 
     def rebuild(self, root: Path) -> int:
-        """Take up what the receipts on this PC say; return how many there are.
+        """Know of a folder ``…/Subjects`` what its receipts say, and no more; return how many there are.
 
         Each file is compared once more at its destination when it is collected next: only then it is known
         not to have changed since.
         """
+
+        def drop(base: sqlite3.Connection) -> None:
+            with changing(base):
+                base.execute("DELETE FROM copies WHERE root = ?", (clean(str(root)),))
+
+        self._register.use(drop)
         count = 0
         part = part_id(root)
-        for exp_ref in find_sessions(root):
+        for exp_ref in find_sessions(root) if root.is_dir() else ():
             receipt = read_receipt(root.joinpath(*exp_ref.folder_parts()), part)
             if receipt is not None:
                 count += 1
@@ -131,6 +123,13 @@ class Ledger:
                 }
                 self.write(root, exp_ref, receipt.mark, known)
         return count
+
+
+def rebuild_ledger(roots: Iterable[Path]) -> None:
+    """Make anew what the user's own register knows of copies, from the receipts in folders of this PC."""
+    ledger = Ledger()
+    for root in roots:
+        ledger.rebuild(root)
 
 
 def _key(root: Path, exp_ref: ExpRef, mark: str) -> tuple[str, str, str]:

@@ -13,17 +13,19 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 from multirig.collect.collector import Collector
 from multirig.collect.control import Control, Ended
-from multirig.collect.places import DestinationError, open_destination
+from multirig.collect.places import open_destination
 from multirig.errors import MultirigError, ProtocolError
+from multirig.logs import keep_log
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import sum_up, write_holdings
 
@@ -37,6 +39,13 @@ log = logging.getLogger("multirig.collect")
 Wish = dict[str, Any]
 
 
+class _Order(NamedTuple):
+    """A wish, and what ends it: whoever says that no more is to be copied means this one."""
+
+    wish: Wish
+    control: Control
+
+
 class Worker:
     """Does one wish after the other, and tells meanwhile how far it is.
 
@@ -47,42 +56,32 @@ class Worker:
     """
 
     def __init__(self, roots: Iterable[Path]) -> None:
-        self._roots = tuple(roots)
-        self._collector = Collector(self._roots)
-        self._wishes: queue.Queue[Wish | None] = queue.Queue()
-        self._trouble = ""
-        self._open: list[Wish] = []
+        self._collector = Collector(tuple(roots))
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._open: list[_Order] = []
         """What is to be done, and what is being done."""
+        self._trouble = ""
+        self._heard_at = time.monotonic()
         self._lock = threading.Lock()
 
     def run(self) -> None:
-        """Obey until the input is closed."""
+        """Obey until the input is closed, or nothing was wished of it for a while."""
         thread = threading.Thread(target=self._work, name="multirig collect", daemon=True)
         thread.start()
-        timer = self._idle_timer()
+        threading.Thread(target=self._end_when_idle, daemon=True).start()
         for line in sys.stdin:
-            timer.cancel()
-            try:
-                wish = json.loads(line)
-            except ValueError:
-                continue
-            self._take(wish)
-            timer = self._idle_timer()
-        timer.cancel()
+            self._heard_at = time.monotonic()
+            with contextlib.suppress(ValueError):
+                self._take(json.loads(line))
         self._end()
         thread.join(END_LIMIT)
 
-    def _idle_timer(self) -> threading.Timer:
-        timer = threading.Timer(IDLE, self._end_if_idle)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    def _end_if_idle(self) -> None:
-        with self._lock:
-            is_idle = not self._open
-        if is_idle:
-            os._exit(0)
+    def _end_when_idle(self) -> None:
+        while True:
+            time.sleep(IDLE / 10)
+            with self._lock:
+                if not self._open and time.monotonic() - self._heard_at > IDLE:
+                    os._exit(0)
 
     def _take(self, wish: Wish) -> None:
         match wish.get("do"):
@@ -90,31 +89,27 @@ class Worker:
                 self._answer(wish)
             case "collect" | "clear":
                 with self._lock:
-                    if wish not in self._open:  # what is to be done already is not done twice
-                        self._open.append(wish)
-                        self._wishes.put(wish)
+                    if any(one.wish == wish and not one.control.is_ended for one in self._open):
+                        return  # what is to be done already is not done twice
+                    order = _Order(wish, Control(wish.get("rate")))
+                    self._open.append(order)
+                    self._orders.put(order)
             case "end":
                 self._end()
 
     def _end(self) -> None:
         """Copy no more; what waits is forgotten."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                wish = self._wishes.get_nowait()
-                with self._lock:
-                    if wish is not None:
-                        self._open.remove(wish)
-        self._collector.control.end()
+        with self._lock:
+            for order in self._open:
+                order.control.end()
 
     def _answer(self, wish: Wish) -> None:
-        wanted = _refs(wish.get("sessions"))
         try:
-            sessions = self._collector.look(wanted)
+            sessions = self._collector.look(_refs(wish.get("sessions")))
         except MultirigError as error:
             sessions, self._trouble = [], str(error)
         with self._lock:
-            is_busy = bool(self._open)
-        told = replace(sum_up(sessions), is_busy=is_busy, trouble=self._trouble)
+            told = replace(sum_up(sessions), is_busy=bool(self._open), trouble=self._trouble)
         self._say({"number": wish.get("number"), **write_holdings(told)[1]})
 
     @staticmethod
@@ -125,28 +120,27 @@ class Worker:
 
     def _work(self) -> None:
         while True:
-            wish = self._wishes.get()
-            if wish is None:
-                return
+            order = self._orders.get()
+            to = order.wish.get("to")
             self._trouble = ""
             try:
-                self._do(wish)
+                if not order.control.is_ended:
+                    self._do(order)
             except Ended:
                 pass
             except (MultirigError, OSError) as error:
                 self._trouble = str(error)
-                log.warning("collecting to %s: %s", wish.get("to"), error)
+                log.warning("collecting to %s: %s", to, error)
             except Exception as error:
                 self._trouble = f"it failed ({type(error).__name__}: {error}): the log has the details"
-                log.exception("collecting to %s failed", wish.get("to"))
+                log.exception("collecting to %s failed", to)
             finally:
                 with self._lock:
-                    self._open.remove(wish)
+                    self._open.remove(order)
 
-    def _do(self, wish: Wish) -> None:
-        if self._collector.control.is_ended:
-            self._collector.control = Control()
-        self._collector.control.rate = wish.get("rate")
+    def _do(self, order: _Order) -> None:
+        wish = order.wish
+        self._collector.control = order.control
         destination = open_destination(str(wish["to"]))
         wanted = _refs(wish.get("sessions"))
         try:
@@ -154,8 +148,6 @@ class Worker:
                 self._collector.clear(destination, wanted)
             else:
                 self._collector.collect(destination, wanted, is_new=wish.get("new") is True)
-        except DestinationError as error:
-            raise MultirigError(str(error)) from None
         finally:
             destination.close()
 
@@ -184,6 +176,7 @@ def step_back() -> None:
 def main() -> None:
     """Run the program: its arguments are folders of subjects."""
     step_back()
+    keep_log("collect", tell=lambda _: None)  # nobody looks
     for stream in (sys.stdin, sys.stdout):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from multirig.collect.ledger import rebuild_ledger
 from multirig.conductor.left import FoundRig
 from multirig.dashboard.console import Console
 from multirig.dashboard.door.people import Person
@@ -139,6 +140,7 @@ class Operator:
         """Make the index of sessions anew; it blocks."""
         self._name()
         self._console.past.catalogue.rebuild()
+        rebuild_ledger(self._console.past.catalogue.roots)
 
     # -- inside -------------------------------------------------------------------------------------------
 

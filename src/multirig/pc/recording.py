@@ -43,6 +43,9 @@ class RecordingSign:
         self._is_up = True
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            for left in self._path.parent.glob("*.json"):  # by a program that was killed
+                if not _counts(left):
+                    left.unlink(missing_ok=True)
             since = psutil.Process().create_time()
             self._path.write_text(json.dumps({"pid": os.getpid(), "since": since}), encoding="ascii")
 

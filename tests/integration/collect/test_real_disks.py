@@ -554,7 +554,9 @@ def test_nothing_is_collected_into_the_folder_that_a_share_was_mounted_on(
     assert {one.state for one in pc.collect(server.open()).values()} == {Whereabouts.COLLECTED}
 
 
-def test_what_cannot_be_read_since_the_share_is_away_is_not_said_to_be_missing(pc: Pc, server: Server) -> None:
+def test_what_cannot_be_read_since_the_share_is_away_is_not_said_to_be_missing(
+    pc: Pc, server: Server
+) -> None:
     exp_ref = pc.record({f"raw/{name}.bin": os.urandom(3000) for name in range(3)})
     assert pc.collect(server.open())[exp_ref].state is Whereabouts.COLLECTED
     told = pc.clear(Unmounted(server, "compare", 1), exp_ref)[exp_ref]

@@ -46,6 +46,8 @@ class Destination(ABC):
 
     text: str
     """As the person has written it."""
+    root: Path | None = None
+    """The folder, where it is one that this PC's system reaches."""
     hashes: tuple[str, ...] = (BLAKE2B,)
     """Checksums of a file that `compare` may need, as `hashlib` calls them."""
     can_resume = True

@@ -53,7 +53,7 @@ class Folder(Destination):
 
     def __init__(self, text: str, root: Path) -> None:
         self.text = text
-        self.root = root
+        self.root: Path = root
         self._made: set[Path] = set()
         """Folders that are there."""
         self._mark: str | None = None

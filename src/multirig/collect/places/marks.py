@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
-from multirig.collect.places.base import DestinationAway
+from multirig.collect.places.base import MARK_NAME, Destination, DestinationAway
 
 FORMAT = 1
 """Of the mark."""
@@ -27,6 +27,18 @@ def parse_mark(data: bytes, where: object) -> str:
     if not isinstance(found, str) or not 8 <= len(found) <= 64:
         raise DestinationAway(f"{where} is damaged: delete it if this is the right place")
     return found
+
+
+def read_mark(place: Destination) -> str | None:
+    """Return the mark of a destination, as it is now; None: there is none.
+
+    Raises
+    ------
+    DestinationError
+        It cannot be read.
+    """
+    data = place.read(MARK_NAME)
+    return None if data is None else parse_mark(data, f"{MARK_NAME} at {place.text}")
 
 
 def check_mark(found: str | None, mark: str | None, text: str) -> str:
