@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -650,3 +651,30 @@ def test_an_rclone_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(DestinationAway, match="is too old: pip install --upgrade"):
         destination.open(None)
     destination.close()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted by /proc")
+def test_threads_that_have_ended_leave_nothing_open(serve: Serve, reach: Any) -> None:
+    there = reach(serve(Sftp))
+    there.write("a/b", b"abc")
+    before = open_files()
+    for _ in range(5):
+        threads = [threading.Thread(target=there.size, args=("a/b",)) for _ in range(6)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert open_files() - before <= 6  # as many as were asked at once
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again(serve: Serve, reach: Any) -> None:
+    """As rclone closes one over which nothing was said for a minute: a long copy, a recording."""
+    there = reach(serve(Sftp))
+    there.write("a/b", b"abc")
+    for _, connection in there._remote.daemon._idle:
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    assert there.read("a/b") == b"abc"

@@ -105,8 +105,8 @@ class Daemon:
         self._last: collections.deque[bytes] = collections.deque(maxlen=5)
         self.generation = 0
         """How many times it was started."""
-        self._mine = threading.local()
-        self._connections: list[http.client.HTTPConnection] = []
+        self._idle: list[tuple[int, Connection]] = []
+        """Connections to the one of that `generation`, over which nothing is asked now."""
 
     # -- asking ---------------------------------------------------------------------------------------------
 
@@ -244,38 +244,42 @@ class Daemon:
 
     @contextlib.contextmanager
     def _connection(self, born: int | None = None) -> Iterator[http.client.HTTPConnection]:
-        """Give this thread's own connection; after any trouble it is made anew."""
+        """Give a connection that nobody else has; after any trouble it is not used again."""
         if born is not None and not self._lives_on(born, 0.0):
             raise Lost("it has ended")
         generation = self._start()
         if born not in (None, generation):
             raise Lost("it has ended")
-        found: tuple[int, Connection] | None = getattr(self._mine, "found", None)
-        if found is None or found[0] != generation:
-            connection = Connection(self._where)
-            with self._lock:
-                self._connections.append(connection)
-            found = self._mine.found = (generation, connection)
-        connection = found[1]
+        connection = self._find_idle(generation) or Connection(self._where)
+        is_well = False
         try:
             yield connection
+            is_well = True
         except Said:
-            if connection.sock is not None and not is_clean(connection):
-                self._drop(connection)
+            is_well = connection.sock is None or is_clean(connection)
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._drop(connection)
             words = clean(str(error)) or type(error).__name__
             raise (Said(words) if self._lives_on(generation) else Lost(words)) from None
-        except BaseException:
-            self._drop(connection)
-            raise
+        finally:
+            self._give_back(generation, connection, is_well=is_well)
 
-    def _drop(self, connection: http.client.HTTPConnection) -> None:
+    def _find_idle(self, generation: int) -> Connection | None:
+        """Return a connection that is still open there; one on which nothing was said for long is not."""
+        with self._lock:
+            while self._idle:
+                born, connection = self._idle.pop()
+                if born == generation and connection.sock is not None and is_clean(connection):
+                    return connection
+                connection.close()
+        return None
+
+    def _give_back(self, generation: int, connection: Connection, *, is_well: bool) -> None:
+        with self._lock:
+            if is_well and generation == self.generation and not self._is_closed:
+                self._idle.append((generation, connection))
+                return
         connection.close()
-        self._mine.found = None
-        with self._lock, contextlib.suppress(ValueError):
-            self._connections.remove(connection)
 
     # -- its life -------------------------------------------------------------------------------------------
 
@@ -377,9 +381,9 @@ class Daemon:
             self._end()
 
     def _end(self) -> None:
-        for connection in self._connections:
+        for _, connection in self._idle:
             connection.close()
-        self._connections.clear()
+        self._idle.clear()
         process, self._process = self._process, None
         if process is None:
             return
