@@ -70,10 +70,14 @@ class AfterSession:
         try:
             own.start()
             answers = asyncio.run(wish_of_rigs(rigs, Collect(to=rules.to, rate=rules.rate), TELL_LIMIT))
-            own.join(OWN_LIMIT)
+            own.give(OWN_LIMIT)
         except KeyboardInterrupt:
             own.end()
             render.say("it is not collected to the end: multirig collect goes on from there")
+            return
+        except (MultirigError, OSError) as error:
+            own.end()
+            render.warn(f"the rigs could not be told to collect: {error}")
             return
         for who, told in answers.items():
             if isinstance(told, MultirigError):
@@ -133,6 +137,13 @@ class _OwnPart(threading.Thread):
         except (MultirigError, OSError) as error:
             self._failure = str(error)
 
+    def give(self, seconds: float) -> None:
+        """Wait for it so long; what is not copied then is left for another time."""
+        self.join(seconds)
+        if self.is_alive():
+            self._failure = "it takes long; multirig collect goes on from there"
+            self.end()
+
     def end(self) -> None:
         """Copy no more."""
         self._control.end()
@@ -140,8 +151,6 @@ class _OwnPart(threading.Thread):
 
     def why_not(self) -> str | None:
         """Return why it is not there; None: it is."""
-        if self.is_alive():
-            return "it takes long; multirig collect goes on from there"
         left = [one for one in self._held if one.state is not Whereabouts.COLLECTED]
         if self._failure or not left:
             return self._failure or (None if self._held else "it was ended")

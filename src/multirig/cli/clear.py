@@ -15,7 +15,7 @@ from multirig.cli.options import DataFolder, LabName, Sessions
 from multirig.cli.program import FAILED, app
 from multirig.cli.rigs import RigsFile
 from multirig.collect.collector import Collector
-from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, by_destination, choose_old
+from multirig.collect.overview import KEPT_DAYS, THIS_PC, Parts, by_destination, choose_one_each
 from multirig.collect.places import open_destination
 from multirig.conductor.collecting import wish_of_rigs
 from multirig.errors import MultirigError
@@ -45,7 +45,7 @@ def clear(
     labs = Lab.find(data, lab, rigs_file, is_alone=here)
     wanted = parse_sessions(sessions)
     parts = ask_all(labs, wanted, is_kept=False)
-    doomed = choose_old(parts, older_than, datetime.date.today())
+    doomed = choose_one_each(parts, older_than, datetime.date.today())
     for who, why in parts.trouble.items():
         render.warn(f"{who}: {why}; nothing is removed there")
     if not doomed:

@@ -191,10 +191,12 @@ class _Collecting:
         ]
         if left or parts.trouble:
             show_parts(parts, left)
-        missing = list_missing(self._destination, self._labs.roots, collected)
+        missing, unseen = list_missing(self._destination, self._labs.roots, collected)
         for exp_ref, names in missing.items():
             render.warn(f"{exp_ref} is not whole there: {listed(names)} of its verdict is missing")
-        collected = [one for one in collected if one not in missing]
+        for exp_ref, why in unseen.items():
+            render.warn(f"whether all that the verdict of {exp_ref} lists is there cannot be seen: {why}")
+        collected = [one for one in collected if one not in missing and one not in unseen]
         if collected:
             render.done(
                 f"{count(len(collected), 'session')} at {self._destination.text}, read back and whole"
@@ -204,5 +206,5 @@ class _Collecting:
             render.warn(f"nobody who answers has {listed([str(one) for one in unknown])}")
         if not wanted and not parts.trouble:
             render.say("there are no sessions to collect")
-        if left or missing or parts.trouble:
+        if left or missing or unseen or parts.trouble:
             raise typer.Exit(FAILED)

@@ -18,6 +18,8 @@ from multirig.collect.ledger import Ledger
 from multirig.collect.overview import (
     THIS_PC,
     Parts,
+    group,
+    name_of,
     note_told,
     read_told,
     seconds_left,
@@ -27,7 +29,7 @@ from multirig.conductor.roster import Roster, find_rigs_file
 from multirig.config import CollectRules, Uri, load_collect_rules
 from multirig.errors import ConfigError, LocalProtocolError, MultirigError
 from multirig.protocol.exp_ref import ExpRef
-from multirig.protocol.holdings import AskHoldings, Holding, Holdings, Whereabouts, is_left
+from multirig.protocol.holdings import MAX_TOLD, AskHoldings, Holding, Holdings, Whereabouts, is_left
 from multirig.reading.places import find_subjects
 from multirig.wording import count, duration, size
 
@@ -93,9 +95,19 @@ def ask_all(lab: Lab, wanted: Sequence[ExpRef] = (), *, is_kept: bool = True) ->
             if isinstance(told, MultirigError):
                 parts.held[who] = before.get(who, {})
             parts.take(who, told)
+            if isinstance(told, Holdings) and told.total > len(told.sessions):
+                _ask_rest(lab, who, [one.exp_ref for one in own], parts)
         if is_kept and not wanted:
             note_told(ledger, {who: one for who, one in answers.items() if isinstance(one, Holdings)})
     return parts
+
+
+def _ask_rest(lab: Lab, who: str, here: Sequence[ExpRef], parts: Parts) -> None:
+    """Ask a rig by name for what its answer had no room for: of sessions that have a folder on this PC."""
+    rest = [one for one in here if one not in parts.held[who]]
+    for first in range(0, len(rest), MAX_TOLD):
+        ask = AskHoldings(sessions=tuple(rest[first : first + MAX_TOLD]))
+        parts.take(who, asyncio.run(wish_of_rigs({who: lab.rigs[who]}, ask))[who], is_part=True)
 
 
 # -- shown --------------------------------------------------------------------------------------------------
@@ -106,7 +118,9 @@ def say_state(one: Holding) -> Text:
     word, style = _LOOKS[one.state]
     if one.state is Whereabouts.UNDER_WAY and one.bytes:
         word += f" {one.done / one.bytes:.0%}"
-        if one.rate and (left := seconds_left(one)) is not None:
+        if one.why:  # it stands still
+            word += f", {one.why}"
+        elif one.rate and (left := seconds_left(one)) is not None:
             word += f", {size(one.rate)}/s, {duration(left)} left"
     return Text(word, style)
 
@@ -117,14 +131,17 @@ def show_parts(parts: Parts, sessions: Iterable[ExpRef]) -> None:
     for heading in ("session", "PC", "data", "where", "since"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "data" else "left")
     notes: list[tuple[str, Holding]] = []
+    grouped = group(parts)
     for exp_ref in sessions:
         name = str(exp_ref)
-        for who, one in parts.of(exp_ref).items():
+        for names, held in grouped.items():
+            if (one := held.get(exp_ref)) is None:
+                continue
             since = one.at[:16].replace("T", " ") if one.at else ""
-            table.add_row(name, who, size(one.bytes), say_state(one), since)
+            table.add_row(name, name_of(names), size(one.bytes), say_state(one), since)
             name = ""
-            if one.why:
-                notes.append((f"{exp_ref}, {who}", one))
+            if one.why and one.state is not Whereabouts.UNDER_WAY:
+                notes.append((f"{exp_ref}, {name_of(names)}", one))
     render.print_table(table)
     for who, one in notes:
         render.say(f"{who}: {one.why}" + (f"; {one.action}" if one.action else ""))
@@ -134,10 +151,10 @@ def show_parts(parts: Parts, sessions: Iterable[ExpRef]) -> None:
 
 def show_backlog(parts: Parts) -> None:
     """Print how much is not collected yet, and where it lies."""
-    for who in parts.held:
-        if (left := parts.backlog(who)) is not None:
+    for names in group(parts):
+        if (left := parts.backlog(names[0])) is not None:
             render.say(
-                f"{who}: {count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
+                f"{name_of(names)}: {count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
                 f"the oldest of {left.oldest}"
             )
 

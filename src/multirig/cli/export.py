@@ -111,8 +111,9 @@ def _load(session: str, parts: list[Path], data: Path | None, lab: str | None) -
     ConfigError
         There is none, or the folders are not of one.
     """
-    if Path(session).is_dir():
-        return load([session, *parts])
+    folder = Path(session).expanduser()
+    if folder.is_dir():
+        return load([folder, *parts])
     try:
         exp_ref = ExpRef.parse(session)
     except LocalProtocolError:

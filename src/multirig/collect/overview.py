@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from multirig.collect.ledger import Ledger
 from multirig.errors import MultirigError
@@ -20,6 +21,7 @@ from multirig.protocol.holdings import (
     read_holding,
     write_holding,
 )
+from multirig.wording import listed
 
 THIS_PC = "this PC"
 KEPT_DAYS = 30
@@ -88,6 +90,15 @@ class Parts:
                 oldest = datetime.date.fromisoformat(told.oldest)
                 self.uncounted[who] = Backlog(sessions=told.left, bytes=told.left_bytes, oldest=oldest)
 
+    def keep_only(self, known: Collection[str]) -> None:
+        """Know nothing of PCs that are not of the lab any more."""
+        for gone in self.held.keys() - known:
+            del self.held[gone]
+            self.trouble.pop(gone, None)
+            self.pcs.pop(gone, None)
+            self.uncounted.pop(gone, None)
+            self.busy.discard(gone)
+
     def backlog(self, who: str) -> Backlog | None:
         """Return how much of what a PC has is not collected; None: nothing is left."""
         return self.uncounted.get(who) or count_left(self.held.get(who, {}).values())
@@ -103,6 +114,29 @@ class Parts:
         return sorted(found, key=lambda one: (one.date, one.sequence, one.subject), reverse=True)
 
 
+Who: TypeAlias = tuple[str, ...]
+"""Rigs that have the same sessions: they run on one PC."""
+Grouped: TypeAlias = Mapping[Who, Mapping[ExpRef, Holding]]
+
+
+def group(parts: Parts) -> Grouped:
+    """Return who has what, this PC first; rigs of one PC that have the very same sessions are one."""
+    found: dict[tuple[object, ...], tuple[Who, Mapping[ExpRef, Holding]]] = {}
+    for who in sorted(parts.held, key=lambda one: (one != THIS_PC, one)):  # not as their answers come
+        held, pc = parts.held[who], parts.pcs.get(who, "")
+        key: tuple[object, ...] = (who,)
+        if pc and any(one.rigs for one in held.values()):
+            key = (pc, frozenset((ref, one.files, one.bytes, one.rigs) for ref, one in held.items()))
+        names, first = found.get(key, ((), held))
+        found[key] = ((*names, who), first)
+    return dict(found.values())
+
+
+def name_of(who: Who) -> str:
+    """Return how a PC is called."""
+    return THIS_PC if THIS_PC in who else listed(who)
+
+
 def _add(one: Holding, other: Holding) -> Holding:
     """Return what a PC has of a session that lies there in two folders: a rig's, and that of who led."""
     worse, better = sorted((one, other), key=lambda each: WORST_FIRST.index(each.state))
@@ -114,6 +148,11 @@ def _add(one: Holding, other: Holding) -> Holding:
         to=worse.to or better.to,
         rigs=tuple(sorted({*one.rigs, *other.rigs})),
     )
+
+
+def may_be_tried_again(one: Holding) -> bool:
+    """Whether a part is not at its destination, and may come there by itself: nobody has to look."""
+    return one.state in (Whereabouts.HERE, Whereabouts.UNDER_WAY)
 
 
 def count_left(held: Iterable[Holding]) -> Backlog | None:
@@ -157,6 +196,23 @@ def choose_old(
     return {who: held for who, held in chosen.items() if held}
 
 
+def choose_one_each(
+    parts: Parts,
+    days: int,
+    today: datetime.date,
+    wanted: Iterable[ExpRef] = (),
+    *,
+    silent: Collection[str] = (),
+) -> dict[str, list[Holding]]:
+    """Return as `choose_old` what may be removed, of rigs on one PC by one, and by none that is silent."""
+    chosen = choose_old(parts, days, today, wanted)
+    found: dict[str, list[Holding]] = {}
+    for names in group(parts):
+        asked = [who for who in names if who in chosen and who not in silent]
+        found |= {who: chosen[who] for who in asked[:1]}
+    return found
+
+
 def _may_go(one: Holding, last: datetime.date) -> bool:
     return one.state is Whereabouts.COLLECTED and one.exp_ref.date <= last and bool(one.to)
 
@@ -182,6 +238,8 @@ def read_told(ledger: Ledger) -> dict[str, dict[ExpRef, Holding]]:
         except ValueError:
             continue
         if one is not None:
+            if one.state is Whereabouts.UNDER_WAY:  # it was, then
+                one = replace(one, state=Whereabouts.HERE, rate=None)
             found.setdefault(who, {})[one.exp_ref] = one
     return found
 

@@ -17,8 +17,10 @@ from multirig.record.account import Account, read_account
 
 def list_missing(
     destination: Destination, roots: Iterable[Path], sessions: Iterable[ExpRef]
-) -> dict[ExpRef, list[str]]:
-    """Return what the verdicts on this PC list of sessions, and is not at a destination.
+) -> tuple[dict[ExpRef, list[str]], dict[ExpRef, str]]:
+    """Return what the verdicts on this PC list of sessions and is not at a destination.
+
+    Of sessions of which that cannot be seen now, why not is returned besides.
 
     Parameters
     ----------
@@ -30,6 +32,7 @@ def list_missing(
     """
     wanted = list(sessions)
     found: dict[ExpRef, list[str]] = {}
+    unseen: dict[ExpRef, str] = {}
     for root in roots:
         for exp_ref in wanted:
             part = look_at(root, exp_ref)
@@ -37,10 +40,11 @@ def list_missing(
                 told = read_account(part.folder)
                 missing = find_missing(told, read_receipts(destination, part.prefix)) if told else []
             except MultirigError as error:
-                missing = [str(error)]
+                unseen[exp_ref] = str(error)
+                continue
             if missing:
                 found[exp_ref] = missing
-    return found
+    return found, unseen
 
 
 def read_receipts(destination: Destination, prefix: str) -> list[Receipt]:

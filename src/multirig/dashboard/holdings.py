@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from multirig.collect.ledger import Ledger
-from multirig.collect.overview import THIS_PC, Parts, by_destination, note_told, read_told
+from multirig.collect.overview import THIS_PC, Parts, by_destination, may_be_tried_again, note_told, read_told
 from multirig.collect.places import open_destination
 from multirig.collect.schedule import SETTLE, Schedule
 from multirig.conductor.collecting import wish_of_rigs
@@ -30,7 +30,6 @@ from multirig.protocol.holdings import (
     Collect,
     Holding,
     Holdings,
-    Whereabouts,
     is_left,
 )
 
@@ -170,6 +169,7 @@ class LabHoldings:
         if now - self._asked_at >= (EVERY if is_seen or self._parts.busy else SELDOM):
             await self.look()
         elif is_seen and self._parts.busy:
+            self._parts.busy &= {*self._reached()}  # of who is not heard nobody knows
             await self._together([self._follow(who) for who in sorted(self._parts.busy)])
 
     async def _keep_collecting(self) -> None:
@@ -188,7 +188,7 @@ class LabHoldings:
 
     async def _has_left(self) -> bool:
         held = [one for held in self._parts.held.values() for one in held.values()]
-        return not self._is_known or any(one.state is Whereabouts.HERE for one in held)
+        return not self._is_known or any(may_be_tried_again(one) for one in held)
 
     # -- asking -------------------------------------------------------------------------------------------
 
@@ -203,11 +203,12 @@ class LabHoldings:
             return
         if is_thorough or not self._is_known:
             here = await self._own.list_sessions()
-            if not await self._together([self._ask_rest(who, here) for who in self._unnamed & {*asked}]):
+            if not await self._together(
+                [self._ask_rest(who, here, is_thorough=is_thorough) for who in self._unnamed & {*asked}]
+            ):
                 return
         self._asked_at, self._is_known = time.monotonic(), True
-        for gone in self._parts.held.keys() - {THIS_PC, *self._rigs.entries}:
-            del self._parts.held[gone]
+        self._parts.keep_only({THIS_PC, *self._rigs.entries})
         await asyncio.gather(asyncio.to_thread(self._keep_told, set(asked)), self._own.measure())
         self._note()
 
@@ -246,8 +247,9 @@ class LabHoldings:
             self._clearing.pop(who, None)
             self._asked_at = float("-inf")
 
-    async def _ask_rest(self, who: str, sessions: Sequence[ExpRef]) -> None:
-        rest = [one for one in sessions if one not in self._parts.held.get(who, {})]
+    async def _ask_rest(self, who: str, sessions: Sequence[ExpRef], *, is_thorough: bool) -> None:
+        known = self._parts.held.get(who, {})
+        rest = [one for one in sessions if is_thorough or one not in known]
         for first in range(0, len(rest), MOST_AT_ONCE):
             await self._say(who, AskHoldings(sessions=tuple(rest[first : first + MOST_AT_ONCE])))
 
@@ -312,12 +314,13 @@ class LabHoldings:
         self._problem = ""
         rate = None if self._rules is None else self._rules.rate
         log.info("%s collects %s to %s", by or "the console", _list(sessions), place)
-        await self._tell(Collect(to=place, sessions=tuple(sessions), rate=rate))
+        wish = Collect(to=place, sessions=tuple(sessions), rate=rate)
+        await self._wish([self._say(who, wish) for who in self._reached()])
 
     async def stop(self, *, by: str | None = None) -> None:
         """Let all PCs copy no more, until they are told."""
         log.info("%s lets all PCs copy no more", by or "the console")
-        await self._tell(Collect(to=None))
+        await self._wish([self._say(who, Collect(to=None)) for who in self._reached()])
 
     async def clear(self, doomed: Doomed, *, by: str | None = None) -> None:
         """Let PCs remove what is proved once more to be at its destination, and go on.
@@ -328,16 +331,21 @@ class LabHoldings:
             A session goes on.
         """
         self._refuse_while_led()
-        work = []
         for who, held in doomed.items():
             for to, refs in by_destination(held):
                 log.warning("%s clears from %s, at %s: %s", by or "the console", who, to, _list(refs))
-                self._clearing[who] = (*self._clearing.get(who, ()), *refs)
-                work.append(self._say(who, Clear(to=to, sessions=refs)))
-        await self._together(work, is_wish=True)
 
-    async def _tell(self, wish: Collect) -> None:
-        await self._together([self._say(who, wish) for who in self._reached()], is_wish=True)
+        async def say_all(who: str, held: Sequence[Holding]) -> None:
+            for to, refs in by_destination(held):
+                self._clearing[who] = (*self._clearing.get(who, ()), *refs)
+                await self._say(who, Clear(to=to, sessions=refs))
+
+        await self._wish([say_all(who, held) for who, held in doomed.items()])
+
+    async def _wish(self, work: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """Say what is wished to all that it concerns. Raises MultirigError: not all were told."""
+        if not await self._together(work, is_wish=True):
+            raise MultirigError("a session begins, and not all PCs were told: do it again when that is over")
 
     def _refuse_while_led(self) -> None:
         if self._session.is_led:

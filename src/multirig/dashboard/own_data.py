@@ -33,6 +33,7 @@ class OwnData:
         self._places = places
         self._sign = RecordingSign("console")
         self._worker: CollectWorker | None = None
+        self._finding = asyncio.Lock()
         self._is_busy = False
 
     def rest(self, *, is_led: bool) -> None:
@@ -88,10 +89,11 @@ class OwnData:
 
     async def _find_worker(self) -> CollectWorker:
         """Return the program that copies; another one where sessions lie in other folders by now."""
-        roots = tuple(await asyncio.to_thread(self._places))
-        if self._worker is not None and self._worker.roots != roots and not self._is_busy:
-            await self._worker.close()
-            self._worker = None
-        if self._worker is None:
-            self._worker = CollectWorker(*roots)
-        return self._worker
+        async with self._finding:
+            roots = tuple(await asyncio.to_thread(self._places))
+            if self._worker is not None and self._worker.roots != roots and not self._is_busy:
+                await self._worker.close()
+                self._worker = None
+            if self._worker is None:
+                self._worker = CollectWorker(*roots)
+            return self._worker

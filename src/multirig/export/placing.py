@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
-import sys
 from pathlib import Path
 
 from multirig.errors import ConfigError, why_not
-from multirig.writing import patiently
-
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
-"""What file systems say that know no second name of a file."""
+from multirig.writing import patiently, rename_new
 
 
 def say_there(path: Path) -> str:
@@ -45,7 +40,7 @@ def put(path: Path, data: bytes, *, overwrite: bool) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        patiently(lambda: os.replace(beside, path) if overwrite else _name(beside, path))
+        patiently(lambda: os.replace(beside, path) if overwrite else rename_new(beside, path))
     except FileExistsError:
         raise ConfigError(say_there(path)) from None
     except OSError as error:
@@ -55,18 +50,3 @@ def put(path: Path, data: bytes, *, overwrite: bool) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-
-
-def _name(beside: Path, path: Path) -> None:
-    """Give a file the name that it is to have, unless there is one of that name."""
-    if sys.platform == "win32":
-        os.rename(beside, path)  # which refuses there what is there
-        return
-    try:
-        os.link(beside, path)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if path.exists():
-            raise FileExistsError(str(path)) from None
-        os.rename(beside, path)

@@ -20,10 +20,6 @@ _COLUMNS = {
     "count from); start, first frame (how near to each other the rigs were); length.",
     "text": "What is said of it.",
 }
-_ABOUT = (
-    "What this session turned out to be, by the journal of the PC that led it, and what of it is not in this "
-    "file."
-)
 
 
 def tell_verdict(session: LoadedSession, left_out: Iterable[str]) -> Table:

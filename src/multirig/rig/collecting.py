@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from multirig.collect.calling import CollectWorker
+from multirig.collect.overview import may_be_tried_again
 from multirig.collect.schedule import Schedule
 from multirig.config import CollectRules
 from multirig.lifecycle.rig_events import Gather, Gathered
@@ -116,7 +117,7 @@ class Collecting:
 
     async def _has_left(self) -> bool:
         holdings = await self._worker.look() if self._worker.is_running else None
-        return holdings is None or any(one.state is Whereabouts.HERE for one in holdings.sessions)
+        return holdings is None or any(map(may_be_tried_again, holdings.sessions))
 
     async def close(self) -> None:
         """End the program that copies."""

@@ -144,7 +144,7 @@ def nothing(*_: Any, **__: Any) -> None:
 
 MUTANTS: dict[str, tuple[Mutant, str, str]] = {
     "what was sent is not read back": (swap(Folder, "compare", always_true), "a first copy", "flip"),
-    "a file is renamed over another": (swap(folders, "_rename_new", overwrite), "a first copy", "placed"),
+    "a file is renamed over another": (swap(folders, "rename_new", overwrite), "a first copy", "placed"),
     "what goes on from a break is not compared": (resume_blindly, "cut off before", "flip"),
     "the receipt comes before the last file": (
         swap(Outcome, "is_collected", property(receipt_too_early)),

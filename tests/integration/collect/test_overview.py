@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from multirig.collect.ledger import Ledger
-from multirig.collect.overview import Backlog, Parts, by_destination, choose_old, note_told, read_told
+from multirig.collect.overview import (
+    Backlog,
+    Parts,
+    by_destination,
+    choose_old,
+    choose_one_each,
+    note_told,
+    read_told,
+)
 from multirig.errors import MultirigError
 from multirig.protocol.exp_ref import ExpRef
 from multirig.protocol.holdings import MAX_WANTED, Holding, Holdings, Whereabouts
@@ -81,3 +89,28 @@ def test_a_session_that_lies_in_two_folders_of_a_pc_is_there_with_both() -> None
         [one] = parts.held["this PC"].values()
         assert (one.state, one.files, one.bytes, one.done) == (Whereabouts.HERE, 5, 200, 100)
         assert (one.rigs, one.to) == (("cam",), "/mnt/lab")
+
+
+def test_what_two_rigs_on_one_pc_have_is_removed_once_and_by_one_that_is_heard() -> None:
+    parts = Parts()
+    held = (replace(holding(1), rigs=("cams", "mics")),)
+    for rig in ("cams", "mics"):
+        parts.take(rig, Holdings(pc="VIDEO-1", sessions=held))
+    parts.take("ephys", Holdings(pc="EPHYS-1", sessions=held))
+    assert list(choose_one_each(parts, 0, DAY)) == ["cams", "ephys"]
+    assert list(choose_one_each(parts, 0, DAY, silent={"cams"})) == ["mics", "ephys"]
+
+
+def test_nothing_is_known_of_a_rig_that_is_not_of_the_lab_any_more() -> None:
+    parts = Parts()
+    parts.take("cam", Holdings(pc="X", sessions=(holding(1),), is_busy=True, trouble="the share is away"))
+    parts.keep_only({"ephys"})
+    assert parts == Parts()
+
+
+def test_what_was_on_the_way_when_a_pc_was_heard_last_is_not_any_more(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "register.sqlite")
+    moving = replace(holding(1, Whereabouts.UNDER_WAY), done=40, rate=5.0)
+    note_told(ledger, {"cam": Holdings(sessions=(moving,))})
+    [told] = read_told(ledger)["cam"].values()
+    assert (told.state, told.rate, told.done) == (Whereabouts.HERE, None, 40)

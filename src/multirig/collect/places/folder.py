@@ -29,15 +29,10 @@ from multirig.collect.places.marks import check_mark, new_mark, parse_mark
 from multirig.collect.places.reading import open_past_cache
 from multirig.errors import why_not
 from multirig.record.spelling import spell
-from multirig.writing import is_full, patiently, write_whole
+from multirig.writing import is_full, patiently, rename_new, write_whole
 
 BATCH = 32 << 20
 """Bytes after which the system is told to begin to put them on the disk."""
-_NO_LINKS = {
-    errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL,
-    getattr(errno, "ENOTSUP", errno.EPERM), getattr(errno, "EOPNOTSUPP", errno.EPERM),
-}  # fmt: skip
-"""Of file systems that have none."""
 
 
 class Folder(Destination):
@@ -109,7 +104,7 @@ class Folder(Destination):
         try:
             write_whole(beside, data)
             with contextlib.suppress(FileExistsError):
-                _rename_new(beside, path)
+                rename_new(beside, path)
         finally:
             beside.unlink(missing_ok=True)
         return parse_mark(path.read_bytes(), path)
@@ -198,7 +193,7 @@ class Folder(Destination):
         with self._telling():
             self._make(goal.parent)
             try:
-                _rename_new(place, goal)
+                rename_new(place, goal)
             except FileExistsError:
                 raise NameTaken(f"{final} is there already") from None
 
@@ -320,34 +315,6 @@ def _write_all(file: Any, piece: memoryview) -> None:
         piece = piece[file.write(piece) :]
 
 
-def _rename_new(place: Path, goal: Path) -> None:
-    """Rename a file, unless there is one of that name. Raises FileExistsError."""
-    if sys.platform == "win32":  # there a rename never overwrites
-        patiently(lambda: os.rename(place, goal))
-        return
-    if (call := _find_renameat2()) is not None:
-        if call(_CWD, os.fsencode(place), _CWD, os.fsencode(goal), _NOREPLACE) == 0:
-            return
-        number = ctypes.get_errno()
-        if number == errno.EEXIST:
-            raise FileExistsError(number, os.strerror(number), str(goal))
-        if number not in _NO_LINKS:
-            raise OSError(number, os.strerror(number), str(goal))
-    try:  # some file systems know no rename that never overwrites
-        os.link(place, goal)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-    else:
-        os.unlink(place)
-        return
-    if os.path.lexists(goal):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(goal))
-    os.rename(place, goal)
-
-
 # -- what the system keeps ----------------------------------------------------------------------------------
 
 
@@ -368,25 +335,6 @@ def sync(places: list[Path]) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-
-_CWD = -100
-"""AT_FDCWD"""
-_NOREPLACE = 1
-"""RENAME_NOREPLACE"""
-
-
-@cache
-def _find_renameat2() -> Any:
-    """Return the system's rename that never overwrites; None: this one has none."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return None
-    call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-    return call
 
 
 @cache

@@ -5,10 +5,21 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from multirig import wording
-from multirig.collect.overview import KEPT_DAYS, THIS_PC, WORST_FIRST, Parts, choose_old, seconds_left
+from multirig.collect.overview import (
+    KEPT_DAYS,
+    THIS_PC,
+    WORST_FIRST,
+    Grouped,
+    Parts,
+    Who,
+    choose_old,
+    choose_one_each,
+    group,
+    name_of,
+    seconds_left,
+)
 from multirig.conductor.sighting import Sighting
 from multirig.config import CollectRules
 from multirig.config.collect import AFTER_SESSION
@@ -23,9 +34,6 @@ from multirig.wording import size
 OVERDUE_DAYS = 3
 """Days after which it is told that a session is not collected: as long as a weekend and a day."""
 MAX_DAYS = 36_500
-Who: TypeAlias = tuple[str, ...]
-"""Rigs that have the same sessions: they run on one PC."""
-Grouped: TypeAlias = Mapping[Who, Mapping[ExpRef, Holding]]
 _SHORT = (Kind.DISK, Kind.FULL)
 _FREE = frozenset({RigState.CONNECTED, RigState.BROKEN})
 """States in which a rig may look at its disk: nobody records there."""
@@ -155,9 +163,9 @@ def say_sessions(parts: Parts, wanted: Iterable[str]) -> dict[str, Note]:
     """Return in a few words where the data of sessions are, by their references."""
     only = set(wanted)
     by_session: dict[ExpRef, list[tuple[str, Holding]]] = {}
-    for names, held in _group(parts).items():
+    for names, held in group(parts).items():
         for exp_ref, one in held.items():
-            by_session.setdefault(exp_ref, []).append((_name(names), one))
+            by_session.setdefault(exp_ref, []).append((name_of(names), one))
     return {
         name: _say_session(by_pc) for exp_ref, by_pc in by_session.items() if (name := str(exp_ref)) in only
     }
@@ -225,13 +233,13 @@ def _row(who: str, one: Holding) -> PartRow:
 
 def view_data(now: HoldingsNow, exp_ref: ExpRef | None = None) -> DataView:
     """Return what the box on the data shows: of all sessions, or of one."""
-    grouped = _group(now.parts)
+    grouped = group(now.parts)
     if exp_ref is not None:
         grouped = {who: {exp_ref: held[exp_ref]} for who, held in grouped.items() if exp_ref in held}
     alarms = tuple(_find_alarms(now, grouped, is_of_all=exp_ref is None))
     backlog = tuple(_say_backlog(now, grouped)) if exp_ref is None else ()
     why_not = "a session goes on: collect and clear when it is over" if now.is_held_up else None
-    is_busy = bool(now.parts.busy)
+    is_busy = bool(_busy(now))
     held = _all(grouped)
     has_left = any(is_left(one) for one in held)
     is_ready = why_not is None and now.is_known
@@ -239,11 +247,11 @@ def view_data(now: HoldingsNow, exp_ref: ExpRef | None = None) -> DataView:
         summary=_summarise(now, held, is_of_one=exp_ref is not None),
         alarms=alarms,
         backlog=backlog,
-        moving=tuple(_moving(grouped)),
+        moving=tuple(_moving(now, grouped)),
         rows=tuple(_row(who, one) for who, one in _list_parts(now.parts, exp_ref)) if exp_ref else (),
         destination=_say_destination(now.rules),
         needs_place=now.rules is None,
-        last_place=max(((one.at, one.to) for one in _all(_group(now.parts)) if one.to), default=("", ""))[1],
+        last_place=max(((one.at, one.to) for one in _all(group(now.parts)) if one.to), default=("", ""))[1],
         can_collect=is_ready and not is_busy and has_left,
         can_clear=is_ready and not is_busy and any(one.state is Whereabouts.COLLECTED for one in held),
         can_stop=is_busy,
@@ -255,7 +263,7 @@ def find_alarm(now: HoldingsNow) -> str | None:
     """Return the alarm that whoever looks at the lab should read; None: there is none, or nobody collects."""
     if not _is_used(now):
         return None
-    alarms = _find_alarms(now, _group(now.parts), is_of_all=True)
+    alarms = _find_alarms(now, group(now.parts), is_of_all=True)
     return next((one.text for one in alarms if one.tone is not Tone.PLAIN), None)
 
 
@@ -282,7 +290,7 @@ def _summarise(now: HoldingsNow, held: Sequence[Holding], *, is_of_one: bool) ->
         most = max(one.sessions for one in more)
         text = f"at least {wording.count(most, 'session')} not collected"
         return Note(text=text, tone=Tone.WARNING, icon=ICONS[Tone.WARNING])
-    tone = Tone.BUSY if now.parts.busy else Tone.WARNING
+    tone = Tone.BUSY if _busy(now) else Tone.WARNING
     text = f"{wording.count(len(refs), 'session')} not collected, {size(total)}"
     return Note(text=text, tone=tone, icon=ICONS[tone])
 
@@ -291,17 +299,24 @@ def _say_backlog(now: HoldingsNow, grouped: Grouped) -> Iterable[str]:
     for who, held in grouped.items():
         if held and (left := now.parts.backlog(who[0])) is not None:
             yield (
-                f"{_name(who)}: {wording.count(left.sessions, 'session')} not collected, {size(left.bytes)}, "
-                f"the oldest of {say_day(left.oldest, now.today)}"
+                f"{name_of(who)}: {wording.count(left.sessions, 'session')} not collected, "
+                f"{size(left.bytes)}, the oldest of {say_day(left.oldest, now.today)}"
             )
 
 
-def _moving(grouped: Grouped) -> Iterable[Moving]:
+def _busy(now: HoldingsNow) -> set[str]:
+    """Return who copies or clears; of who is not heard nobody knows."""
+    return now.parts.busy - now.silent.keys()
+
+
+def _moving(now: HoldingsNow, grouped: Grouped) -> Iterable[Moving]:
     for who, held in grouped.items():
+        if not {*who} - now.silent.keys():
+            continue
         for one in held.values():
             if one.state is Whereabouts.UNDER_WAY:
                 progress = min(1.0, one.done / one.bytes) if one.bytes else 0.0
-                yield Moving(text=f"{_name(who)}: {one.exp_ref}, {_say_progress(one)}", progress=progress)
+                yield Moving(text=f"{name_of(who)}: {one.exp_ref}, {_say_progress(one)}", progress=progress)
 
 
 def _say_destination(rules: CollectRules | None) -> str:
@@ -330,7 +345,7 @@ def _find_alarms(now: HoldingsNow, grouped: Grouped, *, is_of_all: bool) -> Iter
             first, more = stuck[0], len(stuck) - 1
             others = f" (and {wording.count(more, 'more session')})" if more else ""
             action = f"; {first.action}" if first.action else ""
-            yield _alarm(f"{_name(names)}, {first.exp_ref}: {first.why}{action}{others}", Tone.BAD)
+            yield _alarm(f"{name_of(names)}, {first.exp_ref}: {first.why}{action}{others}", Tone.BAD)
     for who, why in silent.items():
         held = next((held for names, held in grouped.items() if who in names), {})
         if any(is_left(one) for one in held.values()):
@@ -350,7 +365,7 @@ def _say_overdue(now: HoldingsNow, grouped: Grouped) -> str | None:
     if not late:
         return None
     refs = {one.exp_ref for one in late}
-    whose = [_name(who) for who, pc in grouped.items() if any(one in late for one in pc.values())]
+    whose = [name_of(who) for who, pc in grouped.items() if any(one in late for one in pc.values())]
     oldest = say_day(min(one.date for one in refs), now.today)
     verb = "is" if len(refs) == 1 else "are"
     looks = "look there at what stands in its way"
@@ -372,7 +387,7 @@ def _say_full(now: HoldingsNow, who: Who, held: Mapping[ExpRef, Holding]) -> str
     if not rooms:
         return None
     free, is_short = min(rooms), any(find(kind, one) is not None for one in seen for kind in _SHORT)
-    name = _name(who)
+    name = name_of(who)
     old = choose_old(Parts({name: dict(held)}), 0 if is_short else KEPT_DAYS, now.today)
     room = sum(one.bytes for one in old.get(name, ()))
     if not room or not (is_short or free < room):
@@ -389,24 +404,7 @@ def _all(grouped: Grouped) -> list[Holding]:
 
 
 def _list_parts(parts: Parts, exp_ref: ExpRef) -> list[tuple[str, Holding]]:
-    return [(_name(who), held[exp_ref]) for who, held in _group(parts).items() if exp_ref in held]
-
-
-def _name(who: Who) -> str:
-    return THIS_PC if THIS_PC in who else wording.listed(who)
-
-
-def _group(parts: Parts) -> Grouped:
-    """Return who has what, this PC first; rigs of one PC that have the very same sessions are one."""
-    found: dict[tuple[object, ...], tuple[Who, Mapping[ExpRef, Holding]]] = {}
-    for who in sorted(parts.held, key=lambda one: (one != THIS_PC, one)):  # not as their answers come
-        held, pc = parts.held[who], parts.pcs.get(who, "")
-        key: tuple[object, ...] = (who,)
-        if pc and any(one.rigs for one in held.values()):
-            key = (pc, frozenset((ref, one.files, one.bytes, one.rigs) for ref, one in held.items()))
-        names, first = found.get(key, ((), held))
-        found[key] = ((*names, who), first)
-    return dict(found.values())
+    return [(name_of(who), held[exp_ref]) for who, held in group(parts).items() if exp_ref in held]
 
 
 def say_day(day: datetime.date, today: datetime.date) -> str:
@@ -445,13 +443,8 @@ def read_days(value: object) -> int | None:
 
 def choose_doomed(now: HoldingsNow, days: int, exp_ref: ExpRef | None = None) -> dict[str, list[Holding]]:
     """Return by PC what would be removed; of rigs that are not heard nothing, of those on one PC by one."""
-    chosen = choose_old(now.parts, days, now.today, () if exp_ref is None else (exp_ref,))
-    found: dict[str, list[Holding]] = {}
-    silent = now.silent
-    for names in _group(now.parts):
-        asked = [who for who in names if who in chosen and who not in silent]
-        found |= {who: chosen[who] for who in asked[:1]}
-    return found
+    wanted = () if exp_ref is None else (exp_ref,)
+    return choose_one_each(now.parts, days, now.today, wanted, silent=now.silent.keys())
 
 
 def view_doomed(now: HoldingsNow, doomed: Mapping[str, Sequence[Holding]], days: int | None) -> ClearView:
@@ -488,7 +481,7 @@ def view_cleared(now: HoldingsNow, doomed: Mapping[str, Sequence[Holding]]) -> C
     after = {
         who: [held.get(who, {}).get(one.exp_ref, one) for one in before] for who, before in doomed.items()
     }
-    is_over = not (now.parts.busy & after.keys())
+    is_over = not (_busy(now) & after.keys())
     freed = size(sum(one.bytes for _, one in _flat(after) if one.state is Whereabouts.CLEARED))
     left = [(who, one) for who, one in _flat(after) if one.state is not Whereabouts.CLEARED]
     trouble = {who: why for who, why in now.parts.trouble.items() if who in after}

@@ -365,3 +365,11 @@ def test_what_came_of_it_is_told_while_it_goes_on_and_in_the_end() -> None:
 def test_a_day_of_another_year_is_said_with_it() -> None:
     assert say_day(datetime.date(2026, 11, 3), TODAY) == "3 November"
     assert say_day(datetime.date(2025, 1, 31), TODAY) == "31 January 2025"
+
+
+def test_a_pc_that_falls_silent_while_it_copies_holds_up_nobody() -> None:
+    moving = part(Whereabouts.UNDER_WAY, done=GB, rate=1e6)
+    known = parts(("cams",), cams=[moving], mics=[part(exp_ref=ref(2))])
+    gone = replace(seen("cams"), problem="does not answer")
+    view = view_data(now(known, is_known=True, rigs=(gone, seen("mics"))))
+    assert (view.can_stop, view.can_collect, view.moving) == (False, True, ())
